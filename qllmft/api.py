@@ -11,6 +11,7 @@ from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
+from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
 from qllmft.progress import LineListener
@@ -29,6 +30,7 @@ def train(
     data: str | Path | Rows | None = None,
     *,
     preset: str = AUTO,
+    body: GivenBody | None = None,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
@@ -45,6 +47,8 @@ def train(
             `datasets.Dataset`, a dict of columns, a pair of lists (texts, labels), or a dict of tables by split such as
             a `DatasetDict`; the preset's own if None.
         preset: name of the settings to start from; by default the structure that cross-validation prefers is trained.
+        body: language model: a name on the hub, a folder, or a `SentenceTransformer`, which is saved in the cache;
+            the preset's own if None.
         out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run; if None, lines are printed at a Python prompt and in a notebook,
             and nothing elsewhere.
@@ -60,6 +64,8 @@ def train(
         KeyboardInterrupt: if Ctrl-C interrupted the training; the same call resumes it.
     """
     overrides: dict[str, Any] = {name.replace("__", "."): value for name, value in settings.items()}
+    if body is not None:
+        overrides["body.model"] = body_name(body)
     corpus = None
     if isinstance(data, str | Path):
         overrides["data.source"] = str(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -28,6 +29,8 @@ PAGES = {  # source file: page of the site
     "examples": "gallery/index.md",
 }
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+_NEXT_CELL = "\x1e"  # printed between two cells
 FIGURES = {"draw_a_circuit.py": "figure.svg"}  # the example takes the file as its argument
 _INSIDE_A_NUMBER = re.compile(
     r"(?<=\d) (?=±)|(?<=○) (?=\d)|(?<=±) (?=\d)|(?<=\d,) (?=[−+]?\d)|(?<=\bp) (?=[<=])|(?<=[<=]) (?=\d)"
@@ -113,7 +116,9 @@ def _gallery(pictures: dict[str, str]) -> str:
     Args:
         pictures: Receives the SVG of each example that draws one, by its address.
     """
-    return "# Gallery\n\nEach example was run while this page was built.\n\n" + "\n".join(_shown(pictures))
+    return "# Gallery\n\nEach example was run while this page was built.\n\n" + "\n".join(
+        [*_shown(pictures), *map(_notebook, NOTEBOOKS)]
+    )
 
 
 def _shown(pictures: dict[str, str]) -> Iterator[str]:
@@ -129,6 +134,25 @@ def _shown(pictures: dict[str, str]) -> Iterator[str]:
         yield f"## {title.rstrip('.:')}\n\n{rest.strip()}\n"
         yield f'??? note "examples/{example.name}"\n' + _indented(f"```python\n{_without_docstring(code, module)}```")
         yield f"```text\n{printed}```\n" + (f"\n![{title}]({example.stem}.svg)\n" if figure else "")
+
+
+def _notebook(file: Path) -> str:
+    """Return the cells of a notebook with their output."""
+    cells = json.loads(file.read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    program = f"\nprint({_NEXT_CELL!r}, flush=True)\n".join(
+        source for cell, source in zip(cells, sources, strict=True) if cell["cell_type"] == "code"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        printed = iter(_run(["-c", program], folder).split(f"{_NEXT_CELL}\n"))
+    shown = [f"*The notebook `examples/{file.name}`*"]
+    for cell, source in zip(cells, sources, strict=True):
+        if cell["cell_type"] == "code":
+            output = next(printed)
+            shown += [f"```python\n{source}\n```", f"```text\n{output}```" if output else ""]
+        else:
+            shown.append(f"#{source}" if source.startswith("# ") else source)
+    return "\n\n".join(shown) + "\n"
 
 
 def _run(arguments: list[str], folder: str) -> str:

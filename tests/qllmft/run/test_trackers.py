@@ -278,6 +278,7 @@ def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(two_tracked_runs, 
     assert (parent.info.run_name, parent.info.status) == ("table2", "FINISHED")
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert sorted(run.info.run_name for run in children) == sorted(names)
+    client._tracking_client.store.engine.dispose()  # it is cached, and would be open when the session ends
 
 
 def test_runs_of_a_campaign_are_a_group_in_wandb(two_tracked_runs, tmp_path):
