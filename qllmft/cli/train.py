@@ -47,7 +47,7 @@ def train(
         str,
         typer.Option(
             help="Named settings to start from; `qllmft presets` lists them. auto: the structure that cross-validation "
-            "on the training and validation texts prefers; recommended if a setting of the head is given."
+            "on the training and validation texts prefers; reuploading-adam if a setting of the head is given."
         ),
     ] = "auto",
     config: Annotated[
@@ -128,12 +128,14 @@ def train(
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
     from qllmft.cli.run_table import result_table
+    from qllmft.report.nearest_preset import describe_settings
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
         outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
         if chosen_alone:
-            listener.message("Preset recommended: the given settings leave no structures to choose from.")
+            preset = describe_settings(run_config).preset
+            listener.message(f"Preset {preset}: the given settings leave no structures to choose from.")
     folder = outcome.folder
     if outcome.record is None and not folder.model_folder.exists():
         say("Interrupted before the first epoch; the same command starts again.", console)

@@ -29,7 +29,7 @@ class QuantumHeadClassifier(TrainedClassifier):
 
     Args:
         preset: source of the settings; see ``qllmft presets``. By default, "auto" trains the structure that
-            cross-validation on the rows prefers, or "recommended" if ``settings`` changes the head.
+            cross-validation on the rows prefers, or "reuploading-adam" if ``settings`` changes the head.
         settings: differences from it, ``{"model.reuploads": 6}`` or ``["model.reuploads=6"]``, of the sections model,
             train, noise and backend.
         epochs: passes over the rows; None takes the preset's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from qllmft.errors import UserError
 
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")  # settings of the head that candidates take
 AUTO = "auto"  # preset of a run without one
-FALLBACK = "recommended"  # preset if no candidate takes the given settings
+FALLBACKS = ("reuploading-adam", "recommended")  # presets if no candidate takes the given settings, in this order
 
 
 @dataclass(frozen=True)
@@ -34,32 +35,39 @@ class Preset:
         """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
 
         Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
-        or if no candidate can have them, the result is the configuration of `FALLBACK`, the base of such settings. Real
-        targets have baselines of their own, and no candidates.
+        or if no candidate can have them, the result is the configuration of the first of `FALLBACKS` that can. Real
+        targets have baselines of their own, no candidates, and the last of `FALLBACKS`.
         """
         given = dict(overrides or {})
         if given.get("data.task") == "regression":
             given = {"baselines.names": list(REGRESSION_BASELINES), **given}
             if self.candidates:
-                return load_preset(FALLBACK).config(given)
+                return load_preset(FALLBACKS[-1]).config(given)
         names = given.pop("candidates", self.candidates) if self.candidates else ()
         if not names:
             return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")
         found = {}
         for name in names if not any(map(_of_head, given)) else ():
             structure = load_preset(name).settings
-            try:
-                parts = {section: structure.get(section, {}) for section in ("model", "train")}
+            parts = {section: structure.get(section, {}) for section in ("model", "train")}
+            with suppress(UserError):
                 found[name] = parse_config(with_settings(self.settings | parts, given), f"preset {name!r}")
-            except UserError:
-                continue
         if not found:
-            return load_preset(FALLBACK).config(given)
+            return _first_that_fits(given)
         first, *others = found.values()
         if not others:
             return first
         candidates = tuple(Candidate(name=name, model=each.model, train=each.train) for name, each in found.items())
         return first.model_copy(update={"candidates": candidates})
+
+
+def _first_that_fits(given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of the first fallback that fits the settings, or raise the error of the last."""
+    *others, last = FALLBACKS
+    for name in others:
+        with suppress(UserError):
+            return load_preset(name).config(given)
+    return load_preset(last).config(given)
 
 
 def _of_head(setting: str) -> bool:
