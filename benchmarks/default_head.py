@@ -2,21 +2,21 @@
 
 Five folds within the drawn texts of SST-2 (512 of each seed) and of tasks of 2 to 6 labels: first sentences of
 docstrings of the installed packages (see docstrings.py), 80 of each label. No test text is read. The difference is to
-logistic regression with C = 1 in the same folds. ``--json FILE`` keeps the record.
+logistic regression with C = 1 in the same folds. Rows that the record ``--json`` has already are not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from qllmft.config import BodyConfig
 from qllmft.config.presets import load_preset
-from qllmft.embed import body_identity, embed, locate_body
+from qllmft.embed import embed, published_name
 from qllmft.run import SharedInputs
 from qllmft.run.choice import choose
 from qllmft.training import Examples
@@ -67,31 +67,52 @@ def compare(examples: Examples, presets: list[str], seed: int) -> tuple[float, d
     return right / n, {name: {**r, "loss": r["loss"] / n, "accuracy": r["right"] / n} for name, r in results.items()}
 
 
+def table(rows: list[dict]) -> str:
+    """Return the mean differences to logistic regression as Markdown, with their standard errors over the seeds."""
+    presets = list(dict.fromkeys(name for row in rows for name in row["presets"]))
+    lines = [f"| task | language model | seeds | logistic regression | {' | '.join(f'`{name}`' for name in presets)} |"]
+    lines.append("|---" * (4 + len(presets)) + "|")
+    for task, body in dict.fromkeys((row["task"], row["body"]) for row in rows):
+        of_task = [row for row in rows if (row["task"], row["body"]) == (task, body)]
+        baseline = 100 * np.mean([row["logistic_regression"] for row in of_task])
+        cells = [task, f"`{body}`", str(len(of_task)), f"{baseline:.1f} %"]
+        for name in presets:
+            measured = [row for row in of_task if name in row["presets"]]
+            found = [row["presets"][name]["accuracy"] - row["logistic_regression"] for row in measured]
+            error = f" ± {100 * np.std(found, ddof=1) / len(found) ** 0.5:.2f}" if len(found) > 1 else ""
+            cells.append(f"{100 * np.mean(found):+.2f}{error}".replace("-", "−") if found else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Compare, print a line per task, and write the record."""
+    """Compute the rows that the record lacks, write it after each, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sst2", help="folder of SST-2; without it, only docstrings")
-    parser.add_argument("--body", default="minilm")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
+    parser.add_argument("--bodies", nargs="*", default=["minilm"], help="none: only print the table of the record")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
     parser.add_argument("--labels", type=int, nargs="*", default=[2, 3, 4, 5, 6])
-    parser.add_argument("--presets", nargs="+", default=["odd", "odd-wide", "reuploading"])
-    parser.add_argument("--json", help="file of the record")
+    parser.add_argument("--presets", nargs="+", default=["odd", "odd-wide", "reuploading", "reuploading-adam"])
+    parser.add_argument("--json", type=Path, default=Path("docs/records/default-head.json"))
     given = parser.parse_args()
-    tasks = [("SST-2", 2, lambda s: sst2(given.sst2, given.body, s))] if given.sst2 else []
-    tasks += [(f"{k} sub-packages", k, lambda s, k=k: docstrings(k, given.body, s)) for k in given.labels]
-    body = BodyConfig(model=given.body)
-    record = {"body": body_identity(body, locate_body(body)), "folds": 5, "results": []}
-    for name, k, make in tasks:
-        for seed in given.seeds:
-            started = time.process_time()
-            baseline, results = compare(make(seed), given.presets, seed)
-            seconds = round(time.process_time() - started, 1)
-            row = {"task": name, "labels": k, "seed": seed, "logistic_regression": baseline, "presets": results}
-            record["results"].append(row | {"seconds": seconds})
-            texts = [f"{p} {100 * (r['accuracy'] - baseline):+.2f} (loss {r['loss']:.4f})" for p, r in results.items()]
-            print(f"{name}, seed {seed}: {100 * baseline:.2f}; {', '.join(texts)}; {seconds} s", flush=True)
-            if given.json:
-                Path(given.json).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    rows = json.loads(given.json.read_text(encoding="utf-8"))["results"] if given.json.exists() else []
+    known = {(row["task"], row["body"], row["seed"]): row for row in rows}
+    tasks = {"SST-2": lambda body, seed: sst2(given.sst2, body, seed)} if given.sst2 else {}
+    tasks |= {f"{k} sub-packages": lambda body, seed, k=k: docstrings(k, body, seed) for k in given.labels}
+    for model, (task, make), seed in product(given.bodies, tasks.items(), given.seeds):
+        body = published_name(BodyConfig(model=model))
+        row = known.setdefault((task, body, seed), {"task": task, "body": body, "seed": seed, "presets": {}})
+        missing = [preset for preset in given.presets if preset not in row["presets"]]
+        if not missing:
+            continue
+        baseline, results = compare(make(model, seed), missing, seed)
+        row["logistic_regression"] = baseline
+        row["presets"] |= results
+        record = {"folds": 5, "results": list(known.values())}
+        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        texts = [f"{p} {100 * (r['accuracy'] - baseline):+.2f} (loss {r['loss']:.4f})" for p, r in results.items()]
+        print(f"{task}, {body}, seed {seed}: {100 * baseline:.2f}; {', '.join(texts)}", flush=True)
+    print(table(list(known.values())))
 
 
 if __name__ == "__main__":
