@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from qllmft.config import BodyConfig
+from qllmft.config import BodyConfig, Candidate
 from qllmft.config.presets import load_preset
+from qllmft.config.settings import parse_settings
 from qllmft.embed import embed, published_name
 from qllmft.run import SharedInputs
 from qllmft.run.choice import choose
@@ -50,10 +51,18 @@ def docstrings(k: int, body: str, seed: int) -> Examples:
     return Examples.from_arrays(embed(texts, BodyConfig(model=body)).vectors, np.repeat(np.arange(k), PER_LABEL))
 
 
+def candidate(text: str) -> Candidate:
+    """Return the structure and training of a preset with settings, such as ``odd,train.ridge_c=0.3``."""
+    name, *settings = text.split(",")
+    config = load_preset(name).config(parse_settings(settings))
+    return Candidate(name=text, model=config.model, train=config.train)
+
+
 def compare(examples: Examples, presets: list[str], seed: int) -> tuple[float, dict[str, dict[str, float]]]:
     """Return the accuracy of logistic regression, and the results of the presets by name."""
     x, y = examples.x.numpy(), examples.y.numpy()
-    k, config = len(np.unique(y)), load_preset("auto").config({"candidates": presets, "seed": seed})
+    k, candidates = len(np.unique(y)), tuple(map(candidate, presets))
+    config = load_preset("odd").config({"seed": seed}).model_copy(update={"candidates": candidates})
     right, results = 0, {name: {"right": 0, "loss": 0.0} for name in presets}
     for rows, held in StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y):
         right += int((LogisticRegression(max_iter=1000).fit(x[rows], y[rows]).predict(x[held]) == y[held]).sum())
@@ -92,7 +101,9 @@ def main() -> None:
     parser.add_argument("--bodies", nargs="*", default=["minilm"], help="none: only print the table of the record")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
     parser.add_argument("--labels", type=int, nargs="*", default=[2, 3, 4, 5, 6])
-    parser.add_argument("--presets", nargs="+", default=["odd", "odd-wide", "reuploading", "reuploading-adam"])
+    parser.add_argument(
+        "--presets", nargs="+", default=["odd", "odd-wide", "reuploading"], help="or odd,train.ridge_c=3"
+    )
     parser.add_argument("--json", type=Path, default=Path("docs/records/default-head.json"))
     given = parser.parse_args()
     rows = json.loads(given.json.read_text(encoding="utf-8"))["results"] if given.json.exists() else []
