@@ -109,7 +109,13 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline = qml.CompilePipeline()
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
-        pipeline.add_transform(decompose, stopping_condition=is_supported, device_wires=self.wires, name=self.name)
+        pipeline.add_transform(
+            decompose,
+            stopping_condition=is_supported,
+            skip_initial_state_prep=False,  # of the preparations, the engine takes StatePrep only
+            device_wires=self.wires,
+            name=self.name,
+        )
         pipeline.add_transform(device_resolve_dynamic_wires, wires=self.wires, allow_resets=False)
         pipeline.add_transform(validate_device_wires, self.wires, name=self.name)
         pipeline.add_transform(

@@ -133,3 +133,26 @@ def test_what_the_sweep_cannot_differentiate_is_refused():
         qml.jacobian(function)(qml.numpy.array(0.3, requires_grad=True))
     with pytest.raises(DeviceError, match="dtype is 'half', expected 'float32' or 'float64'"):
         AdjointDevice(wires=1, dtype="half")
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda: qml.BasisState(np.array([1, 0, 1]), [0, 1, 2]),
+        lambda: qml.BasisEmbedding(5, [0, 1, 2]),
+        lambda: qml.AmplitudeEmbedding(np.arange(1.0, 8.0), [0, 1, 2], pad_with=0.5, normalize=True),
+        lambda: qml.CosineWindow([0, 2]),
+    ],
+    ids=["BasisState", "BasisEmbedding", "AmplitudeEmbedding", "CosineWindow"],
+)
+def test_preparations_at_the_beginning_are_decomposed(prepare):
+    def values(x):
+        prepare()
+        qml.RY(x, 1)
+        qml.CNOT([1, 2])
+        return qml.expval(qml.Z(0)), qml.expval(qml.Z(2) @ qml.X(1))
+
+    found, expected = (
+        qml.QNode(values, d)(0.7) for d in (AdjointDevice(wires=3), qml.device("default.qubit", wires=3))
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-10)

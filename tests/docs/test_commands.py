@@ -49,6 +49,11 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
     (r"figure (8a|12) --runs runs", "runs/single-10q-1e-3-0", f"{SINGLE_10Q} --out runs/single-10q-1e-3-0"),
     (r"figure 11 --runs runs", "runs/noisy", "train --preset noise-high-12q --out runs/noisy"),
+    (
+        r"evaluate runs/machines",
+        "runs/machines",
+        "train --preset recommended --set model.n_qubits=6 --out runs/machines",
+    ),
     (r"evaluate runs/noise-high", "runs/noise-high", f"{NOISE_HIGH} --out runs/noise-high"),
 )
 ONLY_PARSED = {  # lines that are not run, and the reason
@@ -57,6 +62,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r".*--device cuda": "it needs an NVIDIA GPU",
     r".*--ray": "it needs a Ray cluster",
     r"ionq-sandbox": "it serves until Ctrl-C",
+    r"evaluate .*qiskit:": "it needs the extras braket and ibm",
 }
 
 
