@@ -1,7 +1,8 @@
-"""Heads beyond a state vector: a chain of 100 qubits and a ring of 34, by `qllmft.heads.network` and by Aer's MPS.
+"""Heads beyond a state vector: a chain of 100 qubits and a ring of 34, by `qllmft.heads.network`, Aer and quimb.
 
 ``python benchmarks/tensor_networks.py benchmarks/tensor_networks.json``. Seconds are of the processor, one thread, per
-text. Aer's ``matrix_product_state`` runs in a process that ends after --limit such seconds.
+text. Aer's ``matrix_product_state`` and quimb's ``CircuitMPS`` run in processes that end after --limit such seconds.
+quimb is in the Python of --quimb.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import multiprocessing
 import os
 import resource
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,6 +25,24 @@ from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, readou
 
 LAYERS = (1, 1, 1, 2)  # R = 4, N = 1, M = 2
 HEADS = ((100, False), (34, True), (12, True))  # qubits, ring
+
+
+QUIMB = """
+import json, resource, sys, time
+import numpy, quimb.tensor
+given = json.load(sys.stdin)
+resource.setrlimit(resource.RLIMIT_CPU, (given["limit"], given["limit"] + 5))
+small = quimb.tensor.CircuitMPS(3)  # compiles
+for gate in (("RY", 0.1, 0), ("CNOT", 0, 1), ("CNOT", 2, 0)):
+    small.apply_gate(*gate)
+started = time.process_time()
+circuit = quimb.tensor.CircuitMPS(given["qubits"], cutoff=1e-12)
+for gate in given["gates"]:
+    circuit.apply_gate(*gate)
+z = numpy.diag([1.0, -1.0])
+values = [float(circuit.local_expectation(z, q).real) for q in range(given["qubits"])]
+print(json.dumps({"values": values, "seconds": time.process_time() - started, "bond": circuit.psi.max_bond()}))
+"""
 
 
 def inputs(qubits: int, ring: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,11 +80,30 @@ def by_aer(qubits: int, ring: bool, limit: int, send: multiprocessing.connection
     send.send(([float(data[str(q)]) for q in range(qubits)], time.process_time() - started))
 
 
+def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, object] | None:
+    """Return ⟨Z⟩ of the first text, the processor seconds and the largest bond, or None if the limit ended it."""
+    latent, theta = inputs(qubits, ring)
+    angles, weights, gates = latent[0].tolist(), iter(theta.tolist()), []
+    for count in LAYERS:
+        gates += [("RY", angle, q) for q, angle in enumerate(angles)]
+        for _ in range(count):
+            for q in range(qubits if ring else qubits - 1):
+                target = (q + 1) % qubits
+                gates += [("CNOT", q, target), ("RY", next(weights), target)]
+    given = json.dumps({"qubits": qubits, "gates": gates, "limit": limit})
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
+    found = subprocess.run(
+        [python, "-c", QUIMB], input=given, stdout=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    return json.loads(found.stdout) if found.returncode == 0 else None
+
+
 def main() -> None:
     """Measure all heads and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--limit", type=int, default=120, help="Processor seconds of Aer per head.")
+    parser.add_argument("--limit", type=int, default=120, help="Processor seconds of Aer and of quimb per head.")
+    parser.add_argument("--quimb", help="Python with quimb; without it, quimb is left out.")
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -83,6 +122,11 @@ def main() -> None:
         except EOFError:
             row["aer_s"], row["aer_limit_s"] = None, given.limit
         process.join()
+        if given.quimb is not None:
+            other = by_quimb(qubits, ring, given.limit, given.quimb)
+            row["quimb_s"], row["quimb_limit_s"] = (other["seconds"], None) if other else (None, given.limit)
+            if other:
+                row["quimb_difference"] = max(abs(a - b) for a, b in zip(exact, other["values"], strict=True))
         rows.append(row)
         print(row, flush=True)
         given.file.write_text(json.dumps({"layers": LAYERS, "heads": rows}, indent=1) + "\n", encoding="utf-8")

@@ -45,11 +45,11 @@ def draw_bond(bond: BondResult) -> Any:
     figure = style.new_figure()
     axes = figure.subplots()
     cuts = range(1, len(bond.ranks) + 1)
-    lines = {
+    lines: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         "bound at any width": (bond.bounds, {"color": style.INK, "ls": ":"}),
-        "limit of the cut": (bond.limits, {"color": style.GREY, "ls": "--"}),
+        "limit of the cut": (bond.limits, {"color": style.GREY, "lw": 7.0, "alpha": 0.4}),  # below the measured
         "measured": (bond.ranks, style.SERIES[0]),
-        "without 1e-4 of the weight": (bond.truncated, style.SERIES[1]),
+        "without 1e-4 of the weight": (bond.truncated, {**style.SERIES[1], "markersize": 3.0}),
     }
     for label, (values, look) in lines.items():
         axes.plot(cuts, [math.log2(value) for value in values], label=label, **look)
@@ -61,13 +61,18 @@ def draw_bond(bond: BondResult) -> Any:
 
 def draw_geometry(geometry: dict[str, GeometricDifference], texts: int) -> Any:
     """Draw the geometric differences over the ridge λ, and √N."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     figure = style.new_figure()
     axes = figure.subplots()
     for (name, difference), look in zip(geometry.items(), style.SERIES, strict=False):
         axes.plot(difference.ridges, difference.general, label=f"to the {name} kernel", **look)
     axes.axhline(math.sqrt(texts), color=style.INK, ls=":", lw=1.0, label=f"√N of {texts} texts")
-    axes.axvline(RIDGE, color=style.GREY, lw=0.8)
+    axes.axvline(RIDGE, color=style.GREY, lw=0.8, label=f"λ = {RIDGE:g} of the text")
     axes.set(xscale="log", yscale="log", xlabel="ridge λ", ylabel="geometric difference g")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -76,9 +81,13 @@ def draw_gradients(gradients: tuple[GradientVariance, ...], decay: float) -> Any
     """Draw the variance of gradients over the number of qubits, with the rate of its fall."""
     figure = style.new_figure()
     axes = figure.subplots()
-    widths = [each.n_qubits for each in gradients]
-    axes.plot(widths, [each.variance for each in gradients], label=f"slope 2^({decay:.2f} Q)", **style.SERIES[0])
-    axes.set(yscale="log", xlabel="qubits Q", ylabel="variance of ∂⟨Z⟩/∂θ")
+    widths, variances = [each.n_qubits for each in gradients], [each.variance for each in gradients]
+    middle = sum(map(math.log2, variances)) / len(widths) - decay * sum(widths) / len(widths)
+    axes.plot(widths, variances, label="over random weights", **style.SERIES[0])
+    line = [2 ** (middle + decay * width) for width in widths]
+    axes.plot(widths, line, color=style.GREY, ls="--", label=f"fit, 2^({decay:.2f} Q)")
+    axes.set_yscale("log", base=2)
+    axes.set(xlabel="qubits Q", ylabel="variance of ∂⟨Z⟩/∂θ")
     axes.set_xticks(widths)
     axes.legend()
     return figure

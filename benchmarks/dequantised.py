@@ -1,0 +1,142 @@
+"""Heads and their classical surrogates on their test texts: ``python benchmarks/dequantised.py --sst2 FOLDER``.
+
+Trains `single-10q`, `multi-10q` and `odd` on SST-2 and `single-10q` on six labels (docstrings, see docstrings.py), each
+on every --body, by the commands ``qllmft train``, ``analyse`` and ``dequantise --onnx``. A finished run is not trained
+again. ``--onnx-python`` is a Python with onnxruntime and numpy alone, in which the ONNX files label the test texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from qllmft.analysis.kernels import RIDGE
+from qllmft.heads import without_noise
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import LabelledTexts
+from qllmft.training import finite_logits
+
+from docstrings import classes
+
+SIX = "single-10q, six labels"
+HEADS = {  # options of `qllmft train`
+    "single-10q": ["--preset", "single-10q", "--epochs", "40"],
+    "multi-10q": ["--preset", "multi-10q", "--epochs", "40"],
+    "odd": ["--preset", "odd"],
+    SIX: ["--preset", "single-10q", "--epochs", "40", "--per-label", "64"],
+}
+LABELS_BY_ONNX = """
+import importlib.util, json, sys
+import numpy, onnxruntime
+assert not any(map(importlib.util.find_spec, ("qllmft", "torch", "qiskit"))), "not a bare environment"
+given = numpy.load(sys.argv[2])
+logits, = onnxruntime.InferenceSession(sys.argv[1]).run(None, {"embedding": given["x"]})
+same = int((logits.argmax(axis=1) == given["labels"]).sum())
+print(json.dumps({"same": same, "total": len(logits), "onnxruntime": onnxruntime.__version__}))
+"""
+
+
+def qllmft(*words: object) -> Any:
+    """Return what a command prints as JSON."""
+    command = [sys.executable, "-m", "qllmft.cli.main", *map(str, words), "--json"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def six_labels(file: Path) -> Path:
+    """Write the texts of six labels if they are not there, and return the file."""
+    if not file.exists():
+        rows = [f"{text}\t{name}\n" for name, texts in list(classes().items())[:6] for text in texts]
+        file.write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")
+    return file
+
+
+@torch.no_grad()
+def labels_by_onnx(python: str, run: Path, file: Path) -> dict[str, Any]:
+    """Return the number of test texts with the circuit's label by an ONNX file, in another Python."""
+    predictor = Predictor.load(run)
+    vectors = LabelledTexts.read(predictor, run).vectors.astype(np.float32)
+    with without_noise(predictor.model.classifier):
+        labels = finite_logits(predictor.model.classifier, torch.from_numpy(vectors)).argmax(dim=1).numpy()
+    texts = file.with_suffix(".npz")
+    np.savez(texts, x=vectors, labels=labels)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python, "-I", "-c", LABELS_BY_ONNX, str(file), str(texts)]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    return dict(json.loads(found))
+
+
+def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict[str, Any]:
+    """Train, analyse and dequantise one head, and return its row of the record."""
+    options = [*HEADS[name], "--data", data, "--body", body, "--no-baselines", "--out", run]
+    result = qllmft("train", *options)
+    print(f"{name} on {body}: trained", file=sys.stderr, flush=True)
+    analysis = qllmft("analyse", run)
+    surrogate, file = run / "surrogate", run / "surrogate.onnx"
+    shutil.rmtree(surrogate, ignore_errors=True)
+    dequantised = qllmft("dequantise", run, "--onnx", file)
+    forms, bond, geometry = analysis["forms"], analysis["bond"], analysis["geometry"]
+    found = {
+        "head": name,
+        "body": Path(body).name,
+        "dimension": result["body"]["dimension"],
+        "identity": analysis["run"],
+        "command": " ".join(["qllmft train", *HEADS[name]]),
+        "certificate": analysis["sentence"],
+        "forms": {
+            "number": len(forms["effective_ranks"]),
+            "effective_ranks": [min(forms["effective_ranks"]), max(forms["effective_ranks"])],
+            "largest_error": forms["largest_error"],
+        },
+        "schmidt_rank": bond and max(bond["ranks"]),
+        "entanglement": analysis["entanglement"] and analysis["entanglement"][0],
+        "test": analysis["head"]["test"],
+        "kernel": analysis["kernel"] and analysis["kernel"]["test"],
+        "twin": analysis["twin"] and analysis["twin"]["test"],
+        "geometry": {name: each["general"][each["ridges"].index(RIDGE)] for name, each in geometry.items()},
+        "decay_per_qubit": analysis["decay_per_qubit"],
+        "surrogate": {key: dequantised[key] for key in ("numbers", "parameters", "agreement", "energies_j")},
+    }
+    if python is not None:
+        found["onnx"] = labels_by_onnx(python, run, file)
+    return found
+
+
+def keep(file: Path, found: dict[str, Any]) -> None:
+    """Write a row into the record, in place of the row of the same head and body."""
+    rows = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
+    order = [(each["dimension"], list(HEADS).index(each["head"])) for each in [*rows, found]]
+    rows = dict(zip(order, [*rows, found], strict=True))
+    file.write_text(json.dumps({"rows": [rows[key] for key in sorted(rows)]}, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run all heads on all bodies, and write each into the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sst2", type=Path, required=True, help="folder of SST-2")
+    parser.add_argument("--body", nargs="+", default=["minilm"])
+    parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=list(HEADS))
+    parser.add_argument("--out", type=Path, default=Path("runs/dequantised"), help="folder of the runs")
+    parser.add_argument("--onnx-python", help="Python with onnxruntime and numpy alone")
+    parser.add_argument("--json", type=Path, default=Path("docs/records/could-it-be-classical.json"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for body in given.body:
+        for name in given.heads:
+            run = given.out / f"{Path(body).name}-{name.replace(', ', '-').replace(' ', '-')}"
+            data = six_labels(given.out / "docstrings-6.tsv") if name == SIX else given.sst2
+            found = row(name, body, data, run, given.onnx_python)
+            keep(given.json, found)
+            agreed = found["surrogate"]["agreement"]["same_labels"]
+            print(f"{name} on {body}: {agreed}; {found.get('onnx')}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
