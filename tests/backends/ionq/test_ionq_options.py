@@ -18,7 +18,7 @@ from qllmft_backends.ionq.token import load_token
     [
         ("ionq_forte", {"shots": 10_001}, "less than or equal to 10000"),
         ("ionq_forte", {"shots": 0}, "greater than or equal to 1"),
-        ("ionq_forte", {"target": "aria-1"}, "'forte-1' or 'forte-enterprise-1'"),
+        ("ionq_forte", {"target": "Forte 1"}, "String should match pattern"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
         ("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"}, "500 shots or more"),

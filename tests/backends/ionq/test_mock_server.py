@@ -151,6 +151,7 @@ def test_a_job_from_submission_to_result():
             "simulator",
             "qpu.forte-1",
             "qpu.forte-enterprise-1",
+            "qpu.tempo-1",
         }
         estimate = call(f"{box.url}/jobs/estimate?backend=qpu.forte-1&1q_gates=10&2q_gates=1&shots=1000")
         assert estimate["estimated_cost"] == estimate["estimated_total_cost"] == pytest.approx(0.02)
