@@ -11,6 +11,7 @@ import typer
 
 from qllmft.cli.console import say
 from qllmft.cli.options import RunFolderArgument, with_options
+from qllmft.errors import UserError
 
 _Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")]
 
@@ -38,6 +39,13 @@ def report(
             help="Write the tables of a study into this file, .md or .tex; of studies of maps their page, .md."
         ),
     ] = None,
+    explain: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Number of a run's misclassified texts to explain by nearest training texts and words left out.",
+        ),
+    ] = 0,
 ) -> None:
     """Write report.html into the folder of a run or a study: one page that needs no network."""
     from qllmft.report import write_report, write_study_report, write_study_table
@@ -47,8 +55,12 @@ def report(
 
         typer.echo((write_maps if any(run.glob("*/study.json")) else write_study_table)(run, table))
         return
-    write = write_study_report if (run / "study.json").exists() else write_report
-    typer.echo(write(run))
+    if not (run / "study.json").exists():
+        typer.echo(write_report(run, explained=explain))
+        return
+    if explain:
+        raise UserError("--explain is about the texts of a run, and this is the folder of a study. Omit it.")
+    typer.echo(write_study_report(run))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any
 from qllmft.description import describe
 from qllmft.errors import UserError
 from qllmft.files import write_bytes
+from qllmft.inference import Predictor
+from qllmft.inference.explanation import Explanation, explain_text
 from qllmft.regression import TargetScores
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
@@ -23,16 +25,20 @@ from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import draw_text
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, *, explained: int = 0) -> Path:
     """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
     folder = RunFolder(run)
-    page = render_report(folder)
+    page = render_report(folder, explained=explained)
     write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text can contain half a surrogate pair
     return folder.report_file
 
 
-def render_report(folder: RunFolder) -> str:
-    """Return the page as HTML that needs no network. UserError if the run is not finished."""
+def render_report(folder: RunFolder, *, explained: int = 0) -> str:
+    """Return the page as HTML that needs no network. UserError if the run is not finished.
+
+    Up to ``explained`` of its misclassified texts have the nearest training texts and the effect of each word, which
+    needs the texts and the language model.
+    """
     config = folder.read_config()
     result = folder.read_result()
     if result is None:
@@ -74,11 +80,19 @@ def render_report(folder: RunFolder) -> str:
         values=values,
         scatter=None if values is None else scatter_svg(values, result.head.name),
         answers=answers,
+        explanations=_explanations(folder, answers, explained) if answers else [],
         confusion=_confusion(answers, result.head.name) if answers else None,
         mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum()) if answers else 0,
         made_with=[*identified(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
+
+
+def _explanations(folder: RunFolder, answers: TestPredictions, count: int) -> list[Explanation]:
+    """Return explanations of the first misclassified texts of the page."""
+    mistakes = answers.mistakes[:count]
+    predictor = Predictor.load(folder.path) if mistakes else None
+    return [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes] if predictor else []
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
