@@ -130,7 +130,8 @@ class TrackingListener:
         folder = self._folder
         single = (folder.config_file, folder.metrics_file, folder.validation_file, folder.predictions_file)
         found = [*single, folder.result_file, folder.report_file, *sorted(folder.model_folder.glob("*"))]
-        sizes = {file: file.stat().st_size for file in found if file.is_file()}
+        # a link in a run from elsewhere could name any file of this user
+        sizes = {file: file.stat().st_size for file in found if file.is_file() and not file.is_symlink()}
         for file, size in sizes.items():
             if size > LARGEST_FILE:
                 text = f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}."

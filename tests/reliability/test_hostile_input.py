@@ -22,7 +22,7 @@ NAMES = {
     "test_any_stream": "any bytes on standard input of `predict`",
     "test_any_table": "tables in TSV, CSV, JSONL and parquet, damaged or any bytes, for `train` and `predict`",
     "test_any_campaign[study]": "a study's TOML, damaged",
-    "test_any_campaign[sweep]": "a search's TOML, damaged",
+    "test_any_campaign[search]": "a search's TOML, damaged",
     "test_any_file_of_a_finished_run": "a file of a finished run, damaged, for `train`, `predict`, `report`, `export`",
     "test_any_file_of_an_unfinished_run": "a file of an unfinished run, damaged, for `train`",
     "test_any_value_in_a_record": "numbers without a float, and values of other types, in any record of a run",
@@ -41,7 +41,7 @@ def file_of(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_input(name, table):
-    words = name.removeprefix("test_").replace("_", " ").replace("[", ", ").removesuffix("]")
+    words = name.removeprefix("test_").replace("_", " ").replace("campaign[", "").removesuffix("]")
     row = table.begin(f"input, {words}", NAMES[name])
     file = file_of(name)
     number = table.tries(FILES[file])

@@ -170,22 +170,18 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
         (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
         (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.search.run_sweep", SEARCH.encode()),
     ],
-    ids=["study", "sweep"],
+    ids=["study", "search"],
 )
-def test_any_campaign(command, work, whole, monkeypatch, tmp_path):
+@QUICK
+@given(data=st.data())
+@example(data=None)
+def test_any_campaign(command, work, whole, data, monkeypatch, tmp_path):
     monkeypatch.setattr(work, refused)
-    file = tmp_path / "own.toml"
-
-    @QUICK
-    @given(content=damaged(whole))
-    @example(content=whole)
-    def any_content(content):
-        file.write_bytes(content)
-        code, _, message = ended(command[0], file, *command[1:], "--out", tmp_path / "out")
-        assert code == 2
-        assert content != whole or "the work would begin" in message
-
-    any_content()
+    file, content = tmp_path / "own.toml", whole if data is None else data.draw(damaged(whole))
+    file.write_bytes(content)
+    code, _, message = ended(command[0], file, *command[1:], "--out", tmp_path / "out")
+    assert code == 2
+    assert content != whole or "the work would begin" in message
 
 
 @pytest.mark.parametrize("argument", ["caf\udce9", "--out=\udcff"])

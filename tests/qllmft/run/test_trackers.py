@@ -9,9 +9,6 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from any_input import JSON, damaged, examples
-from hypothesis import example, given
-from hypothesis import strategies as st
 from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import assert_same, config, settings
 
@@ -232,22 +229,6 @@ def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
     with pytest.raises(UserError) as error:
         Tracking.of(asked, files=files)
     assert message in str(error.value)
-
-
-STATE = b'{"noted": {"key": "a key", "epoch": 3}, "mlflow": {"key": null, "epoch": 0}}'
-
-
-@examples(40)
-@given(content=st.one_of(damaged(STATE), JSON.map(json.dumps).map(str.encode)))
-@example(content=STATE.replace(b"3", b"1e999"))
-@example(content=STATE.replace(b"3", b"NaN"))
-@example(content=STATE.replace(b"3", b"9" * 400))
-def test_any_state_of_trackers_is_read_or_left_out(content, tmp_path_factory):
-    file = tmp_path_factory.mktemp("state") / "trackers.json"
-    file.write_bytes(content)
-    for kept in tracking._read(file).values():
-        assert kept.keys() == {"key", "epoch"}
-        assert isinstance(kept["epoch"], int)
 
 
 @pytest.fixture
