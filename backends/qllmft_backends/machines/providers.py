@@ -15,6 +15,7 @@ from qiskit.transpiler import Target
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_backends.machines.options import QiskitOptions
 from qllmft_backends.machines.routes import Route, RunRoute, SamplerRoute
+from qllmft_backends.plugins import one_line
 
 _FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
 _LOCAL = (  # beginnings of classes that run in this process
@@ -75,6 +76,13 @@ def open_machine(options: QiskitOptions) -> Machine:
         raise MissingExtraError(
             f"provider {options.provider!r} needs the package {error.name!r}, which is not installed: "
             f"pip install 'qllmft[{provider.extra}]'."
+        ) from error
+    except BackendError:
+        raise
+    except Exception as error:  # of a provider's package: no account, no credentials, no such machine
+        raise BackendError(
+            f"provider {options.provider!r} does not open {options.machine or 'its machine'}: "
+            f"{one_line(error).rstrip('.')}. Save the account as the provider says, or name a machine of it."
         ) from error
 
 

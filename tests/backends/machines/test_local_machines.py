@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
-from qllmft_backends.machines.providers import PROVIDERS, installed
+from qllmft_backends.machines.providers import PROVIDERS, Provider, installed
 
 OBSERVABLES = [SparsePauliOp("IIIZ"), SparsePauliOp("ZIII"), SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0])]
 VALUES = np.random.default_rng(3).uniform(-2, 2, (3, 9))
@@ -113,6 +113,15 @@ def test_a_missing_package_is_named_with_its_extra(name):
         pytest.skip("it is installed")
     with pytest.raises(MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"):
         create("qiskit", {"provider": name, "machine": "some"})
+
+
+def test_a_fault_of_a_provider_is_an_error_in_one_line(monkeypatch):
+    def opens(options):
+        raise RuntimeError("no account\nwas found")
+
+    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
+    with pytest.raises(BackendError, match=r"'ibm' does not open some: RuntimeError: no account was found\. Save"):
+        create("qiskit", {"provider": "ibm", "machine": "some"})
 
 
 OFFLINE = {
