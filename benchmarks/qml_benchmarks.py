@@ -1,9 +1,8 @@
 """Bowles et al.'s benchmarks: ``python benchmarks/qml_benchmarks.py --json docs/records/qml-benchmarks.json``.
 
 Every model has their protocol: five-fold cross-validation of a grid on the training points, then a fit on all of them
-for each of five seeds. The test points are read by these fits alone. The grids of the
-quantum head and of the MLP have 8 points each, fewer than theirs for a trained circuit (9 to 36); that of the SVC is
-theirs.
+for each of five seeds. The test points are read by these fits alone. The grids of the quantum head and of the MLP have
+8 points each, that of the SVC is theirs with 16; theirs for quantum models have 3 to 108.
 
 ``--theirs FOLDER`` is a checkout of XanaduAI/qml-benchmarks, whose published results on the same points enter the
 record. ``--python PYTHON`` has jax, flax, optax, pennylane and scikit-learn, and runs their --models there, with their
