@@ -7,6 +7,8 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError
 from qllmft.training import Examples
 
+CLASSIFIERS = {name: each for name, each in BASELINES.items() if "classification" in each.tasks}
+
 
 def examples(n: int, seed: int) -> Examples:
     import torch
@@ -21,15 +23,15 @@ def config_of(*names: str) -> RunConfig:
 
 def test_a_run_names_them():
     names = ["logistic_regression", "logistic_regression_c1", "logistic_regression_same_vectors", "svc", "svc_full"]
-    names += ["svc_quadratic", "mlp", "low_rank", "pca", "random_projection", "quantised"]
+    names += ["svc_quadratic", "mlp", "low_rank", "pca", "random_projection", "quantised", "ridge", "svr", "linear"]
     assert list(BASELINES) == names
     tuned = ["logistic_regression", "svc", "svc_full"]
-    assert [name for name, baseline in BASELINES.items() if baseline.tuned] == [*tuned, "svc_quadratic"]
-    assert [name for name, baseline in BASELINES.items() if baseline.is_grid] == tuned
+    assert [name for name, baseline in CLASSIFIERS.items() if baseline.tuned] == [*tuned, "svc_quadratic"]
+    assert [name for name, baseline in CLASSIFIERS.items() if baseline.is_grid] == tuned
     assert RunConfig().baselines.names == ("logistic_regression", "svc", "mlp")
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_one_is_fitted_and_scored(name):
     (head,) = make_baselines(config_of(name), 50, 6, 2)
     assert head.name.partition(",")[0] == BASELINES[name].label
@@ -54,7 +56,7 @@ def test_they_come_in_the_order_of_the_configuration():
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
     names = (
         "logistic_regression, logistic_regression_c1, logistic_regression_same_vectors, svc, svc_full, svc_quadratic, "
-        "mlp, low_rank, pca, random_projection, quantised"
+        "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear"
     )
     message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (lambda: check_baselines(["svc", "knn"]), lambda: make_baselines(config_of("knn"), 20, 6, 2)):
