@@ -147,6 +147,7 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
     settings: dict[str, Any] = {name: value or getattr(known, name) for name, value in given.items()}
     settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
+    settings |= {"pair_column": known.pair_column, "pair_features": known.pair_features}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 

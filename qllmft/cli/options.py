@@ -63,6 +63,9 @@ class DataOptions:
 
     data: Data = None
     text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
+    pair_column: Annotated[
+        str | None, typer.Option(help="Column of the second text, to learn from pairs of texts.", show_default="none")
+    ] = None
     label_column: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="label")] = None
     task: Annotated[
         str | None,

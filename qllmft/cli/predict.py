@@ -18,6 +18,7 @@ from qllmft.errors import UserError
 if TYPE_CHECKING:
     from qllmft.inference import Prediction, Predictor
     from qllmft.inference.decision import Decision
+    from qllmft.inference.items import Item
     from qllmft.inference.measurement import Bootstrap
     from qllmft_backends import Backend
 
@@ -53,7 +54,8 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text. A
+    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text.
+    Texts of the command line are compared two by two by a model of pairs. A
     tab or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines
     are skipped. With --margin, the label of a text without an answer is '?', and the share of such texts is printed at
     the end.
@@ -80,7 +82,10 @@ def predict(
     if bootstrap and not backends:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
-    given = islice(texts or _texts_of(file or Path("-"), run, text_column, delimiter), limit)
+    pair = predictor.model.pair is not None
+    given = islice(_pairs(texts or []) if pair else texts or [], limit)
+    if file:
+        given = islice(_texts_of(file, run, text_column, delimiter, pair=pair), limit)
     if predictor.model.task == "regression":
         if backends or decision != Decision():
             raise UserError(
@@ -100,7 +105,7 @@ def predict(
         say(share_left(unsure, total, margin), PlainConsole(stderr=True))
 
 
-def _print_values(predictor: Predictor, texts: Iterator[str], *, json: bool) -> None:
+def _print_values(predictor: Predictor, texts: Iterator[Item], *, json: bool) -> None:
     """Print the values of each text before it, separated by tabs."""
     for found in predictor.values(texts):
         cells = [f"{value:.6g}" for value in found.values.values()]
@@ -113,23 +118,33 @@ def _print_values(predictor: Predictor, texts: Iterator[str], *, json: bool) -> 
         sys.stdout.flush()
 
 
-def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None) -> Iterator[str]:
-    """Return the texts of a file, with the run's column and delimiter unless others are given."""
+def _pairs(texts: list[str]) -> list[tuple[str, str]]:
+    """Return the texts of the command line two by two."""
+    if len(texts) % 2:
+        raise UserError(f"the model compares two texts, and there are {len(texts)}; give them in pairs: first second.")
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None, *, pair: bool) -> Iterator[Item]:
+    """Return the texts or pairs of a file, with the run's columns and delimiter unless others are given."""
     from qllmft.config import DataConfig, parse_config
-    from qllmft.data.texts import read_texts
+    from qllmft.data.texts import read_pairs, read_texts
     from qllmft.run import RunFolder
 
     folder = RunFolder(run)
     known = folder.read_config().data if folder.config_file.exists() else DataConfig()
     if delimiter is not None:
         delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
+    if pair:
+        second = known.pair_column or "text2"
+        return read_pairs(file, (column or known.text_column, second), delimiter or known.delimiter)
     return read_texts(file, column or known.text_column, delimiter or known.delimiter)
 
 
 def _measure(
     predictor: Predictor,
     backends: Mapping[str, Backend],
-    texts: list[str],
+    texts: list[Item],
     choice: BackendOptions,
     decision: Decision,
     *,

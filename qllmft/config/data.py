@@ -12,6 +12,7 @@ EMBEDDED = "reviews"  # corpus in the package
 IN_MEMORY = "in memory: "  # prefix of the source of texts that were no file; their kind, size and hash follow
 PAPER_PER_LABEL = 256
 PAPER_DRAWN = 512  # of texts with real targets: as many as of two labels
+PairFeatures = Literal["both", "difference", "product"]
 Task = Literal["classification", "regression"]
 EMBEDDED_PER_LABEL = 200
 
@@ -31,6 +32,9 @@ class DataConfig(Section):
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
     duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
     task: Annotated[Task, NEUTRAL] = "classification"  # regression: the label columns hold real numbers
+    pair_column: Annotated[str | None, NEUTRAL] = None  # column of the second text of a pair; None: single texts
+    # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both, one after the other
+    pair_features: Annotated[PairFeatures, NEUTRAL] = "both"
     targets: Annotated[tuple[str, ...], NEUTRAL] = ()  # columns of several real targets; (): label_column alone
 
     @field_validator("delimiter")
@@ -58,6 +62,24 @@ class DataConfig(Section):
                 f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
             )
         return self
+
+    @model_validator(mode="after")
+    def _pairs_have_two_columns(self) -> Self:
+        if self.pair_column is None and self.pair_features != "both":
+            raise ValueError(f"pair_features is {self.pair_features!r} and texts are single; name a pair_column")
+        if self.pair_column in (self.text_column, *self.label_columns):
+            raise ValueError(f"pair_column is {self.pair_column!r}, like another column; choose a column of its own")
+        return self
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Return the column of the texts, and that of the second ones if texts are pairs."""
+        return (self.text_column,) if self.pair_column is None else (self.text_column, self.pair_column)
+
+    @property
+    def pair(self) -> PairFeatures | None:
+        """Return the features of pairs, or None if texts are single."""
+        return None if self.pair_column is None else self.pair_features
 
     @property
     def label_columns(self) -> tuple[str, ...]:

@@ -136,6 +136,15 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _pairs_have_a_frozen_body(self) -> Self:
+        if self.data.pair and self.body.learns:
+            raise ValueError(
+                "data.pair_column names second texts, and a body that learns reads single ones; set body.trainable to "
+                "false, and leave body.contrastive out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _task_is_trained(self) -> Self:
         if self.data.task == "classification":
             return self

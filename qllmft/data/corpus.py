@@ -12,10 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.config.data import PairFeatures
 from qllmft.data.findings import Findings
 from qllmft.errors import UserError
 
 _KEPT_FIRST = ("test", "validation")  # splits that keep their copies before the other splits
+
+
+BETWEEN = " ‖ "  # two texts of a pair, for people
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Second texts of pairs."""
+
+    texts: list[str]  # N, none empty
+    features: PairFeatures  # vector of a pair, see `qllmft.embed.pairs`
 
 
 @dataclass(frozen=True)
@@ -25,16 +37,33 @@ class Table:
     texts: list[str]  # N, none empty
     labels: NDArray[Any]  # (N,) int64 indices into the corpus' label names, or (N, T) float64 targets
 
+    second: Seconds | None = None  # None: texts are single
+
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
             raise ValueError(f"{len(self.texts)} texts, but {len(self.labels)} labels.")
+
+    @property
+    def items(self) -> list[str]:
+        """Return the texts, or both texts of each pair in one."""
+        if self.second is None:
+            return self.texts
+        return [f"{a}{BETWEEN}{b}" for a, b in zip(self.texts, self.second.texts, strict=True)]
+
+    @property
+    def to_embed(self) -> list[str]:
+        """Return the texts, then the second ones of pairs."""
+        return self.texts if self.second is None else [*self.texts, *self.second.texts]
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return ``rows`` in that order."""
-        return Table([self.texts[i] for i in rows.tolist()], self.labels[rows])
+        second = self.second
+        if second is not None:
+            second = replace(second, texts=[second.texts[i] for i in rows.tolist()])
+        return Table([self.texts[i] for i in rows.tolist()], self.labels[rows], second)
 
 
 @dataclass(frozen=True)
@@ -54,7 +83,10 @@ class Corpus:
     def pooled(self) -> Table:
         """Return all splits in one table, in their order."""
         tables = list(self.splits.values())
-        return Table([text for table in tables for text in table.texts], np.concatenate([t.labels for t in tables]))
+        seconds = [table.second for table in tables if table.second]
+        second = replace(seconds[0], texts=[text for each in seconds for text in each.texts]) if seconds else None
+        texts = [text for table in tables for text in table.texts]
+        return Table(texts, np.concatenate([t.labels for t in tables]), second)
 
     def without_duplicates(self) -> Corpus:
         """Return the corpus with every text once, without texts that have several labels.
@@ -85,7 +117,7 @@ class Corpus:
         digest = hashlib.sha256()
         for name, table in self.splits.items():
             digest.update(f"{name}\0".encode())
-            for text, label in zip(table.texts, table.labels.tolist(), strict=True):
+            for text, label in zip(table.items, table.labels.tolist(), strict=True):
                 name = self.label_names[label] if isinstance(label, int) else repr(label)
                 digest.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:16]
@@ -94,13 +126,14 @@ class Corpus:
     def repeated(self) -> frozenset[str]:
         """Return the texts that have a copy, as `copies_of` compares them."""
         copies = copies_of(self.splits).values()
-        return frozenset(self.splits[split].texts[row] for found in copies for split, row, _ in found)
+        items = {name: table.items for name, table in self.splits.items()}
+        return frozenset(items[split][row] for found in copies for split, row, _ in found)
 
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
     """Return split, row and label or targets of all copies of each repeated text, compared without white space."""
     found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
-        for row, (text, label) in enumerate(zip(table.texts, table.labels.tolist(), strict=True)):
+        for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
             found[" ".join(text.split())].append((name, row, tuple(label) if isinstance(label, list) else label))
     return {text: copies for text, copies in found.items() if len(copies) > 1}

@@ -41,7 +41,7 @@ class Splits:
         """Return the findings of reading and splitting ``corpus``, with duplicates counted over the three tables."""
         repeated = corpus.repeated  # computed once for all splits of a corpus
         rows = {
-            name: np.array([i for i, text in enumerate(table.texts) if text in repeated], np.int64)
+            name: np.array([i for i, text in enumerate(table.items) if text in repeated], np.int64)
             for name, table in self.tables.items()
         }
         copies = copies_of({name: table.take(rows[name]) for name, table in self.tables.items()}).values()

@@ -11,7 +11,7 @@ import pandas as pd
 from qllmft.config import DataConfig
 from qllmft.data.blank import is_blank
 from qllmft.data.bounds import MOST_LABEL, MOST_TEXT
-from qllmft.data.corpus import Corpus, Table
+from qllmft.data.corpus import Corpus, Seconds, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.data.targets import targets_of
 from qllmft.errors import UserError
@@ -21,6 +21,9 @@ SPLIT_NAMES = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test",
 }  # fmt: skip
+
+
+_TEXTS = ("text", "second text")  # names of the columns of texts in errors
 
 
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
@@ -37,7 +40,7 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
     kept, found = _without_bad_rows(frames, config)
     if config.task == "regression":
         tables = {
-            split: Table(frame[config.text_column].tolist(), targets_of(frame, split, config))
+            split: Table(frame[config.text_column].tolist(), targets_of(frame, split, config), _seconds(frame, config))
             for split, frame in kept.items()
         }
         corpus = Corpus(config.source, config.label_columns, tables, found)
@@ -57,7 +60,7 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
                     f"{config.source}, split {split!r}, row {row}: the label is {label!r}, expected one of {values}."
                 )
         labels = np.array([index_of[label] for label in raw[split]], dtype=np.int64)
-        tables[split] = Table(frame[config.text_column].tolist(), labels)
+        tables[split] = Table(frame[config.text_column].tolist(), labels, _seconds(frame, config))
     corpus = Corpus(config.source, tuple(names), tables, found)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
@@ -75,7 +78,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
     for split, frame in frames.items():
         if not len(frame):
             raise UserError(f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out.")
-        for column in (config.text_column, *config.label_columns):
+        for column in (*config.text_columns, *config.label_columns):
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
                 unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
@@ -98,11 +101,12 @@ def _without_bad_rows(
     for split, frame in frames.items():
         good = []
         labels = zip(*(frame[column].tolist() for column in config.label_columns), strict=True)
-        for row, text, of_text in zip(frame.index.tolist(), frame[config.text_column].tolist(), labels, strict=True):
+        given = zip(*(frame[column].tolist() for column in config.text_columns), strict=True)
+        for row, texts, of_text in zip(frame.index.tolist(), given, labels, strict=True):
             where = f"split {split!r}, row {row}"
-            if not isinstance(text, str) and not _missing(text):
+            if faulty := [text for text in texts if not isinstance(text, str) and not _missing(text)]:
                 raise UserError(
-                    f"{config.source}, {where}: the text is {text!r}, expected a string. Is --text-column right?"
+                    f"{config.source}, {where}: the text is {faulty[0]!r}, expected a string. Is --text-column right?"
                 )
             label = next((each for each in of_text if _is_several(each)), of_text[0])
             if _is_several(label):
@@ -111,7 +115,7 @@ def _without_bad_rows(
                     "Choose another column with --label-column."
                 )
             sizes = {
-                "text": (len(text) if isinstance(text, str) else 0, MOST_TEXT),
+                "text": (max(len(text) if isinstance(text, str) else 0 for text in texts), MOST_TEXT),
                 "label": (max(len(_label(label)) for label in of_text), MOST_LABEL),
             }
             for name, (size, most) in sizes.items():
@@ -120,7 +124,8 @@ def _without_bad_rows(
                         f"{config.source}, {where}: the {name} has {size:,} characters, expected at most {most:,}. "
                         "Are the columns right?"
                     )
-            missing = "text" if _missing(text) or is_blank(text) else "label" if not all(map(_label, of_text)) else ""
+            missing = next((name for name, text in zip(_TEXTS, texts, strict=False) if _is_empty(text)), "")
+            missing = missing or ("" if all(map(_label, of_text)) else "label")
             if missing:
                 bad.append(f"{where}: the {missing} is empty")
             good.append(not missing)
@@ -133,6 +138,14 @@ def _without_bad_rows(
             f"{listed(bad, len(bad))}. Fill them in, or leave them out with --bad-rows skip."
         )
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
+
+
+def _seconds(frame: pd.DataFrame, config: DataConfig) -> Seconds | None:
+    return None if config.pair is None else Seconds(frame[config.pair_column].tolist(), config.pair)
+
+
+def _is_empty(text: Any) -> bool:
+    return _missing(text) or is_blank(text)
 
 
 def _is_several(value: Any) -> bool:

@@ -18,6 +18,23 @@ from qllmft.errors import UserError
 LONGEST_LINE = 1_000_000  # bytes
 
 
+def read_pairs(path: Path, columns: tuple[str, str], delimiter: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield both texts of each row of a table lazily, or raise UserError for a row with one text."""
+    if path.suffix not in SUFFIXES:
+        raise UserError(
+            f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
+            f"columns {' and '.join(columns)}, or pairs of texts as arguments."
+        )
+    first, second = (_of_file(path, column, delimiter) for column in columns)
+    try:
+        for number, pair in enumerate(zip(first, second, strict=True), start=1):
+            if empty := [name for name, text in zip(columns, pair, strict=True) if is_blank(text)]:
+                raise UserError(f"{path}, row {number}: {empty[0]!r} is empty. Fill it in, or leave the row out.")
+            yield pair[0].strip(), pair[1].strip()
+    except OSError as error:
+        raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
+
+
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
     """Yield the texts of a file lazily, in memory that does not depend on their number or length.
 
@@ -25,15 +42,18 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
     (``-``), has one text per line. Empty texts are left out.
     """
     try:
-        if path.suffix == ".parquet":
-            texts = _of_parquet(path, column)
-        elif path.suffix in SUFFIXES:
-            texts = _of_table(path, column, delimiter)
-        else:
-            texts = (line for _, line in _lines(path))
+        texts = _of_file(path, column, delimiter)
         yield from (text.strip() for text in texts if not is_blank(text))
     except OSError as error:
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
+
+
+def _of_file(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
+    if path.suffix == ".parquet":
+        return _of_parquet(path, column)
+    if path.suffix in SUFFIXES:
+        return _of_table(path, column, delimiter)
+    return (line for _, line in _lines(path))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

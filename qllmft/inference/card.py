@@ -85,6 +85,7 @@ def model_card(
         verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
         dimension=model.dimension,
         body=body if record else _public(body),
+        pairs=model.pair is not None,
         real=model.task == "regression",
         temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,

@@ -265,8 +265,8 @@ def _trained_on(run: Path, table: Table) -> int | None:
         _, _, splits = texts_of_run(run)
     except UserError:
         return None
-    used = {*splits.train.texts, *splits.validation.texts}
-    return sum(text in used for text in table.texts)
+    used = {*splits.train.items, *splits.validation.items}
+    return sum(text in used for text in table.items)
 
 
 def _split(corpus: Corpus, split: str | None) -> tuple[Corpus, Table, str]:

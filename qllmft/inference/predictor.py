@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import softmax
 
-from qllmft.data.blank import is_blank
 from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
+from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
@@ -23,6 +23,7 @@ from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.hub import download, is_hub_name, portable, upload
+from qllmft.inference.items import Item, check_items, is_single, item_text
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
 from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
@@ -145,31 +146,33 @@ class Predictor:
             saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
             return upload(saved, repo_id, private, token, revision=revision, pull_request=pull_request)
 
-    def predict(self, texts: Iterable[str], *, threshold: float | None = None, margin: float = 0.0) -> list[Prediction]:
+    def predict(
+        self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
+    ) -> list[Prediction]:
         """Return the predictions for texts, or for one text, in their order.
 
         Args:
-            texts: texts, or one text.
+            texts: texts, or one text; pairs (first, second) if the model compares two texts.
             threshold: least probability of the second of two labels for it to be the answer; None takes the most
                 probable label.
             margin: least lead of the answer's probability over every other one; a prediction with less is ``unsure``.
         """
         return list(self.stream(texts, threshold=threshold, margin=margin))
 
-    def values(self, texts: Iterable[str]) -> Iterator[TargetPrediction]:
+    def values(self, texts: Iterable[Item]) -> Iterator[TargetPrediction]:
         """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
         names = self.model.label_names
         if self.model.task != "regression":
             raise UserError(f"the model has the labels {', '.join(names)} and gives no real values; use predict.")
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
-        for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
+        for batch in _batches(self._items(texts), self.model.body.batch_size):
             found = values_of(self.model, self.embed(batch))
             for text, row in zip(batch, found.tolist(), strict=True):
-                yield TargetPrediction(text, dict(zip(names, row, strict=True)))
+                yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
     def stream(
-        self, texts: Iterable[str], *, threshold: float | None = None, margin: float = 0.0
+        self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
     ) -> Iterator[Prediction]:
         """Yield predictions in constant memory, reading texts as they are needed.
 
@@ -183,11 +186,15 @@ class Predictor:
                 f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
-        for batch in _batches([texts] if isinstance(texts, str) else texts, self.model.body.batch_size):
+        for batch in _batches(self._items(texts), self.model.body.batch_size):
             yield from self.predictions(batch, self.answer(self.embed(batch)), decision)
 
+    def _items(self, texts: Iterable[Item]) -> Iterable[Item]:
+        """Return the texts, or the one text or pair that is given."""
+        return [texts] if is_single(texts, pairs=self.model.pair is not None) else texts
+
     def predictions(
-        self, texts: Sequence[str], answers: Answers, decision: Decision = MOST_PROBABLE
+        self, texts: Sequence[Item], answers: Answers, decision: Decision = MOST_PROBABLE
     ) -> Iterator[Prediction]:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
@@ -196,7 +203,9 @@ class Predictor:
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
             error = float(answers.standard_errors[i, label])
-            yield Prediction(text, names[label], probabilities, error, bool(answers.decided[i]), bool(unsure[i]))
+            yield Prediction(
+                item_text(text), names[label], probabilities, error, bool(answers.decided[i]), bool(unsure[i])
+            )
 
     def answer(self, vectors: NDArray[np.float32]) -> Answers:
         """Return the answers for embeddings (N, D), from the backend if there is one.
@@ -242,26 +251,21 @@ class Predictor:
         classifier = self.model.classifier
         return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed)
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the embeddings (N, D) of texts.
+    def embed(self, texts: Sequence[Item]) -> NDArray[np.float32]:
+        """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.
 
         The first call loads the body.
         """
-        for text in texts:
-            if not isinstance(text, str):
-                raise UserError(f"a text is {text!r}, expected a string.")
-            if is_blank(text):
-                raise UserError("a text is empty; there is nothing to classify in it.")
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
+        check_items(texts, pairs=self.model.pair is not None)
         if self._body is None:
             self.check_located_body()
             body = Body(self.model.body, light=True)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
-        vectors = self._body.encode(texts)
+        flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
+        vectors = self._body.encode(flat)
         check_finite(vectors, self.model.body)
-        return vectors
+        return vectors if self.model.pair is None else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
 
     def check_located_body(self) -> None:
         """Raise `UserError` if the body on this machine, unloaded, is not the model's.
@@ -281,11 +285,11 @@ class Predictor:
             )
 
 
-def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+def _batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Yield lists of ``size`` texts, also those before an error of reading."""
     iterator = iter(texts)
     while True:
-        batch: list[str] = []
+        batch: list[Item] = []
         try:
             batch.extend(islice(iterator, size))
         except Exception:

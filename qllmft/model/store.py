@@ -17,7 +17,7 @@ from torch import Tensor
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.config.body import OWN_BODY
-from qllmft.config.data import Task
+from qllmft.config.data import PairFeatures, Task
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
@@ -44,6 +44,7 @@ class StoredModel:
     own_body: bool = False  # the body was trained, and its folder is `OWN_BODY`
     checked: bool = False  # the model was read, and its logits are those of its record
     task: Task = "classification"  # meaning of the logits: of labels, or real targets
+    pair: PairFeatures | None = None  # vector of a pair of texts; None: texts are single
     surrogate: SurrogateConfig | None = None  # the classifier is a classical surrogate of the model of ``config``
 
 
@@ -73,6 +74,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "dimension": model.dimension,
         "label_names": list(model.label_names),
         **({} if model.task == "classification" else {"task": model.task}),
+        **({} if model.pair is None else {"pair": model.pair}),
         "n_parameters": model.classifier.n_parameters,
         **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
         **({} if ansatz_source == BUILT_IN else {"ansatz_source": ansatz_source}),
@@ -100,6 +102,9 @@ def load_model(folder: Path) -> StoredModel:
         task: Task = record.get("task", "classification")
         if task not in get_args(Task):
             raise TypeError(f"task is {task!r}, expected one of {', '.join(get_args(Task))}")
+        pair: PairFeatures | None = record.get("pair")
+        if pair not in (None, *get_args(PairFeatures)):
+            raise TypeError(f"pair is {pair!r}, expected one of {', '.join(get_args(PairFeatures))}")
         dimension, names = (
             record["dimension"],
             _label_names(record["label_names"], 2 if task == "classification" else 1),
@@ -123,7 +128,7 @@ def load_model(folder: Path) -> StoredModel:
     if logits is not None:
         compare_logits(logits, record, folder)
     checked = logits is not None
-    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, task, surrogate)
+    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, task, pair, surrogate)
 
 
 def _structure(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None) -> Classifier:

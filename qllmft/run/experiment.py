@@ -195,6 +195,7 @@ def _save_model(setup: RunSetup, body: RunBody) -> str:
         labels,
         own,
         task=setup.config.data.task,
+        pair=setup.config.data.pair,
     )
     save_model(setup.folder.model_folder, model, versions())
     return identity

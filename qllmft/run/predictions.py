@@ -50,8 +50,9 @@ class TestPredictions:
         head = next(iter(answers.values()))
         wrong = np.flatnonzero(head != test.labels)
         shown = wrong[np.linspace(0, len(wrong) - 1, min(MOST_MISTAKES, len(wrong))).round().astype(np.int64)]
+        items = test.items
         mistakes = tuple(
-            Mistake(test.texts[i][:LONGEST_TEXT], label_names[test.labels[i]], label_names[head[i]]) for i in shown
+            Mistake(items[i][:LONGEST_TEXT], label_names[test.labels[i]], label_names[head[i]]) for i in shown
         )
         return cls(label_names, np.asarray(test.labels, np.int64), answers, mistakes, validation or {})
 

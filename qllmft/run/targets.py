@@ -44,8 +44,9 @@ class TargetPredictions:
         """Collect the values for the test set, and for the validation texts, those of the run's head first."""
         head = next(iter(answers.values()))
         distance = (np.abs(head - test.labels) / (test.labels.std(axis=0) + np.finfo(float).tiny)).max(axis=1)
+        items = test.items
         errors = tuple(
-            LargeError(test.texts[i][:LONGEST_TEXT], tuple(test.labels[i].tolist()), tuple(head[i].tolist()))
+            LargeError(items[i][:LONGEST_TEXT], tuple(test.labels[i].tolist()), tuple(head[i].tolist()))
             for i in np.argsort(-distance, kind="stable")[:MOST_ERRORS].tolist()
         )
         return cls(names, np.asarray(test.labels, np.float64), answers, errors, validation)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_finite, embed
+from qllmft.embed.pairs import pair_vectors
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.setup import RunSetup
@@ -68,7 +70,7 @@ def embed_tables(
     inputs: SharedInputs | None = None,
 ) -> tuple[str, list[Examples]]:
     """Embed tables, by the name of their texts in errors, and return the body's identity and each table's examples."""
-    texts = [text for table in tables.values() for text in table.texts]
+    texts = [text for table in tables.values() for text in table.to_embed]
     with stage(on_event, "embedding", title or body.model, len(texts)) as advance:
         done = 0
 
@@ -87,8 +89,15 @@ def embed_tables(
     if embeddings.truncated:
         text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
         on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))
-    parts = np.split(embeddings.vectors, np.cumsum([len(table) for table in tables.values()])[:-1])
+    parts = np.split(embeddings.vectors, np.cumsum([len(table.to_embed) for table in tables.values()])[:-1])
     for name, part in zip(tables, parts, strict=True):
         check_finite(part, body, name)
-    examples = [Examples.from_arrays(v, t.labels) for v, t in zip(parts, tables.values(), strict=True)]
+    examples = [Examples.from_arrays(_of_items(v, t), t.labels) for v, t in zip(parts, tables.values(), strict=True)]
     return embeddings.identity, examples
+
+
+def _of_items(vectors: NDArray[np.float32], table: Table) -> NDArray[np.float32]:
+    """Return the vectors of texts, or of pairs from those of their first and second texts."""
+    if table.second is None:
+        return vectors
+    return pair_vectors(vectors[: len(table)], vectors[len(table) :], table.second.features)

@@ -40,9 +40,11 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
 RATINGS = "train --task regression --data ratings.tsv --label-column stars"
+PAIRS = "train --data pairs.tsv --pair-column other"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
     (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
+    (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
     (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
@@ -115,6 +117,8 @@ def place(tmp_path_factory, tiny_body):
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
+    pairs = "".join(f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True))
+    (folder / "pairs.tsv").write_text("text\tother\tlabel\n" + pairs, encoding="utf-8")
     ratings = "".join(f"{text}\t{len(text) / 10}\n" for text, _ in rows)
     (folder / "ratings.tsv").write_text("text\tstars\n" + ratings, encoding="utf-8")
     for split, part in (("train", rows[::2]), ("validation", rows[1::4]), ("test", rows[3::4])):
