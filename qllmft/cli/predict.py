@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,9 +83,8 @@ def predict(
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
     pair = predictor.model.pair is not None
-    given = islice(_pairs(texts or []) if pair else texts or [], limit)
-    if file:
-        given = islice(_texts_of(file, run, text_column, delimiter, pair=pair), limit)
+    items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
+    given = islice(_texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit)
     if predictor.model.task == "regression":
         if backends or decision != Decision():
             raise UserError(

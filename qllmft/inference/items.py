@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from qllmft.data.blank import is_blank
 from qllmft.data.corpus import BETWEEN
@@ -12,7 +12,7 @@ from qllmft.errors import UserError
 Item = str | tuple[str, str]  # a text, or two to compare
 
 
-def is_single(texts: Any, *, pairs: bool) -> bool:
+def is_single(texts: Any, *, pairs: bool) -> TypeGuard[Item]:
     """Return whether one text is given, or one tuple of two texts for a model of ``pairs``."""
     two = pairs and isinstance(texts, tuple) and len(texts) == 2
     return isinstance(texts, str) or (two and all(isinstance(text, str) for text in texts))

@@ -56,7 +56,7 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in " ".join(cli("predict", run, *arguments, code=2)[1].split())
-    with pytest.raises(UserError, match="the model compares two texts, and got a text; expected pairs"):
+    with pytest.raises(UserError, match="the model compares two texts, and got 'a text'; expected pairs"):
         predictor.predict(["a text"])
 
 
