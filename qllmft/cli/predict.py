@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 def predict(
     *,
     run: RunFolderArgument,
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify, instead of --file.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts to classify, instead of --file; two by two for a model of pairs.")
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
