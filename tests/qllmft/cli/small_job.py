@@ -17,6 +17,6 @@ def arguments(data: Path, body: Path, out: Path) -> list[str]:
     }
     pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     return [
-        "train", "--data", str(data), "--body", str(body), "--out", str(out),
+        "train", "--preset", "recommended", "--data", str(data), "--body", str(body), "--out", str(out),
         "--per-label", "20", "--epochs", str(EPOCHS), "--lr", "0.05", *pairs,
     ]  # fmt: skip

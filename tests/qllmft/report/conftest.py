@@ -12,7 +12,7 @@ from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
-HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\" \ud800"
+HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\""
 LABELS = ("<b>bad</b>", "good & fine", "null")
 
 
