@@ -27,7 +27,7 @@ class Calibration:
         """Return the calibration of probabilities (N, k) for true labels (N,).
 
         >>> Calibration.of(np.array([[0.8, 0.2], [0.7, 0.3]]), np.array([0, 1])).error
-        0.45...
+        0.449...
         """
         answers = probabilities.argmax(axis=1)
         p = probabilities[np.arange(len(answers)), answers].astype(np.float64)

@@ -16,6 +16,8 @@ class SettingKeywords(TypedDict, total=False):
     data__text_column: str
     data__label_column: str
     data__task: Literal["classification", "regression"]
+    data__pair_column: str | None
+    data__pair_features: Literal["both", "difference", "product"]
     data__targets: Sequence[str]
     data__protocol: Literal["paper", "given"]
     data__n_per_label: int | None

@@ -221,7 +221,7 @@ def test_qubits_of_an_encoder_and_the_readout(settings, qubits, measured):
 def other_value(annotation: Any, value: Any) -> Any:
     """Another value of the same kind."""
     if isinstance(value, tuple):
-        return value[1:]
+        return value[1:] if value else ("another",)
     kinds = [annotation, *get_args(annotation)]
     choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     if choices:

@@ -26,7 +26,8 @@ STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=5, encoder_laye
 
 
 def small(**parameters):
-    return QuantumHeadClassifier(**({"settings": SMALL, "epochs": 3, "random_state": 0} | parameters))
+    given = {"preset": "recommended", "settings": SMALL, "epochs": 3, "random_state": 0}
+    return QuantumHeadClassifier(**(given | parameters))
 
 
 @pytest.fixture(scope="module")

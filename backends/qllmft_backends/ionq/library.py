@@ -8,11 +8,14 @@ The version is pinned, because its parts are no public interface. Another releas
   `qllmft_backends.ionq.client`.
 - `IonQBackend.run` with options, ``extra_metadata``, ``job_settings`` and ``session_id``, and the job's ``job_id``. Its
   ``_create_client`` is replaced. Its waiting, its results and its provider are not used.
+- `GPIGate`, `GPI2Gate`, `MSGate` and `add_equivalences`: the native gates, to which circuits are compiled for other
+  services that run them.
 - `IonQTranspileLevelWarning` is silenced: the circuits are never transpiled by it.
 """
 
 from __future__ import annotations
 
+from qiskit_ionq import GPI2Gate, GPIGate, MSGate, add_equivalences
 from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import qiskit_to_ionq
@@ -20,10 +23,14 @@ from qiskit_ionq.ionq_backend import IonQBackend
 from qiskit_ionq.ionq_client import Characterization, IonQClient
 
 __all__ = [
+    "GPI2Gate",
+    "GPIGate",
     "Characterization",
     "IonQBackend",
     "IonQClient",
     "IonQTranspileLevelWarning",
+    "MSGate",
+    "add_equivalences",
     "library_version",
     "qiskit_to_ionq",
 ]

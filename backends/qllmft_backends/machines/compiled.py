@@ -122,7 +122,7 @@ def ionq_target(target: Target) -> Target:
         MissingExtraError: without qiskit-ionq.
     """
     try:
-        from qiskit_ionq import GPI2Gate, GPIGate, MSGate, add_equivalences
+        from qllmft_backends.ionq.library import GPI2Gate, GPIGate, MSGate, add_equivalences
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"native='ionq' needs the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."

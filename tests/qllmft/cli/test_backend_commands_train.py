@@ -35,7 +35,8 @@ def train(run, cli, tmp_path):
 
     def call(out, *arguments, code=0):
         return cli(
-            "train", "--data", data, "--body", run.body, "--out", tmp_path / out, "--per-label", 4, "--epochs", 1,
+            "train", "--preset", "recommended", "--data", data, "--body", run.body,
+            "--out", tmp_path / out, "--per-label", 4, "--epochs", 1,
             "--lr", 0.05, "--batch-size", TRAIN, "--no-baselines", *pairs, *arguments, code=code,
         )  # fmt: skip
 

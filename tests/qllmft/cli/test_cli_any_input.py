@@ -2,6 +2,7 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -85,8 +86,9 @@ class Alphabet:
     """In the place of `Predictor`: three texts at once, each labelled with its first character."""
 
     load = classmethod(lambda cls, *arguments: cls())
+    model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
-    def stream(self, texts):
+    def stream(self, texts, **decision):
         from qllmft.inference.predictor import _batches
 
         for batch in _batches(texts, 3):

@@ -21,7 +21,7 @@ def answers(probabilities, values, decided=None) -> Answers:
     """Answers made by hand; what `compare` does not read is not a number."""
     p, z = np.array(probabilities, float), np.array(values, float)
     nothing = np.full_like(p, np.nan)
-    return Answers(p, nothing, np.array(decided or [1] * len(p), bool), z, np.full_like(z, np.nan))
+    return Answers(p, nothing, np.array(decided or [1] * len(p), bool), z, np.zeros_like(z))
 
 
 def test_the_report_by_hand():
