@@ -23,9 +23,9 @@ from qiskit_ionq.ionq_backend import IonQBackend
 from qiskit_ionq.ionq_client import Characterization, IonQClient
 
 __all__ = [
+    "Characterization",
     "GPI2Gate",
     "GPIGate",
-    "Characterization",
     "IonQBackend",
     "IonQClient",
     "IonQTranspileLevelWarning",
