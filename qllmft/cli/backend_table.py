@@ -60,5 +60,5 @@ def _print(found: Mapping[str, Evaluation], console: Console) -> None:
             f"{agreement.shots:,}" if agreement.shots else "–",
         )
     console.print(table)
-    say("Labels that differ from the exact model's, and labels unsure at this number of shots;", console)
+    say("Labels that differ from the exact model's, and labels unsure at these shots;", console)
     say("mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.", console)

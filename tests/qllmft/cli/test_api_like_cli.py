@@ -15,7 +15,7 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
         "model__encoder_qubits": 5, "model__encoder_layers": 2, "train__embedding_noise": 0.01, "train__epochs": 6,
         "train__lr": 0.05,
     }  # fmt: skip
-    outcome = train(run.data, out=tmp_path / "run", **settings)
+    outcome = train(run.data, preset="recommended", out=tmp_path / "run", **settings)
     assert outcome.record.identity == run.result["identity"]
     assert outcome.record.head.test.as_dict() == run.result["models"][0]["test"]
     weights = "model/model.safetensors"
