@@ -157,14 +157,10 @@ class LabelledTexts:
         on_event: OnEvent = ignore,
     ) -> LabelledTexts:
         """Read and embed the texts of `evaluate_run`."""
-        corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
-        if subset is not None:
-            table, source = subset.of(table), f"{source}, {subset}"
+        corpus, table, source = _given_texts(run, data, split, subset)
         labels = _labels_of_model(corpus, table, predictor.model.label_names)
-        predictor.check_located_body()
-        identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
-        predictor.check_body(identity)
-        return cls(source, labels, examples.x.numpy(), 0 if data is None else _trained_on(run, table))
+        vectors = _vectors(predictor, table, on_event)
+        return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
 
 
 def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> Evaluation:
@@ -192,6 +188,22 @@ def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MO
     return replace(found, backend=backend.name, agreement=agreement, measured=measured)
 
 
+def _given_texts(
+    run: Path, data: DataConfig | None, split: str | None, subset: Subset | None
+) -> tuple[Corpus, Table, str]:
+    """Return all texts of the data, those to evaluate, and their source; without ``data``, the run's test set."""
+    corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
+    return (corpus, table, source) if subset is None else (corpus, subset.of(table), f"{source}, {subset}")
+
+
+def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[np.float32]:
+    """Return the embeddings (N, D) of texts by the model's body, or raise UserError if it has another body now."""
+    predictor.check_located_body()
+    identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
+    predictor.check_body(identity)
+    return np.asarray(examples.x.numpy())
+
+
 def evaluate_targets(
     predictor: Predictor,
     run: Path,
@@ -204,15 +216,10 @@ def evaluate_targets(
     names = predictor.model.label_names
     if data is not None:
         check_targets(names, data)
-    _, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
-    if subset is not None:
-        table, source = subset.of(table), f"{source}, {subset}"
+    _, table, source = _given_texts(run, data, split, subset)
     if len(table) < FEWEST:
         raise UserError(f"{source}: there are {len(table)} texts; expected at least {FEWEST} for a correlation.")
-    predictor.check_located_body()
-    identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
-    predictor.check_body(identity)
-    scores = TargetScores.of(table.labels, values_of(predictor.model, examples.x.numpy()))
+    scores = TargetScores.of(table.labels, values_of(predictor.model, _vectors(predictor, table, on_event)))
     return TargetEvaluation(source, names, scores, 0 if data is None else _trained_on(run, table))
 
 

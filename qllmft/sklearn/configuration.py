@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from qllmft.config import RunConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import AUTO, FALLBACKS, load_preset
+from qllmft.config.presets import AUTO, BASE, load_preset
 from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
@@ -48,7 +48,7 @@ def configuration(estimator: Any, *sections: str, candidates: bool = True, **giv
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     overrides |= {name: value for name, value in plain.items() if value is not None}
     single = estimator.preset == AUTO and not candidates
-    config = load_preset(FALLBACKS[-1] if single else estimator.preset).config(overrides)
+    config = load_preset(BASE if single else estimator.preset).config(overrides)
     if config.body.learns:
         raise UserError(
             f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "

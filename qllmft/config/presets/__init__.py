@@ -15,7 +15,8 @@ from qllmft.errors import UserError
 
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")  # settings of the head that candidates take
 AUTO = "auto"  # preset of a run without one
-FALLBACKS = ("reuploading-adam", "recommended")  # presets if no candidate takes the given settings, in this order
+BASE = "recommended"  # preset that takes real targets, parts of the rows, and a body that learns
+FALLBACKS = ("reuploading-adam", BASE)  # presets if no candidate takes the given settings, in this order
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Preset:
 
         Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
         or if no candidate can have them, the result is the configuration of the first of `FALLBACKS` that can. Real
-        targets have baselines of their own, no candidates, and the last of `FALLBACKS`.
+        targets have baselines of their own, no candidates, and `BASE`.
         """
         given = dict(overrides or {})
         if given.get("data.task") == "regression":
             given = {"baselines.names": list(REGRESSION_BASELINES), **given}
             if self.candidates:
-                return load_preset(FALLBACKS[-1]).config(given)
+                return load_preset(BASE).config(given)
         names = given.pop("candidates", self.candidates) if self.candidates else ()
         if not names:
             return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")
