@@ -3,8 +3,8 @@
 What must not be done, and how much it would give: the paper's letter at 10 qubits is trained at each learning rate of
 table VI, and judged after every epoch on drawn texts of the choosing seeds 0 to 7 that its own seed did not draw. Four
 choices are compared there: epoch by validation or by those texts, learning rate of the letter or the best of the table
-by either. No test text of a study is read beyond the drawn ones. ``--json FILE`` keeps the record, and the table is
-``docs/results/best-epoch.md``.
+by either. No test text of a study is read beyond the drawn ones. ``--json FILE`` keeps the record,
+and ``--page FILE`` writes the table.
 """
 
 from __future__ import annotations
