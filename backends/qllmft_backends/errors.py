@@ -22,3 +22,11 @@ class UnknownBackendError(BackendError):
 
 class MissingExtraError(BackendError):
     """Backend whose packages are not installed."""
+
+
+class CostRefusedError(BackendError):
+    """Circuits that were not sent because of their price or number, or without consent."""
+
+
+class LedgerError(BackendError):
+    """Ledger that cannot be read or written, or that another process is using."""

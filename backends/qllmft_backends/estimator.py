@@ -14,6 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.measurement import measure
 from qllmft_backends.precision import at_precision, generator_of, number_of_shots, with_options
 from qllmft_backends.protocol import Evaluator, Expectations
+from qllmft_backends.request import rows_of
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -60,11 +61,10 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
     def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult[PubResult]:
         groups: dict[tuple[int, bytes, float | None], list[int]] = {}
-        rows = []  # (B, P) parameter values of each pub, its bindings flattened
+        rows: list[NDArray[np.float64]] = []
         exact = self._backend.capabilities.exact
         for i, pub in enumerate(pubs):
-            bound = pub.parameter_values.as_array(pub.circuit.parameters)
-            rows.append(np.asarray(bound, np.float64).reshape(pub.parameter_values.size, pub.circuit.num_parameters))
+            rows.append(rows_of(pub.circuit, pub.parameter_values))
             precision = None if exact else pub.precision
             groups.setdefault((id(pub.circuit), rows[i].tobytes(), precision), []).append(i)
         results: dict[int, PubResult] = {}

@@ -7,6 +7,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
+from qiskit.primitives.containers.bindings_array import BindingsArray
 
 from qllmft_backends.errors import BackendError
 
@@ -26,6 +27,12 @@ def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArra
             "expected a finite angle in radians."
         )
     return values
+
+
+def rows_of(circuit: QuantumCircuit, values: BindingsArray) -> NDArray[np.float64]:
+    """Return the parameter values of a pub as (B, P), its bindings flattened."""
+    bound = np.asarray(values.as_array(circuit.parameters), np.float64)
+    return bound.reshape(values.size, circuit.num_parameters)
 
 
 def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:

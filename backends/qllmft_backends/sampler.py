@@ -17,6 +17,7 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.measurement import check_noise
 from qllmft_backends.precision import generator_of, number_of_shots
 from qllmft_backends.protocol import Evaluator
+from qllmft_backends.request import rows_of
 
 DEFAULT_SHOTS = 1024  # Qiskit's
 
@@ -82,8 +83,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
     def _run_pub(self, pub: SamplerPub) -> SamplerPubResult:
         circuit, shape = pub.circuit, pub.parameter_values.shape
         check_shots(self._backend, pub.shots)
-        bound = pub.parameter_values.as_array(circuit.parameters)
-        rows = np.asarray(bound, np.float64).reshape(pub.parameter_values.size, circuit.num_parameters)
+        rows = rows_of(circuit, pub.parameter_values)
         bits = self._backend.bits(circuit, rows, pub.shots, np.random.default_rng(self._seed))
         registers = {}
         for register in circuit.cregs:

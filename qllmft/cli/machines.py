@@ -114,12 +114,10 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
 
 
 def _jobs_with_states(folder: Path, connection: IonQConnection) -> list[Job]:
-    from qllmft_backends.ionq import IonQError, LedgerError, ledger_jobs
+    from qllmft_backends.ionq import IonQError, ledger_jobs
 
     try:
         return ledger_jobs(folder, ask=connection)
-    except LedgerError:
-        raise
     except IonQError as error:
         raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
 

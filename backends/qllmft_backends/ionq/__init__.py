@@ -3,8 +3,8 @@
 The backends themselves are in `qllmft_backends.ionq.backend`, which needs the extra ``ionq``; this part does not.
 """
 
+from qllmft_backends.errors import CostRefusedError, LedgerError
 from qllmft_backends.ionq.errors import (
-    CostRefusedError,
     DuplicateJobWarning,
     IonQAuthError,
     IonQError,
@@ -13,7 +13,6 @@ from qllmft_backends.ionq.errors import (
     IonQRequestError,
     IonQTimeoutError,
     IonQTransientError,
-    LedgerError,
     PaidTrainingError,
     SessionWarning,
 )
@@ -28,8 +27,8 @@ from qllmft_backends.ionq.jobs import (
     server_jobs,
     wait,
 )
-from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQSimulatorOptions
+from qllmft_backends.ledger.ledger import Ledger
 
 __all__ = [
     "CostRefusedError",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from qllmft_backends.counts import draw
 from qllmft_backends.ionq.base import IonQBase
-from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.ionq.collect import aggregate
 from qllmft_backends.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
-from qllmft_backends.ionq.payload import Probabilities
-from qllmft_backends.ionq.results import draw
+from qllmft_backends.ledger.chunk import FREE_MACHINE, Chunk
+from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.protocol import Capabilities
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.ionq.batch import CircuitBatch, Submission
-from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_shots
 from qllmft_backends.ionq.compile import check_values, compile_template
@@ -31,13 +31,14 @@ from qllmft_backends.ionq.cost import (
 from qllmft_backends.ionq.dispatcher import Callbacks, Dispatcher
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQRequestError
 from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
-from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQOptions
-from qllmft_backends.ionq.payload import Probabilities
-from qllmft_backends.ionq.results import Resampled, check_answers, expectations, resampled, results_of, single_shots
+from qllmft_backends.ionq.results import Resampled, check_answers, resampled, results_of
 from qllmft_backends.ionq.sessions import end_sessions
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ledger.chunk import Chunk, Setup
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables

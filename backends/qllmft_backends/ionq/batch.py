@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import CostEstimate
-from qllmft_backends.ionq.ledger import Place
 from qllmft_backends.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES
+from qllmft_backends.ledger.chunk import Chunk, Setup
+from qllmft_backends.ledger.ledger import Place
 
 
 @dataclass

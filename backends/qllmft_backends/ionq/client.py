@@ -16,14 +16,14 @@ from urllib.parse import quote
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.ionq.chunk import Setup
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.library import IonQClient, library_version, qiskit_to_ionq
 from qllmft_backends.ionq.options import JOB_MAX_BYTES, IonQConnection
-from qllmft_backends.ionq.payload import is_amount, mapping
 from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Transport
+from qllmft_backends.ledger.chunk import Setup
+from qllmft_backends.ledger.payload import is_amount, mapping
 
 _PAGE = 25  # jobs per page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4

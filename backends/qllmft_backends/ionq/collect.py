@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from qllmft_backends.ionq.chunk import Chunk
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.errors import (
     NOT_FOUND,
@@ -16,10 +15,11 @@ from qllmft_backends.ionq.errors import (
     IonQTimeoutError,
 )
 from qllmft_backends.ionq.job_index import JobIndex, token_of
-from qllmft_backends.ionq.known_answer import known_answer_error
-from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.payload import Probabilities, Shots, flat, parse_probabilities, parse_shots
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ledger.chunk import Chunk
+from qllmft_backends.ledger.known_answer import known_answer_error
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import Probabilities, Shots, flat, parse_probabilities, parse_shots
 
 _ENDED = ("completed", "failed", "canceled")
 _MAX_REASON = 300  # characters of the server's text

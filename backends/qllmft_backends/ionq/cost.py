@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.errors import CostRefusedError, PaidTrainingError
+from qllmft_backends.ionq.errors import PaidTrainingError
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
+from qllmft_backends.ledger.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.ledger.consent import ask_consent
 
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
 PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
@@ -162,17 +164,8 @@ def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: S
         CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
     """
     check_limits(estimate, options, sent, before)
-    if estimate.circuits == 0:
-        return
-    if not options.paid or options.yes:
-        return
-    if confirm is None:
-        raise CostRefusedError(
-            f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a "
-            "confirm function that asks a person. max_cost is a ceiling, not an agreement."
-        )
-    if confirm(estimate) is not True:
-        raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
+    if options.paid:
+        ask_consent(estimate, yes=options.yes, confirm=confirm)
 
 
 def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:

@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.ionq.batch import CircuitBatch, Submission
-from qllmft_backends.ionq.chunk import Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, PriceOf, Spent, authorize, check_limits, spent
-from qllmft_backends.ionq.errors import CostRefusedError, IonQError, IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
-from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
 from qllmft_backends.ionq.results import check_answers
 from qllmft_backends.ionq.send import check_machine, send, settle
 from qllmft_backends.ionq.sessions import session_caps, session_of
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ledger.chunk import Chunk, Setup
+from qllmft_backends.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True)

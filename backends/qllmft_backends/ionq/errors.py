@@ -66,16 +66,8 @@ class IonQTimeoutError(IonQError):
     """Job that did not end before the deadline. It continues at the server, and the ledger has its id."""
 
 
-class CostRefusedError(IonQError):
-    """Circuits that were not sent because of their price."""
-
-
 class PaidTrainingError(IonQError):
     """Gradient through a paid backend without permission."""
-
-
-class LedgerError(IonQError):
-    """Ledger that cannot be read or written, or that another process is using."""
 
 
 class SessionWarning(UserWarning):

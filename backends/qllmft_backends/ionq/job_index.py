@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.ionq.chunk import Chunk
+from qllmft_backends.errors import LedgerError
 from qllmft_backends.ionq.cost import amount_text
-from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, IonQTransientError, LedgerError
-from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.payload import mapping
+from qllmft_backends.ionq.errors import DuplicateJobWarning, IonQError, IonQTransientError
+from qllmft_backends.ledger.chunk import Chunk
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import mapping
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qllmft_backends.errors import MissingExtraError
-from qllmft_backends.ionq.chunk import UNDER_WAY, Chunk, sessions_under_way
 from qllmft_backends.ionq.cost import amount_text
 from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQRequestError
 from qllmft_backends.ionq.job_index import ENDED_FREE, JobIndex, duplicate_text
-from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQConnection
-from qllmft_backends.ionq.payload import mapping
+from qllmft_backends.ledger.chunk import UNDER_WAY, Chunk, sessions_under_way
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import mapping
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.client import Client

@@ -1,22 +1,21 @@
-"""Results of a call from the ledger: expectation values, standard errors, and bootstrap samples."""
+"""Results of a call from the ledger, and their bootstrap samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.counts import expectations_from_frequencies, outcome_values
+from qllmft_backends.counts import distribution, outcome_values
 from qllmft_backends.ionq.batch import CircuitBatch
-from qllmft_backends.ionq.chunk import Chunk
 from qllmft_backends.ionq.errors import IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.jobs import under_way
-from qllmft_backends.ionq.ledger import Ledger
-from qllmft_backends.ionq.payload import Probabilities
-from qllmft_backends.protocol import Expectations
+from qllmft_backends.ledger.chunk import Chunk
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -73,56 +72,6 @@ def results_of(
             "circuits again."
         )
     return results
-
-
-def expectations(results: Sequence[Mapping[int, float]], shots: int | None, observables: ZObservables) -> Expectations:
-    """Return expectation values (B, O) and standard errors (B, O).
-
-    A machine, or a noisy simulator, gives p = counts / shots: values and errors are those of `counts`. With debiasing
-    the shots are not one sample of one circuit and the error is an approximation.
-
-    The ``results`` of B circuits are probabilities by basis state; without ``shots`` they are exact.
-    """
-    values = np.empty((len(results), len(observables.coefficients)))
-    errors = np.zeros_like(values)
-    for b, result in enumerate(results):
-        frequencies = dict(zip(result, distribution(result).tolist(), strict=True))
-        values[b], errors[b] = expectations_from_frequencies(frequencies, shots or 2, observables)
-    if shots is None:
-        errors[:] = 0  # and no mean depends on the number of shots
-    return Expectations(values, errors)
-
-
-def draw(result: Mapping[int, float], shots: int, rng: np.random.Generator) -> Probabilities:
-    """Return the frequencies of ``shots`` measurements drawn from exact probabilities."""
-    counts = rng.multinomial(shots, distribution(result))
-    return {state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count}
-
-
-def single_shots(
-    result: Mapping[int, float], shots: int, rng: np.random.Generator, *, exact: bool
-) -> NDArray[np.int64]:
-    """Return ``shots`` outcomes (S,) in random order.
-
-    Args:
-        result: measured frequencies, or ``exact`` probabilities, which shots are drawn from.
-        shots: S. Frequencies that are no whole numbers of shots, as with debiasing, have a random draw of the rest.
-        rng: random numbers.
-        exact: the result has no shots.
-    """
-    p = distribution(result)
-    whole = np.zeros(len(p), np.int64) if exact else np.floor(p * shots + 1e-6).astype(np.int64)
-    rest = np.clip(p * shots - whole, 0.0, None)
-    missing = shots - int(whole.sum())
-    if missing > 0:
-        whole += rng.multinomial(missing, rest / rest.sum())
-    return rng.permutation(np.repeat(np.fromiter(result, np.int64, len(result)), whole))
-
-
-def distribution(result: Mapping[int, float]) -> NDArray[np.float64]:
-    """Return the probabilities in the order of ``result``, none below 0, with sum 1: servers round them."""
-    p = np.clip(np.fromiter(result.values(), np.float64, len(result)), 0.0, None)
-    return np.asarray(p / p.sum())
 
 
 def resampled(

@@ -9,15 +9,16 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.ionq.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.compile import Template
 from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQRequestError, IonQTransientError
 from qllmft_backends.ionq.job_index import TOKEN_IN_NAME, JobIndex
-from qllmft_backends.ionq.known_answer import known_answer, known_state
-from qllmft_backends.ionq.ledger import Ledger
+from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.library import IonQBackend, IonQTranspileLevelWarning
 from qllmft_backends.ionq.transport import Deadline
+from qllmft_backends.ledger.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.ledger.known_answer import known_state
+from qllmft_backends.ledger.ledger import Ledger
 
 _FIRST_PAUSE_S = 1.0
 _CLOCK_RESOLUTION_S = 1.0  # of the header Date

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from qllmft_backends.ionq.chunk import sessions_under_way
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.errors import IonQError, IonQRequestError, SessionWarning
-from qllmft_backends.ionq.ledger import Ledger
 from qllmft_backends.ionq.options import IonQForteOptions, IonQOptions
-from qllmft_backends.ionq.payload import mapping
+from qllmft_backends.ledger.chunk import sessions_under_way
+from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.ledger.payload import mapping
 
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"

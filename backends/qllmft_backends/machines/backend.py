@@ -14,8 +14,8 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
-from qllmft_backends.ionq.results import expectations, single_shots
 from qllmft_backends.machines.compiled import Compiled, compile_circuit
 from qllmft_backends.machines.cost import Confirm, MachineEstimate
 from qllmft_backends.machines.jobs import Frequencies, OnProgress, RemoteJobs

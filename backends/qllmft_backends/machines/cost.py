@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from qllmft_backends.errors import BackendError
-from qllmft_backends.ionq.chunk import Chunk
+from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.ledger.chunk import Chunk
+from qllmft_backends.ledger.consent import ask_consent
 from qllmft_backends.machines.options import QiskitOptions
-
-
-class RefusedError(BackendError):
-    """Circuits that were not sent because of a limit, or without consent."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +73,8 @@ def refusal(estimate: MachineEstimate, options: QiskitOptions, chunks: Iterable[
 
 
 def authorize(estimate: MachineEstimate, options: QiskitOptions, confirm: Confirm | None) -> None:
-    """Raise `RefusedError` if the limits refuse the call, or without consent to it. Free circuits need none."""
+    """Raise `CostRefusedError` if the limits refuse the call, or without consent to it. Free circuits need none."""
     if estimate.refusal:
-        raise RefusedError(estimate.refusal)
-    if estimate.circuits == 0 or estimate.price == 0 or options.yes:
-        return
-    if confirm is None:
-        raise RefusedError(
-            f"{estimate}. Nothing was sent, because nobody agreed to it: set yes, or confirm it. max_circuits and "
-            "max_cost are ceilings, not an agreement."
-        )
-    if confirm(estimate) is not True:
-        raise RefusedError(f"not confirmed: {estimate}. Nothing was sent.")
+        raise CostRefusedError(estimate.refusal)
+    if estimate.price != 0:
+        ask_consent(estimate, yes=options.yes, confirm=confirm)

@@ -1,6 +1,6 @@
 """Jobs at a remote machine, recorded before and after each step, so that no circuit is paid twice.
 
-The records are those of `qllmft_backends.ionq.ledger`: what was sent and never answered is looked up by its tag, and
+The records are those of `qllmft_backends.ledger.ledger`: what was sent and never answered is looked up by its tag, and
 what was accepted is read again by its identity.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.ionq.chunk import UNDER_WAY, Chunk, Setup
-from qllmft_backends.ionq.ledger import Ledger, Place
+from qllmft_backends.ledger.chunk import UNDER_WAY, Chunk, Setup
+from qllmft_backends.ledger.ledger import Ledger, Place
 from qllmft_backends.machines.compiled import Compiled
 from qllmft_backends.machines.cost import Confirm, MachineEstimate, authorize, refusal
 from qllmft_backends.machines.options import QiskitOptions
@@ -48,7 +48,7 @@ class RemoteJobs:
         """Send the circuits that the ledger lacks, wait, and return the frequencies of each row of ``values`` (B, P).
 
         Raises:
-            RefusedError: if a limit is exceeded, or nobody consented; nothing was sent.
+            CostRefusedError: if a limit is exceeded, or nobody consented; nothing was sent.
             BackendError: if sending or a job failed; accepted jobs are in the ledger.
         """
         setup = self._setup(compiled, n_qubits)

@@ -25,8 +25,9 @@ from qllmft_backends.ionq import (
     LedgerError,
     ledger_jobs,
 )
-from qllmft_backends.ionq.known_answer import known_answer, known_state
+from qllmft_backends.ionq.known_answer import known_answer
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.ledger.known_answer import known_state
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
 

@@ -14,7 +14,7 @@ import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, records_of, write_records
 from qllmft_backends.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
-from qllmft_backends.ionq.chunk import Setup
+from qllmft_backends.ledger.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
@@ -133,7 +133,7 @@ def test_one_writer_at_a_time(box, forte, problem, folder):
 def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
     """A killed owner leaves no lock behind."""
     code = (
-        "import sys, pathlib; from qllmft_backends.ionq.ledger import Ledger\n"
+        "import sys, pathlib; from qllmft_backends.ledger.ledger import Ledger\n"
         "with Ledger(pathlib.Path(sys.argv[1])).lock(): print('mine', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

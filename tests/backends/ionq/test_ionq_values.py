@@ -13,11 +13,11 @@ from qiskit.quantum_info import SparsePauliOp
 from ionq import TOKEN
 from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
 from qllmft_backends import BACKENDS, BackendError, create
-from qllmft_backends.counts import expectations_from_counts
-from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, collect, ledger_jobs, payload
+from qllmft_backends.counts import draw, expectations, expectations_from_counts
+from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, collect, ledger_jobs
 from qllmft_backends.ionq.collect import read_probabilities
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
-from qllmft_backends.ionq.results import draw, expectations
+from qllmft_backends.ledger import payload
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_backends.z_observables import ZObservables
 

@@ -7,8 +7,7 @@ from remote_machine import RemoteMachine
 from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 
 from qllmft_backends import BackendError, create, remote_or_none
-from qllmft_backends.ionq import IonQConnection, LedgerError, ledger_jobs, wait
-from qllmft_backends.machines.cost import RefusedError
+from qllmft_backends.ionq import CostRefusedError, IonQConnection, LedgerError, ledger_jobs, wait
 
 
 def opened(machine, tmp_path, **options):
@@ -39,17 +38,17 @@ def test_the_same_call_in_another_process_reads_the_ledger(tmp_path):
 
 def test_without_price_limit_or_consent_nothing_is_sent(tmp_path):
     machine = RemoteMachine()
-    with pytest.raises(RefusedError, match=r"price of 3 circuits on faraway is not known, so max_circuits is needed"):
+    with pytest.raises(CostRefusedError, match="price of 3 circuits on faraway is not known, so max_circuits is"):
         measured(opened(machine, tmp_path, max_circuits=None))
-    with pytest.raises(RefusedError, match=r"3 more circuits make 3 in the ledger, above max_circuits = 2"):
+    with pytest.raises(CostRefusedError, match=r"3 more circuits make 3 in the ledger, above max_circuits = 2"):
         measured(opened(machine, tmp_path, max_circuits=2))
-    with pytest.raises(RefusedError, match=r"3 circuits cost 6\.90 usd .*above max_cost = 6"):
+    with pytest.raises(CostRefusedError, match=r"3 circuits cost 6\.90 usd .*above max_cost = 6"):
         measured(opened(machine, tmp_path, price_per_circuit=0.3, price_per_shot=0.001, max_cost=6))
-    with pytest.raises(RefusedError, match="nobody agreed to it: set yes"):
+    with pytest.raises(CostRefusedError, match="nobody agreed to the price: set yes"):
         measured(opened(machine, tmp_path, yes=False))
     asked = opened(machine, tmp_path, yes=False, price_per_circuit=0.5)
     asked.attend(confirm=lambda estimate: str(estimate).startswith("faraway: 3 circuits") and estimate.price != 1.5)
-    with pytest.raises(RefusedError, match=r"not confirmed: .* price: 1\.50 usd"):
+    with pytest.raises(CostRefusedError, match=r"not confirmed: .* price: 1\.50 usd"):
         measured(asked)
     assert machine.log == []
     asked.attend(confirm=lambda estimate: True)

@@ -18,7 +18,7 @@ from qllmft_backends.ionq.mock_server.job import (
 )
 from qllmft_backends.ionq.mock_server.simulator import NOISE
 from qllmft_backends.ionq.mock_server.store import BACKENDS
-from qllmft_backends.ionq.payload import mapping
+from qllmft_backends.ledger.payload import mapping
 from qllmft_backends.noise import pauli_error_probability
 
 AGGREGATIONS = ("average", "voting", "dnl", "majority")

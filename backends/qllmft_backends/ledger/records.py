@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from qllmft_backends.ionq.chunk import Attempt, Chunk, Setup, values_hash
-from qllmft_backends.ionq.known_answer import known_answer_error, known_state
-from qllmft_backends.ionq.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
+from qllmft_backends.ledger.chunk import Attempt, Chunk, Setup, values_hash
+from qllmft_backends.ledger.known_answer import known_answer_error, known_state
+from qllmft_backends.ledger.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
 
 FORMAT = 1
 

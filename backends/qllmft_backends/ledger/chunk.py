@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.ionq.payload import Probabilities, Shots
+from qllmft_backends.ledger.payload import Probabilities, Shots
 
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")

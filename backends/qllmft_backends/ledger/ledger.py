@@ -36,11 +36,11 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.ionq.chunk import Chunk, Setup, content_hash, values_hash
-from qllmft_backends.ionq.errors import LedgerError
-from qllmft_backends.ionq.identity import Identity, open_regular, read_small, sync_folder
-from qllmft_backends.ionq.payload import Probabilities, Shots
-from qllmft_backends.ionq.records import FORMAT, apply_record, results_to_json, shots_to_json
+from qllmft_backends.errors import LedgerError
+from qllmft_backends.ledger.chunk import Chunk, Setup, content_hash, values_hash
+from qllmft_backends.ledger.identity import Identity, open_regular, read_small, sync_folder
+from qllmft_backends.ledger.payload import Probabilities, Shots
+from qllmft_backends.ledger.records import FORMAT, apply_record, results_to_json, shots_to_json
 
 # The same model gives the same angles up to a few float32 roundings, also on another machine; angles this close move an
 # expectation value by 1e-4 at most in a circuit of 100 rotations, far below the noise of 10,000 shots (1e-2).

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from qllmft_backends.ionq.errors import LedgerError
-from qllmft_backends.ionq.payload import is_amount
+from qllmft_backends.errors import LedgerError
+from qllmft_backends.ledger.payload import is_amount
 
 _MOST_BYTES = 10_000  # of a file here; ours have up to 100
 
