@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from qllmft.config.section import Count, Positive, PositiveReal, Section
+from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
 # chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
@@ -71,6 +71,18 @@ class BodyConfig(Section):
     batch_size: Positive = 64
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
     trainable: bool = False  # weights are trained together with the head
+    # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size texts
+    batch_tokens: Annotated[Positive | None, NEUTRAL] = None
+    # distribution of a large model over several devices, by accelerate; None: all of it on one device
+    device_map: Annotated[Literal["auto", "balanced", "balanced_low_0", "sequential"] | None, NEUTRAL] = None
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, NEUTRAL] = (
+        None  # None: that of the weights' file
+    )
+    # vector of a text from those of its tokens, for a model without files of sentence-transformers; None: lasttoken if
+    # the model was made for generation, else mean
+    pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
+    prompt: Annotated[str | None, NEUTRAL] = None  # beginning put before each text, such as "query: "
+    prompt_name: Annotated[str | None, NEUTRAL] = None  # name of one of the model's own prompts; None: its default
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     @field_validator("device")
@@ -80,11 +92,33 @@ class BodyConfig(Section):
             raise ValueError("expected cpu, cuda, cuda:1 or another device of torch with memory")
         return device
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.prompt is not None and self.prompt_name is not None:
+            raise ValueError(
+                f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}; leave one of the two out"
+            )
+        if self.device_map is not None and (self.device is not None or self.learns):
+            raise ValueError(
+                f"device_map {self.device_map!r} distributes a frozen body over all devices; leave device out, set "
+                "trainable to false and leave contrastive out"
+            )
+        if self.learns and self.dtype not in (None, "float32"):
+            raise ValueError(f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out")
+        return self
+
     @property
     def learns(self) -> bool:
         """Return whether the run trains a body of its own."""
         return self.trainable or self.contrastive.switched_on
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Return the settings beside model and revision that change an embedding and have no default value."""
+        names = ("dtype", "pooling", "prompt", "prompt_name")
+        return {name: getattr(self, name) for name in self.given(names)}
+
     def saved_in(self, folder: Path) -> BodyConfig:
-        """Return a frozen body of ``folder`` with the same device and batch size."""
-        return BodyConfig(model=str(folder), batch_size=self.batch_size, device=self.device)
+        """Return a frozen body of ``folder`` with the same prompt, device and batches."""
+        kept = ("batch_size", "batch_tokens", "device", "prompt", "prompt_name")
+        return BodyConfig(model=str(folder), **{name: getattr(self, name) for name in kept})

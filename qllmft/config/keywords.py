@@ -30,6 +30,12 @@ class SettingKeywords(TypedDict, total=False):
     body__batch_size: int
     body__device: str | None
     body__trainable: bool
+    body__batch_tokens: int | None
+    body__device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None
+    body__dtype: Literal["float32", "bfloat16", "float16"] | None
+    body__pooling: Literal["mean", "lasttoken", "cls"] | None
+    body__prompt: str | None
+    body__prompt_name: str | None
     body__contrastive__iterations: int
     body__contrastive__epochs: int
     body__contrastive__batch_size: int

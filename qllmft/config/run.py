@@ -188,7 +188,7 @@ class RunConfig(Section):
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         sections = ("data", "model", "train", "noise", "baselines")
         exclude: dict[str, Any] = {name: getattr(self, name).unchanged() for name in sections}
-        exclude["body"] = self.body.unchanged() | {"batch_size", "device"}
+        exclude["body"] = self.body.unchanged() | {"batch_size", "batch_tokens", "device", "device_map"}
         if self.candidates:
             exclude |= {"model": True, "train": True}
             exclude["candidates"] = {

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
-from qllmft.embed.plain import SAFE_WEIGHTS, PlainBody, is_plain
+from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
+from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
 from qllmft.files import expanded
@@ -135,8 +136,8 @@ class Body:
                     location = BodyLocation(location.path, folder.name)
                 check_body_folder(folder)
                 check_sizes(folder)
-                plain = light and is_plain(folder, config.device)
-                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, folder)
+                plain = light and not config.reading and not config.device_map and is_plain(folder, config.device)
+                self.transformer: Any = PlainBody(folder) if plain else loaded(config, folder)
         except UserError:
             raise
         except Exception as error:
@@ -146,6 +147,7 @@ class Body:
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
             ) from error
         self.location = location
+        self.prompt = prompt_of(self.transformer, config)
 
     @property
     def dimension(self) -> int:
@@ -160,27 +162,48 @@ class Body:
 
     def truncated(self, texts: Sequence[str]) -> int:
         """Return the number of ``texts`` with more tokens than it reads, which are cut in their embeddings."""
-        tokens: Any = getattr(self.transformer, "tokenizer", None)
         # a token has one byte or more, except for the few at start and end
-        long = [text for text in texts if len(text.encode("utf-8", "replace")) > self.longest - _MARKS]
-        if not self.longest or not long or not callable(tokens):
+        room = self.longest - _MARKS - len((self.prompt or "").encode())
+        long = [text for text in texts if len(text.encode("utf-8", "replace")) > room]
+        if not self.longest or not long or not callable(getattr(self.transformer, "tokenizer", None)):
             return 0
-        return sum(len(ids) > self.longest for ids in tokens(long, truncation=False, verbose=False)["input_ids"])
+        return sum(count > self.longest for count in self.token_counts(long))
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text with its prompt, before any cut."""
+        tokens: Any = getattr(self.transformer, "tokenizer", None)
+        if not callable(tokens):
+            raise UserError(
+                f"body.batch_tokens is set, and the body {self.config.model!r} reads no tokens; leave it out."
+            )
+        texts = [f"{self.prompt or ''}{text}" for text in texts]
+        return [len(ids) for ids in tokens(texts, truncation=False, verbose=False)["input_ids"]]
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yield the rows of batches of texts of like length: less padding, a third of the time."""
+        size, most = self.config.batch_size, self.config.batch_tokens
+        if most is None:
+            order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+            yield from (order[start : start + size] for start in range(0, len(texts), size))
+            return
+        longest = self.longest or sys.maxsize
+        yield from batches_of_tokens([min(count, longest) for count in self.token_counts(texts)], most)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
         out = np.empty((len(texts), self.dimension), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # less padding: a third of the time
-        size = self.config.batch_size
-        for start in range(0, len(texts), size):
-            rows = order[start : start + size]
-            batch = [texts[i] for i in rows]
-            with self._failures():
+        with self._failures():
+            for rows in self._batches(texts):
                 out[rows] = self.transformer.encode(
-                    batch, batch_size=size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
+                    [texts[i] for i in rows],
+                    prompt=self.prompt,
+                    batch_size=len(rows),
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                    normalize_embeddings=False,
                 )
-            if progress:
-                progress(len(rows))
+                if progress:
+                    progress(len(rows))
         return out
 
     @contextmanager
@@ -201,15 +224,6 @@ class Body:
 def _first_line(error: BaseException) -> str:
     """Return the first line of an error without its full stop, or its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _loaded(config: BodyConfig, folder: Path) -> Any:
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(
-        str(folder), device=config.device, local_files_only=True, trust_remote_code=False, model_kwargs=SAFE_WEIGHTS
-    )
-    return model.eval().requires_grad_(False)
 
 
 @contextmanager
@@ -233,9 +247,9 @@ def no_loading_bar() -> Iterator[None]:
 
 
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
-    """Return the name of a body in the cache and in a model's record: name, revision and weights."""
+    """Return the name of a body in the cache and in a model's record: name, revision, weights and ways to read."""
     name = "" if Path(location.path).is_dir() else config.model
-    return json.dumps([name, config.revision or "", location.identity])
+    return json.dumps([name, config.revision or "", location.identity, *filter(None, [config.reading])])
 
 
 def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
@@ -243,10 +257,10 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
 
     If the identity has no commit, both are returned as they are.
     """
-    name, _, commit = json.loads(identity)
+    name, _, commit, *reading = json.loads(identity)
     if not commit:
         return config, identity
-    return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit])
+    return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit, *reading])
 
 
 def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:

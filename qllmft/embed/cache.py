@@ -68,11 +68,10 @@ class EmbeddingCache:
             raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
         return found
 
-    def check_length(self, found: dict[str, NDArray[np.float32]], dimension: int) -> None:
-        """Raise UserError if embeddings of `get` do not have the body's D values."""
-        for vector in found.values():
-            if len(vector) != dimension:
-                raise self._fault(f"it holds an embedding of {len(vector)} numbers, and the body's have {dimension}")
+    def check_length(self, length: int, dimension: int) -> None:
+        """Raise UserError unless the length of an embedding of `get` is the body's D."""
+        if length != dimension:
+            raise self._fault(f"it holds an embedding of {length} numbers, and the body's have {dimension}")
 
     def _vector(self, stored: bytes) -> NDArray[np.float32]:
         if not stored or len(stored) % 4:

@@ -89,17 +89,23 @@ _NONE = _one_of(None)
 _SAFETENSORS = _matching(r"[\w-]+(\.[\w-]+)*\.safetensors")
 
 MODEL_TYPES = (
-    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert", "gemma3_text",
-    "llama", "longformer", "mistral", "mobilebert", "modernbert", "mpnet", "mt5", "nomic_bert", "qwen2", "qwen3",
-    "roberta", "t5", "umt5", "xlm-roberta", "xlnet",
+    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert", "gemma",
+    "gemma2", "gemma3_text", "gpt2", "gpt_neox", "llama", "longformer", "mistral", "mobilebert", "modernbert", "mpnet",
+    "mt5", "nomic_bert", "olmo2", "opt", "phi", "qwen2", "qwen3", "roberta", "smollm3", "t5", "umt5", "xlm-roberta",
+    "xlnet",
 )  # fmt: skip
 
 TRANSFORMER: Keys = {
     **_scalars(
-        "_name_or_path _sliding_window_pattern activation add_cross_attention architectures attention_bias "
+        "_name_or_path _remove_final_layer_norm _sliding_window_pattern activation activation_function "
+        "add_cross_attention architectures attention_bias attn_pdrop "
         "attention_dropout attention_probs_dropout_prob attention_window attn_logit_softcapping attn_type bi_data "
         "bos_token_id chunk_size_feed_forward clamp_len classifier_activation classifier_bias classifier_dropout "
         "classifier_dropout_prob classifier_pooling cls_token_id d_ff d_head d_inner d_kv d_model decoder_bias "
+        "do_layer_norm_before embd_pdrop enable_bias ffn_dim hidden_dropout init_std layer_norm_elementwise_affine "
+        "layerdrop n_ctx n_embd n_inner no_rope_layer_interval no_rope_layers qk_layernorm reorder_and_upcast_attn "
+        "resid_pdrop scale_attn_by_inverse_layer_idx scale_attn_weights summary_first_dropout summary_proj_to_labels "
+        "partial_rotary_factor rotary_emb_base rotary_pct use_parallel_residual word_embed_proj_dim "
         "decoder_start_token_id dense_act_fn deterministic_flash_attn dim dropout dropout_rate embedding_dropout "
         "embedding_size end_n_top eos_token_id feed_forward_proj ff_activation final_logit_softcapping finetuning_task "
         "global_attn_every_n_layers gradient_checkpointing head_dim hidden_act hidden_activation "

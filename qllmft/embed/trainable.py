@@ -41,12 +41,12 @@ class TrainableBody(nn.Module):
         return next(self.transformer.parameters()).device
 
     def features(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Tokenise ``texts`` as `Body.encode` does, with the body's own prompt, on its device."""
+        """Tokenise ``texts`` as `Body.encode` does, with the body's prompt, on its device."""
         from sentence_transformers.util import batch_to_device
 
         model = self.body.transformer
-        prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
-        tokens: dict[str, Tensor] = batch_to_device(model.preprocess(list(texts), prompt=prompt), self.device)
+        prepared = model.preprocess(list(texts), prompt=self.body.prompt)
+        tokens: dict[str, Tensor] = batch_to_device(prepared, self.device)
         return tokens
 
     def forward(self, texts: Sequence[str]) -> Tensor:

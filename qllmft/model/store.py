@@ -28,6 +28,7 @@ from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
 FORMAT = 1
+_TRAINING = {"trainable", "contrastive"}  # of a body, which belongs to the run
 _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 
@@ -68,7 +69,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
         **({} if model.surrogate is None else {"surrogate": model.surrogate.model_dump(mode="json")}),
-        "body": body.model_dump(mode="json", exclude={"trainable", "contrastive"}),  # training belongs to the run
+        "body": body.model_dump(mode="json", exclude=_TRAINING | body.unchanged()),
         **({"own_body": True} if model.own_body else {}),
         "body_identity": model.body_identity,
         "dimension": model.dimension,

@@ -44,3 +44,37 @@ def _vector(text: str) -> np.ndarray:
     sign = 1 if text.startswith("good") else -1
     noise = np.random.default_rng(seed).normal(size=DIMENSION)
     return (sign * np.linspace(0.2, 1, DIMENSION) + noise).astype(np.float32)
+
+
+def decoder(folder, kind, *, special=True, window=16):
+    """Save a decoder of two layers and 8 dimensions with random weights as transformers does, and return its folder."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    things = ["film", "plot", "cast", "score", "ending", "scene"]
+    words = ["<end>", "?", *GOOD, *BAD, *things, "a", "an", "the", "and", "is", "query", ":"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    sizes = {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 0}
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = (
+            GPT2Model(GPT2Config(n_embd=8, n_layer=2, n_head=2, n_positions=window, **sizes))
+            if kind == "gpt2"
+            else LlamaModel(
+                LlamaConfig(
+                    hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+                    max_position_embeddings=window, **sizes,
+                )
+            )
+        )  # fmt: skip
+        for parameter in model.parameters():
+            parameter.data.mul_(5.0) if parameter.ndim > 1 else None
+    model.save_pretrained(folder)
+    tokens = {"eos_token": "<end>", "unk_token": "?"} if special else {}
+    side = "left" if kind == "gpt2" else "right"
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=window, padding_side=side, **tokens
+    ).save_pretrained(folder)
+    return folder

@@ -15,9 +15,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
-import qllmft.embed
 from qllmft.config import BodyConfig
-from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed
+from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed, embedder
 from qllmft.errors import UserError
 
 TEXTS = ["a good film", "a dull and awful plot", "fine", "the cast is great , the ending poor", "bad score"]
@@ -152,7 +151,7 @@ def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
 
 def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded):
     texts = [f"good film {i}" for i in range(20)]
-    monkeypatch.setattr(qllmft.embed, "_KEEP_EVERY", 4)
+    monkeypatch.setattr(embedder, "CHUNK", 4)
     original = Body.encode
 
     def encode(self, part, progress=None):
@@ -238,10 +237,10 @@ def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked
 
 KILLED = """
 import os, signal, sys
-import qllmft.embed as module
+import qllmft.embed.embedder as module
 from qllmft.config import BodyConfig
 
-module._KEEP_EVERY = 4
+module.CHUNK = 4
 done = 0
 
 def progress(n):

@@ -1,0 +1,164 @@
+"""Decoder language models as bodies: their vectors, prompts, batches and memory, computed a second time."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from small_bodies import run_config, trainable, write_corpus
+from small_texts import decoder
+from transformers import AutoModel, AutoTokenizer
+
+from qllmft.config import BodyConfig, RunConfig
+from qllmft.embed import Body, Embedder, body_identity, embed, locate_body
+from qllmft.errors import UserError
+from qllmft.inference import Predictor
+from qllmft.model import load_model
+from qllmft.run import run_experiment
+
+TEXTS = ["a good film", "bad", "a great plot and a lovely cast", "the score is dull", "an awful ending"]
+KINDS = ("gpt2", "llama")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of tiny decoders as transformers saves them, without a pad token; GPT-2's tokenizer pads on the left."""
+    return {kind: decoder(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
+
+
+def body_of(folder, **settings):
+    return BodyConfig(model=str(folder), device="cpu", **settings)
+
+
+def states(folder, text):
+    """The last hidden states (tokens, D) of one text by transformers alone, without any padding."""
+    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", truncation=True)
+    with torch.no_grad():
+        return AutoModel.from_pretrained(folder)(**tokens).last_hidden_state[0].numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("settings", "vector"),
+    [
+        ({"pooling": "lasttoken"}, lambda x: x[-1]),
+        ({"pooling": "lasttoken", "batch_tokens": 12}, lambda x: x[-1]),
+        ({"pooling": "mean", "batch_size": 2}, lambda x: x.mean(axis=0)),
+    ],
+)
+def test_its_vectors_are_those_of_transformers_alone(folders, kind, settings, vector):
+    found = Body(body_of(folders[kind], **settings)).encode(TEXTS)
+    expected = np.stack([vector(states(folders[kind], text)) for text in TEXTS])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_another_precision_is_another_body_of_nearly_the_same_vectors(folders, tmp_path, dtype):
+    plain, config = body_of(folders["llama"]), body_of(folders["llama"], dtype=dtype)
+    assert Body(config).transformer[0].model.dtype == getattr(torch, dtype)
+    a, b = (embed(TEXTS, body, cache_folder=tmp_path).vectors for body in (plain, config))
+    assert not np.array_equal(a, b)
+    np.testing.assert_allclose(a, b, rtol=0.1, atol=0.1)
+
+
+def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path):
+    asked = body_of(folders["llama"], prompt="query : ")
+    found = embed(TEXTS, asked, cache_folder=tmp_path).vectors
+    texts = [f"query : {text}" for text in TEXTS]
+    expected = embed(texts, body_of(folders["llama"]), cache_folder=tmp_path).vectors
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert not np.allclose(found, embed(TEXTS, body_of(folders["llama"]), cache_folder=tmp_path).vectors)
+    identities = {RunConfig(body=body_of("m", **each)).identity for each in ({}, {"prompt": "a"}, {"pooling": "mean"})}
+    assert len(identities) == 3
+
+
+def test_settings_without_effect_on_numbers_change_no_identity():
+    usual, others = RunConfig(), RunConfig(body=BodyConfig(batch_tokens=9, device_map="auto", batch_size=1))
+    assert usual.identity == others.identity
+    body = BodyConfig(model="minilm")
+    assert len(json.loads(body_identity(body, locate_body(body)))) == 3, "the key of embeddings made before"
+
+
+def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
+    folder = tmp_path / "prompts"
+    model = Body(body_of(tiny_bert)).transformer
+    model.prompts["review"] = "a good "
+    model.save(str(folder), create_model_card=False)
+    named, spelled = (Body(body_of(folder, **each)) for each in ({"prompt_name": "review"}, {"prompt": "a good "}))
+    np.testing.assert_array_equal(named.encode(["film"]), spelled.encode(["film"]))
+    assert named.truncated(["film " * 15]) == 1, "the prompt takes room"
+    assert Body(body_of(folder)).truncated(["film " * 15]) == 0
+    with pytest.raises(UserError, match=r"'other', and the body .* has no such prompt: it has 'review'\. Choose one"):
+        Body(body_of(folder, prompt_name="other"))
+    trained = trainable(folder)
+    trained.body.prompt = "a good "
+    assert trained.features(["film"])["input_ids"].shape == (1, 3)
+
+
+def test_embeddings_of_many_texts_take_constant_memory(tiny_body, tmp_path):
+    def peak(n):
+        with Embedder(body_of(tiny_body), tmp_path / str(n)) as embedder:
+            chunks = embedder.chunks((f"good film {i}" for i in range(n)), 128)
+            next(chunks)  # the body is loaded
+            tracemalloc.start()
+            rows = sum(len(vectors) for vectors in chunks)
+            found = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert rows == n - 128
+        return found
+
+    assert peak(3200) < 1.5 * peak(640)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pooling": "cls"}, "the first token of a text in the body .* reads no other token; set body.pooling to"),
+        ({"prompt_name": "query"}, "has no such prompt: it has none. Choose one of its names, or set body.prompt"),
+    ],
+)
+def test_settings_that_do_not_fit_a_decoder_are_refused(folders, settings, message):
+    with pytest.raises(UserError, match=message):
+        Body(body_of(folders["gpt2"], **settings))
+
+
+def test_a_pooling_for_a_body_that_has_one_is_refused(tiny_bert):
+    with pytest.raises(UserError, match=r"has a pooling of its own; leave body\.pooling out"):
+        Body(body_of(tiny_bert, pooling="mean"))
+
+
+def test_batches_by_tokens_need_tokens(tiny_body):
+    with pytest.raises(UserError, match=r"batch_tokens is set, and the body .* reads no tokens; leave it out"):
+        Body(body_of(tiny_body, batch_tokens=5)).encode(TEXTS)
+
+
+def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
+    folder = decoder(tmp_path, "llama", special=False)
+    with pytest.raises(UserError, match=r"has no pad token, and no eos, bos or unk token in its place; name one as"):
+        Body(body_of(folder))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prompt": "a", "prompt_name": "b"}, "leave one of the two out"),
+        ({"device_map": "auto", "trainable": True}, "distributes a frozen body over all devices"),
+        ({"dtype": "float16", "trainable": True}, "a body is trained in float32, and dtype is 'float16'"),
+    ],
+)
+def test_contradicting_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BodyConfig(**settings)
+
+
+def test_a_run_on_a_decoder_predicts_with_it(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    settings = {"body__pooling": "lasttoken", "body__prompt": "a ", "body__batch_tokens": 64}
+    out = run_experiment(run_config(corpus, folders["gpt2"], **settings), tmp_path / "run").folder
+    assert load_model(out.path).body.reading == {"pooling": "lasttoken", "prompt": "a "}
+    text = ["a good film"]
+    np.testing.assert_allclose(
+        Predictor.load(out.path).embed(text)[0], states(folders["gpt2"], "a a good film")[-1], 1e-5
+    )
