@@ -190,14 +190,18 @@ class BackendOptions:
 
 def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
     """Report the price of each sending of paid circuits in training."""
+    doing = f"training through {backend.name} sends paid circuits at every step"
+    more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
+    attend_unasked(backend, report, doing, more, yes=yes)
+
+
+def attend_unasked(backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool) -> None:
+    """Report the price of each sending of paid circuits, and ask for none, or raise UserError without consent."""
     remote = _remote(backend)
     if remote is None or not backend.capabilities.paid:
         return
     if not (yes or remote.consented):
-        raise UserError(
-            f"training through {backend.name} sends paid circuits at every step, without confirmation in between. "
-            "Nothing was sent. Add --yes to send them, and limits: --backend-option max_cost=..., circuit_budget=..."
-        )
+        raise UserError(f"{doing}, without confirmation in between. Nothing was sent. Add --yes to send them{more}")
     remote.attend(confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate)))
 
 

@@ -34,6 +34,7 @@ from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
+from qllmft.cli.serve import serve
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep
 from qllmft.cli.train import train
@@ -43,7 +44,7 @@ INTERRUPTED = 130
 
 # name of a panel of the help, and its commands
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train and use a model": (train, init, runs, predict, evaluate, explain, report, verify),
+    "Train and use a model": (train, init, runs, predict, evaluate, explain, serve, report, verify),
     "Compare over seeds and settings": (study, sweep, paper, figure),
     "Look up": (presets, info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),

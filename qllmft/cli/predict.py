@@ -191,14 +191,7 @@ def _print(
 ) -> None:
     label, probability = prediction.label, prediction.probabilities[prediction.label]
     if json:
-        record: dict[str, Any] = {
-            "text": prediction.text,
-            "label": label,
-            "probabilities": {k: round(v, 6) for k, v in prediction.probabilities.items()},
-        }
-        if measured:
-            record |= {"standard_error": round(prediction.standard_error, 6), "decided": prediction.decided}
-        record |= {"unsure": True} if prediction.unsure else {}
+        record = {"text": prediction.text, **prediction.as_dict(measured=measured)}
         record |= {"aggregation": name} if name else {}
         record |= {"bootstrap": drawn} if drawn else {}
         line = json_text(record)

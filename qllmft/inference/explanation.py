@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
@@ -54,10 +56,46 @@ class Explanation:
         }
 
 
+@dataclass(frozen=True)
+class TrainingTexts:
+    """Training texts of a run with their embeddings, among which neighbours are found."""
+
+    texts: list[str]
+    labels: list[str]  # of each text, in the data
+    vectors: NDArray[np.float64]  # (N, D)
+
+    @classmethod
+    def of(cls, predictor: Predictor, run: Path, on_event: OnEvent = ignore) -> TrainingTexts:
+        """Read and embed the training texts of a run.
+
+        Raises:
+            UserError: if they cannot be read, or are embedded by another body than the model's.
+        """
+        _, corpus, splits = texts_of_run(run)
+        identity, (examples,) = embed_tables({"": splits.train}, predictor.model.body, on_event)
+        predictor.check_body(identity)
+        labels = [corpus.label_names[label] for label in splits.train.labels]
+        return cls(splits.train.texts, labels, examples.x.numpy().astype(np.float64))
+
+    def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[Neighbour, ...]:
+        """Return the ``count`` texts that are nearest to an embedding (D,)."""
+        given = vector.astype(np.float64)
+        cosines = self.vectors @ given / (np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given))
+        best = np.argsort(-cosines, kind="stable")[:count].tolist()
+        return tuple(Neighbour(self.texts[i], self.labels[i], float(cosines[i])) for i in best)
+
+
 def explain_text(
     predictor: Predictor, run: Path, text: str, *, nearest: int = 5, on_event: OnEvent = ignore
 ) -> Explanation:
     """Explain the answer of a run's model for a text."""
+    return explain_with(predictor, text, lambda: TrainingTexts.of(predictor, run, on_event), nearest)
+
+
+def explain_with(
+    predictor: Predictor, text: str, trained: Callable[[], TrainingTexts], nearest: int = 5
+) -> Explanation:
+    """Explain the answer for a text with the training texts of ``trained``, or with its UserError as a note."""
     words = text.split()
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
     whole, *others = predictor.predict([text, *shorter])
@@ -68,19 +106,7 @@ def explain_text(
     ]
     effects.sort(key=lambda effect: -abs(effect.effect))
     try:
-        neighbours, note = _nearest(predictor, run, text, nearest, on_event), ""
+        neighbours, note = trained().nearest(predictor.embed([text])[0], nearest), ""
     except UserError as error:
         neighbours, note = (), str(error)
     return Explanation(whole, tuple(effects), neighbours, note)
-
-
-def _nearest(predictor: Predictor, run: Path, text: str, count: int, on_event: OnEvent) -> tuple[Neighbour, ...]:
-    _, corpus, splits = texts_of_run(run)
-    identity, (examples,) = embed_tables({"": splits.train}, predictor.model.body, on_event)
-    predictor.check_body(identity)
-    trained, given = examples.x.numpy().astype(np.float64), predictor.embed([text])[0].astype(np.float64)
-    cosines = trained @ given / (np.linalg.norm(trained, axis=1) * np.linalg.norm(given))
-    return tuple(
-        Neighbour(splits.train.texts[i], corpus.label_names[splits.train.labels[i]], float(cosines[i]))
-        for i in np.argsort(-cosines, kind="stable")[:count].tolist()
-    )

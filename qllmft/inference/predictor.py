@@ -43,6 +43,12 @@ class Prediction:
     decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
     unsure: bool = False  # whether the lead of the label is below the asked margin
 
+    def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
+        """Return label and probabilities for JSON, and if ``measured`` the statistical error."""
+        rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
+        error = {"standard_error": round(self.standard_error, 6), "decided": self.decided} if measured else {}
+        return {"label": self.label, "probabilities": rounded, **error, **({"unsure": True} if self.unsure else {})}
+
 
 @dataclass(eq=False, repr=False)
 class Predictor:

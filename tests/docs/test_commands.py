@@ -65,7 +65,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs an NVIDIA GPU",
     r".*--ray": "it needs a Ray cluster",
-    r"ionq-sandbox": "it serves until Ctrl-C",
+    r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
 }
 

@@ -1,0 +1,157 @@
+"""Batches: requests of many clients, answered together by the one thread that uses the model."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from qllmft.inference.items import Item
+from qllmft.serving.model import ServedModel
+from qllmft_backends.errors import BackendError, CostRefusedError
+
+_LONGEST_RETRY_S = 600
+_LAST_BATCH_S = 10.0  # for the batch in work when the server ends
+
+
+class FullError(Exception):
+    """Request that was not taken, because too many wait."""
+
+    def __init__(self, retry_s: int) -> None:
+        super().__init__(f"too many texts wait; ask again in {retry_s} s")
+        self.retry_s = retry_s  # until about all that wait are answered
+
+
+class StoppedError(Exception):
+    """Request that was not answered, because the server ends."""
+
+
+@dataclass(eq=False)
+class _Request:
+    items: Sequence[Item]
+    explain: bool
+    done: Future[Any] = field(default_factory=Future)
+
+    @property
+    def weight(self) -> int:
+        """Return the number of answers that the request needs."""
+        return sum(1 + len(str(item).split()) for item in self.items) if self.explain else len(self.items)
+
+
+class Batches:
+    """Queue of requests in front of a model, a context manager around its thread.
+
+    While the model computes, requests wait; all that wait are its next batch, up to ``most`` texts. So a single request
+    is answered at once, and under load the batches grow.
+
+    Args:
+        model: the model.
+        most: number of texts in one batch.
+        waiting: number of texts that may wait; an explained text counts as one and its words.
+    """
+
+    def __init__(self, model: ServedModel, most: int, waiting: int) -> None:
+        self._model, self._most, self._waiting = model, most, waiting
+        self._queue: deque[_Request] = deque()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._seconds_each = 0.01  # of one text, from the last batches
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def __enter__(self) -> Batches:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._stopped = True
+            left = list(self._queue)
+            self._queue.clear()
+            self._changed.notify()
+        for request in left:
+            if request.done.set_running_or_notify_cancel():
+                request.done.set_exception(StoppedError("the server ends"))
+        self._thread.join(_LAST_BATCH_S)
+
+    @property
+    def alive(self) -> bool:
+        """Return whether requests are answered."""
+        return self._thread.is_alive() and not self._stopped
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of texts that wait."""
+        with self._changed:
+            return sum(request.weight for request in self._queue)
+
+    def answer(self, items: Sequence[Item]) -> Future[list[dict[str, Any]]]:
+        """Return the coming answers for texts or pairs, or raise as in `explain`."""
+        return self._put(_Request(items, explain=False))
+
+    def explain(self, text: str) -> Future[dict[str, Any]]:
+        """Return the coming explanation of a text.
+
+        Raises:
+            FullError: if too many texts wait.
+            StoppedError: if the server ends.
+        """
+        return self._put(_Request([text], explain=True))
+
+    def _put(self, request: _Request) -> Future[Any]:
+        with self._changed:
+            if self._stopped:
+                raise StoppedError("the server ends")
+            before = sum(each.weight for each in self._queue)
+            if self._queue and before + request.weight > self._waiting:
+                seconds = math.ceil((before + self._most) * self._seconds_each)
+                raise FullError(min(max(seconds, 1), _LONGEST_RETRY_S))
+            self._queue.append(request)
+            self._changed.notify()
+        return request.done
+
+    def _run(self) -> None:
+        while batch := self._next():
+            running = [request for request in batch if request.done.set_running_or_notify_cancel()]
+            if not running:
+                continue
+            begun = time.monotonic()
+            self._answer(running)
+            each = (time.monotonic() - begun) / sum(request.weight for request in running)
+            self._seconds_each = 0.5 * (self._seconds_each + each)
+
+    def _next(self) -> list[_Request]:
+        """Wait for requests and return the next batch, one explanation or texts; none at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._stopped)
+            batch: list[_Request] = []
+            texts = 0
+            while self._queue:
+                texts += len(self._queue[0].items)
+                if batch and (batch[0].explain or self._queue[0].explain or texts > self._most):
+                    break
+                batch.append(self._queue.popleft())
+            return batch
+
+    def _answer(self, requests: list[_Request]) -> None:
+        """Answer requests together; after an error that one of them may have caused, one at a time."""
+        try:
+            if requests[0].explain:
+                requests[0].done.set_result(self._model.explain(str(requests[0].items[0])))
+                return
+            answers = self._model.answer([item for request in requests for item in request.items])
+        except Exception as error:
+            if len(requests) == 1 or (isinstance(error, BackendError) and not isinstance(error, CostRefusedError)):
+                for request in requests:
+                    request.done.set_exception(error)
+                return
+            for request in requests:
+                self._answer([request])
+            return
+        for request in requests:
+            request.done.set_result(answers[: len(request.items)])
+            answers = answers[len(request.items) :]

@@ -1,0 +1,99 @@
+"""Model of a server: answers and explanations for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qllmft.errors import UserError
+from qllmft.inference import Predictor
+from qllmft.inference.explanation import TrainingTexts, explain_with
+from qllmft.inference.items import Item
+from qllmft.inference.measurement import shots_of
+from qllmft.inference.targets import values_of
+from qllmft.run import RunFolder
+from qllmft_backends import Backend
+
+
+@dataclass(eq=False)
+class ServedModel:
+    """Trained model of a folder. One thread at a time may use it."""
+
+    predictor: Predictor
+    folder: Path  # of the run
+    backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
+    shows_training: bool = True  # an explanation may show training texts
+    _trained: TrainingTexts | None = field(default=None, init=False)
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether an input is two texts to compare."""
+        return self.predictor.model.pair is not None
+
+    @property
+    def real(self) -> bool:
+        """Return whether the model gives real values and no labels."""
+        return self.predictor.model.task == "regression"
+
+    @property
+    def explains(self) -> bool:
+        """Return whether answers can be explained."""
+        return self.shows_training and not self.pairs and not self.real
+
+    def load(self) -> None:
+        """Load the body and compile the head, so that the first request waits for neither.
+
+        Raises:
+            UserError: if the body cannot be loaded, or the backend cannot measure the model.
+        """
+        if self.real and self.backend is not None:
+            raise UserError("--backend is about labels, and the model gives real values. Omit it.")
+        self._on(None, [("text", "text") if self.pairs else "text"])
+
+    def answer(self, items: Sequence[Item]) -> list[dict[str, Any]]:
+        """Return the answer for each text or pair."""
+        return self._on(self.backend, items)
+
+    def explain(self, text: str) -> dict[str, Any]:
+        """Return the explanation of the exact answer for a text."""
+        self.predictor.backend = None
+        found = explain_with(self.predictor, text, self._training_texts)
+        note = "the run's training texts cannot be read by this server" if found.note else ""  # without its paths
+        return replace(found, note=note).as_dict()
+
+    def describe(self) -> dict[str, Any]:
+        """Return facts for people and programs, without paths of this machine."""
+        model = self.predictor.model
+        names = {"targets" if self.real else "labels": list(model.label_names)}
+        return {
+            "run": self.folder.resolve().name,
+            "body": Path(model.body.model).name if Path(model.body.model).is_absolute() else model.body.model,
+            **names,
+            "pairs": self.pairs,
+            "backend": None if self.backend is None else self.backend.name,
+            "shots": None if self.backend is None else shots_of(self.backend),
+            "temperature": self._temperature(),
+            "explains": self.explains,
+        }
+
+    def _on(self, backend: Backend | None, items: Sequence[Item]) -> list[dict[str, Any]]:
+        predictor, vectors = self.predictor, self.predictor.embed(items)
+        if self.real:
+            names, rows = predictor.model.label_names, values_of(predictor.model, vectors).tolist()
+            return [{"values": dict(zip(names, row, strict=True))} for row in rows]
+        predictor.backend = backend
+        found = predictor.predictions(items, predictor.answer(vectors))
+        return [prediction.as_dict(measured=backend is not None) for prediction in found]
+
+    def _training_texts(self) -> TrainingTexts:
+        if self._trained is None:
+            self._trained = TrainingTexts.of(self.predictor, self.folder)
+        return self._trained
+
+    def _temperature(self) -> float | None:
+        """Return the divisor of the logits that the run's record has, None if there is none."""
+        record = RunFolder(self.folder).read_result()
+        found = record.head.settings.get("temperature") if record else None
+        return float(found) if isinstance(found, int | float) else None

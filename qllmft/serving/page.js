@@ -1,0 +1,111 @@
+// Text from users and from the model enters the page as text, by textContent, and never as HTML.
+"use strict";
+
+const at = (id) => document.getElementById(id);
+
+function node(tag, content, kind) {
+  const made = document.createElement(tag);
+  if (kind) made.className = kind;
+  if (Array.isArray(content)) made.append(...content);
+  else if (content !== undefined) made.textContent = String(content);
+  return made;
+}
+
+function percent(value, error) {
+  const more = error > 0 ? ` ± ${(100 * error).toFixed(2)}` : "";
+  return `${(100 * value).toFixed(2)}${more} %`;
+}
+
+async function ask(path, body) {
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, body === undefined ? {} : request);
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value.error || `status ${answer.status}`);
+  return value;
+}
+
+function bar(name, value, shown) {
+  const meter = node("meter");
+  meter.value = value;
+  meter.setAttribute("aria-label", name);
+  return node("div", [node("span", name), meter, node("span", shown)], "bar");
+}
+
+function table(heads, rows) {
+  const cell = (tag, [text, kind]) => node(tag, text, kind);
+  const line = (tag, cells) => node("tr", cells.map((each) => cell(tag, each)));
+  const body = node("tbody", rows.map((row) => line("td", row)));
+  return node("div", [node("table", [node("thead", [line("th", heads)]), body])], "scroll");
+}
+
+function showAnswer(model, found) {
+  const parts = [];
+  if (found.values) {
+    const rows = Object.entries(found.values).map(([name, value]) => [[name], [value.toPrecision(6), "number"]]);
+    parts.push(table([["target"], ["value", "number"]], rows));
+  } else {
+    parts.push(node("p", found.label, "label"));
+    for (const [name, value] of Object.entries(found.probabilities))
+      parts.push(bar(name, value, percent(value, name === found.label ? found.standard_error : 0)));
+    if (found.standard_error > 0)
+      parts.push(node("p", `± is the standard error at ${model.shots} shots per circuit.`, "quiet"));
+    if (found.decided === false)
+      parts.push(node("p", "Undecided: the lead is within its 95 % interval at this number of shots."));
+  }
+  at("answer").replaceChildren(...parts);
+  at("answer").hidden = false;
+}
+
+function showExplanation(model, found) {
+  const exact = model.backend ? ", computed exactly" : "";
+  const parts = [node("h2", `Explanation of ${found.label}, ${percent(found.probabilities[found.label])}${exact}`)];
+  if (found.words.length) {
+    const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(2)}`;
+    const rows = found.words.slice(0, 10).map((each) => [[each.word, "text"], [signed(each.effect), "number"], [each.label]]);
+    parts.push(node("p", "Words left out one at a time; the effect is the probability with the word minus without it.", "quiet"));
+    parts.push(table([["word"], ["effect, points", "number"], ["label without it"]], rows));
+  }
+  if (found.neighbours.length) {
+    const rows = found.neighbours.map((each) => [[each.cosine.toFixed(3), "number"], [each.label], [each.text, "text"]]);
+    parts.push(node("p", "Nearest training texts, by the cosine of their embeddings.", "quiet"));
+    parts.push(table([["cosine", "number"], ["label"], ["training text"]], rows));
+  }
+  if (found.note) parts.push(node("p", `No nearest texts: ${found.note}.`, "quiet"));
+  at("explanation").replaceChildren(...parts);
+  at("explanation").hidden = false;
+}
+
+async function run(work) {
+  const buttons = [at("predict"), at("explain")];
+  at("fault").hidden = true;
+  at("explanation").hidden = true;
+  for (const each of buttons) each.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    at("answer").hidden = true;
+    at("fault").textContent = `Error: ${error.message}`;
+    at("fault").hidden = false;
+  } finally {
+    for (const each of buttons) each.disabled = false;
+  }
+}
+
+async function main() {
+  const { model } = await ask("/health");
+  const facts = [`body ${model.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
+  if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
+  if (model.temperature) facts.push(`probabilities calibrated, temperature ${model.temperature.toFixed(2)}`);
+  at("title").textContent = document.title = `qllmft: ${model.run}`;
+  at("facts").textContent = facts.join("; ");
+  at("pair").hidden = !model.pairs;
+  at("explain").hidden = !model.explains;
+  const typed = () => (model.pairs ? [at("text").value, at("second").value] : at("text").value);
+  at("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    run(async () => showAnswer(model, (await ask("/predict", { text: typed() })).predictions[0]));
+  });
+  at("explain").addEventListener("click", () => run(async () => showExplanation(model, await ask("/explain", { text: typed() }))));
+}
+
+run(main);

@@ -1,0 +1,95 @@
+"""`qllmft serve`: what ends it before it listens, and a ceiling on the cost of its whole life."""
+
+import socket
+import sys
+
+import pytest
+from sandbox_job import TOKEN, option_arguments
+
+EACH = 1000 * ((4 * 4 + 5 * 4) * 1e-6 + 5 * 4 * 1e-5)  # of a text, 1000 shots at the mock server's prices
+FORTE = ("--backend", "ionq_forte", *option_arguments())
+
+
+@pytest.fixture
+def visited(monkeypatch):
+    """A function that replaces the wait for Ctrl-C by calls of a client."""
+    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'qllmft[serve]'")
+    from starlette.testclient import TestClient
+
+    from qllmft.serving import server
+
+    def visit(calls):
+        def run_app(app, listening, ready):
+            host, port = listening.getsockname()
+            ready(f"http://{host}:{port}")
+            with TestClient(app, base_url=f"http://{host}:{port}") as client:
+                calls(client)
+
+        monkeypatch.setattr(server, "run_app", run_app)
+
+    return visit
+
+
+def test_a_server_without_its_packages_names_the_command_that_installs_them(run, cli, visited, monkeypatch):
+    visited(pytest.fail)
+    for name in [name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.guard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    _, messages = cli("serve", run.path, code=2)
+    assert "the package starlette" in messages
+    assert "pip install 'qllmft[serve]'" in messages
+
+
+def test_bad_options_end_before_the_server_listens(run, cli, visited, tmp_path):
+    visited(pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port}" in cli("serve", run.path, "--port", port, code=2)[1]
+    assert "--max-texts 64" in cli("serve", run.path, "--port", 0, "--queue", 5, code=2)[1]
+    assert "no trained model" in cli("serve", tmp_path, "--port", 0, code=2)[1]
+    assert "one --backend" in cli("serve", run.path, "--backend", "adjoint", "--dry-run", code=2)[1]
+
+
+def test_other_machines_are_let_in_only_if_asked_for_and_see_no_training_texts(run, cli, visited):
+    found = {}
+
+    def calls(client):
+        found.update(client.get("/health").json()["model"])
+
+    visited(calls)
+    output, messages = cli("serve", run.path, "--port", 0)
+    assert "Serving" in output
+    assert "http://127.0.0.1:" in output
+    assert (messages, found["explains"]) == ("", True)
+    visited(lambda client: found.update(client.get("/health", headers={"Host": "localhost"}).json()["model"]))
+    _, messages = cli("serve", run.path, "--port", 0, "--host", "0.0.0.0")
+    assert "there is no password" in messages
+    assert found["explains"] is False
+
+
+def test_circuits_that_cost_money_need_a_ceiling_and_consent(job, visited):
+    visited(pytest.fail)
+    assert "--max-cost" in job("serve", job.path, "--port", 0, *FORTE, "--yes", code=2)[1]
+    assert "Add --yes" in job("serve", job.path, "--port", 0, *FORTE, "--max-cost", 1, code=2)[1]
+    assert "submit" not in job.totals["requests"]
+
+
+def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
+    seen = []
+
+    def calls(client):
+        for texts in (["a good film", "a bad film"], ["a fine film", "a dull film"], ["a fine film"], ["a bad film"]):
+            answer = client.post("/predict", json={"texts": texts})
+            seen.append(answer.status_code)
+            assert answer.status_code == 402 or answer.json()["predictions"][0]["standard_error"] > 0
+
+    visited(calls)
+    _, messages = job("serve", job.path, "--port", 0, *FORTE, "--yes", "--max-cost", 3.5 * EACH)
+    assert seen == [200, 402, 200, 200]
+    assert job.totals["circuits_paid"] == 3
+    assert "above max_cost" in messages
+    assert "a fine film" not in messages
+    assert TOKEN not in messages
+    job("serve", job.path, "--port", 0, *FORTE, "--yes", "--max-cost", 3.5 * EACH)  # a second life of the server
+    assert seen[4:] == [200, 402, 200, 200]
+    assert job.totals["circuits_paid"] == 3

@@ -1,0 +1,80 @@
+"""A headless Chromium that types, clicks and looks, over its DevTools protocol."""
+
+import asyncio
+import base64
+import json
+import re
+import subprocess
+from contextlib import asynccontextmanager
+
+import aiohttp
+from browser import CHROMIUM, FLAGS
+
+
+class Page:
+    """The browser's one page."""
+
+    def __init__(self, socket):
+        self._socket, self._number, self.problems = socket, 0, []
+
+    async def call(self, method, **parameters):
+        self._number += 1
+        await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
+        async for message in self._socket:
+            found = json.loads(message.data)
+            if found.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
+                self.problems.append(found["params"])
+            if found.get("id") == self._number:
+                assert "error" not in found, found
+                return found["result"]
+        raise AssertionError("the browser has ended")
+
+    async def value(self, expression):
+        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def until(self, expression, seconds=30.0):
+        async with asyncio.timeout(seconds):
+            while not await self.value(expression):
+                await asyncio.sleep(0.05)
+
+    async def type(self, selector, text):
+        await self.value(f"document.querySelector({json.dumps(selector)}).focus()")
+        await self.value(f"document.querySelector({json.dumps(selector)}).select()")
+        await self.call("Input.insertText", text=text)
+
+    async def click(self, selector):
+        await self.value(f"document.querySelector({json.dumps(selector)}).click()")
+
+    async def picture(self, file, width=1000):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        await self.call("Emulation.setDeviceMetricsOverride", **size)
+        found = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(found["data"]))
+
+
+@asynccontextmanager
+async def opened(address, profile):
+    """Open a page in a new browser."""
+    command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        line = ""
+        while "DevTools listening on" not in line:
+            line = process.stderr.readline()
+            assert line, "the browser did not start"
+        place = re.search(r"ws://([^/]+)/", line)[1]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://{place}/json") as answer:
+                (page,) = [each for each in await answer.json() if each["type"] == "page"]
+            async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                found = Page(socket)
+                for domain in ("Page", "Runtime", "Log"):
+                    await found.call(f"{domain}.enable")
+                await found.call("Page.navigate", url=address)
+                yield found
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stderr.close()

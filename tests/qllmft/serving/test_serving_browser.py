@@ -1,0 +1,68 @@
+"""The command in a process of its own, its page in a browser, and Ctrl-C."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from browser import CHROMIUM
+
+TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
+
+
+@pytest.mark.slow
+def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_path):
+    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the page is not seen in a browser")
+    command = [sys.executable, "-m", "qllmft", "serve", str(trained_run), "--port", "0"]
+    command += ["--backend", "aer_statevector", "--shots", "500"]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
+    try:
+        line = server.stdout.readline()
+        assert line, server.stderr.read()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+        asyncio.run(visit(address, tmp_path))
+        server.send_signal(signal.SIGINT)
+        output, messages = server.communicate(timeout=30)
+        assert (server.returncode, output, messages) == (0, "", "")
+    finally:
+        server.kill()
+        server.wait()
+
+
+async def visit(address, folder):
+    from driven_browser import opened
+
+    async with opened(address, folder / "profile") as page:
+        await page.until("document.title.startsWith('qllmft: ')")
+        await page.type("#text", TEXT)
+        await page.click("#predict")
+        await page.until("!document.querySelector('#answer').hidden")
+        shown = await page.value("document.querySelector('#answer').innerText")
+        label, probabilities = shown.split("\n")[0], re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", shown)
+        assert label in ("0", "1", "bad", "good", "negative", "positive")
+        assert sum(float(value) for value, _ in probabilities) == pytest.approx(100, abs=0.02)
+        assert sum(bool(error) for _, error in probabilities) == 1
+        assert "500 shots per circuit" in shown
+        await page.click("#explain")
+        await page.until("!document.querySelector('#explanation').hidden")
+        explained = await page.value("document.querySelector('#explanation').innerText")
+        assert "Nearest training texts" in explained
+        assert 'onerror="document.title=1">' in explained
+        assert await page.value("document.querySelectorAll('img, b').length") == 0
+        await page.picture(folder / "desk.png")
+        await page.picture(folder / "phone.png", 390)
+        assert await page.value("document.documentElement.scrollWidth") <= 390
+        await page.type("#text", " ")
+        await page.click("#predict")
+        await page.until("!document.querySelector('#fault').hidden")
+        assert "a text is empty" in await page.value("document.querySelector('#fault').innerText")
+        assert all(each["entry"].get("networkRequestId") for each in page.problems)  # no script's error
+        assert (await page.value("document.title")).startswith("qllmft: ")

@@ -1,0 +1,118 @@
+"""Requests of many clients: together in batches, limited in number, and each with its own error."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from qllmft.errors import UserError
+from qllmft.serving.batches import Batches, FullError, StoppedError
+from qllmft.serving.limits import Limits
+from qllmft_backends import BackendError
+
+
+class Slow:
+    """Model that answers with the text itself, after ``go``; it notes its batches and fails for some texts."""
+
+    def __init__(self, error=None):
+        self.go, self.begun, self.batches, self.error = threading.Event(), threading.Event(), [], error
+
+    def answer(self, items):
+        self.begun.set()
+        assert self.go.wait(10)
+        self.batches.append(list(items))
+        if "bad" in items:
+            raise self.error
+        return [{"label": item} for item in items]
+
+    def explain(self, text):
+        return {"text": text}
+
+
+@pytest.fixture
+def slow():
+    return Slow()
+
+
+def begun(batches, model, first="first"):
+    """The future of a request that the model works on."""
+    done = batches.answer([first])
+    assert model.begun.wait(10)
+    return done
+
+
+def test_requests_that_wait_are_one_batch(slow):
+    with Batches(slow, most=4, waiting=100) as batches:
+        first = begun(batches, slow)
+        others = [batches.answer([f"{i}", f"{i}'"]) for i in range(3)]
+        explained = batches.explain("why")
+        last = batches.answer(["last"])
+        slow.go.set()
+        assert first.result(10) == [{"label": "first"}]
+        assert [each.result(10) for each in others] == [[{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)]
+        assert (explained.result(10), last.result(10)) == ({"text": "why"}, [{"label": "last"}])
+    assert slow.batches == [["first"], ["0", "0'", "1", "1'"], ["2", "2'"], ["last"]]
+
+
+@pytest.mark.parametrize(("error", "failing"), [(UserError("one text"), 1), (BackendError("no network"), 3)])
+def test_an_error_is_that_of_the_request_that_caused_it(error, failing):
+    model = Slow(error)
+    with Batches(model, most=10, waiting=100) as batches:
+        first = begun(batches, model)
+        others = [batches.answer([text]) for text in ("a", "bad", "c")]
+        model.go.set()
+        first.result(10)
+        found = [each.exception(10) for each in others]
+    assert sum(each is not None for each in found) == failing
+    assert found[1] is error
+
+
+def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow):
+    with Batches(slow, most=4, waiting=3) as batches:
+        first = begun(batches, slow)
+        waits = [batches.answer(["a"]), batches.answer(["b", "c"])]
+        with pytest.raises(FullError) as full:
+            batches.answer(["d"])
+        assert full.value.retry_s >= 1
+        with pytest.raises(FullError):
+            batches.explain("the words count")
+        assert waits[0].cancel()
+        closing = threading.Thread(target=batches.__exit__)
+        closing.start()
+        assert isinstance(waits[1].exception(10), StoppedError)
+        slow.go.set()
+        closing.join(10)
+        assert first.result(10) == [{"label": "first"}]
+        with pytest.raises(StoppedError):
+            batches.answer(["late"])
+        assert not batches.alive
+
+
+def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypatch):
+    model, slow = served(), Slow()
+    monkeypatch.setattr(model, "answer", slow.answer)
+    with client(model, Limits(texts=2, waiting=2)) as page, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(page.post, "/predict", json={"text": "first"})
+        assert slow.begun.wait(10)
+        second = pool.submit(page.post, "/predict", json={"texts": ["a", "b"]})
+        while page.get("/health").json()["waiting"] < 2:
+            pass
+        full = page.post("/predict", json={"text": "c"})
+        assert (full.status_code, int(full.headers["retry-after"]) >= 1) == (503, True)
+        slow.go.set()
+        assert [first.result().status_code, second.result().status_code] == [200, 200]
+        assert page.get("/health").status_code == 200
+
+
+def test_a_failure_of_the_model_shows_a_client_nothing_and_is_reported_without_secrets(served, client, monkeypatch):
+    model, lines = served(), []
+
+    def fail(items):
+        raise BackendError(f"no answer from https://ann:{items[0]}@host/api")
+
+    monkeypatch.setattr(model, "answer", fail)
+    with client(model, report=lines.append) as page:
+        answer = page.post("/predict", json={"text": "S3cret"})
+    assert answer.status_code == 502
+    assert "S3cret" not in answer.text + "".join(lines)
+    assert "BackendError: no answer from https://***@host/api" in lines[0]
