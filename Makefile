@@ -9,6 +9,7 @@ UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13
 RESOLUTIONS ?= lowest-direct highest
 FLOOR_TESTS ?=
+TEST_PROCESSES ?= 2
 export UV_TORCH_BACKEND ?= cpu
 ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
@@ -19,8 +20,8 @@ endif
 run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
 
-test: $(VENV)/.dev  ## run every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+test: $(VENV)/.dev  ## run every test but the slow ones, in two processes
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev  ## run the slow tests
 	$(BIN)/python -m pytest -m slow

@@ -66,6 +66,7 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         times=paper.of("training_time"),
         circumstances=letters,
         bodies=sorted({m.circumstances.body for m in on_page}),
+        wide=sorted({m.circumstances.body for m in on_page if m.circumstances.as_wide_as_the_paper} - {paper.body}),
         n_used=len(used),
         n_others=len(others),
         rates=sorted({c.settings["train.lr"] for m in on_page for c in m.candidates if c.settings}),
@@ -83,14 +84,16 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
 def _of_one_training(values: Sequence[Published], found: dict[str, list[Measured]]) -> dict[str, Measured]:
     """Return a table's results by preset: of the texts and the number of epochs that most of its heads have.
 
-    Among equals the longest training is taken. A baseline has no epochs, and its result is one of the same texts.
+    Bodies of the paper's dimension come first, and among equals the longest training. A baseline has no epochs, and its
+    result is one of the same texts.
     """
     presets = [value.preset for value in values if value.preset is not None]
     own = {preset: found[preset] for preset in presets if preset in found}
     heads = Counter(key for results in own.values() for key in {_training(m) for m in results if _trained(m)})
     if not heads:
         return {preset: results[0] for preset, results in own.items()}
-    texts, epochs = max(heads, key=lambda key: (heads[key], key[1]))
+    wide = {_training(m) for results in own.values() for m in results if m.circumstances.as_wide_as_the_paper}
+    texts, epochs = max(heads, key=lambda key: (key in wide, heads[key], key[1]))
     chosen = {
         preset: [m for m in results if _training(m) == (texts, epochs if _trained(m) else 0)]
         for preset, results in own.items()

@@ -81,9 +81,14 @@ def published_note(record: StudyRecord) -> str:
     if record.as_published:
         return note
     paper = published()
+    level = (
+        "the bodies have one dimension, and the columns are those of two similar experiments"
+        if record.body.dimension == paper.dimension
+        else "the two columns are not comparable"
+    )
     return (
         f"{note} ○: published with the body {paper.body} on {paper.data}, and ours are with {record.body} on "
-        f"{record.data.source}: the two columns are not comparable."
+        f"{record.data.source}: {level}."
     )
 
 

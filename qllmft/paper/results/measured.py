@@ -19,6 +19,7 @@ from qllmft.campaign.results import SeededResult, best, collect
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing, settings_of
+from qllmft.published import published
 from qllmft.report.nearest_preset import train_command
 from qllmft.run import ModelResult
 
@@ -79,6 +80,11 @@ class Circumstances:
         """Return a key that is equal if two models of one seed learned from the same vectors of the same texts."""
         return self.fingerprint, self.drawn, self.body, self.dimension
 
+    @property
+    def as_wide_as_the_paper(self) -> bool:
+        """Return whether the body has the dimension of the paper's."""
+        return self.dimension == published().dimension
+
     def __str__(self) -> str:
         key, value = self.training
         how = f"{value} epochs" if key == "epochs" else f"{value} grid"
@@ -108,7 +114,7 @@ class Measured:
 
 
 def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measured]:
-    """Return an experiment's results by circumstances, its own shots first, then the longest training."""
+    """Return an experiment's results by circumstances: its own shots, the paper's dimension, the longest training."""
     groups: dict[Circumstances, list[FinishedRun]] = {}
     for run in runs:
         if experiment.result_of(run) is not None:
@@ -131,7 +137,8 @@ def _preference(measured: Measured) -> tuple[Any, ...]:
     given = measured.circumstances
     training = given.training[1]
     effort = training if isinstance(training, int) else {"small": 0, "paper": 1}.get(training, 0)
-    return given.shots is None, effort, measured.chosen.test.n, given.fingerprint, given.body
+    own, seeds = (given.shots is None, given.as_wide_as_the_paper), measured.chosen.test.n
+    return *own, effort, seeds, given.fingerprint, given.body
 
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from qllmft.campaign.records import read_finished_runs
 from qllmft.paper.page import render_page
 from qllmft.published import published
+from qllmft.run.record import BodyRecord
 
 
 def rows(page):
@@ -93,6 +94,23 @@ def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
         "SVC 296": ["76.00", "1", "—"],
     }
     assert page["Table II", "Neural Network (0/0)"][1] == "—"
+
+
+def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(made_run, tmp_path):
+    for preset in ("multi-10q", "multi-14q"):
+        made_run(preset, 700, train__epochs=100, baselines=[("SVC", 300, 760, 66)])
+    runs = read_finished_runs([tmp_path])
+    wide = []
+    for run in runs[:1]:
+        body = run.config.body.model_copy(update={"model": "wide"})
+        config = run.config.model_copy(update={"body": body})
+        wide.append(replace(run, config=config, record=replace(run.record, body=BodyRecord("wide", "other", 768))))
+    text = render_page([*runs, *wide])
+    page = rows(text)
+    shown = {label: page["Table II", label][4] for label in ("Multi sQE 10Q", "Multi sQE 14Q", "SVC 296")}
+    assert sorted(shown.values()) == ["a", "b", "—"]
+    assert "The body `wide` has the paper's dimension: levels may be held against each other" in text
+    assert "level cannot" not in text
 
 
 def test_a_learning_rate_with_fewer_seeds_is_not_chosen(made_run, tmp_path):

@@ -74,6 +74,8 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     other = record(single, row("SVC", "baseline", (0.7, 0.75)))
     assert published_accuracy(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not comparable" in published_note(other)
+    wide = replace(other, body=BodyRecord("all-mpnet-base-v2", "", 768))
+    assert "on texts.tsv: the bodies have one dimension, and the columns are those of two" in published_note(wide)
     papers = replace(other.data, source=DataConfig().source)
     same = replace(other, body=BodyRecord(BodyConfig().model, "", 768), data=papers)
     assert published_accuracy(single, same) == "● 90.21"
