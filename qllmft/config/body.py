@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from qllmft.config.lora import LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
+OWN_ADAPTER = "adapter"  # folder of a trained adapter there
 # chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
@@ -70,7 +72,9 @@ class BodyConfig(Section):
     revision: str | None = None
     batch_size: Positive = 64
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
-    trainable: bool = False  # weights are trained together with the head
+    trainable: Literal[False, True, "lora"] = False  # train all weights with the head, or a low-rank adapter
+    lora: Annotated[LoraConfig, NEUTRAL] = LoraConfig()
+    adapter: Annotated[str | None, NEUTRAL] = None  # folder of a trained PEFT adapter, which is frozen; None: none
     # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size texts
     batch_tokens: Annotated[Positive | None, NEUTRAL] = None
     # distribution of a large model over several devices, by accelerate; None: all of it on one device
@@ -107,16 +111,37 @@ class BodyConfig(Section):
             raise ValueError(f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out")
         return self
 
+    @model_validator(mode="after")
+    def _adapter_fits(self) -> Self:
+        if self.trainable != "lora" and (given := self.lora.given(LoraConfig.model_fields)):
+            raise ValueError(
+                f"lora.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set trainable "
+                "to 'lora'"
+            )
+        if self.trainable == "lora" and self.contrastive.switched_on:
+            raise ValueError(
+                "trainable 'lora' adapts the model as it is, and contrastive trains all its weights; leave one out"
+            )
+        if self.adapter is not None and self.learns:
+            raise ValueError("adapter names a trained one, and this body learns; leave adapter or the training out")
+        return self
+
     @property
     def learns(self) -> bool:
         """Return whether the run trains a body of its own."""
-        return self.trainable or self.contrastive.switched_on
+        return self.trainable is not False or self.contrastive.switched_on
 
     @property
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
         names = ("dtype", "pooling", "prompt", "prompt_name")
         return {name: getattr(self, name) for name in self.given(names)}
+
+    def with_adapter(self, folder: Path) -> BodyConfig:
+        """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
+        return BodyConfig.model_validate(
+            {**dict(self), "trainable": False, "lora": LoraConfig(), "adapter": str(folder), "dtype": "float32"}
+        )
 
     def saved_in(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, device and batches."""

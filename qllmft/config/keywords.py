@@ -29,7 +29,13 @@ class SettingKeywords(TypedDict, total=False):
     body__revision: str | None
     body__batch_size: int
     body__device: str | None
-    body__trainable: bool
+    body__trainable: bool | Literal["lora"]
+    body__lora__rank: int
+    body__lora__alpha: float
+    body__lora__dropout: float
+    body__lora__targets: Sequence[str]
+    body__lora__peft: str | None
+    body__adapter: str | None
     body__batch_tokens: int | None
     body__device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None
     body__dtype: Literal["float32", "bfloat16", "float16"] | None

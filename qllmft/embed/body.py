@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
+from qllmft.embed.adapter import adapter_hash, load_adapter
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
 from qllmft.embed.plain import PlainBody, is_plain
@@ -136,8 +137,11 @@ class Body:
                     location = BodyLocation(location.path, folder.name)
                 check_body_folder(folder)
                 check_sizes(folder)
-                plain = light and not config.reading and not config.device_map and is_plain(folder, config.device)
+                usual = not (config.reading or config.adapter or config.device_map)
+                plain = light and usual and is_plain(folder, config.device)
                 self.transformer: Any = PlainBody(folder) if plain else loaded(config, folder)
+                if config.adapter is not None:
+                    load_adapter(self.transformer, config)
         except UserError:
             raise
         except Exception as error:
@@ -249,7 +253,9 @@ def no_loading_bar() -> Iterator[None]:
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     """Return the name of a body in the cache and in a model's record: name, revision, weights and ways to read."""
     name = "" if Path(location.path).is_dir() else config.model
-    return json.dumps([name, config.revision or "", location.identity, *filter(None, [config.reading])])
+    adapter = {"adapter": adapter_hash(Path(config.adapter))} if config.adapter else {}
+    reading = config.reading | adapter
+    return json.dumps([name, config.revision or "", location.identity, *([reading] if reading else [])])
 
 
 def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from qllmft.embed.adapter import attach, save_adapter
 from qllmft.embed.body import Body, no_loading_bar
 from qllmft.errors import UserError
 
@@ -18,22 +19,38 @@ from qllmft.errors import UserError
 class TrainableBody(nn.Module):
     """Sentence transformer with trainable weights in float32, shared with ``body``: its `encode` follows the training.
 
+    If ``body.trainable`` is "lora", these are the weights of an adapter drawn from ``seed``, and the others are frozen.
+
     Attributes:
         body: embeds with these weights, without gradients.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, seed: int = 0) -> None:
         super().__init__()
         self.body = body
         self.transformer: nn.Module = body.transformer.float()
-        self.transformer.requires_grad_(True)
+        self.adapted = body.config.trainable == "lora"
+        if self.adapted:
+            with self.seeded(seed):  # a tuple, because a module would have all weights a second time
+                self._views = (attach(self.transformer, body.config.lora.settings, body.config),)
+        else:
+            self.transformer.requires_grad_(True)
         if not self.n_parameters:
             raise UserError(f"the body {body.config.model!r} has no weights to train. Set body.trainable to false.")
 
     @property
     def n_parameters(self) -> int:
         """Return the number of trainable weights."""
-        return sum(p.numel() for p in self.transformer.parameters())
+        return sum(p.numel() for p in self.trained())
+
+    @property
+    def n_frozen(self) -> int:
+        """Return the number of weights that are not trained."""
+        return sum(p.numel() for p in self.transformer.parameters()) - self.n_parameters
+
+    def trained(self) -> list[nn.Parameter]:
+        """Return the trainable weights."""
+        return [parameter for parameter in self.transformer.parameters() if parameter.requires_grad]
 
     @property
     def device(self) -> torch.device:
@@ -55,7 +72,10 @@ class TrainableBody(nn.Module):
         return embeddings[:, : self.body.dimension].cpu()
 
     def save(self, folder: Path) -> None:
-        """Write the body as sentence-transformers does (safetensors), whole or not at all."""
+        """Write the body as sentence-transformers does (safetensors), or its adapter alone, whole or not at all."""
+        if self.adapted:
+            save_adapter(self._views[0], self.body.config.lora.settings, folder)
+            return
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,15 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from qllmft.config.body import OWN_BODY
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
+from qllmft.embed.adapter import CONFIG, WEIGHTS
 from qllmft.errors import UserError
 from qllmft.model.store import StoredModel
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[^@]+)?")
-_FILES = ["model.json", "model.safetensors", "README.md", *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES)]
+_FILES = ["model.json", "model.safetensors", "README.md", *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES),
+          f"{OWN_ADAPTER}/{CONFIG}", f"{OWN_ADAPTER}/{WEIGHTS}"]  # fmt: skip
 
 
 def is_hub_name(name: str) -> bool:
@@ -89,7 +91,7 @@ def upload(
             repo_id=name,
             folder_path=folder,
             commit_message="A model of qllmft",
-            delete_patterns=[f"{OWN_BODY}/*"],
+            delete_patterns=[f"{OWN_BODY}/*", f"{OWN_ADAPTER}/*"],
             revision=revision,
             create_pr=pull_request or None,
         )

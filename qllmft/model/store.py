@@ -16,8 +16,9 @@ from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
-from qllmft.config.body import OWN_BODY
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.config.data import PairFeatures, Task
+from qllmft.embed.adapter import CONFIG, WEIGHTS
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
@@ -28,7 +29,7 @@ from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
 FORMAT = 1
-_TRAINING = {"trainable", "contrastive"}  # of a body, which belongs to the run
+_TRAINING = {"trainable", "contrastive", "lora"}  # of a body, which belongs to the run
 _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 
@@ -58,6 +59,12 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     if model.own_body and Path(model.body.model) != folder / OWN_BODY:
         shutil.copytree(model.body.model, folder / OWN_BODY, dirs_exist_ok=True)
     body = model.body.model_copy(update={"model": OWN_BODY}) if model.own_body else model.body
+    if body.adapter is not None:
+        if Path(body.adapter) != folder / OWN_ADAPTER:
+            (folder / OWN_ADAPTER).mkdir(parents=True, exist_ok=True)
+            for name in (CONFIG, WEIGHTS):
+                shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)
+        body = body.model_copy(update={"adapter": OWN_ADAPTER})
     weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
     write_bytes(folder / "model.safetensors", save(weights))
     exact = _structure(model.config, model.dimension, len(model.label_names), model.surrogate)  # on no backend
@@ -232,6 +239,10 @@ def _label_names(given: object, least: int) -> tuple[str, ...]:
 def _body(record: Mapping[str, Any], folder: Path) -> tuple[BodyConfig, bool]:
     """Return the body of the record with its path from here, and whether it is in the model's own folder."""
     body = BodyConfig.model_validate(record["body"])
+    if body.adapter is not None:
+        if body.adapter != OWN_ADAPTER:
+            raise TypeError(f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder")
+        body = body.model_copy(update={"adapter": str((folder / OWN_ADAPTER).absolute())})
     own_body = record.get("own_body", False)
     if not isinstance(own_body, bool):
         raise TypeError(f"own_body is {own_body!r}, expected true or false")

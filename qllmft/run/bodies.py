@@ -10,6 +10,7 @@ from qllmft.baselines import TrainedHead
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.events import stage
+from qllmft.randomness import derive_seed
 from qllmft.run.choice import choose, n_trained
 from qllmft.run.chosen import Choice
 from qllmft.run.contrastive import tuned_body
@@ -79,8 +80,11 @@ class LearningBody:
 
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
         self.setup = self._setup = setup
-        self._start, self._trained = start, start.saved_in(setup.folder.model_body)
-        body = TrainableBody(Body(start))
+        lora, folder = start.trainable == "lora", setup.folder
+        self._place = folder.model_adapter if lora else folder.model_body
+        self._trained = start.with_adapter(self._place) if lora else start.saved_in(self._place)
+        self._start = start
+        body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
         self._model = EndToEnd(body, self.classifier)
@@ -92,13 +96,19 @@ class LearningBody:
         forward, backward = seconds_of(lambda: self._model(splits.train.texts[:size]).sum(), self._model)
         sizes, weights = splits.sizes, 4 * body.n_parameters
         epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(size, sizes["train"])
-        epochs = config.train.epochs - epochs_done
+        epochs, frozen = config.train.epochs - epochs_done, 4 * body.n_frozen
+        learning = f"its {body.n_parameters / 1e6:.1f} million weights learn too."
+        if body.adapted:
+            learning = (
+                f"an adapter of {body.n_parameters:,} weights learns too, beside {body.n_frozen / 1e6:.1f} million "
+                "frozen ones."
+            )
+        memory, saving = (5 * weights + frozen) / GB, (13 * weights + frozen) / GB
         self._setup.message(
-            f"{config.body.model}: its {body.n_parameters / 1e6:.1f} million weights learn too. An epoch will take "
-            f"about {duration_text(epoch)}, {epochs} epochs {duration_text(epochs * epoch)}; {5 * weights / GB:.1f} GB "
-            f"of memory for weights, gradients, moments and the best weights ({13 * weights / GB:.1f} GB when a "
-            f"checkpoint is written); {4 * weights / GB:.1f} GB on disk until the run is finished, then "
-            f"{weights / GB:.2f} GB."
+            f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, {epochs} epochs "
+            f"{duration_text(epochs * epoch)}; {memory:.1f} GB of memory for weights, gradients, moments and the best "
+            f"weights ({saving:.1f} GB when a checkpoint is written); {4 * weights / GB:.1f} GB on disk until the run "
+            f"is finished, then {weights / GB:.2f} GB."
         )
 
     def fit(self, head: TrainedHead) -> float:
@@ -108,7 +118,7 @@ class LearningBody:
 
     def saved(self) -> tuple[BodyConfig, str]:
         """Save the body of the selected epoch in the model's folder and return it with its identity."""
-        self._model.body.save(self._setup.folder.model_body)
+        self._model.body.save(self._place)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
 
     @cached_property

@@ -184,7 +184,8 @@ def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
 
 def _save_model(setup: RunSetup, body: RunBody) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
-    own, (trained, identity) = setup.config.body.learns, body.saved()
+    trained, identity = body.saved()
+    own = setup.config.body.learns and trained.adapter is None
     labels = setup.corpus.label_names
     model = StoredModel(
         body.classifier,
@@ -242,8 +243,9 @@ def _learned_body(setup: RunSetup) -> LearnedBody | None:
     body = setup.config.body
     if not body.learns:
         return None
-    size = sum(file.stat().st_size for file in setup.folder.model_body.rglob("*") if file.is_file())
-    return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable, size)
+    place = setup.folder.model_adapter if body.trainable == "lora" else setup.folder.model_body
+    size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable is not False, size)
 
 
 def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:

@@ -13,7 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.body import OWN_BODY
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
@@ -33,6 +33,7 @@ class RunFolder:
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
         self.model_folder = path / "model"  # the selected model
         self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
+        self.model_adapter = self.model_folder / OWN_ADAPTER  # its body's adapter, if that was trained
         self.validation_file = path / "validation.json"  # record of a run that has not read the test set
         self.predictions_file = path / "predictions.json"  # see `TestPredictions`
         self.result_file = path / "result.json"  # record; exists only when the run is finished

@@ -44,6 +44,7 @@ PAIRS = "train --data pairs.tsv --pair-column other"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
     (r"predict runs/tiny-llama", "runs/tiny-llama", "train --data sst2 --out runs/tiny-llama"),
+    (r"predict runs/lora", "runs/lora", "train --data sst2 --out runs/lora"),
     (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
     (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
     (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
@@ -62,6 +63,7 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
 ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
     r"train .*body\.(pooling|prompt_name)": "the body is no decoder and has no prompts",
+    r"train .*body\.trainable=lora|study adapters": "the body has no layers to adapt",
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs an NVIDIA GPU",
     r".*--ray": "it needs a Ray cluster",

@@ -19,6 +19,7 @@ from qllmft.config import (
     TrainConfig,
     parse_config,
 )
+from qllmft.config.lora import LoraConfig
 from qllmft.errors import UserError
 
 
@@ -234,6 +235,7 @@ def other_value(annotation: Any, value: Any) -> Any:
         float: lambda: value + 0.01,
         str: lambda: value + "x",
         dict: lambda: {**value, "dtype": "float64"},
+        LoraConfig: lambda: LoraConfig(rank=2),
         ContrastiveConfig: lambda: ContrastiveConfig(iterations=5),
     }[type(value)]()
 

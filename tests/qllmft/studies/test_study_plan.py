@@ -64,6 +64,7 @@ def test_tables_3_and_4_are_the_papers():
     assert {name for name in study_names() if not load_study(name).published} == {
         *(
             "accuracy",
+            "adapters",
             "body",
             "fig11",
             "fig11-small",

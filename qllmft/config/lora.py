@@ -1,0 +1,117 @@
+"""Configuration of a low-rank adapter, and the settings of PEFT that a file may have."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from qllmft.config.section import PositiveReal, Section
+from qllmft.errors import UserError
+from qllmft.files import expanded, parse_json, read_text
+
+MOST_RANK = 4096
+_NUMBERS = {"r", "lora_alpha", "alpha", "u", "projection_seed", "projection_prng_key", "decompose_factor"}
+_SHARES = {
+    "lora_dropout", "tinylora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "weight_tying",
+    "init_v_bound", "d_initial",
+}  # fmt: skip
+_SWITCHES = {
+    "use_rslora", "use_dora", "lora_bias", "fan_in_fan_out", "save_projection", "init_weights", "init_lora_weights",
+    "init_ia3_weights", "decompose_both", "use_effective_conv2d",
+}  # fmt: skip
+_NAMES = {"target_modules", "exclude_modules", "feedforward_modules"}
+# other keys of PEFT's files, which describe no adapter
+_UNREAD = {
+    "task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "megatron_core", "qalora_group_size",
+}  # fmt: skip
+METHODS = ("LORA", "TINYLORA", "VERA", "IA3", "LOHA", "LOKR")  # adapters without code, paths or other weights
+
+
+def peft_settings(text: str) -> dict[str, Any]:
+    """Return the known settings of the JSON of a PEFT configuration, without those that are empty.
+
+    Raises:
+        UserError: if it names another method, or a setting that is not known or has another kind of value. Settings
+            with regular expressions, files and modules to train whole are among those not known.
+    """
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise UserError(f"a PEFT configuration is no JSON: {error}. Give the adapter_config.json of PEFT.") from None
+    if not isinstance(content, dict) or content.get("peft_type") not in METHODS:
+        found = content.get("peft_type") if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join(METHODS)}.")
+    kept = {}
+    for name, value in content.items():
+        if name in _UNREAD or value in (None, False, {}, []) or (name, value) == ("bias", "none"):
+            if name in _SWITCHES and value is False:
+                kept[name] = value
+            continue
+        if not _fits(name, value):
+            raise UserError(
+                f"a PEFT configuration has {name[:40]} = {json.dumps(value)[:60]}, which is not known. Expected ranks, "
+                f"scales, dropout and lists of modules' names of {', '.join(METHODS)}; leave it out."
+            )
+        kept[name] = value
+    return kept
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Return whether a setting is known and has a value of its kind and size."""
+    if name in _NAMES:
+        return value == "all-linear" or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+    if name in _SWITCHES:
+        return isinstance(value, bool) or (name == "init_lora_weights" and value in ("gaussian", "orthogonal"))
+    if name in _SHARES:
+        return type(value) in (int, float) and 0 <= value <= 1
+    if name in _NUMBERS:
+        return type(value) in (int, float) and 0 < value <= MOST_RANK
+    if name == "layers_to_transform":
+        return type(value) is int or (isinstance(value, list) and all(type(each) is int for each in value))
+    return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
+
+
+class LoraConfig(Section):
+    """Adapter of a body with `trainable = "lora"`, by the package peft."""
+
+    rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8
+    alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
+    targets: tuple[str, ...] = ()  # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    # JSON file of another PEFT configuration in place of the settings above; the run keeps its content
+    peft: str | None = None
+
+    @field_validator("peft")
+    @classmethod
+    def _content(cls, given: str | None) -> str | None:
+        """Return the JSON of a file's known settings, which names the run by what is in the file."""
+        if given is None:
+            return None
+        text = given
+        if not given.lstrip().startswith("{"):
+            path = expanded(given)
+            if not path.is_file():
+                raise ValueError(f"there is no file {path}; give the path of a PEFT configuration in JSON")
+            text = read_text(path)
+        return json.dumps(peft_settings(text), sort_keys=True)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.peft is not None and (given := self.given(("rank", "alpha", "dropout", "targets"))):
+            raise ValueError(f"peft has all settings of the adapter, so {', '.join(given)} would not be read")
+        return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of PEFT."""
+        if self.peft is not None:
+            return peft_settings(self.peft)
+        return {
+            "peft_type": "LORA",
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": self.dropout,
+            "target_modules": list(self.targets) or "all-linear",
+        }
