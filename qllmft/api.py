@@ -94,7 +94,10 @@ def train_and_report(
         except OSError as error:
             on_event(Message(f"The report cannot be written: {error.strerror}."))
 
-    return run_tracked(config, out, on_event, tracking, finish=report, **options)
+    def pack(run: Path, folder: Path) -> None:
+        Predictor.load(run).save_pretrained(folder)
+
+    return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
 
 
 def load(run: str | Path, *, token: str | None = None) -> Predictor:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from qllmft.config import RunConfig
@@ -21,6 +22,7 @@ from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked
 from qllmft_backends.plugins import one_line
 
+Pack = Callable[[Path, Path], object]  # writes the model of a run's folder, with its body, into a new folder
 LARGEST_FILE = 10_000_000  # bytes; larger files are not sent
 
 
@@ -81,12 +83,29 @@ class TrackingListener:
             case EpochEnded(metrics):
                 self._epoch(metrics)
 
-    def end(self, record: RunRecord) -> None:
-        """Send the record of the finished run, and its files if the user asked for it."""
+    def end(self, record: RunRecord, pack: Pack | None = None) -> None:
+        """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it."""
+        if pack is not None and self._send_files:
+            self._models(pack)
         files = self._files() if self._send_files and self._running else []
         for name, tracker in list(self._running.items()):
             self._call(name, tracker.end, record.to_json(), files)
         self._running.clear()
+
+    def _models(self, pack: Pack) -> None:
+        """Send the model to the trackers that take one."""
+        takers = {name: each for name, each in self._running.items() if type(each).model is not Tracker.model}
+        if not takers:
+            return
+        with TemporaryDirectory() as place:
+            folder = Path(place) / "model"
+            try:
+                pack(self._folder.path, folder)
+            except (UserError, OSError) as error:
+                self._on_event(Message(f"The model is not logged: {error}"))
+                return
+            for name, tracker in takers.items():
+                self._call(name, tracker.model, folder)
 
     def _start(self) -> None:
         self._running, self._new = self._new, {}
@@ -146,11 +165,13 @@ def run_tracked(
     tracking: Tracking,
     *,
     finish: Callable[[Outcome], object] = lambda _: None,
+    pack: Pack | None = None,
     **options: Any,
 ) -> Outcome:
     """Do a run and send it to trackers.
 
-    ``finish`` gets the outcome of a finished run before trackers get its files. ``options`` are of `run_experiment`.
+    ``finish`` gets the outcome of a finished run before trackers get its files, and ``pack`` makes the model that they
+    get. ``options`` are of `run_experiment`.
     """
     with TrackingListener(config, out, tracking, on_event) as trackers:
 
@@ -161,7 +182,7 @@ def run_tracked(
         outcome = run_experiment(config, out, listen, **options)
         if outcome.record:
             finish(outcome)
-            trackers.end(outcome.record)
+            trackers.end(outcome.record, pack)
         return outcome
 
 

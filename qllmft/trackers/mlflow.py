@@ -6,13 +6,17 @@ import hashlib
 import os
 import re
 import time
+import warnings
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock
 
 from qllmft.errors import UserError
+from qllmft.files import parse_json, read_text
 from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
 
 
@@ -21,7 +25,7 @@ class MLflow(Tracker):
 
     The store is set by ``MLFLOW_TRACKING_URI`` and ``MLFLOW_TRACKING_TOKEN`` (``mlflow.db`` in the working directory if
     not set), the experiment by ``MLFLOW_EXPERIMENT_NAME`` (``qllmft`` if not set). The runs of a study or a sweep are
-    children of one run with the name of its folder.
+    children of one run with the name of its folder. With files, the model of a single run is logged too.
 
     Raises:
         UserError: if the store is a folder and this version of MLflow refuses folders.
@@ -63,6 +67,25 @@ class MLflow(Tracker):
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log one point of each curve."""
         self._log(metrics, epoch)
+
+    def model(self, folder: Path) -> None:
+        """Log the model as the artefact ``model``, of MLflow's kind ``pyfunc``, which `mlflow models serve` takes."""
+        pair = "pair" in parse_json(read_text(folder / "model.json"))
+        with TemporaryDirectory() as place, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's, of its own type hints and of a missing example
+            from mlflow.models import ModelSignature
+            from mlflow.pyfunc import save_model
+            from mlflow.types.schema import ColSpec, DataType, Schema
+
+            columns = [ColSpec(DataType.string, name) for name in (("first", "second") if pair else ("text",))]
+            save_model(
+                f"{place}/model",
+                loader_module="qllmft.mlflow_model",  # imported where it is loaded; nothing is pickled
+                data_path=str(folder),
+                pip_requirements=[f"qllmft[demo]=={version('qllmft')}"],
+                signature=ModelSignature(inputs=Schema(columns)),
+            )
+            self._client.log_artifacts(self._run, f"{place}/model", "model")
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table as metrics MODEL/COLUMN, and the files as artefacts."""

@@ -29,6 +29,13 @@ class Tracker:
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch, from 1, with the numbers of its line in ``metrics.jsonl``."""
 
+    def model(self, folder: Path) -> None:
+        """Log the trained model before the end, if the user wants files to be sent.
+
+        Args:
+            folder: as `Predictor.save_pretrained` writes it, with a local body; it is deleted after the call.
+        """
+
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the finished run.
 

@@ -231,6 +231,35 @@ def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
     assert message in str(error.value)
 
 
+def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out, tmp_path):
+    class Models(Noted):
+        calls: ClassVar[list[tuple]] = []
+
+        def model(self, folder):
+            self._note("model", [file.name for file in folder.iterdir()])
+
+    def pack(run, folder):
+        assert run == out
+        folder.mkdir()
+        (folder / "model.json").touch()
+
+    def fail(run, folder):
+        raise UserError("the body is gone.")
+
+    register("tracker", "models", Models)
+    try:
+        run_tracked(config(corpus), out, ignore, Tracking.of("models", files=True), pack=pack)
+        assert [call[0] for call in Models.calls[-2:]] == ["model", "end"]
+        assert Models.calls[-2] == ("model", ["model.json"])
+        events = []
+        run_tracked(config(corpus), tmp_path / "b", events.append, Tracking.of("models", files=True), pack=fail)
+        assert Message("The model is not logged: the body is gone.") in events
+        run_tracked(config(corpus), tmp_path / "c", ignore, Tracking.of("models"), pack=pack)
+        assert [call[0] for call in Models.calls].count("model") == 1
+    finally:
+        TRACKERS.unregister("models")
+
+
 @pytest.fixture
 def two_tracked_runs(corpus, tmp_path):
     """Return a function that does two runs of a campaign's folder with one tracker."""

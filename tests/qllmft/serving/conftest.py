@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+
 
 @pytest.fixture
 def served(trained_run):

@@ -1,0 +1,41 @@
+"""Loader of models that the tracker ``mlflow`` logged, for ``mlflow models serve`` and `mlflow.pyfunc.load_model`.
+
+MLflow imports this module by its name in the logged model, and unpickles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from qllmft.api import load
+from qllmft.inference import Predictor
+
+
+class TextModel:
+    """Model whose inputs are rows of one text, or of two texts if it compares pairs."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return label and probabilities of each row, or the values of its targets.
+
+        Args:
+            model_input: a `pandas.DataFrame`, or a list of texts.
+            params: of MLflow; there are none.
+        """
+        del params
+        model, table = self._predictor.model, pd.DataFrame(model_input)
+        columns = [table.iloc[:, column].tolist() for column in range(1 if model.pair is None else 2)]
+        items: Iterable[Any] = columns[0] if model.pair is None else list(zip(*columns, strict=True))
+        if model.task == "regression":
+            return pd.DataFrame([answer.values for answer in self._predictor.values(items)])
+        return pd.DataFrame([answer.as_dict() for answer in self._predictor.predict(items)])
+
+
+def _load_pyfunc(path: str) -> TextModel:
+    """Return the model of a folder, as MLflow asks for it."""
+    return TextModel(load(path))
