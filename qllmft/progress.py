@@ -10,7 +10,7 @@ from rich.text import Text
 
 from qllmft.events import DataChecked, EpochEnded, Event, Message, StageAdvanced, StageEnded, StageStarted
 from qllmft.run.timing import duration_text
-from qllmft.training import EpochMetrics
+from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
 
 LINES = 10  # about one training
 EVERY_S = 60.0  # between two lines of a stage that reports its steps
@@ -101,9 +101,11 @@ class LineListener:
         self.message(text)
 
     def epoch_text(self, metrics: EpochMetrics) -> str:
-        """Return the loss and the accuracy of an epoch."""
+        """Return the loss and the score of an epoch."""
         score = metrics.validation_accuracy
-        found = f"R² {score:.3f}" if metrics.real else f"{100 * score:.1f} %"
+        found = f"{100 * score:.1f} %"
+        if metrics.task != CLASSIFICATION.name:
+            found = f"{TASKS[metrics.task].score_name} {score:.3f}"
         return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
 
     def _start(self, started: StageStarted) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.randomness import numpy_generator
-from qllmft.statistics import Accuracy
-
-REPEATS = 1_000  # bootstrap samples of the texts
-INTERVAL = (0.025, 0.975)
+from qllmft.bootstrap import INTERVAL, ScorePart, resampled_rows
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +19,8 @@ class TargetScores:
 
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
+
+    NAME: ClassVar = "R²"
 
     total: int  # N, number of texts
     r2: float  # share of the targets' variance that is explained, at most 1
@@ -37,12 +36,9 @@ class TargetScores:
         """Return the scores of values (N, T) for true targets (N, T)."""
         targets, values = targets.astype(np.float64), values.astype(np.float64)
         each = _scores(targets[None], values[None])[0]  # (T, 3)
-        random, n = numpy_generator(0, "bootstrap of texts"), len(targets)
+        n = len(targets)
         drawn = np.array(
-            [
-                _scores(targets[rows][None], values[rows][None])[0].mean(axis=0)
-                for rows in (random.integers(n, size=n) for _ in range(REPEATS))
-            ]
+            [_scores(targets[rows][None], values[rows][None])[0].mean(axis=0) for rows in resampled_rows(n)]
         )
         low, high = np.quantile(drawn, INTERVAL, axis=0)
         r2, mae, spearman = ((float(each[:, i].mean()), (float(low[i]), float(high[i]))) for i in range(3))
@@ -58,6 +54,14 @@ class TargetScores:
         """Return the interval of R²."""
         return self.r2_interval
 
+    @property
+    def others(self) -> tuple[ScorePart, ...]:
+        """Return the scores beside R²."""
+        return (
+            ScorePart("error", "mean absolute error", self.mae, self.mae_interval),
+            ScorePart("rank", "rank correlation", self.spearman, self.spearman_interval),
+        )
+
     def __str__(self) -> str:
         """Return R² with its interval."""
         return f"{self.r2:.3f} [{self.r2_interval[0]:.3f}, {self.r2_interval[1]:.3f}]"
@@ -65,18 +69,6 @@ class TargetScores:
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-
-
-Score = Accuracy | TargetScores  # result of a model on the texts of one split
-
-
-def short(score: Score) -> str:
-    """Return a score without its interval.
-
-    >>> short(Accuracy(right=7, total=10))
-    '70.0 %'
-    """
-    return f"{100 * score.value:.1f} %" if isinstance(score, Accuracy) else f"{score.value:.3f}"
 
 
 def _scores(targets: Floats, values: Floats) -> Floats:

@@ -26,13 +26,14 @@ except ModuleNotFoundError as error:
     raise UserError("qllmft.setfit needs the package setfit: pip install 'qllmft[setfit]'.") from None
 
 HEAD_FILE = "quantum_head.safetensors"
-_NUMBERS = ("in_features", "out_features", "temperature", "eps")
+_NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
 
 
 class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     """The head of a preset, with encoder and readout, as a differentiable head of `setfit.SetFitModel`.
 
-    Labels are integers from 0 to k - 1; names go to ``SetFitModel(labels=[...])``. SetFit saves the head as a pickle,
+    Labels are integers from 0 to k - 1, or with ``multitarget`` k numbers 0 and 1 per text, as SetFit's
+    ``multi_target_strategy`` has them; names go to ``SetFitModel(labels=[...])``. SetFit saves the head as a pickle,
     which is a call of one function of this module with the content of a safetensors file.
 
     Args:
@@ -44,10 +45,10 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         eps: added to the temperature.
         seed: seed of the initial weights.
         device: device of the weights; CUDA by default if it is available. The circuits run on the CPU.
-        multitarget: not supported; True is an error.
+        multitarget: give each label a sigmoid and any number of labels to a text, with a probability of at least 1/2.
 
     Raises:
-        UserError: for several targets per text, or if embedding, labels and structure do not fit together.
+        UserError: for labels of another shape, or if embedding, labels and structure do not fit together.
     """
 
     def __init__(
@@ -63,24 +64,20 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         device: torch.device | str | None = None,
         multitarget: bool = False,
     ) -> None:
-        if multitarget:
-            raise UserError(
-                "multitarget is True; a quantum head gives each text one label. Train a head for each target."
-            )
         nn.Module.__init__(self)
         self.in_features = in_features
         self.out_features = out_features
         self.temperature = temperature
         self.eps = eps
-        self.multitarget = False
+        self.multitarget = bool(multitarget)
         self.structure = load_preset(preset).config(dict(settings or {})).model
         # SetFitHead reads this name
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def get_loss_fn(self) -> nn.Module:
-        """Return the cross-entropy of logits (B, k) and labels (B,)."""
-        return _CrossEntropy()
+        """Return the cross-entropy of logits (B, k) and labels (B,), or the binary one of labels (B, k), 0 or 1."""
+        return _BinaryCrossEntropy() if self.multitarget else _CrossEntropy()
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the structure and the numbers of the head."""
@@ -140,7 +137,20 @@ class _CrossEntropy(nn.CrossEntropyLoss):
         """Return the mean over the batch."""
         if labels.ndim != 1:
             raise UserError(
-                f"labels have the shape {tuple(labels.shape)}, expected one label per text. Train a head for each "
-                "target."
+                f"labels have the shape {tuple(labels.shape)}, expected one label per text. For several, give the head "
+                "multitarget=True and the model a multi_target_strategy."
             )
         return super().forward(logits, labels)
+
+
+class _BinaryCrossEntropy(nn.BCEWithLogitsLoss):
+    """`torch.nn.BCEWithLogitsLoss` for any number of labels per text."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean over the batch and the labels."""
+        if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
+            raise UserError(
+                f"labels have the shape {tuple(labels.shape)}, expected {tuple(logits.shape)} with 0 or 1 for each "
+                "label of a text. For one label per text, give the head multitarget=False."
+            )
+        return super().forward(logits, labels.to(logits.dtype))

@@ -108,6 +108,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         UserError: if the run is not finished, its texts or its body have changed, or nothing in it is quantum.
     """
     predictor = Predictor.load(run)
+    predictor.check_one_label("an analysis is about")
     classifier, model = predictor.model.classifier.double(), predictor.model.config
     if model.head == "mlp":
         raise UserError("the model is classical: there is no circuit to analyse. Give a run with a quantum head.")

@@ -86,6 +86,7 @@ def dequantise(
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} exists and is not an empty folder. Choose another one with --out, or delete it.")
     predictor = Predictor.load(run)
+    predictor.check_one_label("a surrogate is compared on")
     model = predictor.model
     surrogate, bounds = surrogate_of(model, rank, bond)
     texts = LabelledTexts.read(predictor, run, on_event=on_event)

@@ -38,6 +38,11 @@ class GridBaseline:
         self._grid = list(grid)
 
     @property
+    def all_settings(self) -> list[dict[str, Any]]:
+        """Return the settings that `fit` tries, in their order."""
+        return list(self._grid)
+
+    @property
     def n_settings(self) -> int:
         """Return the number of settings that `fit` tries."""
         return len(self._grid)

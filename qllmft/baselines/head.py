@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.config.data import Task
-from qllmft.regression import Score, TargetScores
+from qllmft.multilabel import LabelSetScores
+from qllmft.regression import TargetScores
+from qllmft.scores import Score
 from qllmft.statistics import Accuracy
 
 if TYPE_CHECKING:
@@ -44,7 +46,10 @@ class Head(Protocol):
         """Train on ``train``, and choose epoch or settings on ``validation``."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels (N,) int64 or values (N, T) of embeddings (N, D)."""
+        """Return answers for embeddings (N, D): labels (N,), values (N, T), or leads (N, L) of several labels.
+
+        A lead is the score of a label over its threshold; a text gets the labels whose lead is not negative.
+        """
 
     def exact_accuracy(self, examples: Examples) -> float | None:
         """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise."""
@@ -81,7 +86,7 @@ class FittedHead:
     """Trained head before its test."""
 
     head: Head
-    validation_answers: NDArray[Any]  # (N,) labels or (N, T) values of the validation texts
+    validation_answers: NDArray[Any]  # see `Head.predict`, of the validation texts
     validation: Score  # of these answers
     seconds: float  # wall time of the training
     validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
@@ -108,10 +113,9 @@ def probabilities_of(head: Head, x: NDArray[np.float32]) -> NDArray[np.floating]
 
 
 def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
-    """Return the score of answers: labels (N,) or values (N, T)."""
-    if examples.y.ndim == 1:
-        return Accuracy.of(examples.y.numpy(), answers)
-    return TargetScores.of(examples.y.numpy(), answers)
+    """Return the score of answers, see `Head.predict`."""
+    kinds = {"classification": Accuracy, "regression": TargetScores, "multilabel": LabelSetScores}
+    return kinds[examples.task.name].of(examples.y.numpy(), answers)  # type: ignore[no-any-return, attr-defined]
 
 
 def accuracy_of(head: Head, examples: Examples) -> Accuracy:

@@ -26,6 +26,8 @@ _DEFINED = {
     "ridge": "regressors:RIDGE",
     "svr": "regressors:SUPPORT_VECTOR_REGRESSION",
     "linear": "trained:LINEAR",
+    "logistic_regression_ovr": "one_versus_rest:LOGISTIC_REGRESSION_OVR",
+    "svc_ovr": "one_versus_rest:SVC_OVR",
 }
 _BUILT_IN = {
     name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"]) for name, place in _DEFINED.items()

@@ -18,10 +18,13 @@ from qllmft.config.data import Task as TaskName
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
+from qllmft.multilabel import best_thresholds
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training import (
     CLASSIFICATION,
-    REGRESSION,
+    MULTILABEL,
+    TASKS,
+    USUAL_THRESHOLD,
     Checkpoint,
     EndToEnd,
     EpochMetrics,
@@ -68,6 +71,8 @@ class TrainedHead:
     _task: Task = field(default=CLASSIFICATION, init=False)
     _body_parameters: int = field(default=0, init=False)
     temperature: float | None = field(default=None, init=False)  # divisor of the logits; None: not calibrated
+    # least probabilities of several labels (L,), chosen on the validation texts; None: 1/2
+    thresholds: NDArray[np.float64] | None = field(default=None, init=False)
     _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
 
     def fit(self, train: Examples, validation: Examples) -> None:
@@ -75,6 +80,10 @@ class TrainedHead:
         self._task = train.task
         self._train(fit, self.model, train, validation)
         self._calibrate(validation)
+        if self.config.thresholds == "validation" and not self.interrupted:
+            found = MULTILABEL.probabilities(self._logits(validation.x))
+            self.thresholds = best_thresholds(found, validation.y.numpy(), USUAL_THRESHOLD)
+            self._predicted = _NO_PREDICTION
 
     def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
         """Train together with the body on texts, so that `predict` expects embeddings of the trained body."""
@@ -96,26 +105,24 @@ class TrainedHead:
         self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels (N,) or values (N, T) of embeddings (N, D) with the circuit's noise.
+        """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does.
 
         Raises:
             UserError: if an output is not finite.
         """
         outputs = self._logits(torch.from_numpy(x))
-        if self._task is REGRESSION:
-            return np.asarray(outputs.double().numpy())
-        return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
+        if self.thresholds is not None:
+            return MULTILABEL.probabilities(outputs) - self.thresholds
+        return self._task.answers(outputs)
 
-    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
         """Return probabilities (N, k) of embeddings (N, D), from the logits of `predict` if it had them just before.
 
         They are None if the outputs are real values.
         """
-        if self._task is REGRESSION:
-            return None
         given = torch.from_numpy(x)
         logits = self._predicted.logits if self._predicted.knows(given) else None
-        return np.asarray((self._logits(given) if logits is None else logits).softmax(dim=1).numpy())
+        return self._task.probabilities(self._logits(given) if logits is None else logits)
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
@@ -146,10 +153,11 @@ class TrainedHead:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the selected epoch, the number of stored numbers of a data map, and the temperature, if any."""
+        """Return the selected epoch, the number of stored numbers of a data map, temperature and thresholds, if any."""
         warmth = {} if self.temperature is None else {"temperature": self.temperature}
         stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
-        return {"epoch": self.selection.epoch, **stored, **warmth} if self.selection else {}
+        limits = {} if self.thresholds is None else {"thresholds": self.thresholds.tolist()}
+        return {"epoch": self.selection.epoch, **stored, **warmth, **limits} if self.selection else {}
 
 
 def perceptron_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
@@ -199,7 +207,7 @@ def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -
     return TrainedHead(LINEAR.label, model, config.train, config.seed)
 
 
-BOTH: tuple[TaskName, ...] = ("classification", "regression")
-PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False, tasks=BOTH)
-LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False, tasks=BOTH)
-LINEAR = Baseline("linear layer", linear_baseline, tuned=False, tasks=BOTH)
+_ALL: tuple[TaskName, ...] = tuple(TASKS)
+PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False, tasks=_ALL)
+LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False, tasks=_ALL)
+LINEAR = Baseline("linear layer", linear_baseline, tuned=False, tasks=_ALL)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qllmft.bootstrap import ScorePart
 from qllmft.cli.backend import BackendOptions, show_estimate
 from qllmft.cli.backend_table import compare_backends
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
@@ -24,6 +25,7 @@ from qllmft.cli.options import (
     with_options,
 )
 from qllmft.errors import UserError
+from qllmft.multilabel import LabelSetScores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,8 +85,9 @@ def evaluate(
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_targets
+    from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_scores
     from qllmft.inference.evaluation import evaluate as evaluated
+    from qllmft.inference.targets import TargetEvaluation
 
     console = PlainConsole(stderr=json)
     other = None if data is None else _data(run, data, columns)
@@ -97,24 +100,27 @@ def evaluate(
             raise UserError(
                 "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
             )
-        with ConsoleListener(console) as listener:
-            values = evaluate_targets(predictor, run, other, split, subset, listener)
-        _print_values(values, console, json=json)
-        return
-    decision.check(predictor.model.label_names)
+    else:
+        predictor.check_decision(decision)
+    if choice.several and predictor.has_several:
+        raise UserError("several backends are compared on one label per text, and the model gives several. Name one.")
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
+    if predictor.model.task == "regression":
+        _print_scores(evaluate_scores(predictor, texts), console, json=json)
+        return
     if choice.several:
         compare_backends(predictor, texts, decision, backends, console, json=json)
         return
-    evaluations: dict[str, Evaluation] = {}
+    evaluations: dict[str, Evaluation | TargetEvaluation] = {}
     asked: Mapping[str, Backend | None] = backends or {"": None}
     for name, backend in asked.items():
         predictor.backend = backend
         if choice.dry_run:
             show_estimate(predictor.estimate(texts.vectors, offline=choice.offline))
             return
-        evaluations[name] = evaluated(predictor, texts, decision)
+        evaluate_one = evaluate_scores if predictor.has_several else evaluated
+        evaluations[name] = evaluate_one(predictor, texts, decision)
     several = len(evaluations) > 1
     if json:
         records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
@@ -123,7 +129,10 @@ def evaluate(
     for name, evaluation in evaluations.items():
         if several:
             say(f"aggregation {name}:", console)
-        _print(evaluation, console)
+        if isinstance(evaluation, TargetEvaluation):
+            _print_scores(evaluation, console)
+        else:
+            _print(evaluation, console)
 
 
 def _own_noise(run: Path) -> dict[str, Any]:
@@ -147,6 +156,7 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
     settings: dict[str, Any] = {name: value or getattr(known, name) for name, value in given.items()}
     settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
+    settings |= {"label_separator": known.label_separator}
     settings |= {"pair_column": known.pair_column, "pair_features": known.pair_features}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
@@ -194,26 +204,34 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     console.print(table)
 
 
-def _print_values(found: TargetEvaluation, console: Console, *, json: bool) -> None:
-    """Print the scores of real values, with a row per target if there are several."""
+def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = False) -> None:
+    """Print the scores of real values or of several labels, with a row for each."""
     if json:
         say_json(found.as_dict())
         return
     scores = found.scores
     say(f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.", console)
-    table = plain_table("target", *numbers("R²", "mean absolute error", "rank correlation"))
-    parts = (
-        (scores.r2, scores.r2_interval),
-        (scores.mae, scores.mae_interval),
-        (scores.spearman, scores.spearman_interval),
-    )
-    cells = [f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, (low, high) in parts]
-    several = len(found.target_names) > 1
-    table.add_row("mean" if several else found.target_names[0], *cells)
-    for name, of_target in zip(found.target_names, scores.by_target, strict=True) if several else ():
-        table.add_row(name, *(f"{value:.3g}" for value in of_target))
+    first = ScorePart(scores.NAME, scores.NAME, scores.value, scores.interval)
+    if isinstance(scores, LabelSetScores):
+        table = plain_table("score", *numbers("value [95 % interval]"))
+        for part in (first, *scores.others):
+            table.add_row(part.name, part.with_interval)
+        console.print(table)
+        table = plain_table("label", *numbers("texts", "precision", "recall", "F1", "average precision"))
+        for name, one in zip(found.target_names, scores.by_label, strict=True):
+            shares = (one.precision, one.recall, one.f1, one.average_precision)
+            table.add_row(name, f"{one.texts:,}", *("–" if share is None else f"{share:.3f}" for share in shares))
+    else:
+        table = plain_table("target", *numbers(*(part.name for part in (first, *scores.others))))
+        several = len(found.target_names) > 1
+        cells = [part.with_interval for part in (first, *scores.others)]
+        table.add_row("mean" if several else found.target_names[0], *cells)
+        for name, of_target in zip(found.target_names, scores.by_target, strict=True) if several else ():
+            table.add_row(name, *(f"{value:.3g}" for value in of_target))
     console.print(table)
     _warn_of_known_texts(found, console)
+    if found.agreement is not None:
+        say(f"{found.backend}: {found.agreement}", console)
 
 
 def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Console) -> None:

@@ -44,7 +44,10 @@ BadRows = Annotated[
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="Least probability of the second label, if the model has two.", show_default="the most probable"),
+    typer.Option(
+        help="Least probability of the second of two labels, or of each if a text has any number of them.",
+        show_default="the most probable, the model's",
+    ),
 ]
 Margin = Annotated[
     float, typer.Option(help="Least lead of an answer over any other, in probability; with less there is no answer.")
@@ -70,10 +73,14 @@ class DataOptions:
     task: Annotated[
         str | None,
         typer.Option(
-            help="classification, or regression: the label column holds real numbers. For several, "
-            '--set \'data.targets=["a", "b"]\'.',
+            help="classification; regression: the label column holds real numbers; multilabel: it holds lists of "
+            'labels. Several columns, of real numbers or of 0 and 1: --set \'data.targets=["a", "b"]\'.',
             show_default="classification",
         ),
+    ] = None
+    label_separator: Annotated[
+        str | None,
+        typer.Option(help="Character between a text's labels, if the column has no lists.", show_default="none"),
     ] = None
     protocol: Annotated[
         str | None,
@@ -86,7 +93,7 @@ class DataOptions:
     per_label: Annotated[
         int | None,
         typer.Option(
-            help="Number of texts drawn per label; of all texts in a regression.",
+            help="Number of texts drawn per label; of all texts in another task than classification.",
             show_default="256; 200 of 'reviews'; 512",
         ),
     ] = None

@@ -56,11 +56,11 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text.
-    Texts of the command line are compared two by two by a model of pairs. A
-    tab or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines
-    are skipped. With --margin, the label of a text without an answer is '?', and the share of such texts is printed at
-    the end.
+    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text. If
+    texts have any number of labels, all of a text are printed ("none" without any), with the probability of the most
+    probable one. Texts of the command line are compared two by two by a model of pairs. A tab or an end of line in a
+    text is written as its escape. Memory does not grow with the number of texts. Empty lines are skipped. With
+    --margin, the label of a text without an answer is '?', and the share of such texts is printed at the end.
 
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
@@ -94,7 +94,7 @@ def predict(
             )
         _print_values(predictor, given, json=json)
         return
-    decision.check(predictor.model.label_names)
+    predictor.check_decision(decision)
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
@@ -163,7 +163,7 @@ def _measure(
         if choice.dry_run:
             show_estimate(predictor.estimate(vectors, offline=choice.offline))
             return
-        answers = predictor.answer(vectors)
+        answers = predictor.answer(vectors, decision)
         spread = predictor.bootstrap(vectors, repeats) if repeats else None
         several = name if len(backends) > 1 else ""
         if several and not json:
@@ -198,10 +198,12 @@ def _print(
     else:
         mark = "" if prediction.decided else "?"
         error = f"±{prediction.standard_error:.4f}" if measured else ""
+        if prediction.several:
+            label = ", ".join(prediction.labels) or "none"
         cells = ["?" if prediction.unsure else f"{printable(label)}{mark}", f"{probability:.4f}{error}"]
         if drawn:
-            low, high = drawn["intervals"][label]
-            cells.append(f"bootstrap {drawn['standard_errors'][label]:.4f} [{low:.4f}, {high:.4f}]")
+            low, high = drawn["intervals"][prediction.label]
+            cells.append(f"bootstrap {drawn['standard_errors'][prediction.label]:.4f} [{low:.4f}, {high:.4f}]")
         line = "\t".join([*cells, printable(prediction.text)])
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from rich.table import Column, Table
 
 from qllmft.cli.console import numbers, plain_table
-from qllmft.regression import TargetScores, short
+from qllmft.multilabel import LabelSetScores
+from qllmft.regression import TargetScores
 from qllmft.run import ModelResult, RunRecord
+from qllmft.scores import short
+from qllmft.statistics import Accuracy
 
 
 def result_table(record: RunRecord) -> Table:
     """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
     sizes = record.data.sizes
-    unit = " R²" if isinstance(record.head.test, TargetScores) else ""
+    unit = "" if isinstance(record.head.validation, Accuracy) else f" {record.head.validation.NAME}"
     table = plain_table(
         Column("model", overflow="fold"),
         *numbers("parameters", f"validation{unit}", f"test{unit} [95 % interval]", "seconds"),
@@ -37,9 +40,9 @@ def _by_class(model: ModelResult) -> Iterator[str]:
 
 
 def _other_scores(model: ModelResult) -> Iterator[str]:
-    """Return a second line with the other scores of real targets."""
-    if isinstance(found := model.test, TargetScores):
-        yield f"error {found.mae:.3g}, rank {found.spearman:.3f}"
+    """Return a second line with the other scores of real targets or of several labels."""
+    if model.test is not None and not isinstance(model.test, Accuracy):
+        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.others)
 
 
 def _notes(record: RunRecord) -> Iterator[str]:
@@ -49,6 +52,8 @@ def _notes(record: RunRecord) -> Iterator[str]:
     if isinstance(record.head.test, TargetScores):
         several = f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
+    if isinstance(record.head.test, LabelSetScores):
+        yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

@@ -98,8 +98,8 @@ def _changed(run: RunFolder) -> float:
 
 
 def _row(run: RunFolder) -> _Row:
-    from qllmft.regression import short
     from qllmft.report.nearest_preset import describe_settings
+    from qllmft.scores import short
 
     config, record = run.read_config(), run.read_result()
     nearest = describe_settings(config)

@@ -7,7 +7,7 @@ from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.parse import parse_config
-from qllmft.config.run import REGRESSION_BASELINES, BaselinesConfig, RunConfig
+from qllmft.config.run import TASK_BASELINES, BaselinesConfig, RunConfig
 from qllmft.config.surrogate import SurrogateConfig
 from qllmft.config.training import TrainConfig
 
@@ -15,8 +15,8 @@ __all__ = [
     "EMBEDDED",
     "IN_MEMORY",
     "PERSONAL_OPTIONS",
-    "REGRESSION_BASELINES",
     "SUPERVISED",
+    "TASK_BASELINES",
     "BackendConfig",
     "BaselinesConfig",
     "BodyConfig",

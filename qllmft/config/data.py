@@ -11,9 +11,9 @@ from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
 EMBEDDED = "reviews"  # corpus in the package
 IN_MEMORY = "in memory: "  # prefix of the source of texts that were no file; their kind, size and hash follow
 PAPER_PER_LABEL = 256
-PAPER_DRAWN = 512  # of texts with real targets: as many as of two labels
+PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["both", "difference", "product"]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multilabel"]
 EMBEDDED_PER_LABEL = 200
 
 
@@ -31,11 +31,14 @@ class DataConfig(Section):
     delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
     duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
-    task: Annotated[Task, NEUTRAL] = "classification"  # regression: the label columns hold real numbers
+    # regression: the label columns hold real numbers; multilabel: each text has any number of labels
+    task: Annotated[Task, NEUTRAL] = "classification"
     pair_column: Annotated[str | None, NEUTRAL] = None  # column of the second text of a pair; None: single texts
     # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both, one after the other
     pair_features: Annotated[PairFeatures, NEUTRAL] = "both"
-    targets: Annotated[tuple[str, ...], NEUTRAL] = ()  # columns of several real targets; (): label_column alone
+    # columns of several real targets, or of labels as 0 and 1; (): label_column alone, of several labels their lists
+    targets: Annotated[tuple[str, ...], NEUTRAL] = ()
+    label_separator: Annotated[str | None, NEUTRAL] = None  # between the labels of a text; None: the column has lists
 
     @field_validator("delimiter")
     @classmethod
@@ -53,10 +56,23 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _targets_are_numbers(self) -> Self:
-        if self.targets and self.task != "regression":
+        if self.targets and self.task == "classification":
             raise ValueError(
-                f"targets are {', '.join(self.targets)} and the task is {self.task}; set task to 'regression'"
+                f"targets are {', '.join(self.targets)} and the task is {self.task}; set task to 'regression', or to "
+                "'multilabel' for columns of 0 and 1"
             )
+        if self.task == "multilabel" and len(self.targets) == 1:
+            raise ValueError(
+                f"targets are {self.targets[0]} alone; name a column for each of two labels or more, or give "
+                "label_column with lists"
+            )
+        if self.label_separator is not None and not self.has_lists:
+            raise ValueError(
+                f"label_separator is {self.label_separator!r}, and only a column of several labels has one; set task "
+                "to 'multilabel' and leave targets out"
+            )
+        if self.label_separator is not None and not self.label_separator.strip(" "):
+            raise ValueError(f"label_separator is {self.label_separator!r}, expected a character such as ','")
         if len({*self.targets, self.text_column}) != len(self.targets) + 1:
             raise ValueError(
                 f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
@@ -87,13 +103,18 @@ class DataConfig(Section):
         return self.targets or (self.label_column,)
 
     @property
+    def has_lists(self) -> bool:
+        """Return whether the label column holds the labels of each text together."""
+        return self.task == "multilabel" and not self.targets
+
+    @property
     def drawn_per_label(self) -> int | None:
         """Return n_per_label or its default: 256 in the paper's protocol (200 for the corpus "reviews"), else all.
 
-        It is the number of all texts to draw, by default 512, if the targets are real.
+        It is the number of all texts to draw, by default 512, of real targets and of several labels.
         """
         if self.n_per_label is not None or self.protocol == "given":
             return self.n_per_label
-        if self.task == "regression":
+        if self.task != "classification":
             return PAPER_DRAWN
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL

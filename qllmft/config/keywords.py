@@ -15,10 +15,11 @@ class SettingKeywords(TypedDict, total=False):
     data__revision: str | None
     data__text_column: str
     data__label_column: str
-    data__task: Literal["classification", "regression"]
+    data__task: Literal["classification", "regression", "multilabel"]
     data__pair_column: str | None
     data__pair_features: Literal["both", "difference", "product"]
     data__targets: Sequence[str]
+    data__label_separator: str | None
     data__protocol: Literal["paper", "given"]
     data__n_per_label: int | None
     data__train_fraction: float
@@ -89,6 +90,7 @@ class SettingKeywords(TypedDict, total=False):
     train__class_weight: Literal["balanced"] | None
     train__patience: int | None
     train__calibration: Literal["none", "temperature"]
+    train__thresholds: Literal["half", "validation"]
     backend__name: str
     backend__options: Mapping[str, Any]
     noise__gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"]

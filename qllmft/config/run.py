@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -11,13 +12,17 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 from qllmft.config.backend import BackendConfig
 from qllmft.config.body import BodyConfig
 from qllmft.config.candidate import MOST_CANDIDATES, Candidate
-from qllmft.config.data import DataConfig
+from qllmft.config.data import DataConfig, Task
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.section import Count, Positive, Section
 from qllmft.config.training import TrainConfig
 
-REGRESSION_BASELINES = ("ridge", "svr", "linear")  # of runs with real targets, unless others are given
+# names of the baselines of other tasks than one label per text, unless others are given
+TASK_BASELINES: Mapping[Task, tuple[str, ...]] = {
+    "regression": ("ridge", "svr", "linear"),
+    "multilabel": ("logistic_regression_ovr", "svc_ovr", "mlp"),
+}
 
 
 class BaselinesConfig(Section):
@@ -146,20 +151,32 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _task_is_trained(self) -> Self:
+        several = self.data.task == "multilabel"
+        if self.train.thresholds != "half" and not several:
+            raise ValueError(
+                f"train.thresholds is {self.train.thresholds!r} and data.task {self.data.task!r}; they are for "
+                "'multilabel', leave them out"
+            )
         if self.data.task == "classification":
             return self
+        each = "one label per text" if several else "labels"
         faults = {
-            "train.optimizer 'lbfgs' minimises a cross-entropy": self.train.optimizer == "lbfgs",
-            "train.class_weight weighs labels": self.train.class_weight is not None,
-            "train.calibration is about probabilities": self.train.calibration != "none",
-            "candidates are compared by the accuracy of labels": bool(self.candidates),
-            "body.trainable and body.contrastive need labels": self.body.learns,
-            "a sign or a skip gives no real value": self.model.head != "mlp"
-            and (not self.model.final_linear or self.model.skip),
+            "train.optimizer 'lbfgs' minimises a cross-entropy" + " of one label per text" * several: (
+                self.train.optimizer == "lbfgs"
+            ),
+            f"train.class_weight weighs {each}": self.train.class_weight is not None,
+            f"train.calibration is about probabilities{' of one label per text' * several}": (
+                self.train.calibration != "none"
+            ),
+            f"candidates are compared by the accuracy of {each}": bool(self.candidates),
+            f"body.trainable and body.contrastive need {each}": self.body.learns,
+            f"a sign or a skip gives no {'labels of their own' if several else 'real value'}": (
+                self.model.head != "mlp" and (not self.model.final_linear or self.model.skip)
+            ),
         }
         if found := [fault for fault, present in faults.items() if present]:
             raise ValueError(
-                f"data.task is 'regression', and {found[0]}; leave it out, or choose the preset 'recommended'"
+                f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'recommended'"
             )
         return self
 

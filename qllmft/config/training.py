@@ -29,6 +29,9 @@ class TrainConfig(Section):
     patience: Annotated[Positive | None, NEUTRAL] = None
     # temperature: after training, divide the logits by a number that validation texts choose; labels do not change
     calibration: Annotated[Literal["none", "temperature"], NEUTRAL] = "none"
+    # least score of a label that a text gets, if texts have several; half: probability 1/2, validation: that of the
+    # highest F1 on the validation texts, label by label, for the head and its baselines
+    thresholds: Annotated[Literal["half", "validation"], NEUTRAL] = "half"
 
     @model_validator(mode="after")
     def _full_batch(self) -> Self:

@@ -35,7 +35,7 @@ class Table:
     """Texts and their labels or targets."""
 
     texts: list[str]  # N, none empty
-    labels: NDArray[Any]  # (N,) int64 indices into the corpus' label names, or (N, T) float64 targets
+    labels: NDArray[Any]  # (N,) int64 indices into the corpus' label names, (N, T) float64 targets, or (N, L) 0 and 1
 
     second: Seconds | None = None  # None: texts are single
 

@@ -43,6 +43,8 @@ def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFr
     first = next(iter(splits.values()))
     declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
     feature: Any = (declared or {}).get(config.label_column)
+    if config.has_lists:
+        feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
 
 

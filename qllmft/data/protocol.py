@@ -65,8 +65,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     leave some for the test.
     """
     random = numpy_generator(seed, "split")
-    if config.task == "regression":
-        return _split_targets(corpus, config, random)
+    if config.task != "classification":
+        return _split_rows(corpus, config, random)
     if config.protocol == "paper":
         pooled = corpus.pooled()
         drawn, few = _draw(pooled, corpus, config, random)
@@ -98,8 +98,8 @@ def _check_splits(corpus: Corpus) -> None:
         )
 
 
-def _split_targets(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
-    """Split texts with real targets by the same protocols, without regard to the targets."""
+def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
+    """Split texts with real targets or several labels by the same protocols, without regard to them."""
     wanted = config.drawn_per_label
     if config.protocol == "paper":
         pooled, least = corpus.pooled(), 5
@@ -119,12 +119,29 @@ def _split_targets(corpus: Corpus, config: DataConfig, random: np.random.Generat
             f"test are too few; expected at least {least} each. Add texts, or change --per-label and "
             "data.train_fraction."
         )
-    if constant := [name for i, name in enumerate(corpus.label_names) if not np.ptp(train.labels[:, i])]:
-        raise UserError(
-            f"{corpus.source}: the target {constant[0]!r} has one value in all training texts, so there is nothing to "
-            "learn. Is --label-column right?"
-        )
+    _check_not_constant(train, corpus, config)
     return Splits(train, validation, test)
+
+
+def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> None:
+    """Raise UserError if a target or a label is the same in all training texts."""
+    constant = [i for i, _ in enumerate(corpus.label_names) if not np.ptp(train.labels[:, i])]
+    if not constant:
+        return
+    name = corpus.label_names[constant[0]]
+    if config.task == "regression":
+        raise UserError(
+            f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
+            "Is --label-column right?"
+        )
+    every = bool(train.labels[0, constant[0]])
+    others = sum(int((table.labels[:, constant[0]] != every).sum()) for table in corpus.splits.values())
+    of_label = f"{'all' if every else 'none'} of the {len(train):,} training texts have the label {name!r}"
+    of_others = f"{others:,} of the other texts {'do not have it' if every else 'have it'}"
+    raise UserError(
+        f"{corpus.source}: {of_label}, and {of_others}, so it cannot be learned. Train on more texts with --per-label, "
+        "or leave the label out."
+    )
 
 
 def _draw(

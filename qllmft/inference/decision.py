@@ -1,4 +1,4 @@
-"""Rule that turns probabilities into an answer: the most probable label, a threshold, and a margin."""
+"""Rule that turns probabilities into an answer: the most probable label or several, a threshold, and a margin."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from qllmft.errors import UserError
 
 @dataclass(frozen=True)
 class Decision:
-    """Threshold for the second of two labels, and least lead of an answer.
+    """Threshold for the second of two labels or for each of several labels per text, and least lead of an answer.
 
     With a threshold t the lead is that of p over t: |p - t|, divided by the larger of t and 1 - t.
     """
 
-    threshold: float | None = None  # least probability of the second label; None: the most probable label
+    # least probability of the second label, or of each of several; None: the most probable label, or the model's own
+    threshold: float | None = None
     margin: float = 0.0  # least lead in probability; a smaller one is no answer
 
-    def check(self, label_names: Sequence[str]) -> None:
-        """Raise UserError for numbers outside of (0, 1), or a threshold for more than two labels."""
+    def check(self, label_names: Sequence[str], *, several: bool = False) -> None:
+        """Raise UserError for numbers outside of (0, 1), or what does not fit the labels, or ``several`` per text."""
+        if several and self.margin:
+            raise UserError(
+                "a margin is the lead of one label over the others, and the model gives a text any number of labels. "
+                "Leave it out, or use a threshold."
+            )
         if not (math.isfinite(self.margin) and 0.0 <= self.margin < 1.0):
             raise UserError(
                 f"the margin is {self.margin:g}; expected a difference of probabilities, from 0 to below 1."
@@ -32,7 +38,7 @@ class Decision:
             return
         if not 0.0 < self.threshold < 1.0:
             raise UserError(f"the threshold is {self.threshold:g}; expected a probability above 0 and below 1.")
-        if len(label_names) != 2:
+        if len(label_names) != 2 and not several:
             raise UserError(
                 f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
+from qllmft.multilabel import LabelSetScores
 from qllmft.randomness import numpy_generator
 from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
@@ -142,7 +144,8 @@ class LabelledTexts:
     """Embedded texts with their labels."""
 
     source: str
-    labels: NDArray[np.int64]  # (N,) indices into the model's label names
+    # (N,) indices into the model's label names, (N, L) 0 and 1 of several labels, or (N, T) real targets
+    labels: NDArray[Any]
     vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
     trained_on: int | None = 0  # see `Evaluation`
 
@@ -157,14 +160,21 @@ class LabelledTexts:
         on_event: OnEvent = ignore,
     ) -> LabelledTexts:
         """Read and embed the texts of `evaluate_run`."""
+        model = predictor.model
+        if data is not None and data.task != model.task:
+            raise UserError(f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task.")
+        if data is not None and model.task == "regression":
+            check_targets(model.label_names, data)
         corpus, table, source = _given_texts(run, data, split, subset)
-        labels = _labels_of_model(corpus, table, predictor.model.label_names)
+        labels = table.labels
+        if model.task != "regression":
+            labels = _labels_of_model(corpus, table, model.label_names)
         vectors = _vectors(predictor, table, on_event)
         return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
 
 
 def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> Evaluation:
-    """Compare a model's answers with the labels of the texts.
+    """Compare a model's answers with the labels of the texts, one each; see `evaluate_scores` for other tasks.
 
     With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead.
     """
@@ -204,23 +214,28 @@ def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[n
     return np.asarray(examples.x.numpy())
 
 
-def evaluate_targets(
-    predictor: Predictor,
-    run: Path,
-    data: DataConfig | None = None,
-    split: str | None = None,
-    subset: Subset | None = None,
-    on_event: OnEvent = ignore,
-) -> TargetEvaluation:
-    """Compare a model's real values with the targets of texts. Arguments are those of `LabelledTexts.read`."""
-    names = predictor.model.label_names
-    if data is not None:
-        check_targets(names, data)
-    _, table, source = _given_texts(run, data, split, subset)
-    if len(table) < FEWEST:
-        raise UserError(f"{source}: there are {len(table)} texts; expected at least {FEWEST} for a correlation.")
-    scores = TargetScores.of(table.labels, values_of(predictor.model, _vectors(predictor, table, on_event)))
-    return TargetEvaluation(source, names, scores, 0 if data is None else _trained_on(run, table))
+def evaluate_scores(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> TargetEvaluation:
+    """Compare a model's real values, or its several labels per text, with those of the texts."""
+    names, backend = predictor.model.label_names, predictor.backend
+    if not predictor.has_several:
+        if len(texts.labels) < FEWEST:
+            raise UserError(
+                f"{texts.source}: there are {len(texts.labels)} texts; expected at least {FEWEST} for a correlation."
+            )
+        scores = TargetScores.of(texts.labels, values_of(predictor.model, texts.vectors))
+        return TargetEvaluation(texts.source, names, scores, texts.trained_on)
+    predictor.check_decision(decision)
+    answers = predictor.answer(texts.vectors, decision)
+    assert answers.thresholds is not None
+    found = TargetEvaluation(
+        texts.source,
+        names,
+        LabelSetScores.of(texts.labels, answers.probabilities - answers.thresholds),
+        texts.trained_on,
+    )
+    if backend is None:
+        return found
+    return replace(found, backend=backend.name, agreement=predictor.agreement(texts.vectors, answers))
 
 
 def evaluate_run(
@@ -232,7 +247,7 @@ def evaluate_run(
     backend: Backend | None = None,
     subset: Subset | None = None,
 ) -> Evaluation:
-    """Evaluate a run's model on labelled texts, by default the run's own test set.
+    """Evaluate a run's model of one label per text on labelled texts, by default the run's own test set.
 
     The split is by default the test split of ``data``, or all of it if it has none.
     """
@@ -297,4 +312,8 @@ def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> ND
             "Evaluate on texts with the labels that it was trained on."
         )
     indices = np.array([names.index(name) for name in corpus.label_names], dtype=np.int64)
-    return np.asarray(indices[table.labels])
+    if table.labels.ndim == 1:
+        return np.asarray(indices[table.labels])
+    labels = np.zeros((len(table), len(names)), np.int64)
+    labels[:, indices] = table.labels
+    return labels

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 
 from qllmft.config.noise import measured_on
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.inference.circuits import ModelCircuits
-from qllmft.training import checked_logits
+from qllmft.training import Task, checked_logits
 from qllmft_backends import Backend
 
 Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
@@ -31,12 +31,21 @@ class Answers:
     decided: NDArray[np.bool_]  # (N,) whether the lead of the most probable label exceeds its 95 % interval
     values: NDArray[np.float64]  # (N, C·O) expectation values, circuit after circuit; (N, 0) if not computed
     value_errors: NDArray[np.float64]  # (N, C·O) standard errors of the expectation values
+    thresholds: NDArray[np.float64] | None = None  # (L,) of several labels per text; None: one label per text
 
     @classmethod
-    def exact(cls, probabilities: NDArray[np.floating]) -> Answers:
+    def exact(cls, probabilities: NDArray[np.floating], thresholds: NDArray[np.float64] | None = None) -> Answers:
         """Return answers (N, k) without statistical error."""
         n = len(probabilities)
-        return cls(probabilities, np.zeros(probabilities.shape), np.ones(n, bool), np.empty((n, 0)), np.empty((n, 0)))
+        none = np.empty((n, 0))
+        return cls(probabilities, np.zeros(probabilities.shape), np.ones(n, bool), none, none, thresholds)
+
+    @property
+    def sets(self) -> NDArray[np.bool_]:
+        """Return whether (N, k) each label is given: all over their thresholds, or the most probable one."""
+        if self.thresholds is not None:
+            return np.asarray(self.probabilities >= self.thresholds)
+        return np.asarray(np.arange(self.probabilities.shape[1]) == self.labels[:, None])
 
     @property
     def labels(self) -> NDArray[np.intp]:
@@ -44,30 +53,42 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def measure(classifier: Classifier, circuits: ModelCircuits, backend: Backend) -> Answers:
+def measure(
+    classifier: Classifier,
+    circuits: ModelCircuits,
+    backend: Backend,
+    thresholds: NDArray[np.float64] | None = None,
+) -> Answers:
     """Run the circuits of a model on a backend.
 
     A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i.
     It is estimated from the same shots, so its standard error holds the correlations of the O_i; different circuits
     are independent. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper
-    bound for more.
+    bound for more. With ``thresholds`` (L,) of several labels per text, each logit is an observable of its own, the
+    error of its probability p is p·(1 - p) times its standard error, and a text is decided if all labels are.
     """
     own = circuits.observables
     weights = circuits.weights(classifier)  # (k, C, O)
     k, n_circuits, n_read = weights.shape
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
+    contrasts = weights if thresholds is not None else np.stack([weights[a] - weights[b] for a, b in pairs])
     differences = [
-        SparsePauliOp.sum([w * o for w, o in zip(weights[a, c] - weights[b, c], own, strict=True)])
+        SparsePauliOp.sum([w * o for w, o in zip(contrast[c], own, strict=True)])
         for c in range(n_circuits)
-        for a, b in pairs
+        for contrast in contrasts
     ]
     found = backend.expectations(circuits.circuit, circuits.parameters, [*own, *differences])
     with torch.no_grad():
         logits = checked_logits(circuits.logits(classifier, found.values[:, :n_read])).double().numpy()
     values = found.values[:, :n_read].reshape(len(logits), -1)
     value_errors = found.standard_errors[:, :n_read].reshape(len(logits), -1)
-    by_pair = found.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(pairs))
+    by_pair = found.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(contrasts))
     pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))  # each circuit's own differences
+    if thresholds is not None:
+        found_p = expit(logits)
+        far = np.abs(logits - logit(thresholds)) > Z95 * pair_errors
+        spread = found_p * (1.0 - found_p) * pair_errors
+        return Answers(found_p, spread, far.all(axis=1), values, value_errors, thresholds)
     probabilities = softmax(logits, axis=1)
     between = np.zeros((len(values), k, k))  # standard error of the difference of two logits
     for column, (a, b) in enumerate(pairs):
@@ -86,7 +107,7 @@ class Agreement:
     """Comparison of a backend's answers with those of the exact model."""
 
     samples: int  # N
-    flips: int  # samples with another most probable label
+    flips: int  # samples with another label, or with other labels of several
     undecided: int  # samples whose lead is within its 95 % interval
     mean_abs_difference: float  # mean |Δ⟨Z⟩| over samples and observables
     # mean |Δ⟨Z⟩| from shot noise alone: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of shots; 0
@@ -108,7 +129,7 @@ def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
     return Agreement(
         samples=len(exact.values),
-        flips=int((measured.labels != exact.labels).sum()),
+        flips=int((measured.sets != exact.sets).any(axis=1).sum()),
         undecided=int((~measured.decided).sum()),
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
@@ -130,7 +151,7 @@ class Bootstrap:
 
 @torch.no_grad()
 def bootstrap(
-    classifier: Classifier, circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int
+    classifier: Classifier, circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int, task: Task
 ) -> Bootstrap:
     """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw."""
     remote: Any = backend
@@ -141,7 +162,7 @@ def bootstrap(
         )
     drawn = remote.resample(circuits.circuit, circuits.parameters, circuits.observables, repeats, seed)
     logits = [checked_logits(circuits.logits(classifier, values)).double() for values in drawn.values]
-    probabilities = torch.softmax(torch.stack(logits), dim=2).numpy()  # (R, N, k)
+    probabilities = np.stack([np.asarray(task.probabilities(each)) for each in logits])  # (R, N, k)
     low, high = np.quantile(probabilities, INTERVAL, axis=0)
     return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import softmax
 
 from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
 from qllmft.embed.pairs import pair_vectors
@@ -27,7 +26,7 @@ from qllmft.inference.items import Item, check_items, is_single, item_text
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
 from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
-from qllmft.training import finite_logits
+from qllmft.training import CLASSIFICATION, MULTILABEL, TASKS, USUAL_THRESHOLD, finite_logits
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 
@@ -38,16 +37,19 @@ class Prediction:
 
     text: str
     label: str  # name of the most probable label
-    probabilities: dict[str, float]  # by label name; softmax of the logits, not calibrated
+    probabilities: dict[str, float]  # by label name; softmax of the logits, or a sigmoid each if texts have several
     standard_error: float = 0.0  # of the label's probability; 0 if the head was computed exactly
     decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
     unsure: bool = False  # whether the lead of the label is below the asked margin
+    labels: tuple[str, ...] = ()  # names of all labels of the text
+    several: bool = False  # whether a text can have any number of labels
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
-        """Return label and probabilities for JSON, and if ``measured`` the statistical error."""
+        """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
         rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
         error = {"standard_error": round(self.standard_error, 6), "decided": self.decided} if measured else {}
-        return {"label": self.label, "probabilities": rounded, **error, **({"unsure": True} if self.unsure else {})}
+        given = {"labels": list(self.labels)} if self.several else {"label": self.label}
+        return {**given, "probabilities": rounded, **error, **({"unsure": True} if self.unsure else {})}
 
 
 @dataclass(eq=False, repr=False)
@@ -160,7 +162,7 @@ class Predictor:
         Args:
             texts: texts, or one text; pairs (first, second) if the model compares two texts.
             threshold: least probability of the second of two labels for it to be the answer; None takes the most
-                probable label.
+                probable label. If texts have several labels, that of each; None takes the model's own.
             margin: least lead of the answer's probability over every other one; a prediction with less is ``unsure``.
         """
         return list(self.stream(texts, threshold=threshold, margin=margin))
@@ -186,14 +188,40 @@ class Predictor:
         before it.
         """
         decision = Decision(threshold, margin)
-        decision.check(self.model.label_names)
+        self.check_decision(decision)
         if not isinstance(texts, Iterable):
             raise UserError(
                 f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
         for batch in _batches(self._items(texts), self.model.body.batch_size):
-            yield from self.predictions(batch, self.answer(self.embed(batch)), decision)
+            yield from self.predictions(batch, self.answer(self.embed(batch), decision), decision)
+
+    def check_decision(self, decision: Decision) -> None:
+        """Raise UserError if a rule does not fit the model's labels."""
+        decision.check(self.model.label_names, several=self.has_several)
+
+    @property
+    def has_several(self) -> bool:
+        """Return whether the model gives a text any number of labels."""
+        return self.model.task == MULTILABEL.name
+
+    def check_one_label(self, purpose: str) -> None:
+        """Raise UserError if texts have any number of labels, or real targets."""
+        if self.model.task != CLASSIFICATION.name:
+            names = ", ".join(self.model.label_names)
+            given = f"any number of the labels {names}" if self.has_several else f"real values ({names}) and no labels"
+            raise UserError(
+                f"{purpose} one label per text, and the model gives {given}. Use `qllmft predict` or `qllmft evaluate`."
+            )
+
+    def _thresholds(self, decision: Decision) -> NDArray[np.float64] | None:
+        """Return the thresholds (L,) of several labels per text, or None if texts have one."""
+        if not self.has_several:
+            return None
+        if decision.threshold is None and self.model.thresholds is not None:
+            return np.array(self.model.thresholds)
+        return np.full(len(self.model.label_names), decision.threshold or USUAL_THRESHOLD)
 
     def _items(self, texts: Iterable[Item]) -> Iterable[Item]:
         """Return the texts, or the one text or pair that is given."""
@@ -204,16 +232,23 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
-        labels = decision.labels(answers.probabilities)
+        labels = answers.labels if self.has_several else decision.labels(answers.probabilities)
         unsure = decision.unsure(answers.probabilities)
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
-            error = float(answers.standard_errors[i, label])
+            given = tuple(name for name, has in zip(names, answers.sets[i].tolist(), strict=True) if has)
             yield Prediction(
-                item_text(text), names[label], probabilities, error, bool(answers.decided[i]), bool(unsure[i])
+                item_text(text),
+                names[label],
+                probabilities,
+                float(answers.standard_errors[i, label]),
+                bool(answers.decided[i]),
+                bool(unsure[i]),
+                given if self.has_several else (names[label],),
+                self.has_several,
             )
 
-    def answer(self, vectors: NDArray[np.float32]) -> Answers:
+    def answer(self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE) -> Answers:
         """Return the answers for embeddings (N, D), from the backend if there is one.
 
         Raises:
@@ -225,21 +260,27 @@ class Predictor:
                 "Predictor.values, `qllmft predict` or `qllmft evaluate`, without --backend."
             )
         if self.backend is not None:
-            return self._measure(vectors, self.backend)
+            return self._measure(vectors, self.backend, self._thresholds(decision))
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
-        return Answers.exact(np.asarray(softmax(logits, dim=1).numpy()))
+        probabilities = TASKS[self.model.task].probabilities(logits)
+        assert probabilities is not None
+        return Answers.exact(probabilities, self._thresholds(decision))
 
-    def exact(self, vectors: NDArray[np.float32]) -> Answers:
+    def exact(self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE) -> Answers:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
-        return self._measure(vectors, None)
+        return self._measure(vectors, None, self._thresholds(decision))
 
-    def _measure(self, vectors: NDArray[np.float32], backend: Backend | None) -> Answers:
+    def _measure(
+        self, vectors: NDArray[np.float32], backend: Backend | None, thresholds: NDArray[np.float64] | None
+    ) -> Answers:
         circuits = model_circuits(self.model.classifier, vectors)
-        return measure(self.model.classifier, circuits, backend or exact_backend(circuits.circuit, "float64"))
+        backend = backend or exact_backend(circuits.circuit, "float64")
+        return measure(self.model.classifier, circuits, backend, thresholds)
 
     def agreement(self, vectors: NDArray[np.float32], answers: Answers) -> Agreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
-        return compare(answers, self.exact(vectors), shots_of(self.backend) if self.backend else None)
+        exact = replace(self.exact(vectors), thresholds=answers.thresholds)
+        return compare(answers, exact, shots_of(self.backend) if self.backend else None)
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
@@ -254,8 +295,8 @@ class Predictor:
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        classifier = self.model.classifier
-        return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed)
+        classifier, task = self.model.classifier, TASKS[self.model.task]
+        return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed, task)
 
     def embed(self, texts: Sequence[Item]) -> NDArray[np.float32]:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.

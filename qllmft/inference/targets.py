@@ -1,8 +1,8 @@
-"""Real values of a model for texts, and their scores on texts with targets."""
+"""Real values of a model for texts, and scores of them or of several labels on texts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.errors import UserError
+from qllmft.inference.measurement import Agreement
 from qllmft.model.store import StoredModel
-from qllmft.regression import TargetScores
+from qllmft.multilabel import LabelSetScores
+from qllmft.scores import BootstrapScore
 from qllmft.training import finite_logits
 
 
@@ -30,12 +32,14 @@ def values_of(model: StoredModel, vectors: NDArray[np.float32]) -> NDArray[np.fl
 
 @dataclass(frozen=True)
 class TargetEvaluation:
-    """Result of a model on texts with targets."""
+    """Result of a model on texts with real targets, or with several labels each."""
 
     source: str  # of the texts
-    target_names: tuple[str, ...]  # T names
-    scores: TargetScores
+    target_names: tuple[str, ...]  # names of the T targets, or of the labels
+    scores: BootstrapScore
     trained_on: int | None  # number of texts that training or validation used; None if its texts cannot be read
+    backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
+    agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
 
     @property
     def n_texts(self) -> int:
@@ -44,13 +48,15 @@ class TargetEvaluation:
 
     def as_dict(self) -> dict[str, object]:
         """Return the result for JSON."""
-        names = {"source": self.source, "trained_on": self.trained_on, "targets": list(self.target_names)}
-        return {**names, "scores": self.scores.as_dict()}
+        kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
+        names = {"source": self.source, "trained_on": self.trained_on, kind: list(self.target_names)}
+        measured = {} if self.agreement is None else {"backend": self.backend, "agreement": asdict(self.agreement)}
+        return {**names, "scores": self.scores.as_dict(), **measured}
 
 
 def check_targets(names: tuple[str, ...], data: DataConfig) -> None:
     """Raise UserError unless the columns of ``data`` are the model's targets, in number."""
-    if data.task != "regression" or len(data.label_columns) != len(names):
+    if len(data.label_columns) != len(names):
         raise UserError(
             f"the columns of targets are {', '.join(data.label_columns)}, and the model has the targets "
             f"{', '.join(names)}. Give the run's own columns, or --label-column."

@@ -12,9 +12,11 @@ from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
 from qllmft.model.store import load_model
+from qllmft.multilabel import LabelSetScores
 from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
+from qllmft.scores import BootstrapScore
 from qllmft.statistics import Accuracy
 
 ROUNDING = 1e-9  # of a sum in another version
@@ -75,9 +77,11 @@ def _checked_record(folder: RunFolder) -> str:
             size = record.data.sizes.get(split)
             if accuracy is not None and accuracy.total != size:
                 raise UserError(f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}.")
-    name, found = ("R²", f"{record.head.test}") if isinstance(record.head.test, TargetScores) else ("accuracy", "")
-    if record.head.test is not None:
-        found = f", test {name} {found or f'{100 * record.head.tested.value:.2f} %'}"
+    found, test = "", record.head.test
+    if isinstance(test, Accuracy):
+        found = f", test accuracy {100 * test.value:.2f} %"
+    elif test is not None:
+        found = f", test {test.NAME} {test}"
     return f"{len(record.models)} models{found}"
 
 
@@ -101,16 +105,21 @@ def _metrics(folder: RunFolder) -> str:
     return f"{len(metrics)} epochs, the selected one is {selected}"
 
 
-def _target_predictions(folder: RunFolder, record: RunRecord) -> str:
-    """Compute the scores of the record again from the values."""
-    answers = folder.read_targets()
-    if answers is None:
-        raise UserError(f"there are no values in {folder.predictions_file.name}.")
+def _scored_again(folder: RunFolder, record: RunRecord, first: BootstrapScore) -> str:
+    """Compute the scores of the record again from the values, or from the leads of several labels."""
+    targets, label_sets = folder.read_targets(), folder.read_label_sets()
     for model in record.models:
-        found, recorded = TargetScores.of(answers.targets, answers.answers_of(model.name)), model.tested
-        if not isinstance(recorded, TargetScores) or abs(found.r2 - recorded.r2) > ROUNDING:
-            raise UserError(f"{model.name!r} has R² = {found.r2:.6f}, and the record has {recorded.value:.6f}.")
-    return f"{len(record.models)} models x {len(answers.targets)} texts give the record's R²"
+        found: BootstrapScore
+        if isinstance(first, TargetScores) and targets is not None:
+            found = TargetScores.of(targets.targets, targets.answers_of(model.name))
+        elif isinstance(first, LabelSetScores) and label_sets is not None:
+            found = LabelSetScores.of(label_sets.labels, label_sets.leads_of(model.name))
+        else:
+            raise UserError(f"there are no values in {folder.predictions_file.name}.")
+        recorded = model.tested
+        if type(recorded) is not type(found) or abs(found.value - recorded.value) > ROUNDING:
+            raise UserError(f"{model.name!r} has {found.NAME} {found.value:.6f}, and the record {recorded.value:.6f}.")
+    return f"{len(record.models)} models x {first.total} texts give the record's {first.NAME}"
 
 
 def _predictions(folder: RunFolder) -> str:
@@ -118,8 +127,8 @@ def _predictions(folder: RunFolder) -> str:
     record, answers = _record(folder), folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
-    if isinstance(record.head.test, TargetScores):
-        return _target_predictions(folder, record)
+    if not isinstance(record.head.test, Accuracy):
+        return _scored_again(folder, record, record.head.test)
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
     if answers.labels.shape != (record.data.sizes.get("test"),):

@@ -45,9 +45,11 @@ class StoredModel:
     label_names: tuple[str, ...]  # names of the k labels
     own_body: bool = False  # the body was trained, and its folder is `OWN_BODY`
     checked: bool = False  # the model was read, and its logits are those of its record
-    task: Task = "classification"  # meaning of the logits: of labels, or real targets
+    task: Task = "classification"  # meaning of the logits: of one label per text, of several, or real targets
     pair: PairFeatures | None = None  # vector of a pair of texts; None: texts are single
     surrogate: SurrogateConfig | None = None  # the classifier is a classical surrogate of the model of ``config``
+    # least probability of each of several labels per text; None: 1/2, or one label per text
+    thresholds: tuple[float, ...] | None = None
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
@@ -83,6 +85,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "label_names": list(model.label_names),
         **({} if model.task == "classification" else {"task": model.task}),
         **({} if model.pair is None else {"pair": model.pair}),
+        **({} if model.thresholds is None else {"thresholds": list(model.thresholds)}),
         "n_parameters": model.classifier.n_parameters,
         **({} if data_map is None else {"data_map": {"stored": data_map.n_stored}}),
         **({} if ansatz_source == BUILT_IN else {"ansatz_source": ansatz_source}),
@@ -115,13 +118,14 @@ def load_model(folder: Path) -> StoredModel:
             raise TypeError(f"pair is {pair!r}, expected one of {', '.join(get_args(PairFeatures))}")
         dimension, names = (
             record["dimension"],
-            _label_names(record["label_names"], 2 if task == "classification" else 1),
+            _label_names(record["label_names"], 1 if task == "regression" else 2),
         )
         if type(dimension) is not int or dimension < 1:
             raise TypeError(f"dimension is {dimension!r}, expected the length of an embedding")
         identity = record["body_identity"]
         if not isinstance(identity, str):
             raise TypeError(f"body_identity is {identity!r}, expected text")
+        thresholds = _thresholds(record["thresholds"], len(names), task) if "thresholds" in record else None
         surrogate = SurrogateConfig.model_validate(record["surrogate"]) if "surrogate" in record else None
         classifier = _structure(config, dimension, len(names), surrogate)
     except ValidationError as error:
@@ -136,7 +140,9 @@ def load_model(folder: Path) -> StoredModel:
     if logits is not None:
         compare_logits(logits, record, folder)
     checked = logits is not None
-    return StoredModel(classifier, config, body, identity, dimension, names, own_body, checked, task, pair, surrogate)
+    return StoredModel(
+        classifier, config, body, identity, dimension, names, own_body, checked, task, pair, surrogate, thresholds
+    )
 
 
 def _structure(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None) -> Classifier:
@@ -226,6 +232,15 @@ def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> No
             f"the model in {folder} does not fit its record: {'; '.join(faults[:3])}{more}. The weights are of another "
             "structure or of another number of labels. Copy the folder again, or train it again."
         )
+
+
+def _thresholds(given: object, n_labels: int, task: Task) -> tuple[float, ...]:
+    """Return the thresholds of the labels, or raise TypeError unless they are numbers of several labels per text."""
+    if task != "multilabel" or not isinstance(given, list) or len(given) != n_labels:
+        raise TypeError(f"thresholds are {given!r} and task is {task!r}, expected {n_labels} of the task 'multilabel'")
+    if not all(type(each) is float and 0.0 <= each <= 1.0 for each in given):
+        raise TypeError(f"thresholds are {given!r}, expected probabilities")
+    return tuple(given)
 
 
 def _label_names(given: object, least: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from qllmft.campaign.comparison import Comparison
 from qllmft.campaign.record import StudyRecord
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
-from qllmft.training import EpochMetrics
+from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
@@ -29,13 +29,12 @@ def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Marku
     """Draw a run's losses and its validation accuracy, with a mark at the epoch ``selected``."""
     epochs = [m.epoch for m in metrics]
     losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
-    if metrics[0].real:
-        scores = {"validation": [m.validation_accuracy for m in metrics]}
-        loss = curves_svg("loss", "squared error, scaled", losses, epochs, selected)
-        return loss, curves_svg("accuracy", "R²", scores, epochs, selected)
-    accuracies = {"validation": [100 * m.validation_accuracy for m in metrics]}
-    loss = curves_svg("loss", "cross-entropy (nats)", losses, epochs, selected)
-    return loss, curves_svg("accuracy", "right answers (%)", accuracies, epochs, selected)
+    task = TASKS[metrics[0].task]
+    percent = task is CLASSIFICATION
+    scores = {"validation": [(100 if percent else 1) * m.validation_accuracy for m in metrics]}
+    loss = curves_svg("loss", task.loss_name, losses, epochs, selected)
+    unit = "right answers (%)" if percent else task.score_name
+    return loss, curves_svg("accuracy", unit, scores, epochs, selected)
 
 
 @style.figure_style(in_a_page=True)

@@ -12,7 +12,6 @@ from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import Explanation, explain_text
-from qllmft.regression import TargetScores
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
 from qllmft.report.reliability import reliability_svg
@@ -21,7 +20,9 @@ from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.verdict import headline, verdict
+from qllmft.statistics import Accuracy
 from qllmft.templates import encoder_template, head_template
+from qllmft.training import TASKS
 from qllmft_circuits import draw_text
 
 
@@ -76,7 +77,11 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         calibrations=calibrations,
         reliability=reliability_svg(calibrations) if calibrations else None,
         temperature=result.head.settings.get("temperature"),
-        real=isinstance(result.head.test, TargetScores),
+        task=config.data.task,
+        score_name=TASKS[config.data.task].score_name,
+        others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.others,
+        label_sets=folder.read_label_sets(),
+        thresholds=result.head.settings.get("thresholds"),
         values=values,
         scatter=None if values is None else scatter_svg(values, result.head.name),
         answers=answers,

@@ -28,16 +28,15 @@ from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.choice import ChoiceInterruptedError
-from qllmft.run.folder import RunFolder, folder_of
+from qllmft.run.folder import PREDICTIONS, RunFolder, folder_of
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
 from qllmft.run.notebook import table_html
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
-from qllmft.run.targets import TargetPredictions
 from qllmft.run.vectors import Vectors
-from qllmft.training import EpochMetrics, contrastive_pairs
+from qllmft.training import CLASSIFICATION, EpochMetrics, contrastive_pairs
 from qllmft.versions import versions
 
 
@@ -137,7 +136,7 @@ def _work(setup: RunSetup) -> Outcome:
     setup, config = body.setup, body.setup.config
     body.announce(folder.checkpoint.epochs_done())
     head, seconds = _trained_head(setup, body)
-    identity = _save_model(setup, body)
+    identity = _save_model(setup, body, head)
     selection = head.selection
     assert selection is not None  # it was trained
     if head.interrupted:
@@ -182,7 +181,7 @@ def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
         return head, body.fit(head)
 
 
-def _save_model(setup: RunSetup, body: RunBody) -> str:
+def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
     own = setup.config.body.learns and trained.adapter is None
@@ -197,6 +196,7 @@ def _save_model(setup: RunSetup, body: RunBody) -> str:
         own,
         task=setup.config.data.task,
         pair=setup.config.data.pair,
+        thresholds=None if head.thresholds is None else tuple(head.thresholds.tolist()),
     )
     save_model(setup.folder.model_folder, model, versions())
     return identity
@@ -254,11 +254,11 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
     answers, calibrations = [], []
     for each, test in zip(fitted, tests, strict=True):
         answers.append(each.head.predict(test.x.numpy()))
-        found = probabilities_of(each.head, test.x.numpy())
+        found = probabilities_of(each.head, test.x.numpy()) if test.task is CLASSIFICATION else None
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
-    kind = TestPredictions if setup.config.data.task == "classification" else TargetPredictions
+    kind = PREDICTIONS[setup.config.data.task]
     predictions = kind.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
     setup.folder.write_predictions(predictions)
     models = tuple(

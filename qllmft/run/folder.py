@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,14 +15,23 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
+from qllmft.config.data import Task
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
+from qllmft.run.label_sets import LabelSetPredictions
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
 from qllmft.run.targets import TargetPredictions
-from qllmft.training import Checkpoint, EpochMetrics
+from qllmft.training import CLASSIFICATION, TASKS, Checkpoint, EpochMetrics
+
+Predictions = TestPredictions | TargetPredictions | LabelSetPredictions
+PREDICTIONS: Mapping[Task, type[Predictions]] = {
+    "classification": TestPredictions,
+    "regression": TargetPredictions,
+    "multilabel": LabelSetPredictions,
+}
 
 
 class RunFolder:
@@ -106,8 +116,9 @@ class RunFolder:
         for line in read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []:
             try:
                 metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
+                numbers = [value for name, value in vars(metrics).items() if name != "task"]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if not all(value is None or abs(value) <= sys.float_info.max for value in vars(metrics).values()):
+                if metrics.task not in TASKS or not all(n is None or abs(n) <= sys.float_info.max for n in numbers):
                     break
             except (ValueError, TypeError):
                 break
@@ -122,7 +133,7 @@ class RunFolder:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(self.metrics_file, "".join(_line(m) for m in self.metrics() if m.epoch <= epoch))
 
-    def write_predictions(self, answers: TestPredictions | TargetPredictions) -> None:
+    def write_predictions(self, answers: Predictions) -> None:
         """Write the answers on the test set."""
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
@@ -136,13 +147,18 @@ class RunFolder:
         found = self._read_answers()
         return found if isinstance(found, TargetPredictions) else None
 
-    def _read_answers(self) -> TestPredictions | TargetPredictions | None:
+    def read_label_sets(self) -> LabelSetPredictions | None:
+        """Read the labels that models gave each text of the test set, or return None if there are none."""
+        found = self._read_answers()
+        return found if isinstance(found, LabelSetPredictions) else None
+
+    def _read_answers(self) -> Predictions | None:
         if not self.predictions_file.exists():
             return None
         try:
             content = parse_json(read_text(self.predictions_file))
-            kind = TargetPredictions if "target_names" in content else TestPredictions
-            return kind.from_dict(content)
+            several: Task = "multilabel" if "leads" in content else "classification"
+            return PREDICTIONS["regression" if "target_names" in content else several].from_dict(content)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
@@ -180,7 +196,7 @@ def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    values = {name: value for name, value in asdict(metrics).items() if name != "real" or value}
+    values = {name: value for name, value in asdict(metrics).items() if name != "task" or value != CLASSIFICATION.name}
     return json.dumps(values, allow_nan=False) + "\n"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from qllmft.regression import short
 from qllmft.run.record import RunRecord
+from qllmft.scores import short
 
 
 def table_html(record: RunRecord) -> str:

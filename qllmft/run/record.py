@@ -13,8 +13,8 @@ from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
-from qllmft.regression import Score
 from qllmft.run.chosen import Choice
+from qllmft.scores import Score
 from qllmft.statistics import Accuracy, ClassScores
 from qllmft_backends.validation import faults
 

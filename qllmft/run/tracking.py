@@ -124,7 +124,7 @@ class TrackingListener:
         numbers = {
             name: value
             for name, value in asdict(metrics).items()
-            if name not in ("epoch", "real") and value is not None
+            if name not in ("epoch", "task") and value is not None
         }
         for name in list(self._running):
             if self._state[name]["epoch"] < metrics.epoch:

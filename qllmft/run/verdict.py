@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qllmft.regression import TargetScores
 from qllmft.run.record import ModelResult
-from qllmft.statistics import ClassScores
+from qllmft.statistics import Accuracy, ClassScores
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -36,7 +35,8 @@ def verdict(models: Sequence[ModelResult]) -> str:
 
     Two heads differ if their 95 % intervals on the test set do not overlap. If they overlap, the sentence states that
     one run shows no difference. Accuracies are compared, or balanced accuracies if more than 60 % of the test texts
-    have one label; of real targets R². A head that gives every text the same answer beats nothing.
+    have one label; of real targets R², of several labels per text macro-F1. A head that gives every text the same
+    answer beats nothing.
     """
     head, *baselines = models
     if _constant(head):
@@ -45,7 +45,7 @@ def verdict(models: Sequence[ModelResult]) -> str:
             f"{percent(head.tested.value)} % of {head.tested.total:,} test texts right, the share of that label."
         )
     score = f"{_score(head)} of {head.tested.total:,} test texts right"
-    if isinstance(head.tested, TargetScores):
+    if not isinstance(head.tested, Accuracy):
         score = f"{_score(head)} on {head.tested.total:,} test texts"
     if uneven := _uneven(head):
         score = (
@@ -99,8 +99,9 @@ def _measured(model: ModelResult) -> tuple[float, tuple[float, float]]:
 def _score(model: ModelResult, *, interval: bool = True) -> str:
     """Return ``82.5 % [76.6, 87.1]``, or ``82.5 %`` without the interval."""
     measured, (low, high) = _measured(model)
-    if isinstance(model.tested, TargetScores):
-        return f"R² = {measured:.3f} [{low:.3f}, {high:.3f}]" if interval else f"R² = {measured:.3f}"
+    if not isinstance(model.tested, Accuracy):
+        value = f"{model.tested.NAME} = {measured:.3f}"
+        return f"{value} [{low:.3f}, {high:.3f}]" if interval else value
     value = f"{percent(measured)} %"
     return f"{value} [{percent(low)}, {percent(high)}]" if interval else value
 

@@ -40,7 +40,7 @@ class ServedModel:
     @property
     def explains(self) -> bool:
         """Return whether answers can be explained."""
-        return self.shows_training and not self.pairs and not self.real
+        return self.shows_training and not self.pairs and self.predictor.model.task == "classification"
 
     def load(self) -> None:
         """Load the body and compile the head, so that the first request waits for neither.

@@ -44,7 +44,10 @@ def _prediction(model: ServedModel) -> dict[str, Any]:
     names = list(model.predictor.model.label_names)
     if model.real:
         return {"values": _object({name: {"type": "number"} for name in names})}
-    found: dict[str, Any] = {"label": {"enum": names}, "probabilities": _object(dict.fromkeys(names, _PROBABILITY))}
+    label: dict[str, Any] = {"label": {"enum": names}}
+    if model.predictor.has_several:
+        label = {"labels": {"type": "array", "items": {"enum": names}}}
+    found: dict[str, Any] = {**label, "probabilities": _object(dict.fromkeys(names, _PROBABILITY))}
     if model.backend is None:
         return found
     return found | {"standard_error": {"type": "number", "minimum": 0}, "decided": {"type": "boolean"}}

@@ -44,7 +44,7 @@ function showAnswer(model, found) {
     const rows = Object.entries(found.values).map(([name, value]) => [[name], [value.toPrecision(6), "number"]]);
     parts.push(table([["target"], ["value", "number"]], rows));
   } else {
-    parts.push(node("p", found.label, "label"));
+    parts.push(node("p", found.labels ? found.labels.join(", ") || "none of the labels" : found.label, "label"));
     for (const [name, value] of Object.entries(found.probabilities))
       parts.push(bar(name, value, percent(value, name === found.label ? found.standard_error : 0)));
     if (found.standard_error > 0)

@@ -1,4 +1,4 @@
-"""Base of both classifiers: labels and their weights in, labels and probabilities out."""
+"""Base of both classifiers: labels, one or several per row, and their weights in, labels and probabilities out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.sparse import issparse
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_array
 
 from qllmft.config import RunConfig
+from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator, with_weights
 from qllmft.training import Examples
+
+SEVERAL = {"data__task": "multilabel"}  # settings of an estimator's configuration
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -25,21 +30,48 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     class_weight: Mapping[Any, float] | str | None = None
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """Return the most probable class of each row, (N,)."""
-        best = self._outputs(X).argmax(axis=1)
+        """Return the most probable class of each row, (N,), or of several labels per row (N, L) 0 or 1."""
+        outputs = self._outputs(X)
+        if self.multilabel_:
+            return (outputs >= 0).astype(np.int64)
+        best = outputs.argmax(axis=1)
         return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return probabilities (N, k) in the order of `classes_`.
+        """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.
 
         They are calibrated only with ``settings={"train.calibration": "temperature"}``.
         """
-        return np.asarray(softmax(self._outputs(X), axis=1))
+        outputs = self._outputs(X)
+        return np.asarray(expit(outputs) if self.multilabel_ else softmax(outputs, axis=1))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._outputs(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags with several labels per row."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _fit_label_sets(
+        self, vectors: NDArray[np.float32], y: NDArray[np.int64], weights: Any, config: RunConfig
+    ) -> None:
+        """Train on vectors (N, D), several labels (N, L), 0 or 1, and the weights (N,) of the rows or None."""
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape {y.shape}."
+                " Leave it out, or give sample_weight."
+            )
+        if config.train.thresholds != "half":
+            raise UserError(
+                "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, and "
+                "compare predict_proba with thresholds of yours, or train with qllmft.train."
+            )
+        self._fit_head(with_weights(Examples.from_arrays(vectors, y), weights), None, y.shape[1], config)
+        self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
 
     def _fit_labels(self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig) -> None:
         """Train on vectors (N, D), labels (N,) and their weights (N,) or None."""
@@ -55,7 +87,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             )
         rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
         self._fit_head(rows, rows.y.numpy(), len(classes), config)
-        self.classes_ = classes
+        self.classes_, self.multilabel_ = classes, False
 
     def _fit_labels_partly(
         self, vectors: NDArray[np.float32], y: NDArray[Any], classes: Any, weights: Any, config: RunConfig
@@ -81,4 +113,20 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
         rows = Examples.from_arrays(vectors, np.searchsorted(given, y).astype(np.int64))
         self._fit_partly(with_weights(rows, weights, of_classes), len(given), config)
-        self.classes_ = given
+        self.classes_, self.multilabel_ = given, False
+
+
+def label_sets_of(y: Any) -> NDArray[np.int64] | None:
+    """Return several labels per row (N, L) as 0 and 1, dense or sparse, or None if there is one label per row."""
+    sparse: Any = y
+    shape = sparse.shape if issparse(y) else np.shape(y)
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    given: Any = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
+    given = given.toarray() if issparse(given) else given
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(
+            f"y has the shape {shape} and values other than 0 and 1; expected 0 or 1 for each of {shape[1]} labels, or "
+            "one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
+        )
+    return np.asarray(given, np.int64)

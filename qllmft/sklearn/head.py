@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from qllmft.sklearn.classifier import TrainedClassifier
+from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
 from qllmft.sklearn.configuration import configuration
 from qllmft.sklearn.regressor import REAL, TrainedRegressor
 
@@ -47,7 +47,8 @@ class QuantumHeadClassifier(TrainedClassifier):
         warm_start: start from the weights of the last fit, whose structure is kept.
 
     Attributes:
-        classes_: k labels, sorted.
+        classes_: k labels, sorted; of several labels per row their columns, 0 to L - 1.
+        multilabel_: whether rows have several labels.
         n_features_in_: D.
         feature_names_in_: names of the columns if all are strings.
         weights_: trained arrays by name.
@@ -62,11 +63,17 @@ class QuantumHeadClassifier(TrainedClassifier):
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D) and their labels (N,), numbers or texts.
+        """Train on rows (N, D) and their labels (N,), numbers or texts, or several labels per row (N, L), 0 or 1.
 
-        Weights (N,) multiply the losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that
-        load them, and the split of validation rows do not depend on the weights.
+        Several labels have a sigmoid each, and the preset "auto" is "recommended" for them. Weights (N,) multiply the
+        losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that load them, and the split
+        of validation rows do not depend on the weights.
         """
+        if (several := label_sets_of(y)) is not None:
+            config = configuration(self, candidates=False, **SEVERAL)
+            rows, several = validate_data(self, X, several, dtype=np.float32, multi_output=True)
+            self._fit_label_sets(rows, several, sample_weight, config)
+            return self
         config = configuration(self)
         rows, labels = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(labels)

@@ -14,7 +14,7 @@ from qllmft.config import BodyConfig, RunConfig
 from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.classifier import TrainedClassifier
+from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
 from qllmft.sklearn.configuration import configuration
 from qllmft.sklearn.regressor import REAL, TrainedRegressor
 from qllmft.sklearn.texts import embedded, texts_of
@@ -65,7 +65,14 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts and their labels (N,), numbers or texts, and weights (N,) as in `QuantumHeadClassifier`."""
+        """Train on N texts, their labels and weights (N,) as in `QuantumHeadClassifier`."""
+        if (several := label_sets_of(y)) is not None:
+            config = configuration(self, "body", candidates=False, body__model=body_name(self.body), **SEVERAL)
+            texts = texts_of(X)
+            check_consistent_length(texts, several)
+            vectors, self.body_identity_ = embedded(texts, config.body)
+            self._fit_label_sets(vectors, several, sample_weight, config)
+            return self
         config = configuration(self, "body", body__model=body_name(self.body))
         vectors, labels, identity = self._embedded(X, y, config)
         self._fit_labels(vectors, labels, sample_weight, config)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from qllmft.training.scaling import Scaling as Scaling
     from qllmft.training.step import step_of as step_of
     from qllmft.training.tasks import CLASSIFICATION as CLASSIFICATION
+    from qllmft.training.tasks import MULTILABEL as MULTILABEL
     from qllmft.training.tasks import REGRESSION as REGRESSION
+    from qllmft.training.tasks import TASKS as TASKS
+    from qllmft.training.tasks import USUAL_THRESHOLD as USUAL_THRESHOLD
     from qllmft.training.tasks import Task as Task
 
 _DEFINED = {
@@ -39,7 +42,7 @@ _DEFINED = {
     "qllmft.training.metrics": ("EpochMetrics", "Selection"),
     "qllmft.training.scaling": ("Scaling",),
     "qllmft.training.step": ("step_of",),
-    "qllmft.training.tasks": ("CLASSIFICATION", "REGRESSION", "Task"),
+    "qllmft.training.tasks": ("CLASSIFICATION", "MULTILABEL", "REGRESSION", "TASKS", "USUAL_THRESHOLD", "Task"),
 }
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qllmft.config import TrainConfig
 from qllmft.randomness import torch_generator
-from qllmft.training.tasks import CLASSIFICATION, REGRESSION, Task, balanced_weights
+from qllmft.training.tasks import CLASSIFICATION, Task, balanced_weights, task_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Examples:
     """Embedded texts and their labels."""
 
     x: Tensor  # embeddings (N, D) float32
-    y: Tensor  # labels (N,) int64, or targets (N, T) float64
+    y: Tensor  # labels (N,) int64, targets (N, T) float64, or several labels (N, L) int64, 0 or 1
     weight: Tensor | None = None  # (N,) float64, not negative; None: all are 1
     task: Task = CLASSIFICATION  # meaning of ``y``
 
@@ -30,10 +30,10 @@ class Examples:
     def from_arrays(
         cls, vectors: NDArray[np.float32], labels: NDArray[Any], weight: NDArray[np.float64] | None = None
     ) -> Examples:
-        """Return examples of vectors (N, D), labels (N,) or targets (N, T), and weights (N,)."""
+        """Return examples of vectors (N, D), labels (N,), targets (N, T) or several labels (N, L), and weights (N,)."""
         x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
         weights = None if weight is None else torch.from_numpy(weight.copy())
-        return cls(x, torch.from_numpy(labels.copy()), weights, CLASSIFICATION if labels.ndim == 1 else REGRESSION)
+        return cls(x, torch.from_numpy(labels.copy()), weights, task_of(labels))
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""

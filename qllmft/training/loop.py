@@ -134,8 +134,8 @@ class Training:
         loss, accuracy = evaluate(self.head, examples, latent)
         _check_loss("validation", loss, epoch, config)
         exact = exact_accuracy(self.head, examples, latent)
-        seconds, real = time.perf_counter() - started, examples.task is REGRESSION
-        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact, real)
+        seconds = time.perf_counter() - started
+        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact, examples.task.name)
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qllmft.config.data import Task
+
 
 @dataclass(frozen=True)
 class EpochMetrics:
     """Line of one epoch in ``metrics.jsonl``."""
 
     epoch: int  # from 1
-    train_loss: float  # mean cross-entropy over the epoch's batches, in nats; of scaled real targets the squared error
+    train_loss: float  # mean loss over the epoch's batches, of the task: cross-entropy in nats, scaled squared error
     validation_loss: float  # the same after the epoch
-    validation_accuracy: float  # share of correct labels after the epoch, in [0, 1]; of real targets R², at least -1
+    validation_accuracy: float  # score of the task after the epoch: accuracy or macro-F1 in [0, 1], R² of at least -1
     lr: float  # learning rate of the epoch; 1 in L-BFGS, whose line search determines the length of a step
     seconds: float  # wall time of the epoch, validation included
     validation_accuracy_exact: float | None = None  # without noise of the head's circuit; None if there is no noise
-    real: bool = False  # the targets are real
+    task: Task = "classification"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Selection:
     """Epoch that validation selected, and the end of the training."""
 
     epoch: int  # selected epoch, from 1
-    validation_accuracy: float  # accuracy, or R², of the selected epoch
+    validation_accuracy: float  # score of the selected epoch
     epochs_done: int  # number of trained epochs
     finished: bool  # False if training was interrupted
     signal: int | None = None  # number of the signal that interrupted it, or None

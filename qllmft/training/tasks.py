@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from qllmft.config.data import Task as TaskName
+from qllmft.multilabel import macro_f1
 from qllmft_backends.adjoint.compiled import layers
 
 
 class Task(Protocol):
     """Meaning of a model's outputs (B, k). Weights (B,) have mean 1 over all texts, or are None if all are equal."""
+
+    name: TaskName
+    score_name: str
+    loss_name: str  # with its unit
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean loss of a batch, in nats for labels."""
@@ -26,9 +33,19 @@ class Task(Protocol):
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
         """Return the number by which the epoch is selected, the higher the better."""
 
+    def probabilities(self, outputs: Tensor) -> NDArray[np.floating] | None:
+        """Return probabilities (B, k) of labels, or None if there are none."""
+
+    def answers(self, outputs: Tensor) -> NDArray[Any]:
+        """Return labels (B,), values (B, T), or of several labels the leads (B, L) of probabilities over 1/2."""
+
 
 class Classification:
     """One label per text: outputs are logits, the loss is their cross-entropy, and the score is the accuracy."""
+
+    name: TaskName = "classification"
+    score_name = "accuracy"
+    loss_name = "cross-entropy (nats)"
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """See `Task`; ``y`` (B,) are indices of labels."""
@@ -52,12 +69,24 @@ class Classification:
         right = (outputs.argmax(dim=1) == y).double()
         return float((right if weight is None else right * weight).mean())
 
+    def probabilities(self, outputs: Tensor) -> NDArray[np.floating]:
+        """See `Task`."""
+        return np.asarray(outputs.softmax(dim=1).numpy())
+
+    def answers(self, outputs: Tensor) -> NDArray[np.int64]:
+        """See `Task`."""
+        return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
+
 
 class Regression:
     """Real targets: the loss is the mean squared error, and the score is R², the mean over T targets, at least -1.
 
     A score below that says no more, and the lower loss then selects the epoch.
     """
+
+    name: TaskName = "regression"
+    score_name = "R²"
+    loss_name = "squared error, scaled"
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """See `Task`; ``y`` (B, T) are targets."""
@@ -80,9 +109,61 @@ class Regression:
         found = 1.0 - errors / spread.clamp(min=torch.finfo(torch.float64).tiny)
         return max(-1.0, float(found.mean()))
 
+    def probabilities(self, outputs: Tensor) -> None:
+        """See `Task`."""
 
+    def answers(self, outputs: Tensor) -> NDArray[np.float64]:
+        """See `Task`."""
+        return np.asarray(outputs.double().numpy())
+
+
+class MultiLabel:
+    """Several labels per text: a logit and a sigmoid each, the mean of their binary cross-entropies, and macro-F1."""
+
+    name: TaskName = "multilabel"
+    score_name = "macro-F1"
+    loss_name = "binary cross-entropy (nats)"
+
+    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See `Task`; ``y`` (B, L) are 0 or 1, and the loss is the mean over texts and labels."""
+        if weight is None:
+            return binary_cross_entropy_with_logits(outputs, y.to(outputs.dtype))
+        losses = binary_cross_entropy_with_logits(outputs, y.to(outputs.dtype), reduction="none")
+        return (losses * weight[:, None]).mean()
+
+    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        logits, labels = outputs.astype(np.float64), y.numpy()
+        share = 1.0 if weight is None else weight.numpy()[:, None]
+        losses = np.logaddexp(0.0, logits) - labels * logits
+        outputs[:] = share * (expit(logits) - labels) / logits.size
+        return float((losses * share).mean())
+
+    def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`; a label is given if its logit is not negative."""
+        return macro_f1(y.numpy(), (outputs >= 0).numpy(), None if weight is None else weight.numpy())
+
+    def probabilities(self, outputs: Tensor) -> NDArray[np.float64]:
+        """See `Task`."""
+        return np.asarray(expit(outputs.double().numpy()))
+
+    def answers(self, outputs: Tensor) -> NDArray[np.float64]:
+        """See `Task`."""
+        return self.probabilities(outputs) - USUAL_THRESHOLD
+
+
+USUAL_THRESHOLD = 0.5  # of the probability of a label
 CLASSIFICATION = Classification()
 REGRESSION = Regression()
+MULTILABEL = MultiLabel()
+TASKS: Mapping[TaskName, Task] = {task.name: task for task in (CLASSIFICATION, REGRESSION, MULTILABEL)}
+
+
+def task_of(labels: NDArray[Any]) -> Task:
+    """Return the task of labels (N,), real targets (N, T) or integers 0 and 1 (N, L)."""
+    if labels.ndim == 1:
+        return CLASSIFICATION
+    return REGRESSION if labels.dtype.kind == "f" else MULTILABEL
 
 
 def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:

@@ -129,9 +129,35 @@ def test_a_pickle_gives_the_head_again(preset):
     assert (again.eval()(vectors)[0] == head.eval()(vectors)[0]).all()
 
 
+def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tmp_path):
+    head = QuantumSetFitHead(384, 3, settings=SMALL, device="cpu", multitarget=True)
+    several = SetFitModel(
+        model_body=model.model_body, model_head=head, multi_target_strategy="multi-output", labels=NAMES
+    )
+    table = np.stack([np.eye(3, dtype=int)[LABELS][:, i] for i in range(3)], axis=1)
+    table[::2, 2] = 1
+    before = binary_loss(several, table)
+    several.fit(TEXTS, table.tolist(), num_epochs=20, head_learning_rate=0.1, **HOW)
+    assert binary_loss(several, table) < before
+    probabilities = several.predict_proba(TEXTS, as_numpy=True)
+    assert several.predict(TEXTS, as_numpy=True).tolist() == (probabilities >= 0.5).astype(int).tolist()
+    assert not np.allclose(probabilities.sum(axis=1), 1)
+    several.save_pretrained(tmp_path / "model")
+    head.save(tmp_path)
+    again = QuantumSetFitHead.load(tmp_path)
+    assert again.multitarget
+    vectors = torch.as_tensor(several.encode(TEXTS))
+    assert torch.equal(again.predict(vectors), head.predict(vectors))
+    with pytest.raises(UserError, match=r"labels have the shape \(6,\), expected \(6, 3\) with 0 or 1 for each"):
+        several.fit(TEXTS, LABELS, num_epochs=1, head_learning_rate=0.1, **HOW)
+
+
+def binary_loss(model, table):
+    p = model.predict_proba(TEXTS, as_numpy=True)
+    return -(table * np.log(p) + (1 - table) * np.log(1 - p)).mean()
+
+
 def test_what_a_quantum_head_does_not_do_is_refused(model):
-    with pytest.raises(UserError, match=r"multitarget is True; a quantum head gives each text one label"):
-        QuantumSetFitHead(384, 3, multitarget=True)
     with pytest.raises(UserError, match=r"labels have the shape \(6, 3\), expected one label per text"):
         model.fit(TEXTS, np.eye(3)[LABELS].tolist(), num_epochs=1, head_learning_rate=0.1, **HOW)
     with pytest.raises(UserError, match=r"encoder qubits hold"):

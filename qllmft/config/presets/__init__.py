@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.config import REGRESSION_BASELINES, Candidate, RunConfig, parse_config
+from qllmft.config import TASK_BASELINES, Candidate, RunConfig, parse_config
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")  # settings of the head that candidates take
 AUTO = "auto"  # preset of a run without one
-BASE = "recommended"  # preset that takes real targets, parts of the rows, and a body that learns
+BASE = "recommended"  # preset that takes all tasks, parts of the rows, and a body that learns
 FALLBACKS = ("reuploading-adam", BASE)  # presets if no candidate takes the given settings, in this order
 
 
@@ -37,11 +37,11 @@ class Preset:
 
         Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
         or if no candidate can have them, the result is the configuration of the first of `FALLBACKS` that can. Real
-        targets have baselines of their own, no candidates, and `BASE`.
+        targets and several labels have baselines of their own, no candidates, and `BASE`.
         """
         given = dict(overrides or {})
-        if given.get("data.task") == "regression":
-            given = {"baselines.names": list(REGRESSION_BASELINES), **given}
+        if own := TASK_BASELINES.get(given.get("data.task", "")):
+            given = {"baselines.names": list(own), **given}
             if self.candidates:
                 return load_preset(BASE).config(given)
         names = given.pop("candidates", self.candidates) if self.candidates else ()

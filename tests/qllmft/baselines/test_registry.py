@@ -24,6 +24,7 @@ def config_of(*names: str) -> RunConfig:
 def test_a_run_names_them():
     names = ["logistic_regression", "logistic_regression_c1", "logistic_regression_same_vectors", "svc", "svc_full"]
     names += ["svc_quadratic", "mlp", "low_rank", "pca", "random_projection", "quantised", "ridge", "svr", "linear"]
+    names += ["logistic_regression_ovr", "svc_ovr"]
     assert list(BASELINES) == names
     tuned = ["logistic_regression", "svc", "svc_full"]
     assert [name for name, baseline in CLASSIFIERS.items() if baseline.tuned] == [*tuned, "svc_quadratic"]
@@ -56,7 +57,7 @@ def test_they_come_in_the_order_of_the_configuration():
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
     names = (
         "logistic_regression, logistic_regression_c1, logistic_regression_same_vectors, svc, svc_full, svc_quadratic, "
-        "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear"
+        "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear, logistic_regression_ovr, svc_ovr"
     )
     message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (lambda: check_baselines(["svc", "knn"]), lambda: make_baselines(config_of("knn"), 20, 6, 2)):

@@ -1,0 +1,263 @@
+"""Several labels per text: scores, loss, thresholds, tables, baselines, estimators and SetFit, by a second route."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.datasets import make_multilabel_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, hamming_loss
+from sklearn.svm import SVC
+
+from qllmft.baselines import BASELINES
+from qllmft.bootstrap import resampled_rows
+from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
+from qllmft.config.presets import load_preset
+from qllmft.data import corpus_in_memory, split_corpus
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.multilabel import LabelSetScores, _scores, best_thresholds
+from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
+from qllmft.training import MULTILABEL, Examples, fit, logits_of
+from qllmft.training.step import DirectStep, Step
+
+SMALL = {"model.n_qubits": 4, "model.encoder_qubits": 4, "model.encoder_layers": 3, "train.lr": 0.03}
+STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=3, pad="bias")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Vectors (60, 6) of length 1 with three labels each, from scikit-learn."""
+    x, y = make_multilabel_classification(60, 6, n_classes=3, n_labels=2, random_state=1)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return Examples.from_arrays(x.astype(np.float32), y.astype(np.int64))
+
+
+def test_the_scores_are_scikit_learns():
+    random = np.random.default_rng(0)
+    y = (random.random((90, 4)) < 0.3).astype(np.int64)
+    leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)  # with ties
+    found, answers = LabelSetScores.of(y, leads), leads >= 0
+    assert found.macro_f1 == pytest.approx(f1_score(y, answers, average="macro"))
+    assert found.micro_f1 == pytest.approx(f1_score(y, answers, average="micro"))
+    assert found.average_precision == pytest.approx(average_precision_score(y, leads))
+    assert found.subset_accuracy == pytest.approx(accuracy_score(y, answers))
+    assert found.hamming_loss == pytest.approx(hamming_loss(y, answers))
+    assert [one.f1 for one in found.by_label] == pytest.approx(f1_score(y, answers, average=None))
+    each = average_precision_score(y, leads, average=None)
+    assert [one.average_precision for one in found.by_label] == pytest.approx(each)
+
+
+def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weights():
+    random = np.random.default_rng(0)
+    y = (random.random((60, 3)) < 0.4).astype(np.int64)
+    leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)
+    drawn = list(resampled_rows(60))
+    counts = np.stack([np.bincount(rows, minlength=60) for rows in drawn[:5]]).astype(np.int32)
+    found, answers = _scores(counts, y, leads), leads >= 0
+    for row, n in zip(found, counts, strict=True):
+        assert row.tolist() == pytest.approx(
+            [
+                f1_score(y, answers, average="macro", sample_weight=n),
+                f1_score(y, answers, average="micro", sample_weight=n),
+                average_precision_score(y, leads, sample_weight=n),
+                accuracy_score(y, answers, sample_weight=n),
+                hamming_loss(y, answers, sample_weight=n),
+            ]
+        )
+    right = [(answers == y)[rows].all(axis=1).mean() for rows in drawn]
+    ends = np.quantile(right, [0.025, 0.975])
+    assert LabelSetScores.of(y, leads).subset_accuracy_interval == pytest.approx(ends)
+
+
+def test_a_label_without_texts_counts_only_if_it_is_given():
+    y, leads = np.array([[1, 0], [0, 0], [1, 0]]), np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
+    assert LabelSetScores.of(y, leads).macro_f1 == 0.5
+    given = LabelSetScores.of(y, leads + np.array([[0.0, 2.0]]))
+    assert given.macro_f1 == 0.25
+    assert given.by_label[1].average_precision is None
+
+
+@pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
+def test_the_direct_step_is_autograds_and_the_loss_that_of_a_formula(rows, weight):
+    found = []
+    for kind in (Step, DirectStep):
+        model = build_classifier(STRUCTURE, 6, 3, seed=1)
+        p = 1.0 / (1.0 + np.exp(-logits_of(model, rows.x).double().numpy()))
+        step = kind(model, MULTILABEL)
+        loss = step.gradient(step.inputs(rows.x), rows.y, weight)
+        found.append((loss, np.concatenate([q.grad.numpy().ravel() for q in step.parameters()])))
+        step.release()
+    y, share = rows.y.numpy(), 1.0 if weight is None else weight.numpy()[:, None]
+    by_hand = -(share * (y * np.log(p) + (1 - y) * np.log(1 - p))).mean()
+    assert found[0][0] == pytest.approx(by_hand, abs=1e-6)
+    assert found[1][0] == pytest.approx(by_hand, abs=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_the_gradient_is_that_of_differences(rows):
+    model = build_classifier(STRUCTURE, 6, 3, seed=1).double()
+    MULTILABEL.loss(model(rows.x.double()), rows.y).backward()
+    weights, shift = model.head.connector.weight, 1e-6
+    for at in (0, 3):
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weights[at] += sign * shift
+                ends.append(float(MULTILABEL.loss(model(rows.x.double()), rows.y)))
+                weights[at] -= sign * shift
+        assert float(weights.grad[at]) == pytest.approx((ends[0] - ends[1]) / (2 * shift), abs=2e-5)
+
+
+def test_thresholds_have_the_highest_f1_of_all():
+    random = np.random.default_rng(0)
+    y = (random.random((50, 3)) < 0.3).astype(np.int64)
+    scores = np.clip(0.2 * y + 0.3 * random.random((50, 3)), 0, 1)
+    found = best_thresholds(scores, y, 0.5)
+    for i in range(3):
+        tried = [0.5, *scores[:, i] - 1e-9]
+        best = max(f1_score(y[:, i], scores[:, i] >= threshold, zero_division=0) for threshold in tried)
+        assert f1_score(y[:, i], scores[:, i] >= found[i]) == pytest.approx(best)
+    assert best_thresholds(scores, np.zeros_like(y), 0.5).tolist() == [0.5] * 3
+
+
+def test_baselines_are_scikit_learns_best_on_validation(rows):
+    train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
+    config = parse_config(
+        {"data": {"task": "multilabel"}, "baselines": {"grid": "small", "names": []}}, "the test"
+    ).model_copy(update={"train": TrainConfig(thresholds="validation")})
+    makes = {
+        "logistic_regression_ovr": lambda s: LogisticRegression(**s),
+        "svc_ovr": lambda s: SVC(kernel="rbf", **s),
+    }
+    for name, make in makes.items():
+        head = BASELINES[name].make(config, 0, 6, 3)
+        head.fit(train, held)
+        thresholds = head.settings["thresholds"]
+        settings = {key: value for key, value in head.settings.items() if key != "thresholds"}
+        one = [make(settings).fit(train.x.numpy(), column) for column in train.y.numpy().T]
+        scores = [
+            each.predict_proba(held.x.numpy())[:, 1] if name[0] == "l" else each.decision_function(held.x.numpy())
+            for each in one
+        ]
+        np.testing.assert_allclose(head.predict(held.x.numpy()), np.stack(scores, axis=1) - thresholds, atol=1e-9)
+        sizes = [each.coef_.size + 1 if name[0] == "l" else len(each.support_) for each in one]
+        assert head.n_parameters == sum(sizes)
+
+
+TEXTS = [f"text {i}" for i in range(40)]
+LISTS = [["a"], ["b", "a"], [], ["c"]] * 10
+
+
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        ({"text": TEXTS, "label": LISTS}, {}),
+        ({"text": TEXTS, "label": [np.array(each, dtype=object) for each in LISTS]}, {}),
+        ({"text": TEXTS, "label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
+        (
+            {"text": TEXTS, **{name: [str(int(name in each)) for each in LISTS] for name in "abc"}},
+            {"targets": ("a", "b", "c")},
+        ),
+        ({"text": TEXTS, **{name: [name in each for each in LISTS] for name in "abc"}}, {"targets": ("a", "b", "c")}),
+    ],
+)
+def test_lists_separators_and_columns_are_the_same_labels(data, settings):
+    config = DataConfig(task="multilabel", **settings)
+    corpus = corpus_in_memory(pd.DataFrame(data), config)
+    assert corpus.label_names == ("a", "b", "c")
+    splits = split_corpus(corpus, config, 0)
+    assert splits.sizes == {"train": 23, "validation": 5, "test": 12}
+    for part in splits.tables.values():
+        expected = [[int(name in LISTS[int(text[5:])]) for name in "abc"] for text in part.texts]
+        assert part.labels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "settings", "message"),
+    [
+        ([[]] * 40, {}, "every list of labels is empty"),
+        ([["a"]] * 40, {}, "'a' is the only label, expected two or more"),
+        (["a,b"] * 40, {}, "row 1: the labels are 'a,b', expected a list. Name the character between"),
+        ([["a"], None] * 20, {}, "of 40 rows 20 have no text or no label"),
+        ([["a"], ["a", ""]] * 20, {}, "row 2: a label is '', expected 1 to 200 characters"),
+        ([["a", "b"]] * 40, {}, "all of the 23 training texts have the label 'a', and 0 of the other texts do not"),
+    ],
+)
+def test_lists_that_are_no_labels_are_refused(column, settings, message):
+    config = DataConfig(task="multilabel", **settings)
+    with pytest.raises(UserError, match=message):
+        split_corpus(corpus_in_memory((TEXTS, column), config), config, 0)
+
+
+def test_columns_and_splits_that_are_no_labels_are_refused():
+    config = DataConfig(task="multilabel", targets=("a", "b"), protocol="given")
+    table = {"text": TEXTS, "a": [0, 1] * 20, "b": [1, "yes"] * 20}
+    with pytest.raises(UserError, match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.targets"):
+        corpus_in_memory(pd.DataFrame(table), config)
+    with pytest.raises(UserError, match="no text has any of the labels a, b"):
+        corpus_in_memory(pd.DataFrame(table | {"a": [0] * 40, "b": [0] * 40}), config)
+    splits = {"train": table | {"b": [0] * 40}, "test": table | {"text": ["t"] * 40, "b": [1] * 40}}
+    corpus = corpus_in_memory({name: pd.DataFrame(part) for name, part in splits.items()}, config)
+    with pytest.raises(
+        UserError, match="none of the 34 training texts have the label 'b', and 40 of the other texts have"
+    ):
+        split_corpus(corpus, config, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data.targets": ["a"]}, "targets are a alone; name a column for each of two labels or more"),
+        ({"data.targets": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
+        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text; leave it out"),
+        ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
+        ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        load_preset("recommended").config({"data.task": "multilabel"} | settings)
+
+
+def test_identities_of_other_tasks_are_as_before():
+    assert load_preset("auto").config().identity == "2ba9ed577a61"
+    config = load_preset("auto").config({"data.task": "multilabel"})
+    assert config.baselines.names == ("logistic_regression_ovr", "svc_ovr", "mlp")
+
+
+def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
+    x, y = rows.x.numpy(), rows.y.numpy()
+    model = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, y)
+    structure = load_preset("recommended").config(SMALL).model.model_copy(update={"encoder_qubits": 4})
+    network = build_classifier(structure, 6, 3, seed=0)
+    config = load_preset("recommended").config(SMALL | {"train.epochs": 5}).train
+    fit(network, rows, rows, config, 0)
+    logits = logits_of(network, rows.x).double().numpy()
+    np.testing.assert_allclose(model.decision_function(x), logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(x), 1 / (1 + np.exp(-logits)), rtol=1e-4)
+    assert (model.predict(x) == (model.predict_proba(x) >= 0.5)).all()
+    assert model.predict(x).shape == (60, 3)
+    assert model.score(x, y) == accuracy_score(y, model.predict(x))
+    sparse = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, csr_matrix(y))
+    assert sparse.predict_proba(x).tobytes() == model.predict_proba(x).tobytes()
+    assert (pickle.loads(pickle.dumps(model)).predict(x) == model.predict(x)).all()
+    one = QuantumHeadClassifier(settings=SMALL, epochs=1, random_state=0).fit(x, y[:, 0])
+    assert one.predict(x).shape == (60,)
+
+
+def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
+    x, y = rows.x.numpy(), rows.y.numpy()
+    model = QuantumHeadClassifier(settings=SMALL, epochs=1)
+    with pytest.raises(ValueError, match=r"y has the shape \(60, 3\) and values other than 0 and 1; expected 0 or 1"):
+        model.fit(x, 2 * y)
+    with pytest.raises(ValueError, match="class_weight is 'balanced', which weighs one label per row"):
+        QuantumHeadClassifier(settings=SMALL, epochs=1, class_weight="balanced").fit(x, y)
+    texts = ["good film", "bad film", "good plot", "bad plot"] * 5
+    labels = [[int("good" in text), int("film" in text)] for text in texts]
+    settings = SMALL | {"model.encoder_qubits": 5}
+    of_texts = QuantumTextClassifier(body=str(tiny_body), settings=settings, epochs=2, random_state=0)
+    assert of_texts.fit(texts, labels).predict(texts[:3]).shape == (3, 2)
