@@ -1,6 +1,7 @@
 """Every `qllmft` line on the pages is a valid command, and runs here on something tiny."""
 
 import io
+import json
 import re
 import shlex
 import shutil
@@ -26,7 +27,7 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
-    (r"train --task regression", "--per-label 50"),
+    (r"train --task (regression|multilabel)", "--per-label 50"),
     (r"study ", "--seeds 1"),
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),
@@ -40,6 +41,7 @@ ADDED = (  # the beginning of a line, and options that make it small; if an opti
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
 RATINGS = "train --task regression --data ratings.tsv --label-column stars"
+SEVERAL = "train --task multilabel --data several.jsonl"
 PAIRS = "train --data pairs.tsv --pair-column other"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
@@ -47,6 +49,7 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (r"predict runs/lora", "runs/lora", "train --data sst2 --out runs/lora"),
     (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
     (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
+    (r"(evaluate|predict) runs/several", "runs/several", f"{SEVERAL} --out runs/several"),
     (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
@@ -123,6 +126,10 @@ def place(tmp_path_factory, tiny_body):
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
     pairs = "".join(f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True))
     (folder / "pairs.tsv").write_text("text\tother\tlabel\n" + pairs, encoding="utf-8")
+    several = (
+        {"text": f"{text} {i}", "label": text.split()[1:2] + ["good"] * int(y)} for i, (text, y) in enumerate(rows)
+    )
+    (folder / "several.jsonl").write_text("".join(json.dumps(row) + "\n" for row in several), encoding="utf-8")
     ratings = "".join(f"{text}\t{len(text) / 10}\n" for text, _ in rows)
     (folder / "ratings.tsv").write_text("text\tstars\n" + ratings, encoding="utf-8")
     for split, part in (("train", rows[::2]), ("validation", rows[1::4]), ("test", rows[3::4])):
