@@ -10,7 +10,7 @@ from rich.text import Text
 
 from qllmft.events import DataChecked, EpochEnded, Event, Message, StageAdvanced, StageEnded, StageStarted
 from qllmft.run.timing import duration_text
-from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
+from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
 EVERY_S = 60.0  # between two lines of a stage that reports its steps
@@ -104,7 +104,9 @@ class LineListener:
         """Return the loss and the score of an epoch."""
         score = metrics.validation_accuracy
         found = f"{100 * score:.1f} %"
-        if metrics.task != CLASSIFICATION.name:
+        if metrics.task != "classification":
+            from qllmft.training import TASKS  # it imports torch
+
             found = f"{TASKS[metrics.task].score_name} {score:.3f}"
         return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.bootstrap import ScorePart
 from qllmft.cli.backend import BackendOptions, show_estimate
 from qllmft.cli.backend_table import compare_backends
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
@@ -25,7 +24,6 @@ from qllmft.cli.options import (
     with_options,
 )
 from qllmft.errors import UserError
-from qllmft.multilabel import LabelSetScores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -209,6 +207,9 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
     if json:
         say_json(found.as_dict())
         return
+    from qllmft.bootstrap import ScorePart
+    from qllmft.multilabel import LabelSetScores
+
     scores = found.scores
     say(f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.", console)
     first = ScorePart(scores.NAME, scores.NAME, scores.value, scores.interval)

@@ -24,7 +24,7 @@ from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import RunRecord
 from qllmft.run.targets import TargetPredictions
-from qllmft.training import CLASSIFICATION, TASKS, Checkpoint, EpochMetrics
+from qllmft.training import Checkpoint, EpochMetrics
 
 Predictions = TestPredictions | TargetPredictions | LabelSetPredictions
 PREDICTIONS: Mapping[Task, type[Predictions]] = {
@@ -118,7 +118,9 @@ class RunFolder:
                 metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
                 numbers = [value for name, value in vars(metrics).items() if name != "task"]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.task not in TASKS or not all(n is None or abs(n) <= sys.float_info.max for n in numbers):
+                if metrics.task not in PREDICTIONS or not all(
+                    n is None or abs(n) <= sys.float_info.max for n in numbers
+                ):
                     break
             except (ValueError, TypeError):
                 break
@@ -196,7 +198,7 @@ def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    values = {name: value for name, value in asdict(metrics).items() if name != "task" or value != CLASSIFICATION.name}
+    values = {name: value for name, value in asdict(metrics).items() if name != "task" or value != "classification"}
     return json.dumps(values, allow_nan=False) + "\n"
 
 

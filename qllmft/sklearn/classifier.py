@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
@@ -118,12 +117,11 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
 
 def label_sets_of(y: Any) -> NDArray[np.int64] | None:
     """Return several labels per row (N, L) as 0 and 1, dense or sparse, or None if there is one label per row."""
-    sparse: Any = y
-    shape = sparse.shape if issparse(y) else np.shape(y)
+    shape: tuple[int, ...] = getattr(y, "shape", None) or np.shape(y)
     if len(shape) != 2 or shape[1] < 2:
         return None
-    given: Any = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
-    given = given.toarray() if issparse(given) else given
+    checked = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
+    given: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
     if not np.isin(given, (0, 1)).all():
         raise ValueError(
             f"y has the shape {shape} and values other than 0 and 1; expected 0 or 1 for each of {shape[1]} labels, or "

@@ -100,7 +100,7 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
     [
         (["predict", "a film", "--margin", "0.1"], "a margin is the lead of one label over the others"),
         (["evaluate", "--backend", "adjoint,pennylane"], "several backends are compared on one label per text"),
-        (["explain", "a film"], "an explanation is about one label per text, and the model gives any number of"),
+        (["explain", "a film"], "an explanation is about one label per text, and the model gives any number"),
         (["analyse"], "an analysis is about one label per text"),
         (["dequantise"], "a surrogate is compared on one label per text"),
     ],

@@ -148,7 +148,7 @@ def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_
     for number in (1, 2, 3):
         folder.write_metrics(epoch(number))
     lines = folder.metrics_file.read_text().splitlines()
-    assert [json.loads(line) | {"real": False} for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
+    assert [json.loads(line) | {"task": "classification"} for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
     for done in (4, 3, 1, 0):
         folder.keep_metrics_until(done)
         assert folder.metrics() == [epoch(number) for number in range(1, min(done, 3) + 1)]
