@@ -1,7 +1,8 @@
 """Run circuits of QASMBench and MQT Bench on the engine, against Qiskit's state vector and Aer's single shots.
 
-Run: python benchmarks/circuits_of_others.py --qasm FOLDER --mqt 3 5 7
+Run: python benchmarks/circuits_of_others.py --qasm FOLDER --mqt 3 5 7 --json FILE
 QASMBench is a folder of OpenQASM 2 files; MQT Bench is the package mqt.bench. Neither is part of this repository.
+Circuits that the file has are not run again; narrow circuits come first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +26,18 @@ from qllmft_backends.deferral import defer
 SHOTS = 8192
 
 
-def circuits(folder: Path | None, sizes: list[int]) -> Iterator[tuple[str, QuantumCircuit]]:
-    """Yield names and circuits: the files of a folder, then MQT Bench's algorithms at some numbers of qubits."""
+def circuits(folder: Path | None, sizes: list[int]) -> Iterator[tuple[str, QuantumCircuit | None]]:
+    """Yield names and circuits: the files of a folder, then MQT Bench's algorithms at some numbers of qubits.
+
+    A file that Qiskit's parser does not read has None.
+    """
     for file in sorted(folder.rglob("*.qasm")) if folder else []:
+        if file.stem.endswith("_transpiled"):  # QASMBench has each circuit in IBM's gates too
+            continue
         try:
             yield file.stem, qasm2.load(file, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
-        except qasm2.QASM2ParseError as error:
-            print(f"{file.stem}: no OpenQASM 2 that Qiskit reads ({str(error)[:80]})")
+        except qasm2.QASM2ParseError:
+            yield file.stem, None
     if sizes:
         from mqt.bench import BenchmarkLevel, get_benchmark
         from mqt.bench.benchmarks import get_available_benchmark_names
@@ -101,44 +108,46 @@ def compare(circuit: QuantumCircuit, unitary: bool) -> tuple[float, bool]:
 
 
 def main() -> None:
-    """Print one line per circuit and the counts."""
+    """Print one line per new circuit and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--qasm", type=Path, help="folder of OpenQASM 2 files")
     parser.add_argument("--mqt", type=int, nargs="*", default=[], help="numbers of qubits for MQT Bench")
     parser.add_argument("--qubits", type=int, default=14, help="largest number of qubits or bits, default 14")
     parser.add_argument("--wires", type=int, default=18, help="the same with deferred measurements, default 18")
-    parser.add_argument("--json", type=Path, help="file for the counts")
+    parser.add_argument("--json", type=Path, help="file of the results, which a later run continues")
     arguments = parser.parse_args()
-    counts: Counter[str] = Counter()
-    for name, circuit in circuits(arguments.qasm, arguments.mqt):
-        if max(circuit.num_qubits, circuit.num_clbits) > arguments.qubits:
-            counts["too wide"] += 1
-            continue
-        if not any("measure" in str(i.operation.name) for i in circuit.decompose(reps=2).data):
-            circuit.measure_all()
-        try:
-            wires = defer(circuit).circuit.num_qubits
-        except BackendError:
-            wires = 0  # refused below
-        if wires > arguments.wires:
-            counts["too wide with deferred measurements"] += 1
-            print(f"{name}: {wires} qubits with deferred measurements", flush=True)
-            continue
-        unitary = is_unitary(circuit)
-        kind = "measured last" if unitary else "measured in the middle"
-        start = time.perf_counter()
-        try:
-            error, right = compare(circuit, unitary)
-        except BackendError as refusal:
-            counts[f"{kind}: refused"] += 1
-            print(f"{name}: {kind}: refused: {refusal}", flush=True)
-            continue
-        counts[f"{kind}: {'right' if right else 'WRONG'}"] += 1
-        seconds = time.perf_counter() - start
-        print(f"{name}: {kind}: {'right' if right else 'WRONG'}, {error:.1e}, {seconds:.1f} s", flush=True)
+    kept: dict[str, dict[str, Any]] = {}
+    if arguments.json and arguments.json.exists():
+        kept = json.loads(arguments.json.read_text())["circuits"]
+    found = list(circuits(arguments.qasm, arguments.mqt))
+    for name, circuit in sorted(found, key=lambda pair: pair[1].num_qubits if pair[1] else 0):
+        if name not in kept:
+            start = time.perf_counter()
+            kept[name] = verdict(circuit, arguments.qubits, arguments.wires)
+            print(f"{name}: {kept[name]}, {time.perf_counter() - start:.1f} s", flush=True)
+        counts = Counter(f"{row['measured']}: {row['result']}" for row in kept.values())
+        if arguments.json:
+            text = json.dumps({"counts": dict(sorted(counts.items())), "circuits": kept}, indent=1)
+            arguments.json.write_text(text + "\n")
     print(json.dumps(counts, indent=1))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(counts, indent=1) + "\n")
+
+
+def verdict(circuit: QuantumCircuit | None, most_qubits: int, most_wires: int) -> dict[str, Any]:
+    """Return the result of one circuit: right, WRONG, refused, too wide or not read, with the largest difference."""
+    if circuit is None:
+        return {"measured": "unknown", "result": "not read by Qiskit"}
+    if max(circuit.num_qubits, circuit.num_clbits) > most_qubits:
+        return {"measured": "unknown", "result": "too wide"}
+    if not any("measure" in str(i.operation.name) for i in circuit.decompose(reps=2).data):
+        circuit.measure_all()
+    measured = "last" if is_unitary(circuit) else "in the middle"
+    try:
+        if defer(circuit).circuit.num_qubits > most_wires:
+            return {"measured": measured, "result": "too wide with deferred measurements"}
+        error, right = compare(circuit, measured == "last")
+    except BackendError as refusal:
+        return {"measured": measured, "result": "refused", "reason": str(refusal)}
+    return {"measured": measured, "result": "right" if right else "WRONG", "difference": error}
 
 
 if __name__ == "__main__":

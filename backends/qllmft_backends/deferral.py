@@ -43,14 +43,14 @@ class Deferred:
 
 
 def defer(circuit: QuantumCircuit) -> Deferred:
-    """Return a circuit of gates in place of ``circuit``, or ``circuit`` itself if it has nothing but gates.
+    """Return a circuit of gates in place of ``circuit``, or ``circuit`` itself if it has gates and qubits only.
 
     Raises:
         UnsupportedGateError: for loops, for conditions on expressions of several bits, and for measurements inside a
             condition.
     """
-    if all(_is_plain(instruction.operation) for instruction in circuit.data):
-        return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (-1,) * circuit.num_clbits, False)
+    if not circuit.num_clbits and all(_is_plain(instruction.operation) for instruction in circuit.data):
+        return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
     for instruction in circuit.data:
         qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]

@@ -15,7 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_from_counts
-from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.nested import opened
 from qllmft_backends.pennylane_device import AdjointDevice
 from qllmft_backends.pennylane_tapes import GATES
 from qllmft_backends.protocol import Capabilities, Expectations
@@ -24,6 +24,7 @@ from qllmft_backends.z_observables import ZObservables
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
 _OPERATIONS = {gate: operation for operation, (gate, order) in reversed(GATES.items()) if list(order) == sorted(order)}
+_NO_GATES = ("barrier", "id")
 
 
 class PennyLaneOptions(BaseModel):
@@ -110,18 +111,14 @@ def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[An
     """Return the operations of a circuit with angles (B,) of all rows.
 
     Raises:
-        UnsupportedGateError: for a gate without a counterpart.
+        UnsupportedGateError: for a gate without a counterpart or a definition.
     """
     column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
-    found = []
+    circuit, found = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane"), []
     for instruction in circuit.data:
         name = instruction.operation.name
-        if name in ("barrier", "id"):
+        if name in _NO_GATES:
             continue
-        if name not in _OPERATIONS:
-            raise UnsupportedGateError(
-                f"gate {name!r} of circuit {circuit.name!r} has no counterpart here; expected {', '.join(_OPERATIONS)}."
-            )
         angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
         wires = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
         label = _OPERATIONS[name]

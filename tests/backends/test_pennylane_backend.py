@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.circuit import Gate, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import UnknownBackendError, UnsupportedGateError, create
@@ -26,6 +26,10 @@ def circuit():
     found.cz(2, 1)
     found.barrier()
     found.rxx(0.4, 0, 2)
+    inner = QuantumCircuit(2, name="a name of its own")
+    inner.rzx(p[0] * p[1], 0, 1)
+    inner.dcx(1, 0)
+    found.append(inner.to_gate(), [2, 1])
     return found
 
 
@@ -56,7 +60,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownBackendError, match=r"Input should be 'qllmft\.adjoint'"):
         create("pennylane", {"device": "os.system"})
     strange = QuantumCircuit(3, name="strange")
-    strange.ccx(0, 1, 2)
-    with pytest.raises(UnsupportedGateError, match="gate 'ccx' of circuit 'strange' has no counterpart"):
+    strange.append(Gate("opaque", 2, []), [0, 1])
+    with pytest.raises(UnsupportedGateError, match="gate 'opaque' of circuit 'strange' has no definition by gates"):
         create("pennylane").expectations(strange, np.empty((1, 0)), OBSERVABLES)
     assert create("pennylane").expectations(circuit(), np.empty((0, 5)), OBSERVABLES).values.shape == (0, 2)

@@ -99,13 +99,19 @@ def test_observables_in_any_basis_of_circuits_inside_circuits(name, options):
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_variances_of_bases_add_up():
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
+def test_variances_of_bases_add_up(name):
     values = np.repeat(VALUES[:1], 300, axis=0)
-    [result] = create("aer_statevector", {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
+    [result] = create(name, {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
     [[exact]] = expectations_by_statevector(rotated(), VALUES[:1], PAULIS[:1])
     scores = (result.data.evs - exact) / result.data.stds
     assert abs(scores.mean()) < 4 / np.sqrt(300)
     assert scores.std() == pytest.approx(1, abs=0.17)  # 4 standard errors of a deviation of 300
+
+
+def test_the_engine_has_shots_of_any_gates_and_noise_of_real_ones():
+    with pytest.raises(BackendError, match="the adjoint engine runs ry"):
+        evs(create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator(), rotated(), "ZIZ", VALUES)
 
 
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -29,9 +29,11 @@ from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.adjoint.sampling import exact_outcomes, noisy_outcomes
 from qllmft_backends.backend import Backend
+from qllmft_backends.counts import expectations_from_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
+from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 TRAJECTORIES = 1000  # of `expectations`, by default
@@ -98,7 +100,7 @@ class AdjointOptions(NoiseSettings):
 class AdjointBackend(Backend):
     """The project's own simulator: batched, with adjoint gradients and noise.
 
-    Circuits of real gates run with noise too, circuits of any gates without.
+    Circuits of real gates run with noise too, circuits of any gates without, or with true shots only.
 
     Raises:
         BackendError: for ``device='cuda'`` without a usable GPU; states the device found and the requirements.
@@ -190,7 +192,12 @@ class AdjointBackend(Backend):
         self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
     ) -> Expectations:
         """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
-        engine, sums = self.compile(circuit, observables)
+        try:
+            engine, sums = self.compile(circuit, observables)
+        except UnsupportedGateError:
+            if self._without_noise is None:
+                raise
+            return self._counted(self._without_noise, circuit, values, observables)
         if not self.noise.is_none:
             assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
             noise = self.noise.in_evaluation
@@ -206,6 +213,30 @@ class AdjointBackend(Backend):
             return NoisySampler(engine, frames, noise, sums).expectations(angles, _seed(self.seed, frames, angles))
         answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         return Expectations(answers, np.zeros_like(answers))
+
+    @cached_property
+    def _without_noise(self) -> AdjointBackend | None:
+        """Return the exact backend whose probabilities true shots are drawn from, None with any other noise."""
+        noise = self.noise.in_evaluation
+        if noise.shot_model != "multinomial" or noise.has_gate_noise or noise.gates.readout_error:
+            return None
+        return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
+
+    def _counted(
+        self,
+        exact: AdjointBackend,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+    ) -> Expectations:
+        """Return means over true shots of a circuit of any gates."""
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        values = check_values(circuit, values)
+        rng = np.random.default_rng(derive_seed(self.seed, circuit, values))
+        drawn = exact.outcomes(circuit, values, self.noise.shots or 0, rng)
+        counted = [expectations_from_counts(Counter(row), sums) for row in drawn.tolist()]
+        shape = len(values), len(observables)
+        return Expectations(*(np.reshape([part[i] for part in counted], shape) for i in (0, 1)))
 
     def outcomes(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator

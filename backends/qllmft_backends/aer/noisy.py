@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
@@ -19,6 +18,7 @@ from qllmft_backends.aer.noise_model import check_coverage, noise_model
 from qllmft_backends.aer.simulator import NO_GATES, check_request, measured_bits, run, sample
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.nested import opened
 from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.request import derive_seed
@@ -190,18 +190,7 @@ def _opened(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
     refused, because to rewrite it would move its noise to the gates that it becomes.
     """
     known = {*simulator.configuration().basis_gates, *NO_GATES}
-    while nested := [n for n in circuit.count_ops() if n not in known and n not in _STANDARD]:
-        refusal = (
-            f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that Aer runs. Define it, or "
-            "write it with standard gates."
-        )
-        try:
-            opened = circuit.decompose(gates_to_decompose=nested)
-        except QiskitError as error:
-            raise UnsupportedGateError(refusal) from error
-        if opened.count_ops() == circuit.count_ops():
-            raise UnsupportedGateError(refusal)
-        circuit = opened
+    circuit = opened(circuit, known | _STANDARD, "Aer")
     for name in circuit.count_ops():
         if name not in known:
             raise UnsupportedGateError(

@@ -1,0 +1,69 @@
+"""A pytest plug-in for Qiskit's own tests: one of Qiskit's primitives becomes that of a backend.
+
+Environment: ``REPLACED`` is the class of `qiskit.primitives`, ``BACKEND`` and ``BACKEND_OPTIONS`` (JSON) are those of
+`qllmft_backends.create`. It is loaded by ``-p``, before the tests import the class by its name.
+"""
+
+import json
+import os
+from types import SimpleNamespace
+
+import qiskit.primitives
+import qiskit.primitives.backend_sampler_v2
+import qiskit.primitives.statevector_sampler
+
+from qllmft_backends import create
+from qllmft_backends.estimator import BackendEstimator
+from qllmft_backends.sampler import BackendSampler
+
+
+def pytest_configure():
+    name = os.environ["REPLACED"]
+    for module in (qiskit.primitives, qiskit.primitives.statevector_sampler, qiskit.primitives.backend_sampler_v2):
+        if hasattr(module, name):
+            setattr(module, name, CLASSES[name])
+
+
+def made(backend=None):
+    """The backend under test; ``qiskit`` runs on the `BackendV2` of the test."""
+    name, options = os.environ["BACKEND"], json.loads(os.environ["BACKEND_OPTIONS"])
+    return create(name, options, backend=backend if name == "qiskit" else None).for_qiskit
+
+
+class StatevectorEstimator(BackendEstimator):
+    def __init__(self, *, default_precision=0.0, seed=None):
+        # its default, 0, is no noise by precision; here that is None, so that a backend with shots takes its own
+        super().__init__(made(), default_precision=default_precision or None, seed=seed)
+        self.default_precision, self.seed = default_precision, seed
+
+
+class BackendEstimatorV2(BackendEstimator):
+    def __init__(self, *, backend, options=None):
+        given = options or {}
+        super().__init__(
+            made(backend), default_precision=given.get("default_precision"), seed=given.get("seed_simulator")
+        )
+        self.backend, self.options = backend, SimpleNamespace()
+
+
+class StatevectorSampler(BackendSampler):
+    def __init__(self, *, default_shots=1024, seed=None):
+        super().__init__(made(), default_shots=default_shots, seed=seed)
+        self.seed = seed
+
+
+class BackendSamplerV2(BackendSampler):
+    def __init__(self, *, backend, options=None):
+        self.options = SimpleNamespace(**({"default_shots": 1024, "seed_simulator": None} | (options or {})))
+        super().__init__(made(backend), seed=self.options.seed_simulator)
+        self.backend = backend
+
+    @property
+    def default_shots(self):
+        return self.options.default_shots
+
+
+CLASSES = {
+    made_of_ours.__name__: made_of_ours
+    for made_of_ours in (StatevectorEstimator, BackendEstimatorV2, StatevectorSampler, BackendSamplerV2)
+}
