@@ -270,4 +270,5 @@ def show_estimate(estimate: Estimate) -> None:
     say(str(estimate))
     if estimate.refusal:
         raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
-    say("dry run: nothing was sent")
+    compiled = getattr(estimate, "native", None) is not None
+    say(f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}")

@@ -9,12 +9,17 @@ import numpy as np
 
 from qllmft_backends.counts import draw
 from qllmft_backends.ionq.base import IonQBase
-from qllmft_backends.ionq.collect import aggregate
+from qllmft_backends.ionq.batch import CircuitBatch
+from qllmft_backends.ionq.collect import aggregate, read_variants
+from qllmft_backends.ionq.cost import NativeSize
 from qllmft_backends.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS
+from qllmft_backends.ionq.native import compile_there
 from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
 from qllmft_backends.ledger.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.ledger.payload import Probabilities
-from qllmft_backends.protocol import Capabilities
+from qllmft_backends.ledger.variants import standard_errors
+from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.z_observables import ZObservables
 
 if TYPE_CHECKING:
     from qllmft_backends.ionq.library import Characterization
@@ -94,6 +99,24 @@ class IonQForte(IonQBase):
             return self.options.known_answer_shots > 0
         mock = self._cached_client is not None and self._client.transport.mock_server
         return self.options.shots >= LEAST_SHOTS and circuits >= LEAST_CIRCUITS and not mock
+
+    def _read_variants(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            if self.options.variants and chunk.variants is None and any(chunk.results or ()):
+                read_variants(self._client, self._ledger, chunk)
+
+    def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
+        answer = super()._collect(batch, sums)
+        for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
+            if self.options.variants and chunk.variants and (variants := chunk.variants[i]):
+                answer.standard_errors[b] = standard_errors(variants, sums)
+        return answer
+
+    def _native_size(self, batch: CircuitBatch) -> NativeSize | None:
+        if not (self.options.compiled_estimate and len(batch.values)):
+            return None
+        (circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
+        return compile_there(self._client, batch.setup, circuit, self.options.deadline_s)
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         name = self.options.aggregation

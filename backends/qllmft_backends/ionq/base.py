@@ -6,6 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from qllmft_backends.ionq.cost import (
     Announce,
     Confirm,
     CostEstimate,
+    NativeSize,
     check_training,
     published_price,
     training_circuits,
@@ -136,7 +138,7 @@ class IonQBase(Backend):
                     f"no price: {error} Without the server there is a dated estimate from the prices of "
                     f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
                 ) from None
-            return self._dispatcher.with_refusal(batch, estimate)
+            return self._dispatcher.with_refusal(batch, replace(estimate, native=self._native_size(batch)))
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
         """Send the circuits that the ledger lacks, and return without waiting (see `Dispatcher.submit`)."""
@@ -265,12 +267,21 @@ class IonQBase(Backend):
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
                 read_shots(self._client, self._ledger, chunk)
+        self._read_variants(chunks)
         return results_of(batch, self._result, self.options.ledger)
 
     def _sends_known_answer(self, circuits: int) -> bool:
         """Return whether a circuit with a known answer goes first in each job, if the largest has ``circuits``."""
         del circuits
         return False
+
+    def _read_variants(self, chunks: Sequence[Chunk]) -> None:
+        """Read the variants that the options ask for. A machine without debiasing has none."""
+
+    def _native_size(self, batch: CircuitBatch) -> NativeSize | None:
+        """Return the size of the first circuit after the server's compiler, or None if the options do not ask it."""
+        del batch
+        return None
 
     def _aggregate(self, chunks: Sequence[Chunk]) -> None:
         """Read the combination of variants that the options ask for. A machine without variants has one."""

@@ -24,11 +24,14 @@ from qllmft_backends.ionq.token import load_token
 from qllmft_backends.ionq.transport import Transport
 from qllmft_backends.ledger.chunk import Setup
 from qllmft_backends.ledger.payload import is_amount, mapping
+from qllmft_backends.ledger.variants import described
 
 _PAGE = 25  # jobs per page, the API's maximum
 _PROBABILITIES = "ionq.result.probabilities.json.v1"  # descriptors of the newer form of v0.4
 _PROBABILITIES_V2 = "ionq.result.probabilities.json.v2"
 _SHOTS, _SHOTS_V2 = "ionq.result.shots.json.v1", "ionq.result.shots.json.v2"
+_NATIVE = "ionq.native.v1"
+_OF_VARIANTS = ("ionq.result.histogram.json.v2", _PROBABILITIES_V2, _PROBABILITIES)
 _AGGREGATE = "ionq.result.probabilities-aggregate.json.v1"
 
 
@@ -241,6 +244,23 @@ class Client(IonQClient):  # type: ignore[misc]
                 return None
             found[circuit] = self._artifact(circuit, artifact)
         return found
+
+    def variants(self, job: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the variants of a completed, debiased circuit, each with its results as sent."""
+        found = []
+        for variant in described(job):
+            artifact = _artifact_id(mapping(variant.get("results")), *_OF_VARIANTS)
+            results = None if artifact is None else self._artifact(str(job["id"]), artifact)
+            found.append({**variant, "results": results})
+        return found
+
+    def compiled(self, job: Mapping[str, Any]) -> Any:
+        """Return the native gates of a completed dry run of one circuit, as sent."""
+        compilation = mapping(mapping(job.get("output")).get("compilation"))
+        artifact = _artifact_id(mapping(compilation.get("compiled_circuits")), _NATIVE)
+        if artifact is None:
+            raise IonQRequestError(f"job {job['id']} names no compiled circuit {_NATIVE}. Omit compiled_estimate.")
+        return self._artifact(str(job["id"]), artifact)
 
     def circuit_probabilities(self, job_id: str) -> Any:
         """Return raw probabilities of one circuit."""

@@ -20,6 +20,7 @@ from qllmft_backends.ledger.chunk import Chunk
 from qllmft_backends.ledger.known_answer import known_answer_error
 from qllmft_backends.ledger.ledger import Ledger
 from qllmft_backends.ledger.payload import Probabilities, Shots, flat, parse_probabilities, parse_shots
+from qllmft_backends.ledger.variants import Variant, parse_variant
 
 _ENDED = ("completed", "failed", "canceled")
 _MAX_REASON = 300  # characters of the server's text
@@ -99,6 +100,33 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
                 "frequencies are in the ledger. Run again to read the shots, or omit per_shot."
             ) from None
     ledger.keep_shots(chunk, found)
+
+
+def read_variants(client: Client, ledger: Ledger, chunk: Chunk) -> None:
+    """Read the variants of a collected, debiased chunk into the ledger. Nothing is paid.
+
+    Raises:
+        IonQJobFailedError: if the server has none, or if they cannot be read.
+        IonQError: if the server cannot be asked.
+    """
+    job, n = _own_job(client, ledger, chunk), chunk.setup.n_qubits
+    circuits = _circuits(chunk, job)[chunk.known_circuits :]
+    found: list[list[Variant] | None] = []
+    for circuit, result in zip(circuits, chunk.results or (), strict=True):
+        if result is None:
+            found.append(None)
+            continue
+        raw = client.variants(job if circuit == job["id"] else client.job(circuit))
+        try:
+            if len(raw) < 2:
+                raise ValueError(f"the server names {len(raw)}, expected two or more")
+            found.append([parse_variant(variant, n) for variant in raw])
+        except ValueError as error:
+            raise IonQJobFailedError(
+                f"the variants of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: the "
+                "combined results are in the ledger. Run again to read the variants, or omit variants."
+            ) from None
+    ledger.keep_variants(chunk, found)
 
 
 def read_again(client: Client, ledger: Ledger, chunk: Chunk) -> None:

@@ -23,6 +23,28 @@ PriceOf = Callable[[Setup, Template], dict[str, Any]]  # fields of a `CostEstima
 
 
 @dataclass(frozen=True)
+class NativeSize:
+    """Size of one circuit in the machine's own gates.
+
+    Attributes:
+        job_id: the dry run that compiled it.
+        one_qubit_gates, two_qubit_gates: numbers of GPI and GPI2, and of MS and ZZ.
+        depth: number of layers of gates.
+    """
+
+    job_id: str
+    one_qubit_gates: int
+    two_qubit_gates: int
+    depth: int
+
+    def __str__(self) -> str:
+        return (
+            f"compiled by IonQ, the first circuit has {self.one_qubit_gates} GPI and GPI2 gates, "
+            f"{self.two_qubit_gates} MS and ZZ gates and depth {self.depth} (dry run {self.job_id}, not charged)"
+        )
+
+
+@dataclass(frozen=True)
 class CostEstimate:
     """Circuits that one call would send, and their price.
 
@@ -40,6 +62,7 @@ class CostEstimate:
         known_answers: number of circuits with a known answer, one per job; 0 without them.
         known_price: price of such a circuit, in ``unit``; None if unknown.
         refusal: why the limits of the options would refuse the call; "" if they would not.
+        native: size of the first circuit after IonQ's compiler; None: not asked.
     """
 
     backend: str
@@ -56,6 +79,7 @@ class CostEstimate:
     known_answers: int = 0
     known_price: float | None = 0.0
     refusal: str = ""
+    native: NativeSize | None = None
 
     @property
     def price(self) -> float | None:
@@ -71,7 +95,7 @@ class CostEstimate:
             f"{self.shots} shots each, {self.circuits * self.shots} in all; "
             f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit; estimated price: "
             f"{price}" + self._known_answer_text() + (f" ({self.note})" if self.note else "")
-        )
+        ) + (f"; {self.native}" if self.native else "")
 
     def _known_answer_text(self) -> str:
         if self.known_answers:

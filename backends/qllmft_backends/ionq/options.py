@@ -203,6 +203,11 @@ class IonQForteOptions(IonQOptions):
             prices; the server enforces it. None: no such ceiling.
         session_max_minutes: minutes after which the server ends the session of a call. None: no such limit.
         allow_paid_training: allow `gradient`, by SPSA; needs ``circuit_budget``.
+        compiled_estimate: with ``--dry-run``, IonQ compiles the first circuit in a job that is not charged, and the
+            estimate has its native gates and its depth. The circuit leaves this machine.
+        variants: also read the results of each variant of a debiased job into the ledger, if the server has them.
+            Standard errors then follow from the spread of the variants. It costs nothing, and works for jobs that were
+            paid before.
     """
 
     paid: ClassVar[bool] = True
@@ -216,6 +221,8 @@ class IonQForteOptions(IonQOptions):
     session_max_cost: float | None = Field(None, gt=0)
     session_max_minutes: int | None = Field(None, ge=1)
     allow_paid_training: bool = False
+    compiled_estimate: bool = False
+    variants: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> IonQForteOptions:
@@ -228,6 +235,11 @@ class IonQForteOptions(IonQOptions):
         if self.aggregation != "average" and self.error_mitigation == "none":
             raise ValueError(
                 f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"
+            )
+        if self.variants and (self.error_mitigation == "none" or self.aggregation != "average"):
+            raise ValueError(
+                "variants without debiasing, or beside an aggregation that sharpens; expected "
+                "error_mitigation='debiasing' and aggregation='average'"
             )
         if self.known_answer_shots not in (None, 0, self.shots):
             raise ValueError(

@@ -141,8 +141,23 @@ def post(
     index: JobIndex, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str, session: str | None = None
 ) -> str:
     """Send bound, measured circuits as one job, once, and return the job's id."""
-    backend = _Backend(index.client, setup.backend, setup.n_qubits)
-    extra: dict[str, Any] = {}
+    return _run(
+        index.client,
+        list(circuits) if len(circuits) > 1 else circuits[0],
+        setup,
+        name=f"qllmft {client_token[:TOKEN_IN_NAME]}",  # the API allows letters, digits, spaces, - and _
+        extra_metadata={"client_token": client_token, "ledger": index.ledger.identity.id},
+        session_id=session,
+    )
+
+
+def post_dry_run(client: Client, setup: Setup, circuit: QuantumCircuit) -> str:
+    """Send a bound, measured circuit to be compiled only, once, and return the job's id. It has no client token."""
+    return _run(client, circuit, setup, name="qllmft dry run", dry_run=True)
+
+
+def _run(client: Client, circuits: QuantumCircuit | list[QuantumCircuit], setup: Setup, **more: Any) -> str:
+    backend = _Backend(client, setup.backend, setup.n_qubits)
     if setup.free:
         # Set here: as arguments of run() the library would draw the shots anew on this side.
         backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
@@ -151,16 +166,8 @@ def post(
         mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
         if setup.symmetry_verification:
             mitigation["symmetry_verification"] = True
-        extra["job_settings"] = {"error_mitigation": mitigation}
-    job = backend.run(
-        list(circuits) if len(circuits) > 1 else circuits[0],
-        shots=setup.shots,
-        name=f"qllmft {client_token[:TOKEN_IN_NAME]}",  # the API allows letters, digits, spaces, - and _
-        extra_metadata={"client_token": client_token, "ledger": index.ledger.identity.id},
-        session_id=session,
-        **extra,
-    )
-    return str(job.job_id())
+        more["job_settings"] = {"error_mitigation": mitigation}
+    return str(backend.run(circuits, shots=setup.shots, **more).job_id())
 
 
 def _check_new(ledger: Ledger, chunk: Chunk, job_id: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.ledger.payload import Probabilities, Shots
+from qllmft_backends.ledger.variants import Variant
 
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
@@ -105,6 +106,7 @@ class Chunk:
         machine_kw: power of the machine that the server reported at the collection, in kilowatts; None: not reported.
         one_qubit_gates, two_qubit_gates: gates of one circuit as sent; None: not recorded.
         aggregations: by name, the results of a debiased job under another combination of its variants.
+        variants: of each circuit that has a result, those of debiasing; None: not read.
         duplicates: ids of other jobs at the server with this chunk's client token, charged in addition to ``job_id``.
     """
 
@@ -130,6 +132,7 @@ class Chunk:
     known_price: float = 0.0
     shots: list[Shots | None] | None = None
     integrity_error: str | None = None
+    variants: list[list[Variant] | None] | None = None
 
     @property
     def state(self) -> State:

@@ -12,6 +12,7 @@ import numpy as np
 from qllmft_backends.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.ledger.known_answer import known_answer_error, known_state
 from qllmft_backends.ledger.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
+from qllmft_backends.ledger.variants import Variant, parse_variant
 
 FORMAT = 1
 
@@ -50,7 +51,7 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             results = _results(record, chunk)
             chunk.results = results[chunk.known_circuits :]
             chunk.integrity_error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results)
-            chunk.aggregations, chunk.shots = {}, None
+            chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
@@ -62,6 +63,8 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
         case "shots":
             chunk.shots = _shots(record, chunk)
+        case "variants":
+            chunk.variants = _variants(record, chunk)
         case _:
             raise ValueError(f"unknown event {event!r}")
 
@@ -75,6 +78,12 @@ def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
 def shots_to_json(shots: Sequence[Shots | None]) -> dict[str, Any]:
     """Return a record's fields ``shots`` and ``shots_sha256``."""
     return {"shots": list(shots), "shots_sha256": _json_hash(list(shots))}
+
+
+def variants_to_json(variants: Sequence[Sequence[Variant] | None]) -> dict[str, Any]:
+    """Return a record's fields ``variants`` and ``variants_sha256``."""
+    plain = [None if each is None else [variant.to_json() for variant in each] for each in variants]
+    return {"variants": plain, "variants_sha256": _json_hash(plain)}
 
 
 def _planned(record: Mapping[str, Any]) -> Chunk:
@@ -125,6 +134,17 @@ def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
         raise ValueError(f"shots of {len(shots)} circuits, expected those of {len(results)} results")
     pairs, setup = zip(shots, results, strict=True), chunk.setup
     return [None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r) for each, r in pairs]
+
+
+def _variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
+    variants, results = record["variants"], chunk.results or []
+    _check_hash(record, "variants")
+    if [each is None for each in variants] != [result is None for result in results]:
+        raise ValueError(f"variants of {len(variants)} circuits, expected those of {len(results)} results")
+    if any(each is not None and len(each) < 2 for each in variants):
+        raise ValueError("a circuit has one variant, expected several")
+    n = chunk.setup.n_qubits
+    return [None if each is None else [parse_variant(variant, n) for variant in each] for each in variants]
 
 
 def _number(value: Any) -> int | None:

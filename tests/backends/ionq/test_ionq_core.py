@@ -230,11 +230,15 @@ def test_answers_fit_the_specification(box):
             ask("GetJobCostResponse", f"jobs/{sent['id']}/cost")
             results = list((job["results"] or {}).values())
             mitigation = job["output"].get("error_mitigation", {})
-            for found in [*results, *mitigation.get("aggregations", {}).values()]:
+            variants = mitigation.get("debiasing", {}).get("variants", [])
+            assert len(variants) == (10 if sent is debiased else 0)
+            compiled = job["output"].get("compilation", {}).get("compiled_circuits", {})
+            assert set(compiled) == ({"ionq.native.v1"} if sent is dry else set())
+            of_variants = [found for variant in variants for found in variant["results"].values()]
+            for found in [*results, *mitigation.get("aggregations", {}).values(), *of_variants, *compiled.values()]:
                 name = "".join(word.capitalize() for word in found["format"].replace("-", ".").split("."))
                 ask(name, f"jobs/{sent['id']}/artifacts/{found['id']}")
         assert job["results"] is None
-        assert set(mitigation) <= {"aggregations"}
         ask("GetJobsResponse", "jobs?limit=2")
         session = ask("Session", "sessions", "POST", json={"backend": "qpu.forte-1"})
         ask("SessionsResponse", "sessions")

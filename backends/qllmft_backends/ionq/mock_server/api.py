@@ -52,6 +52,8 @@ _ROUTES = [
     ("results", "GET jobs/([^/]+)/results/probabilities/aggregated", "aggregated"),
     ("results", "GET jobs/([^/]+)/artifacts/probabilities(?:-aggregate)?", "aggregated"),
     ("results", "GET jobs/([^/]+)/artifacts/(probabilities-v2|aggregation-[a-z]+)", "registers"),
+    ("results", r"GET jobs/([^/]+)/artifacts/variant-(\d+)", "variant"),
+    ("results", "GET jobs/([^/]+)/artifacts/native", "native"),
     ("cancel", "PUT jobs/([^/]+)/status/cancel", "cancel"),
 ]
 

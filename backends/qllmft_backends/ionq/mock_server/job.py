@@ -14,6 +14,7 @@ from qllmft_backends.ionq.mock_server.refused import RefusedError
 PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"
 _NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
 ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
+_VARIANTS = 10  # of a debiased circuit
 FREE_ENDS = ("failed", "canceled")
 
 
@@ -79,6 +80,11 @@ class StoredJob:
         found = [state for state, p in (self.results or {}).items() for _ in range(round(p * self.shots))]
         random.Random(self.number).shuffle(found)  # noqa: S311 - a simulated machine's
         return found
+
+    def shots_of_variants(self) -> list[list[str]]:
+        """Return the shots of each variant of a debiased circuit."""
+        shots = self.single_shots()
+        return [shots[number::_VARIANTS] for number in range(_VARIANTS)]
 
 
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:

@@ -1,10 +1,12 @@
-"""Answers of the mock server to the requests of results: probabilities, combined variants, single shots."""
+"""Answers of the mock server to the requests of results: probabilities, variants, single shots, compiled circuits."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from qllmft_backends.ionq.mock_server.compiler import compiled
 from qllmft_backends.ionq.mock_server.job import StoredJob
 from qllmft_backends.ionq.mock_server.refused import RefusedError
 from qllmft_backends.ionq.mock_server.request import Request
@@ -57,13 +59,33 @@ class Results:
         combined = how != artifact
         query = {"aggregation": how} if combined else {}
         result = self._results(replace(request, query=query), job_id)
-        bits = {f"{int(state):0{job.qubits}b}"[::-1]: p for state, p in result.items()}
+        bits = {_bits(state, job): p for state, p in result.items()}
         if not combined:
             return {"probabilities": {"registers": {"output_all": bits}}}
         return {"histogram": {"registers": {"output_all": {state: p * job.shots for state, p in bits.items()}}}}
 
+    def _variant(self, request: Request, job_id: str, number: str) -> dict[str, Any]:
+        """Return the counts of one variant of a debiased circuit."""
+        del request
+        job = self._store.get(job_id)
+        counts = Counter(_bits(state, job) for state in job.shots_of_variants()[int(number)])
+        return {"histogram": {"registers": {"output_all": dict(counts)}}}
+
+    def _native(self, request: Request, job_id: str) -> dict[str, Any]:
+        """Return the compiled circuit of a dry run."""
+        del request
+        job = self._store.get(job_id)
+        if not job.dry_run or job.children:
+            raise RefusedError(404, f"job {job.id} is no dry run of a circuit")
+        return compiled(job.circuits[0], job.qubits, str(job.payload["input"].get("gateset", "qis")))
+
     def _aggregated(self, request: Request, job_id: str) -> dict[str, Any]:
         return self._results(request, job_id, aggregated=True)
+
+
+def _bits(state: str, job: StoredJob) -> str:
+    """Return a decimal state as bits, qubit 0 first."""
+    return f"{int(state):0{job.qubits}b}"[::-1]
 
 
 def _sharpened(job: StoredJob, how: str) -> dict[str, float]:

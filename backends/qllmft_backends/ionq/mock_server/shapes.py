@@ -196,13 +196,27 @@ def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, A
 
 
 def _output(job: StoredJob, style: str) -> dict[str, Any]:
-    """Return the combinations of a debiased circuit's variants."""
+    """Return the compiled circuit of a dry run, or a debiased circuit's variants and their combinations."""
+    if job.dry_run:
+        done = job.status == "completed" and not job.children
+        native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
+        return {"compilation": {"compiled_circuits": native}} if done else {}
     mitigation = mapping(mapping(job.payload.get("settings")).get("error_mitigation"))
     if job.status != "completed" or job.children or not mitigation.get("debiasing") or style in ("url", "none"):
         return {}
     form = "ionq.result.histogram.json.v2"
     found = {name: _artifact(f"aggregation-{name}", form) for name in AGGREGATIONS}
-    return {"error_mitigation": {"aggregations": found}}
+    variants = [
+        {
+            "variant_id": str(number),
+            "qubit_map": [(qubit + number) % job.qubits for qubit in range(job.qubits)],
+            "shots": len(shots),
+            "results": {form: _artifact(f"variant-{number}", form)},
+        }
+        for number, shots in enumerate(job.shots_of_variants())
+    ]
+    debiasing = {"variants": variants, "aggregation_method": "average"}
+    return {"error_mitigation": {"debiasing": debiasing, "aggregations": found}}
 
 
 def _artifact(name: str, form: str) -> dict[str, str]:

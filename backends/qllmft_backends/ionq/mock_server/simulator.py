@@ -94,7 +94,7 @@ def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     for position, gate in enumerate(circuit):
         _, targets = qubits_of(gate)
         used = _used(gate)
-        if _matrix(gate) is None:
+        if matrix_of(gate) is None:
             raise CircuitError(f"gate {position} is {gate.get('gate')!r}, which the mock server does not have")
         if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
             raise CircuitError(
@@ -152,7 +152,7 @@ def _normalized(state: State) -> NDArray[np.float64]:
     return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
-def _matrix(gate: Gate) -> NDArray[Any] | None:
+def matrix_of(gate: Gate) -> NDArray[Any] | None:
     """Return the matrix on the targets, index bit i for target i, or None (unknown gate)."""
     name, angle = gate.get("gate"), gate.get("rotation")
     if name in ("gpi", "gpi2", "ms", "nop") or (name == "zz" and "angle" in gate):
@@ -195,7 +195,7 @@ def _equatorial(phase: float) -> NDArray[Any]:
 
 def _run(state: State, gate: Gate, n_qubits: int) -> State:
     controls, targets = qubits_of(gate)
-    matrix = _matrix(gate)
+    matrix = matrix_of(gate)
     assert matrix is not None, gate  # `check` came first
     return _apply(state, matrix, targets, n_qubits, controls)
 
