@@ -117,7 +117,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
 
 def label_sets_of(y: Any) -> NDArray[np.int64] | None:
     """Return several labels per row (N, L) as 0 and 1, dense or sparse, or None if there is one label per row."""
-    shape: tuple[int, ...] = getattr(y, "shape", None) or np.shape(y)
+    shape: tuple[int, ...] = getattr(y, "shape", None) or np.asarray(y).shape
     if len(shape) != 2 or shape[1] < 2:
         return None
     checked = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
