@@ -42,6 +42,14 @@ def predict(
     delimiter: RunsDelimiter = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object per text, with all probabilities.")] = False,
     limit: Limit = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of processes that embed the texts, each with its own language model. If there are several, "
+            "embeddings are cached, and a repeated command continues.",
+        ),
+    ] = 1,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     bootstrap: Annotated[
@@ -84,6 +92,7 @@ def predict(
     if bootstrap and not backends:
         raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    predictor.jobs = jobs
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
     given = islice(_texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit)
@@ -158,6 +167,7 @@ def _measure(
     if not texts:
         return
     vectors = predictor.embed(texts)
+    predictor.close()
     for name, backend in backends.items():
         predictor.backend = backend
         if choice.dry_run:

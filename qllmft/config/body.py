@@ -87,6 +87,8 @@ class BodyConfig(Section):
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
     prompt: Annotated[str | None, NEUTRAL] = None  # beginning put before each text, such as "query: "
     prompt_name: Annotated[str | None, NEUTRAL] = None  # name of one of the model's own prompts; None: its default
+    # text beyond the model's window: its rest is cut, or its vector is the mean over parts, weighted by their tokens
+    long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     @field_validator("device")
@@ -112,6 +114,12 @@ class BodyConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _window(self) -> Self:
+        if self.learns and self.long_texts == "mean":
+            raise ValueError("a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'")
+        return self
+
+    @model_validator(mode="after")
     def _adapter_fits(self) -> Self:
         if self.trainable != "lora" and (given := self.lora.given(LoraConfig.model_fields)):
             raise ValueError(
@@ -134,7 +142,7 @@ class BodyConfig(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
-        names = ("dtype", "pooling", "prompt", "prompt_name")
+        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts")
         return {name: getattr(self, name) for name in self.given(names)}
 
     def with_adapter(self, folder: Path) -> BodyConfig:

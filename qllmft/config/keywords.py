@@ -43,6 +43,7 @@ class SettingKeywords(TypedDict, total=False):
     body__pooling: Literal["mean", "lasttoken", "cls"] | None
     body__prompt: str | None
     body__prompt_name: str | None
+    body__long_texts: Literal["cut", "mean"]
     body__contrastive__iterations: int
     body__contrastive__epochs: int
     body__contrastive__batch_size: int

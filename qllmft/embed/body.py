@@ -20,6 +20,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed.adapter import adapter_hash, load_adapter
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
+from qllmft.embed.long_texts import parts_of, weighted_mean
 from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
@@ -166,12 +167,17 @@ class Body:
 
     def truncated(self, texts: Sequence[str]) -> int:
         """Return the number of ``texts`` with more tokens than it reads, which are cut in their embeddings."""
+        return 0 if self.config.long_texts == "mean" else len(self._long(texts))
+
+    def _long(self, texts: Sequence[str]) -> list[int]:
+        """Return the rows of ``texts`` with more tokens than it reads."""
         # a token has one byte or more, except for the few at start and end
         room = self.longest - _MARKS - len((self.prompt or "").encode())
-        long = [text for text in texts if len(text.encode("utf-8", "replace")) > room]
-        if not self.longest or not long or not callable(getattr(self.transformer, "tokenizer", None)):
-            return 0
-        return sum(count > self.longest for count in self.token_counts(long))
+        rows = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room]
+        if not self.longest or not rows or not callable(getattr(self.transformer, "tokenizer", None)):
+            return []
+        counts = self.token_counts([texts[row] for row in rows])
+        return [row for row, count in zip(rows, counts, strict=True) if count > self.longest]
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text with its prompt, before any cut."""
@@ -195,6 +201,30 @@ class Body:
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
+        if self.config.long_texts == "cut":
+            return self._windows(texts, progress)
+        return self._means(texts, progress)
+
+    def _means(self, texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
+        """Return embeddings (N, D), those of long texts as means over their parts."""
+        long, tokenizer = self._long(texts), getattr(self.transformer, "tokenizer", None)
+        with self._failures():
+            parts = [parts_of(texts[row], tokenizer, self.longest, self.prompt or "") for row in long]
+        flat = [part for found in parts for part, _ in found]
+        short = [row for row in range(len(texts)) if row not in set(long)]
+        vectors = self._windows([*(texts[row] for row in short), *flat], None)
+        out = np.empty((len(texts), self.dimension), np.float32)
+        out[short] = vectors[: len(short)]
+        unit, start = type(self.transformer[-1]).__name__ == "Normalize", len(short)
+        for row, found in zip(long, parts, strict=True):
+            out[row] = weighted_mean(vectors[start : start + len(found)], [count for _, count in found], unit=unit)
+            start += len(found)
+        if progress:
+            progress(len(texts))
+        return out
+
+    def _windows(self, texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
+        """Return embeddings (N, D) of ``texts``, as far as the body reads them."""
         out = np.empty((len(texts), self.dimension), np.float32)
         with self._failures():
             for rows in self._batches(texts):
@@ -215,6 +245,8 @@ class Body:
         """Turn errors of the libraries that compute embeddings into a UserError."""
         try:
             yield
+        except UserError:
+            raise
         except BaseException as error:
             # a panic of the library tokenizers, such as a regular expression that takes too long, is no Exception
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

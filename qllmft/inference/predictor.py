@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.embed import Body, body_identity, check_body_folder, check_finite, locate_body
+from qllmft.embed import Body, Embedder, body_identity, check_body_folder, check_finite, locate_body
+from qllmft.embed.embedder import CHUNK
 from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
 from qllmft.files import write_text
@@ -59,7 +61,9 @@ class Predictor:
     model: StoredModel
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     folder: Path | None = None  # source of the model; a record in it goes into the model card
+    jobs: int = 1  # processes that embed; embeddings of several are cached, so that a stopped prediction continues
     _body: Body | None = field(default=None, init=False)
+    _embedder: Embedder | None = field(default=None, init=False)
 
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
@@ -174,10 +178,11 @@ class Predictor:
             raise UserError(f"the model has the labels {', '.join(names)} and gives no real values; use predict.")
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
-        for batch in _batches(self._items(texts), self.model.body.batch_size):
-            found = values_of(self.model, self.embed(batch))
-            for text, row in zip(batch, found.tolist(), strict=True):
-                yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
+        with closing(self):
+            for batch in _batches(self._items(texts), self._at_once):
+                found = values_of(self.model, self.embed(batch))
+                for text, row in zip(batch, found.tolist(), strict=True):
+                    yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
     def stream(
         self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
@@ -194,8 +199,9 @@ class Predictor:
                 f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
-        for batch in _batches(self._items(texts), self.model.body.batch_size):
-            yield from self.predictions(batch, self.answer(self.embed(batch), decision), decision)
+        with closing(self):
+            for batch in _batches(self._items(texts), self._at_once):
+                yield from self.predictions(batch, self.answer(self.embed(batch), decision), decision)
 
     def check_decision(self, decision: Decision) -> None:
         """Raise UserError if a rule does not fit the model's labels."""
@@ -304,15 +310,36 @@ class Predictor:
         The first call loads the body.
         """
         check_items(texts, pairs=self.model.pair is not None)
+        flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
+        vectors = self._vectors(flat)
+        check_finite(vectors, self.model.body)
+        return vectors if self.model.pair is None else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
+
+    def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return the embeddings (N, D) of texts, by one body or by several processes through the cache."""
+        if self.jobs != 1:
+            if self._embedder is None:
+                self.check_located_body()
+                self._embedder = Embedder(self.model.body, jobs=self.jobs)
+                self.check_body(self._embedder.identity)
+            return self._embedder.embed(texts).vectors
         if self._body is None:
             self.check_located_body()
             body = Body(self.model.body, light=True)
             self.check_body(body_identity(self.model.body, body.location))
             self._body = body
-        flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
-        vectors = self._body.encode(flat)
-        check_finite(vectors, self.model.body)
-        return vectors if self.model.pair is None else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
+        return self._body.encode(texts)
+
+    def close(self) -> None:
+        """End the processes of several ``jobs``; the next text starts them again."""
+        if self._embedder is not None:
+            self._embedder.close()
+            self._embedder = None
+
+    @property
+    def _at_once(self) -> int:
+        """Return the number of texts that are embedded at once."""
+        return self.model.body.batch_size if self.jobs == 1 else self.jobs * CHUNK
 
     def check_located_body(self) -> None:
         """Raise `UserError` if the body on this machine, unloaded, is not the model's.

@@ -1,0 +1,120 @@
+"""Texts beyond the window, and embedding on several processes: the vectors computed a second time, in order."""
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pytest
+import torch
+from small_texts import GOOD, decoder
+from transformers import AutoModel, AutoTokenizer
+
+from qllmft.config import BodyConfig
+from qllmft.embed import Body, Embedder, embed, embedder, workers
+from qllmft.errors import UserError
+from qllmft.inference import Predictor
+
+WORDS = ["a", "good", "film", "and", "a", "lovely", "plot", "the", "score", "is", "fine", "an", "ending"] * 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return decoder(tmp_path_factory.mktemp("llama"), "llama")
+
+
+def body_of(folder, **settings):
+    return BodyConfig(model=str(folder), device="cpu", **settings)
+
+
+def test_a_long_text_is_the_mean_of_its_parts_by_their_tokens(folder):
+    """39 words are one token each: parts of 14, 14 and 11 beside the prompt of two."""
+    body = Body(body_of(folder, long_texts="mean", prompt="query : ", pooling="lasttoken"))
+    found = body.encode(["a good film", " ".join(WORDS), "bad"])
+    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    vectors = []
+    for part in (WORDS[:14], WORDS[14:28], WORDS[28:], WORDS[:3]):
+        with torch.no_grad():
+            tokens = tokenizer(" ".join(["query", ":", *part]), return_tensors="pt")
+            vectors.append(model(**tokens).last_hidden_state[0, -1].numpy())
+    expected = (14 * vectors[0] + 14 * vectors[1] + 11 * vectors[2]) / 39
+    np.testing.assert_allclose(found[1], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found[0], vectors[3], rtol=1e-5, atol=1e-6)
+    assert body.truncated([" ".join(WORDS)]) == 0
+    assert Body(body_of(folder)).truncated([" ".join(WORDS), "bad"]) == 1
+
+
+def test_the_mean_has_norm_one_if_the_body_has(tiny_bert, tmp_path):
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    model = Body(body_of(tiny_bert)).transformer
+    model.append(Normalize())
+    model.save(str(tmp_path), create_model_card=False)
+    text = " ".join(GOOD * 10)
+    norms = [np.linalg.norm(Body(body_of(place, long_texts="mean")).encode([text])) for place in (tmp_path, tiny_bert)]
+    assert norms[0] == pytest.approx(1.0, abs=1e-6)
+    assert norms[1] != pytest.approx(1.0, abs=1e-3)
+
+
+def test_cut_and_mean_are_two_bodies(folder, tmp_path):
+    long = [" ".join(WORDS)]
+    cut, mean = (embed(long, body_of(folder, **each), cache_folder=tmp_path) for each in ({}, {"long_texts": "mean"}))
+    assert (cut.truncated, cut.longest, mean.truncated) == (1, 16, 0)
+    assert cut.identity != mean.identity
+    assert not np.allclose(cut.vectors, mean.vectors)
+
+
+def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
+    with pytest.raises(UserError, match=r"the prompt fills the 16 tokens that the body reads"):
+        Body(body_of(folder, long_texts="mean", prompt="a " * 16)).encode([" ".join(WORDS)])
+    with pytest.raises(ValueError, match="a body that learns reads one window of a text"):
+        BodyConfig(long_texts="mean", trainable=True)
+    with pytest.raises(UserError, match=r"--jobs got 0, expected 1 or more\."):
+        Embedder(body_of(folder), jobs=0)
+
+
+def threads(config, location, jobs):
+    """Workers that load in no time, in this process."""
+    workers._load(config, location, 1)
+    return ThreadPoolExecutor(jobs)
+
+
+@pytest.mark.parametrize("pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)])
+def test_several_processes_give_the_same_vectors_in_order_and_keep_them(tiny_body, tmp_path, monkeypatch, pool):
+    texts = [f"good film {'very ' * (i % 7)}{i}" for i in range(300)]
+    monkeypatch.setattr(embedder, "CHUNK", 64)
+    monkeypatch.setattr(embedder, "worker_pool", pool)
+    one = embed(texts, body_of(tiny_body), cache_folder=tmp_path / "one")
+    done = []
+    with Embedder(body_of(tiny_body), tmp_path / "two", jobs=2) as two:
+        found = two.embed(texts, done.append)
+        assert two._pool is not None
+    np.testing.assert_array_equal(found.vectors, one.vectors)
+    assert sum(done) == len(texts)
+    with Embedder(body_of(tiny_body), tmp_path / "two", jobs=2) as again:
+        np.testing.assert_array_equal(np.concatenate(list(again.chunks(texts))), one.vectors)
+        assert again._pool is None, "all of them were kept"
+
+
+def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
+    class Broken(ThreadPoolExecutor):
+        def map(self, *_):
+            raise BrokenProcessPool
+
+    monkeypatch.setattr(embedder, "worker_pool", lambda *_: Broken(1))
+    with (
+        Embedder(body_of(tiny_body), tmp_path, jobs=2) as found,
+        pytest.raises(UserError, match=r"perhaps for want of memory: each has a body of its own\. Take fewer --jobs"),
+    ):
+        found.embed(["a", "b"])
+
+
+@pytest.mark.parametrize("pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)])
+def test_predictions_of_several_processes_are_those_of_one(trained_run, tmp_path, monkeypatch, pool):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
+    monkeypatch.setattr(embedder, "worker_pool", pool)
+    texts = [f"a {word} film {i}" for i in range(20) for word in ("good", "dull")]
+    one, two = Predictor.load(trained_run), Predictor.load(trained_run)
+    two.jobs = 2
+    assert list(two.stream(iter(texts))) == list(one.stream(texts))
+    assert two._embedder is None, "its processes have ended"
+    assert list(tmp_path.glob("embeddings-*.sqlite"))
