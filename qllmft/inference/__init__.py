@@ -1,5 +1,6 @@
 """Use of a trained model: predict, evaluate, measure on a backend, export and share."""
 
-from qllmft.inference.predictor import Prediction, Predictor
+from qllmft.inference.prediction import Prediction
+from qllmft.inference.predictor import Predictor
 
 __all__ = ["Prediction", "Predictor"]

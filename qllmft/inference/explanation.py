@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.inference.evaluation import texts_of_run
-from qllmft.inference.predictor import Prediction, Predictor
+from qllmft.inference.prediction import Prediction
+from qllmft.inference.predictor import Predictor
 from qllmft.run.vectors import embed_tables
 
 

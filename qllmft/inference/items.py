@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeGuard
 
 from qllmft.data.blank import is_blank
@@ -44,3 +45,19 @@ def _check_text(text: Any) -> None:
         raise UserError("a text is empty; there is nothing to classify in it.")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
+
+
+def batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of ``size`` texts, also those before an error of reading."""
+    iterator = iter(texts)
+    while True:
+        batch: list[Item] = []
+        try:
+            batch.extend(islice(iterator, size))
+        except Exception:
+            if batch:
+                yield batch
+            raise
+        if not batch:
+            return
+        yield batch

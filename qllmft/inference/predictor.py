@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,34 +23,14 @@ from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.hub import download, is_hub_name, portable, upload
-from qllmft.inference.items import Item, check_items, is_single, item_text
+from qllmft.inference.items import Item, batches, check_items, is_single, item_text
 from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
+from qllmft.inference.prediction import Prediction
 from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import CLASSIFICATION, MULTILABEL, TASKS, USUAL_THRESHOLD, finite_logits
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Answer for one text."""
-
-    text: str
-    label: str  # name of the most probable label
-    probabilities: dict[str, float]  # by label name; softmax of the logits, or a sigmoid each if texts have several
-    standard_error: float = 0.0  # of the label's probability; 0 if the head was computed exactly
-    decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
-    unsure: bool = False  # whether the lead of the label is below the asked margin
-    labels: tuple[str, ...] = ()  # names of all labels of the text
-    several: bool = False  # whether a text can have any number of labels
-
-    def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
-        """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
-        rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
-        error = {"standard_error": round(self.standard_error, 6), "decided": self.decided} if measured else {}
-        given = {"labels": list(self.labels)} if self.several else {"label": self.label}
-        return {**given, "probabilities": rounded, **error, **({"unsure": True} if self.unsure else {})}
 
 
 @dataclass(eq=False, repr=False)
@@ -179,7 +158,7 @@ class Predictor:
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
-            for batch in _batches(self._items(texts), self._at_once):
+            for batch in batches(self._items(texts), self._at_once):
                 found = values_of(self.model, self.embed(batch))
                 for text, row in zip(batch, found.tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
@@ -200,7 +179,7 @@ class Predictor:
                 'predict(["a text"]).'
             )
         with closing(self):
-            for batch in _batches(self._items(texts), self._at_once):
+            for batch in batches(self._items(texts), self._at_once):
                 yield from self.predictions(batch, self.answer(self.embed(batch), decision), decision)
 
     def check_decision(self, decision: Decision) -> None:
@@ -357,19 +336,3 @@ class Predictor:
                 f"the body {self.model.body.model!r} is not the one that this model was trained on "
                 f"(got {identity}, expected {self.model.body_identity}). Train again, or install that version of it."
             )
-
-
-def _batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of ``size`` texts, also those before an error of reading."""
-    iterator = iter(texts)
-    while True:
-        batch: list[Item] = []
-        try:
-            batch.extend(islice(iterator, size))
-        except Exception:
-            if batch:
-                yield batch
-            raise
-        if not batch:
-            return
-        yield batch

@@ -89,9 +89,9 @@ class Alphabet:
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
     def stream(self, texts, **decision):
-        from qllmft.inference.predictor import _batches
+        from qllmft.inference.items import batches
 
-        for batch in _batches(texts, 3):
+        for batch in batches(texts, 3):
             yield from (Prediction(text, text[0], {text[0]: 1.0}) for text in batch)
 
 

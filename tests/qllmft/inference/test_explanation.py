@@ -12,7 +12,7 @@ from qllmft.data import Table
 from qllmft.inference import explanation
 from qllmft.inference.evaluation import _trained_on, texts_of_run
 from qllmft.inference.explanation import explain_text
-from qllmft.inference.predictor import Prediction
+from qllmft.inference.prediction import Prediction
 from qllmft.training import Examples
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
