@@ -30,7 +30,7 @@ class SettingKeywords(TypedDict, total=False):
     body__revision: str | None
     body__batch_size: int
     body__device: str | None
-    body__trainable: bool | Literal["lora"]
+    body__trainable: Literal[False, True, "lora"]
     body__lora__rank: int
     body__lora__alpha: float
     body__lora__dropout: float
