@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qllmft.embed.body import Body, BodyLocation, body_identity, check_finite, locate_body, pinned
+from qllmft.embed.body import Body, BodyLocation, body_identity, check_vectors, locate_body, pinned
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
 from qllmft.embed.embedder import Embedder, Embeddings, embed
 from qllmft.embed.folder_check import BODY_FILES, check_body_folder
@@ -19,7 +19,7 @@ __all__ = [
     "TrainableBody",
     "body_identity",
     "check_body_folder",
-    "check_finite",
+    "check_vectors",
     "default_cache_folder",
     "embed",
     "locate_body",

@@ -301,14 +301,16 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
     return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit, *reading])
 
 
-def check_finite(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
-    """Raise UserError with the number of the first text, from 1, if embeddings (N, D) are not finite."""
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        row = int(finite.argmin())
+def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
+    """Raise UserError with the number of the first text, from 1, if an embedding (N, D) is not finite, or zero."""
+    finite, zero = np.isfinite(vectors), ~vectors.any(axis=1)
+    faulty = ~finite.all(axis=1) | zero
+    if faulty.any():
+        row = int(faulty.argmax())
         texts = f"{kind} text" if kind else "text"
+        held = "zeros alone, which have no direction" if zero[row] else str(vectors[row][~finite[row]][0])
         raise UserError(
             f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
-            f"{vectors[row][~np.isfinite(vectors[row])][0]}, expected finite numbers. Delete the cache of embeddings "
+            f"{held}, expected finite numbers. Delete the cache of embeddings "
             "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
         )

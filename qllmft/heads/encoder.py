@@ -20,6 +20,7 @@ from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
 SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
+SMALL, LARGER = 2.0**-50, 2.0**100  # rows without a larger entry are multiplied first, which is exact
 
 
 def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
@@ -28,7 +29,7 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     The engine appends zeros up to 2^Q.
 
     Args:
-        x: embeddings (B, D), none of them zero.
+        x: embeddings (B, D). One of zeros has no direction: all its amplitudes but the constant are zero.
         pad: ``zeros`` for x alone, so that ⟨Z⟩ is a quadratic form of x; ``bias`` for one more amplitude as long as x,
             so that ⟨Z⟩ has terms linear in x.
         constant: sign of that amplitude, 1 or -1.
@@ -36,7 +37,8 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     Returns:
         (B, D), or (B, D + 1) with ``bias``.
     """
-    unit = torch.nn.functional.normalize(x, dim=1, eps=SHORTEST)
+    small = x.abs().amax(dim=1, keepdim=True) < SMALL
+    unit = torch.nn.functional.normalize(torch.where(small, x * LARGER, x), dim=1, eps=SHORTEST)
     if pad == "zeros":
         return unit
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.embed import Body, Embedder, body_identity, check_body_folder, check_finite, locate_body
+from qllmft.embed import Body, Embedder, body_identity, check_body_folder, check_vectors, locate_body
 from qllmft.embed.embedder import CHUNK
 from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
@@ -291,7 +291,7 @@ class Predictor:
         check_items(texts, pairs=self.model.pair is not None)
         flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
         vectors = self._vectors(flat)
-        check_finite(vectors, self.model.body)
+        check_vectors(vectors, self.model.body)
         return vectors if self.model.pair is None else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:

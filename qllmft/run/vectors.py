@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.data import Table
-from qllmft.embed import Embeddings, check_finite, embed
+from qllmft.embed import Embeddings, check_vectors, embed
 from qllmft.embed.pairs import pair_vectors
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.inputs import SharedInputs
@@ -91,7 +91,7 @@ def embed_tables(
         on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))
     parts = np.split(embeddings.vectors, np.cumsum([len(table.to_embed) for table in tables.values()])[:-1])
     for name, part in zip(tables, parts, strict=True):
-        check_finite(part, body, name)
+        check_vectors(part, body, name)
     examples = [Examples.from_arrays(_of_items(v, t), t.labels) for v, t in zip(parts, tables.values(), strict=True)]
     return embeddings.identity, examples
 

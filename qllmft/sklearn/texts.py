@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.data.blank import is_blank
-from qllmft.embed import check_finite, embed
+from qllmft.embed import check_vectors, embed
 from qllmft.errors import UserError
 
 
@@ -35,5 +35,5 @@ def texts_of(rows: Any) -> list[str]:
 def embedded(texts: list[str], body: BodyConfig) -> tuple[NDArray[np.float32], str]:
     """Return the embeddings (N, D) of texts, by the cache on disk, and the identity of the body."""
     embeddings = embed(texts, body)
-    check_finite(embeddings.vectors, body)
+    check_vectors(embeddings.vectors, body)
     return embeddings.vectors, embeddings.identity

@@ -194,6 +194,10 @@ def test_a_program_in_openqasm_3(client):
     job = completed(client, CircuitJobCreationPayload.from_dict(payload))
     found = get_job_probabilities.sync(uuid=job.id, client=client).additional_properties
     assert found == pytest.approx({"0": np.cos(0.35) ** 2, "6": np.sin(0.35) ** 2}, abs=1e-6)
+    for large in ("qubit[1000000000] q;", "qubit[1_000_000] q;", "qubit[10**9] q;", "for int i in [0:99] {}"):
+        wide = payload | {"input": {"data": f"OPENQASM 3.0; {large}"}}
+        with pytest.raises(Exception, match="takes no loops, powers or registers like"):
+            create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(wide))
     bad = payload | {"input": {"data": "OPENQASM 3.0; qubit q; reset q;"}}
     with pytest.raises(Exception, match="the mock server does not have 'reset'"):
         create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(bad))

@@ -85,7 +85,7 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     assert np.abs(by_differences).max() > 1e-2
 
 
-@pytest.mark.parametrize("length", [1e-17, 1e-13, 1e17])
+@pytest.mark.parametrize("length", [1e-37, 1e-25, 1e-17, 1e-13, 1e17])
 def test_a_short_or_long_embedding_has_the_amplitudes_of_its_direction(length):
     x = torch.tensor([[3.0, 4.0], [-4.0, 3.0]])
     torch.testing.assert_close(amplitudes(x * length, "bias"), amplitudes(x, "bias"))

@@ -255,18 +255,21 @@ def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, mess
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 34), ("validation", 6), ("test", TEST_SIZE)])
-@pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_an_embedding_that_is_no_number_is_named_by_its_text(corpus, out, body, monkeypatch, split, size, value):
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 0.0])
+def test_an_embedding_that_is_no_number_or_zero_is_named_by_its_text(
+    corpus, out, body, monkeypatch, split, size, value
+):
     spoilt = getattr(splits_of(corpus), split).texts[4]
 
     def embed(texts, *arguments, **options):
         found = body(texts, *arguments, **options)
-        found.vectors[texts.index(spoilt), 2] = value
+        found.vectors[texts.index(spoilt), slice(None) if value == 0 else 2] = value
         return found
 
     monkeypatch.setattr(vectors, "embed", embed)
     kind = {"train": "training"}.get(split, split)
-    message = f"the embedding of {kind} text 5 of {size} by the body 'hash' holds {value}, expected finite numbers. Del"
+    held = value or "zeros alone, which have no direction"
+    message = f"the embedding of {kind} text 5 of {size} by the body 'hash' holds {held}, expected finite numbers. Del"
     with pytest.raises(UserError, match=message):
         run_experiment(config(corpus), out)
     assert not out.exists()
