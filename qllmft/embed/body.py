@@ -303,7 +303,7 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
 
 def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
     """Raise UserError with the number of the first text, from 1, if an embedding (N, D) is not finite, or zero."""
-    finite, zero = np.isfinite(vectors), ~vectors.any(axis=1)
+    finite, zero = np.isfinite(vectors), (vectors == 0).all(axis=1)
     faulty = ~finite.all(axis=1) | zero
     if faulty.any():
         row = int(faulty.argmax())
