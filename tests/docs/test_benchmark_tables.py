@@ -62,3 +62,14 @@ def test_the_readmes_times_of_a_step():
         got = line.strip("|").split("|")[1 + (workload == "mixed")].split("(")[0]
         found = [float(part.replace(",", "")) for part in got.split("/")]
         assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_the_requests_per_second_of_a_server():
+    page, kept = (ROOT / "docs" / "serving.md").read_text("utf-8"), record("serve")
+    for each in kept["rows"]:
+        rounds = kept["rounds"][str(each["clients"])]
+        ratios = [quantum[0] / linear[0] for linear, quantum in rounds]
+        assert each["ratio"] == pytest.approx(sum(ratios) / len(ratios))
+        speeds = f"{each['linear_per_second']:.1f} | {each['quantum_per_second']:.1f}"
+        shown = [f"{each[part + 'ratio']:.2f} ± {each[part + 'half_width']:.2f}" for part in ("", "cpu_")]
+        assert f"| {each['clients']} | {speeds} | {' | '.join(shown)} |" in page
