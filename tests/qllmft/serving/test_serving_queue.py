@@ -104,15 +104,16 @@ def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypa
         assert page.get("/health").status_code == 200
 
 
-def test_a_failure_of_the_model_shows_a_client_nothing_and_is_reported_without_secrets(served, client, monkeypatch):
+@pytest.mark.parametrize(("kind", "status"), [(BackendError, 502), (RuntimeError, 500)])
+def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(served, client, monkeypatch, kind, status):
     model, lines = served(), []
 
     def fail(items):
-        raise BackendError(f"no answer from https://ann:{items[0]}@host/api")
+        raise kind(f"no answer from https://ann:{items[0]}@host/api")
 
     monkeypatch.setattr(model, "answer", fail)
     with client(model, report=lines.append) as page:
         answer = page.post("/predict", json={"text": "S3cret"})
-    assert answer.status_code == 502
+    assert answer.status_code == status
     assert "S3cret" not in answer.text + "".join(lines)
-    assert "BackendError: no answer from https://***@host/api" in lines[0]
+    assert f"{kind.__name__}: no answer from https://***@host/api" in lines[0]
