@@ -1,5 +1,7 @@
 """One thread for torch, and small models: one that was trained, and any structure with weights of its own."""
 
+import sys
+
 import pytest
 
 DIMENSION = 16  # of the tiny body
@@ -14,6 +16,17 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_of_mlflow():
+    """MLflow keeps a connection to each database for the life of the process, a ResourceWarning from Python 3.13 on."""
+    yield
+    if store := sys.modules.get("mlflow.store.tracking.sqlalchemy_store"):
+        kind = store.SqlAlchemyStore
+        engines = getattr(kind, "_engine_map", None) or getattr(kind, "_db_uri_sql_alchemy_engine_map", {})
+        for engine in engines.values():
+            engine.dispose()
 
 
 @pytest.fixture
