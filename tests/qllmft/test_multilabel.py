@@ -122,6 +122,8 @@ def test_thresholds_have_the_highest_f1_of_all():
         best = max(f1_score(y[:, i], scores[:, i] >= threshold, zero_division=0) for threshold in tried)
         assert f1_score(y[:, i], scores[:, i] >= found[i]) == pytest.approx(best)
     assert best_thresholds(scores, np.zeros_like(y), 0.5).tolist() == [0.5] * 3
+    low = np.array([[0.1], [0.2], [0.4], [0.45]])
+    assert best_thresholds(low, np.array([[0], [1], [1], [1]]), 0.5).tolist() == pytest.approx([0.15])
 
 
 def test_baselines_are_scikit_learns_best_on_validation(rows):

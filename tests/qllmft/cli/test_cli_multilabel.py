@@ -1,6 +1,7 @@
 """A run with several labels per text by the command line: train, evaluate, predict, report, card, and refusals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,9 +78,21 @@ def test_predictions_have_all_labels_over_their_thresholds(run, cli):
     for each, answer in zip(found, model.predict(texts), strict=True):
         over = zip(answer.probabilities.items(), model.model.thresholds, strict=True)
         assert each["labels"] == list(answer.labels) == [name for (name, p), least in over if p >= least]
+    model.model = replace(model.model, thresholds=(0.0, 1.0, 0.0))
+    assert model.predict("a good film")[0].labels == ("film", "not")
     every = cli("predict", run, "a film", "--threshold", "0.0001")[0]
     assert every.startswith("film, good, not\t")
     assert cli("predict", run, "a film", "--threshold", "0.9999")[0].startswith("none\t")
+
+
+def test_a_server_gives_all_labels_and_explains_none(run):
+    from qllmft.serving.model import ServedModel
+
+    model = ServedModel(Predictor.load(run), run)
+    (found,) = model.answer(["a good film"])
+    assert found["labels"] == list(Predictor.load(run).predict("a good film")[0].labels)
+    assert "label" not in found
+    assert not model.explains
 
 
 def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli):
