@@ -12,8 +12,6 @@ from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
 from qllmft.model.store import load_model
-from qllmft.multilabel import LabelSetScores
-from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.scores import BootstrapScore
@@ -107,15 +105,11 @@ def _metrics(folder: RunFolder) -> str:
 
 def _scored_again(folder: RunFolder, record: RunRecord, first: BootstrapScore) -> str:
     """Compute the scores of the record again from the values, or from the leads of several labels."""
-    targets, label_sets = folder.read_targets(), folder.read_label_sets()
+    answers = folder.read_answers()
+    if answers is None:
+        raise UserError(f"there are no values in {folder.predictions_file.name}.")
     for model in record.models:
-        found: BootstrapScore
-        if isinstance(first, TargetScores) and targets is not None:
-            found = TargetScores.of(targets.targets, targets.answers_of(model.name))
-        elif isinstance(first, LabelSetScores) and label_sets is not None:
-            found = LabelSetScores.of(label_sets.labels, label_sets.leads_of(model.name))
-        else:
-            raise UserError(f"there are no values in {folder.predictions_file.name}.")
+        found = type(first).of(answers.labels, answers.answers_of(model.name))
         recorded = model.tested
         if type(recorded) is not type(found) or abs(found.value - recorded.value) > ROUNDING:
             raise UserError(f"{model.name!r} has {found.NAME} {found.value:.6f}, and the record {recorded.value:.6f}.")

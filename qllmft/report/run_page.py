@@ -18,7 +18,7 @@ from qllmft.report.reliability import reliability_svg
 from qllmft.report.render import identified, render
 from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
-from qllmft.run.predictions import TestPredictions
+from qllmft.run.predictions import TargetPredictions, TestPredictions
 from qllmft.run.verdict import headline, verdict
 from qllmft.statistics import Accuracy
 from qllmft.templates import encoder_template, head_template
@@ -48,12 +48,12 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
             f"Finish it: qllmft train --config {shlex.quote(str(folder.config_file))} "
             f"--out {shlex.quote(str(folder.path))}"
         )
-    answers, metrics = folder.read_predictions(), folder.metrics()
+    found, metrics = folder.read_answers(), folder.metrics()
+    answers = found if isinstance(found, TestPredictions) else None
     circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
     models, selected = result.models, result.selected_epoch
     calibrations = {model.name: model.test_calibration for model in models if model.test_calibration}
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
-    values = folder.read_targets()
     return render(
         "qllmft.report",
         "run.html.j2",
@@ -80,10 +80,9 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         task=config.data.task,
         score_name=TASKS[config.data.task].score_name,
         others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.others,
-        label_sets=folder.read_label_sets(),
+        found=found,
         thresholds=result.head.settings.get("thresholds"),
-        values=values,
-        scatter=None if values is None else scatter_svg(values, result.head.name),
+        scatter=scatter_svg(found, result.head.name) if isinstance(found, TargetPredictions) else None,
         answers=answers,
         explanations=_explanations(folder, answers, explained) if answers else [],
         confusion=_confusion(answers, result.head.name) if answers else None,

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.run.targets import TargetPredictions
+from qllmft.run.predictions import TargetPredictions
 
 MOST_POINTS = 2_000  # of a target; more make the page large
 
@@ -14,14 +14,14 @@ MOST_POINTS = 2_000  # of a target; more make the page large
 @style.figure_style(in_a_page=True)
 def scatter_svg(found: TargetPredictions, model: str) -> Markup:
     """Draw a point per text and target; several targets are drawn in deviations from their means."""
-    targets, values = found.targets, found.answers_of(model)
-    if several := len(found.target_names) > 1:
+    targets, values = found.labels, found.answers_of(model)
+    if several := len(found.label_names) > 1:
         mean, deviation = targets.mean(axis=0), targets.std(axis=0) + np.finfo(float).tiny
         targets, values = (targets - mean) / deviation, (values - mean) / deviation
     rows = np.linspace(0, len(targets) - 1, min(MOST_POINTS, len(targets))).round().astype(np.int64)
     figure = style.new_figure(height=3.6)
     axes = figure.subplots()
-    for place, name in enumerate(found.target_names):
+    for place, name in enumerate(found.label_names):
         look = {"color": style.COLORS[place % len(style.COLORS)], "marker": "os^Dp"[place % 5], "ms": 3, "alpha": 0.5}
         axes.plot(targets[rows, place], values[rows, place], ls="", label=name, **look)
     ends = [float(targets[rows].min()), float(targets[rows].max())]

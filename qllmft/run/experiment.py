@@ -28,11 +28,11 @@ from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.choice import ChoiceInterruptedError
-from qllmft.run.folder import PREDICTIONS, RunFolder, folder_of
+from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
 from qllmft.run.notebook import table_html
-from qllmft.run.predictions import TestPredictions
+from qllmft.run.predictions import PREDICTIONS, TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
 from qllmft.run.vectors import Vectors

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,23 +14,13 @@ import tomli_w
 
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
-from qllmft.config.data import Task
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
-from qllmft.run.label_sets import LabelSetPredictions
 from qllmft.run.lock import HOLDER, LOCK
-from qllmft.run.predictions import TestPredictions
+from qllmft.run.predictions import PREDICTIONS, Predictions, TestPredictions
 from qllmft.run.record import RunRecord
-from qllmft.run.targets import TargetPredictions
 from qllmft.training import Checkpoint, EpochMetrics
-
-Predictions = TestPredictions | TargetPredictions | LabelSetPredictions
-PREDICTIONS: Mapping[Task, type[Predictions]] = {
-    "classification": TestPredictions,
-    "regression": TargetPredictions,
-    "multilabel": LabelSetPredictions,
-}
 
 
 class RunFolder:
@@ -45,7 +34,7 @@ class RunFolder:
         self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
         self.model_adapter = self.model_folder / OWN_ADAPTER  # its body's adapter, if that was trained
         self.validation_file = path / "validation.json"  # record of a run that has not read the test set
-        self.predictions_file = path / "predictions.json"  # see `TestPredictions`
+        self.predictions_file = path / "predictions.json"  # see `Predictions`
         self.result_file = path / "result.json"  # record; exists only when the run is finished
         self.report_file = path / "report.html"  # the run on one page
         self.trackers_file = path / "trackers.json"  # state of the trackers; see `qllmft.run.tracking`
@@ -140,27 +129,17 @@ class RunFolder:
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
     def read_predictions(self) -> TestPredictions | None:
-        """Read the labels that models gave the test set, or return None if there are none."""
-        found = self._read_answers()
+        """Read the labels that models gave the test set, or return None if there are none, as for other tasks."""
+        found = self.read_answers()
         return found if isinstance(found, TestPredictions) else None
 
-    def read_targets(self) -> TargetPredictions | None:
-        """Read the values that models gave the test set, or return None if there are none."""
-        found = self._read_answers()
-        return found if isinstance(found, TargetPredictions) else None
-
-    def read_label_sets(self) -> LabelSetPredictions | None:
-        """Read the labels that models gave each text of the test set, or return None if there are none."""
-        found = self._read_answers()
-        return found if isinstance(found, LabelSetPredictions) else None
-
-    def _read_answers(self) -> Predictions | None:
+    def read_answers(self) -> Predictions | None:
+        """Read the answers of the models on the test set, or return None if there are none."""
         if not self.predictions_file.exists():
             return None
+        kind = PREDICTIONS[self.read_config().data.task]
         try:
-            content = parse_json(read_text(self.predictions_file))
-            several: Task = "multilabel" if "leads" in content else "classification"
-            return PREDICTIONS["regression" if "target_names" in content else several].from_dict(content)
+            return kind.from_dict(parse_json(read_text(self.predictions_file)))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."

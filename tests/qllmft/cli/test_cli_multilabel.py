@@ -51,7 +51,7 @@ def test_a_run_has_the_scores_of_scikit_learn_and_thresholds_of_its_validation_t
     names = [model["name"] for model in record["models"]]
     assert names[:3] == ["quantum head", "logistic regression, one-versus-rest", "SVC, one-versus-rest"]
     for model in record["models"]:
-        leads, found = np.array(kept["leads"][model["name"]]), model["test"]
+        leads, found = np.array(kept["answers"][model["name"]]), model["test"]
         assert found["macro_f1"] == pytest.approx(f1_score(labels, leads >= 0, average="macro"))
         assert found["average_precision"] == pytest.approx(average_precision_score(labels, leads))
         assert len(model["settings"]["thresholds"]) == 3
