@@ -17,28 +17,38 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class OneLabel:
-    """Scores of one label."""
+class LabelScores:
+    """Scores of one label, each None if it is a share of no texts."""
 
     texts: int  # number of texts with the label
-    answers: int  # number of texts that got the label
+    answers: int  # number of texts with the label as answer
     right: int  # number of texts with both
-    average_precision: float | None  # area under precision by recall, as scikit-learn defines it; None without texts
 
     @property
     def precision(self) -> float | None:
-        """Return the share of right answers among the answers, in [0, 1], or None without answers."""
+        """Return the share of right answers among the answers, in [0, 1]."""
         return self.right / self.answers if self.answers else None
 
     @property
     def recall(self) -> float | None:
-        """Return the share of right answers among the texts, in [0, 1], or None without texts."""
+        """Return the share of right answers among the texts, in [0, 1]."""
         return self.right / self.texts if self.texts else None
 
     @property
     def f1(self) -> float | None:
-        """Return the harmonic mean of precision and recall, in [0, 1], or None without texts and answers."""
+        """Return the harmonic mean of precision and recall, in [0, 1]."""
         return 2 * self.right / (self.texts + self.answers) if self.texts + self.answers else None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the scores for JSON."""
+        return {"texts": self.texts, "precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+
+@dataclass(frozen=True)
+class OneLabel(LabelScores):
+    """Scores of one label of several per text."""
+
+    average_precision: float | None  # area under precision by recall, as scikit-learn defines it; None without texts
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
-from qllmft.multilabel import LabelSetScores
+from qllmft.multilabel import LabelScores, LabelSetScores
 from qllmft.randomness import numpy_generator
 from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
@@ -28,34 +28,6 @@ from qllmft.statistics import Accuracy, ClassScores, confusion_of
 from qllmft_backends import Backend
 
 FEWEST = 5  # texts to evaluate real values on
-
-
-@dataclass(frozen=True)
-class LabelScores:
-    """Scores of one label, each None if it is a share of no texts."""
-
-    texts: int  # number of texts with the label
-    answers: int  # number of texts with the label as answer
-    right: int  # number of texts with both
-
-    @property
-    def precision(self) -> float | None:
-        """Return the share of right answers among the answers, in [0, 1]."""
-        return self.right / self.answers if self.answers else None
-
-    @property
-    def recall(self) -> float | None:
-        """Return the share of right answers among the texts, in [0, 1]."""
-        return self.right / self.texts if self.texts else None
-
-    @property
-    def f1(self) -> float | None:
-        """Return the harmonic mean of precision and recall, in [0, 1]."""
-        return 2 * self.right / (self.texts + self.answers) if self.texts + self.answers else None
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return the scores for JSON."""
-        return {"texts": self.texts, "precision": self.precision, "recall": self.recall, "f1": self.f1}
 
 
 @dataclass(frozen=True)
