@@ -38,7 +38,7 @@ def _lines(section: Section, path: str) -> Iterator[str]:
         yield from (f"# {note.replace('None', 'not set')}" for note in notes.get(name, ()))
         if choices := _choices(fields[name].annotation):
             yield f"# {'one of ' if choices[1:] else 'a number or '}{', '.join(choices)}"
-        given = getattr(section, name) != fields[name].get_default(call_default_factory=True)
+        given = getattr(section, name) != fields[name].get_default(call_default_factory=True, validated_data={})
         yield _setting(name, value) if given else f"# {_setting(name, value)}"
     for name in parts:
         yield from _lines(getattr(section, name), f"{path}.{name}".lstrip("."))

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from qllmft.calibration import best_temperature
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.presets import AUTO
@@ -117,7 +118,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.best_epoch_, self.n_iter_, self.loss_curve_ = selection.epoch, selection.epochs_done, losses
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
-        self._keep(network, structure, (rows.x.shape[1], n_outputs))
+        sizes = rows.x.shape[1], n_outputs
+        self._keep(network, structure, sizes)
+        if settings.calibration == "temperature":
+            held = rows.take(validation)
+            logits = finite_logits(self._loaded(), held.x.double()).numpy()
+            network.rescale(1.0 / best_temperature(logits, held.y.numpy()))
+            self._keep(network, structure, sizes)
         self._loaded()
 
     def _fit_partly(self, rows: Examples, n_outputs: int, config: RunConfig) -> None:
@@ -215,10 +222,10 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _parts(self, n: int, strata: Rows | None, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
         """Split N rows into training and validation, and return the settings of the training.
 
-        All rows are in both parts if the last epoch is kept.
+        All rows are in both parts if the last epoch is kept and nothing is calibrated.
         """
-        rows = np.arange(n)
-        if config.select == "last":
+        rows, calibrated = np.arange(n), config.calibration != "none"
+        if config.select == "last" and not calibrated:
             return rows, rows, config
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
@@ -226,6 +233,11 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         held, counts = math.ceil(share * n), np.ones(1, int) if strata is None else np.bincount(strata)
         rare = strata is not None and counts.min() < 2
         if rare or min(held, n - held) < len(counts):
+            if calibrated:
+                raise UserError(
+                    f"{n} samples of {len(counts)} classes are too few to calibrate on a share of them. Give more, "
+                    "another validation_fraction, or leave train.calibration out."
+                )
             warnings.warn(
                 f"{n} samples{'' if strata is None else f' of {len(counts)} classes'} are too few to choose the epoch "
                 "on a share of them; all are trained on, and the last epoch is kept. Give more, another "

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, cross_val_score
@@ -125,6 +126,29 @@ def test_the_epoch_is_chosen_on_a_share_of_the_rows(iris):
     with pytest.warns(UserWarning, match="4 samples of 2 classes are too few .* the last epoch is kept"):
         model = small(settings=chosen).fit(iris[0][48:52], iris[1][48:52])
     assert model.best_epoch_ == 3
+
+
+@pytest.mark.parametrize("select", ["accuracy", "last"])
+def test_calibrated_logits_are_divided_by_the_temperature_of_the_held_out_rows(iris, select):
+    x, y = iris
+    chosen = {**SMALL, "train.select": select}
+    model = small(settings=chosen | {"train.calibration": "temperature"}, validation_fraction=0.3).fit(x, y)
+    config = TrainConfig(select=select, calibration="temperature")
+    train, held, _ = model._parts(len(x), y, config, 0)
+    assert len(held) == 45
+    if select == "accuracy":
+        plain = small(settings=chosen, validation_fraction=0.3).fit(x, y)
+    else:
+        plain = small(settings=chosen).fit(x[train], y[train])
+    logits = plain._outputs(x)
+    divisors = logits / model._outputs(x)
+    losses = {
+        t: -np.log(softmax(logits[held] / t, axis=1)[range(45), y[held]]).mean() for t in np.geomspace(0.05, 20, 4001)
+    }
+    np.testing.assert_allclose(divisors, min(losses, key=losses.get), rtol=2e-3)
+    np.testing.assert_allclose(model.predict_proba(x), softmax(logits / divisors, axis=1), atol=1e-9)
+    with pytest.raises(UserError, match="4 samples of 3 classes are too few to calibrate"):
+        model.fit(x[[0, 60, 120, 121]], y[[0, 60, 120, 121]])
 
 
 def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
