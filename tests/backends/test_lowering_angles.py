@@ -79,7 +79,7 @@ def test_columns_follow_qiskits_order_also_beyond_ten_elements():
         ((A, B, 0.5), False),
         ((A + B,), False),
     ],
-    ids=str,
+    ids=lambda given: ", ".join(map(str, given)) if isinstance(given, tuple) else str(given),
 )
 def test_the_map_is_the_identity_only_where_gate_g_takes_parameter_g_itself(angles, identity):
     assert lower(circuit_of(*angles)).is_identity_map is identity
