@@ -88,6 +88,9 @@ class Alphabet:
     load = classmethod(lambda cls, *arguments: cls())
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
+    def check_decision(self, decision):
+        """Take every decision."""
+
     def stream(self, texts, **decision):
         from qllmft.inference.items import batches
 

@@ -41,7 +41,7 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     output = train(cli, ratings, tiny_body, run)[0]
     record = json.loads((run / "result.json").read_text())
     kept = json.loads((run / "predictions.json").read_text())
-    targets = np.array(kept["targets"])
+    targets = np.array(kept["labels"])
     assert [model["name"] for model in record["models"]] == ["quantum head", "ridge regression", "SVR", "linear layer"]
     for model in record["models"]:
         values, found = np.array(kept["answers"][model["name"]]), model["test"]

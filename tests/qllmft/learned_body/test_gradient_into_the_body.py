@@ -1,12 +1,15 @@
 """The loss' gradient reaches the body's weights through the amplitude loading: finite differences in float64."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from small_bodies import DIMENSION, HEADS, table, trainable
 from torch.nn.functional import cross_entropy
 
-from qllmft.config import ModelConfig
+from qllmft.config import BodyConfig, ModelConfig
+from qllmft.embed.loading import prompt_of
 from qllmft.heads import build_classifier
 from qllmft.training import EndToEnd
 from qllmft_backends import create
@@ -58,8 +61,9 @@ def test_training_embeds_as_inference_does(tiny_bert):
 def test_the_bodys_own_prompt_comes_before_the_texts(tiny_bert):
     body = trainable(tiny_bert).eval()
     plain = body(["a good film"])
-    body.body.transformer.prompts = {"ask": "not "}
-    body.body.transformer.default_prompt_name = "ask"
+    with_prompt = SimpleNamespace(prompts={"other": "no ", "ask": "not "}, default_prompt_name="ask")
+    body.body.prompt = prompt_of(with_prompt, BodyConfig(model="minilm"))
+    assert body.body.prompt == "not "
     with torch.no_grad():
         assert not torch.allclose(body(["a good film"]), plain, atol=1e-3)
         np.testing.assert_allclose(body(["a good film"]).numpy(), body.body.encode(["a good film"]), atol=1e-6)
