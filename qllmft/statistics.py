@@ -77,6 +77,12 @@ class ClassScores:
     answers: tuple[int, ...]  # number of texts by predicted label (k,)
     right: tuple[int, ...]  # number of right answers by label (k,)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts that no texts have."""
+        counts = list(zip(self.texts, self.answers, self.right, strict=True))
+        if not sum(self.texts) or not all(0 <= right <= min(texts, answers) for texts, answers, right in counts):
+            raise ValueError(f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both")
+
     @classmethod
     def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
         """Return the scores of counts (k, k), see `confusion_of`.

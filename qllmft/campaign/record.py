@@ -138,6 +138,15 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
     return folder / FILE
 
 
+def _check_seeds(row: RowResult) -> None:
+    """Raise ValueError unless every field by seed has a value for each."""
+    by_seed = (row.runs, row.parameters, row.validation, row.test)
+    optional = (row.validation_loss, row.test_exact, row.epochs, row.balanced, row.chosen)
+    numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
+    if len(numbers) > 1 or 0 in numbers:
+        raise ValueError(f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number")
+
+
 def read_record(folder: Path) -> StudyRecord:
     """Read ``study.json``. UserError if it is missing or has another form."""
     path = folder / FILE
@@ -145,7 +154,10 @@ def read_record(folder: Path) -> StudyRecord:
         content = parse_json(read_text(path))
         if content.get("format") != FORMAT:
             raise ValueError(f"it has format {content.get('format')!r}, and this version reads {FORMAT}")
-        return _ADAPTER.validate_python(content)
+        record = _ADAPTER.validate_python(content)
+        for row in record.rows:
+            _check_seeds(row)
+        return record
     except FileNotFoundError:
         raise UserError(
             f"there is no finished study in {folder} ({FILE} is missing). The study's own command continues it."

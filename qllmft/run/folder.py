@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import PREDICTIONS, Predictions, TestPredictions
 from qllmft.run.record import RunRecord
 from qllmft.training import Checkpoint, EpochMetrics
+
+LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
 class RunFolder:
@@ -106,10 +107,10 @@ class RunFolder:
             try:
                 metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
                 numbers = [value for name, value in vars(metrics).items() if name != "task"]
+                if metrics.validation_accuracy_exact is None:
+                    numbers.remove(None)
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.task not in PREDICTIONS or not all(
-                    n is None or abs(n) <= sys.float_info.max for n in numbers
-                ):
+                if metrics.task not in PREDICTIONS or not all(abs(number) <= LARGEST for number in numbers):
                     break
             except (ValueError, TypeError):
                 break

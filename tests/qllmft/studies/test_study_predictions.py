@@ -186,6 +186,15 @@ def test_any_value_in_a_study_record(data, value, kept, tmp_path_factory):
         finish_from_predictions(folder, folder / "out")
 
 
+@pytest.mark.parametrize("name", ["parameters", "test", "validation_loss", "epochs"])
+def test_a_row_with_another_number_of_values_is_refused(kept, tmp_path, name):
+    content = json.loads((kept / "study.json").read_text())
+    content["rows"][1][name] = [content["rows"][1]["test"][0]] if name != "parameters" else []
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"row '.*' has \[\d, \d\] values by seed, expected one number|epochs"):
+        read_record(tmp_path)
+
+
 def test_predictions_of_other_rows_are_refused(kept):
     record = read_record(kept)
     predictions = StudyPredictions.read(kept)
