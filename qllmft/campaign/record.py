@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -90,7 +90,8 @@ class StudyRecord:
     reduced: str
     seeds: tuple[int, ...]  # of the runs of each row
     epochs: int  # of each run
-    select: str  # rule that selects a run's epoch, ``train.select``; "of each row" if rows differ in it
+    # rule that selects a run's epoch, ``train.select``, or "of each row" if rows differ in it
+    select: Literal["accuracy", "last", "of each row"]
     protocol: str  # of the splits, ``data.protocol``
     redrawn: bool  # whether each seed draws its own texts to learn from
     data: DataRecord  # as in a run's record

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison
 from qllmft.campaign.record import StudyRecord
+from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
 from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
@@ -85,7 +86,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
     for side, label in (("subject", record.subject), ("baseline", record.baseline)):
-        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
+        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=one_line(label))
     if record.published:
         axes.plot([], [], label="paper", **_PAPER)
     others = [100 * value for row in rows for value in row.test]
@@ -117,7 +118,7 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     """Return a figure and its axes with one line per label, the first on top."""
     figure = style.new_figure(width=4.8, height=1.1 + 0.3 * len(labels))
     axes = figure.subplots()
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes

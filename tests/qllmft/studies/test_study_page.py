@@ -83,6 +83,9 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "baseline", (0.7, 0.75)))
     assert published_note(nothing) == ""
     assert "paper" not in accuracies_svg(nothing)
+    accuracies_svg(
+        replace(nothing, subject="a\x1b[2Jb", rows=(replace(nothing.rows[0], label="c\x1bd"), nothing.rows[1]))
+    )
     assert "paper" in accuracies_svg(other)
 
 
