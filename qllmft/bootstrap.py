@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,35 @@ class ScorePart(NamedTuple):
     def with_interval(self) -> str:
         """Return ``0.812 [0.79, 0.83]``."""
         return f"{self.value:.3g} [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
+
+
+class BootstrapScores(ABC):
+    """Several scores of a model, the first of which models are compared by, each with its 95 % interval."""
+
+    NAME: ClassVar[str]  # of the first score
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """Return the first score."""
+
+    @property
+    @abstractmethod
+    def interval(self) -> tuple[float, float]:
+        """Return its interval."""
+
+    @property
+    @abstractmethod
+    def others(self) -> tuple[ScorePart, ...]:
+        """Return the scores beside the first."""
+
+    def __str__(self) -> str:
+        """Return the first score with its interval."""
+        return f"{self.value:.3f} [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the scores as JSON values."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import INTERVAL, ScorePart, resampled_rows
+from qllmft.bootstrap import INTERVAL, BootstrapScores, ScorePart, resampled_rows
 
 MOST_NUMBERS = 4_000_000  # counts of bootstrap samples in memory at once
 
@@ -52,7 +52,7 @@ class OneLabel(LabelScores):
 
 
 @dataclass(frozen=True)
-class LabelSetScores:
+class LabelSetScores(BootstrapScores):
     """Scores of the labels that a model gives texts, each with its 95 % interval.
 
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
@@ -88,7 +88,7 @@ class LabelSetScores:
             [_scores(np.stack(samples[at : at + size]), labels, leads) for at in range(0, len(samples), size)]
         )
         low, high = np.quantile(drawn, INTERVAL, axis=0)
-        parts = [((float(each[i])), (float(low[i]), float(high[i]))) for i in range(5)]
+        parts = [(float(each[i]), (float(low[i]), float(high[i]))) for i in range(len(each))]
         counts = labels.sum(axis=0), answers.sum(axis=0), (answers * labels).sum(axis=0)
         one = np.ones((1, n), np.int32)
         precisions = [_average_precision(one, labels[:, i], leads[:, i])[0] for i in range(labels.shape[1])]
@@ -118,14 +118,9 @@ class LabelSetScores:
             ScorePart("Hamming", "Hamming loss", self.hamming_loss, self.hamming_loss_interval),
         )
 
-    def __str__(self) -> str:
-        """Return macro-F1 with its interval."""
-        return f"{self.macro_f1:.3f} [{self.macro_f1_interval[0]:.3f}, {self.macro_f1_interval[1]:.3f}]"
-
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
-        found = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return found | {"by_label": [asdict(each) for each in self.by_label]}
+        return super().as_dict() | {"by_label": [asdict(each) for each in self.by_label]}
 
 
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:

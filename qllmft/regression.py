@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import INTERVAL, ScorePart, resampled_rows
+from qllmft.bootstrap import INTERVAL, BootstrapScores, ScorePart, resampled_rows
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TargetScores:
+class TargetScores(BootstrapScores):
     """Scores of predicted targets: each is the mean over T targets, with its 95 % interval.
 
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
@@ -61,14 +61,6 @@ class TargetScores:
             ScorePart("error", "mean absolute error", self.mae, self.mae_interval),
             ScorePart("rank", "rank correlation", self.spearman, self.spearman_interval),
         )
-
-    def __str__(self) -> str:
-        """Return R² with its interval."""
-        return f"{self.r2:.3f} [{self.r2_interval[0]:.3f}, {self.r2_interval[1]:.3f}]"
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the scores as JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 def _scores(targets: Floats, values: Floats) -> Floats:

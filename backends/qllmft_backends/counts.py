@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,13 @@ def expectations_from_counts(
     """
     shots = sum(counts.values())
     return expectations_from_frequencies({o: n / max(shots, 1) for o, n in counts.items()}, shots, observables)
+
+
+def expectations_of_counts(counts: Iterable[Mapping[int, int]], observables: ZObservables) -> Expectations:
+    """Return expectation values (B, O) and standard errors (B, O) of B circuits from the counts of each."""
+    found = [expectations_from_counts(of_circuit, observables) for of_circuit in counts]
+    shape = len(found), len(observables.coefficients)
+    return Expectations(*(np.reshape([part[i] for part in found], shape) for i in (0, 1)))
 
 
 def expectations_from_frequencies(

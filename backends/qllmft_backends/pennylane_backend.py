@@ -14,7 +14,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.nested import opened
 from qllmft_backends.pennylane_device import AdjointDevice
 from qllmft_backends.pennylane_tapes import GATES
@@ -67,8 +67,7 @@ class PennyLaneBackend(Backend):
         if self.options.shots is not None:
             rng = np.random.default_rng(self.options.seed)
             outcomes = self.outcomes(circuit, values, self.options.shots, rng)
-            answers = [expectations_from_counts(Counter(row), sums) for row in outcomes.tolist()]
-            return Expectations(np.array([mean for mean, _ in answers]), np.array([error for _, error in answers]))
+            return expectations_of_counts(map(Counter, outcomes.tolist()), sums)
         strings = [_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
         found = self._run(circuit, values, [qml.expval(string) for string in strings], None)
         means = np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1) @ sums.coefficients.T

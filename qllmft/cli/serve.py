@@ -10,6 +10,7 @@ from qllmft.cli.backend import BackendOptions, attend_unasked
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import RunFolderArgument, with_options
 from qllmft.errors import UserError
+from qllmft.serving.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,16 +40,16 @@ def serve(
     ] = None,
     max_texts: Annotated[
         int, typer.Option(min=1, help="Number of texts in one request.", rich_help_panel=NETWORK)
-    ] = 64,
+    ] = Limits.texts,
     max_characters: Annotated[
         int, typer.Option(min=1, help="Number of characters of one text.", rich_help_panel=NETWORK)
-    ] = 10_000,
+    ] = Limits.characters,
     max_bytes: Annotated[
         int, typer.Option(min=100, help="Number of bytes of one request.", rich_help_panel=NETWORK)
-    ] = 1_000_000,
+    ] = Limits.body_bytes,
     queue: Annotated[
         int, typer.Option(min=1, help="Number of texts that may wait; more are refused.", rich_help_panel=NETWORK)
-    ] = 256,
+    ] = Limits.waiting,
     explain: Annotated[
         bool | None,
         typer.Option(
@@ -78,7 +79,6 @@ def serve(
             f"a server needs the package {package}, which is not installed: pip install 'qllmft[serve]'."
         ) from None
     from qllmft.inference import Predictor
-    from qllmft.serving.limits import Limits
     from qllmft.serving.model import ServedModel
 
     if queue < max_texts:

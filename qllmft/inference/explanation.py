@@ -97,13 +97,10 @@ def explain_with(
     predictor: Predictor, text: str, trained: Callable[[], TrainingTexts], nearest: int = 5
 ) -> Explanation:
     """Explain the answer for a text with the training texts of ``trained``, or with its UserError as a note."""
+    predictor.check_one_label("an explanation is about")
     words = text.split()
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
     whole, *others = predictor.predict([text, *shorter])
-    if whole.several:
-        raise UserError(
-            "an explanation is about one label per text, and the model gives any number. Use `qllmft predict`."
-        )
     probability = whole.probabilities[whole.label]
     effects = [
         WordEffect(word, position, probability - other.probabilities[whole.label], other.label)

@@ -86,7 +86,7 @@ def accuracies_svg(record: StudyRecord) -> Markup:
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
     for side, label in (("subject", record.subject), ("baseline", record.baseline)):
-        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=one_line(label))
+        axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
     if record.published:
         axes.plot([], [], label="paper", **_PAPER)
     others = [100 * value for row in rows for value in row.test]

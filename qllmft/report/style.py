@@ -13,6 +13,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from qllmft.errors import UserError
+from qllmft.escaping import one_line
 from qllmft.files import writing
 from qllmft.statistics import MeanInterval, PairedDifference
 
@@ -139,16 +140,27 @@ def check_format(file: Path) -> None:
         raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
 
 
+def _clean(figure: Any) -> None:
+    """Replace the control characters in all texts of a figure but ticks, which come from records of others."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if not (lines := text.get_text()).replace("\n", "").isprintable():
+            text.set_text("\n".join(map(one_line, lines.split("\n"))))
+
+
 def save_figure(figure: Any, file: Path) -> None:
     """Write a figure in the format of the file's ending. Equal figures give equal bytes."""
     check_format(file)
     metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
+    _clean(figure)
     with writing(f"the figure {file}"), figure_style():
         figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
 
 
 def as_svg(figure: Any, name: str) -> Markup:
     """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`."""
+    _clean(figure)
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = file.getvalue()

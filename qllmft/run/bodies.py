@@ -80,9 +80,9 @@ class LearningBody:
 
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
         self.setup = self._setup = setup
-        lora, folder = start.trainable == "lora", setup.folder
-        self._place = folder.model_adapter if lora else folder.model_body
-        self._trained = start.with_adapter(self._place) if lora else start.saved_in(self._place)
+        self._place = setup.folder.trained_body(start)
+        kept = start.with_adapter if start.trainable == "lora" else start.saved_in
+        self._trained = kept(self._place)
         self._start = start
         body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension

@@ -243,8 +243,7 @@ def _learned_body(setup: RunSetup) -> LearnedBody | None:
     body = setup.config.body
     if not body.learns:
         return None
-    place = setup.folder.model_adapter if body.trainable == "lora" else setup.folder.model_body
-    size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in setup.folder.trained_body(body).rglob("*") if file.is_file())
     return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable is not False, size)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tomli_w
 
-from qllmft.config import RunConfig, parse_config
+from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
@@ -100,15 +100,20 @@ class RunFolder:
         with writing(str(self.metrics_file)), open(self.metrics_file, "ab", opener=_open_own) as file:
             file.write(_line(metrics).encode())
 
+    def trained_body(self, body: BodyConfig) -> Path:
+        """Return the folder of a body that the run trains: the body itself, or its adapter alone."""
+        return self.model_adapter if body.trainable == "lora" else self.model_body
+
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
         found: list[EpochMetrics] = []
         for line in read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []:
             try:
                 metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
-                numbers = [value for name, value in vars(metrics).items() if name != "task"]
-                if metrics.validation_accuracy_exact is None:
-                    numbers.remove(None)
+                left_out = {"task"} | (
+                    {"validation_accuracy_exact"} if metrics.validation_accuracy_exact is None else set()
+                )
+                numbers = [value for name, value in vars(metrics).items() if name not in left_out]
                 # NaN compares as False, and integers of hundreds of digits have no float
                 if metrics.task not in PREDICTIONS or not all(abs(number) <= LARGEST for number in numbers):
                     break

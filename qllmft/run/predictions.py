@@ -29,6 +29,21 @@ class Mistake:
     answer: Any  # the same of the head
 
 
+def _evenly(wrong: NDArray[np.bool_]) -> Iterable[int]:
+    """Return up to `MOST_MISTAKES` places of the wrong answers, evenly spaced."""
+    places = np.flatnonzero(wrong)
+    chosen = np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round().astype(np.int64)
+    return [int(place) for place in places[chosen]]
+
+
+def _table(given: Any, k: int) -> NDArray[np.float64]:
+    """Return numbers (N, k), or raise ValueError."""
+    values = np.array(given, np.float64)
+    if values.ndim != 2 or values.shape[1] != k or not np.isfinite(values).all():
+        raise ValueError(f"expected {k} finite numbers per text")
+    return values
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Content of ``predictions.json``."""
@@ -161,9 +176,7 @@ class LabelSetPredictions(Predictions):
     def _read(given: Any) -> tuple[str, ...]:
         return tuple(map(str, given))
 
-    @staticmethod
-    def _values(given: Any, k: int) -> NDArray[np.float64]:
-        return _table(given, k)
+    _values = staticmethod(_table)
 
     @classmethod
     def _labels(cls, given: Any, k: int) -> NDArray[np.int64]:
@@ -193,9 +206,7 @@ class TargetPredictions(Predictions):
     def _read(given: Any) -> tuple[float, ...]:
         return tuple(map(float, given))
 
-    @staticmethod
-    def _values(given: Any, k: int) -> NDArray[np.float64]:
-        return _table(given, k)
+    _values = staticmethod(_table)
 
 
 PREDICTIONS: Mapping[Task, type[Predictions]] = {
@@ -203,18 +214,3 @@ PREDICTIONS: Mapping[Task, type[Predictions]] = {
     "regression": TargetPredictions,
     "multilabel": LabelSetPredictions,
 }
-
-
-def _evenly(wrong: NDArray[np.bool_]) -> Iterable[int]:
-    """Return up to `MOST_MISTAKES` places of the wrong answers, evenly spaced."""
-    places = np.flatnonzero(wrong)
-    chosen = np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round().astype(np.int64)
-    return [int(place) for place in places[chosen]]
-
-
-def _table(given: Any, k: int) -> NDArray[np.float64]:
-    """Return numbers (N, k), or raise ValueError."""
-    values = np.array(given, np.float64)
-    if values.ndim != 2 or values.shape[1] != k or not np.isfinite(values).all():
-        raise ValueError(f"expected {k} finite numbers per text")
-    return values

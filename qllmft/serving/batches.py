@@ -106,7 +106,7 @@ class Batches:
         with self._changed:
             if self._stopped:
                 raise StoppedError("the server ends")
-            before = sum(each.weight for each in self._queue)
+            before = self.waiting
             if self._queue and before + request.weight > self._waiting:
                 seconds = math.ceil((before + self._most) * self._seconds_each)
                 raise FullError(min(max(seconds, 1), _LONGEST_RETRY_S))

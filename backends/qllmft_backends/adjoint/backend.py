@@ -29,7 +29,7 @@ from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.adjoint.sampling import exact_outcomes, noisy_outcomes
 from qllmft_backends.backend import Backend
-from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
@@ -234,9 +234,7 @@ class AdjointBackend(Backend):
         values = check_values(circuit, values)
         rng = np.random.default_rng(derive_seed(self.seed, circuit, values))
         drawn = exact.outcomes(circuit, values, self.noise.shots or 0, rng)
-        counted = [expectations_from_counts(Counter(row), sums) for row in drawn.tolist()]
-        shape = len(values), len(observables)
-        return Expectations(*(np.reshape([part[i] for part in counted], shape) for i in (0, 1)))
+        return expectations_of_counts(map(Counter, drawn.tolist()), sums)
 
     def outcomes(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator

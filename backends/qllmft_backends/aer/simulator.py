@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
-from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.request import check_values
@@ -110,11 +110,9 @@ def sample(
     measured = circuit.copy()
     measured.measure_all()
     result = run(simulator, measured, values, **options)
-    answers = []
-    for b in range(len(values)):
-        counts = {int(outcome, 16): shots for outcome, shots in result.data(b)["counts"].items()}
-        answers.append(expectations_from_counts(counts, observables))
-    return Expectations(np.array([mean for mean, _ in answers]), np.array([error for _, error in answers]))
+    counts = (result.data(b)["counts"].items() for b in range(len(values)))
+    of_states = ({int(outcome, 16): shots for outcome, shots in of_circuit} for of_circuit in counts)
+    return expectations_of_counts(of_states, observables)
 
 
 def measured_bits(

@@ -37,6 +37,9 @@ class Model:
     def check_body(self, identity):
         assert identity == "the test's"
 
+    def check_one_label(self, purpose):
+        pass
+
 
 def test_an_answer_is_explained_by_words_and_by_training_texts(monkeypatch):
     def embed_tables(tables, body, on_event):
