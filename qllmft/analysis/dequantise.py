@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -137,7 +137,7 @@ def surrogate_of(
         state["head.theta"] = classifier.head.connector.weight
     found.load_state_dict(state)
     bounds = partial(_logit_bounds, found, final, torch.from_numpy(errors), model.config.reuploads)
-    return replace(model, classifier=found, surrogate=chosen, checked=False), bounds
+    return model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False}), bounds
 
 
 def _rows(forms: Forms) -> Tensor:

@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -38,15 +37,16 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
     """
     body = model.body.model_copy(update={"device": None})
     if body.model == "minilm":
-        return replace(model, body=body)
+        return model.model_copy(update={"body": body})
     source = Path(locate_body(body).path)
     if not source.is_dir():
         body, identity = pinned(body, model.body_identity)
-        return replace(model, body=body, body_identity=identity)
+        return model.model_copy(update={"body": body, "body_identity": identity})
     check_body_folder(source)
     shutil.copytree(source, folder / OWN_BODY, ignore=_other_files)
     body = body.model_copy(update={"model": str(folder / OWN_BODY), "revision": None})
-    return replace(model, body=body, body_identity=body_identity(body, locate_body(body)), own_body=True)
+    identity = body_identity(body, locate_body(body))
+    return model.model_copy(update={"body": body, "body_identity": identity, "own_body": True})
 
 
 def _other_files(folder: str, names: list[str]) -> list[str]:

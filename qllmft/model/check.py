@@ -5,9 +5,8 @@ They detect a damaged model, files of different models, and versions with differ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,12 +14,12 @@ from torch import Tensor
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
+from qllmft.model.record import ModelRecord
 from qllmft.training import logits_of
 from qllmft.versions import versions
 
 MOST_QUBITS = 20  # with more qubits the logits take more than a second
 TOLERANCE = 1e-3  # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
-LARGEST = 1e300  # limit of a recorded logit; JSON has larger integers
 
 
 def check_embedding(dimension: int) -> Tensor:
@@ -40,18 +39,13 @@ def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) ->
     return [float(value) for value in logits] if logits.isfinite().all() else None
 
 
-def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) -> None:
+def compare_logits(found: Sequence[float], record: ModelRecord, folder: Path) -> None:
     """Raise UserError with differing versions if the logits differ from the record's."""
-    expected = record["check"]["logits"]
-    if not isinstance(expected, list) or len(expected) != len(found) or not all(map(_is_number, expected)):
-        raise UserError(
-            f"the model in {folder} does not fit its record: check.logits is not {len(found)} numbers, one per label."
-        )
+    expected = record.check.logits if record.check else ()
     scale = max(1.0, *(abs(value) for value in expected))
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
         return
-    saved, here = record.get("versions"), versions()
-    then = saved if isinstance(saved, dict) else {}
+    then, here = record.versions, versions()
     differing = [f"{name} {then.get(name)} then, {here[name]} here" for name in here if then.get(name) != here[name]]
     raise UserError(
         f"the model in {folder} is not what was saved: its logits of the check embedding are {_listed(found)}, and its "
@@ -60,9 +54,5 @@ def compare_logits(found: list[float], record: Mapping[str, Any], folder: Path) 
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-
-
-def _listed(values: list[float]) -> str:
+def _listed(values: Sequence[float]) -> str:
     return "(" + ", ".join(f"{value:.4f}" for value in values[:8]) + (", ..." if len(values) > 8 else "") + ")"

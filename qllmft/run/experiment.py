@@ -185,15 +185,14 @@ def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
     own = setup.config.body.learns and trained.adapter is None
-    labels = setup.corpus.label_names
     model = StoredModel(
-        body.classifier,
-        setup.config.model,
-        trained,
-        identity,
-        body.dimension,
-        labels,
-        own,
+        classifier=body.classifier,
+        config=setup.config.model,
+        body=trained,
+        body_identity=identity,
+        dimension=body.dimension,
+        label_names=setup.corpus.label_names,
+        own_body=own,
         task=setup.config.data.task,
         pair=setup.config.data.pair,
         thresholds=None if head.thresholds is None else tuple(head.thresholds.tolist()),

@@ -121,7 +121,18 @@ def model_of(tmp_path, tiny_body):
         body = BodyConfig(model=str(tiny_body))
         identity = body_identity(body, locate_body(body))
         classifier = build_classifier(config, DIMENSION, 2, seed=11)
-        save_model(tmp_path / "model", StoredModel(classifier, config, body, identity, DIMENSION, ("bad", "good")), {})
+        save_model(
+            tmp_path / "model",
+            StoredModel(
+                classifier=classifier,
+                config=config,
+                body=body,
+                body_identity=identity,
+                dimension=DIMENSION,
+                label_names=("bad", "good"),
+            ),
+            {},
+        )
         return tmp_path
 
     return save

@@ -36,7 +36,14 @@ def stored(k=2, **settings):
     if classifier.data_map is not None:
         classifier.data_map.fit(torch.randn(30, D, generator=torch.Generator().manual_seed(5)))
     names = tuple(f"label {i}" for i in range(k))
-    return StoredModel(classifier.eval(), config, BodyConfig(model="hash"), "the hash body", D, names)
+    return StoredModel(
+        classifier=classifier.eval(),
+        config=config,
+        body=BodyConfig(model="hash"),
+        body_identity="the hash body",
+        dimension=D,
+        label_names=names,
+    )
 
 
 X = torch.randn(40, D, generator=torch.Generator().manual_seed(1))

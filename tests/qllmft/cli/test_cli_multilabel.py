@@ -1,7 +1,6 @@
 """A run with several labels per text by the command line: train, evaluate, predict, report, card, and refusals."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,7 +77,7 @@ def test_predictions_have_all_labels_over_their_thresholds(run, cli):
     for each, answer in zip(found, model.predict(texts), strict=True):
         over = zip(answer.probabilities.items(), model.model.thresholds, strict=True)
         assert each["labels"] == list(answer.labels) == [name for (name, p), least in over if p >= least]
-    model.model = replace(model.model, thresholds=(0.0, 1.0, 0.0))
+    model.model = model.model.model_copy(update={"thresholds": (0.0, 1.0, 0.0)})
     assert model.predict("a good film")[0].labels == ("film", "not")
     every = cli("predict", run, "a film", "--threshold", "0.0001")[0]
     assert every.startswith("film, good, not\t")

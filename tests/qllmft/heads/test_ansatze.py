@@ -125,7 +125,14 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
 
 
 def stored(config):
-    return StoredModel(build_classifier(config, D, 2, seed=4), config, BodyConfig(model="hash"), "id", D, ("a", "b"))
+    return StoredModel(
+        classifier=build_classifier(config, D, 2, seed=4),
+        config=config,
+        body=BodyConfig(model="hash"),
+        body_identity="id",
+        dimension=D,
+        label_names=("a", "b"),
+    )
 
 
 @pytest.mark.parametrize(

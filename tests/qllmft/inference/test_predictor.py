@@ -1,7 +1,6 @@
 """A trained model that takes texts: softmax by hand, one body, constant memory."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +86,7 @@ def test_a_string_is_one_text(trained):
 
 
 def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(trained):
-    trained.model = replace(trained.model, label_names=("a", "b", "c"))
+    trained.model = trained.model.model_copy(update={"label_names": ("a", "b", "c")})
     p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
     answers = Answers(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
     found = [(f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)]

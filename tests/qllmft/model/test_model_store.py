@@ -44,7 +44,14 @@ def stored(structure: str = "single") -> StoredModel:
     classifier.train()
     classifier(3 * X + 1)
     names = ("négatif", "positif", "neutre")[:k]
-    return StoredModel(classifier, config, BodyConfig(model="hash", revision="r1"), "identity", D, names)
+    return StoredModel(
+        classifier=classifier,
+        config=config,
+        body=BodyConfig(model="hash", revision="r1"),
+        body_identity="identity",
+        dimension=D,
+        label_names=names,
+    )
 
 
 @pytest.fixture
@@ -144,7 +151,7 @@ def test_weights_that_are_no_numbers_are_refused(folder, value):
 @pytest.mark.parametrize("key", ["model", "body", "body_identity", "dimension", "label_names"])
 def test_a_record_that_lacks_a_part_is_refused(folder, key):
     change(folder, drop=key)
-    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: '{key}'"):
+    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: {key}: Field required"):
         load_model(folder)
 
 
@@ -157,28 +164,32 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
         ),
         ({"model": {"n_qubits": -3}}, r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$"),
         ({"model": {"no_such_setting": 1}}, "no_such_setting"),
-        ({"label_names": ["a", "b", "c"]}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
-        ({"label_names": 2}, "label_names is 2, expected a list of names"),
-        ({"label_names": ["a", 2]}, "expected a list of names"),
-        ({"label_names": ["a"]}, "expected two different names or more"),
-        ({"label_names": ["a", "a"]}, "expected two different names or more"),
-        ({"dimension": 0}, "dimension is 0, expected the length of an embedding"),
-        ({"dimension": "8"}, "dimension is '8', expected"),
-        ({"dimension": True}, "dimension is True, expected"),
+        ({"label_names": ["a", "b", "c"], "check": None}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
+        ({"label_names": ["a", "b", "c"]}, "check.logits has 2 numbers, expected 3"),
+        ({"label_names": 2}, r"label_names \(got 2\): Input should be a valid tuple"),
+        ({"label_names": ["a", 2]}, r"label_names\[2\] \(got 2\): Input should be a valid string"),
+        ({"label_names": ["a"]}, "expected 2 or more different names"),
+        ({"label_names": ["a", "a"]}, "expected 2 or more different names"),
+        ({"dimension": 0}, r"dimension \(got 0\): Input should be greater"),
+        ({"dimension": "8"}, r"dimension \(got '8'\): Input should be a valid integer"),
+        ({"dimension": True}, r"dimension \(got True\): Input should be a valid integer"),
         ({"dimension": 10**12}, "a weight matrix of more than 134,217,728 entries"),
         ({"dimension": 17}, "17"),
-        ({"body_identity": None}, "body_identity is None, expected text"),
-        ({"own_body": "yes"}, "own_body is 'yes', expected true or false"),
+        ({"body_identity": None}, r"body_identity \(got None\): Input should be a valid string"),
+        ({"own_body": "yes"}, r"own_body \(got 'yes'\): Input should be a valid boolean"),
         (
             {"model": SMALL | {"encoder_layers": 10**9}},
             "encoders would have 8,000,000,000 gates, expected at most 100,0",
         ),
         ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
         ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
-        ({"check": 3}, "check has no logits"),
-        ({"check": {"logits": [1.0]}}, "check.logits is not 2 numbers, one per label"),
-        ({"check": {"logits": ["a", None]}}, "check.logits is not 2 numbers"),
-        ({"check": {"logits": [float("inf"), 0.0]}}, "check.logits is not 2 numbers"),
+        ({"check": 3}, r"check \(got 3\): Input should be"),
+        ({"check": {}}, "check.logits: Field required"),
+        ({"check": {"logits": [1.0]}}, "check.logits has 1 numbers, expected 2"),
+        ({"check": {"logits": ["a", None]}}, r"check.logits\[1\] \(got 'a'\): Input should be a valid number"),
+        ({"check": {"logits": [float("inf"), 0.0]}}, "Input should be a finite number"),
+        ({"more": 1}, r"more \(got 1\): there is no such setting"),
+        ({"thresholds": [0.5, 0.5]}, "it has 2 thresholds, task classification and 2 labels"),
     ],
     ids=str,
 )

@@ -1,7 +1,6 @@
 """A served model of the small trained run, and a client of its application."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,7 @@ def served(trained_run):
     from qllmft.serving.model import ServedModel
 
     def make(backend=None, **changes):
-        predictor = Predictor(replace(Predictor.load(trained_run).model, **changes), folder=trained_run)
+        predictor = Predictor(Predictor.load(trained_run).model.model_copy(update=changes), folder=trained_run)
         model = ServedModel(predictor, trained_run, backend)
         model.load()
         return model

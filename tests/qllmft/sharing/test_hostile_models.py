@@ -1,7 +1,6 @@
 """A model from somebody else runs no code: from a run's folder, from the hub, and with a body from the hub."""
 
 import shutil
-from dataclasses import replace
 
 import pytest
 from hostile import change, pickled_weights
@@ -25,11 +24,13 @@ def written(tmp_path, monkeypatch):
 @pytest.fixture
 def model(model_of, tiny_bert, tmp_path, written):
     """The folder of a model with a body of its own that allows pickles and has one."""
-    stored = replace(Predictor.load(model_of(encoder_qubits=4)).model, own_body=True)
+    stored = Predictor.load(model_of(encoder_qubits=4)).model
     body = shutil.copytree(tiny_bert, tmp_path / "hostile" / "body")
     pickled_weights(body, written)
     config = BodyConfig(model=str(body), device="cpu")
-    stored = replace(stored, body=config, body_identity=body_identity(config, locate_body(config)), dimension=16)
+    identity = body_identity(config, locate_body(config))
+    changes = {"own_body": True, "body": config, "body_identity": identity, "dimension": 16}
+    stored = stored.model_copy(update=changes)
     save_model(tmp_path / "hostile", stored, {})
     return tmp_path / "hostile"
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,8 @@ def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, m
     commit = hub.put_folder("ann/words", tiny_body)
     body = BodyConfig(model="ann/words", device="cpu")
     embed(TEXTS, body, cache_folder=tmp_path / "cache")
-    stored = replace(Predictor.load(model_of()).model, body=body, body_identity=body_identity(body, locate_body(body)))
+    identity = body_identity(body, locate_body(body))
+    stored = Predictor.load(model_of()).model.model_copy(update={"body": body, "body_identity": identity})
     saved = Predictor(stored).save_pretrained(tmp_path / "saved")
     record = json.loads((saved / "model.json").read_text())
     assert record["body"] == {"model": "ann/words", "revision": commit, "batch_size": 64, "device": None}

@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -207,6 +206,6 @@ def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
 
 def test_the_package_minilm_has_a_name_on_the_hub():
     model = qllmft.load(GOLDEN).model
-    model = replace(model, body=model.body.model_copy(update={"model": "minilm"}))
+    model = model.model_copy(update={"body": model.body.model_copy(update={"model": "minilm"})})
     metadata = yaml.safe_load(model_card(model, "ann/films").split("---\n", 2)[1])
     assert metadata["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"

@@ -1,0 +1,124 @@
+"""Record of a stored model, the content of ``model.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+
+from qllmft.ansatze import ANSATZE
+from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
+from qllmft.config.data import PairFeatures, Task
+from qllmft.config.section import NEUTRAL, Section
+from qllmft.errors import UserError
+from qllmft.files import parse_json, read_text
+from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
+
+FILE = "model.json"
+FORMAT: Final = 1
+_TRAINING = {"trainable", "contrastive", "lora"}  # of a body, which belongs to the run
+_Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
+
+
+class Check(Section):
+    """Logits of the check embedding, see `qllmft.model.check`."""
+
+    logits: tuple[_Logit, ...]
+
+
+class StoredNumbers(Section):
+    """Size of the means and axes that a head reads besides its parameters."""
+
+    stored: StrictInt
+
+
+class ModelRecord(Section):
+    """Everything of a stored model but its weights."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: Literal[1] = FORMAT
+    config: ModelConfig = Field(alias="model")  # structure of the classifier
+    surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None  # of a classical surrogate of that structure
+    body: BodyConfig  # language model of the embeddings
+    own_body: Annotated[StrictBool, NEUTRAL] = False  # the body was trained, and its folder is `OWN_BODY`
+    body_identity: StrictStr  # hash of the body's weights
+    dimension: Annotated[StrictInt, Field(ge=1)]  # D
+    label_names: tuple[StrictStr, ...]  # names of the k labels
+    # meaning of the logits: of one label per text, of several, or real targets
+    task: Annotated[Task, NEUTRAL] = "classification"
+    pair: Annotated[PairFeatures | None, NEUTRAL] = None  # vector of a pair of texts; None: texts are single
+    # least probability of each of several labels per text; None: 1/2, or one label per text
+    thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    n_parameters: StrictInt = 0
+    data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
+    ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN  # package of the ansatz, with its version
+    check: Annotated[Check | None, NEUTRAL] = None
+    versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)  # of Python and packages, by name
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names, least = self.label_names, 1 if self.task == "regression" else 2
+        if len(names) < least or len(set(names)) != len(names):
+            raise ValueError(f"label_names has {names}, expected {least} or more different names")
+        if self.thresholds is not None and (self.task != "multilabel" or len(self.thresholds) != len(names)):
+            raise ValueError(f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels")
+        if self.check is not None and len(self.check.logits) != len(names):
+            raise ValueError(f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}")
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        hidden: dict[str, Any] = dict.fromkeys(self.unchanged(), True)
+        hidden["body"] = _TRAINING | self.body.unchanged()
+        return self.model_dump(mode="json", by_alias=True, exclude=hidden)
+
+
+def read_record(folder: Path) -> ModelRecord:
+    """Return the record of the model in a folder, or raise UserError if it is missing, damaged or of another format."""
+    try:
+        found: Any = parse_json(read_text(folder / FILE))
+    except FileNotFoundError:
+        raise no_model(folder, FILE) from None
+    except (ValueError, OSError) as error:  # not JSON, or not UTF-8
+        raise UserError(f"the model in {folder} cannot be read: {FILE}: {error}.") from error
+    record: dict[str, Any] = found if isinstance(found, dict) else {}
+    if type(record.get("format")) is not int or record["format"] != FORMAT:
+        raise UserError(
+            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            "Install the version of qllmft that wrote it, or train it again."
+        )
+    _check_ansatz(record, folder)
+    try:
+        return ModelRecord.model_validate(record)
+    except ValidationError as error:
+        raise misfit(folder, f"{faults(error)[0]}.") from None
+
+
+def no_model(folder: Path, missing: str) -> UserError:
+    """Return the error about a file that is missing."""
+    return UserError(
+        f"there is no trained model in {folder} ({missing} is missing). "
+        "Give the folder of a finished run, as `qllmft train` prints it."
+    )
+
+
+def misfit(folder: Path, reason: object) -> UserError:
+    """Return the error about a record that has unknown values, or not those of the weights."""
+    return UserError(f"the model in {folder} does not fit its record: {reason}")
+
+
+def _check_ansatz(record: dict[str, Any], folder: Path) -> None:
+    """Raise UserError if the record's ansatz is unknown, without an import of its package."""
+    model = record.get("model")
+    name = model.get("ansatz") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name in ANSATZE:
+        return
+    raise UserError(
+        f"the model in {folder} was trained with the ansatz {name!r} "
+        f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+        f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
+    )
