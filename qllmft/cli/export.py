@@ -20,7 +20,9 @@ def export(
         typer.Option("--format", help="Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing."),
     ] = "qasm3",
     text: Annotated[str | None, typer.Option(help="Text to bind the circuit to.", show_default="free data")] = None,
-    part: Annotated[Literal["head", "encoder"], typer.Option(help="Circuit of the model to write.")] = "head",
+    part: Annotated[
+        Literal["head", "encoder", "adapter"], typer.Option(help="Circuit of the model to write.")
+    ] = "head",
     encoder: Annotated[
         int | None, typer.Option(help="Index of the encoder, from 0.", show_default="0 if it is the only one")
     ] = None,
@@ -32,6 +34,16 @@ def export(
     minus: Annotated[
         bool, typer.Option("--minus", help="Write the circuit of an odd encoder with the negative constant.")
     ] = False,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer of a quantum adapter: its name or the end of it.", show_default="if there is only one"
+        ),
+    ] = None,
+    factor: Annotated[
+        Literal["output", "input"],
+        typer.Option(help="Circuit of that layer: the factor with a row per output, or per input."),
+    ] = "output",
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
 ) -> None:
     """Write a trained model's circuit as QASM, QPY or a drawing.
@@ -45,7 +57,8 @@ def export(
 
     from qllmft.inference.export import ExportRequest, export_run
 
-    exported = export_run(run, ExportRequest(form, part, text, weights, encoder, decompose, measure, minus))
+    request = ExportRequest(form, part, text, weights, encoder, decompose, measure, minus, layer, factor)
+    exported = export_run(run, request)
     if out is None:
         sys.stdout.write(exported.content.decode())
         return

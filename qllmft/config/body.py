@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import field_validator, model_validator
 
 from qllmft.config.lora import LoraConfig
+from qllmft.config.quantum_adapter import QuantumAdapterConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
@@ -72,9 +73,11 @@ class BodyConfig(Section):
     revision: str | None = None
     batch_size: Positive = 64
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
-    trainable: Literal[False, True, "lora"] = False  # train all weights with the head, or a low-rank adapter
+    # train all weights with the head, or a low-rank adapter, or one of circuits
+    trainable: Literal[False, True, "lora", "quantum_adapter"] = False
     lora: Annotated[LoraConfig, NEUTRAL] = LoraConfig()
-    adapter: Annotated[str | None, NEUTRAL] = None  # folder of a trained PEFT adapter, which is frozen; None: none
+    quantum_adapter: Annotated[QuantumAdapterConfig, NEUTRAL] = QuantumAdapterConfig()
+    adapter: Annotated[str | None, NEUTRAL] = None  # folder of a trained adapter, which is frozen; None: none
     # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size texts
     batch_tokens: Annotated[Positive | None, NEUTRAL] = None
     # distribution of a large model over several devices, by accelerate; None: all of it on one device
@@ -121,18 +124,25 @@ class BodyConfig(Section):
 
     @model_validator(mode="after")
     def _adapter_fits(self) -> Self:
-        if self.trainable != "lora" and (given := self.lora.given(LoraConfig.model_fields)):
+        for name, section in (("lora", self.lora), ("quantum_adapter", self.quantum_adapter)):
+            if self.trainable != name and (given := section.given(type(section).model_fields)):
+                raise ValueError(
+                    f"{name}.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
+                    f"trainable to {name!r}"
+                )
+        if self.adapts and self.contrastive.switched_on:
             raise ValueError(
-                f"lora.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set trainable "
-                "to 'lora'"
-            )
-        if self.trainable == "lora" and self.contrastive.switched_on:
-            raise ValueError(
-                "trainable 'lora' adapts the model as it is, and contrastive trains all its weights; leave one out"
+                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains all its weights; "
+                "leave one out"
             )
         if self.adapter is not None and self.learns:
             raise ValueError("adapter names a trained one, and this body learns; leave adapter or the training out")
         return self
+
+    @property
+    def adapts(self) -> bool:
+        """Return whether the run trains an adapter beside frozen weights."""
+        return self.trainable in ("lora", "quantum_adapter")
 
     @property
     def learns(self) -> bool:
@@ -147,9 +157,8 @@ class BodyConfig(Section):
 
     def with_adapter(self, folder: Path) -> BodyConfig:
         """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
-        return BodyConfig.model_validate(
-            {**dict(self), "trainable": False, "lora": LoraConfig(), "adapter": str(folder), "dtype": "float32"}
-        )
+        untrained = {"trainable": False, "lora": LoraConfig(), "quantum_adapter": QuantumAdapterConfig()}
+        return BodyConfig.model_validate({**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"})
 
     def saved_in(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, device and batches."""

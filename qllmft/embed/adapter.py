@@ -1,26 +1,52 @@
-"""Adapters of a body: a few weights beside its frozen ones, by the package peft."""
+"""Adapters of a body: a few weights beside its frozen ones, saved in a folder of their own."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol
 
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
 from qllmft.config.lora import peft_settings
+from qllmft.embed.peft_adapter import PeftAdapter
+from qllmft.embed.quantum_adapter import KIND, QuantumAdapter, read_settings
 from qllmft.errors import UserError
-from qllmft.files import read_text, write_bytes, write_json
+from qllmft.files import parse_json, read_text, write_bytes, write_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
-_MOST_NAMES = 8  # in an error
 
 
-def adapted_model(transformer: Any, config: BodyConfig) -> nn.Module:
+class Adapter(Protocol):
+    """Adapter in a frozen model."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the content of its configuration file."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return its weights by name."""
+        ...
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Set its weights."""
+        ...
+
+
+def fresh_adapter(transformer: Any, config: BodyConfig) -> Adapter:
+    """Put the adapter that ``config`` trains into a frozen body, in place, with weights from torch's generator."""
+    model = _adapted_model(transformer, config)
+    if config.trainable == "lora":
+        return PeftAdapter(model, config.lora.settings, config)
+    return QuantumAdapter(model, config.quantum_adapter, config)
+
+
+def _adapted_model(transformer: Any, config: BodyConfig) -> nn.Module:
     """Return the transformers model inside a body, or raise UserError if there is none."""
     model = getattr(transformer, "transformers_model", None)
     if not isinstance(model, nn.Module):
@@ -30,50 +56,15 @@ def adapted_model(transformer: Any, config: BodyConfig) -> nn.Module:
     return model
 
 
-def attach(transformer: Any, settings: dict[str, Any], config: BodyConfig) -> Any:
-    """Put a fresh adapter into a frozen body, in place, and return PEFT's view of it.
-
-    Its weights come from torch's generator.
-    """
-    try:
-        import peft
-    except ModuleNotFoundError:
-        raise UserError("an adapter needs the package peft: pip install 'qllmft[lora]'.") from None
-    model = adapted_model(transformer, config)
-    base = str(settings.get("base_model_name_or_path") or "").rstrip("/").rpartition("/")[2]
-    if base and base != config.model.rstrip("/").rpartition("/")[2]:
-        raise UserError(
-            f"the PEFT configuration is of the model {settings['base_model_name_or_path']!r}, and the body is "
-            f"{config.model!r}. Name that model with --body, or remove base_model_name_or_path from the file."
-        )
-    given = {name: value for name, value in settings.items() if name not in ("peft_type", "base_model_name_or_path")}
-    try:
-        kind = peft.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(settings["peft_type"])]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PEFT calls names that transformers 6 will drop
-            return peft.get_peft_model(cast("Any", model), kind(**given))
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        kinds = ("Linear", "Conv1D")
-        linear = {name.rpartition(".")[2] for name, part in model.named_modules() if type(part).__name__ in kinds}
-        names = ", ".join(sorted(linear)[:_MOST_NAMES])
-        reason = str(error).split(". ")[0].rstrip(".")
-        raise UserError(
-            f"an adapter cannot be put into the body {config.model!r}: {reason}. Its linear layers are {names}; name "
-            "some of them in body.lora.targets or in target_modules of the PEFT file."
-        ) from error
-
-
-def save_adapter(adapted: Any, settings: dict[str, Any], folder: Path) -> None:
-    """Write the adapter of PEFT's view alone, as PEFT does, whole or not at all."""
-    from peft import get_peft_model_state_dict
-
-    weights = get_peft_model_state_dict(adapted)
+def save_adapter(adapter: Adapter, folder: Path) -> None:
+    """Write an adapter alone, in the form of PEFT, whole or not at all."""
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        write_bytes(fresh / WEIGHTS, save({name: each.contiguous().clone() for name, each in weights.items()}))
-        write_json(fresh / CONFIG, settings)
+        weights = {name: each.contiguous().clone() for name, each in adapter.weights().items()}
+        write_bytes(fresh / WEIGHTS, save(weights))
+        write_json(fresh / CONFIG, adapter.settings)
     except Exception as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(f"the adapter cannot be written into {folder}: {error}. Free space on the disk.") from error
@@ -83,33 +74,57 @@ def save_adapter(adapted: Any, settings: dict[str, Any], folder: Path) -> None:
 
 def load_adapter(transformer: Any, config: BodyConfig) -> None:
     """Put the trained adapter of ``config.adapter`` into a body, and freeze it."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-
     assert config.adapter is not None
-    folder = _checked(Path(config.adapter))
-    adapted = attach(transformer, peft_settings(read_text(folder / CONFIG)), config)
+    folder = checked_adapter(Path(config.adapter))
+    adapter = _stored(_adapted_model(transformer, config), folder, config)
     try:
         weights = load_file(folder / WEIGHTS)
-        if faults := sorted(get_peft_model_state_dict(adapted).keys() ^ weights.keys()):
+        if faults := sorted(adapter.weights().keys() ^ weights.keys()):
             raise ValueError(f"only one of the two has {faults[0]}")
-        set_peft_model_state_dict(adapted, weights)
+        adapter.load(weights)
     except Exception as error:
-        raise UserError(
-            f"the adapter in {folder} is not of the body {config.model!r}: {str(error).splitlines()[0]}. Name the "
-            "model that it was trained on with --body."
-        ) from error
+        raise _of_another(folder, config, str(error).splitlines()[0]) from error
     transformer.eval().requires_grad_(False)
+
+
+def _stored(model: nn.Module, folder: Path, config: BodyConfig) -> Adapter:
+    """Put an adapter with the settings of a folder into a model, with fresh weights."""
+    text = read_text(folder / CONFIG)
+    content = quantum_settings(text)
+    if content is None:
+        return PeftAdapter(model, peft_settings(text), config)
+    adapter = QuantumAdapter(model, read_settings(content, str(folder / CONFIG)), config)
+    if content.get("sizes") != adapter.settings["sizes"]:
+        raise _of_another(folder, config, "the numbers of inputs and outputs of its layers are others")
+    return adapter
+
+
+def quantum_settings(text: str) -> dict[str, Any] | None:
+    """Return the content of the configuration file of an adapter of circuits, or None if it is of another kind."""
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and content.get("adapter_type") == KIND else None
+
+
+def _of_another(folder: Path, config: BodyConfig, reason: str) -> UserError:
+    return UserError(
+        f"the adapter in {folder} is not of the body {config.model!r}: {reason}. Name the model that it was trained on "
+        "with --body."
+    )
 
 
 def adapter_hash(folder: Path) -> str:
     """Return the hash of an adapter's two files."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
-        digest.update(hashlib.sha256((_checked(folder) / name).read_bytes()).digest())
+        digest.update(hashlib.sha256((checked_adapter(folder) / name).read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _checked(folder: Path) -> Path:
+def checked_adapter(folder: Path) -> Path:
+    """Return the folder of an adapter, or raise UserError if a file of it is missing or a link."""
     for name in (CONFIG, WEIGHTS):
         if folder.is_symlink() or (folder / name).is_symlink() or not (folder / name).is_file():
             raise UserError(

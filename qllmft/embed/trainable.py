@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from qllmft.embed.adapter import attach, save_adapter
+from qllmft.embed.adapter import fresh_adapter, save_adapter
 from qllmft.embed.body import Body, no_loading_bar
 from qllmft.errors import UserError
 
@@ -19,7 +19,7 @@ from qllmft.errors import UserError
 class TrainableBody(nn.Module):
     """Sentence transformer with trainable weights in float32, shared with ``body``: its `encode` follows the training.
 
-    If ``body.trainable`` is "lora", these are the weights of an adapter drawn from ``seed``, and the others are frozen.
+    If the body adapts, these are the weights of an adapter drawn from ``seed``, and the others are frozen.
 
     Attributes:
         body: embeds with these weights, without gradients.
@@ -29,10 +29,10 @@ class TrainableBody(nn.Module):
         super().__init__()
         self.body = body
         self.transformer: nn.Module = body.transformer.float()
-        self.adapted = body.config.trainable == "lora"
+        self.adapted = body.config.adapts
         if self.adapted:
             with self.seeded(seed):  # a tuple, because a module would have all weights a second time
-                self._views = (attach(self.transformer, body.config.lora.settings, body.config),)
+                self._views = (fresh_adapter(self.transformer, body.config),)
         else:
             self.transformer.requires_grad_(True)
         if not self.n_parameters:
@@ -74,7 +74,7 @@ class TrainableBody(nn.Module):
     def save(self, folder: Path) -> None:
         """Write the body as sentence-transformers does (safetensors), or its adapter alone, whole or not at all."""
         if self.adapted:
-            save_adapter(self._views[0], self.body.config.lora.settings, folder)
+            save_adapter(self._views[0], folder)
             return
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)

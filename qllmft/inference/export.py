@@ -17,6 +17,7 @@ from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.inference.adapter_circuits import Factor, adapter_of
 from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
 from qllmft.templates import encoder_template
@@ -32,7 +33,7 @@ from qllmft_circuits import (
 )
 
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
-Part = Literal["head", "encoder"]
+Part = Literal["head", "encoder", "adapter"]
 Weights = Literal["bound", "free"]
 _NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
 
@@ -42,7 +43,7 @@ class ExportRequest:
     """Choice of a model's circuit and its form."""
 
     format: Format = "qasm3"  # qpy is Qiskit's binary form; svg and txt are drawings
-    part: Part = "head"  # the head, or one encoder
+    part: Part = "head"  # the head, one encoder, or one circuit of a quantum adapter
     # text that binds the head to its latent angles in radians, or begins the encoder with a gate ``load`` of its
     # embedding; without it the head's ``x`` stays free and the encoder starts from any state
     text: str | None = None
@@ -51,13 +52,24 @@ class ExportRequest:
     decompose: bool = False  # write ``load`` as R_Y and CNOT rather than as a gate with a definition
     measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
     minus: bool = False  # of an odd encoder, the circuit with the negative constant
+    layer: str | None = None  # of an adapter: name of the layer, or its last parts; needed if there are several
+    factor: Factor = "output"  # of an adapter: the factor with a row per output of the layer, or per input
 
     def __post_init__(self) -> None:
         if self.text is not None and is_blank(self.text):
             raise UserError("--text is empty; there is nothing in it to bind the circuit to.")
-        if self.part == "head" and self.encoder is not None:
-            raise UserError(f"--encoder {self.encoder} names an encoder, and --part is head. Add --part encoder.")
-        if self.decompose and (self.part == "head" or self.text is None):
+        if self.part != "encoder" and self.encoder is not None:
+            raise UserError(
+                f"--encoder {self.encoder} names an encoder, and --part is {self.part}. Add --part encoder."
+            )
+        if self.part != "adapter" and (self.layer is not None or self.factor != "output"):
+            raise UserError(f"--layer and --factor name a circuit of an adapter, and --part is {self.part}; omit them.")
+        if self.part == "adapter" and (self.text is not None or self.measure or self.minus):
+            raise UserError(
+                "a circuit of an adapter is the same for all texts and is not measured; omit --text, "
+                "--measure and --minus."
+            )
+        if self.decompose and (self.part != "encoder" or self.text is None):
             raise UserError(
                 "--decompose spells out the gate that loads a text into an encoder. Add --part encoder --text '...'."
             )
@@ -97,8 +109,13 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     The body is loaded only if there is a text.
     """
     model = load_model(Path(run))
-    circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
-    circuit.metadata = reading_of(model, request)
+    if request.part == "adapter":
+        bound = request.weights == "bound"
+        circuit, numbers = adapter_of(model, request.layer, request.factor, bound=bound)
+        circuit.metadata = numbers
+    else:
+        circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
+        circuit.metadata = reading_of(model, request)
     content, names = _rendered(circuit, request.format)
     return Export(circuit, content, names)
 

@@ -81,7 +81,7 @@ class LearningBody:
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
         self.setup = self._setup = setup
         self._place = setup.folder.trained_body(start)
-        kept = start.with_adapter if start.trainable == "lora" else start.saved_in
+        kept = start.with_adapter if start.adapts else start.saved_in
         self._trained = kept(self._place)
         self._start = start
         body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))

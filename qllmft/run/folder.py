@@ -102,7 +102,7 @@ class RunFolder:
 
     def trained_body(self, body: BodyConfig) -> Path:
         """Return the folder of a body that the run trains: the body itself, or its adapter alone."""
-        return self.model_adapter if body.trainable == "lora" else self.model_body
+        return self.model_adapter if body.adapts else self.model_body
 
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""

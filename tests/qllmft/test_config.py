@@ -20,6 +20,7 @@ from qllmft.config import (
     parse_config,
 )
 from qllmft.config.lora import LoraConfig
+from qllmft.config.quantum_adapter import QuantumAdapterConfig
 from qllmft.errors import UserError
 
 
@@ -236,6 +237,7 @@ def other_value(annotation: Any, value: Any) -> Any:
         str: lambda: value + "x",
         dict: lambda: {**value, "dtype": "float64"},
         LoraConfig: lambda: LoraConfig(rank=2),
+        QuantumAdapterConfig: lambda: QuantumAdapterConfig(rank=2),
         ContrastiveConfig: lambda: ContrastiveConfig(iterations=5),
     }[type(value)]()
 

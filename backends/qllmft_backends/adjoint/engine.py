@@ -26,7 +26,9 @@ from qllmft_backends.adjoint.plan import ChunkPlan, real_plan
 from qllmft_backends.adjoint.program import Program
 from qllmft_backends.adjoint.requests import check_cotangent, request_size
 from qllmft_backends.adjoint.shots import GaussianShots
+from qllmft_backends.errors import BackendError
 
+SMALLEST = 1e-15  # of an amplitude, in `AdjointEngine.amplitudes_vjp`
 KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
 
 
@@ -116,10 +118,7 @@ class AdjointEngine(ChunkedEngine):
         """Return final amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q; a state's sign is free."""
         tape = self._tape(*self._checked(angles, amplitudes))
         self._run(tape)
-        assert tape.states is not None
-        chunks, batch = tape.product.shape
-        final = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch) * tape.product[:, None, :]
-        out = final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
+        out = self._final(tape)
         self._release(tape)
         return out
 
@@ -169,6 +168,52 @@ class AdjointEngine(ChunkedEngine):
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
         return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
+
+    # --- amplitudes -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def with_norm(self) -> AdjointEngine:
+        """Return the engine of the same program that measures the identity alone."""
+        return AdjointEngine(self.program, np.zeros(1, np.int64), self.dtype)
+
+    def amplitudes(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, Tape]:
+        """Return the final amplitudes (B, 2^Q) with their signs, and a tape for `amplitudes_vjp`."""
+        engine = self.with_norm
+        tape = engine._tape(*engine._checked(angles, amplitudes))
+        engine._run(tape, for_gradient=True)
+        return engine._final(tape) * _signs(tape), tape
+
+    def amplitudes_vjp(self, tape: Tape, cotangent: Real) -> Real:
+        """Return the gradient of Σ cotangent · amplitudes by the angles, (G,) or (B, G) as they came in.
+
+        The sweep of `vjp` begins with the co-state ψ · ``kept``, here with g/ψ for the cotangent g (B, 2^Q). So an
+        amplitude of zero is first moved to `SMALLEST`, far below the rounding of a state.
+        """
+        engine, samples = self.with_norm, len(tape.amplitudes)
+        if cotangent.shape != (samples, 1 << self._n_qubits):
+            raise BackendError(
+                f"the cotangent is {tuple(cotangent.shape)}, expected {(samples, 1 << self._n_qubits)}: (B, 2^Q)."
+            )
+        if tape.states is None:
+            engine._run(tape, for_gradient=True)
+        assert tape.states is not None
+        chunks, batch = tape.product.shape
+        size = batch << self._n_qubits
+        given = np.zeros((chunks * batch, 1 << self._n_qubits), self.dtype)
+        given[:samples] = cotangent * _signs(tape)
+        by_place = given.reshape(chunks, batch, -1).transpose(0, 2, 1)  # samples inside, as in a chunk
+        states = tape.states[:, :size].reshape(chunks, -1, batch)
+        states[np.abs(states) < SMALLEST] = SMALLEST
+        tape.kept = engine._take(chunks, batch)
+        tape.kept[:, :size] = (by_place / (states * tape.product[:, None, :])).reshape(chunks, size)
+        return engine.vjp(tape, np.full((samples, 1), 0.5))[0]
+
+    def _final(self, tape: Tape) -> Real:
+        """Return the final amplitudes (B, 2^Q) of a tape, up to the sign of each state."""
+        assert tape.states is not None
+        chunks, batch = tape.product.shape
+        final = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch) * tape.product[:, None, :]
+        return final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
 
     # --- one pass ---------------------------------------------------------------------------------------------------
 
@@ -250,3 +295,8 @@ class AdjointEngine(ChunkedEngine):
         samples, _ = request_size(angles, amplitudes, self.program.n_angles, self._n_qubits)
         loaded = np.empty((samples, 0)) if amplitudes is None else amplitudes
         return np.asarray(angles), np.ascontiguousarray(loaded, self.dtype)
+
+
+def _signs(tape: Tape) -> Real:
+    """Return (1 or B, 1) the signs that the states of a tape lack (see `rotations`)."""
+    return np.asarray(np.where(tape.cos > 0, 1, -1).prod(axis=1, keepdims=True), tape.cos.dtype)
