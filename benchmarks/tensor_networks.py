@@ -2,7 +2,8 @@
 
 ``python benchmarks/tensor_networks.py benchmarks/tensor_networks.json``. Seconds are of the processor, one thread, per
 text. Aer's ``matrix_product_state`` and quimb's ``CircuitMPS`` run in processes that end after --limit such seconds.
-quimb is in the Python of --quimb.
+quimb is in the Python of --quimb. If opt_einsum is installed, the same network is also contracted by it: once, with a
+weight per value of each qubit, whose gradient by autograd is all ⟨Z⟩. A gradient cannot be written as ONNX.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import os
 import resource
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from qllmft.heads.network import network_values
+from qllmft.heads.network import network_sites, network_values
 from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, readout_observables, weight_parameters
 
 LAYERS = (1, 1, 1, 2)  # R = 4, N = 1, M = 2
@@ -60,6 +62,25 @@ def by_network(qubits: int, ring: bool, dtype: torch.dtype) -> tuple[list[float]
     started = time.process_time()
     network_values(latent[1:], theta, LAYERS, options)
     return first[0].double().tolist(), time.process_time() - started
+
+
+def by_opt_einsum(qubits: int, ring: bool) -> tuple[list[float], float]:
+    """Return ⟨Z⟩ of the first text and the processor seconds, in float32, of a greedy path and its gradient."""
+    from opt_einsum import contract
+
+    latent, theta = (each.float() for each in inputs(qubits, ring))
+    for _ in range(2):  # the first call imports and warms up
+        started = time.process_time()
+        sites = network_sites(latent[:1], theta, LAYERS, AnsatzOptions(1, ring))
+        shares = torch.ones(qubits, 2, requires_grad=True)
+        terms = []
+        for q, site in enumerate(each[0] for each in sites):
+            left = (q - 1) % qubits
+            if not ring:  # its outer bonds are at 0
+                site = site[: None if q else 1, : None if q < qubits - 1 else 1]
+            terms += [site, (left, q, 2 * qubits + q), site * shares[q], (qubits + left, qubits + q, 2 * qubits + q)]
+        (found,) = torch.autograd.grad(contract(*terms, (), optimize="greedy"), shares)
+    return (found[:, 0] - found[:, 1]).double().tolist(), time.process_time() - started
 
 
 def by_aer(qubits: int, ring: bool, limit: int, send: multiprocessing.connection.Connection) -> None:
@@ -122,6 +143,9 @@ def main() -> None:
         except EOFError:
             row["aer_s"], row["aer_limit_s"] = None, given.limit
         process.join()
+        if find_spec("opt_einsum") is not None:
+            values, row["opt_einsum_s"] = by_opt_einsum(qubits, ring)
+            row["opt_einsum_difference"] = max(abs(a - b) for a, b in zip(exact, values, strict=True))
         if given.quimb is not None:
             other = by_quimb(qubits, ring, given.limit, given.quimb)
             row["quimb_s"], row["quimb_limit_s"] = (other["seconds"], None) if other else (None, given.limit)

@@ -26,39 +26,42 @@ def network_values(latent: Tensor, theta: Tensor, layers: Sequence[int], options
         layers: number of ansatz layers after each encoding.
         options: of the ansatz, with connectivity 1.
     """
-    rows = theta.reshape(sum(layers), -1)
     contract = _ring if options.ring else _chain
-    return torch.stack([contract(_sites(x, rows, layers, options)) for x in latent])
+    # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any number of texts
+    parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
+    return torch.cat([contract(network_sites(x, theta, layers, options)) for x in parts])
 
 
-def _sites(x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions) -> Tensor:
-    """Return tensors (Q, 2^L left bond, 2^L right bond, 2) of one text's angles (Q,)."""
+def network_sites(x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions) -> tuple[Tensor, ...]:
+    """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of angles (N, Q); see `network_values`."""
+    rows = theta.reshape(sum(layers), -1)
     if not options.ring:  # qubit 0 is no target
-        theta = torch.cat([theta, theta.new_zeros(len(theta), 1)], dim=1)
-    encoding, sites = _turns(x), x.new_zeros(len(x), 1, 1, 2)
-    sites[..., 0] = 1.0
-    operators = iter([_operators(angles, options) for angles in theta])
+        rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
+    operators = iter([_operators(angles, options) for angles in rows])
+    encoding = _turns(x)
+    sites = torch.stack([torch.ones_like(x), torch.zeros_like(x)], dim=-1)[:, :, None, None]
     for count in layers:
-        sites = torch.einsum("qlrs,qts->qlrt", sites, encoding)
+        sites = torch.einsum("nqlrs,nqts->nqlrt", sites, encoding)
         for _ in range(count):
-            grown = torch.einsum("qlrs,qabts->qlarbt", sites, next(operators))
-            sites = grown.reshape(len(x), 2 * sites.shape[1], 2 * sites.shape[2], 2)
-    return sites
+            bond = 2 * sites.shape[2]
+            grown = torch.einsum("nqlrs,qabts->nqlarbt", sites, next(operators))
+            sites = grown.reshape(-1, x.shape[1], bond, bond, 2)
+    return sites.unbind(1)
 
 
 def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:
     """Return the tensors (Q, 2, 2, 2, 2) of one layer: left bond, right bond, qubit after it, qubit before it."""
-    turns = _turns(angles.roll(1))  # of each qubit as a target
+    turns = _turns(angles.roll(1, 0))  # of each qubit as a target
     flips, projectors = turns.new_tensor(_FLIPS), turns.new_tensor(_PROJECTORS)
     order = "qtu,aus->qats" if options.block == "cx_ry" else "atu,qus->qats"
     pair = (turns, flips) if options.block == "cx_ry" else (flips, turns)
     target = torch.einsum(order, *pair)
     layer = torch.einsum("btu,qaus->qabts", projectors, target)
     if options.ring:  # qubit 0 is a control before it is a target
-        layer[0] = torch.einsum("atu,bus->abts", target[0], projectors)
-    else:
-        layer[-1, :, 0], layer[-1, :, 1] = target[-1], 0.0
-    return layer
+        first = torch.einsum("qatu,bus->qabts", target[:1], projectors)
+        return torch.cat([first, layer[1:]])
+    last = torch.stack([target[-1:], torch.zeros_like(target[-1:])], dim=2)
+    return torch.cat([layer[:-1], last])
 
 
 def _turns(angles: Tensor) -> Tensor:
@@ -67,40 +70,42 @@ def _turns(angles: Tensor) -> Tensor:
     return torch.stack([torch.stack([cos, -sin], dim=-1), torch.stack([sin, cos], dim=-1)], dim=-2)
 
 
-def _chain(sites: Tensor) -> Tensor:
-    """Return ⟨Z⟩ (Q,) of an open chain, whose outer bonds are at 0."""
-    bond = sites.shape[1]
-    edge = sites.new_zeros(bond, bond)
-    edge[0, 0] = 1.0
+def _chain(sites: Sequence[Tensor]) -> Tensor:
+    """Return ⟨Z⟩ (N, Q) of an open chain, whose outer bonds are at 0."""
+    corner = torch.eye(sites[0].shape[1], dtype=sites[0].dtype)[0]
+    edge = torch.outer(corner, corner)[None]
     right = [edge]
-    for site in sites.flip(0)[:-1]:
-        right.append(torch.einsum("lrs,rt,mts->lm", site, right[-1], site))
+    for site in sites[:0:-1]:
+        right.append(torch.einsum("nlrs,nrt,nmts->nlm", site, right[-1], site))
     left, values = edge, []
     for site, after in zip(sites, reversed(right), strict=True):
-        parts = torch.einsum("lrs,lm,mts->srt", site, left, site)
-        values.append(((parts[0] - parts[1]) * after).sum())
-        left = parts[0] + parts[1]
-    return torch.stack(values)
+        parts = torch.einsum("nlrs,nlm,nmts->nsrt", site, left, site)
+        values.append(((parts[:, 0] - parts[:, 1]) * after).sum(dim=(1, 2)))
+        left = parts[:, 0] + parts[:, 1]
+    return torch.stack(values, dim=1)
 
 
-def _ring(sites: Tensor) -> Tensor:
-    """Return ⟨Z⟩ (Q,) of a ring. An environment is (bond, bond, w, w): its open bond and the ring's, ket and bra."""
-    bond = sites.shape[1]
-    identity = torch.eye(bond, dtype=sites.dtype)
-    start = torch.einsum("lw,mv->lmwv", identity, identity).reshape(bond, bond, -1)
+def _ring(sites: Sequence[Tensor]) -> Tensor:
+    """Return ⟨Z⟩ (N, Q) of a ring. An environment is (N, bond, bond, w, w): open bond and ring's, ket and bra."""
+    bond = sites[0].shape[1]
+    identity = torch.eye(bond, dtype=sites[0].dtype)
+    start = torch.einsum("lw,mv->lmwv", identity, identity).reshape(1, bond, bond, -1)
     right = [start]
-    for site in sites.flip(0)[:-1]:
+    for site in sites[:0:-1]:
         right.append(_step(site[..., 0], right[-1]) + _step(site[..., 1], right[-1]))
     left, values = start, []
     for site, after in zip(sites, reversed(right), strict=True):
-        parts = [_step(site[..., s].T, left) for s in range(2)]
+        parts = [_step(site[..., s].transpose(1, 2), left) for s in range(2)]
         left = parts[0] + parts[1]
-        values.append(((parts[0] - parts[1]) * after).sum())
-    return torch.stack(values)
+        values.append(((parts[0] - parts[1]) * after).sum(dim=(1, 2, 3)))
+    return torch.stack(values, dim=1)
 
 
 def _step(site: Tensor, environment: Tensor) -> Tensor:
-    """Return the environment (l, m, W) behind one more site (l, r) with one value of its qubit, of one (r, t, W)."""
-    bond, width = len(site), environment.shape[2]
-    half = (site @ environment.reshape(bond, -1)).reshape(bond, bond, width)  # (l, t, W)
-    return torch.matmul(site, half)
+    """Return the environment (N, l, m, W) behind one more site (N, l, r) with one value of its qubit.
+
+    The environment before it is (N, r, t, W), or (1, r, t, W) at the start.
+    """
+    bond, width = site.shape[1], environment.shape[3]
+    half = (site @ environment.flatten(2)).reshape(-1, bond, bond, width)  # (N, l, t, W)
+    return torch.matmul(site[:, None], half)

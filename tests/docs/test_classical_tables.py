@@ -4,9 +4,11 @@ import json
 import statistics
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from qllmft.statistics import Accuracy
 
@@ -105,17 +107,37 @@ def test_data_of_bowles_are_the_published_ones():
         assert (len(x), len(tx)) == ((1000, 200) if "bars" in benchmark.name else (240, 60))
 
 
+class Recorder(LogisticRegression):
+    """MTEB's own estimator, which records the vectors and labels that it is fitted on."""
+
+    seen: ClassVar = []
+
+    def fit(self, X, y):
+        """Fit, and record the training part."""
+        self.seen.append((np.asarray(X), np.bincount(y).tolist()))
+        return super().fit(X, y)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("benchmarks")
-def test_mteb_runs_a_local_task_with_our_estimators():
-    pytest.importorskip("mteb", reason="mteb is not installed")
-    from mteb_tasks import Body, LocalTask, compare
+def test_mteb_runs_a_local_task_with_our_estimators(monkeypatch):
+    pytest.importorskip("mteb", reason="mteb is not installed: pip install mteb")
+    from mteb_tasks import ESTIMATORS, Body, LocalTask, compare
 
+    from qllmft.config import BodyConfig
     from qllmft.data import Table
+    from qllmft.embed import embed
 
+    monkeypatch.setitem(ESTIMATORS, "recorder", Recorder(max_iter=100))
     texts = [f"{word} film number {i}" for i in range(20) for word in ("good", "bad")]
     table = Table(texts, np.array([0, 1] * 20))
     task = LocalTask("Films", table, table)
-    found = compare(task, Body("minilm"), ["logistic regression", "odd"])
+    found = compare(task, Body("minilm"), ["logistic regression", "odd", "recorder"])
     assert (found["samples_per_label"], found["draws"]) == (8, 10)
     assert found["estimators"]["odd"]["accuracy"]["mean"] > 0.9
+    assert found["estimators"]["recorder"]["draws"] == found["estimators"]["logistic regression"]["draws"]
+    assert [counts for _, counts in Recorder.seen] == [[8, 8]] * 10
+    vectors = embed(texts, BodyConfig(model="minilm")).vectors
+    drawn = [{int(np.abs(vectors - row).sum(axis=1).argmin()) for row in rows} for rows, _ in Recorder.seen]
+    assert [len(each) for each in drawn] == [16] * 10
+    assert len({frozenset(each) for each in drawn}) == 10  # each draw is another one

@@ -18,6 +18,7 @@ from qllmft_circuits import AnsatzOptions
 D = 8
 STRUCTURES = {
     "single": {"n_qubits": 4, "encoder_layers": 3},
+    "chain": {"n_qubits": 4, "encoder_layers": 3, "ring": False},
     "multi": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 4, "encoder_layers": 3, "pad": "bias"},
     "odd": {"head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 3, "odd": True, "pad": "bias"}
     | {"centre": True, "components": 7},
@@ -186,13 +187,18 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert "no singular value decomposition" in error
 
 
-def test_an_onnx_file_gives_the_logits(tmp_path):
+@pytest.mark.parametrize(
+    ("widest_state", "structure"),
+    [(16, "single"), (16, "odd"), (3, "single"), (3, "chain")],
+    ids=["state", "linear", "network of a ring", "network of a chain"],
+)
+def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkeypatch):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[onnx]'")
     from qllmft.analysis.onnx_file import write_onnx
 
-    for name in ("single", "odd"):
-        surrogate, _ = surrogate_of(stored(3, **STRUCTURES[name]))
-        write_onnx(surrogate, tmp_path / "model.onnx")
-        (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(None, {"embedding": X[:7].numpy()})
-        np.testing.assert_allclose(found, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)
+    monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)
+    surrogate, _ = surrogate_of(stored(3, **STRUCTURES[structure]))
+    write_onnx(surrogate, tmp_path / "model.onnx")
+    (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(None, {"embedding": X[:7].numpy()})
+    np.testing.assert_allclose(found, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)
