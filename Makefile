@@ -41,10 +41,10 @@ test-floors:  ## train and test with the lowest and the highest allowed versions
 		done; \
 	done
 
-test-machines:  ## test with the extras braket and ibm, in a virtual environment of their own
+test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines
-	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm]'
-	build/machines/bin/python -m pytest tests/backends/machines
+	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm,mitigation]'
+	build/machines/bin/python -m pytest tests/backends/machines tests/backends/mitigation
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

@@ -30,6 +30,11 @@ class Backend(Evaluator):
         return None
 
     @property
+    def mitigation(self) -> str:
+        """Return the mitigation of errors behind an answer, "" without one."""
+        return ""
+
+    @property
     def for_qiskit(self) -> Backend:
         """Return the backend behind Qiskit's interfaces: this one, unless overridden."""
         return self

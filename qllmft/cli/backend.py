@@ -15,6 +15,7 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft_backends import Backend, Estimate, RemoteBackend
+    from qllmft_backends.mitigation import MitigationOptions
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
 Options = Annotated[
@@ -73,6 +74,30 @@ class BackendOptions:
     symmetry_verification: Annotated[
         bool, typer.Option("--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ.")
     ] = False
+    mitigation: Annotated[
+        str | None,
+        typer.Option(
+            help="Mitigation of errors on a noisy backend: readout, zne (zero-noise extrapolation) or zne+readout.",
+            show_default="none",
+            rich_help_panel=BACKEND,
+        ),
+    ] = None
+    scale_factors: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise scales of zne, different odd numbers; each one costs a circuit per text.",
+            show_default="1,3,5",
+            rich_help_panel=BACKEND,
+        ),
+    ] = None
+    extrapolation: Annotated[
+        str | None,
+        typer.Option(
+            help="Extrapolation of zne: linear, or richardson with less bias and more shot noise.",
+            show_default="linear",
+            rich_help_panel=BACKEND,
+        ),
+    ] = None
     yes: Yes = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")] = False
     offline: Annotated[
@@ -132,6 +157,10 @@ class BackendOptions:
             own = {option for option in settings if option.rpartition(".")[0] == label}
             given |= {option.rpartition(".")[2]: settings[option] for option in own}
             backends[label] = self._created(label, given, ledger, noise_options)
+        if self.mitigation and not any(backend.mitigation for backend in backends.values()):
+            raise UserError(
+                f"--mitigation {self.mitigation}: none of {', '.join(labels)} has noise to mitigate. Omit it."
+            )
         return _attended(backends)
 
     def _flags(self) -> dict[str, Any]:
@@ -145,6 +174,7 @@ class BackendOptions:
         given |= {} if aggregation is None else {"aggregation": aggregation}
         given |= parse_settings(self.backend_option or [], "--backend-option")
         if self.backend is None:
+            given |= {} if self._mitigation() is None else {"mitigation": self.mitigation}
             if given:
                 raise UserError(
                     f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is "
@@ -160,13 +190,41 @@ class BackendOptions:
         name, separator, provider = label.partition(":")
         given |= {"provider": provider} if separator else {}
         entry = BACKENDS[name]
+        options = self._mitigation()
         if entry.keeps_ledger:
             given["ledger"] = ledger
         if entry.noise_section:
             other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
             other |= {"shot_test"} if "trajectories" in given else set()
             given = {key: value for key, value in noise_options.items() if key not in other} | given
-        return create(name, given)
+        backend = create(name, given)
+        if options is None or (self.several and not backend.capabilities.noisy):  # the table names those that take it
+            return backend
+        from qllmft_backends.mitigation import MitigatedBackend
+
+        return MitigatedBackend(backend, options)
+
+    def _mitigation(self) -> MitigationOptions | None:
+        """Return the options of the mitigation, or None without one."""
+        given = {
+            "method": self.mitigation,
+            "scale_factors": None if self.scale_factors is None else self.scale_factors.split(","),
+            "extrapolation": self.extrapolation,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        if not given:
+            return None
+        if self.mitigation is None:
+            raise UserError("--scale-factors and --extrapolation describe --mitigation zne, which is not given.")
+        from pydantic import ValidationError
+
+        from qllmft_backends.mitigation import MitigationOptions
+        from qllmft_backends.validation import faults
+
+        try:
+            return MitigationOptions.model_validate(given)
+        except ValidationError as error:
+            raise UserError(f"--mitigation: {'; '.join(map(str, faults(error)))}.") from None
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
         """Raise if ``--dry-run``, ``--offline`` or ``--resume`` have nothing to work on."""

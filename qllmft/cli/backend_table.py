@@ -37,10 +37,10 @@ def compare_backends(
         if json:
             say_json([evaluation.as_dict() | {"name": label} for label, evaluation in found.items()])
         elif found:
-            _print(found, console)
+            _print(found, backends, console)
 
 
-def _print(found: Mapping[str, Evaluation], console: Console) -> None:
+def _print(found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console) -> None:
     first = next(iter(found.values()))
     say(f"{first.source}: {first.accuracy.total:,} texts.", console)
     headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
@@ -50,7 +50,7 @@ def _print(found: Mapping[str, Evaluation], console: Console) -> None:
         assert agreement is not None
         low, high = accuracy.interval
         table.add_row(
-            label,
+            f"{label}, {how}" if (how := backends[label].mitigation) else label,
             f"{100 * accuracy.value:.1f} %",
             f"{100 * low:.0f}–{100 * high:.0f}",
             f"{agreement.flips:,}",

@@ -187,8 +187,8 @@ def _measure(
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
             say(share_left(unsure, len(texts), decision.margin), PlainConsole(stderr=True))
-        title = f"{backend.name}, {name}" if several else backend.name
-        say(f"{title}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
+        named = ", ".join(part for part in (backend.name, name if several else "", backend.mitigation) if part)
+        say(f"{named}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
 
 
 def _print(

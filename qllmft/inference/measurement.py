@@ -124,9 +124,13 @@ class Agreement:
         )
 
 
-def compare(measured: Answers, exact: Answers, shots: int | None) -> Agreement:
-    """Compare measured with exact answers to the same samples, from a number of shots per circuit or none."""
+def compare(measured: Answers, exact: Answers, shots: int | None, *, mitigated: bool = False) -> Agreement:
+    """Compare measured with exact answers to the same samples, from a number of shots per circuit or none.
+
+    The shot noise of mitigated values is that of their standard errors, which mitigation raises.
+    """
     sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
+    sigma = measured.value_errors if mitigated else sigma
     return Agreement(
         samples=len(exact.values),
         flips=int((measured.sets != exact.sets).any(axis=1).sum()),
@@ -168,9 +172,10 @@ def bootstrap(
 
 
 def trajectories_of(backend: Backend) -> str:
-    """Describe the shots and error trajectories behind an answer, "" without gate noise."""
+    """Describe the mitigation, and the shots and error trajectories behind an answer, "" without gate noise."""
     drawn = backend.sampling
-    return measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
+    trajectories = measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
+    return ", ".join(part for part in (backend.mitigation, trajectories) if part)
 
 
 def shots_of(backend: Backend) -> int | None:

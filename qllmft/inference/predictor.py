@@ -265,7 +265,9 @@ class Predictor:
     def agreement(self, vectors: NDArray[np.float32], answers: Answers) -> Agreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
-        return compare(answers, exact, shots_of(self.backend) if self.backend else None)
+        if self.backend is None:
+            return compare(answers, exact, None)
+        return compare(answers, exact, shots_of(self.backend), mitigated=bool(self.backend.mitigation))
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.

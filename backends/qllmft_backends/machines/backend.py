@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -47,6 +48,7 @@ class QiskitBackend(Backend):
             self.options = self.options.model_copy(update={"provider": "object"})
             self._machine = machine_of(backend, local=self.options.local)
         machine, route = self._machine, self._machine.route
+        self._noise_scale = 1
         self._jobs = RemoteJobs(self.options, machine, route) if machine.remote and route is not None else None
 
     @classmethod
@@ -134,6 +136,38 @@ class QiskitBackend(Backend):
         changed.options = options
         return changed
 
+    def with_noise_scale(self, scale: int) -> QiskitBackend:
+        """Return this machine with compiled circuits folded to a noise scale (see `folded`)."""
+        changed = copy(self)
+        changed._noise_scale = scale
+        return changed
+
+    def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
+        """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
+        if self._machine.route is None:
+            raise BackendError("an estimator gives no counts to correct. Give its backend, or a sampler.")
+        changed = copy(self)
+        if self._machine.target is not None:
+            changed.options = self.options.model_copy(update={"layout": self.compiled(circuit).measured})
+        return changed
+
+    def merged(self, estimates: Sequence[MachineEstimate]) -> MachineEstimate:
+        """Return one estimate of several calls. The gates are those of the last one."""
+        prices = [each.price for each in estimates]
+        total = replace(
+            estimates[-1],
+            circuits=sum(each.circuits for each in estimates),
+            known=sum(each.known for each in estimates),
+            jobs=sum(each.jobs for each in estimates),
+            price=None if None in prices else sum(price or 0.0 for price in prices),
+        )
+        return total if self._jobs is None else self._jobs.limited(total)
+
+    def authorize(self, estimate: MachineEstimate) -> None:
+        """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
+        if self._jobs is not None:
+            self._jobs.allow(estimate)
+
     @property
     def consented(self) -> bool:
         """Return the option ``yes``."""
@@ -185,6 +219,7 @@ class QiskitBackend(Backend):
             seed=options.seed,
             ionq_gates=options.native == "ionq",
             measure=measure,
+            noise_scale=self._noise_scale,
         )
 
     def _frequencies(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Frequencies]:

@@ -37,6 +37,7 @@ class RemoteJobs:
         self.confirm: Confirm | None = None
         self.announce: Callable[[MachineEstimate], None] | None = None
         self.on_progress: OnProgress | None = None
+        self._allowed = 0  # circuits of later calls that were consented to
         self._started: dict[str, Any] = {}  # jobs of this process by identity
 
     def estimate(self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]) -> MachineEstimate:
@@ -56,9 +57,9 @@ class RemoteJobs:
             self._settle()
             places = self._places(setup, values)
             estimate = self._estimate(compiled, places)
-            authorize(estimate, self._options, self.confirm)
-            if estimate.circuits and self.announce is not None:
-                self.announce(estimate)
+            if estimate.refusal or estimate.circuits > self._allowed:
+                self.allow(estimate)
+            self._allowed -= estimate.circuits
             missing = [row for row, place in enumerate(places) if place is None]
             for start in range(0, len(missing), self._options.circuits_per_job):
                 rows = missing[start : start + self._options.circuits_per_job]
@@ -68,6 +69,17 @@ class RemoteJobs:
             found = [place for place in places if place is not None]
             self._collect({chunk.id: chunk for chunk, _ in found}.values())
             return self._results(found)
+
+    def allow(self, estimate: MachineEstimate) -> None:
+        """Ask for consent to circuits that are about to be sent, or raise `CostRefusedError`."""
+        authorize(estimate, self._options, self.confirm)
+        if estimate.circuits and self.announce is not None:
+            self.announce(estimate)
+        self._allowed = estimate.circuits
+
+    def limited(self, estimate: MachineEstimate) -> MachineEstimate:
+        """Return an estimate with the reason for which the limits would refuse it."""
+        return replace(estimate, refusal=refusal(estimate, self._options, self.ledger.chunks.values()))
 
     def running(self) -> list[Chunk]:
         """Return the chunks that were sent and have not ended as far as the ledger says."""
@@ -103,7 +115,7 @@ class RemoteJobs:
             price=None if each is None else each * missing,
             unit=None if each is None else self._options.price_unit,
         )
-        return replace(estimate, refusal=refusal(estimate, self._options, self.ledger.chunks.values()))
+        return self.limited(estimate)
 
     def _settle(self) -> None:
         """Find out which of the jobs without an answer were accepted."""

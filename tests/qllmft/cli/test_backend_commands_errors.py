@@ -8,6 +8,7 @@ from sandbox_job import TEXTS, needs_aer
 # RUN stands for the run's folder, TEXT for a text
 PREDICT = ["predict", "RUN", "TEXT"]
 FORTE = [*PREDICT, "--backend", "ionq_forte"]
+ADJOINT = ["--backend", "adjoint"]
 NONE_NAMED = ["describe a backend, and none is named. Add --backend; `qllmft backends` lists them."]
 WRONG = [
     # options without a backend
@@ -62,6 +63,14 @@ WRONG = [
     (["jobs", "cancel", "--ledger", "RUN"], ["RUN holds no ledger (no ledger.jsonl in it)."]),
     (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),
     (["jobs", "cancel", "RUN", "--server"], ["--server lists; to cancel jobs name a run or a --ledger."]),
+    # mitigation
+    (["evaluate", "RUN", "--mitigation", "zne"], ["--mitigation ", *NONE_NAMED]),
+    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne"], ["adjoint has no noise with these options"]),
+    (["evaluate", "RUN", *ADJOINT, "--scale-factors", "1,3"], ["describe --mitigation zne, which is not given."]),
+    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne", "--scale-factors", "1,2"], ["different odd numbers"]),
+    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zn"], ["method (got 'zn'): Input should be 'readout', 'zne' or"]),
+    (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "zne"], ["none of adjoint, pennylane has"]),
+    ([*FORTE, "--yes", "--mitigation", "zne"], ["ionq_forte compiles circuits at its server"]),
     # the mock server
     (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
 ]  # fmt: skip
