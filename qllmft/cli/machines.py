@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +66,8 @@ def jobs(
     The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
     after one with a known answer.
     """
-    from qllmft_backends.ionq import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
+    from qllmft_backends.ionq import cancel, cancel_ledger, server_jobs
+    from qllmft_backends.machines import open_jobs
 
     if action not in _ACTIONS:
         if run is not None or not Path(action).is_dir():
@@ -79,25 +80,45 @@ def jobs(
     if job and action != "cancel":
         raise UserError(f"--job names jobs to cancel; to {action} jobs omit it.")
     connection = _connection(token_file, url)
-    folder = ledger or (run / "ledger" if run else None)
+    folders = _ledgers(ledger or (run / "ledger" if run else None))
     if job:
         say_lines(cancel(job, connection))
         return
     if server:
         rows = server_jobs(connection, limit=limit)
-    elif folder is None:
+    elif not folders:
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
     elif action == "cancel":
-        say_lines(cancel_ledger(folder, connection))
+        for folder in folders:
+            say_lines(open_jobs.cancel(folder) if open_jobs.is_of_qiskit(folder) else cancel_ledger(folder, connection))
         return
-    elif action == "wait":
-        rows = wait(folder, connection)
     else:
-        rows = ledger_jobs(folder) if offline else _jobs_with_states(folder, connection)
+        rows = [row for folder in folders for row in _jobs_of(folder, action, connection, offline=offline)]
     if json:
         say_json([asdict(row) for row in rows])
     else:
         _show_jobs(rows, total=not server)
+
+
+def _ledgers(folder: Path | None) -> list[Path]:
+    """Return the ledgers in a folder, that of each machine too, or the folder itself if there are none."""
+    from qllmft_backends.ledger.ledger import ledgers_in
+
+    return [] if folder is None else ledgers_in(folder) or [folder]
+
+
+def _jobs_of(folder: Path, action: str, connection: IonQConnection, *, offline: bool) -> list[Job]:
+    """Return the jobs of one ledger, after waiting for them if that is the action."""
+    from qllmft_backends.ionq import ledger_jobs, wait
+    from qllmft_backends.machines import open_jobs
+
+    if open_jobs.is_of_qiskit(folder):  # the states are those of the last call
+        if action == "wait":
+            open_jobs.wait(folder)
+        return ledger_jobs(folder)
+    if action == "wait":
+        return wait(folder, connection)
+    return ledger_jobs(folder) if offline else _jobs_with_states(folder, connection)
 
 
 def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
@@ -146,6 +167,8 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
 
 def _energy_lines(rows: Sequence[Job]) -> list[str]:
     """Return the energy that the server measured per paid circuit, beside that of the formula."""
+    from qllmft.energy.measured import formula_kj
+
     measured = [row for row in rows if row.kwh is not None]
     if not measured:
         return []
@@ -157,23 +180,12 @@ def _energy_lines(rows: Sequence[Job]) -> list[str]:
     line += f"; billed time: {sum(billed) / 1e6:.3g} s" if billed else ""
     powers = sorted({row.machine_kw for row in measured if row.machine_kw is not None})
     lines = [line + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")]
-    formula = [kj for row in measured if (kj := _formula_kj(row)) is not None]
+    formula = [kj for row in measured if (kj := formula_kj(row)) is not None]
     if len(formula) == len(measured):
         mean = sum(kj * row.circuits for kj, row in zip(formula, measured, strict=True))
         mean /= sum(row.circuits for row in measured)
         lines.append(f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit")
     return lines
-
-
-def _formula_kj(row: Job) -> float | None:
-    """Return the energy of one circuit of a job by the paper's formula, or None if its gates are unknown."""
-    from qllmft.energy.formula import FORTE, qpu_energy_kj
-    from qllmft_circuits import CircuitCounts
-
-    if row.qubits is None or row.one_qubit_gates is None or row.two_qubit_gates is None or row.shots is None:
-        return None
-    counts = CircuitCounts(row.qubits, row.one_qubit_gates, row.two_qubit_gates, depth=0, weights=0, data_angles=0)
-    return qpu_energy_kj(counts, replace(FORTE, shots=row.shots))
 
 
 def _price(row: Job) -> str:

@@ -12,6 +12,8 @@ from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import Explanation, explain_text
+from qllmft.inference.verification import LEDGER
+from qllmft.report.jobs import paid_jobs
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
 from qllmft.report.reliability import reliability_svg
@@ -67,6 +69,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         bars=_bars(models),
         sizes=result.data.sizes,
         configuration=describe_settings(config),
+        jobs=paid_jobs(folder.path / LEDGER),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
         loss=loss,
         accuracy=accuracy,

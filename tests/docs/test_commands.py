@@ -73,6 +73,8 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r".*--ray": "it needs a Ray cluster",
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
+    r"evaluate .*--mitigation": "it needs the extra mitigation",
+    r"train .*runs/mitigation": "its record is made with SST-2",
 }
 
 

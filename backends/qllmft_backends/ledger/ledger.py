@@ -48,6 +48,12 @@ from qllmft_backends.ledger.variants import Variant
 ANGLE_TOLERANCE_RAD = 1e-6
 
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
+_FILE = "ledger.jsonl"
+
+
+def ledgers_in(folder: Path) -> list[Path]:
+    """Return the folders of ledgers: ``folder`` itself, and those of single machines in it."""
+    return [path.parent for path in (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}"))) if path.is_file()]
 
 
 class Ledger:
@@ -55,7 +61,7 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser()
-        self.path = self.folder / "ledger.jsonl"
+        self.path = self.folder / _FILE
         self.chunks: dict[str, Chunk] = {}
         self.identity = Identity(self.folder)
         self.fresh = False  # created by the current `lock`: no server can have a client token of it

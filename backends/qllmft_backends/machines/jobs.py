@@ -23,6 +23,7 @@ from qllmft_backends.machines.cost import Confirm, MachineEstimate, authorize, r
 from qllmft_backends.machines.options import QiskitOptions
 from qllmft_backends.machines.providers import Machine
 from qllmft_backends.machines.routes import ENDED_BADLY, Route, status_of
+from qllmft_backends.plugins import one_line
 
 Frequencies = dict[int, float]
 OnProgress = Callable[[str, str], None]
@@ -69,6 +70,25 @@ class RemoteJobs:
             found = [place for place in places if place is not None]
             self._collect({chunk.id: chunk for chunk, _ in found}.values())
             return self._results(found)
+
+    def collect_all(self) -> None:
+        """Collect every job that has not ended, then look for the doubtful ones."""
+        with self.ledger.lock():
+            self._collect(self.ledger.chunks.values())
+            self._settle()
+            self._collect(self.ledger.chunks.values())
+
+    def cancel_all(self) -> list[str]:
+        """Cancel every job that has not ended, and return one line per job. A waiting process records it."""
+        self.ledger.refresh()
+        lines = []
+        for job_id in [str(c.job_id) for c in self.ledger.chunks.values() if c.state == "submitted"]:
+            try:
+                self._route.fetch(job_id).cancel()
+                lines.append(f"{job_id}: canceled")
+            except Exception as error:  # of a provider's package: it cannot, or the job has ended
+                lines.append(f"{job_id}: not canceled: {one_line(error)}")
+        return lines
 
     def allow(self, estimate: MachineEstimate) -> None:
         """Ask for consent to circuits that are about to be sent, or raise `CostRefusedError`."""

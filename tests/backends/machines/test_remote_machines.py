@@ -8,6 +8,10 @@ from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 
 from qllmft_backends import BackendError, create, remote_or_none
 from qllmft_backends.ionq import CostRefusedError, IonQConnection, LedgerError, ledger_jobs, wait
+from qllmft_backends.ledger.ledger import ledgers_in
+from qllmft_backends.machines import open_jobs
+from qllmft_backends.machines.providers import PROVIDERS, Machine, Provider
+from qllmft_backends.machines.routes import RunRoute
 
 
 def opened(machine, tmp_path, **options):
@@ -147,6 +151,45 @@ def test_ionq_s_commands_list_the_jobs_and_give_their_key_to_nobody(tmp_path):
         measured(opened(machine, tmp_path, repetition=1))
     with pytest.raises(BackendError, match="was sent to qiskit"):
         wait(backend._jobs.ledger.folder, IonQConnection(url="http://127.0.0.1:9/v0.4"))
+
+
+def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(tmp_path, monkeypatch):
+    machine = RemoteMachine()
+
+    def opens(options):
+        return Machine("faraway", f"ibm:{options.machine}", RunRoute(machine), machine.target, remote=True)
+
+    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
+    given = {"provider": "ibm", "machine": "torino", "ledger": tmp_path, "max_circuits": 100, "yes": True}
+    backend = create("qiskit", {**given, "shots": 2000, "circuits_per_job": 2, "deadline_s": 0.01})
+    machine.breaks = lambda: [setattr(job, "state", JobStatus.RUNNING) for job in machine.jobs.values()]
+    with pytest.raises(BackendError, match="have not ended: job-1, job-2"):
+        measured(backend)
+    folder = tmp_path / "ibm-torino"
+    assert ledgers_in(tmp_path) == [folder]
+    assert open_jobs.is_of_qiskit(folder)
+    monkeypatch.setattr(type(machine.jobs["job-1"]), "cancel", lambda job: setattr(job, "state", JobStatus.CANCELLED))
+    machine.jobs["job-2"].state = JobStatus.DONE
+    monkeypatch.setattr(machine.jobs["job-2"], "cancel", 1 / 1, raising=False)
+    assert open_jobs.cancel(folder) == [
+        "job-1: canceled",
+        "job-2: not canceled: TypeError: 'float' object is not callable",
+    ]
+    open_jobs.wait(folder)
+    assert [row.state for row in ledger_jobs(folder)] == ["failed", "collected"]
+    assert machine.log == [2, 1]
+    assert open_jobs.cancel(folder) == []
+
+
+def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):
+    machine = RemoteMachine()
+    machine.breaks = lambda: setattr(machine.jobs["job-1"], "state", JobStatus.RUNNING)
+    backend = opened(machine, tmp_path, deadline_s=0.01)
+    with pytest.raises(BackendError, match="have not ended"):
+        measured(backend)
+    for act in (open_jobs.wait, open_jobs.cancel):
+        with pytest.raises(BackendError, match="an object of Python, which no name opens again"):
+            act(backend._jobs.ledger.folder)
 
 
 def test_two_processes_share_no_ledger(tmp_path):

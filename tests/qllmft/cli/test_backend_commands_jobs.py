@@ -11,6 +11,8 @@ import urllib.request
 import pytest
 from sandbox_job import VARIABLES
 
+from qllmft.report import render_report
+from qllmft.run import RunFolder
 from qllmft_backends import BACKENDS, describe
 from qllmft_backends.ionq.mock_server import Fault, Store
 
@@ -74,6 +76,20 @@ def test_what_was_charged(job):
         f"energy measured by the server: {4 * 20 * seconds:.4g} kJ for 4 circuits, {20 * seconds:.4g} kJ each; "
         f"billed time: {4 * seconds:.3g} s; power of the machine: 20 kW",
         f"energy by formula, with Forte's gate times and the gates as sent: {4 * 0.3 * seconds:.4g} kJ per circuit",
+    ]
+
+
+def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
+    assert "Inference on hardware" not in render_report(RunFolder(run.path))
+    job.predict("--yes", "--limit", 4)
+    page = render_report(RunFolder(job.path)).partition("Inference on hardware")[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line) for line in page.splitlines() if 'scope="row"' in line]
+    seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)  # as above
+    energies = [f"{20 * seconds:.4g}", f"{0.3 * 4 * seconds:.4g}"]
+    ids = [j.id for j in job.box.store.jobs.values() if not j.parent]
+    assert [[row[0], *row[2:]] for row in rows] == [
+        [i, "collected", str(n), "1000", f"{n * EACH:.2f} sandbox-credit", *energies]
+        for i, n in zip(ids, (3, 1), strict=True)
     ]
 
 
