@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qllmft.config.lora import LoraConfig
 from qllmft.config.quantum_adapter import QuantumAdapterConfig
@@ -14,6 +14,7 @@ from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Sectio
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
 OWN_ADAPTER = "adapter"  # folder of a trained adapter there
+LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
@@ -88,7 +89,8 @@ class BodyConfig(Section):
     # vector of a text from those of its tokens, for a model without files of sentence-transformers; None: lasttoken if
     # the model was made for generation, else mean
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
-    prompt: Annotated[str | None, NEUTRAL] = None  # beginning put before each text, such as "query: "
+    # beginning put before each text, such as "query: "
+    prompt: Annotated[Annotated[str, Field(max_length=LONGEST_PROMPT)] | None, NEUTRAL] = None
     prompt_name: Annotated[str | None, NEUTRAL] = None  # name of one of the model's own prompts; None: its default
     # text beyond the model's window: its rest is cut, or its vector is the mean over parts, weighted by their tokens
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"

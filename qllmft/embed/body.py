@@ -225,8 +225,8 @@ class Body:
 
     def _windows(self, texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
         """Return embeddings (N, D) of ``texts``, as far as the body reads them."""
-        out = np.empty((len(texts), self.dimension), np.float32)
         with self._failures():
+            out = np.empty((len(texts), self.dimension), np.float32)
             for rows in self._batches(texts):
                 out[rows] = self.transformer.encode(
                     [texts[i] for i in rows],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ _PLACES = re.compile(
 BODY_FILES = ("*.json", "*.safetensors", "*.model", "*vocab.txt", "*merges.txt", "*.md", "*LICENSE*")
 OTHER_FORMATS = ("onnx/*", "openvino/*")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
+_TEXTS = (".json", ".jinja", ".md", ".model", ".txt")
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _REFUSED = {  # files that transformers would read
     "adapter_config.json": "it is an adapter to weights that lie elsewhere",
@@ -26,6 +27,7 @@ _REFUSED = {  # files that transformers would read
     "preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
     "video_preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
 }
+_MOST_MODULES = 20  # each loads its weights anew; published bodies have up to 6
 LARGEST_JSON = 2**27  # bytes; tokenizers of many languages have 35 MB
 
 
@@ -39,6 +41,7 @@ def check_body_folder(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
             _check_link(folder, path)
+        _check_kind(folder, path)
         if path.name in _REFUSED:
             raise fault_of(folder, path, _REFUSED[path.name])
     modules = modules_of(folder)
@@ -47,7 +50,7 @@ def check_body_folder(folder: Path) -> None:
         files = TRANSFORMER_FILES if kind == "Transformer" else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
         for name, keys in files.items():
             _check_file(folder, place / name, keys)
-        _check_weights(folder, place)
+        _check_weights(folder, place, (_WEIGHTS, _INDEX) if kind == "Transformer" else (_WEIGHTS,))
 
 
 def modules_of(folder: Path) -> list[tuple[str, Path]]:
@@ -66,8 +69,8 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     if not path.exists():
         return
     modules = _read(folder, path)
-    if not isinstance(modules, list) or not modules:
-        raise fault_of(folder, path, "expected a list of modules")
+    if not isinstance(modules, list) or not 1 <= len(modules) <= _MOST_MODULES:
+        raise fault_of(folder, path, f"expected a list of 1 to {_MOST_MODULES} modules")
     for module in modules:
         if fault := fault_in(module, MODULE):
             raise fault_of(folder, path, fault)
@@ -95,20 +98,31 @@ def _check_link(folder: Path, path: Path) -> None:
         raise fault_of(folder, path, "it is a link to a folder, or leads out of the body's own folder")
 
 
+def _check_kind(folder: Path, path: Path) -> None:
+    """Raise UserError if a path is a pipe or a device, or a text that would be read whole is too large."""
+    if not (path.is_file() or path.is_dir()):
+        raise fault_of(folder, path, "it is a pipe or a device")
+    if path.suffix in _TEXTS and path.stat().st_size > LARGEST_JSON:
+        raise fault_of(folder, path, f"it has more than {LARGEST_JSON:,} bytes")
+
+
 def _check_file(folder: Path, path: Path, keys: Keys) -> None:
     """Raise UserError if a configuration file, if there is one, has a key or a value that is not known."""
     if path.exists() and (fault := fault_in(_read(folder, path), keys)):
         raise fault_of(folder, path, fault)
 
 
-def _check_weights(folder: Path, place: Path) -> None:
-    """Raise UserError unless a module's weights, if there are any, are safetensors in its own folder."""
+def _check_weights(folder: Path, place: Path, read: Sequence[str]) -> None:
+    """Raise UserError unless a module's weights, if there are any, are safetensors in its own folder.
+
+    ``read`` has the names of files, one of which makes sentence-transformers read no pickle.
+    """
     files = {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
     if _INDEX in files:
         for name in sorted(set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()):
             raise fault_of(folder, files[_INDEX], f"it names the file {name!r}, which is not in the same folder")
     pickles = sorted(path for path in files.values() if path.suffix.lower() in PICKLES and path.stem != "training_args")
-    if pickles and not {_WEIGHTS, _INDEX} & files.keys():
+    if pickles and not files.keys() & set(read):
         raise fault_of(
             folder, pickles[0], f"weights are read from {_WEIGHTS} only, which is missing in the same folder"
         )

@@ -10,12 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from qllmft.config.body import LONGEST_PROMPT
+
 Check = Callable[[Any], bool]
 Keys = Mapping[str, "Check | Keys"]
 
 LARGEST_INTEGER = 2**63
 LARGEST_SIZE = 2**24  # of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
-MOST_LAYERS = 1_000
+MOST_LAYERS = 200
+MOST_INNER_LAYERS = 4  # in each of the layers
+LONGEST_WINDOW = 1_024  # tokens, to which Longformer lengthens each text
+MOST_LABELS = 2**16  # each gets a name
+MOST_EXTRA_WORDS = 1_000  # of T5, which has 100
 LONGEST_PATH = 40  # characters of a key in an error
 
 
@@ -46,8 +52,8 @@ def _matching(pattern: str) -> Check:
     return lambda value: value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
 
-def _count(value: Any) -> bool:
-    return value is None or (type(value) is int and 0 <= value <= MOST_LAYERS)
+def _at_most(most: int) -> Check:
+    return lambda value: value is None or (type(value) is int and 0 <= value <= most)
 
 
 def _size(value: Any) -> bool:
@@ -99,7 +105,7 @@ TRANSFORMER: Keys = {
     **_scalars(
         "_name_or_path _remove_final_layer_norm _sliding_window_pattern activation activation_function "
         "add_cross_attention architectures attention_bias attn_pdrop "
-        "attention_dropout attention_probs_dropout_prob attention_window attn_logit_softcapping attn_type bi_data "
+        "attention_dropout attention_probs_dropout_prob attn_logit_softcapping attn_type bi_data "
         "bos_token_id chunk_size_feed_forward clamp_len classifier_activation classifier_bias classifier_dropout "
         "classifier_dropout_prob classifier_pooling cls_token_id d_ff d_head d_inner d_kv d_model decoder_bias "
         "do_layer_norm_before embd_pdrop enable_bias ffn_dim hidden_dropout init_std layer_norm_elementwise_affine "
@@ -114,7 +120,7 @@ TRANSFORMER: Keys = {
         "key_query_shared_bottleneck layer_norm_eps layer_norm_epsilon layer_types legacy local_attention "
         "mask_token_id max_position_embeddings max_relative_positions max_window_layers mem_len "
         "mlp_bias mlp_dropout n_head n_heads n_positions n_token net_structure_type norm_bias "
-        "norm_eps normalization_type num_attention_heads num_labels _num_labels directionality xla_device "
+        "norm_eps normalization_type num_attention_heads _num_labels directionality xla_device "
         "rope_local_base_freq sliding_window_pattern cache_implementation use_return_dict "
         "num_heads "
         "num_key_value_heads onnx_export "
@@ -132,10 +138,15 @@ TRANSFORMER: Keys = {
     ),
     **_scalars("global_rope_theta local_rope_theta rope_theta"),
     **dict.fromkeys(
-        ("inner_group_num", "n_layer", "n_layers", "num_decoder_layers", "num_feedforward_networks",
-         "num_hidden_groups", "num_hidden_layers", "num_layers", "num_memory_blocks", "pooler_num_fc_layers"),
-        _count,
+        ("n_layer", "n_layers", "num_decoder_layers", "num_hidden_layers", "num_layers", "num_memory_blocks",
+         "pooler_num_fc_layers"),
+        _at_most(MOST_LAYERS),
     ),
+    **dict.fromkeys(
+        ("inner_group_num", "num_feedforward_networks", "num_hidden_groups"), _at_most(MOST_INNER_LAYERS)
+    ),
+    **_scalars("attention_window", _at_most(LONGEST_WINDOW)),
+    "num_labels": _at_most(MOST_LABELS),
     "sinusoidal_pos_embds": _one_of(False, None),  # computed number by number
     "_attn_implementation": _ATTENTION,
     "_attn_implementation_autoset": scalar,
@@ -154,7 +165,7 @@ TRANSFORMER: Keys = {
 TOKENIZER: Keys = {
     **_scalars(
         "add_bos_token add_eos_token add_prefix_space backend clean_up_tokenization_spaces do_basic_tokenize "
-        "do_lower_case errors extra_ids from_slow is_local keep_accents legacy local_files_only max_length "
+        "do_lower_case errors from_slow is_local keep_accents legacy local_files_only max_length "
         "max_position_embeddings "
         "model_input_names model_max_length model_specific_special_tokens name_or_path never_split pad_to_multiple_of "
         "pad_token_type_id padding_side remove_space special_tokens_map_file split_by_punct split_special_tokens "
@@ -169,6 +180,7 @@ TOKENIZER: Keys = {
     ),
     **dict.fromkeys(("merges_file", "tokenizer_file", "vocab_file", "spm_file"), _NONE),
     "added_tokens_decoder": _map_of(_TOKEN),
+    "extra_ids": _at_most(MOST_EXTRA_WORDS),
     "chat_template": _either(scalar, _list_of(_map_of(scalar))),  # a template in a sandbox, for messages only
     "model_max_length": _either(_NONE, lambda value: isinstance(value, int | float) and value > 0),
     "sp_model_kwargs": {},
@@ -200,7 +212,7 @@ SENTENCE_TRANSFORMER_MODULE: Keys = {
 }
 SENTENCE_TRANSFORMER: Keys = {
     "__version__": _map_of(scalar),
-    "prompts": _map_of(scalar),
+    "prompts": _map_of(lambda prompt: isinstance(prompt, str) and len(prompt) <= LONGEST_PROMPT),
     "default_prompt_name": scalar,
     "similarity_fn_name": _one_of("cosine", "dot", "euclidean", "manhattan", None),
     "truncate_dim": _length,
@@ -232,7 +244,7 @@ MODULES: Mapping[str, tuple[str, Keys]] = {
         "lstm_config.json",
         {
             **_scalars("embedding_dimension word_embedding_dimension hidden_dim dropout bidirectional"),
-            "num_layers": _count,
+            "num_layers": _at_most(MOST_LAYERS),
         },
     ),
     "LayerNorm": ("config.json", _scalars("dimension")),
@@ -250,7 +262,7 @@ MODULES: Mapping[str, tuple[str, Keys]] = {
         "config.json",
         {
             **_scalars("embedding_dimension word_embedding_dimension layer_start"),
-            "num_hidden_layers": _count,
+            "num_hidden_layers": _at_most(MOST_LAYERS),
         },
     ),
     "WordWeights": ("config.json", _WEIGHTS),

@@ -36,8 +36,7 @@ def check_sizes(folder: Path) -> None:
     for kind, place in modules_of(folder):
         given = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         most = 2 * given + _SPARE  # a parameter has two bytes or more, and a part of a body may be left out
-        if kind == "Transformer":
-            _check_tokenizer(folder, place / "tokenizer.json")
+        _check_tokenizer(folder, place / "tokenizer.json")
         name, count = _COUNTS.get(kind, ("", None))
         if count is not None and (place / name).exists() and (parameters := count(place)) > most:
             raise fault_of(

@@ -55,8 +55,13 @@ def test_words_without_weights_are_refused_before_they_take_memory(body):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("vocab_size", 2**24 + 1), ("num_hidden_layers", 1_001), ("num_hidden_layers", -1)]
-)
+    ("name", "value"),
+    [
+        ("vocab_size", 2**24 + 1), ("num_hidden_layers", 201), ("num_hidden_layers", -1), ("num_labels", 2**24),
+        ("num_hidden_groups", 200), ("inner_group_num", 200), ("num_feedforward_networks", 200),
+        ("attention_window", [2**22]),
+    ],
+)  # fmt: skip
 def test_a_size_of_no_model_is_refused(body, name, value):
     change(body / "config.json", lambda content: content.update({name: value}))
     refused(body, f"config.json: its key '{name}' has a value that is not accepted: {value}")
@@ -118,6 +123,46 @@ def test_a_tokenizer_that_lengthens_texts_is_refused(body, part, content, reason
 def test_steps_of_published_tokenizers_are_accepted(body, steps):
     change(body / "tokenizer.json", lambda state: state.update(normalizer=in_turn(*steps)))
     check_sizes(body)
+
+
+def test_words_that_a_tokenizer_makes_up_are_bounded(body):
+    change(body / "tokenizer_config.json", lambda c: c.update(tokenizer_class="T5Tokenizer", extra_ids=10**9))
+    refused(body, "tokenizer_config.json: its key 'extra_ids' has a value that is not accepted: 1000000000")
+
+
+def test_a_prompt_is_bounded(body):
+    change(body / "config_sentence_transformers.json", lambda c: c.update(prompts={"q": "good " * 2_001}))
+    refused(body, "config_sentence_transformers.json: its key 'prompts' has a value that is not accepted")
+    with pytest.raises(ValueError, match="at most 10000 characters"):
+        BodyConfig(prompt="good " * 2_001)
+
+
+def test_modules_are_bounded(body):
+    change(body / "modules.json", lambda modules: modules.extend([modules[0]] * 20))
+    refused(body, "modules.json: expected a list of 1 to 20 modules")
+
+
+def test_the_tokenizer_of_a_static_embedding_is_checked(body):
+    (body / "modules.json").write_text(
+        json.dumps([{"idx": 0, "name": "0", "path": "s", "type": "sentence_transformers.models.StaticEmbedding"}])
+    )
+    (body / "s").mkdir()
+    shutil.move(body / "tokenizer.json", body / "s")
+    change(
+        body / "s" / "tokenizer.json",
+        lambda state: state.update(normalizer=in_turn(*[replacing({"String": "o"}, "oo")] * 20)),
+    )
+    refused(body, "s/tokenizer.json: its 21 steps can lengthen a text 1.05e+06 times")
+
+
+def test_a_dimension_without_vectors_takes_no_memory(body):
+    change(
+        body / "1_Pooling" / "config.json", lambda c: c.update({key: 10**15 for key in c if key.endswith("dimension")})
+    )
+    modules = json.loads((body / "modules.json").read_text())
+    (body / "modules.json").write_text(json.dumps(modules[:2]))
+    with pytest.raises(UserError, match=r"cannot embed these texts: Unable to allocate"):
+        Body(BodyConfig(model=str(body), device="cpu")).encode(["good film"])
 
 
 @pytest.mark.parametrize("light", [True, False])

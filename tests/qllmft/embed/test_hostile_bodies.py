@@ -1,10 +1,12 @@
 """A body runs no code of its author, whatever its JSON files hold."""
 
 import json
+import os
 import sys
 
 import pytest
-from hostile import copy_with_evil, large_body, pickled_weights
+import torch
+from hostile import TouchesAFile, copy_with_evil, large_body, pickled_weights
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body
@@ -144,6 +146,28 @@ def test_an_index_of_files_elsewhere_is_refused(body, name):
     (body / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
     (body.parent / "more.safetensors").touch()
     refused(body, "model.safetensors.index.json: it")
+
+
+def test_an_index_does_not_let_a_module_read_a_pickle(body, tmp_path):
+    """Of a module other than a transformer, sentence-transformers reads no index, but the pickle beside it."""
+    (body / "2_Dense" / "model.safetensors").unlink()
+    (body / "2_Dense" / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    torch.save(TouchesAFile(tmp_path / "was run"), body / "2_Dense" / "pytorch_model.bin")
+    refused(body, "2_Dense/pytorch_model.bin: weights are read from model.safetensors only")
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_refused(body):
+    """Sentence-transformers would wait for its writer without end."""
+    os.mkfifo(body / "README.md")
+    refused(body, "README.md: it is a pipe or a device")
+
+
+def test_a_text_that_would_be_read_whole_is_bounded(body):
+    with (body / "README.md").open("wb") as file:
+        file.truncate(2**27 + 1)
+    refused(body, "README.md: it has more than 134,217,728 bytes")
 
 
 @pytest.mark.parametrize("activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3])
