@@ -12,7 +12,9 @@ from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json, read_text
 
 MOST_RANK = 4096
-_NUMBERS = {"r", "lora_alpha", "alpha", "u", "projection_seed", "projection_prng_key", "decompose_factor"}
+MOST_NAMES = 2_000  # of modules; PEFT compares each with all others
+_SIZES = {"r", "lora_alpha", "alpha", "u"}
+_NUMBERS = _SIZES | {"projection_seed", "projection_prng_key", "decompose_factor"}
 _SHARES = {
     "lora_dropout", "tinylora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "weight_tying",
     "init_v_bound", "d_initial",
@@ -45,7 +47,8 @@ def peft_settings(text: str) -> dict[str, Any]:
         raise UserError(f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join(METHODS)}.")
     kept = {}
     for name, value in content.items():
-        if name in _UNREAD or value in (None, False, {}, []) or (name, value) == ("bias", "none"):
+        empty = value in (None, False, {}, []) and not (name in _SIZES and value == 0)
+        if empty or name in _UNREAD or (name, value) == ("bias", "none"):
             if name in _SWITCHES and value is False:
                 kept[name] = value
             continue
@@ -61,7 +64,8 @@ def peft_settings(text: str) -> dict[str, Any]:
 def _fits(name: str, value: Any) -> bool:
     """Return whether a setting is known and has a value of its kind and size."""
     if name in _NAMES:
-        return value == "all-linear" or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+        listed = isinstance(value, list) and len(value) <= MOST_NAMES and all(isinstance(each, str) for each in value)
+        return value == "all-linear" or listed
     if name in _SWITCHES:
         return isinstance(value, bool) or (name == "init_lora_weights" and value in ("gaussian", "orthogonal"))
     if name in _SHARES:

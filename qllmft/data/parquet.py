@@ -25,6 +25,9 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
             metadata = read_metadata(opened)
             check_columns(metadata.num_columns, path)
             paths = {metadata.schema.column(i).path for i in range(metadata.num_columns)}
+            names = metadata.schema.to_arrow_schema().names
+            if twice := [name for name in columns if names.count(name) > 1]:
+                raise UserError(f"{path} has several columns named {twice[0]!r}, expected one. Rename the others.")
             with ParquetFile(opened, metadata=metadata, read_dictionary=sorted(paths & set(columns))) as file:
                 yield file
     except (pa.ArrowException, OSError) as error:

@@ -24,7 +24,7 @@ from qllmft.embed.long_texts import parts_of, weighted_mean
 from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
-from qllmft.files import expanded
+from qllmft.files import expanded, parse_json
 
 MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 _MARKS = 8  # limit of tokens per text that mark its start and end
@@ -293,9 +293,14 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
 def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
     """Return a body on the hub with its commit as its revision, and its identity then.
 
-    If the identity has no commit, both are returned as they are.
+    If the identity has no commit, both are returned as they are. A string that is no identity is a UserError.
     """
-    name, _, commit, *reading = json.loads(identity)
+    try:
+        name, _, commit, *reading = parse_json(identity)
+        if not isinstance(commit, str):
+            raise TypeError
+    except (ValueError, TypeError):
+        raise UserError(f"the model's body_identity is {identity[:60]!r}, which is no identity; train again.") from None
     if not commit:
         return config, identity
     return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit, *reading])

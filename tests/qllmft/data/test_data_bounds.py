@@ -147,3 +147,8 @@ def test_a_cell_of_400_megabytes(tmp_path, suffix):
             file.write("a" * 1_000_000)
         file.write(after)
     refused(path, r"expected at most 1,000,000|more than 1,000,000 bytes")
+
+
+def test_parquet_with_a_column_twice_is_refused(tmp_path):
+    pq.write_table(pa.table([["a"], ["b"], ["good"]], names=["text", "text", "label"]), tmp_path / "x.parquet")
+    refused(tmp_path / "x.parquet", "has several columns named 'text', expected one", predict=True)

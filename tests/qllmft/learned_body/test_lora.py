@@ -200,6 +200,11 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
             'target_modules = "(a+)+$", which is not known',
         ),
         ({"trainable": "lora", "lora": {"peft": "{nothing"}}, "a PEFT configuration is no JSON"),
+        ({"trainable": "lora", "lora": {"peft": '{"peft_type": "LORA", "r": 0}'}}, "r = 0, which is not known"),
+        (
+            {"trainable": "lora", "lora": {"peft": json.dumps(TINY | {"target_modules": ["a"] * 2_001})}},
+            'target_modules = ["a", "a"',
+        ),
     ],
 )
 def test_contradictions_and_unknown_settings_are_refused(body, message):
