@@ -90,7 +90,7 @@ class BodyConfig(Section):
     # the model was made for generation, else mean
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
     # beginning put before each text, such as "query: "
-    prompt: Annotated[Annotated[str, Field(max_length=LONGEST_PROMPT)] | None, NEUTRAL] = None
+    prompt: Annotated[str | None, NEUTRAL, Field(max_length=LONGEST_PROMPT)] = None
     prompt_name: Annotated[str | None, NEUTRAL] = None  # name of one of the model's own prompts; None: its default
     # text beyond the model's window: its rest is cut, or its vector is the mean over parts, weighted by their tokens
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
