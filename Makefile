@@ -15,7 +15,7 @@ ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
 endif
 
-.PHONY: run test test-slow test-floors test-machines reliability lint docs bench clean
+.PHONY: run test test-slow test-floors test-machines test-runtimes reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -45,6 +45,11 @@ test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual
 	$(PYTHON) -m venv build/machines
 	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm,mitigation]'
 	build/machines/bin/python -m pytest tests/backends/machines tests/backends/mitigation
+
+test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own
+	$(PYTHON) -m venv build/runtimes
+	build/runtimes/bin/python -m pip install --quiet --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
+	build/runtimes/bin/python -m pytest tests/qllmft/embed/test_runtimes.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

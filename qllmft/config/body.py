@@ -73,6 +73,8 @@ class BodyConfig(Section):
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
     revision: str | None = None
     batch_size: Positive = 64
+    # library that computes the embeddings of a frozen body; the others than torch run on the CPU
+    runtime: Annotated[Literal["torch", "onnx", "openvino"], NEUTRAL] = "torch"
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
     # train all weights with the head, or a low-rank adapter, or one of circuits
     trainable: Literal[False, True, "lora", "quantum_adapter"] = False
@@ -119,6 +121,25 @@ class BodyConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _runs(self) -> Self:
+        if self.runtime == "torch":
+            return self
+        unfit = {
+            "a body that learns": self.learns,
+            "an adapter": self.adapter is not None,
+            "device_map": self.device_map is not None,
+            f"device {self.device!r}": self.device not in (None, "cpu"),
+            f"dtype {self.dtype!r}": self.dtype not in (None, "float32")
+            and (self.runtime, self.dtype) != ("openvino", "bfloat16"),
+        }
+        if found := [name for name, given in unfit.items() if given]:
+            raise ValueError(
+                f"runtime {self.runtime!r} computes a frozen body on the CPU, and it does not go with {found[0]}; "
+                "set runtime to 'torch'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _window(self) -> Self:
         if self.learns and self.long_texts == "mean":
             raise ValueError("a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'")
@@ -154,7 +175,7 @@ class BodyConfig(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
-        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts")
+        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts", "runtime")
         return {name: getattr(self, name) for name in self.given(names)}
 
     def with_adapter(self, folder: Path) -> BodyConfig:

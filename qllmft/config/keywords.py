@@ -29,6 +29,7 @@ class SettingKeywords(TypedDict, total=False):
     body__model: str
     body__revision: str | None
     body__batch_size: int
+    body__runtime: Literal["torch", "onnx", "openvino"]
     body__device: str | None
     body__trainable: Literal[False, True, "lora", "quantum_adapter"]
     body__lora__rank: int

@@ -22,6 +22,7 @@ from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_fold
 from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
 from qllmft.embed.long_texts import parts_of, weighted_mean
 from qllmft.embed.plain import PlainBody, is_plain
+from qllmft.embed.runtimes import on_runtime
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json
@@ -140,7 +141,7 @@ class Body:
                 check_sizes(folder)
                 usual = not (config.reading or config.adapter or config.device_map)
                 plain = light and usual and is_plain(folder, config.device)
-                self.transformer: Any = PlainBody(folder) if plain else loaded(config, folder)
+                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, folder, location)
                 if config.adapter is not None:
                     load_adapter(self.transformer, config)
         except UserError:
@@ -255,6 +256,11 @@ class Body:
                 f"the body {self.config.model!r} cannot embed these texts: {_first_line(error)}. Choose another body "
                 "with --body, or look whether its files fit each other."
             ) from error
+
+
+def _loaded(config: BodyConfig, folder: Path, location: BodyLocation) -> Any:
+    """Return the body of a folder on the runtime that is set."""
+    return loaded(config, folder) if config.runtime == "torch" else on_runtime(config, folder, location.identity)
 
 
 def _first_line(error: BaseException) -> str:

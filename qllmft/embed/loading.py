@@ -16,18 +16,27 @@ DECODERS = (
 )  # fmt: skip
 
 
-def loaded(config: BodyConfig, folder: Path) -> Any:
-    """Return the frozen `SentenceTransformer` of a folder that passed its checks."""
+def loaded(config: BodyConfig, folder: Path, options: dict[str, Any] | None = None) -> Any:
+    """Return the frozen `SentenceTransformer` of a folder that passed its checks.
+
+    ``options`` are those of another runtime than torch.
+    """
     from sentence_transformers import SentenceTransformer
 
     asked = {"dtype": config.dtype, "device_map": config.device_map}
     model = SentenceTransformer(
         str(folder),
-        device=config.device,
+        device=config.device if options is None else "cpu",
+        backend=config.runtime,
         local_files_only=True,
         trust_remote_code=False,
-        model_kwargs={**SAFE_WEIGHTS, **{name: value for name, value in asked.items() if value is not None}},
+        model_kwargs=options or {**SAFE_WEIGHTS, **{name: value for name, value in asked.items() if value is not None}},
     )
+    if config.runtime != getattr(model[0], "backend", "torch"):
+        raise UserError(
+            f"body.runtime is {config.runtime!r}, and the body {config.model!r} has no transformer that it could run; "
+            "set body.runtime to 'torch'."
+        )
     if not (folder / "modules.json").is_file():
         _pool(model, config)
     elif config.pooling is not None:
