@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.inference.decision import Decision
 from qllmft.sklearn.base import TrainedEstimator, with_weights
 from qllmft.training import Examples
 
@@ -27,14 +28,36 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     """A head on vectors whose outputs are the logits of classes."""
 
     class_weight: Mapping[Any, float] | str | None = None
+    threshold: float | None = None
+    margin: float = 0.0
+    unsure_label: Any = None
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """Return the most probable class of each row, (N,), or of several labels per row (N, L) 0 or 1."""
-        outputs = self._outputs(X)
+        """Return the class of each row, (N,), or of several labels per row (N, L) 0 or 1.
+
+        It is the most probable class unless ``threshold`` or ``margin`` are given.
+        """
+        outputs, decision = self._outputs(X), Decision(self.threshold, self.margin)
+        decision.check(self.classes_, several=self.multilabel_)
         if self.multilabel_:
-            return (outputs >= 0).astype(np.int64)
-        best = outputs.argmax(axis=1)
-        return np.asarray(self.classes_[best])
+            least = 0.0 if self.threshold is None else logit(self.threshold)
+            return (outputs >= least).astype(np.int64)
+        if self.threshold is None and not self.margin:
+            return np.asarray(self.classes_[outputs.argmax(axis=1)])
+        probabilities = softmax(outputs, axis=1)
+        found: NDArray[Any] = np.asarray(self.classes_[decision.labels(probabilities)])
+        return self._without_unsure(found, decision.unsure(probabilities)) if self.margin else found
+
+    def _without_unsure(self, answers: NDArray[Any], unsure: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the answers (N,) with ``unsure_label`` in the rows that are unsure."""
+        if self.unsure_label is None:
+            raise UserError(
+                f"margin is {self.margin:g} and unsure_label is None; give the label of rows without an answer as "
+                "unsure_label, such as -1 or 'unknown'."
+            )
+        label: NDArray[Any] = np.asarray(self.unsure_label)
+        alike = answers.dtype.kind == label.dtype.kind
+        return np.where(unsure, label, answers if alike else answers.astype(object))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.

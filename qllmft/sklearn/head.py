@@ -43,6 +43,10 @@ class QuantumHeadClassifier(TrainedClassifier):
             ``model.encoder_layers``, ``model.reuploads`` and ``train.ridge_c``; None takes that of ``settings`` or of
             the preset.
         class_weight: weights of the classes as a dict, or "balanced" for the same total weight of each.
+        threshold: least probability of the second of two classes, or of each of several labels per row, in `predict`;
+            None takes the most probable class.
+        margin: least lead in probability of the best class over the next; `predict` gives other rows ``unsure_label``.
+        unsure_label: answer to rows whose lead is below the margin, such as -1 or "unknown".
         patience: epochs in a row without a better one after which training ends, if ``train.select`` is "accuracy".
         warm_start: start from the weights of the last fit, whose structure is kept.
 

@@ -242,6 +242,40 @@ def test_a_threshold_of_scikit_learn_moves_the_answers(iris):
     assert model.predict(x).tolist() == np.where(model.estimator_.predict_proba(x)[:, 1] >= 0.9, 2, 1).tolist()
 
 
+def test_a_threshold_and_a_margin_of_its_own_give_the_same_answers_as_their_rules(iris):
+    x, y = iris[0][50:], np.where(iris[1][50:] == 2, "yes", "no")
+    model = small(epochs=20).fit(x, y)
+    p = model.predict_proba(x)[:, 1]
+    assert model.set_params(threshold=0.7).predict(x).tolist() == np.where(p >= 0.7, "yes", "no").tolist()
+    unsure = abs(p - 0.7) / 0.7 < 0.3
+    model.set_params(margin=0.3, unsure_label="unknown")
+    assert model.predict(x).tolist() == np.where(unsure, "unknown", np.where(p >= 0.7, "yes", "no")).tolist()
+    lead = abs(2 * p - 1)
+    mixed = clone(model).set_params(threshold=None, unsure_label=-1).fit(x, y).predict(x)
+    assert mixed.tolist() == [-1 if a < 0.3 else b for a, b in zip(lead, np.where(p >= 0.5, "yes", "no"), strict=True)]
+    assert 0 < sum(lead < 0.3) < len(lead)
+
+
+def test_a_threshold_is_that_of_each_of_several_labels(iris):
+    several = np.stack([iris[1] == 0, iris[1] > 0], axis=1).astype(int)
+    model = small(threshold=0.6).fit(iris[0], several)
+    assert np.array_equal(model.predict(iris[0]), model.predict_proba(iris[0]) >= 0.6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"threshold": 0.7}, "the model has 3 labels, and a threshold is for two"),
+        ({"margin": 0.2}, "margin is 0.2 and unsure_label is None; give the label of rows without an answer"),
+        ({"margin": 1.5, "unsure_label": -1}, "the margin is 1.5; expected a difference"),
+    ],
+)
+def test_a_rule_that_does_not_fit_the_classes_is_refused(iris, parameters, message):
+    model = small(**parameters).fit(*iris)
+    with pytest.raises(UserError, match=message):
+        model.predict(iris[0])
+
+
 def test_training_ends_when_it_gets_no_better(iris):
     chosen = {**SMALL, "train.select": "accuracy", "train.lr": 0.2}
     model = small(settings=chosen, epochs=60, patience=3).fit(*iris)
