@@ -18,6 +18,7 @@ import numpy as np
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.data import read_corpus
 from qllmft.embed import Body
+from qllmft.embed.published import published_name
 from qllmft.inference import Predictor
 from qllmft.statistics import Accuracy, MeanInterval
 from qllmft.versions import version_of
@@ -80,7 +81,7 @@ def compared(run: Path, texts: list[str]) -> list[dict[str, object]]:
         differ = sum(a != b for a, b in zip(found["torch"], found[name], strict=True))
         rows.append(
             {
-                "body": config.model,
+                "body": published_name(config),
                 "runtime": name,
                 "texts_per_second": len(texts) / sum(times),
                 "ratio": ratio.mean,
