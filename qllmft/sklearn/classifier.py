@@ -38,7 +38,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         It is the most probable class unless ``threshold`` or ``margin`` are given.
         """
         outputs, decision = self._outputs(X), Decision(self.threshold, self.margin)
-        decision.check(self.classes_, several=self.multilabel_)
+        decision.check(list(map(str, self.classes_)), several=self.multilabel_)
         if self.multilabel_:
             least = 0.0 if self.threshold is None else logit(self.threshold)
             return (outputs >= least).astype(np.int64)

@@ -66,13 +66,9 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
 ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
     r"train .*body\.(pooling|prompt_name|long_texts)": "the body is no decoder and has no prompts",
-<<<<<<< HEAD
     r"train .*body\.trainable=(lora|quantum_adapter)|study adapters": "the body has no layers to adapt",
     r"export runs/quantum": "the body has no layers to adapt",
-=======
     r"train .*body\.runtime|predict runs/openvino": "make test-runtimes has the packages",
-    r"train .*body\.trainable=lora|study adapters": "the body has no layers to adapt",
->>>>>>> 1589ad1 (Frozen bodies on ONNX Runtime and OpenVINO: body.runtime)
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs an NVIDIA GPU",
     r".*--ray": "it needs a Ray cluster",

@@ -45,9 +45,7 @@ def cache(tmp_path, monkeypatch):
 )
 def test_settings_that_do_not_fit_are_refused(settings, named):
     for runtime in RUNTIMES:
-        with pytest.raises(
-            ValueError, match=f"runtime '{runtime}' .* go with {named}; set runtime to 'torch'"
-        ):
+        with pytest.raises(ValueError, match=f"runtime '{runtime}' .* go with {named}; set runtime to 'torch'"):
             BodyConfig(runtime=runtime, **settings)
 
 
