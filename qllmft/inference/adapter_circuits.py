@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qiskit import QuantumCircuit
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from qllmft.embed.adapter import CONFIG, WEIGHTS, checked_adapter, quantum_settings
@@ -17,6 +18,7 @@ from qllmft.model.store import StoredModel
 from qllmft_circuits import adapter_circuit, weight_parameters
 
 Factor = Literal["input", "output"]
+_MOST_NAMES = 8  # in an error
 
 
 def adapter_of(
@@ -32,24 +34,35 @@ def adapter_of(
     if folder is None or content is None:
         raise UserError("this model has no quantum adapter: there is no such circuit to export.")
     settings = read_settings(content, str(folder / CONFIG))
-    weights, sizes = load_file(folder / WEIGHTS), content.get("sizes")
-    names = [name.removesuffix(".values") for name in weights if name.endswith(".values")]
-    fitting = [name for name in names if layer is None or f".{name}".endswith(f".{layer}")]
-    if len(fitting) != 1 or not isinstance(sizes, dict) or fitting[0] not in sizes:
-        count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
-        raise UserError(f"the adapter changes {len(names)} layers, and {count}. Name one: --layer {', '.join(names)}.")
-    (name,) = fitting
-    rows = sizes[name][("input", "output").index(factor)]
-    circuit = adapter_circuit(qubits_of(rows), settings.layers)
-    if bound:
-        angles = weights[f"{name}.{factor}.angles"].tolist()
-        circuit = circuit.assign_parameters(dict(zip(weight_parameters(circuit), angles, strict=True)))
+    try:
+        weights, sizes = load_file(folder / WEIGHTS), dict(content["sizes"])
+        name = _one_layer(list(sizes), layer)
+        rows = int(sizes[name][("input", "output").index(factor)])
+        circuit = adapter_circuit(qubits_of(rows), settings.layers)
+        angles = dict(zip(weight_parameters(circuit), weights[f"{name}.{factor}.angles"].tolist(), strict=True))
+        values = weights[f"{name}.values"].tolist()
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError, OSError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"the adapter in {folder} is damaged: its two files do not fit each other ({error}). Copy the folder again."
+        ) from error
     numbers = {
         "layer": name,
         "factor": factor,
         "rows": rows,
         "rank": settings.rank,
         "alpha": settings.alpha,
-        "values": weights[f"{name}.values"].tolist(),
+        "values": values,
     }
-    return circuit, numbers
+    return circuit.assign_parameters(angles) if bound else circuit, numbers
+
+
+def _one_layer(names: list[str], layer: str | None) -> str:
+    """Return the name that ends in ``layer``, or the only one if that is None."""
+    fitting = [name for name in names if layer is None or f".{name}".endswith(f".{layer}")]
+    if len(fitting) == 1:
+        return fitting[0]
+    count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
+    some = f"{', '.join(names[:_MOST_NAMES])}{', ...' if len(names) > _MOST_NAMES else ''}"
+    raise UserError(f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {some}.")

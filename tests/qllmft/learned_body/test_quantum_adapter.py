@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from small_bodies import run_config, table, write_corpus
 from stopped_runs import Stop, without_seconds
 from transformers import AutoModel, AutoTokenizer
+from transformers.pytorch_utils import Conv1D
 
 from qllmft.config import BodyConfig, parse_config
 from qllmft.config.quantum_adapter import QuantumAdapterConfig
@@ -72,16 +73,16 @@ def test_columns_and_their_gradient_are_those_of_the_circuits_matrix(dimension, 
     assert torch.autograd.gradcheck(lambda _: columns(), columns.angles)
 
 
-def test_the_change_of_a_layer_is_the_product_of_its_factors():
+@pytest.mark.parametrize("plain", [torch.nn.Linear(6, 5), Conv1D(5, 6)], ids=["Linear", "Conv1D"])
+def test_the_change_of_a_layer_is_the_product_of_its_factors(plain):
     torch.manual_seed(3)
-    plain = torch.nn.Linear(6, 5)
     layer = CircuitLinear(plain, QuantumAdapterConfig(rank=2, layers=1, alpha=4.0)).double()
     x = torch.randn(7, 6, dtype=torch.float64)
     assert torch.equal(layer(x), plain(x)), "it begins without a change"
     layer.values.data = torch.tensor([0.5, -2.0], dtype=torch.float64)
     u, v = layer.output(), layer.input()
     change = sum(4.0 * s * torch.outer(u[:, k], v[:, k]) for k, s in enumerate((0.5, -2.0)))
-    torch.testing.assert_close(layer(x), x @ (plain.weight + change).T + plain.bias)
+    torch.testing.assert_close(layer(x), plain(x) + x @ change.T)
 
 
 def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(finished, tiny_bert):
@@ -179,11 +180,23 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
     assert "rank (got 'many'): Input should be a valid integer" in refusal({**content, "rank": "many"}, weights)
 
 
+def test_an_export_of_a_damaged_adapter_is_refused(finished, tmp_path):
+    model = shutil.copytree(finished[0].folder.model_folder, tmp_path / "model")
+    file = model / "adapter" / "adapter_config.json"
+    content = json.loads(file.read_text())
+    for changed in ({"layers": 3}, {"sizes": "many"}, {"sizes": {"query": ["x"]}}):
+        file.write_text(json.dumps(content | changed))
+        with pytest.raises(UserError, match="is damaged: its two files do not fit each other"):
+            export_run(model, ExportRequest("qasm3", "adapter", layer="query"))
+
+
 def test_an_export_names_one_layer(finished, trained_run):
     run = finished[0].folder.path
     free = export_run(run, ExportRequest("qasm3", "adapter", layer="query", weights="free"))
     assert free.circuit.num_parameters == 11
-    with pytest.raises(UserError, match=r"the adapter changes 2 layers, and an export writes one. Name one: --layer "):
+    with pytest.raises(
+        UserError, match=r"the adapter changes 2 layers, and an export writes one. Name one with --layer: "
+    ):
         export_run(run, ExportRequest("qasm3", "adapter"))
     with pytest.raises(UserError, match="this model has no quantum adapter"):
         export_run(trained_run, ExportRequest("qasm3", "adapter", layer="query"))

@@ -73,6 +73,7 @@ def test_tables_3_and_4_are_the_papers():
             "map-texts",
             "noise-choices",
             "budget",
+            "quantum-adapter",
             "which-part",
             "paper-size",
             "paper-size-tuned",
