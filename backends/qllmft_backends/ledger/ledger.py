@@ -47,6 +47,8 @@ from qllmft_backends.ledger.variants import Variant
 # expectation value by 1e-4 at most in a circuit of 100 rotations, far below the noise of 10,000 shots (1e-2).
 ANGLE_TOLERANCE_RAD = 1e-6
 
+MOST_LINE_BYTES = 400_000_000  # of a job's results
+
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
 _FILE = "ledger.jsonl"
 
@@ -94,8 +96,8 @@ class Ledger:
             owner.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             created = self.identity.ensure()
-            self._drop_torn_line()
             self.refresh()
+            self._drop_torn_line()
             self.fresh = created and not self.chunks
             yield
         finally:
@@ -109,14 +111,9 @@ class Ledger:
             LedgerError: if a line was changed, or if jobs are missing that the ledger once held.
         """
         former_jobs = self.identity.jobs()  # before the file, which another process may be appending to
-        content = b""
-        if self.path.exists():
-            with open_regular(self.path) as file:
-                file.seek(self._bytes_read)
-                content = file.read()
         if self._bytes_read and (not self.path.exists() or self.path.stat().st_size < self._bytes_read):
             self._raise_lost(f"{self._bytes_read} bytes of it were read before, and it has become shorter")
-        for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
+        for line in self._lines():
             try:
                 apply_record(self.chunks, json.loads(line, parse_constant=_refuse_constant))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -288,17 +285,28 @@ class Ledger:
                 "in its place."
             )
 
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the whole lines after those that were read."""
+        if not self.path.exists():
+            return
+        with open_regular(self.path) as file:
+            file.seek(self._bytes_read)
+            while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
+                yield line
+        if len(line) == MOST_LINE_BYTES:
+            raise LedgerError(
+                f"the ledger {self.path} has a line of more than {MOST_LINE_BYTES:,} bytes. Nothing was sent. Restore "
+                "the file, or start another ledger (which pays anew)."
+            )
+
     def _drop_torn_line(self) -> None:
         # An unfinished line can be lost: an announced step happens only after the line is whole on disk, and a
         # reported one can be asked of the server again.
-        if not self.path.exists():
+        if not self.path.exists() or self.path.stat().st_size == self._bytes_read:
             return
-        with open_regular(self.path), self.path.open("r+b") as file:
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            if end != len(content):
-                file.truncate(end)
-                os.fsync(file.fileno())
+        with self.path.open("r+b") as file:
+            file.truncate(self._bytes_read)
+            os.fsync(file.fileno())
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -282,6 +282,20 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
         use()
 
 
+def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("qllmft_backends.ledger.ledger.MOST_LINE_BYTES", 100_000)
+    full_ledger(tmp_path)
+    size = (tmp_path / "ledger.jsonl").stat().st_size
+    with (tmp_path / "ledger.jsonl").open("ab") as file:
+        file.truncate(size + 10**12)  # a hole, which takes no space on the disk
+    with (
+        pytest.raises(LedgerError, match=r"has a line of more than 100,000 bytes\. Nothing was sent"),
+        Ledger(tmp_path).lock(),
+    ):
+        pass
+    assert (tmp_path / "ledger.jsonl").stat().st_size == size + 10**12
+
+
 def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
