@@ -33,7 +33,7 @@ test-floors:  ## train and test with the lowest and the highest allowed versions
 			echo "Python $$python, $$resolution versions"; \
 			folder=build/floors/$$python-$$resolution; \
 			export VIRTUAL_ENV=$(CURDIR)/$$folder/venv; \
-			$(UV) venv --quiet --clear --python $$python $$VIRTUAL_ENV; \
+			$(UV) venv --quiet --clear --seed --python $$python $$VIRTUAL_ENV; \
 			$(UV) pip install --quiet --resolution $$resolution --editable '.[dev]'; \
 			$$VIRTUAL_ENV/bin/qllmft train --epochs 5 --out $$folder/run; \
 			$$VIRTUAL_ENV/bin/python -m pytest -q -m "not slow" $(FLOOR_TESTS); \

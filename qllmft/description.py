@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qllmft.config import ModelConfig
-from qllmft.heads import build_classifier
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import check_fits, encoder_template, head_template, part_parameters
 from qllmft_circuits import CircuitCounts, count
 
 
@@ -34,20 +33,25 @@ class Description:
 
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description:
     """Describe the parts of a model on embeddings of D = ``dimension`` values."""
-    model = build_classifier(config, dimension, n_classes)
+    check_fits(config, dimension, n_classes)
+    counts = part_parameters(config, dimension, n_classes)
     count_of = config.for_labels(n_classes).n_encoders
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
-    modules = (
-        (encoder, model.encoder, encoder_template(config)),
-        ("head", model.head, head_template(config)),
-        ("final linear", model.final, None),
-    )
+    stored = _stored(config, dimension)
     parts: list[Part] = []
-    if model.data_map is not None:
-        stored = model.data_map.n_stored
+    if stored:
         parts.append(Part(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored))
-    for name, module, circuit in modules:
-        if module is not None:
-            counts = None if circuit is None else count(circuit)
-            parts.append(Part(name, sum(p.numel() for p in module.parameters()), counts))
+    for key, name, circuit in (
+        ("encoder", encoder, encoder_template(config)),
+        ("head", "head", head_template(config)),
+        ("final", "final linear", None),
+    ):
+        if key in counts:
+            parts.append(Part(name, counts[key], None if circuit is None else count(circuit)))
     return Description(tuple(parts))
+
+
+def _stored(config: ModelConfig, dimension: int) -> int:
+    """Return the number of values of the data map: a mean (D,) and axes (D, m)."""
+    width = 0 if config.components is None else min(config.components, dimension)
+    return dimension * (config.centre + width)

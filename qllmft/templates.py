@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 from qiskit import QuantumCircuit
 
 from qllmft.ansatze import ansatz_named
 from qllmft.config import ModelConfig
-from qllmft.config.model import PAPER_ANSATZ
+from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
+from qllmft.errors import UserError
 from qllmft_circuits import (
     Ansatz,
     AnsatzOptions,
@@ -50,19 +54,68 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
 
 def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:
     """Return the number of trained parameters on embeddings of ``dimension`` values, without building the model."""
+    return sum(part_parameters(config, dimension, n_classes).values())
+
+
+def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, int]:
+    """Return the numbers of trained parameters of the encoders, the head and the final layer that the model has."""
     if config.head == "mlp":
-        return _perceptron(config, dimension, n_classes)
+        return {"head": _perceptron(config, dimension, n_classes)}
     config, head = config.for_labels(n_classes), head_template(config)
     encoder = encoder_template(config)
     if encoder is None:
-        latent = _perceptron(config, dimension, config.n_qubits)
+        parts = {"encoder": _perceptron(config, dimension, config.n_qubits)}
     else:
-        latent = config.most_encoders * (encoder.num_parameters + (head is not None))
+        parts = {"encoder": config.most_encoders * (encoder.num_parameters + (head is not None))}
     if head is None:
-        return latent + (config.most_encoders * config.encoder_outputs + 1) * n_classes
+        return parts | {"final": (config.most_encoders * config.encoder_outputs + 1) * n_classes}
+    parts["head"] = len(weight_parameters(head))
     values = len(readout_observables(config.n_qubits, config.measured, config.word_weight))
     read = config.n_qubits + 1 if config.skip else values + 1  # with a skip there is no bias
-    return latent + len(weight_parameters(head)) + (read * n_classes if config.final_linear else 0)
+    return parts | ({"final": read * n_classes} if config.final_linear else {})
+
+
+def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
+    """Raise UserError unless embedding, labels and structure fit together."""
+    _check_sizes(config, dimension, n_classes)
+    if config.head != "mlp":
+        check_classes(config, n_classes)
+    if config.encoder == "quantum":
+        check_amplitudes(
+            dimension if config.components is None else min(config.components, dimension),
+            config.latent_encoder_qubits,
+            config.pad,
+        )
+
+
+def check_classes(config: ModelConfig, n_classes: int) -> None:
+    """Raise UserError if the readout cannot represent ``n_classes`` labels."""
+    if config.head != "mlp" and not config.final_linear and n_classes != 2:
+        raise UserError(
+            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) separates two. "
+            "Set model.final_linear to true."
+        )
+
+
+def check_amplitudes(dimension: int, n_qubits: int, pad: Literal["zeros", "bias"]) -> None:
+    """Raise UserError if ``n_qubits`` have fewer amplitudes than a loaded vector of ``dimension`` values needs."""
+    needed = dimension + (pad == "bias")
+    if needed > 2**n_qubits:
+        values = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
+        raise UserError(
+            f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
+            f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
+        )
+
+
+def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
+    """Raise UserError before the first weight is made if they would not fit into memory."""
+    rows = max(config.hidden_dim, config.n_qubits, n_classes)
+    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
+        raise UserError(
+            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
+            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
+        )
 
 
 def _perceptron(config: ModelConfig, dimension: int, n_outputs: int) -> int:

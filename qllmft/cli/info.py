@@ -97,14 +97,14 @@ def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
     from qllmft.config.presets import load_preset, preset_names
 
     if name not in preset_names() and Path(name).is_dir():
-        from qllmft.model import load_model
         from qllmft.run import RunFolder
 
-        config = RunFolder(Path(name)).read_config()
-        if not RunFolder(Path(name)).model_folder.is_dir():
+        folder = RunFolder(Path(name))
+        config = folder.read_config()
+        record = folder.read_result() or folder.read_validation()
+        if record is None:
             return config, name, None, None
-        model = load_model(Path(name))
-        return config, name, model.dimension, len(model.label_names)
+        return config, name, record.body.dimension, len(record.data.labels)
     preset = load_preset(name)
     return preset.config(), f"{name}: {preset.title}", None, None
 

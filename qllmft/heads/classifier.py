@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.config.model import MOST_ENTRIES
-from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.randomness import torch_generator
-from qllmft.templates import encoder_ansatz, head_ansatz
+from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
 
@@ -89,15 +87,6 @@ class Classifier(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
-def check_classes(config: ModelConfig, n_classes: int) -> None:
-    """Raise UserError if the readout cannot represent ``n_classes`` labels."""
-    if config.head != "mlp" and not config.final_linear and n_classes != 2:
-        raise UserError(
-            f"the data has {n_classes} labels; the sign of one qubit (final_linear = false) separates two. "
-            "Set model.final_linear to true."
-        )
-
-
 def build_classifier(
     config: ModelConfig,
     dimension: int,
@@ -118,11 +107,10 @@ def build_classifier(
     Raises:
         UserError: if embedding, classes and structure do not fit together.
     """
-    _check_sizes(config, dimension, n_classes)
+    check_fits(config, dimension, n_classes)
     if config.head == "mlp":
         head = perceptron(config, dimension, n_classes, torch_generator(seed, "weights", "head"))
         return Classifier(None, head, None)
-    check_classes(config, n_classes)
     config = config.for_labels(n_classes)
     encoder = _build_encoder(config, dimension, seed, backend)
     if config.head == "none":
@@ -153,16 +141,6 @@ def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
     if not (config.centre or config.components):
         return None
     return DataMap(dimension, centre=config.centre, components=config.components)
-
-
-def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
-    """Raise UserError before the first weight is made if they would not fit into memory."""
-    rows = max(config.hidden_dim, config.n_qubits, n_classes)
-    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
-        raise UserError(
-            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
-            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
-        )
 
 
 def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.layer import expectations, on_rows
+from qllmft.templates import check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
 from qllmft_circuits import Ansatz, encoder_circuit
@@ -87,13 +88,7 @@ class QuantumEncoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        needed = dimension + (pad == "bias")
-        if needed > 2**n_qubits:
-            values = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
-            raise UserError(
-                f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
-                f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
-            )
+        check_amplitudes(dimension, n_qubits, pad)
         self.dimension = dimension
         self.pad: Pad = pad
         self.odd = odd

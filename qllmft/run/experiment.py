@@ -24,7 +24,6 @@ from qllmft.data import Corpus, Findings
 from qllmft.embed import published_name, weights_hash
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
-from qllmft.heads.classifier import check_classes
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.choice import ChoiceInterruptedError
@@ -36,6 +35,7 @@ from qllmft.run.predictions import PREDICTIONS, TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
 from qllmft.run.vectors import Vectors
+from qllmft.templates import check_classes
 from qllmft.training import CLASSIFICATION, EpochMetrics, contrastive_pairs
 from qllmft.versions import versions
 

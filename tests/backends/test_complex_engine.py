@@ -56,16 +56,16 @@ def assert_values(circuit, observables=None, batch=3, tolerance=1e-10, dtype="fl
     np.testing.assert_allclose(found, expectations_by_statevector(circuit, values, observables), atol=tolerance)
 
 
-def assert_gradients(circuit, batch=2):
-    """By Qiskit's gradient, and by central differences of the engine's values."""
+def assert_gradients(circuit, batch=2, by_shifts=True):
+    """By central differences of the engine's values, and by Qiskit's gradient unless it has none."""
     backend = create("adjoint", {"dtype": "float64"})
     values = np.random.default_rng(6).uniform(0.2, 2.0, (batch, circuit.num_parameters))
     observable = paulis(circuit.num_qubits)[0]
     request = [circuit] * batch, [observable] * batch, values
     found = np.array(backend.gradient().run(*request).result().gradients)
-    shifts = ParamShiftEstimatorGradient(StatevectorEstimator(default_precision=0.0))
-    expected = shifts.run(*request).result().gradients
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    if by_shifts:
+        shifts = ParamShiftEstimatorGradient(StatevectorEstimator(default_precision=0.0))
+        np.testing.assert_allclose(found, shifts.run(*request).result().gradients, atol=1e-9)
     h = 1e-5 * np.eye(circuit.num_parameters)
     plus, minus = (backend.expectations(circuit, v, [observable]).values for v in (values[0] + h, values[0] - h))
     np.testing.assert_allclose(found[0], (plus - minus)[:, 0] / 2e-5, atol=1e-8)
@@ -130,7 +130,7 @@ def test_qiskits_library_circuits_have_its_values_and_gradients(circuit):
 @pytest.mark.parametrize(
     "angle",
     [A * B, A**2 + 0.3, (A - B).sin(), A / B, 2 * A - B, (A * B).exp() * A, (A + 1).log(), abs(A - 1) * B],
-    ids=str,
+    ids=["a*b", "a**2 + 0.3", "sin(a - b)", "a/b", "2*a - b", "a*exp(a*b)", "log(a + 1)", "b*abs(a - 1)"],
 )
 def test_angles_of_any_expression_follow_the_chain_rule(angle):
     circuit = QuantumCircuit(3)
@@ -139,7 +139,8 @@ def test_angles_of_any_expression_follow_the_chain_rule(angle):
     circuit.rxx(A, 0, 2)
     circuit.cp(angle + B, 1, 2)
     circuit.ry(B, 1)
-    assert_gradients(circuit)
+    # Qiskit before 2.1 has no derivative of an absolute value
+    assert_gradients(circuit, by_shifts=angle != abs(A - 1) * B)
 
 
 def test_phases_between_two_cnots_become_phases_of_both_qubits():

@@ -30,6 +30,7 @@ def loaded(heavy, *commands):
 help = [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help), loaded({HEAVY}, ["info"]))
 lists = [["presets"], ["plugins"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
+lists += [["backends"], ["energy"], ["info", "recommended"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
 print("lists:", loaded({{"torch", "pandas", "sklearn", "transformers"}}, *lists))
 try:
     main(["train", "--preset", "recomended"])

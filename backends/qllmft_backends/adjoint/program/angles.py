@@ -137,8 +137,9 @@ def compile_expressions(expressions: tuple[Any, ...], parameters: tuple[Paramete
     import sympy  # takes a third of a second, and most circuits do without
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
-    names = {parameter.sympify(): symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
-    terms = [expression.sympify().xreplace(names) for expression in expressions]
+    # Qiskit 2.0 returns objects of symengine, whose symbols are not equal to sympy's
+    names = {sympy.sympify(parameter.sympify()): symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
+    terms = [sympy.sympify(expression.sympify()).xreplace(names) for expression in expressions]
     places, slopes = [], []
     for i, term in enumerate(terms):
         for j in (j for j, symbol in enumerate(symbols) if symbol in term.free_symbols):
