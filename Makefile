@@ -43,7 +43,7 @@ test-floors:  ## train and test with the lowest and the highest allowed versions
 
 test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines
-	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm,mitigation]'
+	build/machines/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[dev,braket,ibm,mitigation]'
 	build/machines/bin/python -m pytest tests/backends/machines tests/backends/mitigation
 
 test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own

@@ -26,6 +26,14 @@ def test_the_tables_of_mitigation_are_the_record():
     assert [table.splitlines()[2:] for table in tables] == expected
 
 
+def test_the_rows_of_the_snapshot_are_the_record():
+    kept = json.loads((DOCS / "records" / "mitigation.json").read_text("utf-8"))["fake_nairobi"]["rows"]
+    table = (DOCS / "machines.md").read_text("utf-8").partition("from shot noise alone |")[2].split("\n\n")[0]
+    for line, row in zip(table.splitlines()[2:], kept, strict=True):
+        shown = f"| {row['flips']} | {row['undecided']} | {row['mean_abs_difference']:.4f} | "
+        assert line.endswith(f"{shown}{row['expected_from_shots']:.4f} |")
+
+
 def cells(found, shots, factor, error, *methods):
     rows = [found[shots, factor, error, method] for method in methods]
     shown = (("{:.3f} [{:.3f}, {:.3f}]".format(*row["error"]), row["same_labels"]) for row in rows)
