@@ -218,10 +218,11 @@ class Predictor:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
         labels = answers.labels if self.has_several else decision.labels(answers.probabilities)
-        unsure = decision.unsure(answers.probabilities)
+        unsure, several = decision.unsure(answers.probabilities), self.has_several
+        sets = answers.sets.tolist() if several else None
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
-            given = tuple(name for name, has in zip(names, answers.sets[i].tolist(), strict=True) if has)
+            given = [names[label]] if sets is None else [name for name, has in zip(names, sets[i], strict=True) if has]
             yield Prediction(
                 item_text(text),
                 names[label],
@@ -229,8 +230,8 @@ class Predictor:
                 float(answers.standard_errors[i, label]),
                 bool(answers.decided[i]),
                 bool(unsure[i]),
-                given if self.has_several else (names[label],),
-                self.has_several,
+                tuple(given),
+                several,
             )
 
     def answer(self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE) -> Answers:
