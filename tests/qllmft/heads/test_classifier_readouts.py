@@ -121,7 +121,7 @@ def test_the_encoder_follows_ring_and_block_too(ring, block):
     encoder = built({"ring": ring, "block": block}).encoder.encoders[0]
     circuit = encoder_circuit(Q, 2, AnsatzOptions(1, ring, block))
     start = np.zeros((1, 8))
-    start[0, :D] = (X[0] / X[0].norm()).double()
+    start[0, :D] = (X[0] / X[0].norm()).double().numpy()
     expected = z_values(circuit, encoder.theta.detach().double().numpy()[None], start)
     np.testing.assert_allclose(encoder(X[:1]).detach() / encoder.scale.detach(), expected, rtol=0, atol=1e-5)
 

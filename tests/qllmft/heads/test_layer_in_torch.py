@@ -215,6 +215,7 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")  # torch's own
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_compile_breaks_the_graph_around_a_layer(backend):
     plain, x = model(), drawn(6, 6).double()

@@ -315,10 +315,13 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
 
 
 def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_work(tmp_path, monkeypatch):
-    from mlflow.environment_variables import MLFLOW_ALLOW_FILE_STORE
+    from mlflow import environment_variables
+
+    if not hasattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE"):
+        pytest.skip("this MLflow takes folders")
 
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
-    assert not MLFLOW_ALLOW_FILE_STORE.get()
+    assert not environment_variables.MLFLOW_ALLOW_FILE_STORE.get()
     with pytest.raises(UserError, match="MLflow refuses; set MLFLOW_TRACKING_URI to a database, such as sqlite"):
         Tracking.of("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
