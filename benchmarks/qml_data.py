@@ -1,4 +1,4 @@
-"""Data of Bowles, Ahmed and Schuld, "Better than classical?" (arXiv 2403.07059), drawn as in their scripts.
+"""Data and fits of Bowles, Ahmed and Schuld, "Better than classical?" (arXiv 2403.07059), drawn as in their scripts.
 
 A function takes a `numpy.random.RandomState` and returns points (N, D) and labels (N,), -1 and 1. The order of draws
 is theirs, so that `benchmark` gives the very points of their published results.
@@ -6,17 +6,21 @@ is theirs, so that `benchmark` gives the very points of their published results.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 Floats = NDArray[np.float64]
 Data = tuple[Floats, Floats]
+FOLDS = 5
 
 
 def linearly_separable(random: RandomState, n: int, features: int, margin: float) -> Data:
@@ -131,3 +135,14 @@ BENCHMARKS = (
     ),
     Benchmark("bars and stripes, 4 x 4", "bars_and_stripes", "bars_and_stripes_4_x_4", _images),
 )
+
+
+def fitted(data: str, model: Any, fold: int | None) -> tuple[list[int], float]:
+    """Return the points that a fit gets wrong, of a fold or else of the test part, and its processor seconds."""
+    x, tx, y, ty = next(each for each in BENCHMARKS if each.name == data).draw()
+    if fold is not None:
+        train, held = list(StratifiedKFold(FOLDS).split(x, y))[fold]
+        x, tx, y, ty = x[train], x[held], y[train], y[held]
+    started = time.process_time()
+    answers = clone(model).fit(x, y).predict(tx)
+    return np.flatnonzero(answers != ty).tolist(), time.process_time() - started

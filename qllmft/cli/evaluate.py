@@ -147,11 +147,13 @@ def _own_noise(run: Path) -> dict[str, Any]:
 
 
 def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
-    """Return the settings of the texts, with those of the run unless others are given."""
+    """Return the settings of the texts, with those of the run unless others are given; a model folder has none."""
     from qllmft.config import EMBEDDED, DataConfig, parse_config
     from qllmft.run import RunFolder
 
-    known = DataConfig() if source == EMBEDDED else RunFolder(run).read_config().data
+    folder = RunFolder(run)
+    of_run = source != EMBEDDED and folder.config_file.is_file()
+    known = folder.read_config().data if of_run else DataConfig()
     settings: dict[str, Any] = {name: value or getattr(known, name) for name, value in given.items()}
     settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
     settings |= {"label_separator": known.label_separator}

@@ -49,17 +49,6 @@ def row_of_surrogate(row):
     return f"| {' | '.join(cells)} |"
 
 
-def rows_of_bowles(name, found):
-    here = {
-        model: f"{Accuracy(round(statistics.mean(row['right'])), row['total']).value:.3f}"
-        for model, row in found["here"].items()
-    }
-    best = next(iter(found["published"]))
-    models = ("quantum head", "SVC", "MLP", "logistic regression")
-    cells = [name, *(here.get(model, "–") for model in models), f"{found['published'][best]:.3f} ({best})"]
-    return f"| {' | '.join(cells)} |"
-
-
 def rows_of_mteb(name, row):
     mean, difference = row["accuracy"], row.get("difference")
     text = (
@@ -76,12 +65,10 @@ def test_the_table_of_surrogates():
     assert not missing
 
 
-def test_the_tables_of_accepted_benchmarks():
-    bowles = json.loads((RECORDS / "qml-benchmarks.json").read_text("utf-8"))
+def test_the_table_of_mteb():
     (mteb,) = json.loads((RECORDS / "mteb.json").read_text("utf-8"))["tasks"].values()
-    expected = [rows_of_bowles(name, found) for name, found in bowles.items()]
-    expected += [rows_of_mteb(name, row) for name, row in mteb["estimators"].items()]
-    assert not [row for row in expected if row not in BENCHES]
+    rows = [rows_of_mteb(name, row) for name, row in mteb["estimators"].items()]
+    assert not [row for row in rows if row not in BENCHES]
 
 
 def test_the_table_of_the_fourier_series():
@@ -94,6 +81,26 @@ def test_the_table_of_the_fourier_series():
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_table_of_bowles_and_its_paired_differences():
+    from qml_benchmarks import compared, right_by_point, table
+
+    kept = json.loads((RECORDS / "qml-benchmarks.json").read_text("utf-8"))
+    assert json.loads(json.dumps(compared(kept["data"]))) == kept["comparisons"]
+    rows = table(kept["data"])
+    assert rows
+    assert not [row for row in rows if row not in BENCHES]
+    assert right_by_point({"wrong": [[0, 2], [2]], "total": 3}).tolist() == [0.5, 1.0, 0.0]
+    for found in kept["comparisons"]:
+        here = kept["data"][found["data"]]["here"]
+        others = [row["validation"] for name, row in here.items() if name != "quantum head"]
+        assert here[found["baseline"]]["validation"] == max(others)
+        right = [row["total"] - statistics.mean(map(len, row["wrong"])) for row in here.values()]
+        difference = dict(zip(here, right, strict=True))
+        ours, theirs = difference["quantum head"], difference[found["baseline"]]
+        assert found["mean"] * here["SVC"]["total"] == pytest.approx(ours - theirs)
 
 
 @pytest.mark.usefixtures("benchmarks")

@@ -172,6 +172,10 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert [p.label for p in ours] == [p.label for p in theirs]
     for first, second in zip(ours, theirs, strict=True):
         assert first.probabilities == pytest.approx(second.probabilities, abs=1e-5)
+    rows = "".join(f"a film\t{name}\n" for name in ours[0].probabilities)
+    (tmp_path / "texts.tsv").write_text(f"text\tlabel\n{rows}", "utf-8")
+    output, _ = cli("evaluate", run / "surrogate", "--data", tmp_path / "texts.tsv", "--json")
+    assert json.loads(output)["accuracy"]["right"] == 1
     shared = qllmft.load(run / "surrogate").save_pretrained(tmp_path / "shared")
     assert "classical surrogate" in (shared / "README.md").read_text("utf-8")
     assert qllmft.load(shared).predict(texts)[0].label == ours[0].label
