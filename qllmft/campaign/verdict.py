@@ -129,10 +129,10 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
-    pairs = f"of a {record.subject} with a {record.baseline}" if record.grouped else f"with a {record.baseline}"
+    pairs = f"of a {record.subject} and a {record.baseline}" if record.grouped else f"with a {record.baseline}"
     return (
-        f"; of all {len(comparisons)} comparisons {pairs} it wins {count['better']}, loses {count['worse']}, "
-        f"{count['equal']} are equal within {record.margin:g} points, and {count['open']} are open"
+        f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
+        f"{count['equal']} equal within {record.margin:g} points, and {count['open']} open"
     )
 
 

@@ -76,18 +76,27 @@ def maps_verdict(rows: Compared) -> str:
     )
     labels = [f"; {point.record.title}: {point.row.label}" for point in best]
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
-    simulated, on_ions = (
-        f"10^{log10(min(those)):.1f} to 10^{log10(max(those)):.1f}" for those in zip(*ratios, strict=True)
-    )
+    simulated, on_ions = (f"{_rounded(min(those))} to {_rounded(max(those))}" for those in zip(*ratios, strict=True))
     against = f" (against {', '.join(sorted(won))})" if won else ""
     return (
         f"A quantum head is better than every classical head of at most as many parameters at {len(best)} of "
         f"{len(heads)} points{''.join(labels)} (all baselines of a point at once, p after Holm's correction over the "
-        f"points){missed}; of {len(found)} comparisons with one of them it wins {count['better']}"
-        f"{against}, loses {count['worse']}, {count['equal']} are equal within the margin, and {count['open']} are "
-        f"open; an inference takes {simulated} times the "
-        f"energy of logistic regression if the head is simulated on a GPU, and {on_ions} times on a QPU."
+        f"points){missed}; of {len(found)} comparisons with one of them, {count['better']} are won{against}, "
+        f"{count['worse']} lost, {count['equal']} equal within the margin, and {count['open']} open; an inference "
+        f"takes {simulated} times the energy of logistic regression if the head is simulated on a GPU, and {on_ions} "
+        "times on a QPU."
     )
+
+
+def _rounded(ratio: float) -> str:
+    """Return a ratio with two digits, or as a power of ten.
+
+    >>> [_rounded(ratio) for ratio in (0.123, 25.12, 3981.1, 1.6e11)]
+    ['0.12', '25', '4,000', '10^11']
+    """
+    if ratio >= 1e6:
+        return f"10^{log10(ratio):.0f}"
+    return f"{ratio:.2g}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
 
 
 def write_maps(folder: Path, file: Path) -> Path:

@@ -79,8 +79,7 @@ def test_the_count_is_over_all_comparisons():
     assert {comparison.subject for comparison in compare(found)} == {"A"}  # B is not what validation prefers
     assert outcomes(found) == ["open", "better", "open", "worse"]  # A and LR are equal: the test is not defined
     assert verdict(found).endswith(
-        "; of all 4 comparisons with a classical head it wins 1, loses 1, 0 are equal within 0.5 points, "
-        "and 2 are open."
+        "; of all 4 comparisons with a classical head, 1 are won, 1 lost, 0 equal within 0.5 points, and 2 open."
     )
 
 
@@ -111,8 +110,8 @@ def test_groups_are_compared_within():
     sentence = verdict(record(*rows))
     assert "12Q baseline" not in sentence
     assert sentence.endswith(
-        "of all 2 comparisons of a quantum head with a classical head it wins 2, loses 0, "
-        "0 are equal within 0.5 points, and 0 are open."
+        "of all 2 comparisons of a quantum head and a classical head, 2 are won, 0 lost, "
+        "0 equal within 0.5 points, and 0 open."
     )
 
 
