@@ -37,7 +37,10 @@ from qllmft_backends.protocol import Capabilities
                 ({"pairs": 3}, "expected one of iterations, epochs, batch_size, lr"),
             ]
         ),
-        ({"body": {"trainable": "maybe"}}, "body.trainable (got 'maybe'): Input should be False, True, 'lora' or 'quantum_adapter'"),
+        (
+            {"body": {"trainable": "maybe"}},
+            "body.trainable (got 'maybe'): Input should be False, True, 'lora' or 'quantum_adapter'",
+        ),
     ],
 )
 def test_contradictions_are_refused(tree, message):
