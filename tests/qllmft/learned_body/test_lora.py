@@ -205,6 +205,10 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
             {"trainable": "lora", "lora": {"peft": json.dumps(TINY | {"target_modules": ["a"] * 2_001})}},
             'target_modules = ["a", "a"',
         ),
+        (
+            {"trainable": "lora", "lora": {"peft": json.dumps(TINY | {"exclude_modules": ["a"] * 2_001})}},
+            'exclude_modules = ["a", "a"',
+        ),
     ],
 )
 def test_contradictions_and_unknown_settings_are_refused(body, message):
