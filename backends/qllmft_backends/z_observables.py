@@ -78,3 +78,9 @@ class PauliObservables(ZObservables):
                 coefficients[o, t] = coefficient
         flips, masks = np.array(ordered, dtype=np.int64).reshape(-1, 2).T
         return cls(np.ascontiguousarray(masks), coefficients, np.ascontiguousarray(flips))
+
+
+def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
+    """Return the string with Z on the qubits of ``mask``."""
+    qubits = [q for q in range(n_qubits) if mask >> q & 1]
+    return SparsePauliOp.from_sparse_list([("Z" * len(qubits), qubits, 1.0)], n_qubits)

@@ -189,7 +189,7 @@ def _energy_lines(rows: Sequence[Job]) -> list[str]:
 
 
 def _price(row: Job) -> str:
-    amount = row.price if row.cost is None else row.cost
+    amount = row.amount
     if amount is None:
         return ""
     return ("~" if row.cost is None and amount else "") + (f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}")

@@ -24,7 +24,7 @@ _MOST_NAMES = 8  # in an error
 def adapter_of(
     model: StoredModel, layer: str | None, factor: Factor, *, bound: bool
 ) -> tuple[QuantumCircuit, dict[str, Any]]:
-    """Return the circuit of one factor of a layer's adapter, and the numbers of the change that it holds not.
+    """Return the circuit of one factor of a layer's adapter, and the numbers of the change that it does not hold.
 
     The change of the layer's weights is alpha · U diag(values) Vᵀ. The first ``rank`` columns of the matrix of the
     circuit, cut to ``rows``, are U for the factor "output" and V for "input".

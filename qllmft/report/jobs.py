@@ -27,7 +27,7 @@ class PaidJob:
     @property
     def price(self) -> str:
         """Return the charge, or the estimate after a tilde."""
-        amount = self.job.price if self.job.cost is None else self.job.cost
+        amount = self.job.amount
         estimated = "~" if self.job.cost is None else ""
         return "–" if amount is None else f"{estimated}{amount:,.2f} {self.job.unit or ''}".rstrip()
 

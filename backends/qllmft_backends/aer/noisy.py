@@ -22,7 +22,7 @@ from qllmft_backends.nested import opened
 from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.request import derive_seed
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import ZObservables, z_string
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())
 Method = Literal["density_matrix", "trajectories"]
@@ -165,9 +165,8 @@ class AerForteBackend(Backend):
         masks: list[int] = sums.masks.tolist()
         measured = circuit.copy()
         for mask in masks:
-            bits = [q for q in range(n_qubits) if mask >> q & 1]
-            string = SparsePauliOp.from_sparse_list([("Z" * len(bits), bits, 1.0)], n_qubits)
-            measured.save_expectation_value(string, range(n_qubits), label=f"string {mask}", pershot=not exact)
+            label, string = f"string {mask}", z_string(mask, n_qubits)
+            measured.save_expectation_value(string, range(n_qubits), label=label, pershot=not exact)
         runs = 1 if exact else self.options.trajectories
         result = run(self._simulators[method], measured, values, shots=runs, **options)
         data = [result.data(b) for b in range(len(values))]

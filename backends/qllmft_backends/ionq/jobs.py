@@ -66,6 +66,11 @@ class Job:
     billed_us: float | None = None
     machine_kw: float | None = None
 
+    @property
+    def amount(self) -> float | None:
+        """Return the charge, or the estimate until the server reports one."""
+        return self.price if self.cost is None else self.cost
+
 
 @dataclass(frozen=True)
 class Total:

@@ -16,11 +16,11 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.folding import folded
 from qllmft_backends.mitigation.options import MitigationOptions
 from qllmft_backends.mitigation.package import check_installed, zero_noise_weights
-from qllmft_backends.mitigation.readout import Correction, Readout, calibration_circuits, z_string
+from qllmft_backends.mitigation.readout import Correction, Readout, calibration_circuits
 from qllmft_backends.noise import NoiseSettings
 from qllmft_backends.protocol import Capabilities, Estimate, Expectations, Sampling
 from qllmft_backends.request import check_values
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import ZObservables, z_string
 
 Request = tuple[Backend, QuantumCircuit, NDArray[np.float64]]
 

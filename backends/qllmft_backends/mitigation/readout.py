@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.mitigation.package import inverse_confusion
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.z_observables import ZObservables, z_string
 
 LONGEST = 10  # qubits of a string, whose inverse has 4^n numbers
 _LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
@@ -109,12 +109,6 @@ class Correction:
         """Return the M strings, then the O corrected observables."""
         strings = [z_string(mask, n_qubits) for mask in self.masks]
         return [*strings, *(SparsePauliOp.sum(_scaled(strings, row)) for row in self.coefficients)]
-
-
-def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
-    """Return the string with Z on the qubits of ``mask``."""
-    qubits = [q for q in range(n_qubits) if mask >> q & 1]
-    return SparsePauliOp.from_sparse_list([("Z" * len(qubits), qubits, 1.0)], n_qubits)
 
 
 def _scaled(strings: list[SparsePauliOp], row: NDArray[np.float64]) -> list[SparsePauliOp]:
