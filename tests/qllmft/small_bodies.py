@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from small_texts import BAD, GOOD
 from tiny_runs import changed
@@ -11,7 +12,9 @@ from tiny_runs import changed
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody
+from qllmft.events import Event, Message
 from qllmft.heads import build_classifier
+from qllmft.run import Outcome, run_experiment
 from qllmft.training import EndToEnd
 
 THINGS = ("film", "plot", "cast", "score", "ending", "scene")
@@ -66,3 +69,12 @@ def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
         "baselines": {"names": ["logistic_regression"], "grid": "small"},
     }
     return changed(tree, changes)
+
+
+def run_with_messages(corpus: Path, body: Path, folder: Path, **changes: Any) -> tuple[Outcome, str]:
+    """A finished run in ``folder``, with a cache of its own, and its messages."""
+    said: list[Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
+        outcome = run_experiment(run_config(corpus, body, **changes), folder / "run", said.append)
+    return outcome, " ".join(each.text for each in said if isinstance(each, Message))

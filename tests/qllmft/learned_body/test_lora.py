@@ -8,14 +8,13 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from small_bodies import TRAINING, run_config, table, weights, write_corpus
+from small_bodies import TRAINING, run_config, run_with_messages, table, weights, write_corpus
 from stopped_runs import Stop, same_bits, without_seconds
 from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig, ModelConfig, parse_config
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.errors import UserError
-from qllmft.events import Message
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import evaluate_run
@@ -52,12 +51,8 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(corpus, tiny_bert, tmp_path_factory):
     """A finished run with an adapter, and its messages; tests do not change it."""
-    said, folder = [], tmp_path_factory.mktemp("lora")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
-        config = run_config(corpus, tiny_bert, body__trainable="lora", body__lora=LORA)
-        outcome = run_experiment(config, folder / "run", said.append)
-    return outcome, " ".join(each.text for each in said if isinstance(each, Message))
+    folder = tmp_path_factory.mktemp("lora")
+    return run_with_messages(corpus, tiny_bert, folder, body__trainable="lora", body__lora=LORA)
 
 
 def test_the_trained_vectors_are_those_of_weights_with_the_product_added(finished, tiny_bert):

@@ -9,7 +9,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator
 from safetensors.torch import load_file, save_file
-from small_bodies import run_config, table, write_corpus
+from small_bodies import run_config, run_with_messages, table, write_corpus
 from stopped_runs import Stop, without_seconds
 from transformers import AutoModel, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
@@ -20,7 +20,6 @@ from qllmft.embed import Body, TrainableBody
 from qllmft.embed.circuit_columns import CircuitColumns
 from qllmft.embed.quantum_adapter import CircuitLinear
 from qllmft.errors import UserError
-from qllmft.events import Message
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.export import ExportRequest, export_run
@@ -52,12 +51,10 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(corpus, tiny_bert, tmp_path_factory):
     """A finished run with an adapter, and its messages; tests do not change it."""
-    said, folder = [], tmp_path_factory.mktemp("quantum")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
-        config = run_config(corpus, tiny_bert, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS)
-        outcome = run_experiment(config, folder / "run", said.append)
-    return outcome, " ".join(each.text for each in said if isinstance(each, Message))
+    folder = tmp_path_factory.mktemp("quantum")
+    return run_with_messages(
+        corpus, tiny_bert, folder, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS
+    )
 
 
 @pytest.mark.parametrize(("dimension", "rank"), [(8, 3), (6, 2), (8, 8)])
