@@ -38,7 +38,9 @@ class CustomMetadataHook(MetadataHookInterface):
 
 def home_of(environment: Mapping[str, str]) -> str:
     """Return the address of the repository that builds, or ""."""
-    server, repository = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
+    server, repository = (
+        environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY")
+    )
     return f"{server}/{repository}" if server and repository else ""
 
 

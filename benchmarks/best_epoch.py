@@ -48,7 +48,9 @@ def drawn(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
 def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, list]:
     """Train one head, and return by epoch its accuracy and loss on the validation texts, and accuracy on the others."""
     splits, own = inputs.splits(config.data, config.seed), drawn(config, inputs, config.seed)
-    others = {text: label for seed in CHOOSING for text, label in drawn(config, inputs, seed).items()}
+    others = {
+        text: label for seed in CHOOSING for text, label in drawn(config, inputs, seed).items()
+    }
     judging = {text: label for text, label in others.items() if text not in own}
     train, validation, judge = (
         Examples.from_arrays(embed(list(texts), config.body).vectors, np.fromiter(labels, np.int64))
@@ -63,11 +65,15 @@ def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, list]:
     found: list[list[float]] = []
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        found.append([metrics.validation_accuracy, metrics.validation_loss, evaluate(model, judge)[1]])
+        found.append(
+            [metrics.validation_accuracy, metrics.validation_loss, evaluate(model, judge)[1]]
+        )
 
     fit(model, train, validation, config.train, config.seed, on_epoch=on_epoch)
     columns = ("validation", "validation_loss", "judged")
-    by_name = {name: list(values) for name, values in zip(columns, zip(*found, strict=True), strict=True)}
+    by_name = {
+        name: list(values) for name, values in zip(columns, zip(*found, strict=True), strict=True)
+    }
     return {"texts": len(judging), "dimension": train.x.shape[1], **by_name}
 
 
@@ -86,7 +92,10 @@ def chosen(runs: dict[float, dict[str, list]], by: str, rates: tuple[float, ...]
 
 def table(record: dict) -> str:
     """Return the page of a record."""
-    by_seed = [{run["lr"]: run for run in record["runs"] if run["seed"] == seed} for seed in record["seeds"]]
+    by_seed = [
+        {run["lr"]: run for run in record["runs"] if run["seed"] == seed}
+        for seed in record["seeds"]
+    ]
     results = {
         name: [chosen(runs, by, RATES if swept else (LETTER,)) for runs in by_seed]
         for name, (by, swept) in CHOICES.items()
@@ -95,8 +104,14 @@ def table(record: dict) -> str:
     for name, values in results.items():
         mean, paired = MeanInterval.of(values), PairedDifference.of(values, first)
         low, high = paired.interval or (paired.mean, paired.mean)
-        difference = f"{100 * paired.mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]" if values is not first else ""
-        lines.append(f"| {name} | {100 * mean.mean:.2f} ± {100 * (mean.half_width or 0):.2f} | {difference} |")
+        difference = (
+            f"{100 * paired.mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+            if values is not first
+            else ""
+        )
+        lines.append(
+            f"| {name} | {100 * mean.mean:.2f} ± {100 * (mean.half_width or 0):.2f} | {difference} |"
+        )
     seeds = record["seeds"]
     return PAGE.format(
         texts=record["texts"],
@@ -132,7 +147,9 @@ The first command makes [the record](../records/best-epoch.json), and the second
 def main() -> None:
     """Train what the record lacks, write it, and print or write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", help="folder of SST-2; without it, only the page of the record is made")
+    parser.add_argument(
+        "--sst2", help="folder of SST-2; without it, only the page of the record is made"
+    )
     parser.add_argument("--body", default="sentence-transformers/all-mpnet-base-v2")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8, 13)))
     parser.add_argument("--epochs", type=int, default=40)
@@ -151,7 +168,10 @@ def main() -> None:
                 record |= {"texts": found.pop("texts"), "dimension": found.pop("dimension")}
                 record["runs"].append({"seed": seed, "lr": lr, **found})
                 given.json.write_text(json.dumps(record) + "\n", encoding="utf-8")
-                print(f"seed {seed}, learning rate {lr:g}: {max(found['judged']):.4f} at best", flush=True)
+                print(
+                    f"seed {seed}, learning rate {lr:g}: {max(found['judged']):.4f} at best",
+                    flush=True,
+                )
     page = table(json.loads(given.json.read_text(encoding="utf-8")))
     if given.page:
         given.page.write_text(page, encoding="utf-8")

@@ -54,7 +54,10 @@ def circuits(folder: Path | None, sizes: list[int]) -> Iterator[tuple[str, Quant
 def is_unitary(circuit: QuantumCircuit) -> bool:
     """Return whether a circuit has nothing but gates before its last measurements."""
     gates = circuit.remove_final_measurements(inplace=False)
-    return all(isinstance(i.operation, Gate) or i.operation.name == "barrier" for i in gates.decompose(reps=3).data)
+    return all(
+        isinstance(i.operation, Gate) or i.operation.name == "barrier"
+        for i in gates.decompose(reps=3).data
+    )
 
 
 def by_engine(circuit: QuantumCircuit) -> NDArray[np.float64]:
@@ -70,7 +73,10 @@ def by_engine(circuit: QuantumCircuit) -> NDArray[np.float64]:
 def marginal(probabilities: NDArray[np.float64], wires: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the probabilities of bits that are on ``wires``; -1: always 0."""
     outcomes = np.arange(len(probabilities))
-    keys = sum(((outcomes >> wire & 1) << c for c, wire in enumerate(wires) if wire >= 0), np.zeros_like(outcomes))
+    keys = sum(
+        ((outcomes >> wire & 1) << c for c, wire in enumerate(wires) if wire >= 0),
+        np.zeros_like(outcomes),
+    )
     return np.bincount(keys, weights=probabilities, minlength=1 << len(wires))
 
 
@@ -79,7 +85,9 @@ def by_statevector(circuit: QuantumCircuit) -> NDArray[np.float64]:
     wires = [-1] * circuit.num_clbits
     for instruction in circuit.data:
         if instruction.operation.name == "measure":
-            wires[circuit.find_bit(instruction.clbits[0]).index] = circuit.find_bit(instruction.qubits[0]).index
+            wires[circuit.find_bit(instruction.clbits[0]).index] = circuit.find_bit(
+                instruction.qubits[0]
+            ).index
     gates = circuit.copy_empty_like()
     for instruction in circuit.data:
         if instruction.operation.name != "measure":
@@ -111,10 +119,18 @@ def main() -> None:
     """Print one line per new circuit and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--qasm", type=Path, help="folder of OpenQASM 2 files")
-    parser.add_argument("--mqt", type=int, nargs="*", default=[], help="numbers of qubits for MQT Bench")
-    parser.add_argument("--qubits", type=int, default=14, help="largest number of qubits or bits, default 14")
-    parser.add_argument("--wires", type=int, default=18, help="the same with deferred measurements, default 18")
-    parser.add_argument("--json", type=Path, help="file of the results, which a later run continues")
+    parser.add_argument(
+        "--mqt", type=int, nargs="*", default=[], help="numbers of qubits for MQT Bench"
+    )
+    parser.add_argument(
+        "--qubits", type=int, default=14, help="largest number of qubits or bits, default 14"
+    )
+    parser.add_argument(
+        "--wires", type=int, default=18, help="the same with deferred measurements, default 18"
+    )
+    parser.add_argument(
+        "--json", type=Path, help="file of the results, which a later run continues"
+    )
     arguments = parser.parse_args()
     kept: dict[str, dict[str, Any]] = {}
     if arguments.json and arguments.json.exists():

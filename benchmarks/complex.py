@@ -94,7 +94,10 @@ def turns(steps: list[Step], seconds: float, rounds: int) -> list[tuple[float, f
             if r:
                 fastest[i].append(1000 * min(durations))
     last = fastest[-1]
-    return [(min(own), statistics.median(a / b for a, b in zip(own, last, strict=True))) for own in fastest]
+    return [
+        (min(own), statistics.median(a / b for a, b in zip(own, last, strict=True)))
+        for own in fastest
+    ]
 
 
 def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
@@ -102,17 +105,27 @@ def qiskit_pair(n_qubits: int) -> tuple[Step, Step, float, float]:
     circuit, _ = random_circuits(n_qubits, 2)
     rng = np.random.default_rng(1)
     values = rng.uniform(-np.pi, np.pi, (2, circuit.num_parameters))
-    observable = SparsePauliOp(["Z" * n_qubits, "X" + "I" * (n_qubits - 1), "Y" * n_qubits], [1.0, 0.5, -0.75])
+    observable = SparsePauliOp(
+        ["Z" * n_qubits, "X" + "I" * (n_qubits - 1), "Y" * n_qubits], [1.0, 0.5, -0.75]
+    )
     backend, reference = create("adjoint", {"dtype": "float32"}), StatevectorEstimator()
-    kinds = ((backend.estimator(), backend.gradient()), (reference, ParamShiftEstimatorGradient(reference)))
+    kinds = (
+        (backend.estimator(), backend.gradient()),
+        (reference, ParamShiftEstimatorGradient(reference)),
+    )
     answers: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0), np.empty(0))] * 2
 
     def step_of(i: int) -> Step:
         estimator, gradient = kinds[i]
 
         def step() -> None:
-            found = estimator.run([(circuit, observable, values)], precision=0.0).result()[0].data.evs
-            answers[i] = found, np.array(gradient.run([circuit] * 2, [observable] * 2, values).result().gradients)
+            found = (
+                estimator.run([(circuit, observable, values)], precision=0.0).result()[0].data.evs
+            )
+            answers[i] = (
+                found,
+                np.array(gradient.run([circuit] * 2, [observable] * 2, values).result().gradients),
+            )
 
         return step
 
@@ -139,7 +152,12 @@ def main() -> None:
     facts = {**machine_facts(thread_count()), "batch": BATCH, "layers": LAYERS}
     *pair, by_value, by_gradient = qiskit_pair(options.qiskit_qubits)
     (ours, ratio), (theirs, _) = turns(pair, options.seconds, options.rounds)
-    reference = {"qubits": options.qiskit_qubits, "ms": ours, "qiskit_ms": theirs, "qiskit_to_ours": 1 / ratio}
+    reference = {
+        "qubits": options.qiskit_qubits,
+        "ms": ours,
+        "qiskit_ms": theirs,
+        "qiskit_to_ours": 1 / ratio,
+    }
     reference |= {"values_differ_by": by_value, "gradients_differ_by": by_gradient}
     print(
         f"{options.qiskit_qubits} qubits, 2 layers: {ours:.2f} ms, Qiskit {theirs:.0f} ms: {1 / ratio:.0f} times ours"
@@ -147,11 +165,24 @@ def main() -> None:
     rows = []
     for n_qubits in map(int, options.qubits.split(",")):
         circuits = random_circuits(n_qubits, LAYERS)
-        (mixed, ratio), (real, _) = turns([make_step(c) for c in circuits], options.seconds, options.rounds)
-        rows.append({"qubits": n_qubits, "gates": circuits[0].size(), "ms": mixed, "real_ms": real, "ratio": ratio})
-        print(f"{n_qubits} qubits, {circuits[0].size()} gates: {mixed:.2f} ms, real {real:.2f} ms, ratio {ratio:.2f}")
+        (mixed, ratio), (real, _) = turns(
+            [make_step(c) for c in circuits], options.seconds, options.rounds
+        )
+        rows.append(
+            {
+                "qubits": n_qubits,
+                "gates": circuits[0].size(),
+                "ms": mixed,
+                "real_ms": real,
+                "ratio": ratio,
+            }
+        )
+        print(
+            f"{n_qubits} qubits, {circuits[0].size()} gates: {mixed:.2f} ms, real {real:.2f} ms, ratio {ratio:.2f}"
+        )
     options.out.write_text(
-        json.dumps({"machine": facts, "against_real": rows, "against_qiskit": reference}, indent=1) + "\n"
+        json.dumps({"machine": facts, "against_real": rows, "against_qiskit": reference}, indent=1)
+        + "\n"
     )
 
 

@@ -53,7 +53,9 @@ def qllmft(*words: object) -> Any:
 def six_labels(file: Path) -> Path:
     """Write the texts of six labels if they are not there, and return the file."""
     if not file.exists():
-        rows = [f"{text}\t{name}\n" for name, texts in list(classes().items())[:6] for text in texts]
+        rows = [
+            f"{text}\t{name}\n" for name, texts in list(classes().items())[:6] for text in texts
+        ]
         file.write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")
     return file
 
@@ -64,12 +66,18 @@ def labels_by_onnx(python: str, run: Path, file: Path) -> dict[str, Any]:
     predictor = Predictor.load(run)
     vectors = LabelledTexts.read(predictor, run).vectors.astype(np.float32)
     with without_noise(predictor.model.classifier):
-        labels = finite_logits(predictor.model.classifier, torch.from_numpy(vectors)).argmax(dim=1).numpy()
+        labels = (
+            finite_logits(predictor.model.classifier, torch.from_numpy(vectors))
+            .argmax(dim=1)
+            .numpy()
+        )
     texts = file.with_suffix(".npz")
     np.savez(texts, x=vectors, labels=labels)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [python, "-I", "-c", LABELS_BY_ONNX, str(file), str(texts)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    found = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
     return dict(json.loads(found))
 
 
@@ -100,9 +108,13 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
         "test": analysis["head"]["test"],
         "kernel": analysis["kernel"] and analysis["kernel"]["test"],
         "twin": analysis["twin"] and analysis["twin"]["test"],
-        "geometry": {name: each["general"][each["ridges"].index(RIDGE)] for name, each in geometry.items()},
+        "geometry": {
+            name: each["general"][each["ridges"].index(RIDGE)] for name, each in geometry.items()
+        },
         "decay_per_qubit": analysis["decay_per_qubit"],
-        "surrogate": {key: dequantised[key] for key in ("numbers", "parameters", "agreement", "energies_j")},
+        "surrogate": {
+            key: dequantised[key] for key in ("numbers", "parameters", "agreement", "energies_j")
+        },
     }
     if python is not None:
         found["onnx"] = labels_by_onnx(python, run, file)
@@ -114,7 +126,9 @@ def keep(file: Path, found: dict[str, Any]) -> None:
     rows = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
     order = [(each["dimension"], list(HEADS).index(each["head"])) for each in [*rows, found]]
     rows = dict(zip(order, [*rows, found], strict=True))
-    file.write_text(json.dumps({"rows": [rows[key] for key in sorted(rows)]}, indent=1) + "\n", encoding="utf-8")
+    file.write_text(
+        json.dumps({"rows": [rows[key] for key in sorted(rows)]}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def main() -> None:
@@ -123,9 +137,13 @@ def main() -> None:
     parser.add_argument("--sst2", type=Path, required=True, help="folder of SST-2")
     parser.add_argument("--body", nargs="+", default=["minilm"])
     parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=list(HEADS))
-    parser.add_argument("--out", type=Path, default=Path("runs/dequantised"), help="folder of the runs")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/dequantised"), help="folder of the runs"
+    )
     parser.add_argument("--onnx-python", help="Python with onnxruntime and numpy alone")
-    parser.add_argument("--json", type=Path, default=Path("docs/records/could-it-be-classical.json"))
+    parser.add_argument(
+        "--json", type=Path, default=Path("docs/records/could-it-be-classical.json")
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for body in given.body:

@@ -14,7 +14,18 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "pennylane", "qiskit", "scipy", "sklearn", "sympy", "torch")
+PACKAGES = (
+    "matplotlib",
+    "networkx",
+    "numpy",
+    "pandas",
+    "pennylane",
+    "qiskit",
+    "scipy",
+    "sklearn",
+    "sympy",
+    "torch",
+)
 PER_CLASS = 100  # sentences per class; a sub-package with fewer is no class
 SHORTEST, LONGEST = 25, 200  # characters of a sentence
 
@@ -22,11 +33,23 @@ SHORTEST, LONGEST = 25, 200  # characters of a sentence
 def sentences(file: Path) -> set[str]:
     """Return the first sentences of the docstrings of a file's public classes and functions, each on one line."""
     nodes = [
-        node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        node
+        for node in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
     ]
-    found = [(ast.get_docstring(node) or "").partition("\n\n")[0] for node in nodes if node.name[0] != "_"]
-    firsts = {re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0] for paragraph in found}
-    return {sentence for sentence in firsts if SHORTEST <= len(sentence) <= LONGEST and sentence.isascii()}
+    found = [
+        (ast.get_docstring(node) or "").partition("\n\n")[0]
+        for node in nodes
+        if node.name[0] != "_"
+    ]
+    firsts = {
+        re.split(r"(?<=[a-z)])\.(?:\s|$)", " ".join(paragraph.split()))[0] for paragraph in found
+    }
+    return {
+        sentence
+        for sentence in firsts
+        if SHORTEST <= len(sentence) <= LONGEST and sentence.isascii()
+    }
 
 
 def classes() -> dict[str, list[str]]:
@@ -43,13 +66,21 @@ def classes() -> dict[str, list[str]]:
                 found[f"{package}.{folders[0]}"] |= sentences(file)
     copies = Counter(sentence for those in found.values() for sentence in those)
     unique = {name: [each for each in those if copies[each] == 1] for name, those in found.items()}
-    names = sorted((name for name in unique if len(unique[name]) >= PER_CLASS), key=lambda n: (-len(unique[n]), n))
-    return {name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:PER_CLASS] for name in names}
+    names = sorted(
+        (name for name in unique if len(unique[name]) >= PER_CLASS),
+        key=lambda n: (-len(unique[n]), n),
+    )
+    return {
+        name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:PER_CLASS]
+        for name in names
+    }
 
 
 if __name__ == "__main__":
     wanted, found = int(sys.argv[1]), classes()
     if len(found) < wanted:
-        sys.exit(f"got {len(found)} classes of {PER_CLASS} sentences, expected {wanted}; install more of the packages")
+        sys.exit(
+            f"got {len(found)} classes of {PER_CLASS} sentences, expected {wanted}; install more of the packages"
+        )
     rows = [f"{text}\t{name}\n" for name in list(found)[:wanted] for text in found[name]]
     Path(sys.argv[2]).write_text("text\tlabel\n" + "".join(rows), encoding="utf-8")

@@ -15,7 +15,21 @@ from pathlib import Path
 from qllmft.config import BodyConfig
 from qllmft.embed import Embedder
 
-WORDS = ("good", "dull", "lovely", "awful", "film", "plot", "cast", "score", "is", "very", "not", "and", "the")
+WORDS = (
+    "good",
+    "dull",
+    "lovely",
+    "awful",
+    "film",
+    "plot",
+    "cast",
+    "score",
+    "is",
+    "very",
+    "not",
+    "and",
+    "the",
+)
 
 
 def made_texts(n: int) -> list[str]:
@@ -31,7 +45,10 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=2000, help="number of texts")
     given = parser.parse_args()
     texts, inside = made_texts(given.texts), 0.0
-    with tempfile.TemporaryDirectory() as folder, Embedder(BodyConfig(model=given.body), Path(folder)) as embedder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Embedder(BodyConfig(model=given.body), Path(folder)) as embedder,
+    ):
         model = embedder.body.transformer
         encode = model.encode
 
@@ -47,7 +64,9 @@ def main() -> None:
         rows = sum(len(vectors) for vectors in embedder.chunks(texts))
         whole = time.perf_counter() - started
     outside = 100 * (1 - inside / whole)
-    print(f"{rows:,} texts in {whole:.1f} s, {rows / whole:.0f} texts per second; {outside:.1f} % outside the body")
+    print(
+        f"{rows:,} texts in {whole:.1f} s, {rows / whole:.0f} texts per second; {outside:.1f} % outside the body"
+    )
 
 
 if __name__ == "__main__":

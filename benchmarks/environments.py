@@ -58,16 +58,29 @@ def run_logged(command: list[str], log: Path) -> None:
     """
     try:
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=INSTALL_LIMIT_S, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=INSTALL_LIMIT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as expired:
-        raise NotAvailableError(f"cannot be installed: not done after {INSTALL_LIMIT_S} s") from expired
+        raise NotAvailableError(
+            f"cannot be installed: not done after {INSTALL_LIMIT_S} s"
+        ) from expired
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}\n")
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines or [f"exit code {done.returncode}"]
-        raise NotAvailableError(f"cannot be installed: {errors[0]} (whole output: {log.name} in the cache folder)")
+        errors = (
+            [line for line in lines if line.startswith("ERROR")]
+            or lines
+            or [f"exit code {done.returncode}"]
+        )
+        raise NotAvailableError(
+            f"cannot be installed: {errors[0]} (whole output: {log.name} in the cache folder)"
+        )
 
 
 def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
@@ -98,7 +111,19 @@ def prepare(peer: str, cache: Path, interpreter: str) -> Environment:
     start = time.monotonic()
     run_logged([interpreter, "-m", "venv", str(folder)], log)
     for path, extra in pins(peer):
-        run_logged([str(python), "-m", "pip", "install", "--disable-pip-version-check", *extra, "-r", str(path)], log)
+        run_logged(
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                *extra,
+                "-r",
+                str(path),
+            ],
+            log,
+        )
     seconds = round(time.monotonic() - start, 1)
     stamp.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds}))
     return Environment(python, seconds)
@@ -109,6 +134,21 @@ def worker_variables(environment: Environment, threads: int) -> dict[str, str]:
 
     Only this project's own interpreter keeps ``PYTHONPATH``: a peer's environment stays closed.
     """
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" or environment.python == Path(sys.executable)}
-    return {**kept, **dict.fromkeys(names, str(threads)), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    names = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+    )
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k != "PYTHONPATH" or environment.python == Path(sys.executable)
+    }
+    return {
+        **kept,
+        **dict.fromkeys(names, str(threads)),
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+    }

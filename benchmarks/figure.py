@@ -66,7 +66,9 @@ def limit_of(workload: str, qubits: list[int], peak_gflops: float) -> list[float
     A rotation takes two flops per amplitude forward and six backward.
     """
     rotations = [sum(isinstance(gate, RY) for gate in gates_of(workload, q)) for q in qubits]
-    return [8 * g * 2**q * BATCH / peak_gflops / 1e6 for g, q in zip(rotations, qubits, strict=True)]
+    return [
+        8 * g * 2**q * BATCH / peak_gflops / 1e6 for g, q in zip(rotations, qubits, strict=True)
+    ]
 
 
 def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float | None) -> None:
@@ -84,8 +86,19 @@ def panel(axes: Axes, lines: dict[str, Line], workload: str, peak_gflops: float 
         limit = limit_of(workload, sizes, peak_gflops)
         axes.plot(sizes, limit, color="#777777", linestyle=(0, (4, 3)), linewidth=1.2)
         middle = len(sizes) // 2
-        where = {"xy": (sizes[middle], limit[middle]), "xytext": (8, -6), "textcoords": "offset points"}
-        axes.annotate("arithmetic peak of this machine", **where, ha="left", va="top", color="#777777", fontsize=8)
+        where = {
+            "xy": (sizes[middle], limit[middle]),
+            "xytext": (8, -6),
+            "textcoords": "offset points",
+        }
+        axes.annotate(
+            "arithmetic peak of this machine",
+            **where,
+            ha="left",
+            va="top",
+            color="#777777",
+            fontsize=8,
+        )
     axes.set_title(TITLES[workload], loc="left", fontsize=11)
     axes.set_xlabel("qubits")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -120,7 +133,9 @@ def draw(results: dict[str, Any], folder: Path) -> None:
     found = {workload: lines for workload, lines in found.items() if lines}
     if not found:
         return
-    figure, grid = plt.subplots(1, len(found), figsize=(6.4 * len(found), 4.2), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(
+        1, len(found), figsize=(6.4 * len(found), 4.2), squeeze=False, layout="constrained"
+    )
     for axes, (workload, lines) in zip(grid[0], found.items(), strict=True):
         panel(axes, lines, workload, results["machine"].get("peak_gflops"))
     grid[0][0].set_ylabel("one step of 16 samples, ms")

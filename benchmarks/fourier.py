@@ -26,7 +26,10 @@ def terms_kept(qubits: int) -> list[int]:
     values = torch.cat([head(part) for part in torch.split(grid, POINTS)]).numpy()
     kept = []
     for column in values.T:
-        sizes = np.sort(np.abs(np.fft.fftn(column.reshape([size] * qubits))).ravel())[::-1] / size**qubits
+        sizes = (
+            np.sort(np.abs(np.fft.fftn(column.reshape([size] * qubits))).ravel())[::-1]
+            / size**qubits
+        )
         kept.append(int((sizes.sum() - np.cumsum(sizes) > BOUND).sum() + 1))
     return kept
 
@@ -34,6 +37,10 @@ def terms_kept(qubits: int) -> list[int]:
 rows = []
 for qubits in (3, 4, 5):
     kept = terms_kept(qubits)
-    rows.append({"qubits": qubits, "terms": (2 * REUPLOADS + 1) ** qubits, "kept": [min(kept), max(kept)]})
+    rows.append(
+        {"qubits": qubits, "terms": (2 * REUPLOADS + 1) ** qubits, "kept": [min(kept), max(kept)]}
+    )
     print(rows[-1], flush=True)
-Path(sys.argv[1]).write_text(json.dumps({"reuploads": REUPLOADS, "bound": BOUND, "rows": rows}, indent=1) + "\n")
+Path(sys.argv[1]).write_text(
+    json.dumps({"reuploads": REUPLOADS, "bound": BOUND, "rows": rows}, indent=1) + "\n"
+)

@@ -87,9 +87,16 @@ class Work:
         data = np.asarray(inputs["data"], np.float64)
         encodes = workload == "enc"
         circuit = EngineCircuit(
-            gates_of(workload, n_qubits), n_qubits, count_weights(workload, n_qubits), 0 if encodes else n_qubits
+            gates_of(workload, n_qubits),
+            n_qubits,
+            count_weights(workload, n_qubits),
+            0 if encodes else n_qubits,
         )
-        values = weights if encodes else np.hstack([np.broadcast_to(weights, (BATCH, weights.size)), data])
+        values = (
+            weights
+            if encodes
+            else np.hstack([np.broadcast_to(weights, (BATCH, weights.size)), data])
+        )
         angles = circuit.program.angles(np.atleast_2d(values))
         return cls(
             program=circuit.program,
@@ -165,11 +172,19 @@ def measure(workload: str, n_qubits: int, limits: Limits, seconds: float = LEAST
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line of ``gpu.py``."""
-    parser = argparse.ArgumentParser(description="One step of the circuits ENC and HEAD on a GPU, 16 samples.")
-    parser.add_argument("--workload", default="enc,head", help="comma-separated; default %(default)s")
-    parser.add_argument("--qubits", default="10,12,14,15,16,18", help="comma-separated; default %(default)s")
+    parser = argparse.ArgumentParser(
+        description="One step of the circuits ENC and HEAD on a GPU, 16 samples."
+    )
+    parser.add_argument(
+        "--workload", default="enc,head", help="comma-separated; default %(default)s"
+    )
+    parser.add_argument(
+        "--qubits", default="10,12,14,15,16,18", help="comma-separated; default %(default)s"
+    )
     parser.add_argument("--threads", type=int, help="of a block, to try others than the default")
-    parser.add_argument("--tile-qubits", type=int, help="of a tile at most, to try others than the default")
+    parser.add_argument(
+        "--tile-qubits", type=int, help="of a tile at most, to try others than the default"
+    )
     parser.add_argument("--out", type=Path, help="a file for the rows as JSON")
     return parser.parse_args(arguments)
 
@@ -179,7 +194,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     workloads = options.workload.split(",")
     if unknown := set(workloads) - set(SMALLEST):
-        print(f"error: unknown workloads: {', '.join(sorted(unknown))}; known: {', '.join(SMALLEST)}", file=sys.stderr)
+        print(
+            f"error: unknown workloads: {', '.join(sorted(unknown))}; known: {', '.join(SMALLEST)}",
+            file=sys.stderr,
+        )
         return 2
     try:
         if SIMULATED:
@@ -188,10 +206,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BackendError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    limits = replace(limits, threads=options.threads or limits.threads, tile_qubits=options.tile_qubits)
+    limits = replace(
+        limits, threads=options.threads or limits.threads, tile_qubits=options.tile_qubits
+    )
     name = cuda.get_current_device().name
     print(f"{name.decode() if isinstance(name, bytes) else name}, {limits}; CPU: {cpu_model()}")
-    print("| circuit | launches | tiles | host ms | device ms | CPU ms | error of values | of gradient |")
+    print(
+        "| circuit | launches | tiles | host ms | device ms | CPU ms | error of values | of gradient |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     rows = []
     for workload in workloads:

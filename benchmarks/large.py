@@ -19,9 +19,14 @@ from run import machine_facts
 
 def passes(n_qubits: int, dtype: str) -> tuple[Any, Any, Any, Any, Any]:
     """Return engine, angles (1, G) in radians, cotangent (1, Q), values (1, Q) and gradient (1, G)."""
-    engine = create("adjoint", {"dtype": dtype}).compile(head_circuit(n_qubits), readout_observables(n_qubits))[0]
+    engine = create("adjoint", {"dtype": dtype}).compile(
+        head_circuit(n_qubits), readout_observables(n_qubits)
+    )[0]
     rng = np.random.default_rng(n_qubits)
-    angles, cotangent = rng.uniform(-np.pi, np.pi, (1, engine.program.n_angles)), rng.normal(size=(1, n_qubits))
+    angles, cotangent = (
+        rng.uniform(-np.pi, np.pi, (1, engine.program.n_angles)),
+        rng.normal(size=(1, n_qubits)),
+    )
     values, tape = engine.forward(angles)
     return engine, angles, cotangent, values, engine.vjp(tape, cotangent)[0]
 

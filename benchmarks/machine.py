@@ -48,12 +48,15 @@ def busy_seconds(pids: Iterable[int]) -> tuple[float, float] | None:
     if not stat.exists():
         return None
     tick = os.sysconf("SC_CLK_TCK")
-    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, stat.read_text().split("\n", 1)[0].split()[1:])
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+        int, stat.read_text().split("\n", 1)[0].split()[1:]
+    )
     ours = 0
     for pid in pids:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ours += int(fields[11]) + int(fields[12])  # utime and stime, counted from the field after the name
+        # utime and stime, counted from the field after the name
+        ours += int(fields[11]) + int(fields[12])
     return (user + nice + system + irq + softirq) / tick, ours / tick

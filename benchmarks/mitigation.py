@@ -70,9 +70,13 @@ def errors(answers: Answers, exact: Answers) -> np.ndarray:
 
 def main() -> None:
     """Parse and run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, help="folder of a run")
-    parser.add_argument("--texts", type=int, default=80, help="of the run's test set; default %(default)s")
+    parser.add_argument(
+        "--texts", type=int, default=80, help="of the run's test set; default %(default)s"
+    )
     parser.add_argument("--record", type=Path, help="JSON file to write")
     options = parser.parse_args()
     predictor = Predictor.load(options.run)
@@ -96,7 +100,12 @@ def main() -> None:
         }
         rows.append(row)
         print(json.dumps(row), flush=True)
-    record = {"texts": len(exact.values), "source": texts.source, "qubits": exact.values.shape[1], "rows": rows}
+    record = {
+        "texts": len(exact.values),
+        "source": texts.source,
+        "qubits": exact.values.shape[1],
+        "rows": rows,
+    }
     if options.record:
         options.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 

@@ -43,7 +43,9 @@ class Body(AbsEncoder):  # type: ignore[misc]
 
     def __init__(self, body: str) -> None:
         self.config = BodyConfig(model=body)
-        self.mteb_model_meta = ModelMeta.create_empty({"name": f"local/{Path(body).name}", "revision": "local"})
+        self.mteb_model_meta = ModelMeta.create_empty(
+            {"name": f"local/{Path(body).name}", "revision": "local"}
+        )
 
     def encode(self, inputs: Iterable[dict[str, list[str]]], **_: object) -> NDArray[np.float32]:
         """Return vectors (N, D) of batches of texts."""
@@ -80,7 +82,9 @@ class LocalTask(AbsTaskClassification):  # type: ignore[misc]
         """Do nothing: the tables are given."""
 
 
-def compare(task: AbsTaskClassification, body: Body, estimators: Sequence[str] = tuple(ESTIMATORS)) -> dict[str, Any]:
+def compare(
+    task: AbsTaskClassification, body: Body, estimators: Sequence[str] = tuple(ESTIMATORS)
+) -> dict[str, Any]:
     """Return the accuracy of each estimator on the task's draws, and the mean differences to the first of them."""
     accuracies = {}
     for name in estimators:
@@ -89,11 +93,17 @@ def compare(task: AbsTaskClassification, body: Body, estimators: Sequence[str] =
         scores = result.task_results[0].scores["test"][0]
         accuracies[name] = [each["accuracy"] for each in scores["scores_per_experiment"]]
     first = accuracies[estimators[0]]
-    found: dict[str, Any] = {"samples_per_label": task.samples_per_label, "draws": len(first), "estimators": {}}
+    found: dict[str, Any] = {
+        "samples_per_label": task.samples_per_label,
+        "draws": len(first),
+        "estimators": {},
+    }
     for name, values in accuracies.items():
         row: dict[str, Any] = {"accuracy": asdict(MeanInterval.of(values)), "draws": values}
         if name != estimators[0]:
-            row["difference"] = asdict(MeanInterval.of([a - b for a, b in zip(values, first, strict=True)]))
+            row["difference"] = asdict(
+                MeanInterval.of([a - b for a, b in zip(values, first, strict=True)])
+            )
         found["estimators"][name] = row
     return found
 
@@ -102,9 +112,13 @@ def main() -> None:
     """Run the tasks, print a line per estimator, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--body", default="minilm")
-    parser.add_argument("--tasks", nargs="*", default=[], help="MTEB's tasks, such as Banking77Classification")
+    parser.add_argument(
+        "--tasks", nargs="*", default=[], help="MTEB's tasks, such as Banking77Classification"
+    )
     parser.add_argument("--sst2", type=Path, help="folder with train.tsv and test.tsv")
-    parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
+    parser.add_argument(
+        "--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS)
+    )
     parser.add_argument("--json", type=Path, required=True)
     given = parser.parse_args()
     tasks: list[AbsTaskClassification] = list(mteb.get_tasks(given.tasks)) if given.tasks else []
@@ -113,11 +127,14 @@ def main() -> None:
         tasks.append(LocalTask("SST2Local", splits["train"], splits["test"]))
     record: dict[str, Any] = {"mteb": mteb.__version__, "body": Path(given.body).name, "tasks": {}}
     for task in tasks:
-        found = record["tasks"][task.metadata.name] = compare(task, Body(given.body), given.estimators)
+        found = record["tasks"][task.metadata.name] = compare(
+            task, Body(given.body), given.estimators
+        )
         for name, row in found["estimators"].items():
             mean = row["accuracy"]
             print(
-                f"{task.metadata.name}: {name}: {100 * mean['mean']:.2f} ± {100 * mean['half_width']:.2f} %", flush=True
+                f"{task.metadata.name}: {name}: {100 * mean['mean']:.2f} ± {100 * mean['half_width']:.2f} %",
+                flush=True,
             )
         given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -40,7 +40,8 @@ NOISES = {
     "paper_high, 8192 shots": NoiseConfig(gates="paper_high", shots=SHOTS),
     "forte1, 8192 shots": NoiseConfig(gates="forte1", shots=SHOTS),
 }
-THEIRS = {"none": "none", "gates": "paper_high", "gates and shots": "paper_high, 8192 shots"}  # kind: row of NOISES
+# kind: row of NOISES
+THEIRS = {"none": "none", "gates": "paper_high", "gates and shots": "paper_high, 8192 shots"}
 NOTES = (
     "TorchQuantum's gate noise is its `NoiseModelTQ`: after each gate one Pauli error, or none, for the whole batch; "
     "here every sample draws its own. Its shots have no gradient, so equation 2 was written in torch for it.",
@@ -82,9 +83,13 @@ def milliseconds(step: Callable[[], None], seconds: float) -> tuple[float, float
     return 1e3 * min(wall), 1e3 * (time.process_time() - processor) / len(wall)
 
 
-def measure(n_qubits: int, baseline: Baseline | None, options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+def measure(
+    n_qubits: int, baseline: Baseline | None, options: argparse.Namespace
+) -> tuple[list[Any], list[Any]]:
     """Return the rows of this project and of TorchQuantum, timed in alternating turns."""
-    steps = {name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()}
+    steps = {
+        name: make_step(n_qubits, noise, head_only=options.head) for name, noise in NOISES.items()
+    }
     for step in steps.values():
         step()
     rounds = []
@@ -98,36 +103,71 @@ def measure(n_qubits: int, baseline: Baseline | None, options: argparse.Namespac
         wall = min(r[name][0] for r in rounds)
         by_wall = wall / min(r["none"][0] for r in rounds)
         by_processor = statistics.median(r[name][1] / r["none"][1] for r in rounds)
-        ours.append({"qubits": n_qubits, "noise": name, "ms": wall, "wall": by_wall, "processor": by_processor})
-        print(f"{n_qubits} qubits  {name:24s} {wall:9.3f} ms   {by_wall:.2f}   {by_processor:.2f}", flush=True)
+        ours.append(
+            {
+                "qubits": n_qubits,
+                "noise": name,
+                "ms": wall,
+                "wall": by_wall,
+                "processor": by_processor,
+            }
+        )
+        print(
+            f"{n_qubits} qubits  {name:24s} {wall:9.3f} ms   {by_wall:.2f}   {by_processor:.2f}",
+            flush=True,
+        )
     if baseline:
         times = baseline.outputs()
         fastest = {kind: float(times[kind].min()) for kind in THEIRS}
         for kind, name in THEIRS.items():
-            theirs.append({"qubits": n_qubits, "noise": name, "ms": fastest[kind], "steps": len(times[kind])})
+            theirs.append(
+                {"qubits": n_qubits, "noise": name, "ms": fastest[kind], "steps": len(times[kind])}
+            )
             ratio = fastest[kind] / fastest["none"]
-            print(f"{n_qubits} qubits  TorchQuantum, {name:24s} {fastest[kind]:9.1f} ms   {ratio:.2f}", flush=True)
+            print(
+                f"{n_qubits} qubits  TorchQuantum, {name:24s} {fastest[kind]:9.1f} ms   {ratio:.2f}",
+                flush=True,
+            )
     return ours, theirs
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--qubits", default="10,12,14,16", help="comma-separated; default %(default)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--qubits", default="10,12,14,16", help="comma-separated; default %(default)s"
+    )
     parser.add_argument(
         "--baseline",
         default="10,12,14",
         help='numbers of qubits measured with TorchQuantum, "" for none; 16 takes 14 GB; default %(default)s',
     )
     parser.add_argument("--rounds", type=int, default=9, help="default %(default)s")
-    parser.add_argument("--burst", type=float, default=0.3, help="seconds a turn of one step; default %(default)s")
-    parser.add_argument("--threads", type=int, default=2, help="threads of both tools (default %(default)s)")
-    parser.add_argument("--head", action="store_true", help="the head alone, with the gradient of its data angles")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds after which a silent worker is stopped")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments")
-    parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
     parser.add_argument(
-        "--out", type=Path, default=HERE / "noise.md", help="the table; numbers go to a .json of the same name"
+        "--burst", type=float, default=0.3, help="seconds a turn of one step; default %(default)s"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=2, help="threads of both tools (default %(default)s)"
+    )
+    parser.add_argument(
+        "--head", action="store_true", help="the head alone, with the gradient of its data angles"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=300.0, help="seconds after which a silent worker is stopped"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments"
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter that makes the environments"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=HERE / "noise.md",
+        help="the table; numbers go to a .json of the same name",
     )
     return parser.parse_args(arguments)
 
@@ -139,7 +179,9 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["QLLMFT_THREADS"] = str(options.threads)
     torch.set_num_threads(1)
     wanted = set() if options.head else {int(part) for part in options.baseline.split(",") if part}
-    what = "The head alone" if options.head else "Encoder and head of equal width, linear layer, Adam"
+    what = (
+        "The head alone" if options.head else "Encoder and head of equal width, linear layer, Adam"
+    )
     result: dict[str, Any] = {"machine": facts, "what": what, "ours": [], "theirs": [], "notes": []}
     failed = False
     print(f"{what}; ratios to no noise, by wall and by processor time")
@@ -157,7 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
         for n_qubits in map(int, options.qubits.split(",")):
             if environment and n_qubits in wanted:
                 noise = PRESETS["paper_high"]
-                with closing(steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)) as baseline:
+                with closing(
+                    steps_of(environment, Path(name), n_qubits, noise, SHOTS, options)
+                ) as baseline:
                     rows = measure(n_qubits, baseline, options)
             else:
                 rows = measure(n_qubits, None, options)

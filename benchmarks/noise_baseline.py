@@ -75,7 +75,14 @@ class Baseline:
     ) -> None:
         path = folder / f"{variant}.npz"
         save_arrays(path, inputs)
-        self.worker = Worker(environment, MODULE, path, variant=variant, threads=options.threads, limit_s=options.limit)
+        self.worker = Worker(
+            environment,
+            MODULE,
+            path,
+            variant=variant,
+            threads=options.threads,
+            limit_s=options.limit,
+        )
 
     def close(self) -> None:
         """End the process."""
@@ -93,11 +100,19 @@ class Baseline:
 
 
 def steps_of(
-    environment: Environment, folder: Path, n_qubits: int, noise: GateNoise, shots: int, options: Any
+    environment: Environment,
+    folder: Path,
+    n_qubits: int,
+    noise: GateNoise,
+    shots: int,
+    options: Any,
 ) -> Baseline:
     """Return a worker with the training steps of the single-encoder model of ``n_qubits``."""
     inputs = make_step_inputs(Model(f"single-{n_qubits}q", 1, n_qubits, n_qubits))
-    more = {"rates": np.array([noise.one_qubit_rate, noise.two_qubit_rate]), "shots": np.array(shots)}
+    more = {
+        "rates": np.array([noise.one_qubit_rate, noise.two_qubit_rate]),
+        "shots": np.array(shots),
+    }
     return Baseline(environment, folder, "steps", {**inputs, **more}, options)
 
 
@@ -117,14 +132,18 @@ def check(environment: Environment, folder: Path, options: argparse.Namespace) -
         create(name, chosen).expectations(*_question(inputs)).values
         for name, chosen in (("aer_forte", {**STRONG.options, **exact}), ("adjoint", {}))
     )
-    deviations = (float(np.abs((got["mean"] - values) / got["error"]).max()) for values in (noisy, ideal))
+    deviations = (
+        float(np.abs((got["mean"] - values) / got["error"]).max()) for values in (noisy, ideal)
+    )
     result = Check(*deviations)
     if not result.passed:
         raise NotAvailableError(f"its noise is not the requested one: {result.sentence}")
     return result
 
 
-def _question(inputs: Mapping[str, NDArray[Any]]) -> tuple[QuantumCircuit, NDArray[np.float64], list[SparsePauliOp]]:
+def _question(
+    inputs: Mapping[str, NDArray[Any]],
+) -> tuple[QuantumCircuit, NDArray[np.float64], list[SparsePauliOp]]:
     """Return HEAD as a circuit, its parameter values (B, P), and Z on every qubit."""
     n_qubits, weights, data = int(inputs["n_qubits"]), inputs["weights"], inputs["data"]
     theta, x = ParameterVector("theta", len(weights)), ParameterVector("x", n_qubits)

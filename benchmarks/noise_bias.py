@@ -27,18 +27,30 @@ def bias(n_qubits: int, shots: int, draws: int) -> tuple[float, float, float]:
     values = np.random.default_rng(0).uniform(-REACH, REACH, (SAMPLES, len(program.parameters)))
     angles = program.angles(values)
     exact = engine.values(angles)[:, :-1]
-    drawn = np.array([engine.values(angles, shots=GaussianShots(shots, seed)) for seed in range(draws)], np.float64)
+    drawn = np.array(
+        [engine.values(angles, shots=GaussianShots(shots, seed)) for seed in range(draws)],
+        np.float64,
+    )
     as_printed, sums = drawn[..., :-1], drawn[..., -1:]
-    slopes = [float(np.vdot(exact, z.mean(axis=0)) / np.vdot(exact, exact)) for z in (as_printed, as_printed / sums)]
+    slopes = [
+        float(np.vdot(exact, z.mean(axis=0)) / np.vdot(exact, exact))
+        for z in (as_printed, as_printed / sums)
+    ]
     return float(sums.mean()), slopes[0], slopes[1]
 
 
 def main() -> None:
     """Parse and run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--qubits", default="10,12,14,16,18", help="comma-separated; default %(default)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--qubits", default="10,12,14,16,18", help="comma-separated; default %(default)s"
+    )
     parser.add_argument("--shots", type=int, default=8192, help="default %(default)s")
-    parser.add_argument("--draws", type=int, default=300, help="of eq. 2, a sample; default %(default)s")
+    parser.add_argument(
+        "--draws", type=int, default=300, help="of eq. 2, a sample; default %(default)s"
+    )
     options = parser.parse_args()
     print("qubits  sum of frequencies  slope  slope, renormalised")
     for n_qubits in map(int, options.qubits.split(",")):

@@ -29,7 +29,11 @@ def checked(config: RunConfig, epoch_s: float) -> dict[str, Any]:
         run_experiment(config, Path(folder) / "run", read_test=False)
     real, expected = time.process_time() - started, config.train.epochs * epoch_s
     member = {"qubits": config.model.n_qubits, "epochs": config.train.epochs}
-    return member | {"estimate_core_s": expected, "real_core_s": real, "estimate_to_real": expected / real}
+    return member | {
+        "estimate_core_s": expected,
+        "real_core_s": real,
+        "estimate_to_real": expected / real,
+    }
 
 
 cores, inputs = len(os.sched_getaffinity(0)), SharedInputs()
@@ -42,8 +46,15 @@ for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-
     for config, epochs, epoch_s in found:
         qubits = f"{config.model.n_qubits} qubits"
         by_qubits[qubits] = by_qubits.get(qubits, 0.0) + epochs * epoch_s / 3600
-    family = {"table": plan.table, "configurations": plan.size, "core_hours": sum(by_qubits.values())}
-    record["families"][name] = family | {"core_hours_by_qubits": by_qubits, "check": checked(found[0][0], found[0][2])}
+    family = {
+        "table": plan.table,
+        "configurations": plan.size,
+        "core_hours": sum(by_qubits.values()),
+    }
+    record["families"][name] = family | {
+        "core_hours_by_qubits": by_qubits,
+        "check": checked(found[0][0], found[0][2]),
+    }
     print(name, json.dumps(record["families"][name]), flush=True)
 for key in ("configurations", "core_hours"):
     record[key] = sum(family[key] for family in record["families"].values())

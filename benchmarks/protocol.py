@@ -24,7 +24,8 @@ import numpy as np
 from workloads import Arrays, save_arrays
 
 REPLY = "@reply "
-LONG_STEP_S = 1.0  # a longer step needs no untimed one before it: caches and threads wake in far less
+# a longer step needs no untimed one before it: caches and threads wake in far less
+LONG_STEP_S = 1.0
 MOST_STEPS = 1000
 
 

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # a small circuit gains nothing from a second thread
+# a small circuit gains nothing from a second thread
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import numpy as np
 from joblib import Memory
@@ -50,7 +51,11 @@ SEEDS = range(5)
 MODELS: dict[str, tuple[Any, Mapping[str, Sequence[Any]]]] = {
     HEAD: (
         # the constant keeps the length of a row, which amplitudes of norm 1 lose
-        make_pipeline(StandardScaler(), PolynomialFeatures(1), QuantumHeadClassifier("reuploading", random_state=0)),
+        make_pipeline(
+            StandardScaler(),
+            PolynomialFeatures(1),
+            QuantumHeadClassifier("reuploading", random_state=0),
+        ),
         {
             "quantumheadclassifier__n_qubits": [2, 4, 6],
             "quantumheadclassifier__reuploads": [1, 2, 4, 8],
@@ -62,7 +67,9 @@ MODELS: dict[str, tuple[Any, Mapping[str, Sequence[Any]]]] = {
         {"svc__gamma": [0.001, 0.01, 0.1, 1.0], "svc__C": [0.1, 1.0, 10.0, 100.0]},
     ),
     "MLP": (
-        make_pipeline(StandardScaler(), MLPClassifier(batch_size=32, max_iter=3000, random_state=0)),
+        make_pipeline(
+            StandardScaler(), MLPClassifier(batch_size=32, max_iter=3000, random_state=0)
+        ),
         {
             "mlpclassifier__learning_rate_init": [0.001, 0.01, 0.1],
             "mlpclassifier__hidden_layer_sizes": [(100,), (10, 10, 10, 10), (50, 10, 5)],
@@ -92,15 +99,22 @@ print(json.dumps({"points": len(search.cv_results_["params"]), "chosen": search.
 """
 
 
-def searched(fit: Callable[..., Any], model: Any, grid: Mapping[str, Sequence[Any]], data: Benchmark) -> dict[str, Any]:
+def searched(
+    fit: Callable[..., Any], model: Any, grid: Mapping[str, Sequence[Any]], data: Benchmark
+) -> dict[str, Any]:
     """Return the chosen point of a grid, its accuracy in cross-validation, and the wrong test points of each seed."""
     x, _, _, ty = data.draw()
     points = list(ParameterGrid(dict(grid)))
-    folds = [[fit(data.name, clone(model).set_params(**point), fold) for fold in range(FOLDS)] for point in points]
+    folds = [
+        [fit(data.name, clone(model).set_params(**point), fold) for fold in range(FOLDS)]
+        for point in points
+    ]
     wrong = [sum(len(missed) for missed, _ in each) for each in folds]
     chosen = clone(model).set_params(**points[int(np.argmin(wrong))])
     seeded = [name for name in model.get_params() if name.endswith("random_state")]
-    tested = [fit(data.name, chosen.set_params(**dict.fromkeys(seeded, seed)), None) for seed in SEEDS]
+    tested = [
+        fit(data.name, chosen.set_params(**dict.fromkeys(seeded, seed)), None) for seed in SEEDS
+    ]
     return {
         "points": len(points),
         "chosen": {name.rpartition("__")[2]: chosen.get_params()[name] for name in grid},
@@ -111,7 +125,9 @@ def searched(fit: Callable[..., Any], model: Any, grid: Mapping[str, Sequence[An
     }
 
 
-def by_their_code(name: str, data: Benchmark, theirs: Path, python: str, folder: Path) -> dict[str, Any]:
+def by_their_code(
+    name: str, data: Benchmark, theirs: Path, python: str, folder: Path
+) -> dict[str, Any]:
     """Return the same of one of their models."""
     points = folder / "points.npz"
     np.savez(points, **dict(zip(("x", "tx", "y", "ty"), data.draw(), strict=True)))
@@ -127,7 +143,9 @@ def published(data: Benchmark, theirs: Path) -> dict[str, float]:
     found = {}
     for file in (theirs / "paper" / "results" / data.folder).glob(pattern):
         with file.open() as rows:
-            found[file.parent.name] = statistics.mean(float(row["test_acc"]) for row in csv.DictReader(rows))
+            found[file.parent.name] = statistics.mean(
+                float(row["test_acc"]) for row in csv.DictReader(rows)
+            )
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -146,7 +164,15 @@ def compared(record: dict[str, Any]) -> list[dict[str, Any]]:
         others = {model: found for model, found in row["here"].items() if model != HEAD}
         best = max(others, key=lambda model: others[model]["validation"])
         found = PairedDifference.of(right_by_point(row["here"][HEAD]), right_by_point(others[best]))
-        rows.append({"data": name, "baseline": best, "mean": found.mean, "interval95": found.interval, "p": found.p})
+        rows.append(
+            {
+                "data": name,
+                "baseline": best,
+                "mean": found.mean,
+                "interval95": found.interval,
+                "p": found.p,
+            }
+        )
     adjusted = holm([row["p"] for row in rows])
     return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
@@ -180,10 +206,18 @@ def keep(file: Path, record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Search all grids on all data, print a line each, and write the record after each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="record; what it has is not computed again")
-    parser.add_argument("--fits", type=Path, default=Path("runs/qml-benchmarks"), help="folder of finished fits")
-    parser.add_argument("--data", nargs="+", default=[each.name for each in BENCHMARKS], help="names of data sets")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", type=Path, required=True, help="record; what it has is not computed again"
+    )
+    parser.add_argument(
+        "--fits", type=Path, default=Path("runs/qml-benchmarks"), help="folder of finished fits"
+    )
+    parser.add_argument(
+        "--data", nargs="+", default=[each.name for each in BENCHMARKS], help="names of data sets"
+    )
     parser.add_argument("--theirs", type=Path, help="checkout of XanaduAI/qml-benchmarks")
     parser.add_argument("--python", help="Python in which their models run")
     parser.add_argument("--models", nargs="*", default=[], help="their models that run, by class")
@@ -201,10 +235,15 @@ def main() -> None:
             row["here"][name] = searched(fit, *MODELS[name], data)
             keep(given.json, record)
         for name in (each for each in given.models if each not in row["theirs_here"]):
-            row["theirs_here"][name] = by_their_code(name, data, given.theirs, given.python, given.fits)
+            row["theirs_here"][name] = by_their_code(
+                name, data, given.theirs, given.python, given.fits
+            )
             keep(given.json, record)
         for name, found in {**row["here"], **row["theirs_here"]}.items():
-            print(f"{data.name}: {name}: {describe(found)}, {found['chosen']}, {found['seconds']} s", flush=True)
+            print(
+                f"{data.name}: {name}: {describe(found)}, {found['chosen']}, {found['seconds']} s",
+                flush=True,
+            )
     keep(given.json, record)
     print(*table(record), sep="\n")
 

@@ -52,7 +52,9 @@ def hyperplanes(random: RandomState, n: int, features: int, planes: int, dimensi
     return x, np.repeat([-1.0, 1.0], n // 2)
 
 
-def two_curves(random: RandomState, n: int, features: int, degree: int, offset: float, noise: float) -> Data:
+def two_curves(
+    random: RandomState, n: int, features: int, degree: int, offset: float, noise: float
+) -> Data:
     """Draw points on two copies of a random Fourier curve, ``offset`` apart in every feature."""
     coefficients = random.uniform(size=(features, degree + 1, 2))
     coefficients /= np.linalg.norm(coefficients)
@@ -61,7 +63,9 @@ def two_curves(random: RandomState, n: int, features: int, degree: int, offset: 
     def point() -> Floats:
         angles = frequencies * random.rand()
         curve = coefficients[:, 1:, 0] @ np.cos(angles) + coefficients[:, 1:, 1] @ np.sin(angles)
-        return np.asarray(coefficients[:, 0].sum(axis=1) + curve + random.normal(scale=noise, size=features))
+        return np.asarray(
+            coefficients[:, 0].sum(axis=1) + curve + random.normal(scale=noise, size=features)
+        )
 
     x = np.stack([point() for _ in range(n)])
     x[n // 2 :] += offset
@@ -87,7 +91,8 @@ class Benchmark:
     name: str
     folder: str  # of their results
     file: str  # part of the names of their results
-    draw: Callable[[], tuple[Floats, Floats, Floats, Floats]]  # training points, test points, training and test labels
+    # training points, test points, training and test labels
+    draw: Callable[[], tuple[Floats, Floats, Floats, Floats]]
 
 
 def _split(random: RandomState, data: Data) -> tuple[Floats, Floats, Floats, Floats]:
@@ -95,7 +100,9 @@ def _split(random: RandomState, data: Data) -> tuple[Floats, Floats, Floats, Flo
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def _last_of(seed: int, last: int, make: Callable[[RandomState, int], Data]) -> tuple[Floats, Floats, Floats, Floats]:
+def _last_of(
+    seed: int, last: int, make: Callable[[RandomState, int], Data]
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the split of the last of a sequence of data sets, which their scripts draw from one generator."""
     random = RandomState(seed)
     parts = [_split(random, make(random, size)) for size in range(2, last + 1)]

@@ -97,7 +97,8 @@ def expectation_and_gradients(
             for array in (state, costate):
                 apply_cx(array, gate.control, gate.target)
             continue
-        # d R_Y(t)/dt = R_Y(t) (-iY)/2, and the loss is quadratic in the state: the two factors of 2 cancel.
+        # d R_Y(t)/dt = R_Y(t) (-iY)/2, and the loss is quadratic in the state: the two factors of 2
+        # cancel.
         (zero, one), (co_zero, co_one) = halves(state, gate.qubit), halves(costate, gate.qubit)
         slope = np.einsum("bij,bij->b", co_one, zero) - np.einsum("bij,bij->b", co_zero, one)
         if gate.from_data:
@@ -109,11 +110,15 @@ def expectation_and_gradients(
     return Gradients(values, grad_weights, grad_data)
 
 
-def in_chunks(gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats) -> Gradients:
+def in_chunks(
+    gates: Sequence[Gate], state: Floats, weights: Floats, data: Floats, cotangent: Floats
+) -> Gradients:
     """Call ``expectation_and_gradients`` on as many samples at a time as fit into cache."""
     size = max(1, CACHED_AMPLITUDES // state.shape[1])
     parts = [
-        expectation_and_gradients(gates, state[i : i + size], weights, data[i : i + size], cotangent[i : i + size])
+        expectation_and_gradients(
+            gates, state[i : i + size], weights, data[i : i + size], cotangent[i : i + size]
+        )
         for i in range(0, state.shape[0], size)
     ]
     return Gradients(
@@ -141,13 +146,17 @@ def encode(vectors: Floats, weights: Floats, cotangent: Floats) -> Gradients:
     """Compute ENC(Q) of vectors (B, 768), with Q from ``cotangent`` (B, Q) and no data gradient."""
     n_qubits = cotangent.shape[1]
     no_data = np.zeros((vectors.shape[0], 0))
-    return in_chunks(gates_of("enc", n_qubits), load_amplitudes(vectors, n_qubits), weights, no_data, cotangent)
+    return in_chunks(
+        gates_of("enc", n_qubits), load_amplitudes(vectors, n_qubits), weights, no_data, cotangent
+    )
 
 
 def head(angles: Floats, weights: Floats, cotangent: Floats) -> Gradients:
     """Compute HEAD(Q) of angles (B, Q) in radians."""
     batch, n_qubits = angles.shape
-    return in_chunks(gates_of("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent)
+    return in_chunks(
+        gates_of("head", n_qubits), ground_state(batch, n_qubits), weights, angles, cotangent
+    )
 
 
 def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
@@ -156,13 +165,17 @@ def expected_outputs(inputs: Arrays) -> dict[str, Floats]:
     Returns:
         ``values`` (16, Q), ``grad_weights`` (P,), and for ``head`` and ``mixed`` also ``grad_data`` (16, Q).
     """
-    weights, data, cotangent = (np.asarray(inputs[k], np.float64) for k in ("weights", "data", "cotangent"))
+    weights, data, cotangent = (
+        np.asarray(inputs[k], np.float64) for k in ("weights", "data", "cotangent")
+    )
     if str(inputs["workload"]) == "enc":
         result = encode(data, weights, cotangent)
         return {"values": result.values, "grad_weights": result.weights}
     if str(inputs["workload"]) == "mixed":
         gates = gates_of("mixed", cotangent.shape[1])
-        values, by_weights, by_data = reference_mixed.expectation_and_gradients(gates, weights, data, cotangent)
+        values, by_weights, by_data = reference_mixed.expectation_and_gradients(
+            gates, weights, data, cotangent
+        )
         return {"values": values, "grad_weights": by_weights, "grad_data": by_data}
     result = head(data, weights, cotangent)
     return {"values": result.values, "grad_weights": result.weights, "grad_data": result.data}
@@ -178,7 +191,10 @@ def remembered_outputs(inputs: Arrays, folder: Path) -> dict[str, Floats]:
         digest.update(source.read_bytes())
     for name in sorted(inputs):
         digest.update(np.ascontiguousarray(inputs[name]).tobytes())
-    path = folder / f"{inputs['workload']}-{inputs['cotangent'].shape[1]}-{digest.hexdigest()[:12]}.npz"
+    path = (
+        folder
+        / f"{inputs['workload']}-{inputs['cotangent'].shape[1]}-{digest.hexdigest()[:12]}.npz"
+    )
     if path.exists():
         with np.load(path) as kept:
             return {name: kept[name] for name in kept.files}

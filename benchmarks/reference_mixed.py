@@ -30,9 +30,15 @@ FIXED = {
 }
 # Gates with an angle t are exp(-i t G).
 GENERATORS = {"rx": X / 2, "ry": Y / 2, "rz": Z / 2, "p": -ONE, "cp": -np.kron(ONE, ONE)}
-GENERATORS |= {f"cr{axis}": np.kron(pauli, ONE) / 2 for axis, pauli in zip("xyz", (X, Y, Z), strict=True)}
-GENERATORS |= {f"r{axis}{axis}": np.kron(pauli, pauli) / 2 for axis, pauli in zip("xyz", (X, Y, Z), strict=True)}
-Factor = tuple[str, tuple[int, ...], int | None, bool]  # name, qubits, index of its angle, whether that is data
+GENERATORS |= {
+    f"cr{axis}": np.kron(pauli, ONE) / 2 for axis, pauli in zip("xyz", (X, Y, Z), strict=True)
+}
+GENERATORS |= {
+    f"r{axis}{axis}": np.kron(pauli, pauli) / 2
+    for axis, pauli in zip("xyz", (X, Y, Z), strict=True)
+}
+# name, qubits, index of its angle, whether that is data
+Factor = tuple[str, tuple[int, ...], int | None, bool]
 
 
 def factors(gates: Sequence[Gate]) -> Iterator[Factor]:
@@ -87,7 +93,10 @@ def expectation_and_gradients(
     for step in reversed(steps):
         name, qubits, position, from_data = step
         if position is not None:
-            slope = 2 * np.einsum("bi,bi->b", costate.conj(), apply(state, GENERATORS[name], qubits)).imag
+            slope = (
+                2
+                * np.einsum("bi,bi->b", costate.conj(), apply(state, GENERATORS[name], qubits)).imag
+            )
             if from_data:
                 by_data[:, position] += slope
             else:

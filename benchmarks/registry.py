@@ -36,8 +36,15 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer(PROJECT, "qllmft", PROJECT, largest={"enc": 20, "head": 20, "mixed": 18}),
-        Peer("torchquantum", "TorchQuantum", "torchquantum", largest={"enc": 16, "head": 16, "mixed": 14}),
-        Peer("pennylane-default", "PennyLane default.qubit, backprop", "pennylane", "default.qubit"),
+        Peer(
+            "torchquantum",
+            "TorchQuantum",
+            "torchquantum",
+            largest={"enc": 16, "head": 16, "mixed": 14},
+        ),
+        Peer(
+            "pennylane-default", "PennyLane default.qubit, backprop", "pennylane", "default.qubit"
+        ),
         Peer(
             "pennylane-lightning",
             "PennyLane lightning.qubit, adjoint",
@@ -46,14 +53,39 @@ PEERS = {
             largest={"enc": 16, "head": 16, "mixed": 14},
         ),
         Peer(
-            "pennylane-kokkos", "PennyLane lightning.kokkos, adjoint", "pennylane", "lightning.kokkos", largest=UP_TO_14
+            "pennylane-kokkos",
+            "PennyLane lightning.kokkos, adjoint",
+            "pennylane",
+            "lightning.kokkos",
+            largest=UP_TO_14,
         ),
         Peer("pyqtorch", "pyqtorch, AD", "pyqtorch"),
         Peer("jax", "JAX, written for this circuit", "jax", largest={"enc": 16, "head": 16}),
-        Peer("tensorcircuit-scan", "TensorCircuit-NG on JAX, scan over layers", "tensorcircuit", "scan"),
-        Peer("tensorcircuit-unrolled", "TensorCircuit-NG on JAX", "tensorcircuit", largest={"head": 12, "mixed": 12}),
-        Peer("flagquantum-autograd", "FlagQuantum, autograd", "flagquantum", "autograd", largest=UP_TO_14),
-        Peer("flagquantum-adjoint", "FlagQuantum, adjoint in a loop over the batch", "flagquantum", largest=UP_TO_14),
+        Peer(
+            "tensorcircuit-scan",
+            "TensorCircuit-NG on JAX, scan over layers",
+            "tensorcircuit",
+            "scan",
+        ),
+        Peer(
+            "tensorcircuit-unrolled",
+            "TensorCircuit-NG on JAX",
+            "tensorcircuit",
+            largest={"head": 12, "mixed": 12},
+        ),
+        Peer(
+            "flagquantum-autograd",
+            "FlagQuantum, autograd",
+            "flagquantum",
+            "autograd",
+            largest=UP_TO_14,
+        ),
+        Peer(
+            "flagquantum-adjoint",
+            "FlagQuantum, adjoint in a loop over the batch",
+            "flagquantum",
+            largest=UP_TO_14,
+        ),
         Peer("scaluq", "scaluq, gradient in a loop over the batch", "scaluq", largest=UP_TO_14),
         Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(
@@ -78,5 +110,7 @@ def choose(names: str | None) -> list[Peer]:
     wanted = {name.strip() for name in names.split(",") if name.strip()}
     known = {peer.name for peer in PEERS.values()} | {peer.environment for peer in PEERS.values()}
     if unknown := wanted - known:
-        raise ValueError(f"unknown peers: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+        raise ValueError(
+            f"unknown peers: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+        )
     return [peer for peer in PEERS.values() if {peer.name, peer.environment} & wanted]

@@ -46,7 +46,10 @@ def table(workload: str, cells: list[dict[str, Any]]) -> str:
         name = " ".join([row["label"], *sorted(versions)])
         entries = [cell_text(cell["rows"][position], notes) for cell in cells]
         lines.append(f"| {name} | " + " | ".join(entries) + " |")
-    others = ["?" if c["cores_busy_with_other_work"] is None else str(c["cores_busy_with_other_work"]) for c in cells]
+    others = [
+        "?" if c["cores_busy_with_other_work"] is None else str(c["cores_busy_with_other_work"])
+        for c in cells
+    ]
     lines += [f"| *cores busy with other work* | {' | '.join(others)} |", ""]
     lines += [f"[{number}] {note}" + "  " for number, note in enumerate(notes, start=1)]
     return "\n".join(lines)
@@ -63,7 +66,10 @@ def markdown(results: dict[str, Any]) -> str:
         f"process). Every number shown comes from a run whose values and gradients agreed with a float64 reference.\n"
     )
     others = [cell["cores_busy_with_other_work"] for cell in results["cells"]]
-    if any(machine["load_at_start"] > BUSY_LOAD if cores is None else cores > BUSY_CORES for cores in others):
+    if any(
+        machine["load_at_start"] > BUSY_LOAD if cores is None else cores > BUSY_CORES
+        for cores in others
+    ):
         head += (
             "\n**The machine was busy with other work.** No duration here is worth quoting, ratios only roughly: a "
             "step shorter than a time slice is hardly interrupted, so short steps look better than they are.\n"
@@ -75,7 +81,9 @@ def write_report(results: dict[str, Any], folder: Path, name: str) -> None:
     """Write NAME.json, one cell a line, and NAME.md, and of ``results`` the figure results.png and results.svg."""
     folder.mkdir(parents=True, exist_ok=True)
     cells = ",\n".join(json.dumps(cell) for cell in results["cells"])
-    (folder / f"{name}.json").write_text(f'{{"machine": {json.dumps(results["machine"])},\n"cells": [\n{cells}\n]}}\n')
+    (folder / f"{name}.json").write_text(
+        f'{{"machine": {json.dumps(results["machine"])},\n"cells": [\n{cells}\n]}}\n'
+    )
     (folder / f"{name}.md").write_text(markdown(results))
     if name != "results":
         return

@@ -21,31 +21,64 @@ from report import write_report
 from sessions import Entrant, Worker, check, race
 from workloads import SMALLEST, make_inputs, save_arrays
 
-DEFAULT_QUBITS = {"enc": (10, 12, 14, 16, 18, 20), "head": (8, 10, 12, 14, 16, 18, 20), "mixed": (10, 12, 14, 16, 18)}
+DEFAULT_QUBITS = {
+    "enc": (10, 12, 14, 16, 18, 20),
+    "head": (8, 10, 12, 14, 16, 18, 20),
+    "mixed": (10, 12, 14, 16, 18),
+}
 
 
 def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
     """Add the options that ``run.py`` and ``step.py`` share."""
     parser.add_argument("--repeats", type=int, default=repeats, help="rounds (default %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="time for one peer in one cell (default %(default)s)"
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="time for one peer in one cell (default %(default)s)",
     )
-    parser.add_argument("--burst", type=float, default=0.3, help="seconds a peer repeats its step in one round")
-    parser.add_argument("--threads", type=int, default=2, help="threads, and cores, of a worker (default %(default)s)")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a silent worker is stopped")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments")
-    parser.add_argument("--python", default=sys.executable, help="interpreter that makes the environments")
+    parser.add_argument(
+        "--burst", type=float, default=0.3, help="seconds a peer repeats its step in one round"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="threads, and cores, of a worker (default %(default)s)",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=900.0, help="seconds after which a silent worker is stopped"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=DEFAULT_CACHE, help="folder of the environments"
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter that makes the environments"
+    )
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line of ``run.py``."""
-    parser = argparse.ArgumentParser(description="Compare this project and its peers on the same circuits.")
+    parser = argparse.ArgumentParser(
+        description="Compare this project and its peers on the same circuits."
+    )
     parser.add_argument("--workload", choices=["enc", "head", "mixed", "all"], default="all")
     parser.add_argument("--qubits", help="comma-separated; default 8,10,...,20, enc from 10")
     parser.add_argument("--peers", help="comma-separated rows or environments; default all")
-    parser.add_argument("--all-sizes", action="store_true", help="also run peers at sizes that take minutes or 10 GB")
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for results.json, .md, .png, .svg")
-    parser.add_argument("--name", default="results", help="of these files; only results get a figure")
+    parser.add_argument(
+        "--all-sizes",
+        action="store_true",
+        help="also run peers at sizes that take minutes or 10 GB",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=HERE / "results",
+        help="folder for results.json, .md, .png, .svg",
+    )
+    parser.add_argument(
+        "--name", default="results", help="of these files; only results get a figure"
+    )
     add_common_options(parser, repeats=7)
     return parser.parse_args(arguments)
 
@@ -55,7 +88,9 @@ def machine_facts(threads: int) -> dict[str, Any]:
     load = load_average()
     print(f"load average at start: {load}", flush=True)
     if load > BUSY_LOAD:
-        print(f"WARNING: the load is above {BUSY_LOAD}: OpenMP peers that share a busy core can lose a factor of 40.")
+        print(
+            f"WARNING: the load is above {BUSY_LOAD}: OpenMP peers that share a busy core can lose a factor of 40."
+        )
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
@@ -108,7 +143,12 @@ def enter(
     else:
         module = f"peers.{peer.environment}.worker"
         entrant.worker = Worker(
-            environment, module, inputs, variant=peer.variant, threads=options.threads, limit_s=options.limit
+            environment,
+            module,
+            inputs,
+            variant=peer.variant,
+            threads=options.threads,
+            limit_s=options.limit,
         )
     return entrant
 
@@ -148,7 +188,11 @@ def measure_cell(
                     entrant.worker.close()
     for entrant in entrants:
         row = entrant.record()
-        shown = f"{row['ms']:10.3f} ms" if entrant.status == "ok" else f"{entrant.status}: {entrant.reason}"
+        shown = (
+            f"{row['ms']:10.3f} ms"
+            if entrant.status == "ok"
+            else f"{entrant.status}: {entrant.reason}"
+        )
         print(f"{workload}({n_qubits})  {entrant.label:40s} {shown}", flush=True)
     return {
         "workload": workload,
@@ -164,18 +208,24 @@ def main(arguments: list[str] | None = None) -> int:
     facts = machine_facts(options.threads)
     try:
         peers = choose(options.peers)
-        qubits = None if options.qubits is None else [int(part) for part in options.qubits.split(",")]
+        qubits = (
+            None if options.qubits is None else [int(part) for part in options.qubits.split(",")]
+        )
     except ValueError as wrong:
         print(f"error: {wrong}", file=sys.stderr)
         return 2
     facts["peak_gflops"] = arithmetic_peak()
     environments = prepare_all({peer.environment for peer in peers}, options)
-    facts["install_seconds"] = {k: e.install_seconds for k, e in environments.items() if isinstance(e, Environment)}
+    facts["install_seconds"] = {
+        k: e.install_seconds for k, e in environments.items() if isinstance(e, Environment)
+    }
     cells: list[dict[str, Any]] = []
     for workload in DEFAULT_QUBITS if options.workload == "all" else (options.workload,):
         for n_qubits in qubits or DEFAULT_QUBITS[workload]:
             if n_qubits < SMALLEST[workload]:
-                print(f"{workload}({n_qubits}) left out: it needs at least {SMALLEST[workload]} qubits")
+                print(
+                    f"{workload}({n_qubits}) left out: it needs at least {SMALLEST[workload]} qubits"
+                )
                 continue
             cells.append(measure_cell(workload, n_qubits, peers, environments, options))
             write_report(

@@ -45,7 +45,9 @@ def start(preset: str, batch: int, threads: int) -> subprocess.Popen[str]:
     """Start a worker."""
     words = [sys.executable, __file__, preset, str(batch)]
     environment = os.environ | {"QLLMFT_THREADS": str(threads)}
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def milliseconds(workers: list[subprocess.Popen[str]]) -> float:
@@ -87,12 +89,16 @@ def main() -> None:
         found = {
             name: {
                 "ms": statistics.median(each),
-                "throughput": statistics.median(2 * a / b for a, b in zip(alone, each, strict=True)),
+                "throughput": statistics.median(
+                    2 * a / b for a, b in zip(alone, each, strict=True)
+                ),
             }
             for name, each in times.items()
             if name != "one after the other"
         }
-        rows.append({"preset": preset, "one after the other": {"ms": statistics.median(alone)}, **found})
+        rows.append(
+            {"preset": preset, "one after the other": {"ms": statistics.median(alone)}, **found}
+        )
         print(json.dumps(rows[-1]), flush=True)
     Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
 

@@ -65,7 +65,10 @@ class Timed:
 def compared(run: Path, texts: list[str]) -> list[dict[str, object]]:
     """Return a row for each runtime."""
     config = Predictor.load(run).model.body
-    bodies = {name: Timed(BodyConfig.model_validate({**dict(config), **kind})) for name, kind in KINDS.items()}
+    bodies = {
+        name: Timed(BodyConfig.model_validate({**dict(config), **kind}))
+        for name, kind in KINDS.items()
+    }
     for body in bodies.values():
         body.read(texts[:BATCH])  # the first batch warms up
         body.seconds.clear()
@@ -77,7 +80,9 @@ def compared(run: Path, texts: list[str]) -> list[dict[str, object]]:
     found = {name: body.labels(run, texts) for name, body in bodies.items()}
     rows = []
     for name, times in seen.items():
-        ratio = MeanInterval.of([torch / mine for torch, mine in zip(seen["torch"], times, strict=True)])
+        ratio = MeanInterval.of(
+            [torch / mine for torch, mine in zip(seen["torch"], times, strict=True)]
+        )
         differ = sum(a != b for a, b in zip(found["torch"], found[name], strict=True))
         rows.append(
             {
@@ -99,7 +104,9 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sst2", help="folder or name of the data set")
-    parser.add_argument("runs", nargs="+", metavar="RUN[:TEXTS]", help="trained run, and its number of texts (640)")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN[:TEXTS]", help="trained run, and its number of texts (640)"
+    )
     parser.add_argument("--out", type=Path, default=RECORD)
     given = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before a library counts the cores
@@ -110,7 +117,13 @@ def main() -> None:
         name, _, count = each.partition(":")
         rows += compared(Path(name), list(corpus[: int(count or 640)]))
     packages = {name: version_of(name) for name in PACKAGES}
-    record = {"machine": machine, "load_after": load_average(), "packages": packages, "batch": BATCH, "rows": rows}
+    record = {
+        "machine": machine,
+        "load_after": load_average(),
+        "packages": packages,
+        "batch": BATCH,
+        "rows": rows,
+    }
     given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

@@ -33,7 +33,9 @@ CLIENTS = (1, 16)
 def started(run: Path) -> tuple[subprocess.Popen[str], int]:
     """Start the server of a run, and return its process and its port."""
     command = [sys.executable, "-m", "qllmft", "serve", str(run), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
     assert process.stdout is not None
     return process, int(re.search(r":(\d+)\. ", process.stdout.readline())[1])
 
@@ -58,7 +60,9 @@ async def turn(port: int, texts: list[str], clients: int) -> float:
     return len(texts) / (time.perf_counter() - begun)
 
 
-def measured(server: tuple[subprocess.Popen[str], int], texts: list[str], clients: int) -> tuple[float, float]:
+def measured(
+    server: tuple[subprocess.Popen[str], int], texts: list[str], clients: int
+) -> tuple[float, float]:
     """Return requests per second, and the server's processor milliseconds per request."""
     times = psutil.Process(server[0].pid).cpu_times
     before = times()
@@ -67,11 +71,18 @@ def measured(server: tuple[subprocess.Popen[str], int], texts: list[str], client
     return rate, 1e3 * (after.user + after.system - before.user - before.system) / len(texts)
 
 
-def row(run: Path, clients: int, place: int, seen: list[list[tuple[float, float]]]) -> dict[str, object]:
+def row(
+    run: Path, clients: int, place: int, seen: list[list[tuple[float, float]]]
+) -> dict[str, object]:
     """Return the summary of a run's rounds."""
     ratio = MeanInterval.of([each[place][0] / each[0][0] for each in seen])
     cpu = MeanInterval.of([each[0][1] / each[place][1] for each in seen])
-    names = {"run": run.name, "clients": clients, "ratio": ratio.mean, "half_width": ratio.half_width}
+    names = {
+        "run": run.name,
+        "clients": clients,
+        "ratio": ratio.mean,
+        "half_width": ratio.half_width,
+    }
     names |= {"cpu_ratio": cpu.mean, "cpu_half_width": cpu.half_width}
     for kind, at in (("linear", 0), ("quantum", place)):
         names[f"{kind}_per_second"] = statistics.median(each[at][0] for each in seen)
@@ -82,7 +93,9 @@ def row(run: Path, clients: int, place: int, seen: list[list[tuple[float, float]
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="first that of the linear layer")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="first that of the linear layer"
+    )
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--requests", type=int, default=160, help="of all clients in one turn")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("serve.json"))
@@ -98,17 +111,28 @@ def main() -> None:
                 order = sorted(range(len(servers)), reverse=number % 2 == 0)
                 found = {i: measured(servers[i], texts, clients) for i in order}
                 seen += [[found[i] for i in range(len(servers))]] if number >= 0 else []
-                print(f"round {number + 1}, {clients} clients:", [found[i] for i in sorted(found)], flush=True)
+                print(
+                    f"round {number + 1}, {clients} clients:",
+                    [found[i] for i in sorted(found)],
+                    flush=True,
+                )
     finally:
         for process, _ in servers:
             process.terminate()
             process.wait()
     others = list(enumerate(given.runs))[1:]
-    rows = [row(run, clients, place, seen) for clients, seen in rounds.items() for place, run in others]
+    rows = [
+        row(run, clients, place, seen) for clients, seen in rounds.items() for place, run in others
+    ]
     for each in rows:
         print(each, flush=True)
     names = [run.name for run in given.runs]
-    settings = {"servers": names, "requests": given.requests, "rounds": given.rounds, "load_after": load_average()}
+    settings = {
+        "servers": names,
+        "requests": given.requests,
+        "rounds": given.rounds,
+        "load_after": load_average(),
+    }
     content = {"machine": machine, "settings": settings, "rounds": rounds, "rows": rows}
     given.out.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -23,7 +23,8 @@ from protocol import REPLY
 
 STDERR_LINES = 4
 PAUSE_S = 0.3  # between turns: idle OpenMP threads of the last worker stop spinning
-RELATIVE_TOLERANCE = 1e-3  # of the largest entry: a small gradient must not pass because it is small
+# of the largest entry: a small gradient must not pass because it is small
+RELATIVE_TOLERANCE = 1e-3
 
 Expected = Mapping[str, NDArray[np.float64]]
 
@@ -32,7 +33,14 @@ class Worker:
     """Worker process. A failure becomes a ``NotAvailableError`` with the tail of its standard error."""
 
     def __init__(
-        self, environment: Environment, module: str, inputs: Path, *, variant: str, threads: int, limit_s: float
+        self,
+        environment: Environment,
+        module: str,
+        inputs: Path,
+        *,
+        variant: str,
+        threads: int,
+        limit_s: float,
     ) -> None:
         self.outputs = inputs.with_name(f"{module}-{variant}-outputs.npz")
         self.limit_s = limit_s
@@ -74,7 +82,9 @@ class Worker:
             timer.cancel()
         if time.monotonic() - start >= self.limit_s:
             raise NotAvailableError(f"stopped: {command} took longer than {self.limit_s:.0f} s")
-        raise NotAvailableError(f"ended at {command} with exit code {self.process.wait()}: {self.error_tail()}")
+        raise NotAvailableError(
+            f"ended at {command} with exit code {self.process.wait()}: {self.error_tail()}"
+        )
 
     def error_tail(self) -> str:
         """Return the last lines of standard error."""
@@ -176,7 +186,10 @@ def check(entrant: Entrant, expected: Expected) -> None:
     for name, error in entrant.errors.items():
         allowed = min(entrant.tolerance, RELATIVE_TOLERANCE * float(np.abs(expected[name]).max()))
         if not error <= allowed:
-            entrant.drop("refused", f"{name} differs from the reference by {error:.2e}, allowed {allowed:.1e}")
+            entrant.drop(
+                "refused",
+                f"{name} differs from the reference by {error:.2e}, allowed {allowed:.1e}",
+            )
             return
 
 
@@ -215,7 +228,10 @@ def race(entrants: Sequence[Entrant], repeats: int, seconds: float, burst_s: flo
         return None
     others = round(max(0.0, ((after[0] - before[0]) - (after[1] - before[1])) / duration), 2)
     if others > BUSY_CORES:
-        print(f"WARNING: {others} cores were busy with other work: these durations are not worth quoting.", flush=True)
+        print(
+            f"WARNING: {others} cores were busy with other work: these durations are not worth quoting.",
+            flush=True,
+        )
     return others
 
 
@@ -225,7 +241,10 @@ def finish(entrant: Entrant) -> None:
         return
     try:
         memory = entrant.worker.ask("quit")
-        entrant.peak_rss_mb, entrant.after_imports_mb = memory["peak_rss_mb"], memory["after_imports_mb"]
+        entrant.peak_rss_mb, entrant.after_imports_mb = (
+            memory["peak_rss_mb"],
+            memory["after_imports_mb"],
+        )
     except NotAvailableError as failure:
         entrant.drop("failed", str(failure))
         return

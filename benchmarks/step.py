@@ -25,13 +25,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="One training step of the paper's models: this project / TorchQuantum."
     )
-    parser.add_argument("--models", default=",".join(MODELS), help="comma-separated; default %(default)s")
+    parser.add_argument(
+        "--models", default=",".join(MODELS), help="comma-separated; default %(default)s"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for step.json")
     add_common_options(parser, repeats=15)
     return parser.parse_args(arguments)
 
 
-def compare(model: Model, environments: dict[str, Environment | str], options: argparse.Namespace) -> dict[str, Any]:
+def compare(
+    model: Model, environments: dict[str, Environment | str], options: argparse.Namespace
+) -> dict[str, Any]:
     """Check and time both sides on one model, in turns."""
     inputs = make_step_inputs(model)
     expected = expected_step(model, inputs)
@@ -49,7 +53,12 @@ def compare(model: Model, environments: dict[str, Environment | str], options: a
                     continue
                 module = f"peers.{peer.environment}.step_worker"
                 entrant.worker = Worker(
-                    environment, module, path, variant=peer.variant, threads=options.threads, limit_s=options.limit
+                    environment,
+                    module,
+                    path,
+                    variant=peer.variant,
+                    threads=options.threads,
+                    limit_s=options.limit,
                 )
                 check(entrant, expected)
             others = race(entrants, options.repeats, options.seconds, options.burst)
@@ -79,7 +88,9 @@ def show(result: dict[str, Any]) -> None:
     if ratios := result["ratios"]:
         low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
         print(f"  ratio qllmft / TorchQuantum: min {low:.5f}, median {middle:.5f}, max {high:.5f}")
-        print(f"  TorchQuantum takes {1 / middle:.1f} times as long (median of {len(ratios)} rounds)")
+        print(
+            f"  TorchQuantum takes {1 / middle:.1f} times as long (median of {len(ratios)} rounds)"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +99,10 @@ def main(arguments: list[str] | None = None) -> int:
     facts = machine_facts(options.threads)
     names = options.models.split(",")
     if unknown := set(names) - set(MODELS):
-        print(f"error: unknown models: {', '.join(sorted(unknown))}; known: {', '.join(MODELS)}", file=sys.stderr)
+        print(
+            f"error: unknown models: {', '.join(sorted(unknown))}; known: {', '.join(MODELS)}",
+            file=sys.stderr,
+        )
         return 2
     environments = prepare_all({PROJECT, PEER}, options)
     results = []
@@ -96,7 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
         results.append(compare(MODELS[name], environments, options))
         show(results[-1])
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "step.json").write_text(json.dumps({"machine": facts, "models": results}, indent=1) + "\n")
+    (options.out / "step.json").write_text(
+        json.dumps({"machine": facts, "models": results}, indent=1) + "\n"
+    )
     return 0 if all(result["ratios"] for result in results) else 1
 
 

@@ -33,7 +33,9 @@ class Model:
         return self.head_qubits // self.n_encoders
 
 
-MODELS = {model.name: model for model in (Model("single-10q", 1, 10, 10), Model("multi-14q", 2, 14, 14))}
+MODELS = {
+    model.name: model for model in (Model("single-10q", 1, 10, 10), Model("multi-14q", 2, 14, 14))
+}
 
 
 def make_step_inputs(model: Model) -> dict[str, NDArray[np.generic]]:
@@ -53,7 +55,10 @@ def make_step_inputs(model: Model) -> dict[str, NDArray[np.generic]]:
         "linear_weight": rng.standard_normal((CLASSES, model.head_qubits)),
         "linear_bias": rng.standard_normal(CLASSES),
     }
-    sizes = {"encoder_qubits": np.array(model.encoder_qubits), "head_qubits": np.array(model.head_qubits)}
+    sizes = {
+        "encoder_qubits": np.array(model.encoder_qubits),
+        "head_qubits": np.array(model.head_qubits),
+    }
     arrays = {name: as_float32_values(array) for name, array in floats.items()}
     return {**arrays, **sizes, "labels": rng.integers(0, CLASSES, BATCH)}
 
@@ -91,8 +96,12 @@ def expected_step(model: Model, inputs: Arrays) -> dict[str, Floats]:
     return {
         "logits": logits,
         "loss": np.array(loss),
-        "grad_encoder_weights": np.stack([encoder(e, scale[e] * by_latent[:, e])[1] for e in range(model.n_encoders)]),
-        "grad_scale": np.array([(by_latent[:, e] * encoded[e]).sum() for e in range(model.n_encoders)]),
+        "grad_encoder_weights": np.stack(
+            [encoder(e, scale[e] * by_latent[:, e])[1] for e in range(model.n_encoders)]
+        ),
+        "grad_scale": np.array(
+            [(by_latent[:, e] * encoded[e]).sum() for e in range(model.n_encoders)]
+        ),
         "grad_head_weights": from_head.weights,
         "grad_linear_weight": by_logits.T @ values,
         "grad_linear_bias": by_logits.sum(axis=0),

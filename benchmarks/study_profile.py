@@ -61,10 +61,20 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     for run in of_seed.values():
         rows[run.label] = profiled(run.config)
-        print(run.label, {name: round(seconds, 2) for name, seconds in rows[run.label].items()}, flush=True)
+        print(
+            run.label,
+            {name: round(seconds, 2) for name, seconds in rows[run.label].items()},
+            flush=True,
+        )
     total = {name: sum(row[name] for row in rows.values()) for name in ("core_s", *PARTS)}
     print("all", {name: round(seconds, 1) for name, seconds in total.items()})
-    record = {"machine": machine_facts(1), "study": "table2 --quick", "body": given.body, "rows": rows, "all": total}
+    record = {
+        "machine": machine_facts(1),
+        "study": "table2 --quick",
+        "body": given.body,
+        "rows": rows,
+        "all": total,
+    }
     Path(__file__).with_name("study_profile.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -23,7 +23,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from qllmft.heads.network import network_sites, network_values
-from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits import (
+    AnsatzOptions,
+    data_parameters,
+    head_circuit,
+    readout_observables,
+    weight_parameters,
+)
 
 LAYERS = (1, 1, 1, 2)  # R = 4, N = 1, M = 2
 HEADS = ((100, False), (34, True), (12, True))  # qubits, ring
@@ -78,12 +84,19 @@ def by_opt_einsum(qubits: int, ring: bool) -> tuple[list[float], float]:
             left = (q - 1) % qubits
             if not ring:  # its outer bonds are at 0
                 site = site[: None if q else 1, : None if q < qubits - 1 else 1]
-            terms += [site, (left, q, 2 * qubits + q), site * shares[q], (qubits + left, qubits + q, 2 * qubits + q)]
+            terms += [
+                site,
+                (left, q, 2 * qubits + q),
+                site * shares[q],
+                (qubits + left, qubits + q, 2 * qubits + q),
+            ]
         (found,) = torch.autograd.grad(contract(*terms, (), optimize="greedy"), shares)
     return (found[:, 0] - found[:, 1]).double().tolist(), time.process_time() - started
 
 
-def by_aer(qubits: int, ring: bool, limit: int, send: multiprocessing.connection.Connection) -> None:
+def by_aer(
+    qubits: int, ring: bool, limit: int, send: multiprocessing.connection.Connection
+) -> None:
     """Send ⟨Z⟩ of the first text and the processor seconds."""
     from qiskit_aer import AerSimulator
 
@@ -114,7 +127,12 @@ def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, obje
     given = json.dumps({"qubits": qubits, "gates": gates, "limit": limit})
     environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
     found = subprocess.run(
-        [python, "-c", QUIMB], input=given, stdout=subprocess.PIPE, text=True, env=environment, check=False
+        [python, "-c", QUIMB],
+        input=given,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
     )
     return json.loads(found.stdout) if found.returncode == 0 else None
 
@@ -123,7 +141,9 @@ def main() -> None:
     """Measure all heads and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--limit", type=int, default=120, help="Processor seconds of Aer and of quimb per head.")
+    parser.add_argument(
+        "--limit", type=int, default=120, help="Processor seconds of Aer and of quimb per head."
+    )
     parser.add_argument("--quimb", help="Python with quimb; without it, quimb is left out.")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -134,7 +154,9 @@ def main() -> None:
         row = {"qubits": qubits, "ring": ring, "float64_s": double_s, "float32_s": single_s}
         row["float32_error"] = max(abs(a - b) for a, b in zip(exact, single, strict=True))
         here, there = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("spawn").Process(target=by_aer, args=(qubits, ring, given.limit, there))
+        process = multiprocessing.get_context("spawn").Process(
+            target=by_aer, args=(qubits, ring, given.limit, there)
+        )
         process.start()
         there.close()
         try:
@@ -145,15 +167,23 @@ def main() -> None:
         process.join()
         if find_spec("opt_einsum") is not None:
             values, row["opt_einsum_s"] = by_opt_einsum(qubits, ring)
-            row["opt_einsum_difference"] = max(abs(a - b) for a, b in zip(exact, values, strict=True))
+            row["opt_einsum_difference"] = max(
+                abs(a - b) for a, b in zip(exact, values, strict=True)
+            )
         if given.quimb is not None:
             other = by_quimb(qubits, ring, given.limit, given.quimb)
-            row["quimb_s"], row["quimb_limit_s"] = (other["seconds"], None) if other else (None, given.limit)
+            row["quimb_s"], row["quimb_limit_s"] = (
+                (other["seconds"], None) if other else (None, given.limit)
+            )
             if other:
-                row["quimb_difference"] = max(abs(a - b) for a, b in zip(exact, other["values"], strict=True))
+                row["quimb_difference"] = max(
+                    abs(a - b) for a, b in zip(exact, other["values"], strict=True)
+                )
         rows.append(row)
         print(row, flush=True)
-        given.file.write_text(json.dumps({"layers": LAYERS, "heads": rows}, indent=1) + "\n", encoding="utf-8")
+        given.file.write_text(
+            json.dumps({"layers": LAYERS, "heads": rows}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -73,13 +73,22 @@ def test_reference_agrees_with_dense_matrices_and_parameter_shift(workload: str)
 
     grad_weights, grad_data = np.zeros_like(weights), np.zeros_like(data)
     for b in range(batch):
-        angles = np.array([(data[b] if g.from_data else weights)[g.index] if isinstance(g, RY) else 0.0 for g in gates])
-        np.testing.assert_allclose(result.values[b], dense_values(gates, states[b], angles), atol=1e-12)
+        angles = np.array(
+            [
+                (data[b] if g.from_data else weights)[g.index] if isinstance(g, RY) else 0.0
+                for g in gates
+            ]
+        )
+        np.testing.assert_allclose(
+            result.values[b], dense_values(gates, states[b], angles), atol=1e-12
+        )
         for k, gate in enumerate(gates):
             if isinstance(gate, RY):
                 shift = np.pi / 2 * (np.arange(len(gates)) == k)
                 plus, minus = (dense_values(gates, states[b], angles + s * shift) for s in (1, -1))
-                (grad_data[b] if gate.from_data else grad_weights)[gate.index] += cotangent[b] @ (plus - minus) / 2
+                (grad_data[b] if gate.from_data else grad_weights)[gate.index] += (
+                    cotangent[b] @ (plus - minus) / 2
+                )
     np.testing.assert_allclose(result.weights, grad_weights, atol=1e-12)
     np.testing.assert_allclose(result.data, grad_data, atol=1e-12)
 
@@ -89,8 +98,15 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
     inputs = make_inputs("mixed", n_qubits)
     weights, data, cotangent = inputs["weights"], inputs["data"][:2], inputs["cotangent"][:2]
     gates = gates_of("mixed", n_qubits)
-    assert {gate.name for gate in gates if isinstance(gate, Named)} == {*MIXED_ON_ONE, *MIXED_ON_TWO}
-    circuit, theta, x = QuantumCircuit(n_qubits), ParameterVector("theta", len(weights)), ParameterVector("x", n_qubits)
+    assert {gate.name for gate in gates if isinstance(gate, Named)} == {
+        *MIXED_ON_ONE,
+        *MIXED_ON_TWO,
+    }
+    circuit, theta, x = (
+        QuantumCircuit(n_qubits),
+        ParameterVector("theta", len(weights)),
+        ParameterVector("x", n_qubits),
+    )
     for gate in gates:
         if isinstance(gate, Named):
             getattr(circuit, gate.name)(*[theta[i] for i in gate.indices], *gate.qubits)
@@ -100,15 +116,21 @@ def test_the_reference_of_mixed_agrees_with_qiskit() -> None:
 
     def values(parameters: Floats) -> Floats:
         jobs = [(circuit, z, row) for row in parameters]
-        return np.array([result.data.evs for result in StatevectorEstimator().run(jobs, precision=0.0).result()])
+        return np.array(
+            [result.data.evs for result in StatevectorEstimator().run(jobs, precision=0.0).result()]
+        )
 
-    found, by_weights, by_data = reference_mixed.expectation_and_gradients(gates, weights, data, cotangent)
+    found, by_weights, by_data = reference_mixed.expectation_and_gradients(
+        gates, weights, data, cotangent
+    )
     parameters = np.concatenate([np.broadcast_to(weights, (2, len(weights))), data], axis=1)
     np.testing.assert_allclose(found, values(parameters), atol=1e-12)
     last = {gate.name: gate.indices for gate in gates if isinstance(gate, Named)}
     for k in [*sum(last.values(), ()), *range(len(weights), parameters.shape[1])]:
         step = h * (np.arange(parameters.shape[1]) == k)
-        slope = ((values(parameters + step) - values(parameters - step)) / (2 * h) * cotangent).sum(axis=1)
+        slope = ((values(parameters + step) - values(parameters - step)) / (2 * h) * cotangent).sum(
+            axis=1
+        )
         if k < len(weights):
             assert by_weights[k] == pytest.approx(slope.sum(), abs=1e-8)
         else:
@@ -138,12 +160,16 @@ def test_missing_misshapen_and_nan_outputs_are_infinitely_wrong() -> None:
 
 
 @pytest.mark.parametrize(("error", "status"), [(0.0, "ok"), (1e-2, "refused")])
-def test_a_peer_that_computes_something_else_is_not_timed(tmp_path: Path, error: float, status: str) -> None:
+def test_a_peer_that_computes_something_else_is_not_timed(
+    tmp_path: Path, error: float, status: str
+) -> None:
     expected = expected_outputs(make_inputs("head", 3))
     path = tmp_path / "outputs.npz"
     save_arrays(path, {**expected, "grad_data": expected["grad_data"] + error})
     entrant = Entrant("liar", "Liar", tolerance=1e-4)
-    entrant.worker = SimpleNamespace(ask=lambda _: {"version": "1"}, outputs=path, close=lambda: None)  # type: ignore[assignment]
+    entrant.worker = SimpleNamespace(
+        ask=lambda _: {"version": "1"}, outputs=path, close=lambda: None
+    )  # type: ignore[assignment]
     check(entrant, expected)
     assert entrant.status == status
     assert (entrant.worker is None) == (status == "refused")
@@ -159,7 +185,9 @@ def test_a_crash_shows_the_tail_of_standard_error(tmp_path: Path) -> None:
         threads=1,
         limit_s=60.0,
     )
-    with pytest.raises(NotAvailableError, match=r"ended at check with exit code 1: .*no_such_module"):
+    with pytest.raises(
+        NotAvailableError, match=r"ended at check with exit code 1: .*no_such_module"
+    ):
         worker.ask("check")
     worker.close()
 
@@ -168,14 +196,21 @@ def test_a_silent_worker_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(sessions, "HERE", tmp_path)
     worker = Worker(
-        Environment(Path(sys.executable), 0.0), "sleeper", tmp_path / "i.npz", variant="-", threads=1, limit_s=0.5
+        Environment(Path(sys.executable), 0.0),
+        "sleeper",
+        tmp_path / "i.npz",
+        variant="-",
+        threads=1,
+        limit_s=0.5,
     )
     with pytest.raises(NotAvailableError, match="stopped: check took longer"):
         worker.ask("check")
     worker.close()
 
 
-def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_be_made_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "peers" / "ghost"
     folder.mkdir(parents=True)
     (folder / "requirements.txt").write_text(f"{tmp_path}/no-such-package.whl\n")
@@ -196,7 +231,10 @@ def test_the_table_of_noise_compares_like_with_like() -> None:
         {"qubits": 10, "noise": "none", "ms": 1.0, "wall": 1.0, "processor": 1.0},
         {"qubits": 10, "noise": "paper_high", "ms": 1.2, "wall": 1.2, "processor": 1.3},
     ]
-    theirs = [{"qubits": 10, "noise": "none", "ms": 100.0}, {"qubits": 10, "noise": "paper_high", "ms": 150.0}]
+    theirs = [
+        {"qubits": 10, "noise": "none", "ms": 100.0},
+        {"qubits": 10, "noise": "paper_high", "ms": 150.0},
+    ]
     content = {"machine": machine, "what": "A step", "ours": ours, "notes": ["mind"]}
     page = noise_table.markdown({**content, "theirs": theirs})
     assert "| 10 | paper_high | 1.2 | 1.20 | 1.30 |" in page

@@ -37,9 +37,19 @@ def timed(command: str, root: Path, options: list[str]) -> tuple[float, float]:
     paths = os.pathsep.join(str(root / part) for part in ("", "circuits", "backends"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as out:
-        words = [sys.executable, "-m", "qllmft.cli.main", *shlex.split(command), *options, "--out", out]
+        words = [
+            sys.executable,
+            "-m",
+            "qllmft.cli.main",
+            *shlex.split(command),
+            *options,
+            "--out",
+            out,
+        ]
         begun = time.perf_counter()
-        subprocess.run(words, env=os.environ | {"PYTHONPATH": paths}, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            words, env=os.environ | {"PYTHONPATH": paths}, check=True, stdout=subprocess.DEVNULL
+        )
         seconds = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -52,7 +62,9 @@ def main() -> None:
     parser.add_argument("--body", default="minilm")
     parser.add_argument("--commands", type=lambda text: text.split(";"), default=COMMANDS)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--before", type=Path, help="a checkout without --jobs, run in the place of --jobs 1")
+    parser.add_argument(
+        "--before", type=Path, help="a checkout without --jobs, run in the place of --jobs 1"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("throughput.json"))
     given = parser.parse_args()
     shared = ["--data", given.data, "--body", given.body]
@@ -63,11 +75,25 @@ def main() -> None:
     for command in given.commands:
         found: dict[str, list[tuple[float, float]]] = {"one": [], "many": []}
         for turn in range(given.rounds):
-            for name, (root, options) in sorted({"one": one, "many": many}.items(), reverse=turn % 2 == 0):
+            for name, (root, options) in sorted(
+                {"one": one, "many": many}.items(), reverse=turn % 2 == 0
+            ):
                 found[name].append(timed(command, root, shared + options))
-        wall = statistics.median(a[0] / b[0] for a, b in zip(found["one"], found["many"], strict=True))
-        cpu = statistics.median(a[1] / b[1] for a, b in zip(found["one"], found["many"], strict=True))
-        rows.append({"command": command, **found, "wall_ratio": wall, "cpu_ratio": cpu, "load_after": load_average()})
+        wall = statistics.median(
+            a[0] / b[0] for a, b in zip(found["one"], found["many"], strict=True)
+        )
+        cpu = statistics.median(
+            a[1] / b[1] for a, b in zip(found["one"], found["many"], strict=True)
+        )
+        rows.append(
+            {
+                "command": command,
+                **found,
+                "wall_ratio": wall,
+                "cpu_ratio": cpu,
+                "load_after": load_average(),
+            }
+        )
         settings = {"body": given.body, "before": bool(given.before)}
         content = {"machine": machine, "settings": settings, "rows": rows}
         given.out.write_text(json.dumps(content, indent=1) + "\n")

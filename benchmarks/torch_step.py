@@ -28,7 +28,9 @@ class StepModel(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
         for name in PARAMETERS:
-            self.register_parameter(name, nn.Parameter(torch.tensor(inputs[name], dtype=torch.float32)))
+            self.register_parameter(
+                name, nn.Parameter(torch.tensor(inputs[name], dtype=torch.float32))
+            )
         self.n_encoders = len(inputs["scale"])
         self.values_each = int(inputs["head_qubits"]) // self.n_encoders
 
@@ -59,10 +61,15 @@ class TorchStep:
         loss = nn.functional.cross_entropy(logits, self.labels)
         loss.backward()
         self.optimizer.step()
-        self.logits, self.loss = logits.detach(), loss.detach()  # a kept graph would double the next step's memory
+        # a kept graph would double the next step's memory
+        self.logits, self.loss = logits.detach(), loss.detach()
 
     def outputs(self) -> Arrays:
         """Return logits, loss and gradients of the last step, as in ``steps.expected_step``."""
-        gradients = {f"grad_{name}": p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        gradients = {
+            f"grad_{name}": p.grad
+            for name, p in self.model.named_parameters()
+            if p.grad is not None
+        }
         tensors = {"logits": self.logits, "loss": self.loss, **gradients}
         return {name: np.asarray(tensor.detach()) for name, tensor in tensors.items()}

@@ -14,7 +14,9 @@ class TorchTask:
     def __init__(self, inputs: Arrays) -> None:
         self.workload, self.n_qubits = str(inputs["workload"]), int(inputs["n_qubits"])
         self.weights = torch.tensor(inputs["weights"], dtype=torch.float32, requires_grad=True)
-        self.data = torch.tensor(inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc")
+        self.data = torch.tensor(
+            inputs["data"], dtype=torch.float32, requires_grad=self.workload != "enc"
+        )
         self.cotangent = torch.tensor(inputs["cotangent"], dtype=torch.float32)
         self.values = torch.empty(0)
 
@@ -35,5 +37,9 @@ class TorchTask:
 
     def outputs(self) -> Arrays:
         """Return values (16, Q) and gradients, as in ``reference.expected_outputs``."""
-        tensors = {"values": self.values, "grad_weights": self.weights.grad, "grad_data": self.data.grad}
+        tensors = {
+            "values": self.values,
+            "grad_weights": self.weights.grad,
+            "grad_data": self.data.grad,
+        }
         return {name: np.asarray(tensor) for name, tensor in tensors.items() if tensor is not None}

@@ -31,10 +31,15 @@ def quadratic(c: float, pad: str) -> OnLoadedVectors:
 
 
 CLASSICAL: dict[str, Any] = {
-    **{f"logistic regression, C = {c:g}": LogisticRegression(C=c, max_iter=1000) for c in (0.3, 3, 10)},
+    **{
+        f"logistic regression, C = {c:g}": LogisticRegression(C=c, max_iter=1000)
+        for c in (0.3, 3, 10)
+    },
     "SVC, C = 1": SVC(),
     "linear discriminants, shrunk": LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
-    "logistic regression on 127 axes, unit vectors": OnLoadedVectors(LogisticRegression(max_iter=1000), ODD, "zeros"),
+    "logistic regression on 127 axes, unit vectors": OnLoadedVectors(
+        LogisticRegression(max_iter=1000), ODD, "zeros"
+    ),
     **{f"quadratic kernel, C = {c:g}": quadratic(c, "zeros") for c in (1, 10, 100)},
     **{f"quadratic kernel with a constant, C = {c:g}": quadratic(c, "bias") for c in (1, 10, 100)},
 }
@@ -54,10 +59,14 @@ HEADS = {
 def right_answers(estimator: Any, x: np.ndarray, y: np.ndarray, seed: int) -> float:
     """Return the accuracy in the five folds."""
     folds = StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y)
-    return sum(int((estimator.fit(x[a], y[a]).predict(x[b]) == y[b]).sum()) for a, b in folds) / len(y)
+    return sum(
+        int((estimator.fit(x[a], y[a]).predict(x[b]) == y[b]).sum()) for a, b in folds
+    ) / len(y)
 
 
-def row(head: str, accuracies: list[float], baseline: list[float], parameters: int | None) -> dict[str, Any]:
+def row(
+    head: str, accuracies: list[float], baseline: list[float], parameters: int | None
+) -> dict[str, Any]:
     """Return one row: mean difference in percentage points, and its standard error over the seeds."""
     points = 100 * (np.array(accuracies) - np.array(baseline))
     return {
@@ -78,22 +87,31 @@ def main() -> None:
     given = parser.parse_args()
     examples = [sst2(given.sst2, given.body, seed) for seed in SEEDS]
     pairs = [(each.x.numpy(), each.y.numpy()) for each in examples]
-    results = [compare(each, list(HEADS.values()), seed) for each, seed in zip(examples, SEEDS, strict=True)]
+    results = [
+        compare(each, list(HEADS.values()), seed)
+        for each, seed in zip(examples, SEEDS, strict=True)
+    ]
     baseline = [accuracy for accuracy, _ in results]
     rows = []
     for head, estimator in CLASSICAL.items():
-        accuracies = [right_answers(estimator, x, y, seed) for (x, y), seed in zip(pairs, SEEDS, strict=True)]
+        accuracies = [
+            right_answers(estimator, x, y, seed) for (x, y), seed in zip(pairs, SEEDS, strict=True)
+        ]
         linear = getattr(getattr(estimator, "estimator", estimator), "coef_", None)
         rows.append(row(head, accuracies, baseline, None if linear is None else linear.size + 1))
     for head, preset in HEADS.items():
         found = [presets[preset] for _, presets in results]
-        rows.append(row(head, [each["accuracy"] for each in found], baseline, int(found[0]["parameters"])))
+        rows.append(
+            row(head, [each["accuracy"] for each in found], baseline, int(found[0]["parameters"]))
+        )
     about = (
         "Percentage points against logistic regression at C = 1 in the same folds: five-fold cross-validation within "
         f"the 512 drawn texts of seeds 0 to 7 of SST-2, body {Path(given.body).name}; standard errors over the seeds."
     )
     lines = ",\n".join(f"  {json.dumps(each, ensure_ascii=False)}" for each in rows)
-    given.json.write_text(f'{{\n "about": {json.dumps(about)},\n "sst2": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    given.json.write_text(
+        f'{{\n "about": {json.dumps(about)},\n "sst2": [\n{lines}\n ]\n}}\n', encoding="utf-8"
+    )
     for each in rows:
         print(f"{each['head']}: {each['difference']:+.2f} ± {each['standard_error']:.2f}")
 

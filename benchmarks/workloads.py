@@ -20,9 +20,22 @@ ENCODER_LAYERS = 28
 REUPLOADS = 4
 MAIN_LAYERS = 2
 MIXED_LAYERS = 28
-MIXED_ON_ONE = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "u": 3, "h": 0, "s": 0, "t": 0, "sx": 0}  # name: angles
-MIXED_ON_TWO = {"cx": 0, "cz": 0, "swap": 0, "crx": 1, "cry": 1, "crz": 1, "cp": 1, "rxx": 1, "ryy": 1, "rzz": 1}
-SMALLEST = {"enc": 10, "head": 2, "mixed": 2}  # 2^10 is the first power of two that holds 768 amplitudes
+# name: angles
+MIXED_ON_ONE = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "u": 3, "h": 0, "s": 0, "t": 0, "sx": 0}
+MIXED_ON_TWO = {
+    "cx": 0,
+    "cz": 0,
+    "swap": 0,
+    "crx": 1,
+    "cry": 1,
+    "crz": 1,
+    "cp": 1,
+    "rxx": 1,
+    "ryy": 1,
+    "rzz": 1,
+}
+# 2^10 is the first power of two that holds 768 amplitudes
+SMALLEST = {"enc": 10, "head": 2, "mixed": 2}
 SEED = 20240917
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -68,7 +81,9 @@ def ring_layer(n_qubits: int, first_weight: int) -> list[Gate]:
 
 def encoder_gates(n_qubits: int) -> list[Gate]:
     """Return ENC(Q) after its amplitudes are loaded: 28 layers, 28·Q weights."""
-    return [gate for layer in range(ENCODER_LAYERS) for gate in ring_layer(n_qubits, layer * n_qubits)]
+    return [
+        gate for layer in range(ENCODER_LAYERS) for gate in ring_layer(n_qubits, layer * n_qubits)
+    ]
 
 
 def head_gates(n_qubits: int) -> list[Gate]:
@@ -144,7 +159,11 @@ def make_inputs(workload: str, n_qubits: int) -> dict[str, NDArray[np.generic]]:
     if n_qubits < SMALLEST[workload]:
         raise ValueError(f"{workload} needs at least {SMALLEST[workload]} qubits, got {n_qubits}")
     rng = np.random.default_rng([SEED, n_qubits, list(SMALLEST).index(workload)])
-    data = unit_vectors(rng) if workload == "enc" else as_float32_values(rng.uniform(-1.5, 1.5, (BATCH, n_qubits)))
+    data = (
+        unit_vectors(rng)
+        if workload == "enc"
+        else as_float32_values(rng.uniform(-1.5, 1.5, (BATCH, n_qubits)))
+    )
     return {
         "workload": np.array(workload),
         "n_qubits": np.array(n_qubits),

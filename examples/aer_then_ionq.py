@@ -32,7 +32,12 @@ REVIEWS = [
     ("Terrible music and a story to forget.", "bad"),
     ("He has never been worse than here.", "bad"),
 ]
-NEW = ["A delight from beginning to end.", "I want my money back.", "The music alone is wonderful.", "Dull and noisy."]
+NEW = [
+    "A delight from beginning to end.",
+    "I want my money back.",
+    "The music alone is wonderful.",
+    "Dull and noisy.",
+]
 SHOTS = 1000
 
 
@@ -58,18 +63,27 @@ def main() -> None:
             baselines__names=[],
         )
 
-        options = {"url": forte.url, "token_file": key, "ledger": run / "ledger", "yes": True, "poll_interval_s": 0.1}
+        options = {
+            "url": forte.url,
+            "token_file": key,
+            "ledger": run / "ledger",
+            "yes": True,
+            "poll_interval_s": 0.1,
+        }
         machine = create("ionq_forte", {**options, "shots": SHOTS})
         model = Predictor.load(run, machine)
         vectors = model.embed(NEW)
         answers = model.answer(vectors)  # the encoder runs here, the head's circuit on the machine
         for answer in model.predictions(NEW, answers):
             sure = f"{answer.probabilities[answer.label]:.2f} ± {answer.standard_error:.2f}"
-            print(f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}")
+            print(
+                f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}"
+            )
         print(model.agreement(vectors, answers))
 
         circuits = model_circuits(model.model.classifier, vectors)
-        bound = circuits.circuit.assign_parameters(circuits.parameters[0])  # the head for the first text
+        # the head for the first text
+        bound = circuits.circuit.assign_parameters(circuits.parameters[0])
         print(f"\n{qasm3.dumps(bound)}")
 
 

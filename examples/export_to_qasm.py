@@ -15,7 +15,9 @@ from qllmft_circuits import from_qasm3, to_qasm2, to_qasm3, weight_parameters
 def main() -> None:
     """Write a head with its weights bound and its data free, read it, and compare its values with the model's."""
     head = QuantumHead(4, generator=torch.Generator().manual_seed(0))
-    weights = dict(zip(weight_parameters(head.circuit), head.connector.weight.tolist(), strict=True))
+    weights = dict(
+        zip(weight_parameters(head.circuit), head.connector.weight.tolist(), strict=True)
+    )
     text, names = to_qasm3(head.circuit.assign_parameters(weights))
     print("\n".join(text.splitlines()[:10]), "\n...")
     print("names:", names)
@@ -28,7 +30,9 @@ def main() -> None:
     of_model = head(latent)[0].tolist()
     print("Z of the text: ", [round(v, 6) for v in of_text])
     print("Z of the model:", [round(v, 6) for v in of_model])
-    print("agree within 1e-6:", max(abs(a - b) for a, b in zip(of_text, of_model, strict=True)) < 1e-6)
+    print(
+        "agree within 1e-6:", max(abs(a - b) for a, b in zip(of_text, of_model, strict=True)) < 1e-6
+    )
 
     print(f"as OpenQASM 2, which has no parameters: {len(to_qasm2(bound).splitlines())} lines")
 

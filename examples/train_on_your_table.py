@@ -41,7 +41,8 @@ def main() -> None:
             out=Path(folder) / "run",
             data__text_column="message",
             data__label_column="team",
-            data__n_per_label=6,  # of each team, for training and validation; the rest is the test set
+            # of each team, for training and validation; the rest is the test set
+            data__n_per_label=6,
             data__train_fraction=0.7,
             train__epochs=60,
             train__batch_size=4,
@@ -49,11 +50,17 @@ def main() -> None:
         )
         assert outcome.record is not None
         for result in outcome.record.models:
-            print(f"{result.name:22} {result.parameters:5} parameters, test accuracy {result.tested.value:.2f}")
+            print(
+                f"{result.name:22} {result.parameters:5} parameters, test accuracy {result.tested.value:.2f}"
+            )
 
         model = qllmft.load(outcome.folder.path)
-        for prediction in model.predict(["The amount on my bill is too high.", "The screen freezes after login."]):
-            print(f"{prediction.label:10} {prediction.probabilities[prediction.label]:.2f}  {prediction.text}")
+        for prediction in model.predict(
+            ["The amount on my bill is too high.", "The screen freezes after login."]
+        ):
+            print(
+                f"{prediction.label:10} {prediction.probabilities[prediction.label]:.2f}  {prediction.text}"
+            )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,11 @@ if not TYPE_CHECKING:  # a type checker that saw it would allow every name
 
     def __getattr__(name: str) -> Any:
         """Import a public name on first use."""
-        return import_module("importlib.metadata").version("qllmft") if name == "__version__" else _public(name)
+        return (
+            import_module("importlib.metadata").version("qllmft")
+            if name == "__version__"
+            else _public(name)
+        )
 
     def __dir__() -> list[str]:
         """Return the public names and the version."""

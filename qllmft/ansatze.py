@@ -13,7 +13,9 @@ from qllmft.errors import UserError
 from qllmft_backends.plugins import Registry, one_line
 from qllmft_circuits import LIBRARY, Ansatz, AnsatzOptions
 
-ANSATZE: Registry[Ansatz] = Registry("ansatz", Callable, {PAPER_ANSATZ: AnsatzOptions(), **LIBRARY}, UserError)
+ANSATZE: Registry[Ansatz] = Registry(
+    "ansatz", Callable, {PAPER_ANSATZ: AnsatzOptions(), **LIBRARY}, UserError
+)
 
 
 def ansatz_named(name: str, n_qubits: int) -> Ansatz:
@@ -22,7 +24,9 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
     title = f"the ansatz {name!r} ({ANSATZE.source(name)})"
 
     def make(qubits: int, layers: int) -> QuantumCircuit:
-        call = f"{title}, called with {qubits} qubits and {layers} layer{'s' if layers > 1 else ''},"
+        call = (
+            f"{title}, called with {qubits} qubits and {layers} layer{'s' if layers > 1 else ''},"
+        )
         try:
             circuit = function(qubits, layers)
         except Exception as error:  # user code may raise anything

@@ -76,7 +76,9 @@ def train(
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
     config, tracking = load_preset(preset).config(overrides), Tracking.of(track, files=track_files)
     inputs = SharedInputs({config.data: corpus}) if corpus else None
-    return TrainedRun.of(train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs))
+    return TrainedRun.of(
+        train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs)
+    )
 
 
 def train_and_report(

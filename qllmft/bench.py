@@ -33,24 +33,32 @@ class Timing:
     milliseconds: float  # median duration of a step
     fastest: float  # shortest step, in milliseconds
     slowest: float  # longest step, in milliseconds
-    gflops: float | None  # operations of the circuits per second, in 10⁹; None for a whole training step
-    peak_share: float | None  # share of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
+    # operations of the circuits per second, in 10⁹; None for a whole training step
+    gflops: float | None
+    # share of `Peaks.multiply_add_gflops`, in [0, 1]; None for a whole training step
+    peak_share: float | None
     memory_mb: float  # memory of this process after the steps, with imports
     paper_run_s: float  # projected duration of the paper's 22,400 steps
 
 
-def time_circuit(workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0) -> Timing:
+def time_circuit(
+    workload: Workload, n_qubits: int, peaks: Peaks, batch_size: int = 16, seconds: float = 2.0
+) -> Timing:
     """Time the forward pass and the gradient of one circuit, on random angles.
 
     ``enc``: 28 layers after D = 768 loaded amplitudes, on 10 qubits or more, gradient of the weights. ``head``: R = 4,
     N = 1, M = 2, gradient of weights and data.
     """
-    circuit, loaded = (encoder_circuit(n_qubits), EMBEDDING) if workload == "enc" else (head_circuit(n_qubits), 0)
+    circuit, loaded = (
+        (encoder_circuit(n_qubits), EMBEDDING) if workload == "enc" else (head_circuit(n_qubits), 0)
+    )
     step, flops = passes_of(circuit, batch_size, loaded)
     return _timing(f"{workload}({n_qubits})", step, batch_size, seconds, flops, peaks)
 
 
-def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seconds: float = 2.0) -> Timing:
+def time_training(
+    name: str, config: RunConfig, dimension: int = EMBEDDING, seconds: float = 2.0
+) -> Timing:
     """Time a whole training step of a configuration: forward, loss, backward, Adam, on random embeddings."""
     with training_step(config, dimension, 2, config.train.batch_size) as (*_, step):
         return _timing(name, step, config.train.batch_size, seconds)
@@ -58,7 +66,11 @@ def time_training(name: str, config: RunConfig, dimension: int = EMBEDDING, seco
 
 @contextmanager
 def training_step(
-    config: RunConfig, dimension: int, n_classes: int, batch_size: int, backend: Backend | None = None
+    config: RunConfig,
+    dimension: int,
+    n_classes: int,
+    batch_size: int,
+    backend: Backend | None = None,
 ) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
     """Give a configuration's head, a batch of random embeddings of D values, its `Step`, and a call of it on the batch.
 

@@ -55,7 +55,10 @@ class BootstrapScores(ABC):
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
 
 
 def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:

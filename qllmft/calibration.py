@@ -20,7 +20,8 @@ class Calibration:
     texts: tuple[int, ...]  # number of texts by bin
     right: tuple[int, ...]  # number of right answers by bin
     confidence: tuple[float, ...]  # mean probability of the answer by bin; 0 in an empty bin
-    variance: tuple[float, ...]  # mean of p·(1 - p) by bin, for the probability p of the answer; 0 in an empty bin
+    # mean of p·(1 - p) by bin, for the probability p of the answer; 0 in an empty bin
+    variance: tuple[float, ...]
 
     @classmethod
     def of(cls, probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Calibration:
@@ -56,7 +57,9 @@ class Calibration:
 
         It is the mean distance of a binomial share from its expectation, in the normal approximation.
         """
-        spread = (math.sqrt(n * variance) for n, variance in zip(self.texts, self.variance, strict=True))
+        spread = (
+            math.sqrt(n * variance) for n, variance in zip(self.texts, self.variance, strict=True)
+        )
         return math.sqrt(2.0 / math.pi) * math.fsum(spread) / sum(self.texts)
 
     @property
@@ -65,13 +68,16 @@ class Calibration:
         return list(pairwise(np.linspace(0.0, 1.0, BINS + 1).tolist()))
 
     def __str__(self) -> str:
-        return (
-            f"{100 * self.error:.1f} points (calibrated probabilities would have {100 * self.by_chance:.1f} by chance)"
-        )
+        chance = f"calibrated probabilities would have {100 * self.by_chance:.1f} by chance"
+        return f"{100 * self.error:.1f} points ({chance})"
 
     def as_dict(self) -> dict[str, object]:
         """Return the bins as JSON values, with both errors for people who read the file."""
-        return {"error": self.error, "by_chance": self.by_chance, **{name: list(n) for name, n in vars(self).items()}}
+        return {
+            "error": self.error,
+            "by_chance": self.by_chance,
+            **{name: list(n) for name, n in vars(self).items()},
+        }
 
 
 def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
@@ -85,4 +91,6 @@ def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) ->
         return float(-log_softmax(given / math.exp(log_temperature), axis=1)[rows, labels].mean())
 
     limits = math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE)
-    return math.exp(float(minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6}).x))
+    return math.exp(
+        float(minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6}).x)
+    )

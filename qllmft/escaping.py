@@ -11,16 +11,25 @@ from markupsafe import Markup
 # characters that turn the direction of the text after them
 _DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _HIDDEN = {ord(c): "\ufffd" for c in _DIRECTIONS} | {
-    code: "\ufffd" for code in range(0xA0) if unicodedata.category(chr(code)) == "Cc" and chr(code) not in "\t\n\r"
+    code: "\ufffd"
+    for code in range(0xA0)
+    if unicodedata.category(chr(code)) == "Cc" and chr(code) not in "\t\n\r"
 }
 _MARKDOWN = re.compile(r"[\\`*|]|(?<!\w)_|_(?!\w)|\](?=[(:\[])|^[#>]|^[-+](?= )")
 _INDENT = re.compile(r"^ {3,}")  # with a blank after them, four of them begin a block of code
 _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _TEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "−": "$-$",
+    }
     | {"○": r"$\circ$", "●": r"$\bullet$", "–": "--", "<": "$<$", ">": "$>$", "|": "$|$"}
-    | {"[": "{[}", "]": "{]}", "*": "{*}"}  # at the start of a row they are arguments of the \\ before it
+    # at the start of a row they are arguments of the \\ before it
+    | {"[": "{[}", "]": "{]}", "*": "{*}"}
 )
 
 

@@ -91,7 +91,8 @@ class CampaignAdvanced:
     runs: int  # number of runs
     finished: int  # number of finished runs
     share: float  # of the estimated cost that is done, in [0, 1]
-    best: float | None = None  # highest validation accuracy so far, in [0, 1]; None if the campaign selects none
+    # highest validation accuracy so far, in [0, 1]; None if the campaign selects none
+    best: float | None = None
     seconds_left: float | None = None  # None before anything was done
 
 

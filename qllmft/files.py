@@ -44,7 +44,10 @@ def path_near(name: str, folder: Path) -> str:
     path = expanded(name)
     if path.is_absolute() or path.exists():
         return name
-    return next((str(parent / path) for parent in folder.absolute().parents if (parent / path).exists()), name)
+    return next(
+        (str(parent / path) for parent in folder.absolute().parents if (parent / path).exists()),
+        name,
+    )
 
 
 def stays_inside(name: str) -> bool:
@@ -53,7 +56,9 @@ def stays_inside(name: str) -> bool:
     >>> [stays_inside(name) for name in ("a/b.json", "../b", "/b", "a/../b", "C:b", "a\\..\\b")]
     [True, False, False, False, False, False]
     """
-    return not any(path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name)))
+    return not any(
+        path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name))
+    )
 
 
 @contextmanager
@@ -65,14 +70,17 @@ def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO
     with open(path, "rb", opener=_open_at_once) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{path} is a pipe or a device, expected a regular file; copy its content into one.")
+            raise UserError(
+                f"{path} is a pipe or a device, expected a regular file; copy its content into one."
+            )
         if most is not None and found.st_size > most:
             raise UserError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}.")
         yield file
 
 
 def _open_at_once(name: str, flags: int) -> int:
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # otherwise a pipe waits for its writer
+    # otherwise a pipe waits for its writer
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:

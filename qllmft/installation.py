@@ -28,7 +28,9 @@ class Finding:
 def examine() -> list[Finding]:
     """Check Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
     return [
-        Finding("python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"),
+        Finding(
+            "python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
+        ),
         Finding("qllmft", version_of("qllmft") or "not installed as a package"),
         *_packages(),
         _imports(),
@@ -46,15 +48,26 @@ def _packages() -> Iterator[Finding]:
     needed = [requirement for requirement in listed if _is_of(requirement, "")]
     for requirement in needed:
         fault = _fault(requirement)
-        text = f"{fault}: pip install '{requirement.name}{requirement.specifier}'" if fault else _version(requirement)
+        text = (
+            f"{fault}: pip install '{requirement.name}{requirement.specifier}'"
+            if fault
+            else _version(requirement)
+        )
         yield Finding(requirement.name, text, wrong=bool(fault))
     for extra in metadata("qllmft").get_all("Provides-Extra") or []:
         if extra == _FOR_DEVELOPERS:
             continue
-        parts = [requirement for requirement in listed if requirement not in needed and _is_of(requirement, extra)]
+        parts = [
+            requirement
+            for requirement in listed
+            if requirement not in needed and _is_of(requirement, extra)
+        ]
         missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
         found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
-        yield Finding(f"extra {extra}", f"{'; '.join(missing)}: pip install 'qllmft[{extra}]'" if missing else found)
+        yield Finding(
+            f"extra {extra}",
+            f"{'; '.join(missing)}: pip install 'qllmft[{extra}]'" if missing else found,
+        )
 
 
 def _is_of(requirement: Requirement, extra: str) -> bool:
@@ -80,7 +93,9 @@ def _imports() -> Finding:
     try:
         import_module("qllmft.run")
     except Exception as error:  # a broken package may raise anything while it loads
-        return Finding("import", f"qllmft does not load: {type(error).__name__}: {error}", wrong=True)
+        return Finding(
+            "import", f"qllmft does not load: {type(error).__name__}: {error}", wrong=True
+        )
     return Finding("import", "qllmft and what it needs load")
 
 
@@ -97,7 +112,11 @@ def _gpus() -> Iterator[Finding]:
     try:
         import torch
 
-        found = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; they run on the CPU"
+        found = (
+            torch.cuda.get_device_name()
+            if torch.cuda.is_available()
+            else "none; they run on the CPU"
+        )
     except Exception as error:  # a broken driver, or a broken torch, which `_imports` reports
         found = f"none: {error}"
     yield Finding("GPU for language models", found)
@@ -122,5 +141,7 @@ def _cache() -> Finding:
             pass
     except OSError as error:
         remedy = "Choose another with QLLMFT_CACHE"
-        return Finding("cache", f"{folder} cannot be written: {error.strerror}. {remedy}.", wrong=True)
+        return Finding(
+            "cache", f"{folder} cannot be written: {error.strerror}. {remedy}.", wrong=True
+        )
     return Finding("cache", f"{folder} can be written")

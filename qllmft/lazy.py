@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import Any
 
 
-def imported_on_use(package: str, defined: Mapping[str, Sequence[str]]) -> tuple[list[str], Callable[[str], Any]]:
+def imported_on_use(
+    package: str, defined: Mapping[str, Sequence[str]]
+) -> tuple[list[str], Callable[[str], Any]]:
     """Return ``__all__`` and ``__getattr__`` of a package.
 
     Commands that only show a list need no torch, which takes seconds to import.

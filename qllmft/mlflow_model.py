@@ -29,8 +29,12 @@ class TextModel:
         """
         del params
         model, table = self._predictor.model, pd.DataFrame(model_input)
-        columns = [table.iloc[:, column].tolist() for column in range(1 if model.pair is None else 2)]
-        items: Iterable[Any] = columns[0] if model.pair is None else list(zip(*columns, strict=True))
+        columns = [
+            table.iloc[:, column].tolist() for column in range(1 if model.pair is None else 2)
+        ]
+        items: Iterable[Any] = (
+            columns[0] if model.pair is None else list(zip(*columns, strict=True))
+        )
         if model.task == "regression":
             return pd.DataFrame([answer.values for answer in self._predictor.values(items)])
         return pd.DataFrame([answer.as_dict() for answer in self._predictor.predict(items)])

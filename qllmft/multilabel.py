@@ -41,14 +41,20 @@ class LabelScores:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the scores for JSON."""
-        return {"texts": self.texts, "precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {
+            "texts": self.texts,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
 
 
 @dataclass(frozen=True)
 class OneLabel(LabelScores):
     """Scores of one label of several per text."""
 
-    average_precision: float | None  # area under precision by recall, as scikit-learn defines it; None without texts
+    # area under precision by recall, as scikit-learn defines it; None without texts
+    average_precision: float | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class LabelSetScores(BootstrapScores):
     macro_f1_interval: tuple[float, float]
     micro_f1: float  # F1 of all decisions on a label of a text together, in [0, 1]
     micro_f1_interval: tuple[float, float]
-    average_precision: float  # mean over the labels with texts, in [0, 1]; it does not depend on thresholds
+    # mean over the labels with texts, in [0, 1]; it does not depend on thresholds
+    average_precision: float
     average_precision_interval: tuple[float, float]
     subset_accuracy: float  # share of texts with exactly their labels, in [0, 1]
     subset_accuracy_interval: tuple[float, float]
@@ -85,13 +92,18 @@ class LabelSetScores(BootstrapScores):
         size = max(1, MOST_NUMBERS // n)
         samples = [np.bincount(rows, minlength=n).astype(np.int32) for rows in resampled_rows(n)]
         drawn = np.concatenate(
-            [_scores(np.stack(samples[at : at + size]), labels, leads) for at in range(0, len(samples), size)]
+            [
+                _scores(np.stack(samples[at : at + size]), labels, leads)
+                for at in range(0, len(samples), size)
+            ]
         )
         low, high = np.quantile(drawn, INTERVAL, axis=0)
         parts = [(float(each[i]), (float(low[i]), float(high[i]))) for i in range(len(each))]
         counts = labels.sum(axis=0), answers.sum(axis=0), (answers * labels).sum(axis=0)
         one = np.ones((1, n), np.int32)
-        precisions = [_average_precision(one, labels[:, i], leads[:, i])[0] for i in range(labels.shape[1])]
+        precisions = [
+            _average_precision(one, labels[:, i], leads[:, i])[0] for i in range(labels.shape[1])
+        ]
         by_label = tuple(
             OneLabel(int(texts), int(given), int(right), float(found) if texts else None)
             for texts, given, right, found in zip(*counts, precisions, strict=True)
@@ -113,8 +125,12 @@ class LabelSetScores(BootstrapScores):
         """Return the scores beside macro-F1."""
         return (
             ScorePart("micro", "micro-F1", self.micro_f1, self.micro_f1_interval),
-            ScorePart("AP", "average precision", self.average_precision, self.average_precision_interval),
-            ScorePart("exact", "subset accuracy", self.subset_accuracy, self.subset_accuracy_interval),
+            ScorePart(
+                "AP", "average precision", self.average_precision, self.average_precision_interval
+            ),
+            ScorePart(
+                "exact", "subset accuracy", self.subset_accuracy, self.subset_accuracy_interval
+            ),
             ScorePart("Hamming", "Hamming loss", self.hamming_loss, self.hamming_loss_interval),
         )
 
@@ -126,7 +142,9 @@ class LabelSetScores(BootstrapScores):
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:
     """Return the mean F1 of the labels with texts or answers, of texts (N,) with weights or without."""
     share = np.ones(len(labels)) if weights is None else weights
-    return float(_f1(share @ (answers * labels), share @ labels, share @ answers.astype(np.float64)).item())
+    return float(
+        _f1(share @ (answers * labels), share @ labels, share @ answers.astype(np.float64)).item()
+    )
 
 
 def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
@@ -158,12 +176,19 @@ def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Float
     """Return the five scores (S, 5) of S samples, each with the number of times (S, N) that it holds a text."""
     answers = (leads >= 0).astype(np.float64)
     n_labels, weights = labels.shape[1], counts.astype(np.float64)
-    right, texts, given = (weights @ part for part in (answers * labels, labels.astype(np.float64), answers))
+    right, texts, given = (
+        weights @ part for part in (answers * labels, labels.astype(np.float64), answers)
+    )
     wrong = answers != labels
     size = weights.sum(axis=1)
-    exact, hamming = weights @ ~wrong.any(axis=1) / size, weights @ wrong.sum(axis=1) / (size * n_labels)
+    exact, hamming = (
+        weights @ ~wrong.any(axis=1) / size,
+        weights @ wrong.sum(axis=1) / (size * n_labels),
+    )
     micro = _f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
-    precision = np.stack([_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)], axis=1)
+    precision = np.stack(
+        [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)], axis=1
+    )
     present = texts > 0
     mean = np.where(present, precision, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
     return np.stack([_f1(right, texts, given), micro, mean, exact, hamming], axis=1)
@@ -180,7 +205,9 @@ def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Float
     own = np.flatnonzero(labels[order])
     taken = counts[:, order]
     above = np.cumsum(taken, axis=1)[:, last[own]]  # texts with at least that lead
-    hits = np.concatenate([np.zeros((len(counts), 1), np.int64), np.cumsum(taken[:, own], axis=1)], axis=1)
+    hits = np.concatenate(
+        [np.zeros((len(counts), 1), np.int64), np.cumsum(taken[:, own], axis=1)], axis=1
+    )
     right = hits[:, np.searchsorted(own, last[own], side="right")]
     total = hits[:, -1]
     found = (taken[:, own] * right / np.maximum(above, 1)).sum(axis=1)

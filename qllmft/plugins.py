@@ -19,7 +19,9 @@ _HOMES: dict[PluginKind, tuple[str, str]] = {
 def registry_of(kind: PluginKind) -> Registry[Any]:
     """Return the registry of one kind."""
     if kind not in _HOMES:
-        raise UserError(f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}.")
+        raise UserError(
+            f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}."
+        )
     module, name = _HOMES[kind]
     registry: Registry[Any] = getattr(import_module(module), name)
     return registry

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from qllmft.events import DataChecked, EpochEnded, Event, Message, StageAdvanced, StageEnded, StageStarted
+from qllmft.events import (
+    DataChecked,
+    EpochEnded,
+    Event,
+    Message,
+    StageAdvanced,
+    StageEnded,
+    StageStarted,
+)
 from qllmft.run.timing import duration_text
 from qllmft.training import EpochMetrics
 
@@ -24,7 +32,9 @@ class MinuteLines:
         clock: seconds.
     """
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._say, self._clock = say, clock
         self._stage = StageStarted("fitting")
         self._start: tuple[float, int] | None = None  # time and number of steps of the first report

@@ -29,7 +29,8 @@ class TargetScores(BootstrapScores):
     mae_interval: tuple[float, float]
     spearman: float  # rank correlation in [-1, 1]; 0 for constant values
     spearman_interval: tuple[float, float]
-    by_target: tuple[tuple[float, float, float], ...]  # R², mean absolute error and rank correlation of each target
+    # R², mean absolute error and rank correlation of each target
+    by_target: tuple[tuple[float, float, float], ...]
 
     @classmethod
     def of(cls, targets: Floats, values: Floats) -> TargetScores:
@@ -38,11 +39,18 @@ class TargetScores(BootstrapScores):
         each = _scores(targets[None], values[None])[0]  # (T, 3)
         n = len(targets)
         drawn = np.array(
-            [_scores(targets[rows][None], values[rows][None])[0].mean(axis=0) for rows in resampled_rows(n)]
+            [
+                _scores(targets[rows][None], values[rows][None])[0].mean(axis=0)
+                for rows in resampled_rows(n)
+            ]
         )
         low, high = np.quantile(drawn, INTERVAL, axis=0)
-        r2, mae, spearman = ((float(each[:, i].mean()), (float(low[i]), float(high[i]))) for i in range(3))
-        return cls(n, *r2, *mae, *spearman, tuple((float(a), float(b), float(c)) for a, b, c in each))
+        r2, mae, spearman = (
+            (float(each[:, i].mean()), (float(low[i]), float(high[i]))) for i in range(3)
+        )
+        return cls(
+            n, *r2, *mae, *spearman, tuple((float(a), float(b), float(c)) for a, b, c in each)
+        )
 
     @property
     def value(self) -> float:

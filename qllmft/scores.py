@@ -6,7 +6,8 @@ from qllmft.multilabel import LabelSetScores
 from qllmft.regression import TargetScores
 from qllmft.statistics import Accuracy
 
-BootstrapScore = TargetScores | LabelSetScores  # several scores, with intervals of a bootstrap over the texts
+# several scores, with intervals of a bootstrap over the texts
+BootstrapScore = TargetScores | LabelSetScores
 Score = Accuracy | BootstrapScore
 
 

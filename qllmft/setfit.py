@@ -23,7 +23,9 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "setfit":
         raise
-    raise UserError("qllmft.setfit needs the package setfit: pip install 'qllmft[setfit]'.") from None
+    raise UserError(
+        "qllmft.setfit needs the package setfit: pip install 'qllmft[setfit]'."
+    ) from None
 
 HEAD_FILE = "quantum_head.safetensors"
 _NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
@@ -82,11 +84,17 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     def get_config_dict(self) -> dict[str, Any]:
         """Return the structure and the numbers of the head."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return {**numbers, "device": self.device.type, "model": self.structure.model_dump(mode="json")}
+        return {
+            **numbers,
+            "device": self.device.type,
+            "model": self.structure.model_dump(mode="json"),
+        }
 
     def to_bytes(self) -> bytes:
         """Return a safetensors file of the weights, with the structure in its metadata."""
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.linear.state_dict().items()}
+        weights = {
+            name: tensor.detach().cpu().clone() for name, tensor in self.linear.state_dict().items()
+        }
         return save(weights, metadata={"qllmft": json.dumps(self.get_config_dict())})
 
     @classmethod
@@ -97,13 +105,22 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             config = parse_json(header["__metadata__"]["qllmft"])
             structure = ModelConfig.model_validate(config["model"]).model_dump()
             numbers = {name: config[name] for name in _NUMBERS}
-            settings = {f"model.{name}": value for name, value in structure.items()} | {"noise.shots": 0}
+            settings = {f"model.{name}": value for name, value in structure.items()} | {
+                "noise.shots": 0
+            }
             head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
             weights = load(content)
             if faulty := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
                 raise ValueError(f"{faulty[0]} holds NaN or infinity")
             head.linear.load_state_dict(weights)
-        except (ValueError, OverflowError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (
+            ValueError,
+            OverflowError,
+            KeyError,
+            TypeError,
+            RuntimeError,
+            SafetensorError,
+        ) as error:
             raise UserError(
                 f"this is not a saved quantum head: {error}. Give a file by QuantumSetFitHead.save."
             ) from error
@@ -119,7 +136,9 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         try:
             return cls.from_bytes(read_bytes(Path(folder) / HEAD_FILE))
         except OSError as error:
-            raise UserError(f"there is no quantum head in {folder}: {HEAD_FILE}: {error.strerror}.") from None
+            raise UserError(
+                f"there is no quantum head in {folder}: {HEAD_FILE}: {error.strerror}."
+            ) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restored, (self.to_bytes(),)

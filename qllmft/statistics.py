@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 LEVEL = 0.95
 POWER = 0.8  # chance to find a difference that counts as detectable
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
-NO_SCATTER = 1e-12  # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
+# differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
+NO_SCATTER = 1e-12
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         if not 0 <= self.right <= self.total or not self.total:
-            raise ValueError(f"{self.right} right of {self.total}; expected 0 ≤ right ≤ total, total at least 1.")
+            raise ValueError(
+                f"{self.right} right of {self.total}; expected 0 ≤ right ≤ total, total at least 1."
+            )
 
     @classmethod
     def of(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
@@ -61,10 +64,17 @@ class Accuracy:
 
     def as_dict(self) -> dict[str, object]:
         """Return the accuracy as JSON values."""
-        return {"right": self.right, "total": self.total, "value": self.value, "interval95": list(self.interval)}
+        return {
+            "right": self.right,
+            "total": self.total,
+            "value": self.value,
+            "interval95": list(self.interval),
+        }
 
 
-def confusion_of(labels: NDArray[np.int64], answers: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+def confusion_of(
+    labels: NDArray[np.int64], answers: NDArray[np.int64], k: int
+) -> NDArray[np.int64]:
     """Return counts (k, k) of true label by predicted label, from true labels (N,) and answers (N,)."""
     return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
 
@@ -80,8 +90,12 @@ class ClassScores:
     def __post_init__(self) -> None:
         """Raise ValueError for counts that no texts have."""
         counts = list(zip(self.texts, self.answers, self.right, strict=True))
-        if not sum(self.texts) or not all(0 <= right <= min(texts, answers) for texts, answers, right in counts):
-            raise ValueError(f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both")
+        if not sum(self.texts) or not all(
+            0 <= right <= min(texts, answers) for texts, answers, right in counts
+        ):
+            raise ValueError(
+                f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both"
+            )
 
     @classmethod
     def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
@@ -110,7 +124,11 @@ class ClassScores:
 
     @property
     def _recalls(self) -> list[Accuracy]:
-        return [Accuracy(right, total) for right, total in zip(self.right, self.texts, strict=True) if total]
+        return [
+            Accuracy(right, total)
+            for right, total in zip(self.right, self.texts, strict=True)
+            if total
+        ]
 
     @property
     def balanced(self) -> float:
@@ -129,13 +147,23 @@ class ClassScores:
     def macro_f1(self) -> float:
         """Return the mean F1 over the classes with texts or answers, in [0, 1]."""
         parts = zip(self.right, self.texts, self.answers, strict=True)
-        scores = [2 * right / (texts + answers) for right, texts, answers in parts if texts + answers]
+        scores = [
+            2 * right / (texts + answers) for right, texts, answers in parts if texts + answers
+        ]
         return math.fsum(scores) / len(scores)
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as JSON values, with the scores for people who read the file."""
-        scores = {"balanced": self.balanced, "balanced_interval95": list(self.interval), "macro_f1": self.macro_f1}
-        return {**scores, "majority": self.majority, **{name: list(n) for name, n in vars(self).items()}}
+        scores = {
+            "balanced": self.balanced,
+            "balanced_interval95": list(self.interval),
+            "macro_f1": self.macro_f1,
+        }
+        return {
+            **scores,
+            "majority": self.majority,
+            **{name: list(n) for name, n in vars(self).items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -143,7 +171,8 @@ class MeanInterval:
     """Mean over seeds."""
 
     mean: float
-    half_width: float | None  # of its 95 % interval by Student's t; None for one value, which has no scatter
+    # of its 95 % interval by Student's t; None for one value, which has no scatter
+    half_width: float | None
     n: int  # number of values
 
     @classmethod
@@ -164,7 +193,11 @@ class MeanInterval:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Return the limits of the 95 % interval, or None for one value."""
-        return None if self.half_width is None else (self.mean - self.half_width, self.mean + self.half_width)
+        return (
+            None
+            if self.half_width is None
+            else (self.mean - self.half_width, self.mean + self.half_width)
+        )
 
 
 @dataclass(frozen=True)
@@ -172,8 +205,10 @@ class PairedDifference:
     """Mean of a_s - b_s over seeds s."""
 
     mean: float
-    interval: tuple[float, float] | None  # 95 % by Student's t, not corrected for other comparisons; None for one seed
-    p: float | None  # two-sided, of the paired t-test; None for one seed, or if all differences are equal
+    # 95 % by Student's t, not corrected for other comparisons; None for one seed
+    interval: tuple[float, float] | None
+    # two-sided, of the paired t-test; None for one seed, or if all differences are equal
+    p: float | None
     deviation: float | None = None  # standard deviation of the differences; None when p is
     n: int = 1  # number of seeds
 
@@ -182,7 +217,9 @@ class PairedDifference:
         """Return the difference of values given by seed."""
         differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
         if not len(differences):
-            raise ValueError(f"got {len(a)} and {len(b)} values, expected equal numbers of at least one.")
+            raise ValueError(
+                f"got {len(a)} and {len(b)} values, expected equal numbers of at least one."
+            )
         mean = math.fsum(differences) / len(differences)
         if len(differences) < 2:
             return cls(mean, None, None)
@@ -193,7 +230,9 @@ class PairedDifference:
         test = stats.ttest_rel(a, b)
         interval = test.confidence_interval(LEVEL)
         ends = float(interval.low), float(interval.high)
-        return cls(mean, ends, float(test.pvalue), float(np.std(differences, ddof=1)), len(differences))
+        return cls(
+            mean, ends, float(test.pvalue), float(np.std(differences, ddof=1)), len(differences)
+        )
 
     def equivalence_p(self, margin: float) -> float | None:
         """Return the p of the two one-sided t-tests that |difference| < ``margin`` (Schuirmann 1987).
@@ -205,7 +244,8 @@ class PairedDifference:
         from scipy import stats
 
         error, freedom = self.deviation / math.sqrt(self.n), self.n - 1
-        below = stats.t.sf((self.mean + margin) / error, freedom)  # of the hypothesis that it is -margin or less
+        # of the hypothesis that it is -margin or less
+        below = stats.t.sf((self.mean + margin) / error, freedom)
         above = stats.t.cdf((self.mean - margin) / error, freedom)
         return float(max(below, above))
 
@@ -238,7 +278,9 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
     )
 
     def missing(effect: float) -> float:
-        return float((special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)).mean() - POWER)
+        return float(
+            (special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)).mean() - POWER
+        )
 
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 
@@ -269,7 +311,9 @@ class TextDifference:
     total: int  # number of texts
 
     @classmethod
-    def of(cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> TextDifference:
+    def of(
+        cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
+    ) -> TextDifference:
         """Return the difference of two heads' answers (N,) for true labels (N,)."""
         right, other = first == labels, second == labels
         return cls(int((right & ~other).sum()), int((other & ~right).sum()), len(labels))
@@ -287,7 +331,9 @@ class TextDifference:
         """
         n = self.total + 2
         first, second = (self.only_first + 1) / n, (self.only_second + 1) / n
-        error = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt((first + second - (first - second) ** 2) / n)
+        error = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(
+            (first + second - (first - second) ** 2) / n
+        )
         return first - second - error, first - second + error
 
     @property

@@ -49,7 +49,9 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     """Return one encoder's circuit, or None if the encoder is classical."""
     if config.encoder != "quantum":
         return None
-    return encoder_circuit(config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config))
+    return encoder_circuit(
+        config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config)
+    )
 
 
 def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:

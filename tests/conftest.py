@@ -27,7 +27,9 @@ def sst2():
     """The folder of SST-2's three files; it is there where QLLMFT_SST2 says so."""
     folder = os.environ.get("QLLMFT_SST2")
     if not folder:
-        pytest.skip("QLLMFT_SST2 does not name the folder with train.tsv, validation.tsv and test.tsv of SST-2")
+        pytest.skip(
+            "QLLMFT_SST2 does not name the folder with train.tsv, validation.tsv and test.tsv of SST-2"
+        )
     return Path(folder)
 
 
@@ -43,7 +45,9 @@ def tiny_body(tmp_path_factory):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     words = ["[UNK]", *GOOD, *BAD, "film", "plot", "cast", "score", "ending", "not", "very"]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     vectors = torch.randn(len(words), TINY_DIMENSION, generator=torch.Generator().manual_seed(0))

@@ -31,7 +31,9 @@ def product(steps: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(lambda done, step: step @ done, steps)
 
 
-def layer(angles: Sequence[float], pairs: Sequence[tuple[int, int]], n_qubits: int, block: str) -> np.ndarray:
+def layer(
+    angles: Sequence[float], pairs: Sequence[tuple[int, int]], n_qubits: int, block: str
+) -> np.ndarray:
     """One ansatz layer: a CNOT and an R_Y on its target for every (control, target) pair."""
     steps = []
     for angle, (control, target) in zip(angles, pairs, strict=True):

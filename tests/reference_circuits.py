@@ -24,10 +24,14 @@ def every_gate(n_qubits: int, seed: int = 0, others: int | None = None) -> Quant
     rng = np.random.default_rng([n_qubits, seed])
     pairs = list(permutations(range(n_qubits), 2))
     blocks: list[tuple[str, tuple[int, ...]]] = [("cx_ry", pair) for pair in pairs]
-    blocks += [(name, (q,)) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2], "id")]
+    blocks += [
+        (name, (q,)) for q in range(n_qubits) for name in ("ry", "h", "xz"[(q + seed) % 2], "id")
+    ]
     if pairs:
         count = n_qubits if others is None else others
-        blocks += [(name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), count)]
+        blocks += [
+            (name, pairs[i]) for name in ("cx", "cz", "swap") for i in rng.choice(len(pairs), count)
+        ]
         blocks += [("barrier", (0, 1))]
     theta = iter(ParameterVector("t", n_qubits * n_qubits))
     circuit = QuantumCircuit(n_qubits)
@@ -134,20 +138,32 @@ def jacobian_by_shifts(
         column = names.index(instruction.operation.params[0])
         for sign in (1, -1):
             shifted = circuit.copy()
-            shifted.data.insert(position, CircuitInstruction(RYGate(sign * np.pi / 2), instruction.qubits))
-            jacobian[:, :, column] += sign / 2 * expectations_by_statevector(shifted, values, operators, amplitudes)
+            shifted.data.insert(
+                position, CircuitInstruction(RYGate(sign * np.pi / 2), instruction.qubits)
+            )
+            jacobian[:, :, column] += (
+                sign / 2 * expectations_by_statevector(shifted, values, operators, amplitudes)
+            )
     return jacobian
 
 
 def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
     """A request: ``circuit``, random values, and Z on each qubit and a sum; ``pair``: its string on first and last."""
-    n, values = circuit.num_qubits, np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
+    n, values = (
+        circuit.num_qubits,
+        np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters)),
+    )
     terms = [(pair, [0, n - 1][: len(pair)], 0.5), ("Z", [1], -1.5), ("", [], 0.25)]
     return circuit, values, [*readout_observables(n), SparsePauliOp.from_sparse_list(terms, n)]
 
 
 def network(
-    circuit: QuantumCircuit, observables: list[SparsePauliOp], estimator, gradient, *, input_gradients: bool = True
+    circuit: QuantumCircuit,
+    observables: list[SparsePauliOp],
+    estimator,
+    gradient,
+    *,
+    input_gradients: bool = True,
 ) -> EstimatorQNN:
     """A network whose inputs are the vector ``x`` of ``circuit`` and whose weights are ``theta``."""
     return EstimatorQNN(

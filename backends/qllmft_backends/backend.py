@@ -40,7 +40,10 @@ class Backend(Evaluator):
         return self
 
     def estimator(
-        self, *, default_precision: float | None = None, seed: int | np.random.Generator | None = None
+        self,
+        *,
+        default_precision: float | None = None,
+        seed: int | np.random.Generator | None = None,
     ) -> BaseEstimatorV2:
         """Return this backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call.
 
@@ -62,7 +65,11 @@ class Backend(Evaluator):
         return BackendSampler(self.for_qiskit, default_shots=default_shots, seed=seed)
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return outcomes (B, S) of measurements of all qubits, in random order. Bit q of an outcome is qubit q.
 
@@ -79,7 +86,11 @@ class Backend(Evaluator):
         )
 
     def bits(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones."""
         return deferred_bits(self, circuit, values, shots, rng)

@@ -26,10 +26,14 @@ def expectations_from_counts(
     (array([0.6]), array([0.0804]))
     """
     shots = sum(counts.values())
-    return expectations_from_frequencies({o: n / max(shots, 1) for o, n in counts.items()}, shots, observables)
+    return expectations_from_frequencies(
+        {o: n / max(shots, 1) for o, n in counts.items()}, shots, observables
+    )
 
 
-def expectations_of_counts(counts: Iterable[Mapping[int, int]], observables: ZObservables) -> Expectations:
+def expectations_of_counts(
+    counts: Iterable[Mapping[int, int]], observables: ZObservables
+) -> Expectations:
     """Return expectation values (B, O) and standard errors (B, O) of B circuits from the counts of each."""
     found = [expectations_from_counts(of_circuit, observables) for of_circuit in counts]
     shape = len(found), len(observables.coefficients)
@@ -57,7 +61,9 @@ def expectations_from_frequencies(
     if shots < 1:
         raise BackendError("got counts of no shots, expected one or more.")
     weights = np.fromiter(probabilities.values(), np.float64, len(probabilities))
-    per_shot = outcome_values(np.fromiter(probabilities.keys(), np.int64, len(probabilities)), observables)
+    per_shot = outcome_values(
+        np.fromiter(probabilities.keys(), np.int64, len(probabilities)), observables
+    )
     means = weights @ per_shot
     if shots == 1:
         return means, np.full_like(means, np.inf)
@@ -67,11 +73,14 @@ def expectations_from_frequencies(
 
 def outcome_values(outcomes: NDArray[np.int64], observables: ZObservables) -> NDArray[np.float64]:
     """Return the value of each observable in a shot, (K, O) for K outcomes (K,). Bit q of an outcome is qubit q."""
-    ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])  # (K, T) qubits in state 1 of each string
+    # (K, T) qubits in state 1 of each string
+    ones = np.bitwise_count(outcomes[:, None] & observables.masks[None, :])
     return np.asarray((1.0 - 2.0 * (ones & 1)) @ observables.coefficients.T)
 
 
-def expectations(results: Sequence[Mapping[int, float]], shots: int | None, observables: ZObservables) -> Expectations:
+def expectations(
+    results: Sequence[Mapping[int, float]], shots: int | None, observables: ZObservables
+) -> Expectations:
     """Return expectation values (B, O) and standard errors (B, O).
 
     A machine, or a noisy simulator, gives p = counts / shots: values and errors are those of its counts. With debiasing
@@ -92,7 +101,9 @@ def expectations(results: Sequence[Mapping[int, float]], shots: int | None, obse
 def draw(result: Mapping[int, float], shots: int, rng: np.random.Generator) -> dict[int, float]:
     """Return the frequencies of ``shots`` measurements drawn from exact probabilities."""
     counts = rng.multinomial(shots, distribution(result))
-    return {state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count}
+    return {
+        state: count / shots for state, count in zip(result, counts.tolist(), strict=True) if count
+    }
 
 
 def single_shots(

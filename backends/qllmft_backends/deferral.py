@@ -49,7 +49,9 @@ def defer(circuit: QuantumCircuit) -> Deferred:
         UnsupportedGateError: for loops, for conditions on expressions of several bits, and for measurements inside a
             condition.
     """
-    if not circuit.num_clbits and all(_is_plain(instruction.operation) for instruction in circuit.data):
+    if not circuit.num_clbits and all(
+        _is_plain(instruction.operation) for instruction in circuit.data
+    ):
         return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
     for instruction in circuit.data:
@@ -93,7 +95,9 @@ class _Rewriting:
             self._gate(operation, [self.wires[qubit] for qubit in qubits])
         else:
             for inner, inner_qubits, inner_clbits in self._opened(operation):
-                self.add(inner, [qubits[q] for q in inner_qubits], [clbits[c] for c in inner_clbits])
+                self.add(
+                    inner, [qubits[q] for q in inner_qubits], [clbits[c] for c in inner_clbits]
+                )
 
     def finish(self) -> Deferred:
         """Return the circuit of all gates."""
@@ -116,7 +120,9 @@ class _Rewriting:
         self.added = True
         return self.count - 1
 
-    def _gate(self, gate: Any, wires: list[int], controls: Sequence[int] = (), state: Sequence[bool] = ()) -> None:
+    def _gate(
+        self, gate: Any, wires: list[int], controls: Sequence[int] = (), state: Sequence[bool] = ()
+    ) -> None:
         """Append a gate, controlled by the wires ``controls`` in the values ``state``."""
         kept = _commuting(gate)
         for position, wire in enumerate(wires):
@@ -127,7 +133,9 @@ class _Rewriting:
                 bits = sum(int(value) << i for i, value in enumerate(state))
                 gate = gate.control(len(controls), ctrl_state=bits, annotated=False)
             except (QiskitError, AttributeError, TypeError) as error:
-                raise self._refusal(f"a condition on the gate {gate.name!r}, which has no controlled form") from error
+                raise self._refusal(
+                    f"a condition on the gate {gate.name!r}, which has no controlled form"
+                ) from error
             self.added = True
         self.gates.append((gate, [*controls, *wires]))
         self.touched.update((*controls, *wires))
@@ -143,7 +151,11 @@ class _Rewriting:
         self.bits = [copy if held == wire else held for held in self.bits]
 
     def _condition(
-        self, operation: IfElseOp, qubits: Sequence[int], clbits: Sequence[int], outer: list[tuple[int, bool]]
+        self,
+        operation: IfElseOp,
+        qubits: Sequence[int],
+        clbits: Sequence[int],
+        outer: list[tuple[int, bool]],
     ) -> None:
         """Add the blocks of a condition, each of its gates controlled by the bits that it reads."""
         required = self._required(operation.condition)
@@ -156,7 +168,11 @@ class _Rewriting:
             self._block(blocks[1], qubits, clbits, [*outer, *required[:i], (bit, not value)])
 
     def _block(
-        self, block: QuantumCircuit, qubits: Sequence[int], clbits: Sequence[int], required: list[tuple[int, bool]]
+        self,
+        block: QuantumCircuit,
+        qubits: Sequence[int],
+        clbits: Sequence[int],
+        required: list[tuple[int, bool]],
     ) -> None:
         for instruction in block.data:
             operation = instruction.operation
@@ -171,7 +187,9 @@ class _Rewriting:
             else:
                 raise self._refusal(f"{operation.name!r} inside a condition")
 
-    def _conditional_gate(self, gate: Gate, qubits: Sequence[int], required: list[tuple[int, bool]]) -> None:
+    def _conditional_gate(
+        self, gate: Gate, qubits: Sequence[int], required: list[tuple[int, bool]]
+    ) -> None:
         wires = [self.wires[qubit] for qubit in qubits]
         for wire in wires:  # a wire cannot control itself
             self._keep_value(wire)
@@ -202,7 +220,10 @@ class _Rewriting:
     def _of_expression(self, condition: expr.Expr) -> list[tuple[int, bool]]:
         if isinstance(condition, expr.Var) and isinstance(condition.var, Clbit):
             return [(self._index(condition.var), True)]
-        if isinstance(condition, expr.Unary) and condition.op in (expr.Unary.Op.LOGIC_NOT, expr.Unary.Op.BIT_NOT):
+        if isinstance(condition, expr.Unary) and condition.op in (
+            expr.Unary.Op.LOGIC_NOT,
+            expr.Unary.Op.BIT_NOT,
+        ):
             inner = self._of_expression(condition.operand)
             if len(inner) == 1:
                 return [(inner[0][0], not inner[0][1])]

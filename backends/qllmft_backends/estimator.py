@@ -50,7 +50,9 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         self._default_precision = default_precision
         self._seed = generator_of(backend) if seed is None else seed
 
-    def run(self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None) -> PrimitiveJob[Any]:
+    def run(
+        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+    ) -> PrimitiveJob[Any]:
         """Run the pubs (see `qiskit.primitives.BaseEstimatorV2.run`)."""
         if precision is None:
             precision = self._default_precision
@@ -74,7 +76,9 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             results.update(zip(members, answers, strict=True))
         return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})
 
-    def _run_group(self, backend: Evaluator, pubs: list[EstimatorPub], rows: NDArray[np.float64]) -> list[PubResult]:
+    def _run_group(
+        self, backend: Evaluator, pubs: list[EstimatorPub], rows: NDArray[np.float64]
+    ) -> list[PubResult]:
         column_of: dict[tuple[tuple[str, float], ...], int] = {}
         columns = []  # per pub: the column of each of its observables, in the shape of its array
         for pub in pubs:
@@ -83,12 +87,17 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             columns.append(np.array(indices, dtype=int).reshape(pub.observables.shape))
         operators = [SparsePauliOp.from_list(list(terms)) for terms in column_of]
         answer = measure(backend, pubs[0].circuit, rows, operators)
-        return [self._result(backend, pub, column, answer) for pub, column in zip(pubs, columns, strict=True)]
+        return [
+            self._result(backend, pub, column, answer)
+            for pub, column in zip(pubs, columns, strict=True)
+        ]
 
     def _result(
         self, backend: Evaluator, pub: EstimatorPub, column: NDArray[np.int_], answer: Expectations
     ) -> PubResult:
-        row, column = np.broadcast_arrays(np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column)
+        row, column = np.broadcast_arrays(
+            np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
+        )
         values, errors = answer.values[row, column], answer.standard_errors[row, column]
         shots = number_of_shots(backend)
         precision = pub.precision

@@ -61,12 +61,17 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
             operators = {id(observables[i]): observables[i] for i in members}
             row_of = {identity: row for row, identity in enumerate(operators)}
             points = {
-                i: GradientPoint(np.asarray(parameter_values[i], np.float64), tuple(position[p] for p in parameters[i]))
+                i: GradientPoint(
+                    np.asarray(parameter_values[i], np.float64),
+                    tuple(position[p] for p in parameters[i]),
+                )
                 for i in members
             }
             keys = {i: (point.values.tobytes(), point.columns) for i, point in points.items()}
             distinct = {keys[i]: points[i] for i in members}
-            answers = self.jacobians(circuit, [SparsePauliOp(o) for o in operators.values()], list(distinct.values()))
+            answers = self.jacobians(
+                circuit, [SparsePauliOp(o) for o in operators.values()], list(distinct.values())
+            )
             jacobian_at = dict(zip(distinct, answers, strict=True))
             gradients |= {i: jacobian_at[keys[i]][row_of[id(observables[i])]] for i in members}
         return EstimatorGradientResult(

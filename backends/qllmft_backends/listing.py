@@ -35,9 +35,14 @@ def describe() -> list[Description]:
             entry = BACKENDS[name]
             state = _availability(entry)
         except UnknownBackendError as error:
-            entry = Entry("a plug-in that does not load", "", "", "", device="unknown", noise="unknown")
+            entry = Entry(
+                "a plug-in that does not load", "", "", "", device="unknown", noise="unknown"
+            )
             state = Availability(False, str(error))
-        facts = {field: getattr(entry, field) for field in ("summary", "device", "noise", "limits", "price")}
+        facts = {
+            field: getattr(entry, field)
+            for field in ("summary", "device", "noise", "limits", "price")
+        }
         rows.append(Description(name=name, available=state.available, note=state.note, **facts))
     return rows
 
@@ -48,6 +53,8 @@ def _availability(entry: Entry) -> Availability:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and entry.extra:
-            return Availability(False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'")
+            return Availability(
+                False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'"
+            )
         return Availability(False, f"its packages are installed and do not load: {error}")
     return backend.availability()

@@ -8,9 +8,11 @@ HIDDEN = "***"
 
 # a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
 _USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
-_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")  # masked already, or how to write one
+# masked already, or how to write one
+_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")
 _SECRET_OPTION = re.compile(
-    r"([?&;][^=&;\s]*(?:password|passwd|pwd|token|key|secret|signature|credential)[^=&;\s]*=)[^&;\s'\"]+", re.IGNORECASE
+    r"([?&;][^=&;\s]*(?:password|passwd|pwd|token|key|secret|signature|credential)[^=&;\s]*=)[^&;\s'\"]+",
+    re.IGNORECASE,
 )
 
 
@@ -24,5 +26,7 @@ def masked(text: str) -> str:
     """
     if ":/" not in text:
         return text
-    text = _USER.sub(lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}{HIDDEN}@", text)
+    text = _USER.sub(
+        lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}{HIDDEN}@", text
+    )
     return _SECRET_OPTION.sub(rf"\1{HIDDEN}", text)

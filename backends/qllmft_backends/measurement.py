@@ -15,7 +15,10 @@ from qllmft_backends.protocol import Evaluator, Expectations
 
 
 def measure(
-    backend: Evaluator, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+    backend: Evaluator,
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    observables: Sequence[SparsePauliOp],
 ) -> Expectations:
     """Return expectation values of Pauli observables, also for a circuit with measurements and resets.
 
@@ -35,11 +38,15 @@ def measure(
     check_noise(backend, deferred)
     if deferred.circuit is not circuit:
         observables = [_on_wires(observable, deferred) for observable in observables]
-    if backend.capabilities.paulis or not any(observable.paulis.x.any() for observable in observables):
+    if backend.capabilities.paulis or not any(
+        observable.paulis.x.any() for observable in observables
+    ):
         return backend.expectations(deferred.circuit, values, observables)
     for o, observable in enumerate(observables):
         if np.abs(observable.coeffs.imag).max(initial=0.0) > 0:
-            raise UnsupportedGateError(f"observable {o} has complex coefficients; expected real ones.")
+            raise UnsupportedGateError(
+                f"observable {o} has complex coefficients; expected real ones."
+            )
     means = np.zeros((len(values), len(observables)))
     variances = np.zeros_like(means)
     for basis, parts in _by_basis(observables):
@@ -76,7 +83,9 @@ def _on_wires(observable: SparsePauliOp, deferred: Deferred) -> SparsePauliOp:
 
 def _by_basis(observables: Sequence[SparsePauliOp]) -> list[tuple[Pauli, list[SparsePauliOp]]]:
     """Return bases, and for each one the parts of all observables in it, as sums of Z strings."""
-    distinct = PauliList(sorted({label for observable in observables for label in observable.paulis.to_labels()}))
+    distinct = PauliList(
+        sorted({label for observable in observables for label in observable.paulis.to_labels()})
+    )
     groups = distinct.group_commuting(qubit_wise=True)
     group_of = {label: g for g, group in enumerate(groups) for label in group.to_labels()}
     out = []
@@ -88,7 +97,9 @@ def _by_basis(observables: Sequence[SparsePauliOp]) -> list[tuple[Pauli, list[Sp
             paulis = observable.paulis[inside]
             acts = paulis.z | paulis.x
             none = SparsePauliOp("I" * observable.num_qubits, 0.0)
-            terms = SparsePauliOp(PauliList.from_symplectic(acts, np.zeros_like(acts)), observable.coeffs[inside])
+            terms = SparsePauliOp(
+                PauliList.from_symplectic(acts, np.zeros_like(acts)), observable.coeffs[inside]
+            )
             parts.append(terms if inside.any() else none)
         out.append((basis, parts))
     return out

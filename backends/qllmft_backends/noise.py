@@ -56,7 +56,9 @@ def rate_from_fidelity(fidelity: float, n_qubits: int, kind: FidelityKind) -> fl
     if kind not in ("process", "average"):
         raise BackendError(f"fidelity kind is {kind!r}, expected 'process' or 'average'.")
     if not 0 <= fidelity <= 1:
-        raise BackendError(f"fidelity is {fidelity}, expected a number from 0 to 1 (0.9998, not 99.98).")
+        raise BackendError(
+            f"fidelity is {fidelity}, expected a number from 0 to 1 (0.9998, not 99.98)."
+        )
     base = 0.25 if kind == "process" else 0.5
     return (1 - fidelity) / (1 - base**n_qubits)
 
@@ -85,7 +87,9 @@ class GateNoise:
                     f"the r of depolarizing_error(r, {n_qubits})."
                 )
         if not 0 <= self.readout_error <= 0.5:
-            raise BackendError(f"readout_error is {self.readout_error}, expected the probability of a flip, 0 to 0.5.")
+            raise BackendError(
+                f"readout_error is {self.readout_error}, expected the probability of a flip, 0 to 0.5."
+            )
 
     @classmethod
     def calibrated(
@@ -125,7 +129,9 @@ class GateNoise:
     def rate(self, n_qubits: int) -> float:
         """Return the r of a gate on one or two qubits. Others are an error."""
         if n_qubits not in (1, 2):
-            raise BackendError(f"a gate acts on {n_qubits} qubits; noise is defined for gates on one and two qubits.")
+            raise BackendError(
+                f"a gate acts on {n_qubits} qubits; noise is defined for gates on one and two qubits."
+            )
         return self.one_qubit_rate if n_qubits == 1 else self.two_qubit_rate
 
     def readout_factor(self, weight: int) -> float:
@@ -137,7 +143,8 @@ PRESETS: dict[str, GateNoise] = {
     # The paper prints "error rates" without a convention; they are read as r.
     "paper_low": GateNoise(1e-4, 1e-3),
     "paper_high": GateNoise(2e-4, 2e-3),
-    # IonQ's cloud noise model "forte-1": r = 2.667e-4 and 4.949e-3, from process infidelities 2.0e-4 and 46.4e-4.
+    # IonQ's cloud noise model "forte-1": r = 2.667e-4 and 4.949e-3, from process infidelities
+    # 2.0e-4 and 46.4e-4.
     "forte1": GateNoise(4 / 3 * 2.0e-4, 16 / 15 * 46.4e-4),
 }
 
@@ -149,7 +156,9 @@ def rate_from_error_probability(probability: float, n_qubits: int) -> float:
     (0.016, 0.016)
     """
     if not 0 <= probability <= 1:
-        raise BackendError(f"the rate of gates on {n_qubits} qubits is {probability}, expected a probability, 0 to 1.")
+        raise BackendError(
+            f"the rate of gates on {n_qubits} qubits is {probability}, expected a probability, 0 to 1."
+        )
     return probability / (1 - 0.25**n_qubits)
 
 

@@ -62,7 +62,10 @@ def check_noise(make: Make = create) -> list[NoiseCheck]:
         *(_decay(make, "adjoint", preset, {"trajectories": 20_000}) for preset in PRESETS),
         *(_decay(make, "aer_forte", preset, exact) for preset in PRESETS),
         _decay(make, "aer_forte", "forte1", {"shots": 5000, "method": "trajectories"}),
-        *(_scatter(make, "adjoint", model, {"shot_model": model}) for model in ("gaussian", "multinomial")),
+        *(
+            _scatter(make, "adjoint", model, {"shot_model": model})
+            for model in ("gaussian", "multinomial")
+        ),
         _scatter(make, "aer_forte", "shots", no_gates),
     ]
 
@@ -98,6 +101,8 @@ def _scatter(make: Make, name: str, model: str, options: dict[str, Any]) -> Nois
         backend = make(name, {"shots": SHOTS, **options})
     except MissingExtraError as error:
         return NoiseCheck(label, quantity, float("nan"), 1.0, 0.0, 0.0, str(error))
-    values = backend.expectations(circuit, np.empty((REPEATS, 0)), [SparsePauliOp("Z")]).values[:, 0]
+    values = backend.expectations(circuit, np.empty((REPEATS, 0)), [SparsePauliOp("Z")]).values[
+        :, 0
+    ]
     ratio = float(values.var(ddof=1)) * SHOTS / (1 - z**2)
     return NoiseCheck(label, quantity, ratio, 1.0, 0.0, SIGMAS * spread)

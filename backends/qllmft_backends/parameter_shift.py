@@ -23,7 +23,8 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
     on 10 qubits and a batch of 16, although 2,880 circuits measure everything.
     """
 
-    _run_unique = BackendGradient._run  # what Qiskit calls after it has given every gate a parameter of its own
+    # what Qiskit calls after it has given every gate a parameter of its own
+    _run_unique = BackendGradient._run
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
@@ -38,9 +39,13 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         halves = [np.split(block, 2) for block in np.split(answers, ends[:-1])]
         return [((plus - minus) / 2).T for plus, minus in halves]
 
-    def _run(self, circuits: Sequence[QuantumCircuit], *request: Any, **options: Any) -> EstimatorGradientResult:
+    def _run(
+        self, circuits: Sequence[QuantumCircuit], *request: Any, **options: Any
+    ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
-        for circuit in {id(circuit): circuit for circuit in circuits if self._backend.capabilities.noisy}.values():
+        for circuit in {
+            id(circuit): circuit for circuit in circuits if self._backend.capabilities.noisy
+        }.values():
             for gate in circuit.data:
                 if gate.is_parameterized() and gate.operation.name not in self.SUPPORTED_GATES:
                     raise BackendError(

@@ -23,7 +23,11 @@ from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import ZObservables
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
-_OPERATIONS = {gate: operation for operation, (gate, order) in reversed(GATES.items()) if list(order) == sorted(order)}
+_OPERATIONS = {
+    gate: operation
+    for operation, (gate, order) in reversed(GATES.items())
+    if list(order) == sorted(order)
+}
 _NO_GATES = ("barrier", "id")
 
 
@@ -57,7 +61,10 @@ class PennyLaneBackend(Backend):
         return Capabilities(exact=not shots, shots=shots)
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -70,16 +77,25 @@ class PennyLaneBackend(Backend):
             return expectations_of_counts(map(Counter, outcomes.tolist()), sums)
         strings = [_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
         found = self._run(circuit, values, [qml.expval(string) for string in strings], None)
-        means = np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1) @ sums.coefficients.T
+        means = (
+            np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1)
+            @ sums.coefficients.T
+        )
         return Expectations(means, np.zeros_like(means))
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return measured outcomes (see `Backend.outcomes`)."""
         wires = range(circuit.num_qubits)
         seed = int(rng.integers(2**31))
-        (bits,) = self._run(circuit, check_values(circuit, values), [qml.sample(wires=wires)], shots, seed)
+        (bits,) = self._run(
+            circuit, check_values(circuit, values), [qml.sample(wires=wires)], shots, seed
+        )
         read = np.asarray(bits, np.int64).reshape(len(values), shots, circuit.num_qubits)
         return np.asarray(read @ (1 << np.arange(circuit.num_qubits)))
 

@@ -72,7 +72,10 @@ class AdjointDevice(Device):  # type: ignore[misc]
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> bool:
         """Return whether the reverse sweep differentiates a circuit: exact expectation values of Pauli words."""
-        if execution_config is not None and execution_config.gradient_method not in ("adjoint", "best"):
+        if execution_config is not None and execution_config.gradient_method not in (
+            "adjoint",
+            "best",
+        ):
             return False
         return circuit is None or (not circuit.shots and differentiable(circuit))
 
@@ -82,12 +85,16 @@ class AdjointDevice(Device):  # type: ignore[misc]
         """Return a configuration with the gradient's method chosen, and vector-Jacobian products on the device."""
         config = config or ExecutionConfig()
         if config.device_options:
-            raise DeviceError(f"got the device options {sorted(config.device_options)}, expected none.")
+            raise DeviceError(
+                f"got the device options {sorted(config.device_options)}, expected none."
+            )
         updates: dict[str, Any] = {}
         if config.gradient_method == "best" and self.supports_derivatives(config, circuit):
             updates["gradient_method"] = "adjoint"
         uses_sweep = updates.get("gradient_method", config.gradient_method) == "adjoint"
-        if uses_sweep and not self.supports_derivatives(replace(config, gradient_method="adjoint"), circuit):
+        if uses_sweep and not self.supports_derivatives(
+            replace(config, gradient_method="adjoint"), circuit
+        ):
             raise DeviceError(
                 "diff_method='adjoint' differentiates exact expectation values of Pauli words; got other measurements, "
                 "or shots. Use diff_method='parameter-shift'."
@@ -178,9 +185,12 @@ class AdjointDevice(Device):  # type: ignore[misc]
         self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
     ) -> tuple[Any, Any]:
         """Return results and Jacobians."""
-        return self.execute(circuits, execution_config), self.compute_derivatives(circuits, execution_config)
+        return self.execute(circuits, execution_config), self.compute_derivatives(
+            circuits, execution_config
+        )
 
-    # --- one circuit ------------------------------------------------------------------------------------------------
+    # --- one circuit
+    # ------------------------------------------------------------------------------------------------
 
     def _execute(self, circuit: QuantumScript) -> Any:
         circuit = circuit.map_to_standard_wires()
@@ -192,18 +202,29 @@ class AdjointDevice(Device):  # type: ignore[misc]
         state = self._tape(circuit, states=True).state(circuit)
         if circuit.shots:
             results = measure_with_samples(
-                circuit.measurements, state, shots=circuit.shots, is_state_batched=batched, rng=self._rng
+                circuit.measurements,
+                state,
+                shots=circuit.shots,
+                is_state_batched=batched,
+                rng=self._rng,
             )
             if len(circuit.measurements) > 1:
                 return tuple(results)
-            return tuple(part[0] for part in results) if circuit.shots.has_partitioned_shots else results[0]
+            return (
+                tuple(part[0] for part in results)
+                if circuit.shots.has_partitioned_shots
+                else results[0]
+            )
         results = tuple(measure(m, state, is_state_batched=batched) for m in circuit.measurements)
         return results[0] if len(results) == 1 else results
 
     def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
         circuit = circuit.map_to_standard_wires()
         single = len(circuit.measurements) == 1
-        rows = np.array([np.asarray(c, np.float64) for c in ((cotangent,) if single else cotangent)])  # (O, ...)
+        # (O, ...)
+        rows = np.array(
+            [np.asarray(c, np.float64) for c in ((cotangent,) if single else cotangent)]
+        )
         if circuit.batch_size is None and rows.ndim == 2:  # a batch of cotangents
             by_row = [self._vjp(circuit, row[0] if single else tuple(row)) for row in rows.T]
             return Gradients(np.array(column) for column in zip(*by_row, strict=True))
@@ -253,7 +274,9 @@ def _is_analytic(measurement: Any) -> bool:
 
 
 @qml.transform  # type: ignore[untyped-decorator]
-def _expand_batch(tape: QuantumScript, *, sweeps: bool) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+def _expand_batch(
+    tape: QuantumScript, *, sweeps: bool
+) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
     """Expand a batch that the engine does not run at once.
 
     Args:

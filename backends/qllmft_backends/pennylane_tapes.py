@@ -26,20 +26,48 @@ Floats = NDArray[np.float64]
 
 # Qiskit's gate of each operation, and the order of its angles
 GATES: dict[str, tuple[str, tuple[int, ...]]] = {
-    **{name: (gate, ()) for name, gate in (("PauliX", "x"), ("PauliY", "y"), ("PauliZ", "z"), ("Hadamard", "h"))},
-    **{name: (gate, ()) for name, gate in (("S", "s"), ("T", "t"), ("SX", "sx"), ("Adjoint(S)", "sdg"))},
-    **{name: (gate, ()) for name, gate in (("Adjoint(T)", "tdg"), ("Adjoint(SX)", "sxdg"), ("Identity", "id"))},
-    **{name: (gate, ()) for name, gate in (("CNOT", "cx"), ("CY", "cy"), ("CZ", "cz"), ("CH", "ch"), ("SWAP", "swap"))},
-    **{name: (gate, (0,)) for name, gate in (("RX", "rx"), ("RY", "ry"), ("RZ", "rz"), ("PhaseShift", "p"))},
-    **{name: (gate, (0,)) for name, gate in (("CRX", "crx"), ("CRY", "cry"), ("CRZ", "crz"), ("U1", "p"))},
-    **{name: (gate, (0,)) for name, gate in (("IsingXX", "rxx"), ("IsingYY", "ryy"), ("IsingZZ", "rzz"))},
+    **{
+        name: (gate, ())
+        for name, gate in (("PauliX", "x"), ("PauliY", "y"), ("PauliZ", "z"), ("Hadamard", "h"))
+    },
+    **{
+        name: (gate, ())
+        for name, gate in (("S", "s"), ("T", "t"), ("SX", "sx"), ("Adjoint(S)", "sdg"))
+    },
+    **{
+        name: (gate, ())
+        for name, gate in (("Adjoint(T)", "tdg"), ("Adjoint(SX)", "sxdg"), ("Identity", "id"))
+    },
+    **{
+        name: (gate, ())
+        for name, gate in (
+            ("CNOT", "cx"),
+            ("CY", "cy"),
+            ("CZ", "cz"),
+            ("CH", "ch"),
+            ("SWAP", "swap"),
+        )
+    },
+    **{
+        name: (gate, (0,))
+        for name, gate in (("RX", "rx"), ("RY", "ry"), ("RZ", "rz"), ("PhaseShift", "p"))
+    },
+    **{
+        name: (gate, (0,))
+        for name, gate in (("CRX", "crx"), ("CRY", "cry"), ("CRZ", "crz"), ("U1", "p"))
+    },
+    **{
+        name: (gate, (0,))
+        for name, gate in (("IsingXX", "rxx"), ("IsingYY", "ryy"), ("IsingZZ", "rzz"))
+    },
     "ControlledPhaseShift": ("cp", (0,)),
     "U3": ("u", (0, 1, 2)),
     "Rot": ("u", (1, 2, 0)),  # RZ(ω) RY(θ) RZ(φ), up to a phase
 }
 _CLASSES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot", "WireCut")  # on a measurement
-_PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}  # of a gate, beside its parts on the engine
+# of a gate, beside its parts on the engine
+_PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
 _HALF_ANGLES = ("rz", "rxx", "ryy", "rzz")  # minus half their angle
 _MATRICES = ("QubitUnitary", "DiagonalQubitUnitary")
 
@@ -50,19 +78,27 @@ def is_supported(operation: Any) -> bool:
         return not (operation.name == "Identity" and len(operation.wires) != 1)
     if operation.name in ("GlobalPhase", "Barrier", "StatePrep", "Snapshot"):
         return True
-    return operation.name in _MATRICES and not any(qml.math.requires_grad(p) for p in operation.data)
+    return operation.name in _MATRICES and not any(
+        qml.math.requires_grad(p) for p in operation.data
+    )
 
 
 def differentiable(circuit: QuantumScript) -> bool:
     """Return whether all measurements are expectation values of real sums of Pauli words."""
     return bool(circuit.measurements) and all(
-        isinstance(m, qml.measurements.ExpectationMP) and m.obs is not None and m.obs.pauli_rep is not None
+        isinstance(m, qml.measurements.ExpectationMP)
+        and m.obs is not None
+        and m.obs.pauli_rep is not None
         for m in circuit.measurements
     )
 
 
 def build(
-    circuit: QuantumScript, dtype: Literal["float32", "float64"], *, states: bool, known: dict[Any, BuiltTape]
+    circuit: QuantumScript,
+    dtype: Literal["float32", "float64"],
+    *,
+    states: bool,
+    known: dict[Any, BuiltTape],
 ) -> BuiltTape:
     """Return the engine for a circuit on wires 0, 1, ..., from ``known`` if it has this structure."""
     n_qubits = max(1, circuit.num_wires)
@@ -78,13 +114,19 @@ def build(
 def _constants(operation: Any) -> bytes:
     """Return the bytes of parameters that are no angles."""
     if operation.name in (*_MATRICES, "StatePrep"):
-        return b"".join(np.asarray(qml.math.unwrap(p), np.complex128).tobytes() for p in operation.data)
+        return b"".join(
+            np.asarray(qml.math.unwrap(p), np.complex128).tobytes() for p in operation.data
+        )
     return b""
 
 
 def _pauli_sum(observable: Any, n_qubits: int) -> SparsePauliOp:
     terms = [
-        ("".join(word.values()), [int(wire) for wire in word], complex(qml.math.toarray(coefficient)))
+        (
+            "".join(word.values()),
+            [int(wire) for wire in word],
+            complex(qml.math.toarray(coefficient)),
+        )
         for word, coefficient in observable.pauli_rep.items()
     ]
     return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], n_qubits)
@@ -114,7 +156,9 @@ class BuiltTape:
                 return cls(AdjointEngine(lower(gates), real.masks, dtype), real, n_qubits)
             except UnsupportedGateError:
                 pass  # the other engine runs any gates and strings
-        strings = PauliObservables.from_operators(observables or [SparsePauliOp("I" * n_qubits)], n_qubits)
+        strings = PauliObservables.from_operators(
+            observables or [SparsePauliOp("I" * n_qubits)], n_qubits
+        )
         return cls(ComplexEngine(lower_complex(gates), strings, dtype), strings, n_qubits)
 
     def values(self, circuit: QuantumScript) -> Floats:
@@ -125,7 +169,9 @@ class BuiltTape:
     def state(self, circuit: QuantumScript) -> NDArray[np.complex128]:
         """Return final states (2, ..., 2), or (B, 2, ..., 2) of a batch, with wire 0 first as in PennyLane."""
         assert isinstance(self.engine, ComplexEngine)
-        flat = self.engine.amplitudes(self.engine.program.angles(_parameters(circuit))).astype(np.complex128)
+        flat = self.engine.amplitudes(self.engine.program.angles(_parameters(circuit))).astype(
+            np.complex128
+        )
         flat *= np.exp(1j * np.reshape(_phase(circuit), (-1, 1)))
         states = flat.reshape(-1, *[2] * self.n_qubits)
         ordered = states.transpose(0, *range(self.n_qubits, 0, -1))
@@ -165,7 +211,9 @@ def _positions(circuit: QuantumScript) -> list[int]:
 
 def _parameters(circuit: QuantumScript) -> Floats:
     """Return the parameters of the gates (B, P)."""
-    columns = [np.asarray(qml.math.toarray(parameter), np.float64) for _, parameter in _angles(circuit)]
+    columns = [
+        np.asarray(qml.math.toarray(parameter), np.float64) for _, parameter in _angles(circuit)
+    ]
     out = np.empty((circuit.batch_size or 1, len(columns)))
     for k, column in enumerate(columns):
         out[:, k] = column
@@ -183,12 +231,15 @@ def _as_qiskit(circuit: QuantumScript, n_qubits: int) -> QuantumCircuit:
             out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
         elif name in _MATRICES:
             matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))
-            out.append(UnitaryGate(matrix), wires[::-1])  # PennyLane's first wire is the most significant
+            # PennyLane's first wire is the most significant
+            out.append(UnitaryGate(matrix), wires[::-1])
         elif name == "StatePrep":
             amplitudes = np.asarray(operation.state_vector(wire_order=operation.wires)).reshape(-1)
             out.append(StatePreparation(amplitudes), wires[::-1])
         elif name not in _WITHOUT_EFFECT:
-            raise UnsupportedGateError(f"operation {name} on wires {wires} is none that the engine runs.")
+            raise UnsupportedGateError(
+                f"operation {name} on wires {wires} is none that the engine runs."
+            )
     return out
 
 
@@ -203,7 +254,9 @@ def _phase(circuit: QuantumScript) -> Any:
             total = total - (data[0] + data[2]) / 2
         elif operation.name in GATES:
             gate = GATES[operation.name][0]
-            total = total + _PHASES.get(gate, 0.0) + (data[0] * -0.5 if gate in _HALF_ANGLES else 0.0)
+            total = (
+                total + _PHASES.get(gate, 0.0) + (data[0] * -0.5 if gate in _HALF_ANGLES else 0.0)
+            )
         elif operation.name in _MATRICES:
             total = total + _phase_of(UnitaryGate(qml.math.toarray(qml.matrix(operation))))
     return total
@@ -215,4 +268,6 @@ def _phase_of(operation: Any) -> float:
         half = -0.5 * float(operation.params[0]) if operation.name in _HALF_ANGLES else 0.0
         return _PHASES.get(operation.name, 0.0) + half
     definition = operation.definition
-    return float(definition.global_phase) + sum(_phase_of(inner.operation) for inner in definition.data)
+    return float(definition.global_phase) + sum(
+        _phase_of(inner.operation) for inner in definition.data
+    )

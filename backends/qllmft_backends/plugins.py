@@ -40,12 +40,17 @@ class Registry(Mapping[str, T]):
     """Plug-ins of one kind by name: iteration and ``in`` import nothing, ``[name]`` imports the one of that name."""
 
     def __init__(
-        self, kind: PluginKind, of: Any, built_in: Mapping[str, T | EntryPoint], error: type[Exception]
+        self,
+        kind: PluginKind,
+        of: Any,
+        built_in: Mapping[str, T | EntryPoint],
+        error: type[Exception],
     ) -> None:
         self.kind = kind
         self._of = of
         self._error = error
-        self._things: dict[str, T | EntryPoint] = dict(built_in)  # an entry point until the first use
+        # an entry point until the first use
+        self._things: dict[str, T | EntryPoint] = dict(built_in)
         self._sources = dict.fromkeys(built_in, BUILT_IN)
 
     def __iter__(self) -> Iterator[str]:
@@ -89,7 +94,9 @@ class Registry(Mapping[str, T]):
             Exception: of the registry's class, if the name exists or the thing is of another kind.
         """
         if not re.fullmatch(r"[\w.-]+", name):
-            raise self._error(f"the name {name!r}: expected letters, digits, '_', '-' and '.' only.")
+            raise self._error(
+                f"the name {name!r}: expected letters, digits, '_', '-' and '.' only."
+            )
         there = self.source(name)
         if there and not (replace and there == REGISTERED):
             hint = ", or give replace=True" if there == REGISTERED else ""
@@ -111,8 +118,12 @@ class Registry(Mapping[str, T]):
         for name in self:
             if name in self._sources:
                 rows.append(PluginRow(self.kind, name, self._sources[name]))
-            others = {_package(point) for point in installed.get(name, [])} - {self._sources.get(name)}
-            rows += [PluginRow(self.kind, name, package, self._fault(name)) for package in sorted(others)]
+            others = {_package(point) for point in installed.get(name, [])} - {
+                self._sources.get(name)
+            }
+            rows += [
+                PluginRow(self.kind, name, package, self._fault(name)) for package in sorted(others)
+            ]
         return rows
 
     def _fault(self, name: str) -> str:
@@ -136,7 +147,9 @@ class Registry(Mapping[str, T]):
             raise self._error(self._unknown(name))
         source = self.source(name)
         if len(points) > 1:
-            raise self._error(f"the {self.kind} {name!r} is offered by {source}. Uninstall all of them but one.")
+            raise self._error(
+                f"the {self.kind} {name!r} is offered by {source}. Uninstall all of them but one."
+            )
         try:
             thing = points[0].load()
         except (Exception, SystemExit) as error:  # whatever a module may do when it is imported

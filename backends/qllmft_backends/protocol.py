@@ -102,7 +102,10 @@ class Evaluator(Protocol):
 
     @abstractmethod
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return the expectation values of Z observables.
 
@@ -166,7 +169,9 @@ class RemoteBackend(Evaluator, Protocol):
         """
         ...
 
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> Estimate:
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> Estimate:
         """Return the number of circuits that a call would send and their price, without sending them.
 
         Args:
@@ -189,7 +194,9 @@ def remote_or_none(backend: Evaluator) -> RemoteBackend | None:
     """
     if not backend.capabilities.remote:
         return None
-    check_methods(backend, "remote", ("consented", "has_ledger", "attend", "estimate", "running_jobs"))
+    check_methods(
+        backend, "remote", ("consented", "has_ledger", "attend", "estimate", "running_jobs")
+    )
     return cast("RemoteBackend", backend)
 
 

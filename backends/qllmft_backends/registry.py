@@ -118,7 +118,9 @@ _BUILT_IN = {
 BACKENDS: Registry[Entry] = Registry("backend", Entry, _BUILT_IN, UnknownBackendError)
 
 
-def create(name: str, options: Mapping[str, Any] | None = None, *, backend: object = None) -> Backend:
+def create(
+    name: str, options: Mapping[str, Any] | None = None, *, backend: object = None
+) -> Backend:
     """Make a backend.
 
     Args:
@@ -132,7 +134,9 @@ def create(name: str, options: Mapping[str, Any] | None = None, *, backend: obje
     """
     entry, module = BACKENDS[name], _module_of(name)
     if backend is not None and not entry.takes_object:
-        raise UnknownBackendError(f"backend {name!r} takes no object; expected create('qiskit', backend=...).")
+        raise UnknownBackendError(
+            f"backend {name!r} takes no object; expected create('qiskit', backend=...)."
+        )
     options_class: type[BaseModel] = getattr(module, entry.options)
     try:
         typed = options_class.model_validate(dict(options or {}))
@@ -162,12 +166,16 @@ def _module_of(name: str) -> ModuleType:
             ) from error
         if source == BUILT_IN:
             raise
-        raise MissingExtraError(f"backend {name!r} ({source}) does not load: {one_line(error)}.") from error
+        raise MissingExtraError(
+            f"backend {name!r} ({source}) does not load: {one_line(error)}."
+        ) from error
 
 
 def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
     found = "; ".join(
-        f"option {fault.place} = {fault.shown_value}: {fault.message}" if fault.path else fault.message
+        f"option {fault.place} = {fault.shown_value}: {fault.message}"
+        if fault.path
+        else fault.message
         for fault in faults(error)
     )
     return f"backend {name!r}: {found}. Its options are: {', '.join(options_class.model_fields) or 'none'}."

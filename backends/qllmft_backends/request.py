@@ -41,7 +41,10 @@ def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64])
     The same request gets the same bits, in a resumed run too. Another training step has other values and so noise of
     its own; a constant seed would repeat the noise in every step.
     """
-    gates = [(i.operation.name, *(circuit.find_bit(q).index for q in i.qubits)) for i in circuit.data]
+    gates = [
+        (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits)) for i in circuit.data
+    ]
     digest = blake2b(repr((seed, circuit.num_qubits, gates, values.shape)).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(values).tobytes())
-    return int.from_bytes(digest.digest(), "little") >> 2  # 62 bits: Aer adds to it in a signed 64-bit integer
+    # 62 bits: Aer adds to it in a signed 64-bit integer
+    return int.from_bytes(digest.digest(), "little") >> 2

@@ -9,7 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveJob, PrimitiveResult, SamplerPubResult
+from qiskit.primitives import (
+    BaseSamplerV2,
+    BitArray,
+    DataBin,
+    PrimitiveJob,
+    PrimitiveResult,
+    SamplerPubResult,
+)
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
 from qllmft_backends.deferral import defer
@@ -26,13 +33,21 @@ class Measurable(Evaluator, Protocol):
     """Backend that measures circuits."""
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return outcomes (B, S) of all qubits of a circuit of gates (see `Backend.outcomes`)."""
         ...
 
     def bits(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         """Return classical bits (B, S, C) of a measured circuit (see `Backend.bits`)."""
         ...
@@ -66,7 +81,9 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
 
     def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> PrimitiveJob[Any]:
         """Run the pubs (see `qiskit.primitives.BaseSamplerV2.run`)."""
-        coerced = [SamplerPub.coerce(pub, self.default_shots if shots is None else shots) for pub in pubs]
+        coerced = [
+            SamplerPub.coerce(pub, self.default_shots if shots is None else shots) for pub in pubs
+        ]
         if any(not pub.circuit.cregs for pub in coerced):
             warnings.warn(
                 "a circuit has no classical registers, so its result is empty; add measurements (measure_all)",
@@ -105,7 +122,11 @@ def check_shots(backend: Evaluator, shots: int) -> None:
 
 
 def deferred_bits(
-    backend: Measurable, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+    backend: Measurable,
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    shots: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
     """Return classical bits (B, S, C) from the outcomes of a circuit whose measurements are deferred to its end."""
     deferred = defer(circuit)

@@ -46,4 +46,7 @@ class SpsaGradient(BackendGradient):
         answers = self._backend.expectations(circuit, np.array(shifted), observables).values
         slopes = (answers[0::2] - answers[1::2]) / (2 * self._step)  # (N · batch, O)
         estimates = [np.outer(slope, sign) for slope, sign in zip(slopes, signs, strict=True)]
-        return [np.mean(estimates[i : i + self._batch], axis=0) for i in range(0, len(estimates), self._batch)]
+        return [
+            np.mean(estimates[i : i + self._batch], axis=0)
+            for i in range(0, len(estimates), self._batch)
+        ]

@@ -24,7 +24,9 @@ class Fault:
     @property
     def place(self) -> str:
         """Return the path as people write it, counted from 1, such as ``rows[2].side``."""
-        return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in self.path).removeprefix(".")
+        return "".join(
+            f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in self.path
+        ).removeprefix(".")
 
     @property
     def shown_value(self) -> str:
@@ -36,7 +38,9 @@ class Fault:
 
     def __str__(self) -> str:
         """Return ``place (got value): message``, without the parts that say nothing."""
-        shows_value = self.path and self.kind != "missing" and not isinstance(self.value, dict | BaseModel)
+        shows_value = (
+            self.path and self.kind != "missing" and not isinstance(self.value, dict | BaseModel)
+        )
         got = f" (got {self.shown_value})" if shows_value else ""
         return f"{self.place}{got}: {self.message}" if self.path else self.message
 

@@ -58,7 +58,8 @@ class PauliObservables(ZObservables):
         Raises:
             UnsupportedGateError: for a complex coefficient, or another number of qubits.
         """
-        terms: dict[tuple[int, int], dict[int, float]] = {}  # (flips, mask): coefficient of each observable
+        # (flips, mask): coefficient of each observable
+        terms: dict[tuple[int, int], dict[int, float]] = {}
         powers = 1 << np.arange(n_qubits, dtype=np.int64)
         for o, operator in enumerate(operators):
             if operator.num_qubits != n_qubits:
@@ -66,8 +67,14 @@ class PauliObservables(ZObservables):
                     f"observable {o} acts on {operator.num_qubits} qubits, expected {n_qubits}, the circuit's number."
                 )
             if np.abs(operator.coeffs.imag).max(initial=0.0) > 0:
-                raise UnsupportedGateError(f"observable {o} has complex coefficients; expected real ones.")
-            keys = zip((operator.paulis.x @ powers).tolist(), (operator.paulis.z @ powers).tolist(), strict=True)
+                raise UnsupportedGateError(
+                    f"observable {o} has complex coefficients; expected real ones."
+                )
+            keys = zip(
+                (operator.paulis.x @ powers).tolist(),
+                (operator.paulis.z @ powers).tolist(),
+                strict=True,
+            )
             for key, coefficient in zip(keys, operator.coeffs.real.tolist(), strict=True):
                 row = terms.setdefault(key, {})
                 row[o] = row.get(o, 0.0) + coefficient

@@ -6,7 +6,13 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 from qllmft_circuits.adapter import adapter_circuit
 from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer
 from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
-from qllmft_circuits.head import Readout, data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits.head import (
+    Readout,
+    data_parameters,
+    head_circuit,
+    readout_observables,
+    weight_parameters,
+)
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
 from qllmft_circuits.library import LIBRARY, brickwork
 from qllmft_circuits.loading import loading_angles, loading_circuit, loading_template

@@ -10,7 +10,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 
 Block = Literal["cx_ry", "ry_cx"]
-Ansatz = Callable[[int, int], QuantumCircuit]  # of n_qubits and n_layers; its parameters are what is trained
+# of n_qubits and n_layers; its parameters are what is trained
+Ansatz = Callable[[int, int], QuantumCircuit]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class AnsatzOptions:
 
     def __post_init__(self) -> None:
         if self.connectivity < 1:
-            raise ValueError(f"connectivity is {self.connectivity}, expected 1 or more (C of table I).")
+            raise ValueError(
+                f"connectivity is {self.connectivity}, expected 1 or more (C of table I)."
+            )
         if self.block not in ("cx_ry", "ry_cx"):
             raise ValueError(f"block is {self.block!r}, expected 'cx_ry' or 'ry_cx'.")
 
@@ -40,7 +43,9 @@ class AnsatzOptions:
             ValueError: if there is one qubit only, or if the connectivity would pair a qubit with itself.
         """
         if n_qubits < 2:
-            raise ValueError(f"n_qubits is {n_qubits}, expected 2 or more: a block U_i acts on two qubits.")
+            raise ValueError(
+                f"n_qubits is {n_qubits}, expected 2 or more: a block U_i acts on two qubits."
+            )
         if self.connectivity >= n_qubits:
             raise ValueError(
                 f"connectivity is {self.connectivity} on {n_qubits} qubits, expected at most {n_qubits - 1}: "
@@ -64,7 +69,9 @@ class AnsatzOptions:
         return circuit
 
 
-def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], options: AnsatzOptions) -> None:
+def append_ansatz_layer(
+    circuit: QuantumCircuit, theta: Sequence[Parameter], options: AnsatzOptions
+) -> None:
     """Append one ansatz layer to ``circuit``, in place.
 
     Args:
@@ -77,7 +84,9 @@ def append_ansatz_layer(circuit: QuantumCircuit, theta: Sequence[Parameter], opt
     """
     pairs = list(options.pairs(circuit.num_qubits))
     if len(theta) != len(pairs):
-        raise ValueError(f"got {len(theta)} angles for one layer, expected {len(pairs)}: one a block.")
+        raise ValueError(
+            f"got {len(theta)} angles for one layer, expected {len(pairs)}: one a block."
+        )
     for angle, (control, target) in zip(theta, pairs, strict=True):
         if options.block == "cx_ry":
             circuit.cx(control, target)

@@ -9,7 +9,9 @@ from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
 PAPER_ENCODER_LAYERS = 28  # the only depth that gives the paper's 28·Q_e + 1 parameters
 
 
-def encoder_circuit(n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, ansatz: Ansatz | None = None) -> QuantumCircuit:
+def encoder_circuit(
+    n_qubits: int, layers: int = PAPER_ENCODER_LAYERS, ansatz: Ansatz | None = None
+) -> QuantumCircuit:
     """Return the encoder's circuit, section III-C: ``layers`` ansatz layers.
 
     Its initial state |ψ(x)⟩ = Σ x_i |i⟩ is loaded by the simulator and is not part of the circuit.

@@ -43,9 +43,13 @@ def head_circuit(
     (10, 50)
     """
     if reuploads < 1:
-        raise ValueError(f"reuploads is {reuploads}, expected 1 or more: the head must see its data (R of table I).")
+        raise ValueError(
+            f"reuploads is {reuploads}, expected 1 or more: the head must see its data (R of table I)."
+        )
     if reupload_layers < 0 or main_layers < 0:
-        raise ValueError(f"layers are N = {reupload_layers}, M = {main_layers}, expected 0 or more of each.")
+        raise ValueError(
+            f"layers are N = {reupload_layers}, M = {main_layers}, expected 0 or more of each."
+        )
     x = ParameterVector("x", n_qubits)
     circuit = QuantumCircuit(n_qubits, name=f"head_{n_qubits}q")
     layers = [*[reupload_layers] * (reuploads - 1), main_layers]
@@ -66,7 +70,9 @@ def weight_parameters(circuit: QuantumCircuit) -> list:  # type: ignore[type-arg
     return [p for p in circuit.parameters if p.name.startswith("theta[")]
 
 
-def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: int = 2) -> list[SparsePauliOp]:
+def readout_observables(
+    n_qubits: int, readout: Readout = "all", word_weight: int = 2
+) -> list[SparsePauliOp]:
     """Return the measured observables, all from the same shots.
 
     Args:
@@ -85,7 +91,9 @@ def readout_observables(n_qubits: int, readout: Readout = "all", word_weight: in
     if readout not in ("all", "first", "words"):
         raise ValueError(f"readout is {readout!r}, expected 'all', 'first' or 'words'.")
     if readout == "words" and not 1 <= word_weight <= n_qubits:
-        raise ValueError(f"word_weight is {word_weight}, expected 1 to {n_qubits}, the number of qubits.")
+        raise ValueError(
+            f"word_weight is {word_weight}, expected 1 to {n_qubits}, the number of qubits."
+        )
     weights = range(1, word_weight + 1 if readout == "words" else 2)
     words = [word for weight in weights for word in combinations(range(n_qubits), weight)]
     return [

@@ -49,7 +49,9 @@ def count(circuit: QuantumCircuit) -> CircuitCounts:
     sizes = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
     wide = sorted({size for size in sizes if size > 2})
     if wide:
-        raise ValueError(f"the circuit has gates on {wide} qubits; decompose it to gates on one and two qubits first.")
+        raise ValueError(
+            f"the circuit has gates on {wide} qubits; decompose it to gates on one and two qubits first."
+        )
     n_data = len(data_parameters(circuit))
     return CircuitCounts(
         n_qubits=circuit.num_qubits,

@@ -45,7 +45,9 @@ def separable(n_qubits: int, n_layers: int) -> QuantumCircuit:
     return circuit
 
 
-def _of_qiskit(n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]) -> QuantumCircuit:
+def _of_qiskit(
+    n_qubits: int, n_layers: int, *, make: Callable[..., QuantumCircuit]
+) -> QuantumCircuit:
     """Return a circuit of Qiskit without its last rotations, which belong to no layer."""
     return make(n_qubits, reps=n_layers, skip_final_rotation_layer=True)
 

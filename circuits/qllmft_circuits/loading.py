@@ -63,17 +63,23 @@ def loading_angles(amplitudes: NDArray[np.float64], n_qubits: int) -> NDArray[np
         ValueError: if there are too many amplitudes, or they are not finite, or all zero.
     """
     if not 1 <= amplitudes.shape[1] <= 2**n_qubits:
-        raise ValueError(f"got {amplitudes.shape[1]} amplitudes; {n_qubits} qubits hold 1 to {2**n_qubits}.")
+        raise ValueError(
+            f"got {amplitudes.shape[1]} amplitudes; {n_qubits} qubits hold 1 to {2**n_qubits}."
+        )
     largest = np.abs(amplitudes).max(axis=1)
     if not (np.isfinite(largest) & (largest > 0)).all():
-        raise ValueError("the amplitudes are all zero, or not finite; their direction is the state, so it must exist.")
+        raise ValueError(
+            "the amplitudes are all zero, or not finite; their direction is the state, so it must exist."
+        )
     level = np.zeros((len(amplitudes), 2**n_qubits))
     level[:, : amplitudes.shape[1]] = amplitudes / largest[:, None]
     parts: list[NDArray[np.float64]] = []
     for _ in range(n_qubits):  # of qubit q: one angle for every value j of the qubits above it
         zero, one = level[:, ::2], level[:, 1::2]
         j = np.arange(zero.shape[1])
-        signs = 1.0 - 2.0 * (np.bitwise_count(j[:, None] & (j ^ j >> 1)) & 1)  # [j, i]: what the CNOTs make of angle i
-        parts.append(2.0 * np.arctan2(one, zero) @ signs / len(j))  # only the first level sees signs
+        # [j, i]: what the CNOTs make of angle i
+        signs = 1.0 - 2.0 * (np.bitwise_count(j[:, None] & (j ^ j >> 1)) & 1)
+        # only the first level sees signs
+        parts.append(2.0 * np.arctan2(one, zero) @ signs / len(j))
         level = np.hypot(zero, one)
     return np.concatenate(parts[::-1], axis=1)

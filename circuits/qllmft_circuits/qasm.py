@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 from qiskit.circuit import Parameter, ParameterVector, ParameterVectorElement
 
-_ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")  # the name that Qiskit gives to an element of a vector
+# the name that Qiskit gives to an element of a vector
+_ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
 
 
 def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
@@ -41,11 +42,16 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
         while wanted in identifiers.values():
             wanted += "_"
         identifiers[parameter] = wanted
-    renamed = circuit.assign_parameters({parameter: Parameter(name) for parameter, name in identifiers.items()})
+    renamed = circuit.assign_parameters(
+        {parameter: Parameter(name) for parameter, name in identifiers.items()}
+    )
     text: str = qasm3.dumps(renamed, disable_constants=True)
-    # the exporter changes a name that means something in QASM ("pi", "ry"); it declares them in the circuit's order
+    # the exporter changes a name that means something in QASM ("pi", "ry"); it declares them in the
+    # circuit's order
     declared = re.findall(r"^input float\[64\] (\w+);$", text, flags=re.MULTILINE)
-    written = {parameter.name: name for parameter, name in zip(renamed.parameters, declared, strict=True)}
+    written = {
+        parameter.name: name for parameter, name in zip(renamed.parameters, declared, strict=True)
+    }
     return text, {parameter.name: written[name] for parameter, name in identifiers.items()}
 
 
@@ -77,7 +83,9 @@ def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
     own = {}
     for name, identifier in names.items():
         element = elements.get(name)
-        own[inputs[identifier]] = vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
+        own[inputs[identifier]] = (
+            vectors[element["vector"]][int(element["index"])] if element else Parameter(name)
+        )
     return circuit.assign_parameters(own)
 
 
@@ -117,7 +125,11 @@ def _identifier(parameter: Parameter) -> str:
     element = _ELEMENT.fullmatch(parameter.name)
     if element is None:
         return re.sub(r"\W", "_", parameter.name)
-    last = len(parameter.vector) - 1 if isinstance(parameter, ParameterVectorElement) else int(element["index"])
+    last = (
+        len(parameter.vector) - 1
+        if isinstance(parameter, ParameterVectorElement)
+        else int(element["index"])
+    )
     return re.sub(r"\W", "_", element["vector"]) + f"_{int(element['index']):0{len(str(last))}}"
 
 

@@ -53,7 +53,11 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages from outside docs/."""
-    added = {page: (ROOT / source).read_text("utf-8") for source, page in PAGES.items() if source.endswith(".md")}
+    added = {
+        page: (ROOT / source).read_text("utf-8")
+        for source, page in PAGES.items()
+        if source.endswith(".md")
+    }
     pictures: dict[str, str] = {}
     added |= {"decisions/index.md": _decisions(), "gallery/index.md": _gallery(pictures)} | pictures
     for page, content in added.items():
@@ -71,7 +75,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.title:
         markdown = _TITLE.sub(lambda _: f"# {page.title}", markdown, count=1)
     source = next(
-        (file for file, target in PAGES.items() if target == location and file.endswith(".md")), f"docs/{location}"
+        (file for file, target in PAGES.items() if target == location and file.endswith(".md")),
+        f"docs/{location}",
     )
 
     def link(match: re.Match[str]) -> str:
@@ -87,17 +92,24 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{text} (`{Path(path).as_posix()}`)"
 
     markdown = _TABLE.sub(_numbers_at_the_right, markdown)
-    lines = (_INSIDE_A_NUMBER.sub("\u00a0", line) if line.startswith("|") else line for line in markdown.split("\n"))
+    lines = (
+        _INSIDE_A_NUMBER.sub("\u00a0", line) if line.startswith("|") else line
+        for line in markdown.split("\n")
+    )
     return _LINK.sub(link, "\n".join(lines))
 
 
 def _numbers_at_the_right(table: re.Match[str]) -> str:
     """Return a Markdown table whose columns of numbers are right-aligned, unless it aligns some itself."""
-    _, rule, *rows = (_CELL_END.split(line.strip().strip("|")) for line in table[0].strip().split("\n"))
+    _, rule, *rows = (
+        _CELL_END.split(line.strip().strip("|")) for line in table[0].strip().split("\n")
+    )
     if ":" in "".join(rule):
         return table[0]
     columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(rule))]
-    numeric = [any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells if cell) for cells in columns]
+    numeric = [
+        any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells if cell) for cells in columns
+    ]
     lines = table[0].split("\n")
     lines[1] = f"|{'|'.join('---:' if right else '---' for right in numeric)}|"
     return "\n".join(lines)
@@ -106,8 +118,12 @@ def _numbers_at_the_right(table: re.Match[str]) -> str:
 def _decisions() -> str:
     """Return a list of the pages in docs/decisions by their titles."""
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-    titles = [(page.name, page.read_text("utf-8").splitlines()[0].removeprefix("# ")) for page in pages]
-    return "# Decisions\n\n" + "".join(f"- [{title}](../decisions/{name})\n" for name, title in titles)
+    titles = [
+        (page.name, page.read_text("utf-8").splitlines()[0].removeprefix("# ")) for page in pages
+    ]
+    return "# Decisions\n\n" + "".join(
+        f"- [{title}](../decisions/{name})\n" for name, title in titles
+    )
 
 
 def _gallery(pictures: dict[str, str]) -> str:
@@ -132,7 +148,9 @@ def _shown(pictures: dict[str, str]) -> Iterator[str]:
             if figure:
                 pictures[f"gallery/{example.stem}.svg"] = (Path(folder) / figure).read_text("utf-8")
         yield f"## {title.rstrip('.:')}\n\n{rest.strip()}\n"
-        yield f'??? note "examples/{example.name}"\n' + _indented(f"```python\n{_without_docstring(code, module)}```")
+        yield f'??? note "examples/{example.name}"\n' + _indented(
+            f"```python\n{_without_docstring(code, module)}```"
+        )
         yield f"```text\n{printed}```\n" + (f"\n![{title}]({example.stem}.svg)\n" if figure else "")
 
 
@@ -168,7 +186,12 @@ def _run(arguments: list[str], folder: str) -> str:
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in (".", "circuits", "backends")),
     }
     done = subprocess.run(  # noqa: S603
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if done.returncode:
         raise PluginError(f"{arguments[0]} failed:\n{done.stderr}")

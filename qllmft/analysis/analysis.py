@@ -22,7 +22,13 @@ from qllmft.analysis.entanglement import (
 )
 from qllmft.analysis.forms import Forms, effective_rank, forms_of, rank_of_weight
 from qllmft.analysis.gradients import GradientVariance, decay_per_qubit, gradient_variances
-from qllmft.analysis.kernels import GeometricDifference, KernelResult, differences, fidelities, kernel_svm
+from qllmft.analysis.kernels import (
+    GeometricDifference,
+    KernelResult,
+    differences,
+    fidelities,
+    kernel_svm,
+)
 from qllmft.analysis.twin import Twin, train_twin
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
@@ -74,7 +80,8 @@ class Analysis:
     certificate: Certificate
     forms: FormsResult | None
     bond: BondResult | None
-    entanglement: tuple[float, float] | None  # mean and standard deviation over the texts, by Meyer and Wallach
+    # mean and standard deviation over the texts, by Meyer and Wallach
+    entanglement: tuple[float, float] | None
     kernel: KernelResult | None
     geometry: dict[str, GeometricDifference]
     gradients: tuple[GradientVariance, ...]
@@ -91,9 +98,21 @@ class Analysis:
         found = {name: value for name, value in asdict(self).items() if name != "run"}
         for name, part in (("kernel", self.kernel), ("twin", self.twin)):
             if part is not None:
-                found[name] |= {key: value.as_dict() for key, value in vars(part).items() if hasattr(value, "as_dict")}
-        record = {"run": self.run.identity, "head": {"name": head.name, "test": head.tested.as_dict()}}
-        return {**record, **found, "decay_per_qubit": self.decay, "sentence": self.certificate.sentence}
+                found[name] |= {
+                    key: value.as_dict()
+                    for key, value in vars(part).items()
+                    if hasattr(value, "as_dict")
+                }
+        record = {
+            "run": self.run.identity,
+            "head": {"name": head.name, "test": head.tested.as_dict()},
+        }
+        return {
+            **record,
+            **found,
+            "decay_per_qubit": self.decay,
+            "sentence": self.certificate.sentence,
+        }
 
 
 def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Analysis:
@@ -111,10 +130,14 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     predictor.check_one_label("an analysis is about")
     classifier, model = predictor.model.classifier.double(), predictor.model.config
     if model.head == "mlp":
-        raise UserError("the model is classical: there is no circuit to analyse. Give a run with a quantum head.")
+        raise UserError(
+            "the model is classical: there is no circuit to analyse. Give a run with a quantum head."
+        )
     record = RunFolder(run).read_result()
     if record is None:
-        raise UserError(f"the run in {run} is not finished. Finish it with the command that began it.")
+        raise UserError(
+            f"the run in {run} is not finished. Finish it with the command that began it."
+        )
     config, _, splits = texts_of_run(run)
     predictor.check_located_body()
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
@@ -123,7 +146,9 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     encoder, head = classifier.encoder, classifier.head
     on_event(Message("analysing the encoder's forms and the head's states"))
     forms = _forms(encoder, test) if isinstance(encoder, ParallelEncoders) else None
-    bond, entangled = _bond(classifier, head, train) if isinstance(head, QuantumHead) else (None, None)
+    bond, entangled = (
+        _bond(classifier, head, train) if isinstance(head, QuantumHead) else (None, None)
+    )
     kernel, geometry = None, {}
     if model.n_qubits <= MOST_QUBITS:
         on_event(Message(f"comparing kernels on {len(test.x):,} test texts"))
@@ -133,7 +158,9 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     on_event(Message("drawing random weights for the variance of gradients"))
     gradients = tuple(gradient_variances(model, seed=record.seed))
     found = train_twin(run, config, on_event) if twin else None
-    return Analysis(record, certificate_of(model), forms, bond, entangled, kernel, geometry, gradients, found)
+    return Analysis(
+        record, certificate_of(model), forms, bond, entangled, kernel, geometry, gradients, found
+    )
 
 
 @torch.no_grad()
@@ -156,7 +183,9 @@ def model_states(classifier: Classifier, x: Floats) -> States:
 def _forms(encoder: ParallelEncoders, test: Examples) -> FormsResult:
     found: Forms = forms_of(encoder)
     x = test.x[:CHECKED].double()
-    difference = np.abs(found.latent(encoder.mapped(x).numpy()) - encoder(x).numpy()) / np.abs(found.scales)
+    difference = np.abs(found.latent(encoder.mapped(x).numpy()) - encoder(x).numpy()) / np.abs(
+        found.scales
+    )
     spectra = found.spectra
     return FormsResult(
         dimension=spectra.shape[1],
@@ -170,7 +199,9 @@ def _forms(encoder: ParallelEncoders, test: Examples) -> FormsResult:
 
 
 @torch.no_grad()
-def _bond(classifier: Classifier, head: QuantumHead, train: Examples) -> tuple[BondResult, tuple[float, float]]:
+def _bond(
+    classifier: Classifier, head: QuantumHead, train: Examples
+) -> tuple[BondResult, tuple[float, float]]:
     qubits = head.circuit.num_qubits
     states = model_states(classifier, train.x[: STATES if qubits <= 14 else 4].double().numpy())
     values = schmidt_values(states)

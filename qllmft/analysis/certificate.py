@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
 
-MOST_BOND = 2**16  # 4^8 or 2^16: an environment of the network has the square of it as entries, 16 GiB in float32
+# 4^8 or 2^16: an environment of the network has the square of it as entries, 16 GiB in float32
+MOST_BOND = 2**16
 
 
 @dataclass(frozen=True)
@@ -15,26 +16,41 @@ class Certificate:
     """Statement on the cost of a model's classical computation in its structure, not in its trained numbers."""
 
     holds: bool  # the cost is linear in the number of qubits, or there is no head
-    bond: int | None  # bound on the head's Schmidt rank at any width; None without a head, or for another ansatz
+    # bound on the head's Schmidt rank at any width; None without a head, or for another ansatz
+    bond: int | None
     sentence: str
 
 
 def certificate_of(model: ModelConfig) -> Certificate:
     """Return the certificate of a model's structure. An encoder is in any case a quadratic form of the embedding."""
-    encoder = "the encoder is a perceptron" if model.encoder == "mlp" else "the encoder is exactly quadratic forms"
+    encoder = (
+        "the encoder is a perceptron"
+        if model.encoder == "mlp"
+        else "the encoder is exactly quadratic forms"
+    )
     if model.head == "none":
-        kind = "one linear layer on the unit embedding" if model.odd else "quadratic forms of the embedding"
+        kind = (
+            "one linear layer on the unit embedding"
+            if model.odd
+            else "quadratic forms of the embedding"
+        )
         return Certificate(True, None, f"No circuit is needed: the model is exactly {kind}.")
     layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
     if model.ansatz == "separable":
-        return Certificate(True, 1, f"No circuit is needed: {encoder}, and the head's qubits are independent.")
+        return Certificate(
+            True, 1, f"No circuit is needed: {encoder}, and the head's qubits are independent."
+        )
     if model.ansatz != PAPER_ANSATZ:
         return Certificate(
-            False, None, f"No certificate: {encoder}, and for the head's ansatz {model.ansatz!r} no bound is given."
+            False,
+            None,
+            f"No certificate: {encoder}, and for the head's ansatz {model.ansatz!r} no bound is given.",
         )
     crossing = model.connectivity * (model.connectivity + 1) // 2 * (2 if model.ring else 1)
     base, bond = 2**crossing, 2 ** (crossing * layers)
-    shape = f"{'a ring' if model.ring else 'a chain'} of C = {model.connectivity} and {layers} layers"
+    shape = (
+        f"{'a ring' if model.ring else 'a chain'} of C = {model.connectivity} and {layers} layers"
+    )
     bound = f"the Schmidt rank of the head, {shape}, is at most {base}^{layers} = {bond:,} at any number of qubits"
     if model.connectivity == 1 and bond <= MOST_BOND:
         return Certificate(True, bond, f"No quantum computer is needed: {encoder}, and {bound}.")

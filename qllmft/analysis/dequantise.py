@@ -44,7 +44,9 @@ class Agreement:
     circuit: Accuracy  # accuracy of the circuits, without noise
     surrogate: Accuracy
     largest_difference: float  # of the logits
-    bound: float  # on the difference of a logit by truncation, the largest of all texts; 0 if the surrogate is exact
+    # on the difference of a logit by truncation, the largest of all texts; 0 if the surrogate is
+    # exact
+    bound: float
     certain: int  # number of texts whose label the bound guarantees
     circuit_s: float  # processor time per text from the embedding on, in seconds
     surrogate_s: float
@@ -59,17 +61,26 @@ class Dequantised:
     numbers: int  # numbers that the surrogate stores, the data map's included
     parameters: int  # of the circuits' model
     agreement: Agreement
-    energies_j: dict[str, float]  # of an inference by the paper's constants: surrogate, circuits on a GPU, on a QPU
+    # of an inference by the paper's constants: surrogate, circuits on a GPU, on a QPU
+    energies_j: dict[str, float]
     certificate: Certificate
 
     def as_dict(self) -> dict[str, Any]:
         """Return values for JSON."""
-        shares = {name: part.as_dict() for name, part in vars(self.agreement).items() if isinstance(part, Accuracy)}
+        shares = {
+            name: part.as_dict()
+            for name, part in vars(self.agreement).items()
+            if isinstance(part, Accuracy)
+        }
         return {**asdict(self), "agreement": asdict(self.agreement) | shares}
 
 
 def dequantise(
-    run: Path, out: Path, rank: int | None = None, bond: int | None = None, on_event: OnEvent = ignore
+    run: Path,
+    out: Path,
+    rank: int | None = None,
+    bond: int | None = None,
+    on_event: OnEvent = ignore,
 ) -> tuple[StoredModel, Dequantised]:
     """Write the surrogate of a run's model into a new folder, and compare both on the run's test texts.
 
@@ -84,7 +95,9 @@ def dequantise(
         UserError: if the model has no surrogate, the folder holds files, or the run's texts or body have changed.
     """
     if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} exists and is not an empty folder. Choose another one with --out, or delete it.")
+        raise UserError(
+            f"{out} exists and is not an empty folder. Choose another one with --out, or delete it."
+        )
     predictor = Predictor.load(run)
     predictor.check_one_label("a surrogate is compared on")
     model = predictor.model
@@ -92,14 +105,26 @@ def dequantise(
     texts = LabelledTexts.read(predictor, run, on_event=on_event)
     agreement = _compare(model.classifier, surrogate.classifier, texts, bounds)
     save_model(out, surrogate, versions())
-    k, numbers = len(model.label_names), sum(p.numel() for p in surrogate.classifier.state_dict().values())
-    energies = dict(zip(("gpu", "qpu"), quantum_energies_j(model.config, model.dimension, k), strict=True))
+    k, numbers = (
+        len(model.label_names),
+        sum(p.numel() for p in surrogate.classifier.state_dict().values()),
+    )
+    energies = dict(
+        zip(("gpu", "qpu"), quantum_energies_j(model.config, model.dimension, k), strict=True)
+    )
     energies = {
-        "surrogate": linear_energy_j(1, numbers) + _head_energy_j(surrogate.classifier, model.config),
+        "surrogate": linear_energy_j(1, numbers)
+        + _head_energy_j(surrogate.classifier, model.config),
         **energies,
     }
     found = Dequantised(
-        rank, bond, numbers, model.classifier.n_parameters, agreement, energies, certificate_of(model.config)
+        rank,
+        bond,
+        numbers,
+        model.classifier.n_parameters,
+        agreement,
+        energies,
+        certificate_of(model.config),
     )
     write_json(out / RECORD, found.as_dict())
     return surrogate, found
@@ -137,7 +162,9 @@ def surrogate_of(
         state["head.theta"] = classifier.head.connector.weight
     found.load_state_dict(state)
     bounds = partial(_logit_bounds, found, final, torch.from_numpy(errors), model.config.reuploads)
-    return model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False}), bounds
+    return model.model_copy(
+        update={"classifier": found, "surrogate": chosen, "checked": False}
+    ), bounds
 
 
 def _rows(forms: Forms) -> Tensor:
@@ -153,11 +180,17 @@ def _largest(forms: Forms, rank: int) -> tuple[Tensor, Tensor, np.ndarray[Any, A
     values = np.take_along_axis(values, order, axis=1) * forms.scales[:, None]
     vectors = np.take_along_axis(vectors.transpose(0, 2, 1), order[:, :, None], axis=1)
     left_out = np.abs(values[:, rank]) if rank < values.shape[1] else np.zeros(len(values))
-    return torch.from_numpy(values[:, :rank]).float(), torch.from_numpy(vectors[:, :rank]).float(), left_out
+    return (
+        torch.from_numpy(values[:, :rank]).float(),
+        torch.from_numpy(vectors[:, :rank]).float(),
+        left_out,
+    )
 
 
 @torch.no_grad()
-def _logit_bounds(surrogate: Classifier, final: nn.Linear | None, errors: Tensor, reuploads: int, x: Tensor) -> Tensor:
+def _logit_bounds(
+    surrogate: Classifier, final: nn.Linear | None, errors: Tensor, reuploads: int, x: Tensor
+) -> Tensor:
     """Return the bound (N, k) on the change of logits if latent values changed by at most ``errors`` (Q,).
 
     A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at most,
@@ -179,7 +212,10 @@ def _logit_bounds(surrogate: Classifier, final: nn.Linear | None, errors: Tensor
 
 
 def _compare(
-    circuit: Classifier, surrogate: Classifier, texts: LabelledTexts, bounds_of: Callable[[Tensor], Tensor]
+    circuit: Classifier,
+    surrogate: Classifier,
+    texts: LabelledTexts,
+    bounds_of: Callable[[Tensor], Tensor],
 ) -> Agreement:
     x = torch.from_numpy(texts.vectors)
     with without_noise(circuit):

@@ -16,7 +16,8 @@ from qllmft_backends.adjoint import AdjointEngine
 Floats = NDArray[np.float64]
 States = NDArray[np.floating[Any]] | NDArray[np.complex128]
 
-SMALLEST = 1e-9  # singular values below it are rounding: those of a float64 state are right to 1e-14
+# singular values below it are rounding: those of a float64 state are right to 1e-14
+SMALLEST = 1e-9
 DISCARDED = 1e-4  # weight that the truncated bond leaves out
 _RANK_TWO = ("cx", "cz", "cy", "ch", "cp", "crx", "cry", "crz", "rzz", "rxx", "ryy", "rzx", "ecr")
 _RANK_FOUR = 4  # of any gate on two qubits, such as a swap
@@ -30,7 +31,9 @@ def head_states(head: QuantumHead, latent: Floats) -> States:
     engine = connector.engine
     if isinstance(engine, AdjointEngine):
         matrix, offset = (connector._constants[name] for name in ("angle_map", "angle_offset"))
-        values = np.concatenate([latent, np.broadcast_to(weights, (len(latent), len(weights)))], axis=1)
+        values = np.concatenate(
+            [latent, np.broadcast_to(weights, (len(latent), len(weights)))], axis=1
+        )
         return engine.double.states(values @ matrix.T + offset)
     network = connector.neural_network
     bound = head.circuit.assign_parameters(dict(zip(network.weight_params, weights, strict=True)))

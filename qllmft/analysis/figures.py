@@ -33,7 +33,11 @@ def draw_spectra(forms: FormsResult) -> Any:
         color = style.COLORS[q % len(style.COLORS)]
         axes.plot(range(1, len(sizes) + 1), sizes, color=color, lw=1.0, alpha=0.8)
         axes.plot(
-            rank, sizes[min(len(sizes), round(rank)) - 1], "o", color=color, label="effective rank" if not q else None
+            rank,
+            sizes[min(len(sizes), round(rank)) - 1],
+            "o",
+            color=color,
+            label="effective rank" if not q else None,
         )
     axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=(0, None))
     axes.legend()
@@ -47,7 +51,8 @@ def draw_bond(bond: BondResult) -> Any:
     cuts = range(1, len(bond.ranks) + 1)
     lines: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         "bound at any width": (bond.bounds, {"color": style.INK, "ls": ":"}),
-        "limit of the cut": (bond.limits, {"color": style.GREY, "lw": 7.0, "alpha": 0.4}),  # below the measured
+        # below the measured
+        "limit of the cut": (bond.limits, {"color": style.GREY, "lw": 7.0, "alpha": 0.4}),
         "measured": (bond.ranks, style.SERIES[0]),
         "without 1e-4 of the weight": (bond.truncated, {**style.SERIES[1], "markersize": 3.0}),
     }

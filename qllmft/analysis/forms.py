@@ -39,7 +39,8 @@ class Forms:
             return cast("Floats", amplitudes(x, "zeros").numpy() @ self.linear.T)
         loaded = amplitudes(x, self.pad).numpy()
         values: list[Floats] = [
-            np.einsum("ni,ij,nj->n", loaded, matrix, loaded, optimize=True) for matrix in self.matrices
+            np.einsum("ni,ij,nj->n", loaded, matrix, loaded, optimize=True)
+            for matrix in self.matrices
         ]
         return np.asarray(self.scales * np.stack(values, axis=1))
 

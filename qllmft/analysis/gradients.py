@@ -33,7 +33,9 @@ def gradient_variances(
 
     Weights and latent angles are uniform on [-π, π); an encoder's amplitudes are a random real state.
     """
-    return [_variance(model, width, samples, seed) for width in widths if width > model.connectivity]
+    return [
+        _variance(model, width, samples, seed) for width in widths if width > model.connectivity
+    ]
 
 
 def _variance(model: ModelConfig, width: int, samples: int, seed: int) -> GradientVariance:
@@ -52,11 +54,17 @@ def _variance(model: ModelConfig, width: int, samples: int, seed: int) -> Gradie
     values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
     _, tape = engine.forward(values @ program.angle_matrix.T + program.angle_offset, loaded)
     by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
-    trained = [i for i, parameter in enumerate(program.parameters) if parameter.name.startswith("theta")]
-    return GradientVariance(width, float((by_angle @ program.angle_matrix[:, trained]).var(axis=0).mean()))
+    trained = [
+        i for i, parameter in enumerate(program.parameters) if parameter.name.startswith("theta")
+    ]
+    return GradientVariance(
+        width, float((by_angle @ program.angle_matrix[:, trained]).var(axis=0).mean())
+    )
 
 
 def decay_per_qubit(found: Sequence[GradientVariance]) -> float:
     """Return the slope of log₂ of the variance per qubit: -1 if it halves with each qubit (a barren plateau)."""
-    slope = np.polyfit([each.n_qubits for each in found], np.log2([each.variance for each in found]), 1)[0]
+    slope = np.polyfit(
+        [each.n_qubits for each in found], np.log2([each.variance for each in found]), 1
+    )[0]
     return float(slope)

@@ -74,7 +74,8 @@ class GeometricDifference:
     """Geometric difference of Huang et al. (Nat. Commun. 12, 2631) of a quantum kernel to a classical one."""
 
     ridges: tuple[float, ...]  # λ
-    general: tuple[float, ...]  # by λ; bounds the ratio of prediction errors, √N if the kernels are far apart
+    # by λ; bounds the ratio of prediction errors, √N if the kernels are far apart
+    general: tuple[float, ...]
     training: tuple[float, ...]  # by λ; bound on the error in training that λ causes
 
     @property
@@ -83,7 +84,9 @@ class GeometricDifference:
         return self.general[self.ridges.index(RIDGE)]
 
 
-def geometric_difference(quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES) -> GeometricDifference:
+def geometric_difference(
+    quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES
+) -> GeometricDifference:
     """Return the difference of kernels (N, N), each scaled to trace N, for ridges λ.
 
     It is √‖√K_Q √K_C (K_C + λI)⁻² √K_C √K_Q‖, and λ√‖√K_Q (K_C + λI)⁻² √K_Q‖ in training (their equations F18, F19).
@@ -102,7 +105,10 @@ def geometric_difference(quantum: Floats, classical: Floats, ridges: Sequence[fl
 
 def differences(quantum: Floats, unit: Floats) -> Mapping[str, GeometricDifference]:
     """Return the differences of a quantum kernel (N, N) to the classical kernels of unit embeddings (N, D)."""
-    return {name: geometric_difference(quantum, kernel) for name, kernel in classical_kernels(unit).items()}
+    return {
+        name: geometric_difference(quantum, kernel)
+        for name, kernel in classical_kernels(unit).items()
+    }
 
 
 def _root(kernel: Floats) -> Floats:

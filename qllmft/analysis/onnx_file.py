@@ -19,7 +19,9 @@ OPSET = 17
 def check_onnx(bond: int | None) -> None:
     """Raise UserError if the package onnx is not installed, or the head is truncated."""
     if bond is not None:
-        raise UserError(f"got --bond {bond} with --onnx; ONNX has no singular value decomposition. Give one of both.")
+        raise UserError(
+            f"got --bond {bond} with --onnx; ONNX has no singular value decomposition. Give one of both."
+        )
     if find_spec("onnx") is None:
         raise UserError(
             "an ONNX file is written with the package onnx, which is not installed: pip install 'qllmft[onnx]'"
@@ -31,7 +33,8 @@ def write_onnx(model: StoredModel, file: Path) -> None:
     example = torch.eye(2, model.dimension)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         content = Path(folder) / "model.onnx"
-        warnings.simplefilter("ignore")  # torch announces the end of this exporter; the newer one needs onnxscript
+        # torch announces the end of this exporter; the newer one needs onnxscript
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             model.classifier.eval(),
             (example,),

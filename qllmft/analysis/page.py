@@ -36,7 +36,9 @@ def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> P
 def render_analysis(found: Analysis) -> str:
     """Return the page as HTML that needs no network."""
     with style.figure_style(in_a_page=True):
-        drawn = {name: style.as_svg(figure, name) for name, figure in analysis_figures(found).items()}
+        drawn = {
+            name: style.as_svg(figure, name) for name, figure in analysis_figures(found).items()
+        }
     return render(
         "qllmft.report",
         "analysis.html.j2",

@@ -51,6 +51,8 @@ def train_twin(run: Path, config: RunConfig, on_event: OnEvent) -> Twin:
     outcome = run_experiment(twin_config(config), run / FOLDER, on_event)
     ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
     if outcome.record is None or ours is None or theirs is None:
-        raise UserError(f"the twin in {run / FOLDER} is not finished; the same command continues it.")
+        raise UserError(
+            f"the twin in {run / FOLDER} is not finished; the same command continues it."
+        )
     answers = (next(iter(each.answers.values())) for each in (ours, theirs))
     return Twin(outcome.record.head.accuracy, TextDifference.of(ours.labels, *answers))

@@ -27,11 +27,13 @@ class GridBaseline:
     make: Callable[..., Any]  # estimator of settings
     grid: InitVar[Iterable[dict[str, Any]]]  # settings, the most regularised first
     count: Callable[[Any], int]  # trained parameters of a fitted estimator
-    stored: Callable[[Any], int] | None = None  # further numbers of a fitted estimator, for its settings; None: none
+    # further numbers of a fitted estimator, for its settings; None: none
+    stored: Callable[[Any], int] | None = None
     _: KW_ONLY
     most: bool = False  # choose the most parameters first, and validation accuracy among equals
     settings: dict[str, Any] = field(default_factory=dict, init=False)
-    interrupted: bool = field(default=False, init=False)  # Ctrl-C during a search ends the whole run
+    # Ctrl-C during a search ends the whole run
+    interrupted: bool = field(default=False, init=False)
     _best: Any = field(default=None, init=False)
 
     def __post_init__(self, grid: Iterable[dict[str, Any]]) -> None:
@@ -49,15 +51,20 @@ class GridBaseline:
 
     def kept(self, count: int, seed: int) -> GridBaseline:
         """Keep ``count`` settings in their order, drawn by ``seed``, or all if there are fewer."""
-        self._grid = [self._grid[index] for index in drawn(len(self._grid), count, seed, "settings", self.name)]
+        self._grid = [
+            self._grid[index]
+            for index in drawn(len(self._grid), count, seed, "settings", self.name)
+        ]
         return self
 
     def fit(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``, and keep the best on ``validation``."""
-        from sklearn.exceptions import ConvergenceWarning  # takes a second, and predictions do not need it
+        # takes a second, and predictions do not need it
+        from sklearn.exceptions import ConvergenceWarning
 
         best = (-1, -np.inf)
-        with warnings.catch_warnings(), threadpool_limits(1):  # small fits: threads cost more than they give
+        # small fits: threads cost more than they give
+        with warnings.catch_warnings(), threadpool_limits(1):
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator, fitted = None, {}
@@ -66,8 +73,14 @@ class GridBaseline:
                     continue
                 fitted = settings
                 estimator = _fitted(self.make(**settings), train)
-                weights = {} if validation.relative is None else {"sample_weight": validation.relative.numpy()}
-                accuracy = float(estimator.score(validation.x.numpy(), validation.y.numpy(), **weights))
+                weights = (
+                    {}
+                    if validation.relative is None
+                    else {"sample_weight": validation.relative.numpy()}
+                )
+                accuracy = float(
+                    estimator.score(validation.x.numpy(), validation.y.numpy(), **weights)
+                )
                 score = (self.count(estimator) if self.most else 0, accuracy)
                 if score > best:
                     best, self._best, self.settings = score, estimator, settings
@@ -97,7 +110,9 @@ def _fitted(estimator: Any, train: Examples) -> Any:
     if train.relative is None:
         return estimator.fit(train.x.numpy(), train.y.numpy())
     last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-    return estimator.fit(train.x.numpy(), train.y.numpy(), **{f"{last}sample_weight": train.relative.numpy()})
+    return estimator.fit(
+        train.x.numpy(), train.y.numpy(), **{f"{last}sample_weight": train.relative.numpy()}
+    )
 
 
 def _same_again(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:
@@ -112,7 +127,11 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     """Return logistic regression of table IX (its rows "penalty" and "C" are printed swapped) by lbfgs."""
     from sklearn.linear_model import LogisticRegression
 
-    strengths = [0.1, 0.3, 1.0, 3.0, 10.0] if grid == "small" else [*np.arange(0.3, 9.901, 0.05).round(2), None]
+    strengths = (
+        [0.1, 0.3, 1.0, 3.0, 10.0]
+        if grid == "small"
+        else [*np.arange(0.3, 9.901, 0.05).round(2), None]
+    )
     limits = [200] if grid == "small" else [50, 100, 200]
     weights = [None] if grid == "small" else [None, "balanced"]
     settings = (
@@ -133,7 +152,9 @@ def plain_logistic_regression(*_: object) -> GridBaseline:
     from sklearn.linear_model import LogisticRegression
 
     settings = {"C": 1.0, "max_iter": 500}
-    return GridBaseline(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, [settings], weights_and_biases)
+    return GridBaseline(
+        PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, [settings], weights_and_biases
+    )
 
 
 def weights_and_biases(fitted: Any) -> int:
@@ -148,16 +169,26 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
     """
     from sklearn.svm import SVC
 
-    strengths = [0.5, 1.0, 5.0] if grid == "small" else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
+    strengths = (
+        [0.5, 1.0, 5.0]
+        if grid == "small"
+        else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
+    )
     gammas = ["scale"] if grid == "small" else ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
     settings = ({"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas))
     label = (FULL_SVC if most else SUPPORT_VECTORS).label
     return GridBaseline(
-        label, lambda **s: SVC(kernel="rbf", **s), settings, lambda fitted: len(fitted.support_), most=most
+        label,
+        lambda **s: SVC(kernel="rbf", **s),
+        settings,
+        lambda fitted: len(fitted.support_),
+        most=most,
     )
 
 
 LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
-PLAIN_LOGISTIC_REGRESSION = Baseline("logistic regression (C = 1)", plain_logistic_regression, tuned=False)
+PLAIN_LOGISTIC_REGRESSION = Baseline(
+    "logistic regression (C = 1)", plain_logistic_regression, tuned=False
+)
 SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors)
 FULL_SVC = Baseline.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))

@@ -30,14 +30,19 @@ class QuantisedRegression:
         self.words, self._linear, self._most, self._seed = 0, linear, most, seed
 
     def fit(
-        self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: NDArray[np.float64] | None = None
+        self,
+        x: NDArray[np.float32],
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
         """Fit the weights on embeddings (N, D) and labels (N,), then replace their sub-vectors by centroids."""
         from sklearn.cluster import KMeans
 
         weights, least = self._linear.fit(x, y, sample_weight).coef_, math.inf
         for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
-            found = KMeans(codes, n_init=1, random_state=self._seed).fit(weights.reshape(-1, length))
+            found = KMeans(codes, n_init=1, random_state=self._seed).fit(
+                weights.reshape(-1, length)
+            )
             if found.inertia_ < least:
                 least, self.words = found.inertia_, words
                 self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
@@ -49,7 +54,11 @@ class QuantisedRegression:
 def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int]]:
     """Return words, length and number of centroids of the largest codebook within ``most`` words per length."""
     found = [
-        (2**bits * length + math.ceil(rows * dimension // length * bits / WORD_BITS) + rows, length, 2**bits)
+        (
+            2**bits * length + math.ceil(rows * dimension // length * bits / WORD_BITS) + rows,
+            length,
+            2**bits,
+        )
         for length in range(1, LONGEST + 1)
         if dimension % length == 0
         for bits in range(1, MOST_BITS + 1)
@@ -62,7 +71,9 @@ def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int
 def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
     seed = derive_seed(config.seed, "codebook") % 2**32  # limit of NumPy's legacy generators
     return _at_c1(
-        QUANTISED, lambda linear: QuantisedRegression(linear, n_parameters, seed), lambda fitted: fitted.words
+        QUANTISED,
+        lambda linear: QuantisedRegression(linear, n_parameters, seed),
+        lambda fitted: fitted.words,
     )
 
 
@@ -74,7 +85,9 @@ def _principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
 
     first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA refuses more axes than texts
     make = partial(make_pipeline, PCA(), first)
-    return _at_c1(PRINCIPAL_AXES, make, _weights, lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]))
+    return _at_c1(
+        PRINCIPAL_AXES, make, _weights, lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1])
+    )
 
 
 def _random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
@@ -87,10 +100,17 @@ def _random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
     return _at_c1(RANDOM_AXES, partial(make_pipeline, axes), _weights)
 
 
-def _at_c1(baseline: Baseline, make: Callable[[Any], Any], *counts: Callable[[Any], int]) -> GridBaseline:
+def _at_c1(
+    baseline: Baseline, make: Callable[[Any], Any], *counts: Callable[[Any], int]
+) -> GridBaseline:
     from sklearn.linear_model import LogisticRegression
 
-    return GridBaseline(baseline.label, lambda **s: make(LogisticRegression(max_iter=500, **s)), [{"C": 1.0}], *counts)
+    return GridBaseline(
+        baseline.label,
+        lambda **s: make(LogisticRegression(max_iter=500, **s)),
+        [{"C": 1.0}],
+        *counts,
+    )
 
 
 def _weights(fitted: Any) -> int:

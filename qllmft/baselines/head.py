@@ -60,13 +60,15 @@ class Baseline:
     """Classical head that a run can name and fits next to its own."""
 
     label: str  # name in tables; the name of the head that is made may be longer
-    # returns the head, not yet fitted. Its arguments are the run's configuration, the number of parameters of the run's
-    # own head, the embedding's dimension D and the number k of labels.
+    # returns the head, not yet fitted. Its arguments are the run's configuration, the number of
+    # parameters of the run's own head, the embedding's dimension D and the number k of labels.
     make: Callable[[RunConfig, int, int, int], Head]
     _: KW_ONLY
-    tuned: bool  # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
+    # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
+    tuned: bool
     tasks: tuple[Task, ...] = ("classification",)  # that the head can learn
-    is_grid: bool = False  # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
+    # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
+    is_grid: bool = False
 
     @classmethod
     def of_grid(
@@ -76,7 +78,11 @@ class Baseline:
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
-            return head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
+            return (
+                head
+                if config.baselines.points is None
+                else head.kept(config.baselines.points, config.seed)
+            )
 
         return cls(label, searched, tuned=True, tasks=tasks, is_grid=True)
 
@@ -89,7 +95,8 @@ class FittedHead:
     validation_answers: NDArray[Any]  # see `Head.predict`, of the validation texts
     validation: Score  # of these answers
     seconds: float  # wall time of the training
-    validation_exact: float | None = None  # accuracy in [0, 1] without the circuit's noise; None if there is none
+    # accuracy in [0, 1] without the circuit's noise; None if there is none
+    validation_exact: float | None = None
 
 
 def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHead:

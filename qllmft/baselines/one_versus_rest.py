@@ -49,7 +49,9 @@ class OneVersusRest:
 
     def scores(self, x: NDArray[np.float32]) -> Floats:
         """Return probabilities (N, L), or distances from the boundary of classifiers without probabilities."""
-        of_labels = self._fitted.predict_proba if self.usual_threshold else self._fitted.decision_function
+        of_labels = (
+            self._fitted.predict_proba if self.usual_threshold else self._fitted.decision_function
+        )
         return np.asarray(of_labels(x), np.float64)
 
     def score(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> float:
@@ -74,7 +76,9 @@ class GridOneVersusRest(GridBaseline):
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the leads (N, L) of the labels' scores over their thresholds."""
         usual = self._best.usual_threshold
-        return np.asarray(self._best.scores(x) - (usual if self._thresholds is None else self._thresholds))
+        return np.asarray(
+            self._best.scores(x) - (usual if self._thresholds is None else self._thresholds)
+        )
 
 
 def _baseline(label: str, of_one_label: Callable[[Any], GridBaseline]) -> Baseline:

@@ -30,7 +30,8 @@ _DEFINED = {
     "svc_ovr": "one_versus_rest:SVC_OVR",
 }
 _BUILT_IN = {
-    name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"]) for name, place in _DEFINED.items()
+    name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"])
+    for name, place in _DEFINED.items()
 }
 BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserError)
 
@@ -39,7 +40,9 @@ def check_baselines(names: Iterable[str], task: Task = "classification") -> None
     """Raise UserError, before any work, unless all ``names`` are baselines of the task that can be imported."""
     for name in names:
         if name not in BASELINES:
-            raise UserError(f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: [].")
+            raise UserError(
+                f"baselines.names has {name!r}; expected some of {', '.join(BASELINES)}, or none: []."
+            )
         found = BASELINES[name]  # imports that of a package, which may fail
         if task not in found.tasks:
             others = [name for name in BASELINES if task in BASELINES[name].tasks]
@@ -48,7 +51,12 @@ def check_baselines(names: Iterable[str], task: Task = "classification") -> None
             )
 
 
-def make_baselines(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> list[Head]:
+def make_baselines(
+    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
+) -> list[Head]:
     """Return the baselines of ``config``, not yet fitted, or raise UserError for an unknown name."""
     check_baselines(config.baselines.names, config.data.task)
-    return [BASELINES[name].make(config, n_parameters, dimension, n_classes) for name in config.baselines.names]
+    return [
+        BASELINES[name].make(config, n_parameters, dimension, n_classes)
+        for name in config.baselines.names
+    ]

@@ -30,7 +30,10 @@ class ScaledSVR:
         """Fit on embeddings (N, D) and targets (N, T)."""
         from sklearn.svm import SVR
 
-        self._mean, self._deviation = y.mean(axis=0), np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        self._mean, self._deviation = (
+            y.mean(axis=0),
+            np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0),
+        )
         scaled = (y - self._mean) / self._deviation
         self._fitted = [SVR(kernel="rbf", **self._settings).fit(x, column) for column in scaled.T]
         return self
@@ -63,10 +66,16 @@ def ridge_regression(grid: Grid) -> GridRegressor:
 
 def support_vector_regression(grid: Grid) -> GridRegressor:
     """Return support vector regression with an RBF kernel."""
-    strengths = [0.1, 1.0, 10.0] if grid == "small" else [m * 10.0**e for e in range(-2, 2) for m in (1, 3)] + [100.0]
+    strengths = (
+        [0.1, 1.0, 10.0]
+        if grid == "small"
+        else [m * 10.0**e for e in range(-2, 2) for m in (1, 3)] + [100.0]
+    )
     widths = [0.1] if grid == "small" else [0.03, 0.1, 0.3]
     settings = [{"C": c, "epsilon": epsilon} for c, epsilon in itertools.product(strengths, widths)]
-    return GridRegressor(SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, settings, lambda fitted: fitted.n_vectors)
+    return GridRegressor(
+        SUPPORT_VECTOR_REGRESSION.label, ScaledSVR, settings, lambda fitted: fitted.n_vectors
+    )
 
 
 RIDGE = Baseline.of_grid("ridge regression", ridge_regression, ("regression",))

@@ -25,10 +25,14 @@ class OnLoadedVectors:
         self.estimator, self.stored, self._model, self._pad = estimator, 0, model, pad
         self._map: DataMap | None = None
 
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None) -> Self:
+    def fit(
+        self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None
+    ) -> Self:
         """Fit the data map and the estimator on embeddings (N, D) and labels (N,)."""
         if self._model.centre or self._model.components:
-            self._map = DataMap(x.shape[1], centre=self._model.centre, components=self._model.components)
+            self._map = DataMap(
+                x.shape[1], centre=self._model.centre, components=self._model.components
+            )
             self._map.fit(torch.from_numpy(x))
             self.stored = self._map.n_stored
         self.estimator.fit(self._loaded(x), y, sample_weight)
@@ -38,7 +42,9 @@ class OnLoadedVectors:
         """Return labels (N,) of embeddings (N, D)."""
         return np.asarray(self.estimator.predict(self._loaded(x)), np.int64)
 
-    def score(self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None) -> float:
+    def score(
+        self, x: NDArray[np.float32], y: NDArray[np.int64], sample_weight: Weights = None
+    ) -> float:
         """Return the accuracy in [0, 1]."""
         return float(np.average(self.predict(x) == y, weights=sample_weight))
 
@@ -47,8 +53,12 @@ class OnLoadedVectors:
         return amplitudes(vectors if self._map is None else self._map(vectors), self._pad).numpy()
 
 
-def _stored(of_model: Callable[[OnLoadedVectors], int], model: ModelConfig) -> list[Callable[[Any], int]]:
-    return [of_model, lambda fitted: fitted.stored] if model.centre or model.components else [of_model]
+def _stored(
+    of_model: Callable[[OnLoadedVectors], int], model: ModelConfig
+) -> list[Callable[[Any], int]]:
+    return (
+        [of_model, lambda fitted: fitted.stored] if model.centre or model.components else [of_model]
+    )
 
 
 def _logistic_regression(config: RunConfig, *_: int) -> GridBaseline:
@@ -71,11 +81,15 @@ def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
         return OnLoadedVectors(estimator, config.model, config.model.pad)
 
     strengths = (
-        [1.0, 10.0, 100.0] if config.baselines.grid == "small" else [m * 10.0**e for e in range(-1, 4) for m in (1, 3)]
+        [1.0, 10.0, 100.0]
+        if config.baselines.grid == "small"
+        else [m * 10.0**e for e in range(-1, 4) for m in (1, 3)]
     )
     counts = _stored(lambda fitted: len(fitted.estimator.support_), config.model)
     head = GridBaseline(QUADRATIC_SVC.label, make, [{"C": c} for c in strengths], *counts)
-    return head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
+    return (
+        head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
+    )
 
 
 SAME_VECTORS = Baseline("logistic regression (same vectors)", _logistic_regression, tuned=False)

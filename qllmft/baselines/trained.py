@@ -70,7 +70,8 @@ class TrainedHead:
     selection: Selection | None = field(default=None, init=False)  # None before the training
     _task: Task = field(default=CLASSIFICATION, init=False)
     _body_parameters: int = field(default=0, init=False)
-    temperature: float | None = field(default=None, init=False)  # divisor of the logits; None: not calibrated
+    # divisor of the logits; None: not calibrated
+    temperature: float | None = field(default=None, init=False)
     # least probabilities of several labels (L,), chosen on the validation texts; None: 1/2
     thresholds: NDArray[np.float64] | None = field(default=None, init=False)
     _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
@@ -96,13 +97,17 @@ class TrainedHead:
         """Divide the logits by the temperature of the validation texts if the settings say so."""
         if self.config.calibration == "none" or self.interrupted:
             return
-        self.temperature = best_temperature(self._logits(validation.x).numpy(), validation.y.numpy())
+        self.temperature = best_temperature(
+            self._logits(validation.x).numpy(), validation.y.numpy()
+        )
         self.model.rescale(1.0 / self.temperature)
         self._predicted = _NO_PREDICTION
 
     def _train(self, way: Callable[..., Selection], *what: Any) -> None:
         self._predicted = _NO_PREDICTION
-        self.selection = way(*what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch)
+        self.selection = way(
+            *what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch
+        )
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does.
@@ -139,7 +144,9 @@ class TrainedHead:
         """
         last, self._predicted = self._predicted, _NO_PREDICTION
         with one_torch_thread():
-            return exact_accuracy(self.model, examples, last.latent if last.knows(examples.x) else None)
+            return exact_accuracy(
+                self.model, examples, last.latent if last.knows(examples.x) else None
+            )
 
     @property
     def interrupted(self) -> bool:
@@ -157,10 +164,14 @@ class TrainedHead:
         warmth = {} if self.temperature is None else {"temperature": self.temperature}
         stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
         limits = {} if self.thresholds is None else {"thresholds": self.thresholds.tolist()}
-        return {"epoch": self.selection.epoch, **stored, **warmth, **limits} if self.selection else {}
+        return (
+            {"epoch": self.selection.epoch, **stored, **warmth, **limits} if self.selection else {}
+        )
 
 
-def perceptron_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
+def perceptron_baseline(
+    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
+) -> TrainedHead:
     """Return a perceptron with nearly ``n_parameters``, trained by the same loop with the same settings.
 
     With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
@@ -177,23 +188,31 @@ def perceptron_baseline(config: RunConfig, n_parameters: int, dimension: int, n_
             head.name += " for an MLP"
             return head
         hidden = 0
-    structure = ModelConfig(encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden)
+    structure = ModelConfig(
+        encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden
+    )
     model = build_classifier(structure, dimension, n_classes, seed=config.seed)
     name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
     return TrainedHead(name, model, config.train, config.seed)
 
 
-def low_rank_baseline(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
+def low_rank_baseline(
+    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
+) -> TrainedHead:
     """Return a linear head of the lowest rank with at least ``n_parameters``.
 
     Rank k is the linear layer itself with (D + 1)·k parameters, the largest. Arguments are as in `perceptron_baseline`.
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
-        model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=config.seed)
+        model = build_classifier(
+            ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=config.seed
+        )
         return TrainedHead(f"{LOW_RANK.label}, full", model, config.train, config.seed)
     layers = low_rank(dimension, n_classes, rank, torch_generator(config.seed, "weights", "head"))
-    return TrainedHead(f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed)
+    return TrainedHead(
+        f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed
+    )
 
 
 def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
@@ -203,7 +222,9 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
     """Return a linear layer, trained by the same loop with the same settings. Arguments are as above."""
-    model = build_classifier(ModelConfig(encoder="none", head="mlp"), dimension, n_targets, seed=config.seed)
+    model = build_classifier(
+        ModelConfig(encoder="none", head="mlp"), dimension, n_targets, seed=config.seed
+    )
     return TrainedHead(LINEAR.label, model, config.train, config.seed)
 
 

@@ -11,14 +11,21 @@ from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.vectors import embed_tables
 
 
-def search_baseline(name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs) -> ModelResult:
+def search_baseline(
+    name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs
+) -> ModelResult:
     """Fit a baseline with every setting of its grid, select on validation, and test the best. The head is ignored."""
-    splits, n_classes = inputs.splits(config.data, config.seed), inputs.corpus(config.data).n_classes
+    splits, n_classes = (
+        inputs.splits(config.data, config.seed),
+        inputs.corpus(config.data).n_classes,
+    )
     tables = {"training": splits.train, "validation": splits.validation}
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
     head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
-    chosen = ModelResult(head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings)
+    chosen = ModelResult(
+        head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings
+    )
     _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
     return replace(chosen, test=accuracy_of(head, test))

@@ -31,7 +31,10 @@ class Gain:
     @property
     def shares(self) -> tuple[float, ...]:
         """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
-        return tuple(value / papers_margin() for value in (self.difference.mean, *(self.difference.interval or ())))
+        return tuple(
+            value / papers_margin()
+            for value in (self.difference.mean, *(self.difference.interval or ()))
+        )
 
 
 def papers_margin() -> float:
@@ -67,11 +70,15 @@ def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
     found = []
     for body in record.bodies:
         rows = [row for row in record.rows if row.group == body]
-        leader, baseline = (best(row for row in rows if row.side == side) for side in ("subject", "baseline"))
+        leader, baseline = (
+            best(row for row in rows if row.side == side) for side in ("subject", "baseline")
+        )
         found += [
             Gain(f"{row.label} less {baseline.label}", body, False, _differences(row, baseline))
             for row in rows
-            if row.side == "subject" and row is not leader and published().of_preset("accuracy", row.preset)
+            if row.side == "subject"
+            and row is not leader
+            and published().of_preset("accuracy", row.preset)
         ]
     return found
 
@@ -84,7 +91,11 @@ def leading_gains(record: StudyRecord) -> tuple[Gain, Gain, Gain]:
     first, second = record.bodies[:2]
     baseline = best(row for row in record.rows_of("baseline") if row.group == first)
     found = gains(record)
-    body = next(gain for gain in found if (gain.of_body, gain.heads, gain.body) == (True, baseline.label, second))
+    body = next(
+        gain
+        for gain in found
+        if (gain.of_body, gain.heads, gain.body) == (True, baseline.label, second)
+    )
     kinds = {gain.body: gain for gain in found if not gain.of_body}
     return body, kinds[first], kinds[second]
 

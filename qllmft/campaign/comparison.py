@@ -21,10 +21,14 @@ class Comparison:
 
     subject: str  # label of its row
     baseline: str  # label of its row
-    difference: PairedDifference  # subject minus baseline, by seed, of test accuracies; balanced if labels are uneven
-    p_holm: float | None  # after Holm's correction over all comparisons; None if the test is not defined
-    p_equal: float | None = None  # of the test that the difference is within the margin, after Holm's correction
-    detectable: float | None = None  # least true difference found with 80 % power at 5 % / number of comparisons
+    # subject minus baseline, by seed, of test accuracies; balanced if labels are uneven
+    difference: PairedDifference
+    # after Holm's correction over all comparisons; None if the test is not defined
+    p_holm: float | None
+    # of the test that the difference is within the margin, after Holm's correction
+    p_equal: float | None = None
+    # least true difference found with 80 % power at 5 % / number of comparisons
+    detectable: float | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -60,12 +64,23 @@ def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]], margin: float) -
 
     ``margin``, in points, is that within which two heads count as equal.
     """
-    differences = [PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs]
+    differences = [
+        PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs
+    ]
     corrected = holm([difference.p for difference in differences])
     equal = holm([difference.equivalence_p(margin / 100) for difference in differences])
     return [
-        Comparison(subject.label, baseline.label, difference, p, q, difference.detectable(ALPHA / len(pairs)))
-        for (subject, baseline), difference, p, q in zip(pairs, differences, corrected, equal, strict=True)
+        Comparison(
+            subject.label,
+            baseline.label,
+            difference,
+            p,
+            q,
+            difference.detectable(ALPHA / len(pairs)),
+        )
+        for (subject, baseline), difference, p, q in zip(
+            pairs, differences, corrected, equal, strict=True
+        )
     ]
 
 
@@ -134,4 +149,7 @@ def differences_by_seed(
     """Return the difference of a subject and a baseline on the test texts of each seed."""
     ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
     tests = {seed: predictions.answers["test", seed] for seed in predictions.seeds}
-    return {seed: TextDifference.of(t.labels, t.answers[:, ours], t.answers[:, theirs]) for seed, t in tests.items()}
+    return {
+        seed: TextDifference.of(t.labels, t.answers[:, ours], t.answers[:, theirs])
+        for seed, t in tests.items()
+    }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from qllmft.config import ModelConfig, RunConfig
 
-# milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and multi-14q
+# milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and
+# multi-14q
 _STEP, _A_MILLION_AMPLITUDES, _CLASSICAL_STEP = 0.4, 2.2, 0.2
 _TEST_SET = 7  # reading the test set of table II costs as much as this many epochs
-_BEGINNING, _BASELINE_GRID = 50.0, 70.0  # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
+# reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
+_BEGINNING, _BASELINE_GRID = 50.0, 70.0
 
 
 def circuit_work(model: ModelConfig) -> float:
@@ -18,7 +20,9 @@ def circuit_work(model: ModelConfig) -> float:
         work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
     if model.head == "quantum":
         layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
-        work += (model.reuploads + layers * model.connectivity) * model.n_qubits * 2.0**model.n_qubits
+        work += (
+            (model.reuploads + layers * model.connectivity) * model.n_qubits * 2.0**model.n_qubits
+        )
     return work
 
 

@@ -8,13 +8,26 @@ from pathlib import Path
 
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.progress import LOOK_S, CampaignProgress
-from qllmft.events import DataChecked, Event, Message, OnEvent, RunEnded, RunStarted, StageStarted, ignore
+from qllmft.events import (
+    DataChecked,
+    Event,
+    Message,
+    OnEvent,
+    RunEnded,
+    RunStarted,
+    StageStarted,
+    ignore,
+)
 from qllmft.run import RunRecord, SharedInputs, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 
 
 def do_run(
-    run: PlannedRun, runs: Path, on_event: OnEvent, tracking: Tracking, inputs: SharedInputs | None = None
+    run: PlannedRun,
+    runs: Path,
+    on_event: OnEvent,
+    tracking: Tracking,
+    inputs: SharedInputs | None = None,
 ) -> RunRecord:
     """Do a run, continue it from its checkpoint, or check and read its record.
 
@@ -27,10 +40,12 @@ def do_run(
 
     def listen(event: Event) -> None:
         nonlocal started
-        if isinstance(event, StageStarted) and not started:  # until then another process may have the run
+        # until then another process may have the run
+        if isinstance(event, StageStarted) and not started:
             started = True
             on_event(RunStarted(run.label))
-        if not isinstance(event, DataChecked):  # the runs share their texts, and each record holds the findings
+        # the runs share their texts, and each record holds the findings
+        if not isinstance(event, DataChecked):
             on_event(event)
 
     outcome = run_tracked(
@@ -62,7 +77,12 @@ def do_all(
     A run that another process works on is left to it. If that process dies, this one continues the run.
     Processes of this command, if ``others_at_work``, are waited for silently. Errors are those of `do_run`.
     """
-    finished, inputs, checked, waited_for = FinishedRuns(runs), inputs or SharedInputs(), set[str](), ""
+    finished, inputs, checked, waited_for = (
+        FinishedRuns(runs),
+        inputs or SharedInputs(),
+        set[str](),
+        "",
+    )
     progress = CampaignProgress(plan, finished, on_event)
     progress.report(at_once=True)
     while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:

@@ -13,4 +13,6 @@ def import_extra(package: str, need: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise UserError(f"{need}, which is not installed ({error.name}): pip install 'qllmft[sweep]'.") from None
+        raise UserError(
+            f"{need}, which is not installed ({error.name}): pip install 'qllmft[sweep]'."
+        ) from None

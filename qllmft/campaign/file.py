@@ -52,7 +52,11 @@ class CampaignFile(Section):
         """Return the version of ``--quick``, or raise a UserError if there is none."""
         if self.quick is None:
             raise UserError(f"{self.name} has no part [quick]. Omit --quick, or choose --epochs.")
-        changes = {"settings": self.settings | self.quick.settings, "quick": None, **self._small_parts(self.quick)}
+        changes = {
+            "settings": self.settings | self.quick.settings,
+            "quick": None,
+            **self._small_parts(self.quick),
+        }
         return validated(type(self), {**dict(self), **changes}, f"{self.name}, quick")
 
     def _small_parts(self, _quick: Quick) -> dict[str, Any]:
@@ -69,22 +73,29 @@ class Row(Section):
     preset: str  # of the configuration
     side: Side  # the study's subject, or a baseline that it is compared with
     settings: Settings = Field({})  # differences from the preset, by dotted name
-    classical: str | None = None  # the baseline of the preset's run that the row is about; None: the head itself
+    # the baseline of the preset's run that the row is about; None: the head itself
+    classical: str | None = None
     group: str = ""  # subjects are compared with baselines of the same group; see `comparison.py`
     # name or path of the search space of a study with a budget; None: see `tuning.py`
     space: str | None = None
     epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
-    # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is compared and not drawn
+    # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is
+    # compared and not drawn
     series: str = ""
-    qubits: int | None = Field(default=None, ge=1)  # place on the line of its series, whose slope is shown; None: none
+    # place on the line of its series, whose slope is shown; None: none
+    qubits: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _leaves_alone_the_settings_of_the_study(self) -> Row:
         if self.qubits is not None and not self.series:
-            raise ValueError(f"qubits is {self.qubits}, the row's place on the line of its series; give it a series")
+            raise ValueError(
+                f"qubits is {self.qubits}, the row's place on the line of its series; give it a series"
+            )
         for name in self.settings:
             if name in (*OF_THE_STUDY, "train.epochs") or name.startswith("data."):
-                raise ValueError(f"{name} is the same in all rows of a study; omit it from the row's settings")
+                raise ValueError(
+                    f"{name} is the same in all rows of a study; omit it from the row's settings"
+                )
         return self
 
     @property
@@ -100,42 +111,61 @@ class Study(CampaignFile):
     baseline: str  # the rows that it is compared with, in words: "classical head"
     rows: tuple[Row, ...]  # in the table's order
     seeds: Seeds = range(5)  # each draws its own split and initial weights
-    choosing_seeds: Seeds | None = None  # seeds on whose drawn texts a row was chosen, which are never reported on
+    # seeds on whose drawn texts a row was chosen, which are never reported on
+    choosing_seeds: Seeds | None = None
     rule: str = ""  # rule of that choice, written before it was applied
     # points of accuracy within which two heads count as equal, said beforehand
     margin: float = Field(default=0.5, gt=0.0, allow_inf_nan=False)
-    epochs: int = Field(default=800, ge=1)  # of each run that Adam trains; L-BFGS has the iterations of its preset
+    # of each run that Adam trains; L-BFGS has the iterations of its preset
+    epochs: int = Field(default=800, ge=1)
     notes: str = ""  # Markdown below the study's table
     published: bool = True  # whether the paper's numbers of the rows' presets are shown
-    # groups of rows with the same heads, on one body each; the page shows effects of body and kind, see `bodies.py`
+    # groups of rows with the same heads, on one body each; the page shows effects of body and kind,
+    # see `bodies.py`
     bodies: tuple[str, ...] = ()
     x: MapAxis = ""  # horizontal axis of a map; "": the study is no map
     reduced: str = ""  # rows that ``--quick`` omitted, in words; "": the study is whole
-    # number of settings that each row tries with each seed, selected on validation; None: the preset's, a whole grid
+    # number of settings that each row tries with each seed, selected on validation; None: the
+    # preset's, a whole grid
     budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Study:
         labels = [row.label for row in self.rows]
         if twice := {label for label in labels if labels.count(label) > 1}:
-            raise ValueError(f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}")
-        groups = {side: {row.group for row in self.rows if row.side == side} for side in ("subject", "baseline")}
+            raise ValueError(
+                f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}"
+            )
+        groups = {
+            side: {row.group for row in self.rows if row.side == side}
+            for side in ("subject", "baseline")
+        }
         if not groups["subject"] or (alone := groups["subject"] - groups["baseline"]):
-            missing = "a subject" if not groups["subject"] else f"a baseline in the group {min(alone)!r}"
+            missing = (
+                "a subject" if not groups["subject"] else f"a baseline in the group {min(alone)!r}"
+            )
             raise ValueError(
                 f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
             )
         if taken := sorted(self.settings.keys() & {*OF_THE_STUDY, "train.epochs"}):
-            raise ValueError(f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that")
-        if self.bodies and (len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())):
-            raise ValueError(f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides")
+            raise ValueError(
+                f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that"
+            )
+        if self.bodies and (
+            len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())
+        ):
+            raise ValueError(
+                f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides"
+            )
         self._check_seeds()
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
                 f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
             )
         if self.quick and (unknown := set(self.quick.without) - set(labels)):
-            raise ValueError(f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label")
+            raise ValueError(
+                f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
+            )
         return self
 
     def _check_seeds(self) -> None:
@@ -143,7 +173,8 @@ class Study(CampaignFile):
         if self.choosing_seeds is None:
             return
         both = range(
-            max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], self.choosing_seeds[-1]) + 1
+            max(self.seeds[0], self.choosing_seeds[0]),
+            min(self.seeds[-1], self.choosing_seeds[-1]) + 1,
         )  # two ranges meet in a range
         if both:
             last = self.choosing_seeds[-1]
@@ -152,7 +183,9 @@ class Study(CampaignFile):
                 f"{last + 1}-{last + len(self.seeds)}"
             )
         if not self.rule:
-            raise ValueError("choosing_seeds has no rule; say in `rule` how the choice was made on them")
+            raise ValueError(
+                "choosing_seeds has no rule; say in `rule` how the choice was made on them"
+            )
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         left = [row for row in self.rows if row.label not in quick.without]
@@ -167,21 +200,35 @@ class Space(CampaignFile):
     table: str = "none"  # of the paper, in Roman numerals; "none" if it has none
     preset: str = ""  # of the configurations
     parameters: tuple[Parameter, ...] = ()  # varied settings
-    rows: tuple[str, ...] = ()  # parameters that make the rows of the paper's results; the best of each row is tested
-    grid_of: str | None = None  # baseline whose own grid is searched; preset and parameters are empty then
+    # parameters that make the rows of the paper's results; the best of each row is tested
+    rows: tuple[str, ...] = ()
+    # baseline whose own grid is searched; preset and parameters are empty then
+    grid_of: str | None = None
 
     @model_validator(mode="after")
     def _has_something_to_search(self) -> Space:
-        if self.grid_of is not None and not (self.grid_of in BASELINES and BASELINES[self.grid_of].is_grid):
-            grids = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN and BASELINES[name].is_grid]
+        if self.grid_of is not None and not (
+            self.grid_of in BASELINES and BASELINES[self.grid_of].is_grid
+        ):
+            grids = [
+                name
+                for name in BASELINES
+                if BASELINES.source(name) == BUILT_IN and BASELINES[name].is_grid
+            ]
             raise ValueError(f"grid_of is {self.grid_of!r}; expected one of {', '.join(grids)}")
         if self.grid_of is None and not (self.preset and self.parameters):
-            raise ValueError("a search needs a preset and [[parameters]], each with a setting and its values")
+            raise ValueError(
+                "a search needs a preset and [[parameters]], each with a setting and its values"
+            )
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
             raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
-        if unknown := set(self.rows) - {parameter.name for parameter in self.parameters if parameter.scale is None}:
-            raise ValueError(f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale")
+        if unknown := set(self.rows) - {
+            parameter.name for parameter in self.parameters if parameter.scale is None
+        }:
+            raise ValueError(
+                f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale"
+            )
         if self.quick and (unknown := self.quick.values.keys() - set(names)):
             raise ValueError(f"quick.values of {', '.join(sorted(unknown))}, which is no parameter")
         return self
@@ -192,8 +239,15 @@ class Space(CampaignFile):
         return grid_size(self.parameters)
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
-        parameters = [p.with_values(quick.values[p.name]) if p.name in quick.values else p for p in self.parameters]
-        return {"name": f"{self.name}-quick", "title": f"{self.title}, in small", "parameters": parameters}
+        parameters = [
+            p.with_values(quick.values[p.name]) if p.name in quick.values else p
+            for p in self.parameters
+        ]
+        return {
+            "name": f"{self.name}-quick",
+            "title": f"{self.title}, in small",
+            "parameters": parameters,
+        }
 
 
 def study_names() -> list[str]:

@@ -35,7 +35,9 @@ class Curve:
         step = max(1, -(-len(self.epochs) // CURVE_POINTS))
         kept = slice((len(self.epochs) - 1) % step, None, step)
         losses = tuple(round(x, 4) for x in self.train_loss[kept])
-        return Curve(self.epochs[kept], losses, tuple(round(x, 4) for x in self.validation_accuracy[kept]))
+        return Curve(
+            self.epochs[kept], losses, tuple(round(x, 4) for x in self.validation_accuracy[kept])
+        )
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class FinishedRun:
 
     config: RunConfig
     record: RunRecord
-    validation_loss: float | None  # of the head at its selected epoch, in nats; None if it was not kept
+    # of the head at its selected epoch, in nats; None if it was not kept
+    validation_loss: float | None
     curve: Curve | None  # of the head; None if it was not kept
 
     @property
@@ -57,7 +60,11 @@ class FinishedRun:
         """Read a run, with its test results if it has any. UserError if it is not finished."""
         record = folder.read_result() or folder.read_validation()
         if record is None:
-            raise UserError(f"the run in {folder.path} is not finished; the command that began it continues it.")
+            raise UserError(
+                f"the run in {folder.path} is not finished; the command that began it continues it."
+            )
         metrics = folder.metrics()
         losses = {m.epoch: m.validation_loss for m in metrics}
-        return cls(folder.read_config(), record, losses.get(record.selected_epoch), Curve.of(metrics))
+        return cls(
+            folder.read_config(), record, losses.get(record.selected_epoch), Curve.of(metrics)
+        )

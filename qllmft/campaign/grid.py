@@ -16,10 +16,12 @@ from qllmft.config.section import Section
 from qllmft.errors import UserError
 from qllmft.randomness import derive_seed
 
-MOST_POINTS = 20_000  # of a campaign: each is checked before the first run; the largest table of the paper has 1,500
+# of a campaign: each is checked before the first run; the largest table of the paper has 1,500
+MOST_POINTS = 20_000
 
 Value = None | bool | int | float | str
-Point = dict[str, Value]  # the label of a level, or a number between the levels, by the parameter's name
+# the label of a level, or a number between the levels, by the parameter's name
+Point = dict[str, Value]
 
 
 class Parameter(Section):
@@ -27,8 +29,10 @@ class Parameter(Section):
 
     name: str  # for people; by default the setting's own
     settings: tuple[str, ...] = Field(min_length=1)  # dotted names
-    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)  # a row per level, a value per setting
-    # "log": qmc and tpe draw log-uniformly between the smallest and the largest value; None: they choose a level
+    # a row per level, a value per setting
+    values: tuple[tuple[Value, ...], ...] = Field(min_length=1)
+    # "log": qmc and tpe draw log-uniformly between the smallest and the largest value; None: they
+    # choose a level
     scale: Literal["log"] | None = None
 
     @model_validator(mode="before")
@@ -45,13 +49,25 @@ class Parameter(Section):
     @model_validator(mode="after")
     def _one_value_per_setting(self) -> Parameter:
         if any(len(row) != len(self.settings) for row in self.values):
-            raise ValueError(f"{self.name}: each value needs {len(self.settings)} entries, one per setting")
+            raise ValueError(
+                f"{self.name}: each value needs {len(self.settings)} entries, one per setting"
+            )
         for value in itertools.chain(*self.values):
-            if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # NaN compares as False
-                raise ValueError(f"{self.name}: a value is {str(value)[:20]}, expected a finite number below 1.8e308")
-        positive = [value for row in self.values for value in row if isinstance(value, int | float) and value > 0]
+            # NaN compares as False
+            if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+                raise ValueError(
+                    f"{self.name}: a value is {str(value)[:20]}, expected a finite number below 1.8e308"
+                )
+        positive = [
+            value
+            for row in self.values
+            for value in row
+            if isinstance(value, int | float) and value > 0
+        ]
         if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
-            raise ValueError(f"{self.name}: a logarithmic scale needs one setting with positive numbers")
+            raise ValueError(
+                f"{self.name}: a logarithmic scale needs one setting with positive numbers"
+            )
         return self
 
     @property
@@ -79,7 +95,9 @@ class Parameter(Section):
                 return dict(zip(self.settings, row, strict=True))
         if self.scale == "log":
             return {self.settings[0]: label}
-        raise ValueError(f"{self.name} has the levels {', '.join(map(str, self.labels))}, and got {label!r}.")
+        raise ValueError(
+            f"{self.name} has the levels {', '.join(map(str, self.labels))}, and got {label!r}."
+        )
 
     def at_fraction(self, fraction: float) -> Value:
         """Return the level, or the number on the scale, at ``fraction`` in [0, 1) from the first to the last."""
@@ -119,10 +137,15 @@ def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
     A longer search contains the shorter one.
     A parameter with a scale gets numbers between its levels, and another one gets the level of its interval.
     """
-    sequence = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol")))
+    sequence = qmc.Sobol(
+        len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol"))
+    )
     while True:
         for row in sequence.random(1):
-            yield {p.name: p.at_fraction(float(fraction)) for p, fraction in zip(parameters, row, strict=True)}
+            yield {
+                p.name: p.at_fraction(float(fraction))
+                for p, fraction in zip(parameters, row, strict=True)
+            }
 
 
 def short_name(setting: str) -> str:

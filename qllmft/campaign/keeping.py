@@ -22,7 +22,11 @@ from qllmft.run import RunFolder, SharedInputs
 
 
 def gather_predictions(
-    study: Study, planned: Sequence[StudyRun], finished: Sequence[FinishedRun], runs: Path, inputs: SharedInputs
+    study: Study,
+    planned: Sequence[StudyRun],
+    finished: Sequence[FinishedRun],
+    runs: Path,
+    inputs: SharedInputs,
 ) -> StudyPredictions:
     """Return the answers of a study whose planned runs are finished, in the same order.
 
@@ -46,7 +50,10 @@ def gather_predictions(
         hashes=index.hashes,
         labels=index.labels,
         answers=answers,
-        settings={row: with_names(differing(run.config, RunConfig()), names) for row, (run, _) in rows.items()},
+        settings={
+            row: with_names(differing(run.config, RunConfig()), names)
+            for row, (run, _) in rows.items()
+        },
         curves=_curves(study, by_seed),
     )
 
@@ -62,7 +69,10 @@ def _answers(
     by_row = []
     for i, row in enumerate(study.rows):
         plan, run = _run_of(i, pairs)
-        folder, name = RunFolder(runs / plan.identity), run.record.models[model_place(row, plan)].name
+        folder, name = (
+            RunFolder(runs / plan.identity),
+            run.record.models[model_place(row, plan)].name,
+        )
         kept = folder.read_predictions()
         found = {} if kept is None else kept.answers if split == "test" else kept.validation
         if name not in found or len(found[name]) != len(table):
@@ -74,7 +84,9 @@ def _answers(
     return index.answers(table, by_row)
 
 
-def _run_of(index: int, pairs: Sequence[tuple[StudyRun, FinishedRun]]) -> tuple[StudyRun, FinishedRun]:
+def _run_of(
+    index: int, pairs: Sequence[tuple[StudyRun, FinishedRun]]
+) -> tuple[StudyRun, FinishedRun]:
     return next((plan, run) for plan, run in pairs if index in plan.rows)
 
 

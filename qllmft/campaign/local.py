@@ -40,7 +40,10 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs got {jobs}, expected 1 or more.")
     if jobs is None:
-        kinds = {(c.body.learns, c.backend.entry.adjoint, c.backend.options.get("device", "cpu")) for c in configs}
+        kinds = {
+            (c.body.learns, c.backend.entry.adjoint, c.backend.options.get("device", "cpu"))
+            for c in configs
+        }
         alone = kinds - {(False, True, "cpu")}
         fitting = psutil.virtual_memory().available // MEMORY_EACH
         jobs = 1 if alone else min(thread_count(), fitting, runs // RUNS_EACH)
@@ -94,7 +97,9 @@ class WorkerPool:
             if connection in self._ready:
                 process.join()
             if process.exitcode:
-                self._on_event(Message(f"process {process.pid} has died; the others took its runs over"))
+                self._on_event(
+                    Message(f"process {process.pid} has died; the others took its runs over")
+                )
 
     def end(self) -> None:
         """Terminate the children after they saved a checkpoint. A second Ctrl-C kills them."""
@@ -110,7 +115,9 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, children: int) -> Iterator[WorkerPool]:
+def worker_pool(
+    plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, children: int
+) -> Iterator[WorkerPool]:
     """Start children that work on a plan, and wait for them at the end of the block.
 
     This process and its children use equal shares of the processors. If the block ends with an error or Ctrl-C, the
@@ -121,7 +128,9 @@ def worker_pool(plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, c
     their_ends = []
     for _ in range(children):
         ours, theirs = context.Pipe(duplex=False)
-        pool.processes[ours] = context.Process(target=_work_in_child, args=(theirs, plan, runs, tracking), daemon=True)
+        pool.processes[ours] = context.Process(
+            target=_work_in_child, args=(theirs, plan, runs, tracking), daemon=True
+        )
         their_ends.append(theirs)
     listener = threading.Thread(target=pool.listen, daemon=True)
     listener.start()
@@ -144,14 +153,16 @@ def worker_pool(plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, c
 
 
 def _work_in_child(connection: Connection, plan: Plan, runs: Path, tracking: Tracking) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; the parent process decides
+    # a terminal sends Ctrl-C to all; the parent process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def send(value: object) -> None:
         with suppress(BrokenPipeError):  # the parent has died; this process is about to end
             connection.send(value)
 
-    lines = MinuteLines(lambda text: send(Message(text)))  # this process may be the one that embeds the texts
+    # this process may be the one that embeds the texts
+    lines = MinuteLines(lambda text: send(Message(text)))
 
     def forward(event: Event) -> None:
         lines(event)

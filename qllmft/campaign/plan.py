@@ -21,7 +21,8 @@ class PlannedRun:
     config: RunConfig
     label: str  # for people: "Single sQE 10Q, seed 0"
     read_test: bool = True  # if False, the run ends after validation
-    point: Mapping[str, Any] = field(default_factory=dict)  # the settings that a search or a budget varies, by name
+    # the settings that a search or a budget varies, by name
+    point: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def identity(self) -> str:
@@ -40,7 +41,9 @@ class PlannedRun:
     def is_finished(self, runs: Path) -> bool:
         """Return whether the record is there."""
         folder = self.folder(runs)
-        return folder.result_file.exists() or (not self.read_test and folder.validation_file.exists())
+        return folder.result_file.exists() or (
+            not self.read_test and folder.validation_file.exists()
+        )
 
 
 class FinishedRuns:

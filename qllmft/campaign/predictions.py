@@ -73,11 +73,14 @@ class StudyPredictions:
 
     rows: tuple[str, ...]  # labels, in the table's order
     seeds: tuple[int, ...]
-    hashes: NDArray[np.uint64]  # (P,) first 8 bytes of the SHA-256 of each text, ascending; no text is kept
+    # (P,) first 8 bytes of the SHA-256 of each text, ascending; no text is kept
+    hashes: NDArray[np.uint64]
     labels: NDArray[np.int64]  # (P,) true labels of the texts
     answers: Mapping[tuple[Split, int], Answers]  # by split and seed
-    settings: Mapping[str, Mapping[str, Any]]  # of each row's first run, by dotted name, that differ from the defaults
-    curves: Mapping[str, NDArray[np.int64]]  # (2, E) mean training loss and validation accuracy of a head, see the unit
+    # of each row's first run, by dotted name, that differ from the defaults
+    settings: Mapping[str, Mapping[str, Any]]
+    # (2, E) mean training loss and validation accuracy of a head, see the unit
+    curves: Mapping[str, NDArray[np.int64]]
 
     def write(self, folder: Path) -> Path:
         """Write the file and return its path. The same content gives the same bytes."""
@@ -97,7 +100,8 @@ class StudyPredictions:
             "labels": self.labels.astype(small),
         }
         for (split, seed), found in self.answers.items():
-            # steps between texts and differences from true labels are mostly one number, which compresses well
+            # steps between texts and differences from true labels are mostly one number, which
+            # compresses well
             arrays[f"{split}-{seed}-steps"] = np.diff(found.texts, prepend=0).astype(np.uint32)
             arrays[f"{split}-{seed}"] = ((found.answers - found.labels[:, None]) % k).astype(small)
         for index, curve in enumerate(self.curves.values()):
@@ -118,11 +122,15 @@ class StudyPredictions:
             content = read_bytes(path)
             with ZipFile(io.BytesIO(content)) as archive:
                 if (size := sum(part.file_size for part in archive.infolist())) > MOST_BYTES:
-                    raise ValueError(f"its arrays have {size:,} bytes, expected at most {MOST_BYTES:,}")
+                    raise ValueError(
+                        f"its arrays have {size:,} bytes, expected at most {MOST_BYTES:,}"
+                    )
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._of(arrays)
         except _FAULTS as error:
-            raise UserError(f"{path} cannot be read: {str(error)[:_LONGEST_REASON]}. {remedy}") from error
+            raise UserError(
+                f"{path} cannot be read: {str(error)[:_LONGEST_REASON]}. {remedy}"
+            ) from error
 
     @classmethod
     def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> StudyPredictions:
@@ -130,24 +138,39 @@ class StudyPredictions:
             about = _About.model_validate_json(arrays["about"].tobytes())
         except ValidationError as error:
             raise ValueError(f"its array 'about': {faults(error)[0]}") from None
-        for name, entries in (("rows", about.rows), ("seeds", about.seeds), ("curves", about.curves)):
+        for name, entries in (
+            ("rows", about.rows),
+            ("seeds", about.seeds),
+            ("curves", about.curves),
+        ):
             if len(set(entries)) < len(entries):  # each would be read again and again
                 raise ValueError(f"its array 'about' has an entry of {name} twice")
         labels, hashes = _integers(arrays, "labels"), arrays["hashes"]
         if hashes.shape != labels.shape or hashes.dtype != np.uint64:
-            raise ValueError(f"it has {hashes.shape} hashes of type {hashes.dtype} for {labels.shape} labels")
+            raise ValueError(
+                f"it has {hashes.shape} hashes of type {hashes.dtype} for {labels.shape} labels"
+            )
         if len(labels) and not 0 <= labels.min() <= labels.max() < about.labels:
-            raise ValueError(f"its labels are {labels.min()} to {labels.max()}, expected 0 to {about.labels - 1}")
+            raise ValueError(
+                f"its labels are {labels.min()} to {labels.max()}, expected 0 to {about.labels - 1}"
+            )
         found = {}
         for split in ("validation", "test"):
             for seed in about.seeds:
                 texts = _integers(arrays, f"{split}-{seed}-steps").cumsum()
                 offsets = _integers(arrays, f"{split}-{seed}", 2)
-                if offsets.shape != (len(texts), len(about.rows)) or not len(texts) or texts.min() < 0:
+                if (
+                    offsets.shape != (len(texts), len(about.rows))
+                    or not len(texts)
+                    or texts.min() < 0
+                ):
                     raise ValueError(f"{split} of seed {seed} has answers of shape {offsets.shape}")
                 true = labels[texts]
                 found[split, seed] = Answers(texts, true, (offsets + true[:, None]) % about.labels)
-        curves = {row: _integers(arrays, f"curve-{i}", 2).cumsum(axis=1) for i, row in enumerate(about.curves)}
+        curves = {
+            row: _integers(arrays, f"curve-{i}", 2).cumsum(axis=1)
+            for i, row in enumerate(about.curves)
+        }
         if any(len(curve) != 2 for curve in curves.values()):
             raise ValueError("it has a curve without two rows")
         return cls(about.rows, about.seeds, hashes, labels, found, about.settings, curves)
@@ -167,16 +190,22 @@ class StudyPredictions:
                 f"{', '.join(labels)} and {record.seeds}. Keep both files of one study together."
             )
         k = len(record.data.labels)
-        return replace(record, rows=tuple(self._row(row, index, k) for index, row in enumerate(record.rows)))
+        return replace(
+            record, rows=tuple(self._row(row, index, k) for index, row in enumerate(record.rows))
+        )
 
     def _row(self, row: RowResult, index: int, k: int) -> RowResult:
         test = [self.answers["test", seed] for seed in self.seeds]
         scores = [answers.scores(index, k) for answers in test]
         return replace(
             row,
-            validation=tuple(self.answers["validation", seed].accuracy(index).value for seed in self.seeds),
+            validation=tuple(
+                self.answers["validation", seed].accuracy(index).value for seed in self.seeds
+            ),
             test=tuple(answers.accuracy(index).value for answers in test),
-            balanced=tuple(each.balanced for each in scores) if any(each.uneven for each in scores) else (),
+            balanced=tuple(each.balanced for each in scores)
+            if any(each.uneven for each in scores)
+            else (),
             constant=all(each.constant for each in scores),
         )
 
@@ -199,18 +228,31 @@ class TextIndex:
     @classmethod
     def of(cls, splits: Sequence[Splits]) -> TextIndex:
         """Collect the validation and test texts of several seeds."""
-        pairs = {pair for each in splits for table in (each.validation, each.test) for pair in _keys(table)}
+        pairs = {
+            pair
+            for each in splits
+            for table in (each.validation, each.test)
+            for pair in _keys(table)
+        }
         hashes, labels = zip(*sorted(pairs), strict=True)
         return cls(np.array(hashes, np.uint64), np.array(labels, np.int64))
 
     def answers(self, table: Table, by_row: Sequence[NDArray[np.int64]]) -> Answers:
         """Return answers on a table (N,) of each row, in the order of this index."""
-        place = {pair: i for i, pair in enumerate(zip(self.hashes.tolist(), self.labels.tolist(), strict=True))}
+        place = {
+            pair: i
+            for i, pair in enumerate(zip(self.hashes.tolist(), self.labels.tolist(), strict=True))
+        }
         texts = np.array([place[pair] for pair in _keys(table)], np.int64)
         order = np.argsort(texts, kind="stable")
         return Answers(texts[order], table.labels[order], np.stack(by_row, axis=1)[order])
 
 
 def _keys(table: Table) -> list[tuple[int, int]]:
-    hashes = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8] for text in table.texts)
-    return [(int.from_bytes(key, "big"), label) for key, label in zip(hashes, table.labels.tolist(), strict=True)]
+    hashes = (
+        hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8] for text in table.texts
+    )
+    return [
+        (int.from_bytes(key, "big"), label)
+        for key, label in zip(hashes, table.labels.tolist(), strict=True)
+    ]

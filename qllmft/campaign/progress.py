@@ -27,7 +27,8 @@ class CampaignProgress:
     ) -> None:
         self._plan, self._finished, self._on_event, self._clock = plan, finished, on_event, clock
         self._last_look = -math.inf
-        self._start: tuple[float, float] | None = None  # time of the first look, and the share done by then
+        # time of the first look, and the share done by then
+        self._start: tuple[float, float] | None = None
 
     def __call__(self, event: Event) -> None:
         """Forward an event, and report progress if the event ended an epoch or a run."""
@@ -45,7 +46,8 @@ class CampaignProgress:
         self._last_look = now
         planned = self._plan.runs(self._finished)
         share = self._share(planned)
-        if self._start is None or share < self._start[1]:  # a killed run falls back to its last checkpoint
+        # a killed run falls back to its last checkpoint
+        if self._start is None or share < self._start[1]:
             self._start = now, share
         began, before = self._start
         left = (now - began) * (1 - share) / (share - before) if share > before else None
@@ -57,7 +59,9 @@ class CampaignProgress:
         folder = self._finished.folder
         begun = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         done = math.fsum(
-            run.cost if self._finished.has(run) else begun_cost(run.config, run.folder(folder).epochs_done())
+            run.cost
+            if self._finished.has(run)
+            else begun_cost(run.config, run.folder(folder).epochs_done())
             for run in planned
             if run.identity in begun
         )
@@ -71,6 +75,10 @@ class CampaignProgress:
         points: defaultdict[str, dict[str, PlannedRun]] = defaultdict(dict)
         for run in planned:
             points[json.dumps(run.point)][run.identity] = run
-        whole = [runs.values() for runs in points.values() if all(map(self._finished.has, runs.values()))]
-        values = [[self._finished.record(run).head.validation.value for run in runs] for runs in whole]
+        whole = [
+            runs.values() for runs in points.values() if all(map(self._finished.has, runs.values()))
+        ]
+        values = [
+            [self._finished.record(run).head.validation.value for run in runs] for runs in whole
+        ]
         return max((math.fsum(each) / len(each) for each in values), default=None)

@@ -26,7 +26,8 @@ from qllmft.run import RunFolder, SharedInputs, Tracking, run_experiment
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
 
 NODES_MAY_DIE = 100  # number of times that a run is begun again on another node
-PENDING_PER_CPU = 2  # runs submitted per processor, so that a node that joins finds work and an autoscaler sees demand
+# runs submitted per processor, so that a node that joins finds work and an autoscaler sees demand
+PENDING_PER_CPU = 2
 FEWEST_PENDING = 4
 
 
@@ -45,13 +46,17 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
         folder = Path(place) / run.identity
         if packed:
             unpack(packed, folder)
-        outcome = run_experiment(run, folder, read_test=read_test, inputs=SharedInputs({run.data: corpus}))
+        outcome = run_experiment(
+            run, folder, read_test=read_test, inputs=SharedInputs({run.data: corpus})
+        )
         if outcome.record is None:
             raise RunInterruptedError(run.identity)
         return pack(folder)
 
 
-def do_all_on_cluster(plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs) -> None:
+def do_all_on_cluster(
+    plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs
+) -> None:
     """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`."""
     with ray_cluster(address) as ray, ExitStack() as locks:
         _Driver(ray, plan, runs, on_event, inputs, locks).work()
@@ -69,7 +74,8 @@ def ray_cluster(address: str) -> Iterator[Any]:
             f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
             "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
         ) from None
-    with suppress(AttributeError):  # no option stops Ray from printing the logs of a dead node (`[state-dump]`)
+    # no option stops Ray from printing the logs of a dead node (`[state-dump]`)
+    with suppress(AttributeError):
         ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield ray
@@ -81,29 +87,46 @@ class _Driver:
     """Process that submits the runs of a plan and stores the folders that come back."""
 
     def __init__(
-        self, ray: Any, plan: Plan, runs: Path, on_event: OnEvent, inputs: SharedInputs, locks: ExitStack
+        self,
+        ray: Any,
+        plan: Plan,
+        runs: Path,
+        on_event: OnEvent,
+        inputs: SharedInputs,
+        locks: ExitStack,
     ) -> None:
         # Ray repeats a task if its node or its process dies
-        options = {"num_cpus": 1, "max_retries": NODES_MAY_DIE, "retry_exceptions": [RunInterruptedError]}
+        options = {
+            "num_cpus": 1,
+            "max_retries": NODES_MAY_DIE,
+            "retry_exceptions": [RunInterruptedError],
+        }
         self._ray, self._task = ray, ray.remote(**options)(run_on_node)
         self._plan, self._runs, self._inputs = plan, runs, inputs
         self._finished = FinishedRuns(runs)
         self._progress = CampaignProgress(plan, self._finished, on_event)
         self._all_locks = locks
-        self._pending: dict[Any, tuple[PlannedRun, Callable[[], None]]] = {}  # with what releases the run's lock
+        # with what releases the run's lock
+        self._pending: dict[Any, tuple[PlannedRun, Callable[[], None]]] = {}
         self._corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
         self._checked: set[str] = set()
 
     def work(self) -> None:
         """Submit runs and store their folders until all are finished, here or by other processes."""
         self._progress.report(at_once=True)
-        while left := {r.identity: r for r in self._plan.runs(self._finished) if r.identity not in self._checked}:
+        while left := {
+            r.identity: r
+            for r in self._plan.runs(self._finished)
+            if r.identity not in self._checked
+        }:
             for run in left.values():
                 if self._finished.has(run):
                     do_run(run, self._runs, self._progress, Tracking(), self._inputs)
                     self._checked.add(run.identity)
             submitted = {run.identity for run, _ in self._pending.values()}
-            limit = max(FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0)))
+            limit = max(
+                FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0))
+            )
             for identity in left.keys() - submitted - self._checked:
                 if len(self._pending) < limit:
                     self._submit(left[identity])
@@ -152,7 +175,9 @@ class _Driver:
 def pack(folder: Path) -> bytes:
     """Return the files of a run's folder as an archive, with the record at the end."""
     stream = io.BytesIO()
-    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in (LOCK, HOLDER)]
+    files = [
+        file for file in folder.rglob("*") if file.is_file() and file.name not in (LOCK, HOLDER)
+    ]
     records = ("validation.json", "result.json")
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for file in sorted(files, key=lambda file: (file.name in records, file)):

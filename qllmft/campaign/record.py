@@ -47,15 +47,20 @@ class RowResult:
     parameters: tuple[int, ...]  # trained ones; support vectors of an SVC
     validation: tuple[_Share, ...]  # accuracy of the selected model, in [0, 1]
     test: tuple[_Share, ...]  # accuracy of the same model, in [0, 1]
-    validation_loss: tuple[_Loss, ...] = ()  # of the same model, in nats; empty for a baseline, or if not kept
-    test_exact: tuple[_Share, ...] = ()  # accuracy without the noise of the head's circuit; empty without noise
+    # of the same model, in nats; empty for a baseline, or if not kept
+    validation_loss: tuple[_Loss, ...] = ()
+    # accuracy without the noise of the head's circuit; empty without noise
+    test_exact: tuple[_Share, ...] = ()
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
-    balanced: tuple[_Share, ...] = ()  # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
+    # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
+    balanced: tuple[_Share, ...] = ()
     constant: bool = False  # whether every test text got the same answer, with every seed
-    tuned: bool = False  # whether this is a baseline whose hyperparameters are chosen on the validation texts
+    # whether this is a baseline whose hyperparameters are chosen on the validation texts
+    tuned: bool = False
     tried: int | None = None  # number of settings tried with each seed; None without a budget
     chosen: tuple[dict[str, Any], ...] = ()  # the best of them, by name; empty without a budget
-    stored: int = 0  # numbers that a data map stores in addition to the parameters, the most of any seed
+    # numbers that a data map stores in addition to the parameters, the most of any seed
+    stored: int = 0
     series: str = ""
     qubits: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +112,8 @@ class StudyRecord:
     choosing_seeds: tuple[int, ...] = ()
     rule: str = ""
     margin: float = 0.5
-    registered: str = NOT_REGISTERED  # whether and when plan, rule and margin were written, in words
+    # whether and when plan, rule and margin were written, in words
+    registered: str = NOT_REGISTERED
 
     @property
     def as_published(self) -> bool:
@@ -145,7 +151,9 @@ def _check_seeds(row: RowResult) -> None:
     optional = (row.validation_loss, row.test_exact, row.epochs, row.balanced, row.chosen)
     numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
     if len(numbers) > 1 or 0 in numbers:
-        raise ValueError(f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number")
+        raise ValueError(
+            f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
+        )
 
 
 def read_record(folder: Path) -> StudyRecord:
@@ -154,7 +162,9 @@ def read_record(folder: Path) -> StudyRecord:
     try:
         content = parse_json(read_text(path))
         if content.get("format") != FORMAT:
-            raise ValueError(f"it has format {content.get('format')!r}, and this version reads {FORMAT}")
+            raise ValueError(
+                f"it has format {content.get('format')!r}, and this version reads {FORMAT}"
+            )
         record = _ADAPTER.validate_python(content)
         for row in record.rows:
             _check_seeds(row)
@@ -164,4 +174,6 @@ def read_record(folder: Path) -> StudyRecord:
             f"there is no finished study in {folder} ({FILE} is missing). The study's own command continues it."
         ) from None
     except (ValueError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read: {error}. The study's own command makes it again.") from error
+        raise UserError(
+            f"{path} cannot be read: {error}. The study's own command makes it again."
+        ) from error

@@ -33,17 +33,25 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
         elif path.suffix == ".json" and path.exists():
             found = _read_summary(path)
         else:
-            raise UserError(f"{path} is neither a folder of runs nor a .json file that `qllmft paper` wrote.")
+            raise UserError(
+                f"{path} is neither a folder of runs nor a .json file that `qllmft paper` wrote."
+            )
         if not found:
-            raise UserError(f"there is no finished run under {path}: no result.json. `qllmft train` makes runs.")
+            raise UserError(
+                f"there is no finished run under {path}: no result.json. `qllmft train` makes runs."
+            )
         runs += found
     return runs
 
 
-def write_finished_runs(runs: Sequence[FinishedRun], file: Path, with_curves: Collection[FinishedRun] = ()) -> None:
+def write_finished_runs(
+    runs: Sequence[FinishedRun], file: Path, with_curves: Collection[FinishedRun] = ()
+) -> None:
     """Write a summary, one line per run. The runs of ``with_curves`` keep their curves, thinned."""
     kept = {id(run) for run in with_curves}
-    lines = [json.dumps(_to_json(run, keep_curve=id(run) in kept), ensure_ascii=False) for run in runs]
+    lines = [
+        json.dumps(_to_json(run, keep_curve=id(run) in kept), ensure_ascii=False) for run in runs
+    ]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"
     with writing(f"the summary {file}"):
         write_text(file, content)
@@ -65,7 +73,10 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         run.record,
         identity=run.config.identity,
         data=replace(run.record.data, source=run.data, findings=None),
-        models=tuple(replace(model, seconds=0.0, settings={}, test_classes=None) for model in run.record.models),
+        models=tuple(
+            replace(model, seconds=0.0, settings={}, test_classes=None)
+            for model in run.record.models
+        ),
         versions={},
     )
     return {
@@ -87,8 +98,12 @@ def _read_summary(file: Path) -> list[FinishedRun]:
     try:
         content = parse_json(read_text(file))
         if content["format"] != FORMAT:
-            raise UserError(f"{file} has format {content['format']}, expected {FORMAT}; write it again.")
-        return [_from_json(entry, f"{file}, run {i + 1}") for i, entry in enumerate(content["runs"])]
+            raise UserError(
+                f"{file} has format {content['format']}, expected {FORMAT}; write it again."
+            )
+        return [
+            _from_json(entry, f"{file}, run {i + 1}") for i, entry in enumerate(content["runs"])
+        ]
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -100,7 +115,11 @@ def _from_json(entry: dict[str, Any], origin: str) -> FinishedRun:
     record = RunRecord.from_json(entry["record"], origin)
     parts = entry["curve"]
     curve = None if parts is None else Curve(*(tuple(part) for part in parts))
-    for number in [entry["validation_loss"] or 0.0, *(number for part in parts or () for number in part)]:
-        if isinstance(number, bool) or not abs(number) <= sys.float_info.max:  # NaN compares as False
+    for number in [
+        entry["validation_loss"] or 0.0,
+        *(number for part in parts or () for number in part),
+    ]:
+        # NaN compares as False
+        if isinstance(number, bool) or not abs(number) <= sys.float_info.max:
             raise ValueError(f"a loss or a point of the curve is {number!r}")
     return FinishedRun(config, record, entry["validation_loss"], curve)

@@ -36,15 +36,23 @@ class Registration:
         return f"registered on {day} at {hour} UTC, before the test texts were read (plan {self.hash[:12]})"
 
 
-def plan_of(study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]) -> dict[str, Any]:
+def plan_of(
+    study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]
+) -> dict[str, Any]:
     """Return all that a study's results depend on, as JSON values."""
     own: dict[str, Any] = json.loads(study.model_dump_json(exclude=_NOT_OF_THE_PLAN))
     names = {run.config.body.model: published_name(run.config.body) for run in planned}
-    found = {"study": own, "settings": with_names(settings, names), "runs": [run.identity for run in planned]}
+    found = {
+        "study": own,
+        "settings": with_names(settings, names),
+        "runs": [run.identity for run in planned],
+    }
     return dict(json.loads(json.dumps(found, sort_keys=True)))
 
 
-def register(folder: Path, study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]) -> Registration:
+def register(
+    folder: Path, study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]
+) -> Registration:
     """Write the registration of a study, or return the one of the same plan that is there.
 
     Raises:
@@ -84,7 +92,9 @@ def read_registration(folder: Path) -> Registration:
         found = Registration(str(content["date"]), str(content["hash"]), dict(content["plan"]))
         datetime.fromisoformat(found.date)
         if _hash(found.plan) != found.hash:
-            raise ValueError(f"its plan has the hash {_hash(found.plan)[:12]}, and it says {found.hash[:12]}")
+            raise ValueError(
+                f"its plan has the hash {_hash(found.plan)[:12]}, and it says {found.hash[:12]}"
+            )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(
             f"the registration {path} cannot be read: {error}. Restore the file that --register wrote; without it, run "
@@ -108,5 +118,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     for name, (old, new) in pairs.items():
         if old != new:
             words = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
-            found.append(f"{name} ({words[0]}, now {words[1]})" if max(map(len, words)) <= 60 else name)
+            found.append(
+                f"{name} ({words[0]}, now {words[1]})" if max(map(len, words)) <= 60 else name
+            )
     return found or ["the runs' configurations (another version of qllmft, or of its presets)"]

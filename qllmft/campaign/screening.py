@@ -14,7 +14,8 @@ from qllmft.errors import UserError
 from qllmft.statistics import student_p
 
 MOST_FACTORS = 31  # of a screening design with 32 runs
-_PLACKETT_BURMAN_12 = (1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1)  # first row of the cyclic part, Plackett and Burman 1946
+# first row of the cyclic part, Plackett and Burman 1946
+_PLACKETT_BURMAN_12 = (1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1)
 
 
 def screening_points(parameters: Sequence[Parameter]) -> list[Point]:
@@ -41,7 +42,8 @@ def screening_signs(n_factors: int) -> NDArray[np.int64]:
     if runs == 12:
         cyclic = [np.roll(_PLACKETT_BURMAN_12, shift) for shift in range(11)]
         return np.vstack([*cyclic, -np.ones(11, np.int64)])[:, :n_factors].astype(np.int64)
-    # column j of Sylvester's matrix is the product of the basic columns that are the bits of j: an odd number first
+    # column j of Sylvester's matrix is the product of the basic columns that are the bits of j: an
+    # odd number first
     order = sorted(range(1, runs), key=lambda j: (j.bit_count() % 2 == 0, j.bit_count(), j))
     return -np.asarray(hadamard(runs), np.int64)[:, order[:n_factors]]
 
@@ -55,7 +57,8 @@ class Effect:
     high: Value  # the other
     effect: float  # mean at ``high`` minus mean at ``low``, in [-1, 1]
     standard_error: float  # of the effect
-    p_value: float  # of no effect, two-sided, by Student's t; not corrected for the number of parameters
+    # of no effect, two-sided, by Student's t; not corrected for the number of parameters
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class Screening:
 
 
 def main_effects(
-    names: Sequence[str], levels: Sequence[tuple[Value, Value]], signs: NDArray[np.int64], values: NDArray[np.float64]
+    names: Sequence[str],
+    levels: Sequence[tuple[Value, Value]],
+    signs: NDArray[np.int64],
+    values: NDArray[np.float64],
 ) -> Screening:
     """Return the main effects from an orthogonal design.
 
@@ -97,9 +103,8 @@ def main_effects(
         means = values[:, 0]
         residuals = means - means.mean() - signs @ estimates / 2.0
         error = float(2.0 * np.sqrt((residuals**2).sum() / freedom / n))
-        source = (
-            f"the residuals of the main effects in {n} runs, interactions included; --seeds 2 or more would do better"
-        )
+        source = f"the residuals of the main effects in {n} runs, interactions included; "
+        source += "--seeds 2 or more would do better"
     found = [
         Effect(name, low, high, float(estimate), error, student_p(float(estimate), error, freedom))
         for name, (low, high), estimate in zip(names, levels, estimates, strict=True)

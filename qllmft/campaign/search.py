@@ -61,11 +61,15 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     ranking = ranked(found)
     row_bests = best_of_rows(sweep, ranking)
     chosen = {_key(each): each for each in (ranking[0], *row_bests)}
-    tests = [run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)]
+    tests = [
+        run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)
+    ]
     tested = {_key(each): each for each in execute(FixedPlan(tests))}
     rows = tuple(_tested_row(sweep, tested[_key(best)]) for best in row_bests)
     repeats = plan.size // sweep.seeds - len(found)
-    result = SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], rows, effects(sweep, found), repeats)
+    result = SweepResult(
+        sweep, tuple(ranking), tested[_key(ranking[0])], rows, effects(sweep, found), repeats
+    )
     write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
     return result
 
@@ -79,7 +83,9 @@ def plan_of(sweep: Sweep) -> Plan:
     """Return the plan of a sweep's runs, which do not read the test set."""
     if not sweep.is_list:
         return TpePlan(sweep)
-    return FixedPlan([run for point in sweep.points.values() for run in sweep.runs(point)], selects=True)
+    return FixedPlan(
+        [run for point in sweep.points.values() for run in sweep.runs(point)], selects=True
+    )
 
 
 def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
@@ -88,7 +94,9 @@ def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
         return None
     values = np.array([result.validation for result in results], np.float64)
     ends = [parameter.ends for parameter in sweep.parameters]
-    return main_effects([p.name for p in sweep.parameters], ends, screening_signs(len(ends)), values)
+    return main_effects(
+        [p.name for p in sweep.parameters], ends, screening_signs(len(ends)), values
+    )
 
 
 def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
@@ -107,7 +115,11 @@ def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     for value in published().of("accuracy"):
         if value.sweep == f"Table {sweep.table}" and value.preset is not None:
             names = differing(config, load_preset(value.preset).config())
-            if not [name for name in names if name.startswith(("model.", "noise.")) and name != "model.batch_norm"]:
+            if not [
+                name
+                for name in names
+                if name.startswith(("model.", "noise.")) and name != "model.batch_norm"
+            ]:
                 return value.value
     return None
 

@@ -35,7 +35,9 @@ def _sum(start: Any, count: Any) -> Any:
     return start + count if type(start) is type(count) is int else None
 
 
-Seeds = Annotated[InstanceOf[range], BeforeValidator(seed_range), PlainSerializer(list, when_used="json")]
+Seeds = Annotated[
+    InstanceOf[range], BeforeValidator(seed_range), PlainSerializer(list, when_used="json")
+]
 
 
 def seeds_text(seeds: range | tuple[int, ...]) -> str:

@@ -27,7 +27,11 @@ from qllmft.run.record import BodyRecord
 
 
 def run_study(
-    study: Study, folder: Path, settings: Mapping[str, Any], command: str, executor: Executor | None = None
+    study: Study,
+    folder: Path,
+    settings: Mapping[str, Any],
+    command: str,
+    executor: Executor | None = None,
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
@@ -37,11 +41,19 @@ def run_study(
     planned = study_runs(study, settings)
     tuned = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; expected a folder, or a name that does not exist.")
+        raise UserError(
+            f"--out {folder} is a file; expected a folder, or a name that does not exist."
+        )
     runs, plan = folder / "runs", plan_of(study, settings, planned)
-    registered = check_registered(folder, plan).sentence if (folder / REGISTRATION).exists() else NOT_REGISTERED
+    registered = (
+        check_registered(folder, plan).sentence
+        if (folder / REGISTRATION).exists()
+        else NOT_REGISTERED
+    )
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
-    check_feasible({f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs)
+    check_feasible(
+        {f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs
+    )
     finished = FinishedRuns(runs)
     if tuned:
         executor.execute(FixedPlan(tuned), runs)
@@ -73,13 +85,26 @@ def gather_record(
         for name, version in record.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    validation_given = config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
+    validation_given = (
+        config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
+    )
     rules = {run.config.train.select for run in planned}
     names = body_names(finished)
     return StudyRecord(
         study=study.name,
         **study.model_dump(
-            include={"title", "subject", "baseline", "reduced", "notes", "budget", "bodies", "x", "rule", "margin"}
+            include={
+                "title",
+                "subject",
+                "baseline",
+                "reduced",
+                "notes",
+                "budget",
+                "bodies",
+                "x",
+                "rule",
+                "margin",
+            }
         ),
         seeds=tuple(study.seeds),
         choosing_seeds=tuple(study.choosing_seeds or ()),
@@ -102,11 +127,15 @@ def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
     return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
 
 
-def _row(study: Study, index: int, planned: Sequence[StudyRun], finished: Sequence[FinishedRun]) -> RowResult:
+def _row(
+    study: Study, index: int, planned: Sequence[StudyRun], finished: Sequence[FinishedRun]
+) -> RowResult:
     row = study.rows[index]
     pairs = [(plan, run) for plan, run in zip(planned, finished, strict=True) if index in plan.rows]
     place = model_place(row, pairs[0][0])
-    (result,) = collect((run for _, run in pairs), lambda _: {}, lambda run: run.record.models[place])
+    (result,) = collect(
+        (run for _, run in pairs), lambda _: {}, lambda run: run.record.models[place]
+    )
     models = result.models
     classes = [model.test_classes for model in models if model.test_classes is not None]
     uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
@@ -133,7 +162,10 @@ def _row(study: Study, index: int, planned: Sequence[StudyRun], finished: Sequen
 def _tried(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
     """Return the number of settings tried with each seed, a baseline's in its own grid, and the chosen ones."""
     if row.classical:
-        return {"tried": n_settings(row.classical, runs[0].config), "chosen": tuple(dict(m.settings) for m in models)}
+        return {
+            "tried": n_settings(row.classical, runs[0].config),
+            "chosen": tuple(dict(m.settings) for m in models),
+        }
     return {"tried": runs[0].tried, "chosen": tuple(dict(run.point) for run in runs)}
 
 
@@ -141,7 +173,10 @@ def paper_result(row: Row) -> PaperResult | None:
     """Return the printed result of a row's preset or baseline, or None if its settings are changed."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     paper = published()
-    accuracy, parameters = paper.of_preset("accuracy", preset), paper.of_preset("parameters", preset)
+    accuracy, parameters = (
+        paper.of_preset("accuracy", preset),
+        paper.of_preset("parameters", preset),
+    )
     if row.settings or accuracy is None or paper.of_preset("accuracy", row.preset) is None:
         return None
     count = None if parameters is None else int(parameters.value)

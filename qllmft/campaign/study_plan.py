@@ -18,14 +18,17 @@ class StudyRun(PlannedRun):
     """Run of a study, whose point holds the settings of the head that a budget tries."""
 
     rows: tuple[int, ...] = ()  # indices of the study's rows that are read from it
-    tried: int | None = None  # number of points that are tried with this seed; None without a budget
+    # number of points that are tried with this seed; None without a budget
+    tried: int | None = None
 
 
 def study_runs(study: Study, settings: Named) -> list[StudyRun]:
     """Return every run of a study, seed by seed. ``settings`` win over presets and rows."""
     for name in OF_THE_STUDY.keys() & settings.keys():
         raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
-    check_size(len(study.rows) * len(study.seeds), f"rows of the study {study.name} times its seeds")
+    check_size(
+        len(study.rows) * len(study.seeds), f"rows of the study {study.name} times its seeds"
+    )
     by_origin: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
         by_origin.setdefault(row.origin, []).append(index)
@@ -38,7 +41,9 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
     return runs
 
 
-def study_run(study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named) -> StudyRun:
+def study_run(
+    study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named
+) -> StudyRun:
     """Return the run of one seed that the rows at ``indices`` share, with the settings of ``point`` for its head."""
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
@@ -71,7 +76,9 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
         if run.config.data != runs[0].config.data:
             sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
             ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
-            differences = [f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
+            differences = [
+                f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
+            ]
             raise UserError(
                 f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
                 f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."

@@ -9,7 +9,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from qllmft.campaign.file import Space
-from qllmft.campaign.grid import Parameter, Point, check_size, grid, grid_size, point_text, sobol_points
+from qllmft.campaign.grid import (
+    Parameter,
+    Point,
+    check_size,
+    grid,
+    grid_size,
+    point_text,
+    sobol_points,
+)
 from qllmft.campaign.plan import PlannedRun
 from qllmft.campaign.screening import screening_points
 from qllmft.config import RunConfig, parse_config
@@ -28,13 +36,18 @@ class Sweep(Section):
     """Search for the configuration with the highest mean validation accuracy over seeds."""
 
     space: str  # name of the search space
-    sampler: Sampler  # grid, qmc and screening have fixed lists of points; tpe proposes each from earlier results
-    trials: int | None = Field(default=None, ge=1)  # of tpe and qmc; None: the whole list of the other two
-    seeds: int = Field(default=1, ge=1)  # runs of each configuration, with the seeds s, s + 1, …; s is that of base
-    in_flight: int = Field(default=1, ge=1)  # J; tpe proposes trial k from the results of the trials 0 to k - J
+    # grid, qmc and screening have fixed lists of points; tpe proposes each from earlier results
+    sampler: Sampler
+    # of tpe and qmc; None: the whole list of the other two
+    trials: int | None = Field(default=None, ge=1)
+    # runs of each configuration, with the seeds s, s + 1, …; s is that of base
+    seeds: int = Field(default=1, ge=1)
+    # J; tpe proposes trial k from the results of the trials 0 to k - J
+    in_flight: int = Field(default=1, ge=1)
     base: dict[str, Any]  # settings of all configurations, as a tree
     parameters: tuple[Parameter, ...]  # varied settings
-    rows: tuple[str, ...] = ()  # names of parameters; the best of each combination of their values is tested too
+    # names of parameters; the best of each combination of their values is tested too
+    rows: tuple[str, ...] = ()
     table: str = "none"  # of the paper, in Roman numerals; "none" if it has none
 
     @property
@@ -57,7 +70,9 @@ class Sweep(Section):
         for looked, point in enumerate(self._sequence()):
             found.setdefault(self.identity(point), point)
             # few levels have fewer points
-            if self.sampler == "qmc" and (len(found) == wanted or looked > LONGEST_SEQUENCE * wanted):
+            if self.sampler == "qmc" and (
+                len(found) == wanted or looked > LONGEST_SEQUENCE * wanted
+            ):
                 break
         return found
 
@@ -75,11 +90,15 @@ class Sweep(Section):
         for parameter in self.parameters:
             tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
         first = int(tree["seed"])
-        return [parse_config(tree | {"seed": first + i}, self._origin(point)) for i in range(self.seeds)]
+        return [
+            parse_config(tree | {"seed": first + i}, self._origin(point)) for i in range(self.seeds)
+        ]
 
     def _origin(self, point: Point) -> str:
         """Return the name of a point in errors."""
-        return f"sweep {self.space}, " + ", ".join(f"{name} = {label}" for name, label in point.items())
+        return f"sweep {self.space}, " + ", ".join(
+            f"{name} = {label}" for name, label in point.items()
+        )
 
     def identity(self, point: Point) -> str:
         """Return the identity of a point, which is that of its first seed's configuration."""
@@ -131,9 +150,12 @@ def make_sweep(
                 f"{', '.join(parameter.settings)}. Give all of them, or none."
             )
     if not parameters:
-        raise UserError(f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`.")
+        raise UserError(
+            f"--set fixes every parameter of {space.name}; nothing is left to search. Use `qllmft train`."
+        )
     base = load_preset(space.preset).config({"baselines.names": [], **space.settings, **overrides})
-    # settings without a value are omitted, so that a default that depends on others keeps depending on them
+    # settings without a value are omitted, so that a default that depends on others keeps depending
+    # on them
     tree = base.model_dump(mode="json", exclude_none=True)
     try:
         sweep = Sweep(
@@ -144,12 +166,15 @@ def make_sweep(
             in_flight=in_flight,
             base=tree,
             parameters=parameters,
-            rows=tuple(p.name for p in parameters if p.name in space.rows and sampler != "screening"),
+            rows=tuple(
+                p.name for p in parameters if p.name in space.rows and sampler != "screening"
+            ),
             table=space.table,
         )
     except ValidationError as error:
         raise UserError(f"--{faults(error)[0]}.") from None
     points = grid_size(parameters) if sampler == "grid" else trials or DEFAULT_TRIALS
     check_size(points * seeds, "points of the search times --seeds")
-    _ = sweep.points if sweep.is_list else sweep.each_head()  # raises if settings do not fit together
+    # raises if settings do not fit together
+    _ = sweep.points if sweep.is_list else sweep.each_head()
     return sweep

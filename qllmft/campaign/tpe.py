@@ -29,7 +29,8 @@ class TpePlan:
         self._sweep = sweep
         self._study: Study | None = None
         self._trials: list[Trial] = []
-        self._runs: list[list[PlannedRun]] = []  # of each trial; a configuration that is proposed again repeats them
+        # of each trial; a configuration that is proposed again repeats them
+        self._runs: list[list[PlannedRun]] = []
         self._told = 0  # number of trials whose value the sampler has
 
     def __reduce__(self) -> tuple[type[TpePlan], tuple[Sweep]]:

@@ -18,13 +18,17 @@ class Trend:
     qubits: tuple[int, ...]  # ascending
     seeds: int  # of each row
     slope: float  # of accuracies in [0, 1], per qubit
-    interval: tuple[float, float] | None  # 95 % by Student's t; None if there is no scatter to judge by
+    # 95 % by Student's t; None if there is no scatter to judge by
+    interval: tuple[float, float] | None
 
 
 def trends(record: StudyRecord) -> list[Trend]:
     """Return the slope of every series with two or more numbers of qubits, in the order of the rows."""
     names = list(dict.fromkeys(row.series for row in record.rows if row.qubits is not None))
-    found = [[row for row in record.rows if row.series == name and row.qubits is not None] for name in names]
+    found = [
+        [row for row in record.rows if row.series == name and row.qubits is not None]
+        for name in names
+    ]
     return [trend(rows) for rows in found if len({row.qubits for row in rows}) > 1]
 
 
@@ -46,5 +50,7 @@ def trend(rows: list[RowResult]) -> Trend:
     from scipy import stats
 
     left = within - slope * centred[:, None]
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt((left**2).sum() / freedom / spread))
+    half = float(
+        stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt((left**2).sum() / freedom / spread)
+    )
     return Trend(rows[0].series, qubits, seeds, slope, (slope - half, slope + half))

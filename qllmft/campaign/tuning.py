@@ -37,21 +37,35 @@ def tuning_runs(study: Study, planned: Sequence[StudyRun], settings: Named) -> l
         for point in points:
             trial = study_run(study, heads, settings, run.config.seed, point)
             label = ", ".join([trial.label, point_text(point)] if point else [trial.label])
-            tuned.append(replace(trial, label=label, read_test=False, rows=run.rows, tried=len(points)))
+            tuned.append(
+                replace(trial, label=label, read_test=False, rows=run.rows, tried=len(points))
+            )
     return tuned
 
 
 def chosen_runs(
-    study: Study, planned: Sequence[StudyRun], settings: Named, tuned: Sequence[StudyRun], finished: FinishedRuns
+    study: Study,
+    planned: Sequence[StudyRun],
+    settings: Named,
+    tuned: Sequence[StudyRun],
+    finished: FinishedRuns,
 ) -> list[StudyRun]:
     """Return the runs of ``planned`` with the best of the settings that ``tuned`` tried, see `best`."""
     chosen = []
     for run in planned:
-        trials = {t.identity: t for t in tuned if (t.rows, t.config.seed) == (run.rows, run.config.seed)}
+        trials = {
+            t.identity: t for t in tuned if (t.rows, t.config.seed) == (run.rows, run.config.seed)
+        }
         if trials:
-            results = collect([finished.read(t) for t in trials.values()], lambda found: {"run": found.config.identity})
+            results = collect(
+                [finished.read(t) for t in trials.values()],
+                lambda found: {"run": found.config.identity},
+            )
             trial = trials[best(results).settings["run"]]
-            run = replace(study_run(study, run.rows, settings, run.config.seed, trial.point), tried=trial.tried)
+            run = replace(
+                study_run(study, run.rows, settings, run.config.seed, trial.point),
+                tried=trial.tried,
+            )
         chosen.append(run)
     return chosen
 
@@ -78,11 +92,17 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
         parameter
         for parameter in space.parameters
         if not {*row.settings, *settings} & set(parameter.settings)
-        and (row.space or all(s.startswith("train.") or s == "model.batch_norm" for s in parameter.settings))
+        and (
+            row.space
+            or all(s.startswith("train.") or s == "model.batch_norm" for s in parameter.settings)
+        )
     ]
     found, count = list(grid(parameters)), study.budget or 1
     points = [found[index] for index in drawn(len(found), count, config.seed, "settings", name)]
-    return [{k: v for p in parameters for k, v in p.settings_at(point[p.name]).items()} for point in points]
+    return [
+        {k: v for p in parameters for k, v in p.settings_at(point[p.name]).items()}
+        for point in points
+    ]
 
 
 def _space_of_kind(config: RunConfig) -> str:

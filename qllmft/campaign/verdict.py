@@ -35,7 +35,12 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     If the study has several bodies, a sentence on these comes first.
     """
     sentences = [body_sentence(record)] if record.bodies else []
-    return " ".join([*sentences, _pair_sentence(record, compare(record) if comparisons is None else comparisons)])
+    return " ".join(
+        [
+            *sentences,
+            _pair_sentence(record, compare(record) if comparisons is None else comparisons),
+        ]
+    )
 
 
 def body_sentence(record: StudyRecord) -> str:
@@ -55,7 +60,9 @@ def body_sentence(record: StudyRecord) -> str:
     ]
     own = [gain for gain in gains_of_the_papers_heads(record) if gain.body == record.bodies[0]]
     papers = f" The paper's own heads on the {record.bodies[0]}: " if own else ""
-    papers += "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in own) + ("." if own else "")
+    papers += "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in own) + (
+        "." if own else ""
+    )
     return f"{more}: {'; '.join(parts)}.{papers}"
 
 
@@ -72,7 +79,9 @@ def gain_share(gain: Gain) -> str:
 
 def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     leaders = leading(record)
-    pair = next(c for c in comparisons if (c.subject, c.baseline) == tuple(row.label for row in leaders))
+    pair = next(
+        c for c in comparisons if (c.subject, c.baseline) == tuple(row.label for row in leaders)
+    )
     subject, baseline = (_name(row, record) for row in leaders)
     mean, n, count = pair.difference.mean, len(record.seeds), _count(record, comparisons)
     if leaders[0].constant:
@@ -90,7 +99,11 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
             f"the paired test is not defined{count}."
         )
     low, high = pair.difference.interval
-    corrected = f" after Holm's correction over {len(comparisons)} comparisons" if len(comparisons) > 1 else ""
+    corrected = (
+        f" after Holm's correction over {len(comparisons)} comparisons"
+        if len(comparisons) > 1
+        else ""
+    )
     test = f"on the test texts ({n} seeds, {_budget(*leaders)}paired t-test, {p_value(pair.p_holm)}{corrected})"
     if pair.outcome == "equal":
         equal = f"two one-sided t-tests, {p_value(pair.p_equal)}{corrected}"
@@ -105,7 +118,9 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         )
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    middle, near, far = (f"{100 * value:.1f}" for value in (abs(mean), *sorted((abs(low), abs(high)))))
+    middle, near, far = (
+        f"{100 * value:.1f}" for value in (abs(mean), *sorted((abs(low), abs(high))))
+    )
     return f"{subject} {verb} {baseline} by {middle} {unit} [{near}, {far}] {test}{count}."
 
 
@@ -120,7 +135,11 @@ def _budget(subject: RowResult, baseline: RowResult) -> str:
 def _name(row: RowResult, record: StudyRecord) -> str:
     """Return ``Multi sQE 14Q (the quantum head that validation prefers)``, or the label alone without a choice."""
     word = record.subject if row.side == "subject" else record.baseline
-    choice = [other for other in record.rows_of(row.side) if row.side == "subject" or other.group == row.group]
+    choice = [
+        other
+        for other in record.rows_of(row.side)
+        if row.side == "subject" or other.group == row.group
+    ]
     return f"{row.label} (the {word} that validation prefers)" if len(choice) > 1 else row.label
 
 
@@ -129,7 +148,11 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
-    pairs = f"of a {record.subject} and a {record.baseline}" if record.grouped else f"with a {record.baseline}"
+    pairs = (
+        f"of a {record.subject} and a {record.baseline}"
+        if record.grouped
+        else f"with a {record.baseline}"
+    )
     return (
         f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
         f"{count['equal']} equal within {record.margin:g} points, and {count['open']} open"
@@ -140,6 +163,5 @@ def least_seen(comparison: Comparison) -> str:
     """Return the least difference that could have been seen, in words, or "" if it is not known."""
     if comparison.detectable is None:
         return ""
-    return (
-        f"; a true difference of {100 * comparison.detectable:.1f} points would have been found in four of five cases"
-    )
+    points = f"{100 * comparison.detectable:.1f} points"
+    return f"; a true difference of {points} would have been found in four of five cases"

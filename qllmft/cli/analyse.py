@@ -21,11 +21,16 @@ def analyse(
     twin: Annotated[
         bool,
         typer.Option(
-            "--twin/--no-twin", help="Train the separable twin, as long as the run, or read it if it is there."
+            "--twin/--no-twin",
+            help="Train the separable twin, as long as the run, or read it if it is there.",
         ),
     ] = True,
-    figures: Annotated[Path | None, typer.Option(help="Folder that also gets the figures as SVG files.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print analysis.json instead of its summary.")] = False,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder that also gets the figures as SVG files.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print analysis.json instead of its summary.")
+    ] = False,
 ) -> None:
     """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twin.
 

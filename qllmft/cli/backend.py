@@ -51,14 +51,18 @@ class BackendOptions:
         ),
     ] = None
     shots: Annotated[
-        int | None, typer.Option(min=1, help="Number of measurements per circuit.", rich_help_panel=BACKEND)
+        int | None,
+        typer.Option(min=1, help="Number of measurements per circuit.", rich_help_panel=BACKEND),
     ] = None
     backend_option: Options = None
-    max_cost: Annotated[float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")] = (
-        None
-    )
+    max_cost: Annotated[
+        float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")
+    ] = None
     session_max_cost: Annotated[
-        float | None, typer.Option(help="Cost limit of an IonQ session for the jobs, in IonQ's unit (beta at IonQ).")
+        float | None,
+        typer.Option(
+            help="Cost limit of an IonQ session for the jobs, in IonQ's unit (beta at IonQ)."
+        ),
     ] = None
     session_max_minutes: Annotated[
         int | None, typer.Option(min=1, help="Time limit of an IonQ session for the jobs.")
@@ -72,7 +76,10 @@ class BackendOptions:
         ),
     ] = None
     symmetry_verification: Annotated[
-        bool, typer.Option("--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ.")
+        bool,
+        typer.Option(
+            "--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ."
+        ),
     ] = False
     mitigation: Annotated[
         str | None,
@@ -99,16 +106,23 @@ class BackendOptions:
         ),
     ] = None
     yes: Yes = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")] = False
-    offline: Annotated[
-        bool, typer.Option("--offline", help="With --dry-run: estimate the price without the server.")
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")
     ] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Collect the jobs of an interrupted call first.")] = False
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="With --dry-run: estimate the price without the server."),
+    ] = False
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Collect the jobs of an interrupted call first.")
+    ] = False
     ledger: Annotated[
-        Path | None, typer.Option(help="Folder of the ledger of paid jobs.", show_default="RUN/ledger")
+        Path | None,
+        typer.Option(help="Folder of the ledger of paid jobs.", show_default="RUN/ledger"),
     ] = None
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the API key.", show_default="the environment's key")
+        Path | None,
+        typer.Option(help="File with the API key.", show_default="the environment's key"),
     ] = None
 
     @property
@@ -125,7 +139,11 @@ class BackendOptions:
         ledger = self.ledger or run / "ledger"
         if self.several:
             return self._several(ledger, noise_options or {})
-        names = [name.strip() for name in self.aggregation.split(",")] if self.aggregation is not None else [None]
+        names = (
+            [name.strip() for name in self.aggregation.split(",")]
+            if self.aggregation is not None
+            else [None]
+        )
         found = {name or "": self._named(ledger, name, noise_options or {}) for name in names}
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
@@ -143,7 +161,9 @@ class BackendOptions:
                 "beside several backends. Name one backend for these."
             )
         settings = parse_settings(self.backend_option or [], "--backend-option")
-        if unknown := [name for name in settings if "." in name and name.rpartition(".")[0] not in labels]:
+        if unknown := [
+            name for name in settings if "." in name and name.rpartition(".")[0] not in labels
+        ]:
             raise UserError(
                 f"--backend-option {unknown[0]}: expected an option of all, or NAME.option with a name of --backend: "
                 f"{', '.join(labels)}."
@@ -165,9 +185,15 @@ class BackendOptions:
 
     def _flags(self) -> dict[str, Any]:
         """Return the options of the command line that are options of a backend, as far as they are given."""
-        return {name: value for name in _PASSED if (value := getattr(self, name)) is not None and value is not False}
+        return {
+            name: value
+            for name in _PASSED
+            if (value := getattr(self, name)) is not None and value is not False
+        }
 
-    def _named(self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]) -> Backend | None:
+    def _named(
+        self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]
+    ) -> Backend | None:
         from qllmft.config.settings import parse_settings
 
         given = self._flags()
@@ -183,7 +209,9 @@ class BackendOptions:
             return None
         return self._created(self.backend, given, ledger, noise_options)
 
-    def _created(self, label: str, given: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]) -> Backend:
+    def _created(
+        self, label: str, given: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]
+    ) -> Backend:
         """Return the backend of ``NAME`` or ``NAME:PROVIDER`` with its options."""
         from qllmft_backends import BACKENDS, create
 
@@ -194,11 +222,13 @@ class BackendOptions:
         if entry.keeps_ledger:
             given["ledger"] = ledger
         if entry.noise_section:
-            other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()  # they are of another noise
+            # they are of another noise
+            other = {"one_qubit_rate", "two_qubit_rate"} if "noise" in given else set()
             other |= {"shot_test"} if "trajectories" in given else set()
             given = {key: value for key, value in noise_options.items() if key not in other} | given
         backend = create(name, given)
-        if options is None or (self.several and not backend.capabilities.noisy):  # the table names those that take it
+        # the table names those that take it
+        if options is None or (self.several and not backend.capabilities.noisy):
             return backend
         from qllmft_backends.mitigation import MitigatedBackend
 
@@ -215,7 +245,9 @@ class BackendOptions:
         if not given:
             return None
         if self.mitigation is None:
-            raise UserError("--scale-factors and --extrapolation describe --mitigation zne, which is not given.")
+            raise UserError(
+                "--scale-factors and --extrapolation describe --mitigation zne, which is not given."
+            )
         from pydantic import ValidationError
 
         from qllmft_backends.mitigation import MitigationOptions
@@ -239,7 +271,9 @@ class BackendOptions:
         remote = _remote(backend)
         if remote is None:
             name = backend.name if backend else "no backend"
-            raise UserError(f"{flag} is about circuits that are sent away, and {name} sends none. Omit it.")
+            raise UserError(
+                f"{flag} is about circuits that are sent away, and {name} sends none. Omit it."
+            )
         if self.resume and not remote.has_ledger:
             raise UserError(
                 f"there is nothing to resume: no ledger in {ledger}. Omit --resume, or name the folder with --ledger."
@@ -253,14 +287,20 @@ def attend_training(backend: Backend, report: Callable[[str], None], *, yes: boo
     attend_unasked(backend, report, doing, more, yes=yes)
 
 
-def attend_unasked(backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool) -> None:
+def attend_unasked(
+    backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool
+) -> None:
     """Report the price of each sending of paid circuits, and ask for none, or raise UserError without consent."""
     remote = _remote(backend)
     if remote is None or not backend.capabilities.paid:
         return
     if not (yes or remote.consented):
-        raise UserError(f"{doing}, without confirmation in between. Nothing was sent. Add --yes to send them{more}")
-    remote.attend(confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate)))
+        raise UserError(
+            f"{doing}, without confirmation in between. Nothing was sent. Add --yes to send them{more}"
+        )
+    remote.attend(
+        confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate))
+    )
 
 
 def resumed(arguments: Sequence[str]) -> list[str]:
@@ -270,7 +310,11 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     (['predict', '--resume', 'runs/a', 'a film', '--yes'], ['train', '--yes'])
     """
     command, *rest = arguments
-    return [command, *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []), *rest]
+    return [
+        command,
+        *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []),
+        *rest,
+    ]
 
 
 def _remote(backend: Backend | None) -> RemoteBackend | None:
@@ -308,9 +352,12 @@ def _attend(backend: RemoteBackend) -> None:
                 f"{estimate}. Nothing was sent, because standard input is not a terminal. "
                 "Add --yes to send paid circuits without confirmation."
             )
-        # typer.confirm would write the last blank of its question to standard output, before the first answer
+        # typer.confirm would write the last blank of its question to standard output, before the
+        # first answer
         try:
-            return Confirm.ask(Text(printable(f"{estimate}. Send?")), console=console, default=False)
+            return Confirm.ask(
+                Text(printable(f"{estimate}. Send?")), console=console, default=False
+            )
         except EOFError:  # Ctrl-D
             return False
 
@@ -318,15 +365,21 @@ def _attend(backend: RemoteBackend) -> None:
         say(str(estimate), console)
 
     # without consent the question shows the price
-    backend.attend(confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress)
+    backend.attend(
+        confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress
+    )
 
 
 def show_estimate(estimate: Estimate) -> None:
     """Print the estimate of a call, for ``--dry-run``, and end like the call if its limits would refuse it."""
     if estimate.unit == "sandbox-credit":
-        say("The sandbox's credits are not dollars: --offline estimates the price from published ones.")
+        say(
+            "The sandbox's credits are not dollars: --offline estimates the price from published ones."
+        )
     say(str(estimate))
     if estimate.refusal:
         raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
     compiled = getattr(estimate, "native", None) is not None
-    say(f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}")
+    say(
+        f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}"
+    )

@@ -35,12 +35,16 @@ def compare_backends(
             found[label] = evaluate(predictor, texts, decision)
     finally:
         if json:
-            say_json([evaluation.as_dict() | {"name": label} for label, evaluation in found.items()])
+            say_json(
+                [evaluation.as_dict() | {"name": label} for label, evaluation in found.items()]
+            )
         elif found:
             _print(found, backends, console)
 
 
-def _print(found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console) -> None:
+def _print(
+    found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console
+) -> None:
     first = next(iter(found.values()))
     say(f"{first.source}: {first.accuracy.total:,} texts.", console)
     headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")

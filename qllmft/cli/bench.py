@@ -16,14 +16,20 @@ BUSY = 0.5  # processors busy with other work; above it a measurement is not rel
 
 def bench(
     preset: Annotated[
-        str | None, typer.Option(help="Preset of the training step.", show_default="single-10q, recommended")
+        str | None,
+        typer.Option(help="Preset of the training step.", show_default="single-10q, recommended"),
     ] = None,
     workload: Annotated[
-        Literal["enc", "head"] | None, typer.Option(help="Measure one circuit and its gradient: enc or head.")
+        Literal["enc", "head"] | None,
+        typer.Option(help="Measure one circuit and its gradient: enc or head."),
     ] = None,
     qubits: Annotated[str, typer.Option(help="Numbers of qubits of --workload.")] = "10,12,14",
-    dimension: Annotated[int, typer.Option(min=1, help="D, dimension of the embeddings in a training step.")] = 768,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of each measurement, in seconds.")] = 2.0,
+    dimension: Annotated[
+        int, typer.Option(min=1, help="D, dimension of the embeddings in a training step.")
+    ] = 768,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Duration of each measurement, in seconds.")
+    ] = 2.0,
     json: Json = False,
 ) -> None:
     """Measure a training step: time, memory, share of this machine's peak, projected time of a run."""
@@ -35,15 +41,26 @@ def bench(
     from qllmft.run.timing import duration_text
     from qllmft_backends.adjoint.peaks import measure_peaks
 
-    configs = {name: load_preset(name).config() for name in ([preset] if preset else ["single-10q", "recommended"])}
+    configs = {
+        name: load_preset(name).config()
+        for name in ([preset] if preset else ["single-10q", "recommended"])
+    }
     busy = psutil.cpu_percent(interval=0.5) / 100 * (psutil.cpu_count() or 1)
     peaks = measure_peaks()
     if workload:
         timings = [time_circuit(workload, n, peaks, seconds=seconds) for n in sizes]
     else:
-        timings = [time_training(name, config, dimension, seconds) for name, config in configs.items()]
+        timings = [
+            time_training(name, config, dimension, seconds) for name, config in configs.items()
+        ]
     if json:
-        say_json({"peaks": asdict(peaks), "processors_busy": busy, "timings": [asdict(t) for t in timings]})
+        say_json(
+            {
+                "peaks": asdict(peaks),
+                "processors_busy": busy,
+                "timings": [asdict(t) for t in timings],
+            }
+        )
         return
     say(
         f"this machine: {peaks.multiply_add_gflops:.0f} Gflop/s in registers, {peaks.rotation_gflops:.0f} rotating in "
@@ -74,7 +91,9 @@ def _sizes(qubits: str, workload: str | None) -> list[int]:
     try:
         sizes = [int(n) for n in qubits.split(",")]
     except ValueError:
-        raise UserError(f"--qubits is {qubits!r}, expected numbers separated by commas, such as 10,12,14.") from None
+        raise UserError(
+            f"--qubits is {qubits!r}, expected numbers separated by commas, such as 10,12,14."
+        ) from None
     least = 10 if workload == "enc" else 2
     if not all(least <= n <= 30 for n in sizes):
         raise UserError(f"--qubits is {qubits!r}; expected numbers from {least} to 30.")

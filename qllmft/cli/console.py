@@ -17,10 +17,12 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-DRAWN_EVERY_S = 1.0  # seconds between two drawings of a bar, which take as long as an epoch of a small circuit
+# seconds between two drawings of a bar, which take as long as an epoch of a small circuit
+DRAWN_EVERY_S = 1.0
 
 PIPE_WIDTH = 160  # characters; a pipe or a file has no width, and a table in it is not cut
-# C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were not UTF-8
+# C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were
+# not UTF-8
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -39,8 +41,13 @@ def json_text(value: Any, indent: int | None = None) -> str:
     >>> json_text({"text": "schön\x9b31m"})
     '{"text": "schön\\u009b31m"}'
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist())
-    return _ACTING.sub(lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}", text)
+    text = json.dumps(
+        value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist()
+    )
+    return _ACTING.sub(
+        lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}",
+        text,
+    )
 
 
 class PlainConsole(Console):
@@ -72,7 +79,9 @@ def say_json(value: Any) -> None:
     typer.echo(json_text(value, indent=2))
 
 
-def plain_table(*columns: Column | str, title: str | None = None, caption: str | None = None) -> Table:
+def plain_table(
+    *columns: Column | str, title: str | None = None, caption: str | None = None
+) -> Table:
     """Return an empty table with a rule under its head, and title and caption at the left."""
     return Table(
         *columns,
@@ -118,13 +127,20 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
             self.columns = tuple(column for column, least in columns if console.width >= least)
             return super().make_tasks_table(tasks)
 
-    columns: list[tuple[progress.ProgressColumn, int]] = [  # and the narrowest terminal that has them, in characters
+    # and the narrowest terminal that has them, in characters
+    columns: list[tuple[progress.ProgressColumn, int]] = [
         (progress.SpinnerColumn(), 60),
         (Words("{task.description}", table_column=Column()), 0),
         (progress.BarColumn(bar_width=24), 90),
         *([(progress.MofNCompleteColumn(), 0)] if counted else []),
         (Words("{task.fields[fields]}", table_column=Column()), 0),
         *([(progress.TimeElapsedColumn(), 100)] if counted else []),
-        *([(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)] if counted else []),
+        *(
+            [(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)]
+            if counted
+            else []
+        ),
     ]
-    return Bars(console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S)
+    return Bars(
+        console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S
+    )

@@ -14,23 +14,34 @@ from qllmft.cli.options import RunFolderArgument
 def dequantise(
     run: RunFolderArgument,
     out: Annotated[
-        Path | None, typer.Option(help="New folder of the surrogate's model.", show_default="RUN/surrogate")
+        Path | None,
+        typer.Option(help="New folder of the surrogate's model.", show_default="RUN/surrogate"),
     ] = None,
     rank: Annotated[
         int | None,
-        typer.Option(min=1, help="Eigenvalues kept of each quadratic form.", show_default="all, which is exact"),
+        typer.Option(
+            min=1,
+            help="Eigenvalues kept of each quadratic form.",
+            show_default="all, which is exact",
+        ),
     ] = None,
     bond: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Schmidt values kept across each cut of the head.", show_default="all, which is exact"
+            min=1,
+            help="Schmidt values kept across each cut of the head.",
+            show_default="all, which is exact",
         ),
     ] = None,
     onnx: Annotated[
         Path | None,
-        typer.Option(help="Also write this ONNX file: embeddings (float32, N x D) to logits (N x k). Needs onnx."),
+        typer.Option(
+            help="Also write this ONNX file: embeddings (float32, N x D) to logits (N x k). Needs onnx."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print dequantised.json instead of its summary.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print dequantised.json instead of its summary.")
+    ] = False,
 ) -> None:
     """Write the classical surrogate of a trained head, and compare it with the circuits on the test texts.
 
@@ -56,7 +67,9 @@ def dequantise(
         say_json(found.as_dict())
         return
     agreed = found.agreement
-    kept = [f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None]
+    kept = [
+        f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None
+    ]
     exact = f"{', '.join(kept)}, a logit changes by {agreed.bound:.3g} at most" if kept else "exact"
     say_lines(
         (

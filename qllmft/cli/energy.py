@@ -23,9 +23,15 @@ ROWS = 16  # rows of the table; JSON has every number of qubits
 
 
 def energy(
-    preset: Annotated[str, typer.Option(help="Preset of the head; --qubits gives its qubits.")] = "single-10q",
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings, instead of a preset.")] = None,
-    qubits: Annotated[str, typer.Option(help="Number of qubits, or a range such as 10-60.")] = "10-60",
+    preset: Annotated[
+        str, typer.Option(help="Preset of the head; --qubits gives its qubits.")
+    ] = "single-10q",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings, instead of a preset.")
+    ] = None,
+    qubits: Annotated[
+        str, typer.Option(help="Number of qubits, or a range such as 10-60.")
+    ] = "10-60",
     model: Annotated[
         str,
         typer.Option(
@@ -47,9 +53,13 @@ def energy(
             "heads with C = 1. A network's cost grows linearly with the qubits."
         ),
     ] = "state-vector",
-    here: Annotated[bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead.")] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="Measure this machine with RAPL and NVML instead.")
+    ] = False,
     settings: Settings = None,
-    figure: Annotated[Path | None, typer.Option(help="File to draw figure 5 into, .svg, .pdf or .png.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="File to draw figure 5 into, .svg, .pdf or .png.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print the energy of one inference with the head on a QPU and on a GPU, and their crossover."""
@@ -58,7 +68,9 @@ def energy(
     run_config = build_config(preset, config, parse_settings(settings or []))
     if here:
         if figure is not None or calibration is not None or against != "state-vector":
-            raise UserError("--here measures one number of qubits; omit --figure, --calibration and --against.")
+            raise UserError(
+                "--here measures one number of qubits; omit --figure, --calibration and --against."
+            )
         from qllmft.energy.here import measure_here
 
         measured = measure_here(run_config)
@@ -81,7 +93,9 @@ def energy(
         say(f"The figure is in {figure}.")
 
 
-def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None, against: str) -> EnergyCurve:
+def _curve(
+    config: RunConfig, qubits: str, model: str, calibration: Path | None, against: str
+) -> EnergyCurve:
     from qllmft.energy.curve import AGAINST, MODELS, energy_curve
     from qllmft.energy.formula import read_gate_times
 
@@ -89,7 +103,9 @@ def _curve(config: RunConfig, qubits: str, model: str, calibration: Path | None,
     if name is None:
         raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
     if calibration is not None and name != "measured":
-        raise UserError(f"--calibration gives real gate times; got --model {model}, expected --model measured.")
+        raise UserError(
+            f"--calibration gives real gate times; got --model {model}, expected --model measured."
+        )
     simulation = next((known for known in AGAINST if known == against), None)
     if simulation is None:
         raise UserError(f"--against is {against!r}, expected one of {', '.join(AGAINST)}.")
@@ -105,7 +121,9 @@ def _widths(qubits: str) -> list[int]:
     except ValueError:
         widths = []
     if not widths or widths[0] < 2 or widths[-1] > MOST_QUBITS:
-        raise UserError(f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60.")
+        raise UserError(
+            f"--qubits is {qubits!r}, expected a number or a range from 2 to {MOST_QUBITS}, such as 10-60."
+        )
     return widths
 
 
@@ -117,7 +135,11 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
     )
     table = plain_table(*numbers("qubits", "1Q gates", "2Q gates", "QPU", "GPU", "QPU / GPU"))
     step = -(-len(curve.points) // ROWS)
-    columns = ([p.qpu for p in curve.points], [p.gpu for p in curve.points], [p.qpu / p.gpu for p in curve.points])
+    columns = (
+        [p.qpu for p in curve.points],
+        [p.gpu for p in curve.points],
+        [p.qpu / p.gpu for p in curve.points],
+    )
     values = list(zip(*map(same_format, columns), strict=True))
     for i, point in enumerate(curve.points):
         counts = point.counts
@@ -131,7 +153,9 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
         )
     PlainConsole().print(table)
     at = curve.crossover_qubits
-    found = f"Crossover (←): from {at} qubits on, simulation on a GPU needs more energy than the QPU."
+    found = (
+        f"Crossover (←): from {at} qubits on, simulation on a GPU needs more energy than the QPU."
+    )
     say(found if at else f"No crossover up to {MOST_QUBITS} qubits.")
     if curve.constants is not None:
         c = curve.constants
@@ -161,6 +185,9 @@ def _print_here(measured: MachineEnergy) -> None:
         f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
         f"{measured.samples:,} inferences in {measured.seconds:.1f} s at {measured.power_w:.1f} W",
         f"one inference: {measured.energy_kj:.3g} kJ in all, {measured.net_energy_kj:.3g} kJ above idling",
-        *(f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W" for c in measured.counters),
+        *(
+            f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W"
+            for c in measured.counters
+        ),
     )
     say_lines(lines)

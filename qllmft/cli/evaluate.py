@@ -47,7 +47,10 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Split of --data to evaluate on.", show_default="test if it has one, else all")
+        str | None,
+        typer.Option(
+            help="Split of --data to evaluate on.", show_default="test if it has one, else all"
+        ),
     ] = None,
     text_column: RunsTextColumn = None,
     label_column: RunsLabelColumn = None,
@@ -55,7 +58,10 @@ def evaluate(
     bad_rows: BadRows = None,
     limit: Limit = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Evaluate on this many texts, drawn at random with --sample-seed.")
+        int | None,
+        typer.Option(
+            min=1, help="Evaluate on this many texts, drawn at random with --sample-seed."
+        ),
     ] = None,
     sample_seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
     threshold: Threshold = None,
@@ -73,8 +79,15 @@ def evaluate(
     training). With several values of --aggregation there is a report for each, and several backends make one table.
     """
     if limit and sample:
-        raise UserError("--limit takes the first texts and --sample draws some; give one of the two.")
-    columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter, "bad_rows": bad_rows}
+        raise UserError(
+            "--limit takes the first texts and --sample draws some; give one of the two."
+        )
+    columns = {
+        "text_column": text_column,
+        "label_column": label_column,
+        "delimiter": delimiter,
+        "bad_rows": bad_rows,
+    }
     if data is None and (split or any(columns.values())):
         raise UserError(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
@@ -101,7 +114,9 @@ def evaluate(
     else:
         predictor.check_decision(decision)
     if choice.several and predictor.has_several:
-        raise UserError("several backends are compared on one label per text, and the model gives several. Name one.")
+        raise UserError(
+            "several backends are compared on one label per text, and the model gives several. Name one."
+        )
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
     if predictor.model.task == "regression":
@@ -121,7 +136,10 @@ def evaluate(
         evaluations[name] = evaluate_one(predictor, texts, decision)
     several = len(evaluations) > 1
     if json:
-        records = [found.as_dict() | ({"aggregation": name} if several else {}) for name, found in evaluations.items()]
+        records = [
+            found.as_dict() | ({"aggregation": name} if several else {})
+            for name, found in evaluations.items()
+        ]
         say_json(records if several else records[0])
         return
     for name, evaluation in evaluations.items():
@@ -154,7 +172,9 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     folder = RunFolder(run)
     of_run = source != EMBEDDED and folder.config_file.is_file()
     known = folder.read_config().data if of_run else DataConfig()
-    settings: dict[str, Any] = {name: value or getattr(known, name) for name, value in given.items()}
+    settings: dict[str, Any] = {
+        name: value or getattr(known, name) for name, value in given.items()
+    }
     settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
     settings |= {"label_separator": known.label_separator}
     settings |= {"pair_column": known.pair_column, "pair_features": known.pair_features}
@@ -192,7 +212,9 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     table = plain_table("label", *numbers("texts", "precision", "recall", "F1"))
     for name, of_label in evaluation.by_label.items():
         shares = (of_label.precision, of_label.recall, of_label.f1)
-        table.add_row(name, f"{of_label.texts:,}", *("–" if s is None else f"{100 * s:.1f} %" for s in shares))
+        table.add_row(
+            name, f"{of_label.texts:,}", *("–" if s is None else f"{100 * s:.1f} %" for s in shares)
+        )
     console.print(table)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
     table = plain_table()
@@ -213,23 +235,34 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
     from qllmft.multilabel import LabelSetScores
 
     scores = found.scores
-    say(f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.", console)
+    say(
+        f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.",
+        console,
+    )
     first = ScorePart(scores.NAME, scores.NAME, scores.value, scores.interval)
     if isinstance(scores, LabelSetScores):
         table = plain_table("score", *numbers("value [95 % interval]"))
         for part in (first, *scores.others):
             table.add_row(part.name, part.with_interval)
         console.print(table)
-        table = plain_table("label", *numbers("texts", "precision", "recall", "F1", "average precision"))
+        table = plain_table(
+            "label", *numbers("texts", "precision", "recall", "F1", "average precision")
+        )
         for name, one in zip(found.target_names, scores.by_label, strict=True):
             shares = (one.precision, one.recall, one.f1, one.average_precision)
-            table.add_row(name, f"{one.texts:,}", *("–" if share is None else f"{share:.3f}" for share in shares))
+            table.add_row(
+                name,
+                f"{one.texts:,}",
+                *("–" if share is None else f"{share:.3f}" for share in shares),
+            )
     else:
         table = plain_table("target", *numbers(*(part.name for part in (first, *scores.others))))
         several = len(found.target_names) > 1
         cells = [part.with_interval for part in (first, *scores.others)]
         table.add_row("mean" if several else found.target_names[0], *cells)
-        for name, of_target in zip(found.target_names, scores.by_target, strict=True) if several else ():
+        for name, of_target in (
+            zip(found.target_names, scores.by_target, strict=True) if several else ()
+        ):
             table.add_row(name, *(f"{value:.3g}" for value in of_target))
     console.print(table)
     _warn_of_known_texts(found, console)

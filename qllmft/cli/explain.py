@@ -20,7 +20,9 @@ def explain(
     run: RunFolderArgument,
     text: Annotated[str, typer.Argument(help="Text to explain the answer for.")],
     nearest: Annotated[int, typer.Option(min=0, help="Number of training texts.")] = 5,
-    words: Annotated[int, typer.Option(min=0, help="Number of words, those with the largest effect.")] = 10,
+    words: Annotated[
+        int, typer.Option(min=0, help="Number of words, those with the largest effect.")
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Explain the answer for a text by the training texts that are nearest, and by its words.
@@ -45,7 +47,9 @@ def _print(found: Explanation, words: int, console: Console) -> None:
     answer = found.prediction
     say(f"{answer.label}, probability {answer.probabilities[answer.label]:.4f}", console)
     if words and found.words:
-        table = plain_table(Column("word", overflow="fold"), *numbers("position", "effect"), "answer without it")
+        table = plain_table(
+            Column("word", overflow="fold"), *numbers("position", "effect"), "answer without it"
+        )
         for word in found.words[:words]:
             table.add_row(word.word, f"{word.position}", f"{100 * word.effect:+.2f}", word.label)
         console.print(table)

@@ -32,7 +32,10 @@ def verify(run: RunFolderArgument) -> None:
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run or study; with --table also of several.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a finished run or study; with --table also of several."),
+    ],
     table: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +62,9 @@ def report(
         typer.echo(write_report(run, explained=explain))
         return
     if explain:
-        raise UserError("--explain is about the texts of a run, and this is the folder of a study. Omit it.")
+        raise UserError(
+            "--explain is about the texts of a run, and this is the folder of a study. Omit it."
+        )
     typer.echo(write_study_report(run))
 
 
@@ -70,16 +75,23 @@ class CardOptions:
     panel: ClassVar = "Fields of the model card"
 
     license: Annotated[str | None, typer.Option(help="Licence, such as apache-2.0.")] = None
-    language: Annotated[list[str] | None, typer.Option(help="Language of the texts, such as en; may be repeated.")] = (
-        None
-    )
+    language: Annotated[
+        list[str] | None, typer.Option(help="Language of the texts, such as en; may be repeated.")
+    ] = None
     base_model: Annotated[
-        str | None, typer.Option(help="Language model's name on the hub.", show_default="its own if it has one")
+        str | None,
+        typer.Option(
+            help="Language model's name on the hub.", show_default="its own if it has one"
+        ),
     ] = None
 
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `Predictor.push_to_hub`."""
-        return {"license": self.license, "languages": tuple(self.language or ()), "base_model": self.base_model}
+        return {
+            "license": self.license,
+            "languages": tuple(self.language or ()),
+            "base_model": self.base_model,
+        }
 
 
 @with_options(options=CardOptions)
@@ -88,7 +100,9 @@ def card(*, run: RunFolderArgument, name: _Name, options: CardOptions) -> None:
     from qllmft.inference import Predictor
     from qllmft.inference.card import CardFields, model_card
 
-    sys.stdout.write(model_card(Predictor.load(run).model, name, run, CardFields(**options.fields())))
+    sys.stdout.write(
+        model_card(Predictor.load(run).model, name, run, CardFields(**options.fields()))
+    )
 
 
 @with_options(options=CardOptions)
@@ -96,11 +110,16 @@ def push(
     *,
     run: RunFolderArgument,
     name: _Name,
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make a new repository private.")
+    ] = False,
     revision: Annotated[
-        str | None, typer.Option(help="Branch to commit to, made if it is missing.", show_default="main")
+        str | None,
+        typer.Option(help="Branch to commit to, made if it is missing.", show_default="main"),
     ] = None,
-    pull_request: Annotated[bool, typer.Option("--pull-request", help="Open a pull request.")] = False,
+    pull_request: Annotated[
+        bool, typer.Option("--pull-request", help="Open a pull request.")
+    ] = False,
     options: CardOptions,
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.

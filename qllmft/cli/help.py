@@ -10,7 +10,9 @@ from typer.core import TyperCommand, TyperGroup
 DESCRIPTIONS_FROM = 34  # column; an option with a longer name has its description on the next line
 
 
-def write_panels(formatter: Any, title: str, rows: Iterable[tuple[str | None, tuple[str, str] | None]]) -> None:
+def write_panels(
+    formatter: Any, title: str, rows: Iterable[tuple[str | None, tuple[str, str] | None]]
+) -> None:
     """Write rows of a name and a description under the titles of their panels, in the order of their first rows.
 
     Args:
@@ -35,7 +37,10 @@ class PanelCommand(TyperCommand):
         titles = {"argument": "Arguments", "option": "Options"}
         for kind, title in titles.items():
             found = [param for param in self.get_params(ctx) if param.param_type_name == kind]
-            rows = [(getattr(param, "rich_help_panel", None), param.get_help_record(ctx)) for param in found]
+            rows = [
+                (getattr(param, "rich_help_panel", None), param.get_help_record(ctx))
+                for param in found
+            ]
             write_panels(formatter, title, rows)
 
 

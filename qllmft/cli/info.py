@@ -26,16 +26,23 @@ OURS = "ours"
 
 def info(
     name: Annotated[
-        str | None, typer.Argument(metavar="[WHAT]", help="A preset or a run's folder; omit it to list the presets.")
+        str | None,
+        typer.Argument(
+            metavar="[WHAT]", help="A preset or a run's folder; omit it to list the presets."
+        ),
     ] = None,
     dimension: Annotated[
-        int | None, typer.Option(min=1, help="D, dimension of the embeddings.", show_default="768, or the run's")
+        int | None,
+        typer.Option(
+            min=1, help="D, dimension of the embeddings.", show_default="768, or the run's"
+        ),
     ] = None,
     classes: Annotated[
         int | None, typer.Option(min=2, help="k, number of labels.", show_default="2, or the run's")
     ] = None,
     draw: Annotated[
-        bool | None, typer.Option(help="Draw the head's circuit.", show_default="if it fits the screen")
+        bool | None,
+        typer.Option(help="Draw the head's circuit.", show_default="if it fits the screen"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -52,10 +59,18 @@ def info(
     description = describe(config.model, dimension, classes)
     if json:
         parts = [
-            {name: value for name, value in asdict(part).items() if value is not None} for part in description.parts
+            {name: value for name, value in asdict(part).items() if value is not None}
+            for part in description.parts
         ]
         settings = config.model.model_dump(mode="json")
-        say_json({"name": title, "parameters": description.parameters, "settings": settings, "parts": parts})
+        say_json(
+            {
+                "name": title,
+                "parameters": description.parameters,
+                "settings": settings,
+                "parts": parts,
+            }
+        )
         return
     console.print(title, style="bold")
     console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
@@ -66,7 +81,9 @@ def info(
 
 
 def _parts_table(description: Description, title: str) -> Table:
-    table = plain_table("part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title)
+    table = plain_table(
+        "part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title
+    )
     for part in description.parts:
         c = part.circuit
         counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
@@ -142,13 +159,20 @@ def presets(
     if source is not None:
         by_fold = {known.casefold(): known for known in sources}
         if source.casefold() not in by_fold:
-            raise UserError(f"no preset comes from {source!r}; expected one of {', '.join(sources)}.")
+            raise UserError(
+                f"no preset comes from {source!r}; expected one of {', '.join(sources)}."
+            )
         wanted = by_fold[source.casefold()]
         listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
     if json:
         say_json(
             [
-                {"name": p.name, "title": p.title, "source": list(p.source), "parameters": preset_parameters(p)}
+                {
+                    "name": p.name,
+                    "title": p.title,
+                    "source": list(p.source),
+                    "parameters": preset_parameters(p),
+                }
                 for p in listed
             ]
         )
@@ -158,7 +182,8 @@ def presets(
     for preset in listed:
         parameters = preset_parameters(preset)
         shown = "training decides" if parameters is None else f"{parameters:,}"
-        title = preset.title.rpartition(" (")[0] if preset.source else preset.title  # its tables have a column
+        # its tables have a column
+        title = preset.title.rpartition(" (")[0] if preset.source else preset.title
         table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
     PlainConsole().print(table)
     say("Searches of tables VI to XVI: qllmft sweep --list.")

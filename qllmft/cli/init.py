@@ -26,9 +26,15 @@ def init(
     config = load_preset(preset).config()
     if config.candidates:
         names = ", ".join(candidate.name for candidate in config.candidates)
-        raise UserError(f"the preset {preset!r} compares several structures; choose one with --preset: {names}.")
+        raise UserError(
+            f"the preset {preset!r} compares several structures; choose one with --preset: {names}."
+        )
     if file.exists():
-        raise UserError(f"{file} exists and is not overwritten. Name another file, or delete that one.")
+        raise UserError(
+            f"{file} exists and is not overwritten. Name another file, or delete that one."
+        )
     with writing(f"the file {file}"):
         write_text(file, commented_toml(config))
-    say(f"{file} has the settings of the preset {preset}. Change them, then: qllmft train --config {file}")
+    say(
+        f"{file} has the settings of the preset {preset}. Change them, then: qllmft train --config {file}"
+    )

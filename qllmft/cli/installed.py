@@ -14,7 +14,10 @@ from qllmft.cli.options import Json
 
 def doctor(
     noise: Annotated[
-        bool, typer.Option("--noise", help="Check by closed formulas that gate noise and shots are applied.")
+        bool,
+        typer.Option(
+            "--noise", help="Check by closed formulas that gate noise and shots are applied."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -29,7 +32,9 @@ def _check_noise(json: bool) -> bool:
 
     checks = check_noise()
     if json:
-        say_json([{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks])
+        say_json(
+            [{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks]
+        )
     else:
         for check in checks:
             verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
@@ -49,7 +54,9 @@ def _check_installation(json: bool) -> bool:
         say_json([asdict(finding) for finding in findings])
     else:
         say_lines(f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings)
-        say(f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied.")
+        say(
+            f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied."
+        )
     return not wrong
 
 
@@ -61,7 +68,9 @@ def plugins(json: Json = False) -> None:
     if json:
         say_json([asdict(row) for row in rows])
         return
-    table = plain_table(*(Column(title, overflow="fold") for title in ("kind", "name", "from", "error")))
+    table = plain_table(
+        *(Column(title, overflow="fold") for title in ("kind", "name", "from", "error"))
+    )
     for row in rows:
         table.add_row(row.kind, row.name, row.source, row.error)
     PlainConsole().print(table)

@@ -89,7 +89,9 @@ class ConsoleListener(LineListener):
         super()._start(started)
         words, total = stage_text(started), started.total
         if not self._in_campaign:
-            self._one = self._bars.add_task(words, total=total or 1, completed=started.done, fields="")
+            self._one = self._bars.add_task(
+                words, total=total or 1, completed=started.done, fields=""
+            )
         else:  # None leaves the bar as it is
             self._show(fields=words, total=total or None, completed=started.done if total else None)
 
@@ -102,17 +104,26 @@ class ConsoleListener(LineListener):
             self.message(f"{event.runs} runs{done}")
         self._campaign = event
         runs = f"{event.finished} of {event.runs} runs"
-        self._bars.update(self._all, description=runs, total=1.0, completed=event.share, fields=self._words())
+        self._bars.update(
+            self._all, description=runs, total=1.0, completed=event.share, fields=self._words()
+        )
 
     def _start_run(self, label: str) -> None:
         if not self._console.is_terminal and self._campaign:
             number = self._campaign.finished + len(self._running) + 1
-            self.message("; ".join(filter(None, [f"run {number} of {self._campaign.runs}: {label}", self._words()])))
+            self.message(
+                "; ".join(
+                    filter(None, [f"run {number} of {self._campaign.runs}: {label}", self._words()])
+                )
+            )
         self._running.add(label)
 
     def _words(self) -> str:
         if self._campaign is None:
             return ""
         best = self._campaign.best
-        words = [left_text(self._campaign.seconds_left), "" if best is None else f"best {100 * best:.2f} %"]
+        words = [
+            left_text(self._campaign.seconds_left),
+            "" if best is None else f"best {100 * best:.2f} %",
+        ]
         return ", ".join(filter(None, words))

@@ -32,7 +32,13 @@ def backends(json: Json = False) -> None:
     for row in rows:
         state = "available" if row.available else "not available"
         console.print(Text.assemble((row.name, "bold"), f"  {state}, {row.price}"))
-        for line in (row.summary, f"runs on: {row.device}", f"noise: {row.noise}", f"limits: {row.limits}", row.note):
+        for line in (
+            row.summary,
+            f"runs on: {row.device}",
+            f"noise: {row.noise}",
+            f"limits: {row.limits}",
+            row.note,
+        ):
             if line:
                 say(f"  {line}", console)
 
@@ -47,18 +53,32 @@ def jobs(
             show_default="list",
         ),
     ] = "list",
-    run: Annotated[Path | None, typer.Argument(help="Folder of the run that sent the jobs.")] = None,
-    ledger: Annotated[Path | None, typer.Option(help="Folder of the ledger, instead of a run.")] = None,
-    server: Annotated[bool, typer.Option("--server", help="List the jobs that the server knows.")] = False,
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of the run that sent the jobs.")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Folder of the ledger, instead of a run.")
+    ] = None,
+    server: Annotated[
+        bool, typer.Option("--server", help="List the jobs that the server knows.")
+    ] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Read only the ledger: the states are those of the last call.")
+        bool,
+        typer.Option(
+            "--offline", help="Read only the ledger: the states are those of the last call."
+        ),
     ] = False,
     job: Annotated[
-        list[str] | None, typer.Option("--job", metavar="ID", help="Cancel only this job; may be repeated.")
+        list[str] | None,
+        typer.Option("--job", metavar="ID", help="Cancel only this job; may be repeated."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Greatest number of jobs that --server lists.")] = 25,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Greatest number of jobs that --server lists.")
+    ] = 25,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
-    url: Annotated[str | None, typer.Option(help="Address of the API.", show_default="the environment's")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Address of the API.", show_default="the environment's")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Report jobs that are still running remotely, wait for them, or cancel them.
@@ -71,7 +91,9 @@ def jobs(
 
     if action not in _ACTIONS:
         if run is not None or not Path(action).is_dir():
-            raise UserError(f"got {action!r}, expected {', '.join(_ACTIONS)}, or the folder of a run to list.")
+            raise UserError(
+                f"got {action!r}, expected {', '.join(_ACTIONS)}, or the folder of a run to list."
+            )
         action, run = "list", Path(action)
     if server and action != "list":
         raise UserError(f"--server lists; to {action} jobs name a run or a --ledger.")
@@ -90,10 +112,18 @@ def jobs(
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
     elif action == "cancel":
         for folder in folders:
-            say_lines(open_jobs.cancel(folder) if open_jobs.is_of_qiskit(folder) else cancel_ledger(folder, connection))
+            say_lines(
+                open_jobs.cancel(folder)
+                if open_jobs.is_of_qiskit(folder)
+                else cancel_ledger(folder, connection)
+            )
         return
     else:
-        rows = [row for folder in folders for row in _jobs_of(folder, action, connection, offline=offline)]
+        rows = [
+            row
+            for folder in folders
+            for row in _jobs_of(folder, action, connection, offline=offline)
+        ]
     if json:
         say_json([asdict(row) for row in rows])
     else:
@@ -153,7 +183,14 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
         circuits = f"{row.circuits}{f'+{row.known_circuits}' if row.known_circuits else ''}"
-        cells = (row.job_id, row.state, row.backend, circuits, row.shots, *([_price(row)] if total else []))
+        cells = (
+            row.job_id,
+            row.state,
+            row.backend,
+            circuits,
+            row.shots,
+            *([_price(row)] if total else []),
+        )
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console = PlainConsole()
     console.print(table)
@@ -179,12 +216,17 @@ def _energy_lines(rows: Sequence[Job]) -> list[str]:
     line = f"energy measured by the server: {kilojoules:.4g} kJ for {circuits} circuits, {each:.4g} kJ each"
     line += f"; billed time: {sum(billed) / 1e6:.3g} s" if billed else ""
     powers = sorted({row.machine_kw for row in measured if row.machine_kw is not None})
-    lines = [line + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")]
+    lines = [
+        line
+        + (f"; power of the machine: {', '.join(f'{kw:g}' for kw in powers)} kW" if powers else "")
+    ]
     formula = [kj for row in measured if (kj := formula_kj(row)) is not None]
     if len(formula) == len(measured):
         mean = sum(kj * row.circuits for kj, row in zip(formula, measured, strict=True))
         mean /= sum(row.circuits for row in measured)
-        lines.append(f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit")
+        lines.append(
+            f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit"
+        )
     return lines
 
 
@@ -192,17 +234,25 @@ def _price(row: Job) -> str:
     amount = row.amount
     if amount is None:
         return ""
-    return ("~" if row.cost is None and amount else "") + (f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}")
+    return ("~" if row.cost is None and amount else "") + (
+        f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
+    )
 
 
 def ionq_sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0: any free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the server; 0: any free one.")
+    ] = 8765,
     noise: Annotated[
         str, typer.Option(help="Noise of the simulated machines: ideal, forte-1, aria-1, aria-2.")
     ] = "forte-1",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random shots.")] = 0,
-    latency: Annotated[float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")] = 0.5,
-    state_file: Annotated[Path | None, typer.Option(help="File that keeps the jobs across restarts.")] = None,
+    latency: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a job stays in each state.")
+    ] = 0.5,
+    state_file: Annotated[
+        Path | None, typer.Option(help="File that keeps the jobs across restarts.")
+    ] = None,
 ) -> None:
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock."""
     from qllmft_backends.ionq.mock_server import serve

@@ -65,8 +65,13 @@ app = typer.Typer(
 for _panel, _commands in PANELS.items():
     for _command in _commands:
         # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
-        _paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")]
-        app.command(help="\n\n".join(_paragraphs), cls=PanelCommand, rich_help_panel=_panel)(_command)
+        _paragraphs = [
+            " ".join(paragraph.split())
+            for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")
+        ]
+        app.command(help="\n\n".join(_paragraphs), cls=PanelCommand, rich_help_panel=_panel)(
+            _command
+        )
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,7 +85,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
     """Put a quantum circuit on top of a language model: train it, compare it with classical heads, use it."""
@@ -103,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _report_interrupt(interrupts, given, errors)
             sys.exit(INTERRUPTED)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
-            # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed to it at exit
+            # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed
+            # to it at exit
             with suppress(OSError):  # an output without a descriptor
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
@@ -159,7 +168,8 @@ def _lost_interrupts_repeated() -> Iterator[None]:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             before(unraisable)
             return
-        timers.append(threading.Timer(0.01, _thread.interrupt_main))  # delayed, to be raised outside of this hook
+        # delayed, to be raised outside of this hook
+        timers.append(threading.Timer(0.01, _thread.interrupt_main))
         timers[-1].daemon = True
         timers[-1].start()
 
@@ -185,12 +195,15 @@ def _check_utf8(arguments: Sequence[str]) -> None:
 
 def _is_lost_interrupt(error: BaseException) -> bool:
     """Return whether pydantic has turned a Ctrl-C in a serialiser into this ValueError."""
-    return type(error).__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(error)
+    return type(error).__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(
+        error
+    )
 
 
 def _is_bad_input(error: Exception) -> bool:
     """Return whether an error is the user's, with a message that says what to do."""
-    # an OSError is a full disk, a folder without permission, a name that is too long; the system's message is clear
+    # an OSError is a full disk, a folder without permission, a name that is too long; the system's
+    # message is clear
     if isinstance(error, UserError | OSError):
         return True
     from qllmft_backends.errors import BackendError  # imports Qiskit, which takes a second
@@ -198,7 +211,9 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, BackendError)
 
 
-def _report_interrupt(interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole) -> None:
+def _report_interrupt(
+    interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole
+) -> None:
     """Report jobs that are still running remotely, and the command that collects them."""
     jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
     if jobs is None:

@@ -31,16 +31,28 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as in config.toml: --set model.reuploads=6."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any setting, as in config.toml: --set model.reuploads=6.",
+    ),
 ]
-RunFolderArgument = Annotated[Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")]
-RunsTextColumn = Annotated[str | None, typer.Option(help="Column of the texts.", show_default="the run's")]
-RunsLabelColumn = Annotated[str | None, typer.Option(help="Column of the labels.", show_default="the run's")]
+RunFolderArgument = Annotated[
+    Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")
+]
+RunsTextColumn = Annotated[
+    str | None, typer.Option(help="Column of the texts.", show_default="the run's")
+]
+RunsLabelColumn = Annotated[
+    str | None, typer.Option(help="Column of the labels.", show_default="the run's")
+]
 RunsDelimiter = Annotated[
-    str | None, typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="the run's")
+    str | None,
+    typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="the run's"),
 ]
 BadRows = Annotated[
-    str | None, typer.Option(help="Rows without a text or a label: error or skip.", show_default="error")
+    str | None,
+    typer.Option(help="Rows without a text or a label: error or skip.", show_default="error"),
 ]
 Threshold = Annotated[
     float | None,
@@ -50,11 +62,17 @@ Threshold = Annotated[
     ),
 ]
 Margin = Annotated[
-    float, typer.Option(help="Least lead of an answer over any other, in probability; with less there is no answer.")
+    float,
+    typer.Option(
+        help="Least lead of an answer over any other, in probability; with less there is no answer."
+    ),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")
+]
 Epochs = Annotated[
-    int | None, typer.Option(help="Number of passes over the training set.", show_default="the preset's")
+    int | None,
+    typer.Option(help="Number of passes over the training set.", show_default="the preset's"),
 ]
 
 
@@ -65,11 +83,18 @@ class DataOptions:
     panel: ClassVar = "Texts and language model"
 
     data: Data = None
-    text_column: Annotated[str | None, typer.Option(help="Column of the texts.", show_default="text")] = None
-    pair_column: Annotated[
-        str | None, typer.Option(help="Column of the second text, to learn from pairs of texts.", show_default="none")
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the texts.", show_default="text")
     ] = None
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels.", show_default="label")] = None
+    pair_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the second text, to learn from pairs of texts.", show_default="none"
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of the labels.", show_default="label")
+    ] = None
     task: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +105,10 @@ class DataOptions:
     ] = None
     label_separator: Annotated[
         str | None,
-        typer.Option(help="Character between a text's labels, if the column has no lists.", show_default="none"),
+        typer.Option(
+            help="Character between a text's labels, if the column has no lists.",
+            show_default="none",
+        ),
     ] = None
     protocol: Annotated[
         str | None,
@@ -98,7 +126,8 @@ class DataOptions:
         ),
     ] = None
     delimiter: Annotated[
-        str | None, typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="comma, tab")
+        str | None,
+        typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="comma, tab"),
     ] = None
     bad_rows: BadRows = None
     duplicates: Annotated[
@@ -123,7 +152,9 @@ class DataOptions:
         other_names = {"data": "data.source", "per_label": "data.n_per_label", "body": "body.model"}
         given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
         given |= {name.replace("__", "."): value for name, value in others.items()}
-        return {name: value for name, value in given.items() if value is not None} | parse_settings(pairs or [])
+        return {name: value for name, value in given.items() if value is not None} | parse_settings(
+            pairs or []
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +172,8 @@ class TrackOptions:
         ),
     ] = None
     track_files: Annotated[
-        bool, typer.Option("--track-files", help="Log the run's small files too; some contain texts.")
+        bool,
+        typer.Option("--track-files", help="Log the run's small files too; some contain texts."),
     ] = False
 
     def tracking(self) -> Tracking:
@@ -180,9 +212,13 @@ class CampaignOptions(TrackOptions):
         source = context.get_parameter_source("jobs")
         # a number of jobs from the variable is for all commands
         if self.ray and not jobs_with_ray and source is not None and source.name == "COMMANDLINE":
-            raise UserError("--jobs sets processes here, and --ray does the runs on a cluster. Omit one of them.")
+            raise UserError(
+                "--jobs sets processes here, and --ray does the runs on a cluster. Omit one of them."
+            )
         if self.ray and self.track:
-            raise UserError("--track sends runs of this machine, and --ray does them on a cluster. Omit one of them.")
+            raise UserError(
+                "--track sends runs of this machine, and --ray does them on a cluster. Omit one of them."
+            )
 
     def executor(self, on_event: OnEvent) -> Executor:
         """Return the way to do the runs."""
@@ -214,9 +250,13 @@ def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[...
             command(**given)
 
         options = [
-            option for name, each in own.parameters.items() for option in shared.get(name, {name: each}).values()
+            option
+            for name, each in own.parameters.items()
+            for option in shared.get(name, {name: each}).values()
         ]
-        signature = own.replace(parameters=[option.replace(kind=option.KEYWORD_ONLY) for option in options])
+        signature = own.replace(
+            parameters=[option.replace(kind=option.KEYWORD_ONLY) for option in options]
+        )
         run.__signature__ = signature  # type: ignore[attr-defined]
         return run
 
@@ -240,7 +280,9 @@ def command_line(context: typer.Context) -> list[str]:
             continue
         option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
         values = value if isinstance(value, list | tuple) else [value]
-        words += option if value is True else [word for each in values for word in (*option, str(each))]
+        words += (
+            option if value is True else [word for each in values for word in (*option, str(each))]
+        )
     return words
 
 
@@ -253,5 +295,7 @@ def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> R
 
     if file is None:
         return load_preset(preset).config(overrides)
-    checked = parse_config(read_toml(file, "configuration"), str(file)).model_dump(mode="json", exclude_none=True)
+    checked = parse_config(read_toml(file, "configuration"), str(file)).model_dump(
+        mode="json", exclude_none=True
+    )
     return parse_config(with_settings(checked, overrides), str(file))

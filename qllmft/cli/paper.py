@@ -21,17 +21,27 @@ _Runs = Annotated[
 
 
 def figure(
-    name: Annotated[str, typer.Argument(help="Number of the figure: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")],
+    name: Annotated[
+        str, typer.Argument(help="Number of the figure: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")
+    ],
     runs: _Runs = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg")
+        Path | None,
+        typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg"),
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Setting that the runs must have: train.epochs=100; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Setting that the runs must have: train.epochs=100; may be repeated.",
+        ),
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Draw what there is if runs are missing.")] = False,
-    preset: Annotated[str | None, typer.Option(help="Preset in figure 12.", show_default="multi-18q")] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Draw what there is if runs are missing.")
+    ] = False,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset in figure 12.", show_default="multi-18q")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Draw a figure of the paper from runs: mean ± 95 % over seeds, printed numbers as hollow markers.
@@ -50,9 +60,13 @@ def figure(
     check_format(file)
     given = parse_settings(where or [], "--where")
     if not chosen.needs_runs and (runs or given or partial):
-        raise UserError(f"figure {name} is computed without runs; omit --runs, --where and --partial.")
+        raise UserError(
+            f"figure {name} is computed without runs; omit --runs, --where and --partial."
+        )
     if preset is not None and name != "12":
-        raise UserError(f"--preset is for figure 12, which shows one training; omit it for figure {name}.")
+        raise UserError(
+            f"--preset is for figure 12, which shows one training; omit it for figure {name}."
+        )
     folders = runs or [Path("runs")]
     found = having(read_finished_runs(folders), given) if chosen.needs_runs else []
     data = chosen.data(FigureRequest(name, found, folders[0], partial, preset))
@@ -68,8 +82,12 @@ def figure(
 
 def paper(
     runs: _Runs = None,
-    out: Annotated[Path | None, typer.Option(help="Markdown file to write.", show_default="standard output")] = None,
-    records: Annotated[Path | None, typer.Option(help="Small .json file for the runs, which --runs reads.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file to write.", show_default="standard output")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Small .json file for the runs, which --runs reads.")
+    ] = None,
     study: Annotated[
         list[Path] | None,
         typer.Option(

@@ -12,7 +12,15 @@ import typer
 
 from qllmft.cli.backend import BackendOptions, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
-from qllmft.cli.options import Limit, Margin, RunFolderArgument, RunsDelimiter, RunsTextColumn, Threshold, with_options
+from qllmft.cli.options import (
+    Limit,
+    Margin,
+    RunFolderArgument,
+    RunsDelimiter,
+    RunsTextColumn,
+    Threshold,
+    with_options,
+)
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +36,10 @@ def predict(
     *,
     run: RunFolderArgument,
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts to classify, instead of --file; two by two for a model of pairs.")
+        list[str] | None,
+        typer.Argument(
+            help="Texts to classify, instead of --file; two by two for a model of pairs."
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -40,7 +51,9 @@ def predict(
     ] = None,
     text_column: RunsTextColumn = None,
     delimiter: RunsDelimiter = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object per text, with all probabilities.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per text, with all probabilities.")
+    ] = False,
     limit: Limit = None,
     jobs: Annotated[
         int,
@@ -79,7 +92,9 @@ def predict(
             "give texts as arguments, or --file with one text per line ('-' is standard input): one of the two."
         )
     if (text_column or delimiter) and not file:
-        raise UserError("--text-column and --delimiter describe the table of --file, which is not given. Omit them.")
+        raise UserError(
+            "--text-column and --delimiter describe the table of --file, which is not given. Omit them."
+        )
 
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision, share_left
@@ -90,12 +105,16 @@ def predict(
         )
     backends = choice.make(run)
     if bootstrap and not backends:
-        raise UserError("--bootstrap draws measured shots again, and without --backend there are none. Omit it.")
+        raise UserError(
+            "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
+        )
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
     predictor.jobs = jobs
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
-    given = islice(_texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit)
+    given = islice(
+        _texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit
+    )
     if predictor.model.task == "regression":
         if backends or decision != Decision():
             raise UserError(
@@ -131,11 +150,15 @@ def _print_values(predictor: Predictor, texts: Iterator[Item], *, json: bool) ->
 def _pairs(texts: list[str]) -> list[tuple[str, str]]:
     """Return the texts of the command line two by two."""
     if len(texts) % 2:
-        raise UserError(f"the model compares two texts, and there are {len(texts)}; give them in pairs: first second.")
+        raise UserError(
+            f"the model compares two texts, and there are {len(texts)}; give them in pairs: first second."
+        )
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _texts_of(file: Path, run: Path, column: str | None, delimiter: str | None, *, pair: bool) -> Iterator[Item]:
+def _texts_of(
+    file: Path, run: Path, column: str | None, delimiter: str | None, *, pair: bool
+) -> Iterator[Item]:
     """Return the texts or pairs of a file, with the run's columns and delimiter unless others are given."""
     from qllmft.config import DataConfig, parse_config
     from qllmft.data.texts import read_pairs, read_texts
@@ -179,15 +202,25 @@ def _measure(
         if several and not json:
             say(f"aggregation {name}:")
         for row, prediction in enumerate(predictor.predictions(texts, answers, decision)):
-            drawn = None if spread is None else _spread_record(spread, row, prediction, digits=6 if json else 15)
+            drawn = (
+                None
+                if spread is None
+                else _spread_record(spread, row, prediction, digits=6 if json else 15)
+            )
             _print(prediction, json=json, measured=True, name=several, drawn=drawn)
         if spread is not None:
-            source = "the single shots" if spread.single_shots else "the counts; per_shot=true reads the single shots"
+            source = (
+                "the single shots"
+                if spread.single_shots
+                else "the counts; per_shot=true reads the single shots"
+            )
             say(f"bootstrap: {spread.repeats} draws from {source}", PlainConsole(stderr=True))
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
             say(share_left(unsure, len(texts), decision.margin), PlainConsole(stderr=True))
-        named = ", ".join(part for part in (backend.name, name if several else "", backend.mitigation) if part)
+        named = ", ".join(
+            part for part in (backend.name, name if several else "", backend.mitigation) if part
+        )
         say(f"{named}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
 
 
@@ -210,18 +243,28 @@ def _print(
         error = f"±{prediction.standard_error:.4f}" if measured else ""
         if prediction.several:
             label = ", ".join(prediction.labels) or "none"
-        cells = ["?" if prediction.unsure else f"{printable(label)}{mark}", f"{probability:.4f}{error}"]
+        cells = [
+            "?" if prediction.unsure else f"{printable(label)}{mark}",
+            f"{probability:.4f}{error}",
+        ]
         if drawn:
             low, high = drawn["intervals"][prediction.label]
-            cells.append(f"bootstrap {drawn['standard_errors'][prediction.label]:.4f} [{low:.4f}, {high:.4f}]")
+            cells.append(
+                f"bootstrap {drawn['standard_errors'][prediction.label]:.4f} [{low:.4f}, {high:.4f}]"
+            )
         line = "\t".join([*cells, printable(prediction.text)])
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def _spread_record(spread: Bootstrap, row: int, prediction: Prediction, digits: int) -> dict[str, Any]:
+def _spread_record(
+    spread: Bootstrap, row: int, prediction: Prediction, digits: int
+) -> dict[str, Any]:
     labels = prediction.probabilities
-    errors, low, high = (part[row].round(digits).tolist() for part in (spread.standard_errors, spread.low, spread.high))
+    errors, low, high = (
+        part[row].round(digits).tolist()
+        for part in (spread.standard_errors, spread.low, spread.high)
+    )
     return {
         "repeats": spread.repeats,
         "drawn_from": "shots" if spread.single_shots else "counts",

@@ -28,7 +28,13 @@ def result_table(record: RunRecord) -> Table:
     )
     for model in record.models:
         test = "\n".join([f"{model.tested}", *_by_class(model), *_other_scores(model)])
-        table.add_row(model.name, f"{model.parameters:,}", short(model.validation), test, f"{model.seconds:.1f}")
+        table.add_row(
+            model.name,
+            f"{model.parameters:,}",
+            short(model.validation),
+            test,
+            f"{model.seconds:.1f}",
+        )
     return table
 
 
@@ -50,7 +56,9 @@ def _notes(record: RunRecord) -> Iterator[str]:
     if record.choice:
         yield str(record.choice)
     if isinstance(record.head.test, TargetScores):
-        several = f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
+        several = (
+            f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
+        )
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
         yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"

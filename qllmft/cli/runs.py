@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of run folders, such as runs or a study's.")] = Path("runs"),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of run folders, such as runs or a study's.")
+    ] = Path("runs"),
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="A B", help="Two runs: their settings that differ, and their difference text by text."),
+        typer.Option(
+            metavar="A B",
+            help="Two runs: their settings that differ, and their difference text by text.",
+        ),
     ] = None,
     delete: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN", help="Delete this run's folder; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Delete this run's folder; may be repeated."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without confirmation.")] = False,
     json: Json = False,
@@ -71,9 +77,13 @@ def _list(folder: Path, *, json: bool) -> None:
         say(f"there is no run in {folder}; qllmft train makes one")
     else:
         wrapped = [Column(header, overflow="fold") for header in ("run", "data", "preset")]
-        table = plain_table(*wrapped[:1], "head", *wrapped[1:], *numbers("test", "baseline", "when"))
+        table = plain_table(
+            *wrapped[:1], "head", *wrapped[1:], *numbers("test", "baseline", "when")
+        )
         for row in rows:
-            table.add_row(row.name, row.what, row.data, row.preset, row.test, row.baseline, row.when)
+            table.add_row(
+                row.name, row.what, row.data, row.preset, row.test, row.baseline, row.when
+            )
         PlainConsole().print(table)
         say(f"Accuracies in percent. Two of them: qllmft runs {folder} --compare A B")
     for fault in faults:
@@ -85,7 +95,9 @@ def _folders(folder: Path) -> Iterator[RunFolder]:
     from qllmft.run import RunFolder
 
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train")
+        raise UserError(
+            f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train"
+        )
     for path in [folder, *folder.iterdir()]:
         if (path / "config.toml").is_file():
             yield RunFolder(path)
@@ -111,9 +123,21 @@ def _row(run: RunFolder) -> _Row:
     if record is not None:
         scores = [each.test for each in record.models if each.test]
         test = short(scores[0]).removesuffix(" %") if scores else "not read"
-        best = short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %") if scores[1:] else ""
+        best = (
+            short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %")
+            if scores[1:]
+            else ""
+        )
     when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
-    return _Row(run.path.name, what, Path(config.data.source).name, nearest.preset + changes, test, best, when)
+    return _Row(
+        run.path.name,
+        what,
+        Path(config.data.source).name,
+        nearest.preset + changes,
+        test,
+        best,
+        when,
+    )
 
 
 def _run(path: Path, folder: Path) -> RunFolder:
@@ -123,7 +147,9 @@ def _run(path: Path, folder: Path) -> RunFolder:
     for place in (path, folder / path):
         if (place / "config.toml").is_file():
             return RunFolder(place)
-    raise UserError(f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them.")
+    raise UserError(
+        f"there is no run {path}, and none of that name in {folder}. qllmft runs FOLDER lists them."
+    )
 
 
 def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
@@ -133,7 +159,12 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     if json:
         say_json(comparison.as_dict())
         return
-    table = plain_table(*(Column(title, overflow="fold") for title in ("setting", first.path.name, second.path.name)))
+    table = plain_table(
+        *(
+            Column(title, overflow="fold")
+            for title in ("setting", first.path.name, second.path.name)
+        )
+    )
     for name, values in comparison.settings.items():
         table.add_row(name, *map(_shown, values))
     for record in ("first", "second"):
@@ -167,7 +198,9 @@ def _delete(folders: list[Path], *, yes: bool) -> None:
 
     for folder in folders:
         if (folder / "ledger").exists():
-            raise UserError(f"{folder} holds the ledger of paid jobs; move {folder / 'ledger'} away, then delete it.")
+            raise UserError(
+                f"{folder} holds the ledger of paid jobs; move {folder / 'ledger'} away, then delete it."
+            )
         if folder.is_symlink():
             raise UserError(f"{folder} is a link; delete the folder to which it leads.")
     named = ", ".join(map(str, folders))

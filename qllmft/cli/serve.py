@@ -25,10 +25,16 @@ def serve(
     *,
     run: RunFolderArgument,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.", rich_help_panel=NETWORK)
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 lets other machines in.", rich_help_panel=NETWORK
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.", rich_help_panel=NETWORK)
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on; 0 for a free one.", rich_help_panel=NETWORK
+        ),
     ] = 8000,
     allowed_host: Annotated[
         list[str] | None,
@@ -48,7 +54,10 @@ def serve(
         int, typer.Option(min=100, help="Number of bytes of one request.", rich_help_panel=NETWORK)
     ] = Limits.body_bytes,
     queue: Annotated[
-        int, typer.Option(min=1, help="Number of texts that may wait; more are refused.", rich_help_panel=NETWORK)
+        int,
+        typer.Option(
+            min=1, help="Number of texts that may wait; more are refused.", rich_help_panel=NETWORK
+        ),
     ] = Limits.waiting,
     explain: Annotated[
         bool | None,
@@ -82,7 +91,9 @@ def serve(
     from qllmft.serving.model import ServedModel
 
     if queue < max_texts:
-        raise UserError(f"--queue is {queue}, and --max-texts {max_texts} in one request; expected as many or more.")
+        raise UserError(
+            f"--queue is {queue}, and --max-texts {max_texts} in one request; expected as many or more."
+        )
     errors = PlainConsole(stderr=True)
     here = is_loopback(host)
     backend = _backend(run, choice, errors)
@@ -90,9 +101,17 @@ def serve(
     limits = Limits(max_texts, max_characters, max_bytes, queue)
     with open_port(host, port) as listening:
         served.load()
-        app = make_app(served, limits, names=[host, *(allowed_host or [])], report=lambda line: say(line, errors))
+        app = make_app(
+            served,
+            limits,
+            names=[host, *(allowed_host or [])],
+            report=lambda line: say(line, errors),
+        )
         if not here:
-            say(f"warning: every machine that reaches {host} can use the model; there is no password", errors)
+            say(
+                f"warning: every machine that reaches {host} can use the model; there is no password",
+                errors,
+            )
         run_app(app, listening, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it."))
 
 
@@ -106,7 +125,10 @@ def _backend(run: Path, choice: BackendOptions, console: PlainConsole) -> Backen
     backend = next(iter(choice.make(run).values()), None)
     if backend is None:
         return None
-    if backend.capabilities.paid and getattr(getattr(backend, "options", None), "max_cost", None) is None:
+    if (
+        backend.capabilities.paid
+        and getattr(getattr(backend, "options", None), "max_cost", None) is None
+    ):
         raise UserError(
             f"each text that {backend.name} measures costs money, and there is no ceiling. Nothing was sent. Add "
             "--max-cost, a limit on the price of all jobs of the ledger, and --yes."

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from qllmft.campaign.file import Study
     from qllmft.campaign.record import StudyRecord
 
-NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")  # what `qllmft study noise` stands for; the first by default
+# what `qllmft study noise` stands for; the first by default
+NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")
 
 
 @with_options(texts=DataOptions, place=CampaignOptions)
@@ -42,7 +43,11 @@ def study(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.",
+        ),
     ] = False,
     texts: DataOptions,
     seeds: Annotated[
@@ -95,7 +100,9 @@ def study(
         ),
     ] = None,
     place: CampaignOptions,
-    list_all: Annotated[bool, typer.Option("--list", help="List the studies with their rows.")] = False,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="List the studies with their rows.")
+    ] = False,
 ) -> None:
     """Train rows of heads over several seeds, compare them on the same splits, and print a verdict.
 
@@ -107,10 +114,24 @@ def study(
         console.print(studies_table())
         return
     if name is None:
-        raise UserError("got no study; `qllmft study --list` lists them. Example: `qllmft study table2 --quick`.")
+        raise UserError(
+            "got no study; `qllmft study --list` lists them. Example: `qllmft study table2 --quick`."
+        )
     if from_predictions is not None:
-        given = {"--quick": quick, "--seeds": seeds, "--budget": budget, "--epochs": epochs, "--set": settings}
-        _recompute(console, name, from_predictions, out or from_predictions, [o for o, value in given.items() if value])
+        given = {
+            "--quick": quick,
+            "--seeds": seeds,
+            "--budget": budget,
+            "--epochs": epochs,
+            "--set": settings,
+        }
+        _recompute(
+            console,
+            name,
+            from_predictions,
+            out or from_predictions,
+            [o for o, value in given.items() if value],
+        )
         return
     plan = _plan(name, preset, quick=quick, seeds=seeds, budget=budget)
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
@@ -143,16 +164,22 @@ def study(
         say(f"The figure is {folder / 'noise.svg'}.", console)
 
 
-def _recompute(console: PlainConsole, name: str, folder: Path, out: Path, others: list[str]) -> None:
+def _recompute(
+    console: PlainConsole, name: str, folder: Path, out: Path, others: list[str]
+) -> None:
     """Make the files of a study again from its predictions. UserError if they are of another study."""
     from qllmft.campaign.record import read_record
     from qllmft.report import finish_from_predictions
 
     if others:
-        raise UserError(f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that.")
+        raise UserError(
+            f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that."
+        )
     found = read_record(folder).study
     if found != (Path(name).stem if name.endswith(".toml") else name):
-        raise UserError(f"{folder} holds the predictions of the study {found}, and not of {name}; give that name.")
+        raise UserError(
+            f"{folder} holds the predictions of the study {found}, and not of {name}; give that name."
+        )
     _print_result(console, *finish_from_predictions(folder, out))
 
 
@@ -164,7 +191,9 @@ def _print_result(console: PlainConsole, record: StudyRecord, page: Path) -> Non
     say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.", console)
 
 
-def _plan(name: str, preset: str | None, *, quick: bool, seeds: str | None, budget: int | None) -> Study:
+def _plan(
+    name: str, preset: str | None, *, quick: bool, seeds: str | None, budget: int | None
+) -> Study:
     """Return the study with the changes of the options; UserError if they do not fit together."""
     from qllmft.campaign.file import load_study
     from qllmft.config.toml_files import validated
@@ -172,11 +201,15 @@ def _plan(name: str, preset: str | None, *, quick: bool, seeds: str | None, budg
     if name == NOISE:
         name = preset or NOISE_STUDIES[0]
         if name not in NOISE_STUDIES:
-            raise UserError(f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}.")
+            raise UserError(
+                f"there is no noise study {name!r}; expected one of {', '.join(NOISE_STUDIES)}."
+            )
     elif preset is not None:
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
     if budget is not None and budget < 1:
-        raise UserError(f"--budget is {budget}; expected 1 or more settings, or no --budget for the presets' own.")
+        raise UserError(
+            f"--budget is {budget}; expected 1 or more settings, or no --budget for the presets' own."
+        )
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
     given = {"seeds": _seeds(plan, seeds), "budget": budget or plan.budget}
@@ -192,7 +225,9 @@ def _seeds(plan: Study, given: str | None) -> range:
     try:
         found: range = seed_range(given)
     except ValueError as error:
-        raise UserError(f"--seeds is {given}: {error} (with 1 seed there are no intervals).") from None
+        raise UserError(
+            f"--seeds is {given}: {error} (with 1 seed there are no intervals)."
+        ) from None
     return found if "-" in given else range(plan.seeds[0], plan.seeds[0] + len(found))
 
 
@@ -217,7 +252,9 @@ def study_table(record: StudyRecord) -> Table:
     tried = [] if record.budget is None else ["settings"]
     shown = plain_table(
         *names("model"),
-        *numbers(*tried, "parameters", "test, %", *(("paper, %", "paper's") if record.published else ())),
+        *numbers(
+            *tried, "parameters", "test, %", *(("paper, %", "paper's") if record.published else ())
+        ),
         title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
         f"body {record.body}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
@@ -225,6 +262,12 @@ def study_table(record: StudyRecord) -> Table:
     )
     for row in record.rows:
         own = [] if record.budget is None else [str(row.tried)]
-        printed = [cells.published_accuracy(row, record), cells.published_parameters(row)] if record.published else []
-        shown.add_row(row.label, *own, cells.parameters(row), cells.measured_accuracy(row), *printed)
+        printed = (
+            [cells.published_accuracy(row, record), cells.published_parameters(row)]
+            if record.published
+            else []
+        )
+        shown.add_row(
+            row.label, *own, cells.parameters(row), cells.measured_accuracy(row), *printed
+        )
     return shown

@@ -43,9 +43,14 @@ def sweep(
     ] = "grid",
     trials: Annotated[
         int | None,
-        typer.Option(help="Number of trials of tpe and qmc; a later call with more repeats no run.", show_default="32"),
+        typer.Option(
+            help="Number of trials of tpe and qmc; a later call with more repeats no run.",
+            show_default="32",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Number of runs of each configuration; their mean counts.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="Number of runs of each configuration; their mean counts.")
+    ] = 1,
     epochs: Epochs = None,
     texts: DataOptions,
     settings: Settings = None,
@@ -58,10 +63,15 @@ def sweep(
     ] = None,
     plan_only: Annotated[
         bool,
-        typer.Option("--plan-only", help="Print the size of the search and its estimated time; train nothing."),
+        typer.Option(
+            "--plan-only",
+            help="Print the size of the search and its estimated time; train nothing.",
+        ),
     ] = False,
     place: CampaignOptions,
-    list_all: Annotated[bool, typer.Option("--list", help="List the searches with their tables of the paper.")] = False,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="List the searches with their tables of the paper.")
+    ] = False,
 ) -> None:
     """Search over settings by validation accuracy; test the winner, and the best of each row of the paper's table.
 
@@ -80,18 +90,25 @@ def sweep(
     from qllmft.cli.listener import ConsoleListener
 
     if name is None:
-        raise UserError("got no sweep; `qllmft sweep --list` lists them. Example: `qllmft sweep table-06 --quick`.")
+        raise UserError(
+            "got no sweep; `qllmft sweep --list` lists them. Example: `qllmft sweep table-06 --quick`."
+        )
     if sampler not in get_args(Sampler):
-        raise UserError(f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}.")
+        raise UserError(
+            f"--sampler got {sampler!r}, expected one of {', '.join(get_args(Sampler))}."
+        )
     if seeds < 1 or (trials is not None and trials < 1):
         raise UserError(f"--seeds got {seeds}, --trials got {trials}; expected 1 or more.")
-    if texts.data is not None and expanded(texts.data).exists():  # calls on other machines may be in another folder
+    # calls on other machines may be in another folder
+    if texts.data is not None and expanded(texts.data).exists():
         texts = replace(texts, data=str(expanded(texts.data).resolve()))
     overrides = texts.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.grid_of is not None:
         if sampler != "grid" or place.ray or plan_only or place.track:
-            raise UserError(f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only.")
+            raise UserError(
+                f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only."
+            )
         tables.search_baselines_grid(space, overrides, seeds, console)
         return
     if plan_only and place.track:
@@ -122,6 +139,8 @@ def spaces_table() -> Table:
         space = load_space(name)
         baseline = space.grid_of is not None
         small = space.in_small() if space.quick else None
-        sizes = ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        sizes = (
+            ("its own", "") if baseline else (f"{space.size:,}", f"{small.size:,}" if small else "")
+        )
         table.add_row(name, "" if space.table == "none" else space.table, *sizes, space.title)
     return table

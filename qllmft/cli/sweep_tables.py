@@ -42,7 +42,9 @@ def print_result(result: SweepResult, folder: Path, console: Console) -> None:
     say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
 
 
-def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int, console: Console) -> None:
+def search_baselines_grid(
+    space: Space, overrides: dict[str, Any], seeds: int, console: Console
+) -> None:
     """Print the best setting of a classical baseline's grid on validation, for each seed."""
     first = load_preset("nn-head-0").config(overrides)
     assert space.grid_of is not None
@@ -68,9 +70,8 @@ def estimate_text(plan: Sweep, inputs: SharedInputs) -> str:
     except UserError as error:
         return f"Its time cannot be estimated: {error}"
     hours = sum(epochs * seconds for _, epochs, seconds in found) / 3600 / cores
-    return (
-        f"On {cores} such cores its epochs take about {hours:.2g} h, by a few timed steps of {len(found)} structures."
-    )
+    source = f"by a few timed steps of {len(found)} structures"
+    return f"On {cores} such cores its epochs take about {hours:.2g} h, {source}."
 
 
 def ranking_table(result: SweepResult) -> Table:
@@ -102,7 +103,9 @@ def rows_table(result: SweepResult) -> Table:
         ),
         "chosen",
         title="the best of each row by validation, tested",
-        caption=f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}" if printed else None,
+        caption=f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}"
+        if printed
+        else None,
     )
     for row in result.rows:
         chosen = {name: label for name, label in row.best.settings.items() if name not in row.row}
@@ -154,7 +157,9 @@ def verdict(result: SweepResult) -> Iterator[str]:
 def baseline_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
     """Return the selected setting of a classical baseline on each split, by seed."""
     title = f"{space.title}, the whole grid of table {space.table}, chosen on validation"
-    table = plain_table(*numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title)
+    table = plain_table(
+        *numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title
+    )
     for seed, result in results.items():
         table.add_row(
             str(seed),

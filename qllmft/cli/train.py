@@ -10,14 +10,24 @@ import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
 from qllmft.cli.console import PlainConsole, say, say_lines
-from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config, with_options
+from qllmft.cli.options import (
+    DataOptions,
+    Epochs,
+    Json,
+    Settings,
+    TrackOptions,
+    build_config,
+    with_options,
+)
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
 
 
-def _backend_options(device: str | None, pairs: list[str] | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+def _backend_options(
+    device: str | None, pairs: list[str] | None
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Return the backend's options of the configuration, or None, and those that it may not contain."""
     from qllmft.config import PERSONAL_OPTIONS
     from qllmft.config.settings import parse_settings
@@ -51,12 +61,17 @@ def train(
         ),
     ] = "auto",
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file of settings instead of a preset; a run's config.toml is one.")
+        Path | None,
+        typer.Option(
+            help="A TOML file of settings instead of a preset; a run's config.toml is one."
+        ),
     ] = None,
     texts: DataOptions,
     backend: Annotated[
         str | None,
-        typer.Option(help="Backend of the head's circuit.", show_default="adjoint", rich_help_panel=BACKEND),
+        typer.Option(
+            help="Backend of the head's circuit.", show_default="adjoint", rich_help_panel=BACKEND
+        ),
     ] = None,
     device: Annotated[
         str | None,
@@ -86,19 +101,28 @@ def train(
     ] = None,
     epochs: Epochs = None,
     lr: Annotated[
-        float | None, typer.Option(help="Learning rate of Adam, L in the paper.", show_default="the preset's")
+        float | None,
+        typer.Option(help="Learning rate of Adam, L in the paper.", show_default="the preset's"),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts in a batch, B in the paper.", show_default="16")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts in a batch, B in the paper.", show_default="16")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the split, the weights, the shuffling and the noise.", show_default="0")
+        int | None,
+        typer.Option(
+            help="Seed of the split, the weights, the shuffling and the noise.", show_default="0"
+        ),
     ] = None,
-    baselines: Annotated[bool, typer.Option(help="Train classical heads on the same split, too.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Train classical heads on the same split, too.")
+    ] = True,
     yes: Yes = False,
     settings: Settings = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; an interrupted training is continued in it.", show_default="runs/<identity>"
+            help="Folder of the run; an interrupted training is continued in it.",
+            show_default="runs/<identity>",
         ),
     ] = None,
     trackers: TrackOptions,
@@ -132,10 +156,14 @@ def train(
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
-        outcome = train_and_report(run_config, out, listener, trackers.tracking(), backend_options=personal)
+        outcome = train_and_report(
+            run_config, out, listener, trackers.tracking(), backend_options=personal
+        )
         if chosen_alone:
             preset = describe_settings(run_config).preset
-            listener.message(f"Preset {preset}: the given settings leave no structures to choose from.")
+            listener.message(
+                f"Preset {preset}: the given settings leave no structures to choose from."
+            )
     folder = outcome.folder
     if outcome.record is None and not folder.model_folder.exists():
         say("Interrupted before the first epoch; the same command starts again.", console)
@@ -154,7 +182,12 @@ def train(
     else:
         console.print(result_table(outcome.record))
     if not folder.report_file.exists():
-        raise UserError(f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}")
+        raise UserError(
+            f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}"
+        )
     if not json:
         say(f"The report is {folder.report_file}.", console)
-        say(f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'", console)
+        say(
+            f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'",
+            console,
+        )

@@ -10,8 +10,8 @@ from qllmft.config.section import Section
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.registry import BACKENDS, Entry
 
-# options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a price, and circuits
-# that are paid again
+# options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a
+# price, and circuits that are paid again
 PERSONAL_OPTIONS = (
     "url",
     "token_file",

@@ -15,7 +15,8 @@ from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Sectio
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
 OWN_ADAPTER = "adapter"  # folder of a trained adapter there
 LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
-# chosen on one half of the drawn texts of SST-2 for use on the other half: docs/decisions/0012-contrastive-step.md
+# chosen on one half of the drawn texts of SST-2 for use on the other half:
+# docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
 
@@ -27,7 +28,8 @@ class ContrastiveConfig(Section):
     defaults are those of `SUPERVISED`.
     """
 
-    iterations: Count = 0  # R, pairs with equal labels and pairs with different labels per text; 0 omits the step
+    # R, pairs with equal labels and pairs with different labels per text; 0 omits the step
+    iterations: Count = 0
     epochs: Positive = 1
     batch_size: Positive = 16  # number of pairs; number of texts if the loss is supervised
     lr: PositiveReal = 2e-5  # highest learning rate; it rises during a tenth of the steps
@@ -54,7 +56,9 @@ class ContrastiveConfig(Section):
                     "iterations out, or set loss to 'cosine'"
                 )
             if self.batch_size < 2:
-                raise ValueError("loss 'supervised' compares the texts of a batch: set batch_size to 2 or more")
+                raise ValueError(
+                    "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
+                )
             return self
         if self.temperature is not None:
             raise ValueError(
@@ -70,7 +74,8 @@ class ContrastiveConfig(Section):
 class BodyConfig(Section):
     """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
-    model: str = "sentence-transformers/paraphrase-mpnet-base-v2"  # hub name, local folder, or "minilm" (offline)
+    # hub name, local folder, or "minilm" (offline)
+    model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: str | None = None
     batch_size: Positive = 64
     # library that computes the embeddings of a frozen body; the others than torch run on the CPU
@@ -80,28 +85,38 @@ class BodyConfig(Section):
     trainable: Literal[False, True, "lora", "quantum_adapter"] = False
     lora: Annotated[LoraConfig, NEUTRAL] = LoraConfig()
     quantum_adapter: Annotated[QuantumAdapterConfig, NEUTRAL] = QuantumAdapterConfig()
-    adapter: Annotated[str | None, NEUTRAL] = None  # folder of a trained adapter, which is frozen; None: none
-    # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size texts
+    # folder of a trained adapter, which is frozen; None: none
+    adapter: Annotated[str | None, NEUTRAL] = None
+    # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size
+    # texts
     batch_tokens: Annotated[Positive | None, NEUTRAL] = None
-    # distribution of a large model over several devices, by accelerate; None: all of it on one device
-    device_map: Annotated[Literal["auto", "balanced", "balanced_low_0", "sequential"] | None, NEUTRAL] = None
+    # distribution of a large model over several devices, by accelerate; None: all of it on one
+    # device
+    device_map: Annotated[
+        Literal["auto", "balanced", "balanced_low_0", "sequential"] | None, NEUTRAL
+    ] = None
     dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, NEUTRAL] = (
         None  # None: that of the weights' file
     )
-    # vector of a text from those of its tokens, for a model without files of sentence-transformers; None: lasttoken if
-    # the model was made for generation, else mean
+    # vector of a text from those of its tokens, for a model without files of sentence-transformers;
+    # None: lasttoken if the model was made for generation, else mean
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
     # beginning put before each text, such as "query: "
     prompt: Annotated[str | None, NEUTRAL, Field(max_length=LONGEST_PROMPT)] = None
-    prompt_name: Annotated[str | None, NEUTRAL] = None  # name of one of the model's own prompts; None: its default
-    # text beyond the model's window: its rest is cut, or its vector is the mean over parts, weighted by their tokens
+    # name of one of the model's own prompts; None: its default
+    prompt_name: Annotated[str | None, NEUTRAL] = None
+    # text beyond the model's window: its rest is cut, or its vector is the mean over parts,
+    # weighted by their tokens
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
     @field_validator("device")
     @classmethod
     def _device_with_memory(cls, device: str | None) -> str | None:
-        if device is not None and re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device) is None:
+        if (
+            device is not None
+            and re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device) is None
+        ):
             raise ValueError("expected cpu, cuda, cuda:1 or another device of torch with memory")
         return device
 
@@ -117,7 +132,9 @@ class BodyConfig(Section):
                 "trainable to false and leave contrastive out"
             )
         if self.learns and self.dtype not in (None, "float32"):
-            raise ValueError(f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out")
+            raise ValueError(
+                f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -142,7 +159,9 @@ class BodyConfig(Section):
     @model_validator(mode="after")
     def _window(self) -> Self:
         if self.learns and self.long_texts == "mean":
-            raise ValueError("a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'")
+            raise ValueError(
+                "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -159,7 +178,9 @@ class BodyConfig(Section):
                 "leave one out"
             )
         if self.adapter is not None and self.learns:
-            raise ValueError("adapter names a trained one, and this body learns; leave adapter or the training out")
+            raise ValueError(
+                "adapter names a trained one, and this body learns; leave adapter or the training out"
+            )
         return self
 
     @property
@@ -180,8 +201,14 @@ class BodyConfig(Section):
 
     def with_adapter(self, folder: Path) -> BodyConfig:
         """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
-        untrained = {"trainable": False, "lora": LoraConfig(), "quantum_adapter": QuantumAdapterConfig()}
-        return BodyConfig.model_validate({**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"})
+        untrained = {
+            "trainable": False,
+            "lora": LoraConfig(),
+            "quantum_adapter": QuantumAdapterConfig(),
+        }
+        return BodyConfig.model_validate(
+            {**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"}
+        )
 
     def saved_in(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, device and batches."""

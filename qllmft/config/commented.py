@@ -38,7 +38,9 @@ def _lines(section: Section, path: str) -> Iterator[str]:
         yield from (f"# {note.replace('None', 'not set')}" for note in notes.get(name, ()))
         if choices := _choices(fields[name].annotation):
             yield f"# {'one of ' if choices[1:] else 'a number or '}{', '.join(choices)}"
-        given = getattr(section, name) != fields[name].get_default(call_default_factory=True, validated_data={})
+        given = getattr(section, name) != fields[name].get_default(
+            call_default_factory=True, validated_data={}
+        )
         yield _setting(name, value) if given else f"# {_setting(name, value)}"
     for name in parts:
         yield from _lines(getattr(section, name), f"{path}.{name}".lstrip("."))
@@ -66,7 +68,9 @@ def _notes(model: type[Section]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     above: list[str] = []
     for line in lines:
-        comment = next((t.string[1:].strip() for t in _tokens(line) if t.type == tokenize.COMMENT), None)
+        comment = next(
+            (t.string[1:].strip() for t in _tokens(line) if t.type == tokenize.COMMENT), None
+        )
         field = _FIELD.match(line)
         if field:
             found[field[1]] = above + ([comment] if comment else [])

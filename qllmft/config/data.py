@@ -9,7 +9,8 @@ from pydantic import field_validator, model_validator
 from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
 
 EMBEDDED = "reviews"  # corpus in the package
-IN_MEMORY = "in memory: "  # prefix of the source of texts that were no file; their kind, size and hash follow
+# prefix of the source of texts that were no file; their kind, size and hash follow
+IN_MEMORY = "in memory: "
 PAPER_PER_LABEL = 256
 PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["both", "difference", "product"]
@@ -20,25 +21,33 @@ EMBEDDED_PER_LABEL = 200
 class DataConfig(Section):
     """Source of the labelled texts, and how they are split."""
 
-    source: str = "SetFit/sst2"  # "reviews" (in the package), a file, a folder of splits, or a data set on the hub
+    # "reviews" (in the package), a file, a folder of splits, or a data set on the hub
+    source: str = "SetFit/sst2"
     subset: str | None = None  # configuration of a hub data set
     revision: str | None = None  # revision of a hub data set
     text_column: str = "text"
     label_column: str = "label"
     protocol: Literal["paper", "given"] = "paper"
-    n_per_label: Positive | None = None  # number of texts drawn per label; None: see `drawn_per_label`
-    train_fraction: Fraction = 0.85  # share of the drawn texts for training; the rest is for validation
+    # number of texts drawn per label; None: see `drawn_per_label`
+    n_per_label: Positive | None = None
+    # share of the drawn texts for training; the rest is for validation
+    train_fraction: Fraction = 0.85
     delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
     duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
-    # regression: the label columns hold real numbers; multilabel: each text has any number of labels
+    # regression: the label columns hold real numbers; multilabel: each text has any number of
+    # labels
     task: Annotated[Task, NEUTRAL] = "classification"
-    pair_column: Annotated[str | None, NEUTRAL] = None  # column of the second text of a pair; None: single texts
-    # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both, one after the other
+    # column of the second text of a pair; None: single texts
+    pair_column: Annotated[str | None, NEUTRAL] = None
+    # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both,
+    # one after the other
     pair_features: Annotated[PairFeatures, NEUTRAL] = "both"
-    # columns of several real targets, or of labels as 0 and 1; (): label_column alone, of several labels their lists
+    # columns of several real targets, or of labels as 0 and 1; (): label_column alone, of several
+    # labels their lists
     targets: Annotated[tuple[str, ...], NEUTRAL] = ()
-    label_separator: Annotated[str | None, NEUTRAL] = None  # between the labels of a text; None: the column has lists
+    # between the labels of a text; None: the column has lists
+    label_separator: Annotated[str | None, NEUTRAL] = None
 
     @field_validator("delimiter")
     @classmethod
@@ -51,7 +60,9 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _two_columns(self) -> Self:
         if self.text_column == self.label_column:
-            raise ValueError(f"text_column and label_column are both {self.text_column!r}; choose two")
+            raise ValueError(
+                f"text_column and label_column are both {self.text_column!r}; choose two"
+            )
         return self
 
     @model_validator(mode="after")
@@ -72,7 +83,9 @@ class DataConfig(Section):
                 "to 'multilabel' and leave targets out"
             )
         if self.label_separator is not None and not self.label_separator.strip(" "):
-            raise ValueError(f"label_separator is {self.label_separator!r}, expected a character such as ','")
+            raise ValueError(
+                f"label_separator is {self.label_separator!r}, expected a character such as ','"
+            )
         if len({*self.targets, self.text_column}) != len(self.targets) + 1:
             raise ValueError(
                 f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
@@ -82,15 +95,23 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _pairs_have_two_columns(self) -> Self:
         if self.pair_column is None and self.pair_features != "both":
-            raise ValueError(f"pair_features is {self.pair_features!r} and texts are single; name a pair_column")
+            raise ValueError(
+                f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
+            )
         if self.pair_column in (self.text_column, *self.label_columns):
-            raise ValueError(f"pair_column is {self.pair_column!r}, like another column; choose a column of its own")
+            raise ValueError(
+                f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
+            )
         return self
 
     @property
     def text_columns(self) -> tuple[str, ...]:
         """Return the column of the texts, and that of the second ones if texts are pairs."""
-        return (self.text_column,) if self.pair_column is None else (self.text_column, self.pair_column)
+        return (
+            (self.text_column,)
+            if self.pair_column is None
+            else (self.text_column, self.pair_column)
+        )
 
     @property
     def pair(self) -> PairFeatures | None:

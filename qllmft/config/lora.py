@@ -28,7 +28,8 @@ _NAMES = {"target_modules", "exclude_modules", "feedforward_modules"}
 _UNREAD = {
     "task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "megatron_core", "qalora_group_size",
 }  # fmt: skip
-METHODS = ("LORA", "TINYLORA", "VERA", "IA3", "LOHA", "LOKR")  # adapters without code, paths or other weights
+# adapters without code, paths or other weights
+METHODS = ("LORA", "TINYLORA", "VERA", "IA3", "LOHA", "LOKR")
 
 
 def peft_settings(text: str) -> dict[str, Any]:
@@ -41,10 +42,14 @@ def peft_settings(text: str) -> dict[str, Any]:
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise UserError(f"a PEFT configuration is no JSON: {error}. Give the adapter_config.json of PEFT.") from None
+        raise UserError(
+            f"a PEFT configuration is no JSON: {error}. Give the adapter_config.json of PEFT."
+        ) from None
     if not isinstance(content, dict) or content.get("peft_type") not in METHODS:
         found = content.get("peft_type") if isinstance(content, dict) else type(content).__name__
-        raise UserError(f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join(METHODS)}.")
+        raise UserError(
+            f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join(METHODS)}."
+        )
     kept = {}
     for name, value in content.items():
         empty = value in (None, False, {}, []) and not (name in _SIZES and value == 0)
@@ -64,16 +69,24 @@ def peft_settings(text: str) -> dict[str, Any]:
 def _fits(name: str, value: Any) -> bool:
     """Return whether a setting is known and has a value of its kind and size."""
     if name in _NAMES:
-        listed = isinstance(value, list) and len(value) <= MOST_NAMES and all(isinstance(each, str) for each in value)
+        listed = (
+            isinstance(value, list)
+            and len(value) <= MOST_NAMES
+            and all(isinstance(each, str) for each in value)
+        )
         return value == "all-linear" or listed
     if name in _SWITCHES:
-        return isinstance(value, bool) or (name == "init_lora_weights" and value in ("gaussian", "orthogonal"))
+        return isinstance(value, bool) or (
+            name == "init_lora_weights" and value in ("gaussian", "orthogonal")
+        )
     if name in _SHARES:
         return type(value) in (int, float) and 0 <= value <= 1
     if name in _NUMBERS:
         return type(value) in (int, float) and 0 < value <= MOST_RANK
     if name == "layers_to_transform":
-        return type(value) is int or (isinstance(value, list) and all(type(each) is int for each in value))
+        return type(value) is int or (
+            isinstance(value, list) and all(type(each) is int for each in value)
+        )
     return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
 
 
@@ -83,8 +96,10 @@ class LoraConfig(Section):
     rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8
     alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
-    targets: tuple[str, ...] = ()  # last parts of the names of adapted modules, such as "query"; (): all linear layers
-    # JSON file of another PEFT configuration in place of the settings above; the run keeps its content
+    # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    targets: tuple[str, ...] = ()
+    # JSON file of another PEFT configuration in place of the settings above; the run keeps its
+    # content
     peft: str | None = None
 
     @field_validator("peft")
@@ -97,14 +112,18 @@ class LoraConfig(Section):
         if not given.lstrip().startswith("{"):
             path = expanded(given)
             if not path.is_file():
-                raise ValueError(f"there is no file {path}; give the path of a PEFT configuration in JSON")
+                raise ValueError(
+                    f"there is no file {path}; give the path of a PEFT configuration in JSON"
+                )
             text = read_text(path)
         return json.dumps(peft_settings(text), sort_keys=True)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.peft is not None and (given := self.given(("rank", "alpha", "dropout", "targets"))):
-            raise ValueError(f"peft has all settings of the adapter, so {', '.join(given)} would not be read")
+            raise ValueError(
+                f"peft has all settings of the adapter, so {', '.join(given)} would not be read"
+            )
         return self
 
     @property

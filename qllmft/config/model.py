@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 PAPER_ANSATZ = "paper"
-PAPER_MULTI_ENCODER_QUBITS = 14  # with E = 2 an encoder has 14 qubits for every Q (from the published counts)
+# with E = 2 an encoder has 14 qubits for every Q (from the published counts)
+PAPER_MULTI_ENCODER_QUBITS = 14
 
 MOST_AUTO = 3  # limit of n_encoders "auto"
 MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
@@ -24,20 +25,26 @@ class ModelConfig(Section):
     """Encoders, head and final layer on top of the body. Comments of fields begin with the symbol of table I."""
 
     encoder: Literal["quantum", "mlp", "none"] = "quantum"
-    head: Literal["quantum", "mlp", "none"] = "quantum"  # none: the final linear layer reads the encoders' outputs
+    # none: the final linear layer reads the encoders' outputs
+    head: Literal["quantum", "mlp", "none"] = "quantum"
     n_qubits: Positive = 10  # Q
     n_encoders: Positive | Literal["auto"] = 1  # E; auto: number of labels - 1, at most 3
     encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28
     centre: bool = False  # subtract the mean of the training embeddings before they are loaded
-    components: Positive | None = None  # number of loaded principal axes of the training embeddings; None: no rotation
+    # number of loaded principal axes of the training embeddings; None: no rotation
+    components: Positive | None = None
     pad: Literal["zeros", "bias"] = "zeros"
-    # initial value of the trained factor of ⟨Z⟩, or the fixed factor without a head; None: pi with a head, 1 without
+    # initial value of the trained factor of ⟨Z⟩, or the fixed factor without a head; None: pi with
+    # a head, 1 without
     latent_scale: Annotated[Literal["pi"] | PositiveReal | None, NEUTRAL] = None
-    wires: Annotated[Literal["first", "last"], NEUTRAL] = "first"  # qubits of an encoder that give its latent values
-    # largest initial angle a of encoders and head in radians: angles are uniform on [-a, a); None: pi
+    # qubits of an encoder that give its latent values
+    wires: Annotated[Literal["first", "last"], NEUTRAL] = "first"
+    # largest initial angle a of encoders and head in radians: angles are uniform on [-a, a); None:
+    # pi
     initial_angle: Annotated[PositiveReal | None, NEUTRAL] = None
-    odd: bool = False  # latent values are half the change of ⟨Z⟩ when the constant of pad "bias" changes its sign
+    # latent values are half the change of ⟨Z⟩ when the constant of pad "bias" changes its sign
+    odd: bool = False
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
@@ -46,17 +53,21 @@ class ModelConfig(Section):
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
     final_linear: bool = True  # F
-    readout: Literal["all", "first", "words"] | None = None  # None: "all" with a final linear layer, else "first"
+    # None: "all" with a final linear layer, else "first"
+    readout: Literal["all", "first", "words"] | None = None
     word_weight: Positive = 2  # largest number of qubits in a product of Z, for readout "words"
     skip: bool = False  # feed the latent vector to the final linear layer too
-    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0  # hidden layers of the classical encoder or head
+    # hidden layers of the classical encoder or head
+    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0
     hidden_dim: Count = 0
     batch_norm: bool = False
 
     def for_labels(self, k: int) -> ModelConfig:
         """Return the configuration with the number of encoders for ``k`` labels."""
         return (
-            self if self.n_encoders != "auto" else self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
+            self
+            if self.n_encoders != "auto"
+            else self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
         )
 
     @property
@@ -67,7 +78,11 @@ class ModelConfig(Section):
     @property
     def encoder_outputs(self) -> int:
         """Return the number of values per encoder."""
-        return self.latent_encoder_qubits if self.head == "none" else self.n_qubits // self.most_encoders
+        return (
+            self.latent_encoder_qubits
+            if self.head == "none"
+            else self.n_qubits // self.most_encoders
+        )
 
     @property
     def measured_wires(self) -> list[int]:
@@ -129,17 +144,25 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.head == "mlp") != (self.encoder == "none"):
-            raise ValueError("head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other")
+            raise ValueError(
+                "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
+            )
         if self.hidden_layers and not self.hidden_dim:
-            raise ValueError("hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension")
+            raise ValueError(
+                "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension"
+            )
         if self.hidden_dim and not self.hidden_layers:
-            raise ValueError(f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1")
+            raise ValueError(
+                f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1"
+            )
         if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
             raise ValueError(
                 "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
             )
         if self.encoder != "quantum" and (self.centre or self.components or self.odd):
-            raise ValueError("centre, components and odd belong to a quantum encoder, and there is none")
+            raise ValueError(
+                "centre, components and odd belong to a quantum encoder, and there is none"
+            )
         if self.encoder != "quantum" and (given := self.given(("latent_scale", "wires"))):
             raise ValueError(
                 f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
@@ -147,14 +170,18 @@ class ModelConfig(Section):
         if self.head == "mlp" and self.initial_angle is not None:
             raise ValueError("initial_angle is about circuits, and there is none; leave it out")
         if self.odd and self.latent_scale is not None:
-            raise ValueError("latent_scale would change the ridge of odd values, whose factor is 1; leave it out")
+            raise ValueError(
+                "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
+            )
         if self.wires == "last" and self.encoder_outputs == self.latent_encoder_qubits:
             raise ValueError(
                 f"wires is 'last', and all {self.latent_encoder_qubits} qubits of an encoder give a value; leave it "
                 "out, or raise encoder_qubits"
             )
         if self.odd and self.pad != "bias":
-            raise ValueError("odd turns the sign of the constant among the amplitudes: set pad to 'bias'")
+            raise ValueError(
+                "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"
+            )
         if self.head == "mlp":
             return self
         if self.head == "none":
@@ -164,35 +191,50 @@ class ModelConfig(Section):
                     "encoder_qubits, and final_linear to true"
                 )
             if self.skip or self.readout is not None:
-                raise ValueError("skip and readout are about a quantum head, and head is 'none'; leave them out")
+                raise ValueError(
+                    "skip and readout are about a quantum head, and head is 'none'; leave them out"
+                )
             return self
         if self.n_encoders == "auto":
-            raise ValueError("n_encoders 'auto' goes with head 'none'; give the quantum head a number")
+            raise ValueError(
+                "n_encoders 'auto' goes with head 'none'; give the quantum head a number"
+            )
         if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
             raise ValueError(
                 f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
                 "a head needs 2 qubits or more, and a connectivity below their number"
             )
         if self.n_qubits % self.n_encoders:
-            raise ValueError(f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly")
+            raise ValueError(
+                f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly"
+            )
         if self.encoder == "mlp" and self.n_encoders != 1:
             raise ValueError("a classical encoder is the only one: set n_encoders to 1")
-        if self.encoder == "quantum" and self.n_qubits // self.n_encoders > self.latent_encoder_qubits:
+        if (
+            self.encoder == "quantum"
+            and self.n_qubits // self.n_encoders > self.latent_encoder_qubits
+        ):
             raise ValueError(
                 f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
         if not self.final_linear and self.measured != "first":
-            raise ValueError("without a final linear layer one qubit is read: set readout to 'first'")
+            raise ValueError(
+                "without a final linear layer one qubit is read: set readout to 'first'"
+            )
         if self.skip and (not self.final_linear or self.measured != "first"):
-            raise ValueError("skip feeds the latent vector and one measured qubit to the final linear layer")
+            raise ValueError(
+                "skip feeds the latent vector and one measured qubit to the final linear layer"
+            )
         return self
 
     @model_validator(mode="after")
     def _has_so_many_words(self) -> Self:
         if self.measured != "words":
             if self.word_weight != 2:
-                raise ValueError(f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'")
+                raise ValueError(
+                    f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'"
+                )
             return self
         if self.head != "quantum" or self.word_weight > self.n_qubits:
             raise ValueError(
@@ -200,5 +242,7 @@ class ModelConfig(Section):
             )
         count = sum(comb(self.n_qubits, weight) for weight in range(1, self.word_weight + 1))
         if count > MOST_WORDS:
-            raise ValueError(f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight")
+            raise ValueError(
+                f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight"
+            )
         return self

@@ -44,16 +44,21 @@ class NoiseConfig(Section):
     gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
     one_qubit_rate: NonNegative | None = None  # both rates belong to gates = "explicit"
     two_qubit_rate: NonNegative | None = None
-    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0  # probability that a measured bit is read flipped
+    # probability that a measured bit is read flipped
+    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     shots: Count = 0  # S, measurements per sample; 0 computes exact values
     # gaussian is eq. 2; the gradient of multinomial is blocked (figure 6)
     shot_model: Literal["gaussian", "multinomial"] = "gaussian"
-    trajectories: Positive = 1  # error trajectories per sample and pass, averaged; each has all shots
+    # error trajectories per sample and pass, averaged; each has all shots
+    trajectories: Positive = 1
     renormalize: bool = False  # divide the counts of eq. 2 by their sum after rectification
-    # shots of validation and test: those of training, multinomial, or multinomial with an error trajectory per shot
+    # shots of validation and test: those of training, multinomial, or multinomial with an error
+    # trajectory per shot
     shot_test: Literal["same", "multinomial", "per_shot"] = "same"
-    rate: Literal["aer", "nonidentity"] = "aer"  # meaning of the rates: r, or the probability of a Pauli error
-    draw: Literal["sample", "batch"] = "sample"  # one trajectory per sample, or one per batch of a pass
+    # meaning of the rates: r, or the probability of a Pauli error
+    rate: Literal["aer", "nonidentity"] = "aer"
+    # one trajectory per sample, or one per batch of a pass
+    draw: Literal["sample", "batch"] = "sample"
     uploads: bool = True  # add gate noise to the rotations by data
     # gradient of eq. 2: with the noise outside its path, or through the noise's standard deviation
     gradient: Annotated[Literal["value", "reparametrised"], NEUTRAL] = "value"
@@ -71,7 +76,10 @@ class NoiseConfig(Section):
         options: dict[str, Any] = {"noise": self.gates, "readout_error": self.readout_error}
         options |= {"trajectories": self.trajectories}
         if self.gates == "explicit":
-            options |= {"one_qubit_rate": self.one_qubit_rate, "two_qubit_rate": self.two_qubit_rate}
+            options |= {
+                "one_qubit_rate": self.one_qubit_rate,
+                "two_qubit_rate": self.two_qubit_rate,
+            }
         options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
         return options | {name: getattr(self, name) for name in self.given(NOISE_CHOICES)}
 
@@ -81,9 +89,13 @@ class NoiseConfig(Section):
         if self.gates == "explicit" and None in rates:
             raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
         if self.gates != "explicit" and rates != (None, None):
-            raise ValueError(f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}")
+            raise ValueError(
+                f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}"
+            )
         if self.is_none and (chosen := self.given(NOISE_CHOICES)):
-            raise ValueError(f"{', '.join(chosen)} would not be read without noise; set gates or shots as well")
+            raise ValueError(
+                f"{', '.join(chosen)} would not be read without noise; set gates or shots as well"
+            )
         if self.shots == 1:
             raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
         return self

@@ -29,7 +29,11 @@ def _known_settings(path: tuple[int | str, ...]) -> list[str]:
     section: type[BaseModel] = RunConfig
     for part in path:
         field = section.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
             return []
         section = field.annotation
     return list(section.model_fields)

@@ -20,6 +20,8 @@ class QuantumAdapterConfig(Section):
     """
 
     rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8  # number of columns
-    layers: Annotated[int, Field(ge=0, le=MOST_LAYERS)] = 3  # of each circuit, after its first rotations
+    # of each circuit, after its first rotations
+    layers: Annotated[int, Field(ge=0, le=MOST_LAYERS)] = 3
     alpha: PositiveReal = 16.0  # factor of the change
-    targets: tuple[str, ...] = ()  # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    targets: tuple[str, ...] = ()

@@ -28,9 +28,11 @@ TASK_BASELINES: Mapping[Task, tuple[str, ...]] = {
 class BaselinesConfig(Section):
     """Classical heads trained on the same embeddings and split as the quantum head."""
 
-    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")  # names in `qllmft.baselines.BASELINES`
+    # names in `qllmft.baselines.BASELINES`
+    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
-    points: Positive | None = None  # number of the grid's settings, drawn by the run's seed; None: all
+    # number of the grid's settings, drawn by the run's seed; None: all
+    points: Positive | None = None
 
 
 class RunConfig(Section):
@@ -44,7 +46,8 @@ class RunConfig(Section):
     backend: BackendConfig = BackendConfig()
     noise: NoiseConfig = NoiseConfig()
     baselines: BaselinesConfig = BaselinesConfig()
-    candidates: tuple[Candidate, ...] = ()  # structures to choose from; model and train are those of one of them
+    # structures to choose from; model and train are those of one of them
+    candidates: tuple[Candidate, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_empty_candidates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -57,7 +60,9 @@ class RunConfig(Section):
     def _is_a_candidate(self) -> Self:
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names) or len(names) > MOST_CANDIDATES:
-            raise ValueError(f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names")
+            raise ValueError(
+                f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names"
+            )
         if self.candidates and self.taken is None:
             raise ValueError(
                 f"model and train belong to none of the candidates {', '.join(names)}; set candidates to [], or change "
@@ -84,9 +89,16 @@ class RunConfig(Section):
                 "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
         if self.model.head != "quantum":
-            raise ValueError(f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out")
+            raise ValueError(
+                f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out"
+            )
         overlap = self.model.measured == "words" and self.model.word_weight > 1
-        if overlap and self.noise.readout_error and self.noise.shots and self.noise.shot_model == "gaussian":
+        if (
+            overlap
+            and self.noise.readout_error
+            and self.noise.shots
+            and self.noise.shot_model == "gaussian"
+        ):
             raise ValueError(
                 "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and words share "
                 "qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
@@ -112,7 +124,12 @@ class RunConfig(Section):
                 f"'adjoint', and use the trained model with --backend {self.backend.name}"
             )
         if self.train.optimizer == "lbfgs":
-            if self.model.head == "mlp" or not self.model.odd or not self.model.final_linear or self.model.skip:
+            if (
+                self.model.head == "mlp"
+                or not self.model.odd
+                or not self.model.final_linear
+                or self.model.skip
+            ):
                 raise ValueError(
                     "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
                     "or choose 'adam'"
@@ -126,14 +143,22 @@ class RunConfig(Section):
                     f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
                     "from baselines.names"
                 )
-        if self.train.calibration == "temperature" and self.model.head != "mlp" and not self.model.final_linear:
+        if (
+            self.train.calibration == "temperature"
+            and self.model.head != "mlp"
+            and not self.model.final_linear
+        ):
             raise ValueError(
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
                 "model.final_linear to true, or leave calibration out"
             )
         if self.candidates and self.body.trainable:
-            raise ValueError("candidates are compared on a frozen body; set body.trainable to false, or name a preset")
-        if self.body.trainable and (self.train.optimizer == "lbfgs" or self.model.centre or self.model.components):
+            raise ValueError(
+                "candidates are compared on a frozen body; set body.trainable to false, or name a preset"
+            )
+        if self.body.trainable and (
+            self.train.optimizer == "lbfgs" or self.model.centre or self.model.components
+        ):
             raise ValueError(
                 "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
                 "false"
@@ -161,9 +186,8 @@ class RunConfig(Section):
             return self
         each = "one label per text" if several else "labels"
         faults = {
-            "train.optimizer 'lbfgs' minimises a cross-entropy" + " of one label per text" * several: (
-                self.train.optimizer == "lbfgs"
-            ),
+            "train.optimizer 'lbfgs' minimises a cross-entropy"
+            + " of one label per text" * several: (self.train.optimizer == "lbfgs"),
             f"train.class_weight weighs {each}": self.train.class_weight is not None,
             f"train.calibration is about probabilities{' of one label per text' * several}": (
                 self.train.calibration != "none"
@@ -188,11 +212,18 @@ class RunConfig(Section):
     @property
     def taken(self) -> str | None:
         """Return the name of the candidate with this structure and training, or None."""
-        return next((c.name for c in self.candidates if (c.model, c.train) == (self.model, self.train)), None)
+        return next(
+            (c.name for c in self.candidates if (c.model, c.train) == (self.model, self.train)),
+            None,
+        )
 
     def taking(self, candidate: Candidate, *, alone: bool = True) -> RunConfig:
         """Return the configuration with the structure and training of a candidate, ``alone`` without the others."""
-        changed = {"model": candidate.model, "train": candidate.train, "candidates": () if alone else self.candidates}
+        changed = {
+            "model": candidate.model,
+            "train": candidate.train,
+            "candidates": () if alone else self.candidates,
+        }
         return type(self).model_validate(dict(self) | changed)
 
     @property
@@ -205,11 +236,17 @@ class RunConfig(Section):
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         sections = ("data", "model", "train", "noise", "baselines")
         exclude: dict[str, Any] = {name: getattr(self, name).unchanged() for name in sections}
-        exclude["body"] = self.body.unchanged() | {"batch_size", "batch_tokens", "device", "device_map"}
+        exclude["body"] = self.body.unchanged() | {
+            "batch_size",
+            "batch_tokens",
+            "device",
+            "device_map",
+        }
         if self.candidates:
             exclude |= {"model": True, "train": True}
             exclude["candidates"] = {
-                i: {"model": c.model.unchanged(), "train": c.train.unchanged()} for i, c in enumerate(self.candidates)
+                i: {"model": c.model.unchanged(), "train": c.train.unchanged()}
+                for i, c in enumerate(self.candidates)
             }
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NEUTRAL = "neutral"  # mark of a setting that is a part of a run's identity only if it differs from its default
+# mark of a setting that is a part of a run's identity only if it differs from its default
+NEUTRAL = "neutral"
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -23,9 +24,13 @@ class Section(BaseModel):
 
     def given(self, names: Iterable[str]) -> list[str]:
         """Return those of ``names`` whose settings differ from the defaults."""
-        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+        return [
+            name for name in names if getattr(self, name) != type(self).model_fields[name].default
+        ]
 
     def unchanged(self) -> set[str]:
         """Return the names of settings marked `NEUTRAL` that have their defaults."""
-        marked = {name for name, field in type(self).model_fields.items() if NEUTRAL in field.metadata}
+        marked = {
+            name for name, field in type(self).model_fields.items() if NEUTRAL in field.metadata
+        }
         return marked - set(self.given(marked))

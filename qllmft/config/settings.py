@@ -33,7 +33,9 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     """
     values: Tree = {}
     for key, value in tree.items():
-        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        values |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        )
     return values
 
 
@@ -45,7 +47,9 @@ def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
     """
     for name, value in settings.items():
         if name.count(".") > MOST_SECTIONS:
-            raise UserError(f"setting {name[:40]!r}...: a name has at most {MOST_SECTIONS} sections.")
+            raise UserError(
+                f"setting {name[:40]!r}...: a name has at most {MOST_SECTIONS} sections."
+            )
         tree = _with(tree, name.split("."), value, name)
     return tree
 
@@ -73,7 +77,11 @@ def settings_of(config: RunConfig) -> Tree:
 def differing(config: RunConfig, other: RunConfig) -> Tree:
     """Return the settings of ``config`` that differ from ``other``, by dotted names in alphabetical order."""
     ours, theirs = settings_of(config), settings_of(other)
-    return {name: ours.get(name) for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)}
+    return {
+        name: ours.get(name)
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    }
 
 
 def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
@@ -86,13 +94,17 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name.strip():
-            raise UserError(f"{option} got {pair!r}, expected NAME=VALUE, for instance {_EXAMPLES[option]}.")
+            raise UserError(
+                f"{option} got {pair!r}, expected NAME=VALUE, for instance {_EXAMPLES[option]}."
+            )
         try:
             tree = parse_toml(f"value = {text}")
         except tomllib.TOMLDecodeError:
             tree = {}
         except ValueError as error:
-            raise UserError(f"{option} {name.strip()}: the value cannot be read: {error}.") from None
+            raise UserError(
+                f"{option} {name.strip()}: the value cannot be read: {error}."
+            ) from None
         settings[name.strip()] = tree["value"] if tree.keys() == {"value"} else text
     return settings
 

@@ -9,4 +9,5 @@ class SurrogateConfig(Section):
     """Classical surrogate in place of a model's circuits."""
 
     rank: Positive | None = None  # eigenvalues per quadratic form; None: all, which is exact
-    bond: Positive | None = None  # Schmidt values kept across each cut of the head; None: all, which is exact
+    # Schmidt values kept across each cut of the head; None: all, which is exact
+    bond: Positive | None = None

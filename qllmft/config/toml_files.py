@@ -15,7 +15,9 @@ from qllmft.files import MOST_TOML_BYTES, expanded, parse_toml, read_text
 from qllmft_backends.validation import faults
 
 # settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train
-Settings = Annotated[dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)]
+Settings = Annotated[
+    dict[str, Any], BeforeValidator(lambda tree: flat(tree) if isinstance(tree, dict) else tree)
+]
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -34,7 +36,9 @@ def read_named(package: str, name: str, kind: str) -> str:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         kinds = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
-        raise UserError(f"there is no {kind} {name!r}.{hint} {kinds.capitalize()}: {', '.join(names)}.")
+        raise UserError(
+            f"there is no {kind} {name!r}.{hint} {kinds.capitalize()}: {', '.join(names)}."
+        )
     return (resources.files(package) / f"{name}.toml").read_text(encoding="utf-8")
 
 

@@ -16,32 +16,51 @@ class TrainConfig(Section):
     batch_size: Positive = 16  # B
     lr: PositiveReal = 2.5e-3  # L
     lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, factor per epoch
-    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine falls from lr to 0 over the epochs
+    # cosine falls from lr to 0 over the epochs
+    schedule: Literal["exponential", "cosine"] = "exponential"
     weight_decay: NonNegative = 0.0  # ρ
-    select: Literal["accuracy", "last"] = "accuracy"  # epoch of the best validation (then lower loss), or the last
-    embedding_noise: NonNegative = 0.0  # σ of Gaussian noise on each entry of the unit embedding, in training only
+    # epoch of the best validation (then lower loss), or the last
+    select: Literal["accuracy", "last"] = "accuracy"
+    # σ of Gaussian noise on each entry of the unit embedding, in training only
+    embedding_noise: NonNegative = 0.0
     body_lr: PositiveReal | None = None  # learning rate of a trainable body; None: lr
-    optimizer: Literal["adam", "lbfgs"] = "adam"  # lbfgs takes all texts at once; its epochs are at most iterations
+    # lbfgs takes all texts at once; its epochs are at most iterations
+    optimizer: Literal["adam", "lbfgs"] = "adam"
     ridge_c: PositiveReal = 1.0  # scikit-learn's C, for lbfgs
-    # weights of the texts: balanced gives all labels the same total weight, for the head and its baselines; None: 1
+    # weights of the texts: balanced gives all labels the same total weight, for the head and its
+    # baselines; None: 1
     class_weight: Annotated[Literal["balanced"] | None, NEUTRAL] = None
     # epochs in a row without a better one, after which training ends; None: all epochs
     patience: Annotated[Positive | None, NEUTRAL] = None
-    # temperature: after training, divide the logits by a number that validation texts choose; labels do not change
+    # temperature: after training, divide the logits by a number that validation texts choose;
+    # labels do not change
     calibration: Annotated[Literal["none", "temperature"], NEUTRAL] = "none"
-    # least score of a label that a text gets, if texts have several; half: probability 1/2, validation: that of the
-    # highest F1 on the validation texts, label by label, for the head and its baselines
+    # least score of a label that a text gets, if texts have several; half: probability 1/2,
+    # validation: that of the highest F1 on the validation texts, label by label, for the head and
+    # its baselines
     thresholds: Annotated[Literal["half", "validation"], NEUTRAL] = "half"
 
     @model_validator(mode="after")
     def _full_batch(self) -> Self:
         if self.optimizer == "adam":
             if self.ridge_c != 1.0:
-                raise ValueError(f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'")
+                raise ValueError(
+                    f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'"
+                )
             return self
-        unread = ("batch_size", "lr", "lr_decay", "schedule", "weight_decay", "embedding_noise", "body_lr")
+        unread = (
+            "batch_size",
+            "lr",
+            "lr_decay",
+            "schedule",
+            "weight_decay",
+            "embedding_noise",
+            "body_lr",
+        )
         if given := self.given(unread):
-            raise ValueError(f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out")
+            raise ValueError(
+                f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
+            )
         if self.select != "last":
             raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
         return self
@@ -58,5 +77,7 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
         if self.schedule == "cosine" and self.lr_decay != 1.0:
-            raise ValueError(f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two")
+            raise ValueError(
+                f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two"
+            )
         return self

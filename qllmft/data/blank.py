@@ -11,4 +11,6 @@ def is_blank(text: str) -> bool:
     >>> [is_blank(text) for text in ("", " \n", "\u200b\ufeff\u00ad", "\u200ba")]
     [True, True, True, False]
     """
-    return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text)
+    return all(
+        character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text
+    )

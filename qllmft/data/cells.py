@@ -33,4 +33,8 @@ def label_of(value: Any) -> str:
 def sorted_labels(labels: Iterable[str]) -> list[str]:
     """Sort numbers by value and words by alphabet, without the empty label."""
     kept = [label for label in labels if label]
-    return sorted(kept, key=int) if all(label.removeprefix("-").isdecimal() for label in kept) else sorted(kept)
+    return (
+        sorted(kept, key=int)
+        if all(label.removeprefix("-").isdecimal() for label in kept)
+        else sorted(kept)
+    )

@@ -35,7 +35,8 @@ class Table:
     """Texts and their labels or targets."""
 
     texts: list[str]  # N, none empty
-    labels: NDArray[Any]  # (N,) int64 indices into the corpus' label names, (N, T) float64 targets, or (N, L) 0 and 1
+    # (N,) int64 indices into the corpus' label names, (N, T) float64 targets, or (N, L) 0 and 1
+    labels: NDArray[Any]
 
     second: Seconds | None = None  # None: texts are single
 
@@ -84,7 +85,11 @@ class Corpus:
         """Return all splits in one table, in their order."""
         tables = list(self.splits.values())
         seconds = [table.second for table in tables if table.second]
-        second = replace(seconds[0], texts=[text for each in seconds for text in each.texts]) if seconds else None
+        second = (
+            replace(seconds[0], texts=[text for each in seconds for text in each.texts])
+            if seconds
+            else None
+        )
         texts = [text for table in tables for text in table.texts]
         return Table(texts, np.concatenate([t.labels for t in tables]), second)
 
@@ -95,7 +100,9 @@ class Corpus:
         other splits.
         """
         copies = copies_of(self.splits)
-        order = sorted(self.splits, key=lambda name: _KEPT_FIRST.index(name) if name in _KEPT_FIRST else 2)
+        order = sorted(
+            self.splits, key=lambda name: _KEPT_FIRST.index(name) if name in _KEPT_FIRST else 2
+        )
         kept = {name: np.ones(len(table), bool) for name, table in self.splits.items()}
         for found in copies.values():
             first = min(found, key=lambda copy: (order.index(copy[0]), copy[1]))
@@ -107,7 +114,9 @@ class Corpus:
                 f"{self.source}: every text of the split {empty[0]!r} is in another split, or has several labels. "
                 "Leave the split out, or keep duplicates (data.duplicates)."
             )
-        tables = {name: table.take(np.flatnonzero(kept[name])) for name, table in self.splits.items()}
+        tables = {
+            name: table.take(np.flatnonzero(kept[name])) for name, table in self.splits.items()
+        }
         dropped = sum(map(len, self.splits.values())) - sum(map(len, tables.values()))
         return replace(self, splits=tables, findings=replace(self.findings, dropped_rows=dropped))
 
@@ -135,5 +144,7 @@ def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any
     found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
-            found[" ".join(text.split())].append((name, row, tuple(label) if isinstance(label, list) else label))
+            found[" ".join(text.split())].append(
+                (name, row, tuple(label) if isinstance(label, list) else label)
+            )
     return {text: copies for text, copies in found.items() if len(copies) > 1}

@@ -20,7 +20,8 @@ class Findings:
     contradictory_texts: int = 0  # repeated texts with more than one label
     # number of drawn texts, by name of each label that has fewer than requested
     drawn: Mapping[str, int] = field(default_factory=dict)
-    tested: Mapping[str, int] = field(default_factory=dict)  # number of texts of those labels in the test
+    # number of texts of those labels in the test
+    tested: Mapping[str, int] = field(default_factory=dict)
     requested: int = 0  # number of texts to draw per label
 
     def sentences(self) -> Iterator[str]:
@@ -38,7 +39,9 @@ class Findings:
             )
         if self.drawn:
             counts = {name: (count, self.tested.get(name, 0)) for name, count in self.drawn.items()}
-            few = [f"{sum(both)} texts of {name!r} ({_use(*both)})" for name, both in counts.items()]
+            few = [
+                f"{sum(both)} texts of {name!r} ({_use(*both)})" for name, both in counts.items()
+            ]
             yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
 
 
@@ -57,4 +60,6 @@ def listed(parts: Sequence[str], total: int, between: str = "; ") -> str:
     'row 2; row 5; and 7 more'
     """
     shown = list(parts[:FIRST_ROWS])
-    return between.join(shown + ([f"and {total - len(shown):,} more"] if total > len(shown) else []))
+    return between.join(
+        shown + ([f"and {total - len(shown):,} more"] if total > len(shown) else [])
+    )

@@ -29,12 +29,20 @@ def corpus_in_memory(data: Any, config: DataConfig) -> Corpus:
     return replace(corpus, source=f"{source} ({corpus.fingerprint})")
 
 
-def frames_in_memory(data: Any, config: DataConfig) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
+def frames_in_memory(
+    data: Any, config: DataConfig
+) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Return tables by split, and the names of labels if the first Dataset declares them."""
-    if isinstance(data, tuple | list) and len(data) == 2 and not any(isinstance(part, str) for part in data):
+    if (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and not any(isinstance(part, str) for part in data)
+    ):
         texts, labels = map(list, data)
         if len(texts) != len(labels):
-            raise UserError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text.")
+            raise UserError(
+                f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text."
+            )
         data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
     if isinstance(data, Mapping) and data and not any(map(_is_table, data.values())):
         data = _of_columns(data)
@@ -54,11 +62,20 @@ def _is_table(data: Any) -> bool:
 
 def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
     """Return the table of columns by name."""
-    columns = {str(name): list(column) for name, column in data.items() if not isinstance(column, str | tuple)}
+    columns = {
+        str(name): list(column)
+        for name, column in data.items()
+        if not isinstance(column, str | tuple)
+    }
     lengths = {name: len(column) for name, column in columns.items()}
     if len(columns) < len(data) or len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name!r}: {lengths.get(str(name), type(column).__name__)}" for name, column in data.items())
-        raise UserError(f"the dict holds {found}; expected columns of one length by name, or tables by split.")
+        found = ", ".join(
+            f"{name!r}: {lengths.get(str(name), type(column).__name__)}"
+            for name, column in data.items()
+        )
+        raise UserError(
+            f"the dict holds {found}; expected columns of one length by name, or tables by split."
+        )
     return pd.DataFrame(columns, dtype=object)
 
 

@@ -36,7 +36,9 @@ def label_sets_of(
     else:
         lists = {split: _of_lists(frame, split, config) for split, frame in frames.items()}
         found = {label for sets in lists.values() for labels in sets for label in labels}
-        values = sorted_labels(found) if declared is None else [str(i) for i in range(len(declared))]
+        values = (
+            sorted_labels(found) if declared is None else [str(i) for i in range(len(declared))]
+        )
         if unknown := sorted(found - {*values}):
             raise UserError(
                 f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(values) - 1} for "
@@ -59,7 +61,11 @@ def _check_names(names: Sequence[str], config: DataConfig) -> None:
             f"{config.source}: every list of labels is empty. Is --label-column {config.label_column} right?"
         )
     if len(names) == 1:
-        separator = "" if config.label_separator is None else f" and --label-separator {config.label_separator!r}"
+        separator = (
+            ""
+            if config.label_separator is None
+            else f" and --label-separator {config.label_separator!r}"
+        )
         raise UserError(
             f"{config.source}: {names[0]!r} is the only label, expected two or more. Is --label-column "
             f"{config.label_column}{separator} right? For texts with it or without it, omit --task and give a column "

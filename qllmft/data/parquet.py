@@ -27,8 +27,12 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
             paths = {metadata.schema.column(i).path for i in range(metadata.num_columns)}
             names = metadata.schema.to_arrow_schema().names
             if twice := [name for name in columns if names.count(name) > 1]:
-                raise UserError(f"{path} has several columns named {twice[0]!r}, expected one. Rename the others.")
-            with ParquetFile(opened, metadata=metadata, read_dictionary=sorted(paths & set(columns))) as file:
+                raise UserError(
+                    f"{path} has several columns named {twice[0]!r}, expected one. Rename the others."
+                )
+            with ParquetFile(
+                opened, metadata=metadata, read_dictionary=sorted(paths & set(columns))
+            ) as file:
                 yield file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -36,7 +40,9 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
         raise UserError(f"{path} cannot be read as parquet: {error}") from error
 
 
-def batches(file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool) -> Iterator[list[list[Any]]]:
+def batches(
+    file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool
+) -> Iterator[list[list[Any]]]:
     """Yield the values of ``columns`` of `open_parquet` in batches of rows, a list per column.
 
     The bound on memory is for the whole file if the caller ``keeps_all``, else for each of its groups of rows.
@@ -45,7 +51,13 @@ def batches(file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool) -
     sizes = []
     for i in range(metadata.num_row_groups):
         chunks = [metadata.row_group(i).column(j) for j in range(metadata.num_columns)]
-        sizes.append(sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns))
+        sizes.append(
+            sum(
+                c.total_uncompressed_size
+                for c in chunks
+                if c.path_in_schema.split(".")[0] in columns
+            )
+        )
     size = sum(sizes) if keeps_all else max(sizes, default=0)
     if size > MOST_BYTES or (keeps_all and metadata.num_rows > MOST_ROWS):
         raise UserError(
@@ -54,7 +66,10 @@ def batches(file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool) -
         )
     rows = 0
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
-        yield [_values(batch.column(name), f"{path}, rows {rows + 1} to {rows + len(batch)}") for name in columns]
+        yield [
+            _values(batch.column(name), f"{path}, rows {rows + 1} to {rows + len(batch)}")
+            for name in columns
+        ]
         rows += len(batch)
 
 
@@ -68,6 +83,8 @@ def _values(column: Any, place: str) -> list[Any]:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
         longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
         if longest > MOST_TEXT:
-            raise UserError(f"{place}: a cell has {longest:,} bytes, expected at most {MOST_TEXT:,}. Split it.")
+            raise UserError(
+                f"{place}: a cell has {longest:,} bytes, expected at most {MOST_TEXT:,}. Split it."
+            )
     values = column.dictionary.to_pylist()
     return [None if index is None else values[index] for index in column.indices.to_pylist()]

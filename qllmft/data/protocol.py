@@ -14,7 +14,8 @@ from qllmft.data.findings import Findings, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 
-FEW_TO_LEARN_FROM = 0.7  # share drawn of a label with fewer texts than requested; the rest is for the test
+# share drawn of a label with fewer texts than requested; the rest is for the test
+FEW_TO_LEARN_FROM = 0.7
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,19 @@ class Splits:
             name: np.array([i for i, text in enumerate(table.items) if text in repeated], np.int64)
             for name, table in self.tables.items()
         }
-        copies = copies_of({name: table.take(rows[name]) for name, table in self.tables.items()}).values()
+        copies = copies_of(
+            {name: table.take(rows[name]) for name, table in self.tables.items()}
+        ).values()
         return replace(
             corpus.findings,
             repeated_texts=len(copies),
             crossing_texts=sum(len({split for split, _, _ in found}) > 1 for found in copies),
             contradictory_texts=sum(len({label for _, _, label in found}) > 1 for found in copies),
             drawn=self.drawn,
-            tested={name: int((self.test.labels == corpus.label_names.index(name)).sum()) for name in self.drawn},
+            tested={
+                name: int((self.test.labels == corpus.label_names.index(name)).sum())
+                for name in self.drawn
+            },
             requested=self.requested if self.drawn else 0,
         )
 
@@ -112,7 +118,9 @@ def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator)
         table = table if wanted is None else table.take(random.permutation(len(table))[:wanted])
     given = corpus.splits.get("validation") if config.protocol == "given" else None
     rows, cut = random.permutation(len(table)), int(config.train_fraction * len(table))
-    train, validation = (table, given) if given else (table.take(rows[:cut]), table.take(rows[cut:]))
+    train, validation = (
+        (table, given) if given else (table.take(rows[:cut]), table.take(rows[cut:]))
+    )
     if min(len(train), len(validation), len(test)) < least:
         raise UserError(
             f"{corpus.source}: {len(train)} texts to train on, {len(validation)} to validate on, {len(test)} to "
@@ -135,8 +143,12 @@ def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> Non
             "Is --label-column right?"
         )
     every = bool(train.labels[0, constant[0]])
-    others = sum(int((table.labels[:, constant[0]] != every).sum()) for table in corpus.splits.values())
-    of_label = f"{'all' if every else 'none'} of the {len(train):,} training texts have the label {name!r}"
+    others = sum(
+        int((table.labels[:, constant[0]] != every).sum()) for table in corpus.splits.values()
+    )
+    of_label = (
+        f"{'all' if every else 'none'} of the {len(train):,} training texts have the label {name!r}"
+    )
     of_others = f"{others:,} of the other texts {'do not have it' if every else 'have it'}"
     raise UserError(
         f"{corpus.source}: {of_label}, and {of_others}, so it cannot be learned. Train on more texts with --per-label, "
@@ -148,8 +160,13 @@ def _draw(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Return rows of n texts per label, and their number by name for labels that have fewer."""
-    wanted, counts = config.drawn_per_label or 0, np.bincount(table.labels, minlength=corpus.n_classes)
-    once = [f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2]
+    wanted, counts = (
+        config.drawn_per_label or 0,
+        np.bincount(table.labels, minlength=corpus.n_classes),
+    )
+    once = [
+        f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2
+    ]
     if once and config.protocol == "paper":
         raise UserError(
             f"{corpus.source}: there is no second text of the label {listed(once, len(once), ', ')}; a label needs one "
@@ -160,7 +177,11 @@ def _draw(
         of_label = np.flatnonzero(table.labels == label)
         size = wanted
         if len(of_label) < wanted:
-            size = max(2, int(FEW_TO_LEARN_FROM * len(of_label))) if config.protocol == "paper" else len(of_label)
+            size = (
+                max(2, int(FEW_TO_LEARN_FROM * len(of_label)))
+                if config.protocol == "paper"
+                else len(of_label)
+            )
             few[name] = size
         rows.append(random.choice(of_label, size, replace=False))
     return np.concatenate(rows), few
@@ -168,7 +189,9 @@ def _draw(
 
 def _check_every_label(train: Table, corpus: Corpus) -> None:
     """Raise UserError if a label is in other splits only, so that it cannot be learned."""
-    unseen = [name for label, name in enumerate(corpus.label_names) if not (train.labels == label).any()]
+    unseen = [
+        name for label, name in enumerate(corpus.label_names) if not (train.labels == label).any()
+    ]
     if unseen:
         raise UserError(
             f"{corpus.source}: no text of the split 'train' has the label {', '.join(unseen)}. "
@@ -188,13 +211,20 @@ def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple
             "validation file."
         )
     if n_train < n_classes or len(table) - n_train < n_classes:
-        halves = ", or cut them in halves: --set data.train_fraction=0.5" if len(table) >= 2 * n_classes else ""
+        halves = (
+            ", or cut them in halves: --set data.train_fraction=0.5"
+            if len(table) >= 2 * n_classes
+            else ""
+        )
         raise UserError(
             f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} for training and "
             f"{len(table) - n_train} for validation; each needs at least one of the {n_classes} labels. "
             f"Take more texts with --per-label{halves}."
         )
     train, validation = train_test_split(
-        np.arange(len(table)), train_size=n_train, stratify=table.labels, random_state=int(random.integers(2**31))
+        np.arange(len(table)),
+        train_size=n_train,
+        stratify=table.labels,
+        random_state=int(random.integers(2**31)),
     )
     return table.take(train), table.take(validation)

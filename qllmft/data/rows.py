@@ -34,7 +34,9 @@ def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
     return frame.set_axis(range(first, first + len(frame)))
 
 
-def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig) -> Corpus:
+def corpus_of(
+    frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig
+) -> Corpus:
     """Convert tables by split, with numbered rows, to a corpus.
 
     If ``names`` of labels are given, the labels are indices into them.
@@ -44,16 +46,24 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
     if config.task != "classification":
         columns: tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]
         if config.task == "regression":
-            columns = config.label_columns, {split: targets_of(frame, split, config) for split, frame in kept.items()}
+            columns = (
+                config.label_columns,
+                {split: targets_of(frame, split, config) for split, frame in kept.items()},
+            )
         else:
             columns = label_sets_of(kept, names, config)
         tables = {
-            split: Table(frame[config.text_column].tolist(), columns[1][split], _seconds(frame, config))
+            split: Table(
+                frame[config.text_column].tolist(), columns[1][split], _seconds(frame, config)
+            )
             for split, frame in kept.items()
         }
         corpus = Corpus(config.source, columns[0], tables, found)
         return corpus.without_duplicates() if config.duplicates == "drop" else corpus
-    raw = {split: [label_of(v) for v in frame[config.label_column].tolist()] for split, frame in kept.items()}
+    raw = {
+        split: [label_of(v) for v in frame[config.label_column].tolist()]
+        for split, frame in kept.items()
+    }
     if names is None:
         values = sorted_labels({label for labels in raw.values() for label in labels})
         names = _label_names(values, kept, raw, config)
@@ -85,7 +95,9 @@ def corpus_of(frames: Mapping[str, pd.DataFrame], names: list[str] | None, confi
 def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> None:
     for split, frame in frames.items():
         if not len(frame):
-            raise UserError(f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out.")
+            raise UserError(
+                f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out."
+            )
         for column in (*config.text_columns, *config.label_columns):
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
@@ -112,7 +124,9 @@ def _without_bad_rows(
         given = zip(*(frame[column].tolist() for column in config.text_columns), strict=True)
         for row, texts, of_text in zip(frame.index.tolist(), given, labels, strict=True):
             where = f"split {split!r}, row {row}"
-            if faulty := [text for text in texts if not isinstance(text, str) and not is_missing(text)]:
+            if faulty := [
+                text for text in texts if not isinstance(text, str) and not is_missing(text)
+            ]:
                 raise UserError(
                     f"{config.source}, {where}: the text is {faulty[0]!r}, expected a string. Is --text-column right?"
                 )
@@ -122,7 +136,12 @@ def _without_bad_rows(
                     f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
                     "Choose another column with --label-column, or --task multilabel for lists of labels."
                 )
-            sizes = {"text": (max(len(text) if isinstance(text, str) else 0 for text in texts), MOST_TEXT)}
+            sizes = {
+                "text": (
+                    max(len(text) if isinstance(text, str) else 0 for text in texts),
+                    MOST_TEXT,
+                )
+            }
             if not config.has_lists:
                 sizes["label"] = (max(len(label_of(label)) for label in of_text), MOST_LABEL)
             for name, (size, most) in sizes.items():
@@ -131,7 +150,9 @@ def _without_bad_rows(
                         f"{config.source}, {where}: the {name} has {size:,} characters, expected at most {most:,}. "
                         "Are the columns right?"
                     )
-            missing = next((name for name, text in zip(_TEXTS, texts, strict=False) if _is_empty(text)), "")
+            missing = next(
+                (name for name, text in zip(_TEXTS, texts, strict=False) if _is_empty(text)), ""
+            )
             unlabelled = is_missing(label) if config.has_lists else not all(map(label_of, of_text))
             missing = missing or "label" * unlabelled
             if missing:
@@ -139,7 +160,9 @@ def _without_bad_rows(
             good.append(not missing)
         kept[split] = frame[good]
         if config.bad_rows == "skip" and not any(good):
-            raise UserError(f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?")
+            raise UserError(
+                f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?"
+            )
     if bad and config.bad_rows == "error":
         raise UserError(
             f"{config.source}: of {sum(map(len, frames.values())):,} rows {len(bad):,} have no text or no label: "
@@ -157,7 +180,10 @@ def _is_empty(text: Any) -> bool:
 
 
 def _label_names(
-    values: list[str], frames: Mapping[str, pd.DataFrame], raw: dict[str, list[str]], config: DataConfig
+    values: list[str],
+    frames: Mapping[str, pd.DataFrame],
+    raw: dict[str, list[str]],
+    config: DataConfig,
 ) -> list[str]:
     """Return the labels' names: those of the column ``LABEL_text`` (SetFit's convention), else the labels."""
     column = f"{config.label_column}_text"

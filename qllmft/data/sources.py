@@ -37,7 +37,10 @@ def read_corpus(config: DataConfig) -> Corpus:
         frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
         names: list[str] | None = ["negative", "positive"]
     elif (path := expanded(config.source)).exists():
-        frames, names = {split: _read_file(file, config) for split, file in _files(path).items()}, None
+        frames, names = (
+            {split: _read_file(file, config) for split, file in _files(path).items()},
+            None,
+        )
     elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
@@ -78,7 +81,9 @@ def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
         if path.suffix == ".jsonl":
             return _read_jsonl(path)
         if path.suffix in separators:
-            return _table_of(path, config.delimiter or separators[path.suffix], quoted=path.suffix == ".csv")
+            return _table_of(
+                path, config.delimiter or separators[path.suffix], quoted=path.suffix == ".csv"
+            )
     except UnicodeDecodeError as error:
         if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise _utf_16(path) from None
@@ -101,11 +106,15 @@ def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
                 "Quote the texts that hold the delimiter, or name another one with --delimiter."
             ) from None
         raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    raise UserError(f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}.")
+    raise UserError(
+        f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}."
+    )
 
 
 def _utf_16(path: Any) -> UserError:
-    return UserError(f"{path} is UTF-16, expected UTF-8. Convert it: iconv -f utf-16 -t utf-8 {path.name}.")
+    return UserError(
+        f"{path} is UTF-16, expected UTF-8. Convert it: iconv -f utf-16 -t utf-8 {path.name}."
+    )
 
 
 def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFrame:
@@ -115,15 +124,19 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
     """
     content = read_bytes(path, MOST_BYTES)
     if not content.strip():
-        raise UserError(f"{path} is empty; expected a first line that names the columns, and one row per text.")
+        raise UserError(
+            f"{path} is empty; expected a first line that names the columns, and one row per text."
+        )
     content.decode("utf-8")  # pandas does not report the position of a broken byte
-    if b"\0" in content[:1000]:  # UTF-16 without a byte order mark is valid UTF-8 with a null byte per letter
+    # UTF-16 without a byte order mark is valid UTF-8 with a null byte per letter
+    if b"\0" in content[:1000]:
         raise _utf_16(path)
     check_columns(content.partition(b"\n")[0].count(separator.encode()) + 1, path)
     kept = content.rstrip()
     content = kept + content[len(kept) :].partition(b"\n")[0] + b"\n"  # drop blank lines at the end
     with warnings.catch_warnings():
-        # by default pandas takes the first field of too long rows for an index and shifts the columns
+        # by default pandas takes the first field of too long rows for an index and shifts the
+        # columns
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
             BytesIO(content),
@@ -141,7 +154,9 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = {}
     columns: set[str] = set()
-    for number, line in enumerate(read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(
+        read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n"), start=1
+    ):
         if line.strip():
             rows[number] = parse_object(line, f"{path}, line {number}")
             columns |= rows[number].keys()
@@ -157,7 +172,9 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise UserError(f"{where}: not JSON ({reason}). Expected one object per line.") from None
     if not isinstance(row, dict):
-        raise UserError(f"{where}: {type(row).__name__}, expected an object with a field per column.")
+        raise UserError(
+            f"{where}: {type(row).__name__}, expected an object with a field per column."
+        )
     return row
 
 
@@ -167,7 +184,8 @@ def _read_parquet(path: Path, config: DataConfig) -> pd.DataFrame:
     with open_parquet(path, wanted) as file:
         names = file.schema_arrow.names
         if not {*wanted[:-1]} <= set(names):
-            return pd.DataFrame({name: [""] for name in names})  # for the error that names the columns
+            # for the error that names the columns
+            return pd.DataFrame({name: [""] for name in names})
         columns = [name for name in wanted if name in names]
         values: dict[str, list[Any]] = {name: [] for name in columns}
         for batch in batches(file, columns, path, keeps_all=True):

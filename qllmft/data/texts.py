@@ -18,7 +18,9 @@ from qllmft.errors import UserError
 LONGEST_LINE = 1_000_000  # bytes
 
 
-def read_pairs(path: Path, columns: tuple[str, str], delimiter: str | None = None) -> Iterator[tuple[str, str]]:
+def read_pairs(
+    path: Path, columns: tuple[str, str], delimiter: str | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield both texts of each row of a table lazily, or raise UserError for a row with one text."""
     if path.suffix not in SUFFIXES:
         raise UserError(
@@ -29,7 +31,9 @@ def read_pairs(path: Path, columns: tuple[str, str], delimiter: str | None = Non
     try:
         for number, pair in enumerate(zip(first, second, strict=True), start=1):
             if empty := [name for name, text in zip(columns, pair, strict=True) if is_blank(text)]:
-                raise UserError(f"{path}, row {number}: {empty[0]!r} is empty. Fill it in, or leave the row out.")
+                raise UserError(
+                    f"{path}, row {number}: {empty[0]!r} is empty. Fill it in, or leave the row out."
+                )
             yield pair[0].strip(), pair[1].strip()
     except OSError as error:
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
@@ -59,7 +63,9 @@ def _of_file(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield numbers and content of the lines of a file or of standard input, with their ends."""
     if str(path) == "-" and sys.stdin is None:
-        raise UserError("standard input is closed, expected one text per line; give a file, or a text as an argument.")
+        raise UserError(
+            "standard input is closed, expected one text per line; give a file, or a text as an argument."
+        )
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
             if len(line) > LONGEST_LINE:
@@ -99,7 +105,9 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
 
     tabs = path.suffix == ".tsv"
     separator = delimiter or ("\t" if tabs else ",")
-    rows = csv.reader(lines(), delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
+    rows = csv.reader(
+        lines(), delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+    )
     try:
         names = next(rows, [])
         check_columns(len(names), path)
@@ -140,5 +148,7 @@ def _text(value: Any, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise UserError(f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column.")
+        raise UserError(
+            f"{where}: the text is {value!r}, expected a string. Choose the column with --text-column."
+        )
     return value

@@ -67,7 +67,9 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
         write_json(fresh / CONFIG, adapter.settings)
     except Exception as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise UserError(f"the adapter cannot be written into {folder}: {error}. Free space on the disk.") from error
+        raise UserError(
+            f"the adapter cannot be written into {folder}: {error}. Free space on the disk."
+        ) from error
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
@@ -95,7 +97,9 @@ def _stored(model: nn.Module, folder: Path, config: BodyConfig) -> Adapter:
         return PeftAdapter(model, peft_settings(text), config)
     adapter = QuantumAdapter(model, read_settings(content, str(folder / CONFIG)), config)
     if content.get("sizes") != adapter.settings["sizes"]:
-        raise _of_another(folder, config, "the numbers of inputs and outputs of its layers are others")
+        raise _of_another(
+            folder, config, "the numbers of inputs and outputs of its layers are others"
+        )
     return adapter
 
 

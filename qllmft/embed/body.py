@@ -40,7 +40,8 @@ class BodyLocation:
     """Place and identity of a body."""
 
     path: str  # local folder, or name on the hub
-    identity: str  # hash of weights and settings (local), or commit (hub), which is "" if it is not known yet
+    # hash of weights and settings (local), or commit (hub), which is "" if it is not known yet
+    identity: str
 
 
 def locate_body(config: BodyConfig) -> BodyLocation:
@@ -56,7 +57,9 @@ def locate_body(config: BodyConfig) -> BodyLocation:
             )
         return _located_folder(folder)
     if folder.is_absolute() or config.model.startswith((".", "~")):
-        raise UserError(f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'.")
+        raise UserError(
+            f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'."
+        )
     return BodyLocation(config.model, _cached_commit(config))
 
 
@@ -84,7 +87,9 @@ def _located_folder(folder: Path) -> BodyLocation:
 
 def _cached_commit(config: BodyConfig) -> str:
     """Return the commit of a hub model that is already on this machine, or ""."""
-    found = (hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES))
+    found = (
+        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
+    )
     return next((path.parent.name for path in found if path), "")
 
 
@@ -102,7 +107,11 @@ def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
 
 def repositories(config: BodyConfig) -> list[str]:
     """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
-    return [config.model] if "/" in config.model else [f"sentence-transformers/{config.model}", config.model]
+    return (
+        [config.model]
+        if "/" in config.model
+        else [f"sentence-transformers/{config.model}", config.model]
+    )
 
 
 def _downloaded(config: BodyConfig, commit: str) -> Path:
@@ -128,7 +137,9 @@ class Body:
         transformer: the `SentenceTransformer` itself, unless the body is light.
     """
 
-    def __init__(self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False) -> None:
+    def __init__(
+        self, config: BodyConfig, location: BodyLocation | None = None, *, light: bool = False
+    ) -> None:
         self.config = config
         location = location or locate_body(config)
         folder = Path(location.path)
@@ -141,13 +152,19 @@ class Body:
                 check_sizes(folder)
                 usual = not (config.reading or config.adapter or config.device_map)
                 plain = light and usual and is_plain(folder, config.device)
-                self.transformer: Any = PlainBody(folder) if plain else _loaded(config, folder, location)
+                self.transformer: Any = (
+                    PlainBody(folder) if plain else _loaded(config, folder, location)
+                )
                 if config.adapter is not None:
                     load_adapter(self.transformer, config)
         except UserError:
             raise
         except Exception as error:
-            offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
+            offline = (
+                " (HF_HUB_OFFLINE is set)"
+                if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+                else ""
+            )
             raise UserError(
                 f"the body {config.model!r} could not be loaded{offline}: {_first_line(error)}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
@@ -174,8 +191,14 @@ class Body:
         """Return the rows of ``texts`` with more tokens than it reads."""
         # a token has one byte or more, except for the few at start and end
         room = self.longest - _MARKS - len((self.prompt or "").encode())
-        rows = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room]
-        if not self.longest or not rows or not callable(getattr(self.transformer, "tokenizer", None)):
+        rows = [
+            row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room
+        ]
+        if (
+            not self.longest
+            or not rows
+            or not callable(getattr(self.transformer, "tokenizer", None))
+        ):
             return []
         counts = self.token_counts([texts[row] for row in rows])
         return [row for row, count in zip(rows, counts, strict=True) if count > self.longest]
@@ -198,7 +221,9 @@ class Body:
             yield from (order[start : start + size] for start in range(0, len(texts), size))
             return
         longest = self.longest or sys.maxsize
-        yield from batches_of_tokens([min(count, longest) for count in self.token_counts(texts)], most)
+        yield from batches_of_tokens(
+            [min(count, longest) for count in self.token_counts(texts)], most
+        )
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
@@ -210,7 +235,9 @@ class Body:
         """Return embeddings (N, D), those of long texts as means over their parts."""
         long, tokenizer = self._long(texts), getattr(self.transformer, "tokenizer", None)
         with self._failures():
-            parts = [parts_of(texts[row], tokenizer, self.longest, self.prompt or "") for row in long]
+            parts = [
+                parts_of(texts[row], tokenizer, self.longest, self.prompt or "") for row in long
+            ]
         flat = [part for found in parts for part, _ in found]
         short = [row for row in range(len(texts)) if row not in set(long)]
         vectors = self._windows([*(texts[row] for row in short), *flat], None)
@@ -218,7 +245,9 @@ class Body:
         out[short] = vectors[: len(short)]
         unit, start = type(self.transformer[-1]).__name__ == "Normalize", len(short)
         for row, found in zip(long, parts, strict=True):
-            out[row] = weighted_mean(vectors[start : start + len(found)], [count for _, count in found], unit=unit)
+            out[row] = weighted_mean(
+                vectors[start : start + len(found)], [count for _, count in found], unit=unit
+            )
             start += len(found)
         if progress:
             progress(len(texts))
@@ -249,7 +278,8 @@ class Body:
         except UserError:
             raise
         except BaseException as error:
-            # a panic of the library tokenizers, such as a regular expression that takes too long, is no Exception
+            # a panic of the library tokenizers, such as a regular expression that takes too long,
+            # is no Exception
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(
@@ -260,7 +290,11 @@ class Body:
 
 def _loaded(config: BodyConfig, folder: Path, location: BodyLocation) -> Any:
     """Return the body of a folder on the runtime that is set."""
-    return loaded(config, folder) if config.runtime == "torch" else on_runtime(config, folder, location.identity)
+    return (
+        loaded(config, folder)
+        if config.runtime == "torch"
+        else on_runtime(config, folder, location.identity)
+    )
 
 
 def _first_line(error: BaseException) -> str:
@@ -293,7 +327,9 @@ def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     name = "" if Path(location.path).is_dir() else config.model
     adapter = {"adapter": adapter_hash(Path(config.adapter))} if config.adapter else {}
     reading = config.reading | adapter
-    return json.dumps([name, config.revision or "", location.identity, *([reading] if reading else [])])
+    return json.dumps(
+        [name, config.revision or "", location.identity, *([reading] if reading else [])]
+    )
 
 
 def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
@@ -306,10 +342,14 @@ def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
         if not isinstance(commit, str):
             raise TypeError
     except (ValueError, TypeError):
-        raise UserError(f"the model's body_identity is {identity[:60]!r}, which is no identity; train again.") from None
+        raise UserError(
+            f"the model's body_identity is {identity[:60]!r}, which is no identity; train again."
+        ) from None
     if not commit:
         return config, identity
-    return config.model_copy(update={"revision": commit}), json.dumps([name, commit, commit, *reading])
+    return config.model_copy(update={"revision": commit}), json.dumps(
+        [name, commit, commit, *reading]
+    )
 
 
 def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
@@ -319,7 +359,11 @@ def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = ""
     if faulty.any():
         row = int(faulty.argmax())
         texts = f"{kind} text" if kind else "text"
-        held = "zeros alone, which have no direction" if zero[row] else str(vectors[row][~finite[row]][0])
+        held = (
+            "zeros alone, which have no direction"
+            if zero[row]
+            else str(vectors[row][~finite[row]][0])
+        )
         raise UserError(
             f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
             f"{held}, expected finite numbers. Delete the cache of embeddings "

@@ -32,7 +32,9 @@ class EmbeddingCache:
     def __init__(self, identity: str, folder: Path | None = None) -> None:
         self._identity = identity
         folder = folder or default_cache_folder()
-        self.path = folder / f"embeddings-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
+        self.path = (
+            folder / f"embeddings-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.sqlite"
+        )
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=60.0)
@@ -65,22 +67,30 @@ class EmbeddingCache:
                     found[key_to_text[key]] = self._vector(vector)
         lengths = sorted({len(vector) for vector in found.values()})
         if len(lengths) > 1:
-            raise self._fault(f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body")
+            raise self._fault(
+                f"it holds embeddings of {' and '.join(map(str, lengths))} numbers by one body"
+            )
         return found
 
     def check_length(self, length: int, dimension: int) -> None:
         """Raise UserError unless the length of an embedding of `get` is the body's D."""
         if length != dimension:
-            raise self._fault(f"it holds an embedding of {length} numbers, and the body's have {dimension}")
+            raise self._fault(
+                f"it holds an embedding of {length} numbers, and the body's have {dimension}"
+            )
 
     def _vector(self, stored: bytes) -> NDArray[np.float32]:
         if not stored or len(stored) % 4:
-            raise self._fault(f"it holds an embedding of {len(stored)} bytes, expected 4 per number")
+            raise self._fault(
+                f"it holds an embedding of {len(stored)} bytes, expected 4 per number"
+            )
         return np.frombuffer(stored, "<f4")
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Store the embeddings (N, D) of N texts."""
-        rows = [(self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)]
+        rows = [
+            (self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)
+        ]
         with self._explained(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
 
@@ -99,4 +109,6 @@ class EmbeddingCache:
         )
 
     def _key(self, text: str) -> bytes:
-        return hashlib.sha256(self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")).digest()
+        return hashlib.sha256(
+            self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")
+        ).digest()

@@ -37,7 +37,12 @@ class CircuitColumns(nn.Module):
 
     def __init__(self, dimension: int, rank: int, n_layers: int) -> None:
         super().__init__()
-        self.dimension, self.rank, self.n_qubits, self.n_layers = dimension, rank, qubits_of(dimension), n_layers
+        self.dimension, self.rank, self.n_qubits, self.n_layers = (
+            dimension,
+            rank,
+            qubits_of(dimension),
+            n_layers,
+        )
         count = column_engine(self.n_qubits, n_layers).program.n_angles
         self.angles = nn.Parameter((2 * torch.rand(count) - 1) * np.pi)
 
@@ -63,4 +68,8 @@ class _Columns(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor, None]:
         by_slot = ctx.engine.amplitudes_vjp(ctx.tape, grad_outputs[0].numpy(force=True))
-        return None, torch.from_numpy(by_slot @ ctx.engine.program.angle_matrix).to(grad_outputs[0]), None
+        return (
+            None,
+            torch.from_numpy(by_slot @ ctx.engine.program.angle_matrix).to(grad_outputs[0]),
+            None,
+        )

@@ -43,7 +43,9 @@ class Embedder:
         longest: number of tokens that the body reads, or 0 without a limit or before its first text.
     """
 
-    def __init__(self, config: BodyConfig, cache_folder: Path | None = None, *, jobs: int = 1) -> None:
+    def __init__(
+        self, config: BodyConfig, cache_folder: Path | None = None, *, jobs: int = 1
+    ) -> None:
         if jobs < 1:
             raise UserError(f"--jobs got {jobs}, expected 1 or more.")
         self._config, self._jobs = config, jobs
@@ -75,7 +77,9 @@ class Embedder:
         self._body = self._body or Body(self._config, self._location, light=True)
         return self._body
 
-    def chunks(self, texts: Iterable[str], size: int | None = None) -> Iterator[NDArray[np.float32]]:
+    def chunks(
+        self, texts: Iterable[str], size: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield the embeddings of texts in their order, ``size`` at a time, in constant memory.
 
         Without ``size`` there are as many chunks at a time as processes.
@@ -110,13 +114,17 @@ class Embedder:
                     if progress:
                         progress(len(found))
                     vectors = self._room(vectors, found)
-                    found |= self._computed([text for text in group if text not in found], vectors.shape[1], progress)
+                    found |= self._computed(
+                        [text for text in group if text not in found], vectors.shape[1], progress
+                    )
                     vectors = self._room(vectors, found)
                     for text in group:
                         vectors[missing[text]] = found[text]
         return Embeddings(vectors, self.identity, hits, self.truncated - before, self.longest)
 
-    def _computed(self, texts: list[str], cached: int, progress: Progress | None) -> dict[str, NDArray[np.float32]]:
+    def _computed(
+        self, texts: list[str], cached: int, progress: Progress | None
+    ) -> dict[str, NDArray[np.float32]]:
         """Return the embeddings (D,) of texts by the body, and cache each chunk when it is done.
 
         ``cached`` is the length of an embedding in the cache, 0 if none was there.
@@ -124,7 +132,9 @@ class Embedder:
         size = min(CHUNK, -(-len(texts) // self._jobs) or 1)
         parts = [texts[start : start + size] for start in range(0, len(texts), size)]
         found: dict[str, NDArray[np.float32]] = {}
-        for part, (vectors, cut, longest) in zip(parts, self._encoded(parts, progress), strict=True):
+        for part, (vectors, cut, longest) in zip(
+            parts, self._encoded(parts, progress), strict=True
+        ):
             self._cache.check_length(cached or vectors.shape[1], vectors.shape[1])
             self._cache.put(part, vectors)
             self.truncated, self.longest = self.truncated + cut, longest
@@ -149,7 +159,9 @@ class Embedder:
                 "--jobs; finished texts are kept."
             ) from None
 
-    def _room(self, vectors: NDArray[np.float32], found: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _room(
+        self, vectors: NDArray[np.float32], found: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
         """Return an array (N, D) for the embeddings found, which is ``vectors`` if it has D."""
         if not found:
             return vectors
@@ -162,7 +174,11 @@ class Embedder:
 
 
 def embed(
-    texts: Sequence[str], config: BodyConfig, *, cache_folder: Path | None = None, progress: Progress | None = None
+    texts: Sequence[str],
+    config: BodyConfig,
+    *,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> Embeddings:
     """Embed ``texts`` that are not in the cache, without the model on a full hit."""
     with closing(Embedder(config, cache_folder)) as embedder:

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qllmft.embed.known_keys import MODULE, MODULES, SENTENCE_TRANSFORMER, TRANSFORMER_FILES, Keys, fault_in
+from qllmft.embed.known_keys import (
+    MODULE,
+    MODULES,
+    SENTENCE_TRANSFORMER,
+    TRANSFORMER_FILES,
+    Keys,
+    fault_in,
+)
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, stays_inside
 
@@ -16,7 +23,15 @@ _PLACES = re.compile(
     r"sentence_transformers\.(models|base\.modules|sentence_transformer\.modules)(\.[A-Za-z_]+)?\.(\w+)"
 )
 # files of a body, for downloads and copies; neither pickles nor code are among them
-BODY_FILES = ("*.json", "*.safetensors", "*.model", "*vocab.txt", "*merges.txt", "*.md", "*LICENSE*")
+BODY_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.model",
+    "*vocab.txt",
+    "*merges.txt",
+    "*.md",
+    "*LICENSE*",
+)
 OTHER_FORMATS = ("onnx/*", "openvino/*")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
 _TEXTS = (".json", ".jinja", ".md", ".model", ".txt")
@@ -47,7 +62,11 @@ def check_body_folder(folder: Path) -> None:
     modules = modules_of(folder)
     _check_file(folder, folder / "config_sentence_transformers.json", SENTENCE_TRANSFORMER)
     for kind, place in modules:
-        files = TRANSFORMER_FILES if kind == "Transformer" else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
+        files = (
+            TRANSFORMER_FILES
+            if kind == "Transformer"
+            else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
+        )
         for name, keys in files.items():
             _check_file(folder, place / name, keys)
         _check_weights(folder, place, (_WEIGHTS, _INDEX) if kind == "Transformer" else (_WEIGHTS,))
@@ -60,7 +79,11 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
     files there.
     """
     modules = list(_modules(folder))
-    return modules if any(place == folder for _, place in modules) else [*modules, ("Transformer", folder)]
+    return (
+        modules
+        if any(place == folder for _, place in modules)
+        else [*modules, ("Transformer", folder)]
+    )
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -78,24 +101,37 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
         found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
         if found is None or found[3] not in ("Transformer", *MODULES):
             known = ", ".join(["Transformer", *MODULES])
-            reason = f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
+            reason = (
+                f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
+            )
             raise fault_of(folder, path, reason)
         if not isinstance(place, str) or not stays_inside(place):
-            raise fault_of(folder, path, f"it names the place {place!r}, expected a folder inside the body's own")
+            raise fault_of(
+                folder,
+                path,
+                f"it names the place {place!r}, expected a folder inside the body's own",
+            )
         yield found[3], folder / place
 
 
 def _check_link(folder: Path, path: Path) -> None:
     """Raise UserError unless a link leads to a file inside the folder, or to the blobs of the hub's own cache."""
     allowed = [folder.resolve()]
-    parents = list(folder.resolve().parents)[:2]  # a snapshot is the body, or a model with the body in a folder
+    # a snapshot is the body, or a model with the body in a folder
+    parents = list(folder.resolve().parents)[:2]
     allowed += [parent.parent / "blobs" for parent in parents if parent.name == "snapshots"]
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # there is no such file, or the links form a loop
         target = None
-    if target is None or not target.is_file() or not any(target.is_relative_to(place) for place in allowed):
-        raise fault_of(folder, path, "it is a link to a folder, or leads out of the body's own folder")
+    if (
+        target is None
+        or not target.is_file()
+        or not any(target.is_relative_to(place) for place in allowed)
+    ):
+        raise fault_of(
+            folder, path, "it is a link to a folder, or leads out of the body's own folder"
+        )
 
 
 def _check_kind(folder: Path, path: Path) -> None:
@@ -117,14 +153,28 @@ def _check_weights(folder: Path, place: Path, read: Sequence[str]) -> None:
 
     ``read`` has the names of files, one of which makes sentence-transformers read no pickle.
     """
-    files = {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
+    files = (
+        {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
+    )
     if _INDEX in files:
-        for name in sorted(set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()):
-            raise fault_of(folder, files[_INDEX], f"it names the file {name!r}, which is not in the same folder")
-    pickles = sorted(path for path in files.values() if path.suffix.lower() in PICKLES and path.stem != "training_args")
+        for name in sorted(
+            set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()
+        ):
+            raise fault_of(
+                folder,
+                files[_INDEX],
+                f"it names the file {name!r}, which is not in the same folder",
+            )
+    pickles = sorted(
+        path
+        for path in files.values()
+        if path.suffix.lower() in PICKLES and path.stem != "training_args"
+    )
     if pickles and not files.keys() & set(read):
         raise fault_of(
-            folder, pickles[0], f"weights are read from {_WEIGHTS} only, which is missing in the same folder"
+            folder,
+            pickles[0],
+            f"weights are read from {_WEIGHTS} only, which is missing in the same folder",
         )
 
 

@@ -27,7 +27,9 @@ def body_name(body: GivenBody) -> str:
     if isinstance(body, str | Path):
         return str(body)
     if not hasattr(body, "save_pretrained") or not hasattr(body, "encode"):
-        raise UserError(f"body got a {type(body).__name__}, expected a name, a folder or a SentenceTransformer.")
+        raise UserError(
+            f"body got a {type(body).__name__}, expected a name, a folder or a SentenceTransformer."
+        )
     folder = default_cache_folder() / "bodies"
     with writing(f"the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,8 @@ Check = Callable[[Any], bool]
 Keys = Mapping[str, "Check | Keys"]
 
 LARGEST_INTEGER = 2**63
-LARGEST_SIZE = 2**24  # of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
+# of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
+LARGEST_SIZE = 2**24
 MOST_LAYERS = 200
 MOST_INNER_LAYERS = 4  # in each of the layers
 LONGEST_WINDOW = 1_024  # tokens, to which Longformer lengthens each text
@@ -49,7 +50,9 @@ def _one_of(*values: Any) -> Check:
 
 
 def _matching(pattern: str) -> Check:
-    return lambda value: value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+    return lambda value: (
+        value is None or (isinstance(value, str) and re.fullmatch(pattern, value) is not None)
+    )
 
 
 def _at_most(most: int) -> Check:
@@ -87,10 +90,14 @@ def fault_in(content: Any, keys: Keys) -> str:
 
 _TOKEN = _either(scalar, _map_of(scalar))
 _TOKENS = _either(_TOKEN, _list_of(_TOKEN), _map_of(_TOKEN))
-_TOKENIZER_CLASS = _matching(r"\w+Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend|PythonBackend")
+_TOKENIZER_CLASS = _matching(
+    r"\w+Tokenizer(Fast)?|PreTrainedTokenizerFast|TokenizersBackend|PythonBackend"
+)
 _DTYPE = _matching(r"(torch\.)?(float16|bfloat16|float32|float64)")
 _ATTENTION = _one_of("eager", "sdpa", None)
-_ROPE = _either(scalar, _map_of(_either(scalar, _list_of(scalar), _map_of(_either(scalar, _list_of(scalar))))))
+_ROPE = _either(
+    scalar, _map_of(_either(scalar, _list_of(scalar), _map_of(_either(scalar, _list_of(scalar)))))
+)
 _NONE = _one_of(None)
 _SAFETENSORS = _matching(r"[\w-]+(\.[\w-]+)*\.safetensors")
 
@@ -181,25 +188,33 @@ TOKENIZER: Keys = {
     **dict.fromkeys(("merges_file", "tokenizer_file", "vocab_file", "spm_file"), _NONE),
     "added_tokens_decoder": _map_of(_TOKEN),
     "extra_ids": _at_most(MOST_EXTRA_WORDS),
-    "chat_template": _either(scalar, _list_of(_map_of(scalar))),  # a template in a sandbox, for messages only
+    # a template in a sandbox, for messages only
+    "chat_template": _either(scalar, _list_of(_map_of(scalar))),
     "model_max_length": _either(_NONE, lambda value: isinstance(value, int | float) and value > 0),
     "sp_model_kwargs": {},
     "tokenizer_class": _TOKENIZER_CLASS,
 }  # fmt: skip
 
-TOKENIZER_STATE: Keys = dict.fromkeys(  # read by the library tokenizers, which has no key for code or paths
+# read by the library tokenizers, which has no key for code or paths
+TOKENIZER_STATE: Keys = dict.fromkeys(
     ("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
      "model"),
     lambda _: True,
 )  # fmt: skip
 _MODEL_ARGUMENTS: Keys = {"attn_implementation": _ATTENTION, "dtype": _DTYPE, "torch_dtype": _DTYPE}
-_TOKENIZER_ARGUMENTS: Keys = {"model_max_length": _length, **_scalars("do_lower_case padding_side truncation_side")}
+_TOKENIZER_ARGUMENTS: Keys = {
+    "model_max_length": _length,
+    **_scalars("do_lower_case padding_side truncation_side"),
+}
 SENTENCE_TRANSFORMER_MODULE: Keys = {
     **_scalars("do_lower_case document_length query_expansion query_length unpad_inputs"),
     "max_seq_length": _length,
     "transformer_task": _one_of("feature-extraction"),
     "modality_config": {
-        "text": {"method": _one_of("forward"), "method_output_name": _either(scalar, _list_of(scalar))}
+        "text": {
+            "method": _one_of("forward"),
+            "method_output_name": _either(scalar, _list_of(scalar)),
+        }
     },
     "module_output_name": scalar,
     "processing_kwargs": {},
@@ -218,32 +233,48 @@ SENTENCE_TRANSFORMER: Keys = {
     "truncate_dim": _length,
     "model_type": _one_of("SentenceTransformer"),
 }
-MODULE: Keys = {"idx": scalar, "name": scalar, "path": scalar, "type": scalar, "kwargs": _list_of(scalar)}
+MODULE: Keys = {
+    "idx": scalar,
+    "name": scalar,
+    "path": scalar,
+    "type": scalar,
+    "kwargs": _list_of(scalar),
+}
 INDEX: Keys = {
     "metadata": _map_of(scalar),
     "weight_map": _map_of(lambda name: name is not None and _SAFETENSORS(name)),
 }
 ACTIVATIONS = "CELU ELU GELU Hardswish Hardtanh Identity LeakyReLU Mish ReLU ReLU6 SELU Sigmoid SiLU Softplus Tanh"
 _NAMES = _scalars("module_input_name module_output_name")
-_WEIGHTS: Keys = {"vocab": _list_of(scalar), "word_weights": _map_of(scalar), **_scalars("unknown_word_weight")}
+_WEIGHTS: Keys = {
+    "vocab": _list_of(scalar),
+    "word_weights": _map_of(scalar),
+    **_scalars("unknown_word_weight"),
+}
 _OF_DENSE: Keys = {
     **_NAMES,
     **_scalars("in_features out_features bias use_residual"),
-    "activation_function": _matching(rf"torch\.nn\.(modules\.(activation|linear)\.)?({'|'.join(ACTIVATIONS.split())})"),
+    "activation_function": _matching(
+        rf"torch\.nn\.(modules\.(activation|linear)\.)?({'|'.join(ACTIVATIONS.split())})"
+    ),
 }
 # configuration files of modules of sentence-transformers, other than Transformer
 MODULES: Mapping[str, tuple[str, Keys]] = {
     "BoW": ("config.json", {**_WEIGHTS, **_scalars("cumulative_term_frequency")}),
     "CNN": (
         "cnn_config.json",
-        _scalars("in_embedding_dimension in_word_embedding_dimension out_channels kernel_sizes stride_sizes"),
+        _scalars(
+            "in_embedding_dimension in_word_embedding_dimension out_channels kernel_sizes stride_sizes"
+        ),
     ),
     "Dense": ("config.json", _OF_DENSE),
     "Dropout": ("config.json", _scalars("dropout")),
     "LSTM": (
         "lstm_config.json",
         {
-            **_scalars("embedding_dimension word_embedding_dimension hidden_dim dropout bidirectional"),
+            **_scalars(
+                "embedding_dimension word_embedding_dimension hidden_dim dropout bidirectional"
+            ),
             "num_layers": _at_most(MOST_LAYERS),
         },
     ),
@@ -267,7 +298,8 @@ MODULES: Mapping[str, tuple[str, Keys]] = {
     ),
     "WordWeights": ("config.json", _WEIGHTS),
 }
-# files of a Transformer module; sentence-transformers reads the first of the sentence_*_config.json that there is
+# files of a Transformer module; sentence-transformers reads the first of the sentence_*_config.json
+# that there is
 TRANSFORMER_FILES: Mapping[str, Keys] = {
     "config.json": TRANSFORMER,
     "tokenizer_config.json": TOKENIZER,

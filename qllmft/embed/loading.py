@@ -30,7 +30,8 @@ def loaded(config: BodyConfig, folder: Path, options: dict[str, Any] | None = No
         backend=config.runtime,
         local_files_only=True,
         trust_remote_code=False,
-        model_kwargs=options or {**SAFE_WEIGHTS, **{name: value for name, value in asked.items() if value is not None}},
+        model_kwargs=options
+        or {**SAFE_WEIGHTS, **{name: value for name, value in asked.items() if value is not None}},
     )
     if config.runtime != getattr(model[0], "backend", "torch"):
         raise UserError(
@@ -83,7 +84,9 @@ def _pad(model: Any, config: BodyConfig) -> None:
 
 def prompt_of(model: Any, config: BodyConfig) -> str | None:
     """Return the beginning that is put before each text, or None if there is none."""
-    prompts: dict[str, str] = {name: text for name, text in (getattr(model, "prompts", None) or {}).items() if text}
+    prompts: dict[str, str] = {
+        name: text for name, text in (getattr(model, "prompts", None) or {}).items() if text
+    }
     if config.prompt is not None:
         return config.prompt
     if config.prompt_name is None:

@@ -25,13 +25,17 @@ def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[
     prompts = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     room = window - tokenizer.num_special_tokens_to_add() - len(prompts)
     if room < 1:
-        raise UserError(f"the prompt fills the {window} tokens that the body reads. Shorten body.prompt.")
+        raise UserError(
+            f"the prompt fills the {window} tokens that the body reads. Shorten body.prompt."
+        )
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(
             "body.long_texts is 'mean', and the body's tokenizer has no positions in the text. Set it to 'cut', or "
             "choose a body with a tokenizer.json."
         )
-    found = tokenizer(text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
+    found = tokenizer(
+        text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+    )
     places, words = found["offset_mapping"], found.word_ids()
     return [(text[places[i][0] : places[j - 1][1]], j - i) for i, j in _ranges(words, room)]
 
@@ -52,7 +56,9 @@ def _ranges(words: Sequence[int | None], room: int) -> Iterator[tuple[int, int]]
         start = end
 
 
-def weighted_mean(vectors: NDArray[np.float32], weights: Sequence[int], *, unit: bool) -> NDArray[np.float32]:
+def weighted_mean(
+    vectors: NDArray[np.float32], weights: Sequence[int], *, unit: bool
+) -> NDArray[np.float32]:
     """Return the mean (D,) of vectors (P, D), weighted by numbers of tokens (P,), with norm 1 if ``unit``."""
     mean = np.average(vectors.astype(np.float64), axis=0, weights=weights)
     return np.asarray(mean / (np.linalg.norm(mean) or 1.0) if unit else mean, np.float32)

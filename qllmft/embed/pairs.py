@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from qllmft.config.data import PairFeatures
 
 
-def pair_vectors(u: NDArray[np.float32], v: NDArray[np.float32], features: PairFeatures) -> NDArray[np.float32]:
+def pair_vectors(
+    u: NDArray[np.float32], v: NDArray[np.float32], features: PairFeatures
+) -> NDArray[np.float32]:
     """Return |u - v|, u·v by entry, or both one after the other, of embeddings (N, D): (N, D) or (N, 2·D).
 
     >>> pair_vectors(np.float32([[1, 2]]), np.float32([[3, 1]]), "both").tolist()

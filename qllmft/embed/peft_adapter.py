@@ -50,11 +50,16 @@ def _attached(model: nn.Module, settings: dict[str, Any], config: BodyConfig) ->
             f"the PEFT configuration is of the model {settings['base_model_name_or_path']!r}, and the body is "
             f"{config.model!r}. Name that model with --body, or remove base_model_name_or_path from the file."
         )
-    given = {name: value for name, value in settings.items() if name not in ("peft_type", "base_model_name_or_path")}
+    given = {
+        name: value
+        for name, value in settings.items()
+        if name not in ("peft_type", "base_model_name_or_path")
+    }
     try:
         kind = peft.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(settings["peft_type"])]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PEFT calls names that transformers 6 will drop
+            # PEFT calls names that transformers 6 will drop
+            warnings.simplefilter("ignore", FutureWarning)
             return peft.get_peft_model(cast("Any", model), kind(**given))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         reason = str(error).split(". ")[0].rstrip(".")

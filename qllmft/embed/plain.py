@@ -14,7 +14,8 @@ from torch.nn.functional import normalize
 from qllmft.files import parse_json
 
 ENCODERS = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
-SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}  # passed explicitly, so that no file overrides them
+# passed explicitly, so that no file overrides them
+SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}
 _FILES = ("modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json")
 
 
@@ -26,7 +27,9 @@ class PlainBody:
 
         modules, _, settings, _ = (_read(folder / name) for name in _FILES)
         self._unit, self.max_seq_length = len(modules) == 3, settings["max_seq_length"]
-        self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, **SAFE_WEIGHTS).eval()
+        self._model: Any = AutoModel.from_pretrained(
+            folder, local_files_only=True, **SAFE_WEIGHTS
+        ).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
             folder, model_max_length=self.max_seq_length, local_files_only=True
         )
@@ -39,9 +42,13 @@ class PlainBody:
     def encode(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
         """Return embeddings (N, D) of ``texts``, all of them at once."""
         order = np.argsort([-len(text) for text in texts])
-        tokens = self.tokenizer([texts[i] for i in order], padding=True, truncation=True, return_tensors="pt")
+        tokens = self.tokenizer(
+            [texts[i] for i in order], padding=True, truncation=True, return_tensors="pt"
+        )
         mask = tokens["attention_mask"].unsqueeze(-1).to(torch.float32)
-        vectors = (self._model(**tokens).last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+        vectors = (self._model(**tokens).last_hidden_state * mask).sum(dim=1) / mask.sum(
+            dim=1
+        ).clamp(min=1e-9)
         vectors = normalize(vectors) if self._unit else vectors
         return np.asarray(vectors[np.argsort(order).tolist()].numpy())
 
@@ -58,8 +65,10 @@ def is_plain(folder: Path, device: str | None) -> bool:
         and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and config.get("model_type") in ENCODERS
         and {config.get("dtype", "float32"), config.get("torch_dtype", "float32")} == {"float32"}
-        and [k for k, v in pooling.items() if k.startswith("pooling_mode") and v] == ["pooling_mode_mean_tokens"]
-        and settings == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
+        and [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]
+        == ["pooling_mode_mean_tokens"]
+        and settings
+        == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
         and not _read(folder / "config_sentence_transformers.json").get("default_prompt_name")
     )
 

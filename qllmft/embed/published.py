@@ -12,7 +12,8 @@ from qllmft.config import BodyConfig
 from qllmft.embed.body import MODEL_FILES, hub_file, minilm_folder, repositories
 from qllmft.files import expanded
 
-_NAME = re.compile(r"# *([\w.-]+(?:/[\w.-]+)?)")  # heading of a model card that is a name, with or without its owner
+# heading of a model card that is a name, with or without its owner
+_NAME = re.compile(r"# *([\w.-]+(?:/[\w.-]+)?)")
 _WEIGHTS = ("*.safetensors", "*.bin")  # the first kind that there is
 
 
@@ -34,8 +35,17 @@ def weights_hash(config: BodyConfig) -> str:
     """
     folder = _folder(config)
     found = [sorted(folder.rglob(pattern)) for pattern in _WEIGHTS] if folder else []
-    digests = [_sha256(path, path.stat().st_size, path.stat().st_mtime_ns) for path in next(filter(None, found), [])]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+    digests = [
+        _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in next(filter(None, found), [])
+    ]
+    return (
+        digests[0]
+        if len(digests) == 1
+        else hashlib.sha256("".join(digests).encode()).hexdigest()
+        if digests
+        else ""
+    )
 
 
 def _folder(config: BodyConfig) -> Path | None:
@@ -43,7 +53,9 @@ def _folder(config: BodyConfig) -> Path | None:
         return minilm_folder()
     if (folder := expanded(config.model)).is_dir():
         return folder
-    found = (hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES))
+    found = (
+        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
+    )
     return next((path.parent for path in found if path), None)
 
 

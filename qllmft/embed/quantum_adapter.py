@@ -57,7 +57,9 @@ class QuantumAdapter:
         settings: content of its configuration file.
     """
 
-    def __init__(self, model: nn.Module, settings: QuantumAdapterConfig, config: BodyConfig) -> None:
+    def __init__(
+        self, model: nn.Module, settings: QuantumAdapterConfig, config: BodyConfig
+    ) -> None:
         model.requires_grad_(False)
         self._layers: dict[str, CircuitLinear] = {}
         sizes = {}
@@ -84,11 +86,15 @@ class QuantumAdapter:
         for name, weight in self.weights().items():
             given = weights[name]
             if given.shape != weight.shape or not given.isfinite().all():
-                raise ValueError(f"{name} is {tuple(given.shape)}, expected {tuple(weight.shape)} finite numbers")
+                raise ValueError(
+                    f"{name} is {tuple(given.shape)}, expected {tuple(weight.shape)} finite numbers"
+                )
             weight.copy_(given)
 
 
-def _chosen(model: nn.Module, settings: QuantumAdapterConfig, config: BodyConfig) -> dict[str, nn.Module]:
+def _chosen(
+    model: nn.Module, settings: QuantumAdapterConfig, config: BodyConfig
+) -> dict[str, nn.Module]:
     """Return the layers to adapt by name, or raise UserError if a target is the name of none."""
     layers = linear_layers(model)
     for target in settings.targets or ("",):
@@ -112,8 +118,12 @@ def _check_rank(name: str, size: int, rank: int) -> None:
 
 def read_settings(content: Mapping[str, Any], where: str) -> QuantumAdapterConfig:
     """Return the settings of a configuration file of this kind of adapter."""
-    given = {name: value for name, value in content.items() if name not in ("adapter_type", "sizes")}
+    given = {
+        name: value for name, value in content.items() if name not in ("adapter_type", "sizes")
+    }
     try:
         return QuantumAdapterConfig.model_validate(given)
     except ValidationError as error:
-        raise UserError(f"{where} is no configuration of a quantum adapter: {faults(error)[0]}.") from None
+        raise UserError(
+            f"{where} is no configuration of a quantum adapter: {faults(error)[0]}."
+        ) from None

@@ -64,7 +64,8 @@ def _options(config: BodyConfig) -> dict[str, Any]:
     """Return the options of an exported body, which fix its processor and precision."""
     if config.runtime == "onnx":
         return {"provider": "CPUExecutionProvider", "export": False, "file_name": "model.onnx"}
-    # without a hint OpenVINO takes bfloat16 on processors that have it, so that vectors would depend on the machine
+    # without a hint OpenVINO takes bfloat16 on processors that have it, so that vectors would
+    # depend on the machine
     precision = "bf16" if config.dtype == "bfloat16" else "f32"
     return {"ov_config": {"INFERENCE_PRECISION_HINT": precision}, "export": False}
 
@@ -81,7 +82,10 @@ def _export(config: BodyConfig, folder: Path, place: Path) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hide the exporters' warnings inside the block, which are about their own code."""
-    levels = {name: logging.getLogger(name).level for name in ("optimum", "sentence_transformers", "transformers")}
+    levels = {
+        name: logging.getLogger(name).level
+        for name in ("optimum", "sentence_transformers", "transformers")
+    }
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:

@@ -35,7 +35,8 @@ def check_sizes(folder: Path) -> None:
     """
     for kind, place in modules_of(folder):
         given = sum(path.stat().st_size for path in place.glob("*.safetensors"))
-        most = 2 * given + _SPARE  # a parameter has two bytes or more, and a part of a body may be left out
+        # a parameter has two bytes or more, and a part of a body may be left out
+        most = 2 * given + _SPARE
         _check_tokenizer(folder, place / "tokenizer.json")
         name, count = _COUNTS.get(kind, ("", None))
         if count is not None and (place / name).exists() and (parameters := count(place)) > most:
@@ -50,7 +51,10 @@ def _parameters(place: Path) -> int:
     """Return the number of parameters of a transformer by its configuration, without their memory."""
     from transformers import AutoConfig, AutoModel
 
-    config, models = AutoConfig.from_pretrained(place, local_files_only=True), cast("Any", AutoModel)
+    config, models = (
+        AutoConfig.from_pretrained(place, local_files_only=True),
+        cast("Any", AutoModel),
+    )
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return sum(parameter.numel() for parameter in models.from_config(config).parameters())
 
@@ -67,14 +71,22 @@ def _dense(place: Path) -> int:
 
 
 def _lstm(place: Path) -> int:
-    width, hidden, layers = _numbers(place, "lstm_config.json", "word_embedding_dimension", "hidden_dim", "num_layers")
+    width, hidden, layers = _numbers(
+        place, "lstm_config.json", "word_embedding_dimension", "hidden_dim", "num_layers"
+    )
     return 4 * layers * hidden * (width + hidden)
 
 
 def _cnn(place: Path) -> int:
-    width, channels = _numbers(place, "cnn_config.json", "in_word_embedding_dimension", "out_channels")
+    width, channels = _numbers(
+        place, "cnn_config.json", "in_word_embedding_dimension", "out_channels"
+    )
     sizes = parse_json(read_text(place / "cnn_config.json")).get("kernel_sizes")
-    return width * channels * sum(size for size in sizes if isinstance(size, int)) if isinstance(sizes, list) else 0
+    return (
+        width * channels * sum(size for size in sizes if isinstance(size, int))
+        if isinstance(sizes, list)
+        else 0
+    )
 
 
 def _layer_norm(place: Path) -> int:
@@ -117,7 +129,9 @@ def _check_tokenizer_state(state: Mapping[str, Any]) -> None:
         if len(model.get(name) or "") > LONGEST_PIECE:
             raise ValueError(f"its {name} has more than {LONGEST_PIECE} characters")
     if len(json.dumps(state.get("post_processor"))) > MOST_TEMPLATE_CHARACTERS:
-        raise ValueError(f"its post_processor has more than {MOST_TEMPLATE_CHARACTERS:,} characters")
+        raise ValueError(
+            f"its post_processor has more than {MOST_TEMPLATE_CHARACTERS:,} characters"
+        )
 
 
 def _steps(step: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
@@ -136,7 +150,11 @@ def _growth(step: Mapping[str, Any]) -> float:
     kind = step["type"]
     if kind == "Replace":
         found, new = step["pattern"], len(step["content"].encode())
-        return max(1.0, new / max(1, len(found["String"].encode()))) if "String" in found else 1.0 + new
+        return (
+            max(1.0, new / max(1, len(found["String"].encode())))
+            if "String" in found
+            else 1.0 + new
+        )
     if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
         raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
     if kind == "Precompiled" and _longest_piece(step["precompiled_charsmap"]) > LONGEST_PIECE:

@@ -31,12 +31,15 @@ class TrainableBody(nn.Module):
         self.transformer: nn.Module = body.transformer.float()
         self.adapted = body.config.adapts
         if self.adapted:
-            with self.seeded(seed):  # a tuple, because a module would have all weights a second time
+            # a tuple, because a module would have all weights a second time
+            with self.seeded(seed):
                 self._views = (fresh_adapter(self.transformer, body.config),)
         else:
             self.transformer.requires_grad_(True)
         if not self.n_parameters:
-            raise UserError(f"the body {body.config.model!r} has no weights to train. Set body.trainable to false.")
+            raise UserError(
+                f"the body {body.config.model!r} has no weights to train. Set body.trainable to false."
+            )
 
     @property
     def n_parameters(self) -> int:
@@ -84,7 +87,9 @@ class TrainableBody(nn.Module):
                 self.body.transformer.save(str(fresh), create_model_card=False)
         except (SafetensorError, OSError) as error:  # safetensors turns an OSError into its own
             shutil.rmtree(fresh, ignore_errors=True)
-            raise UserError(f"the body cannot be written into {folder}: {error}. Free space on the disk.") from error
+            raise UserError(
+                f"the body cannot be written into {folder}: {error}. Free space on the disk."
+            ) from error
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
 

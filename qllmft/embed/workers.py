@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, BodyLocation
 
-Encoded = tuple[NDArray[np.float32], int, int]  # embeddings (N, D), number of texts that were cut, tokens read
+# embeddings (N, D), number of texts that were cut, tokens read
+Encoded = tuple[NDArray[np.float32], int, int]
 
 _body: Body | None = None  # of a worker
 
 
 def worker_pool(config: BodyConfig, location: BodyLocation, jobs: int) -> ProcessPoolExecutor:
     """Return a pool of processes, among which the cores of the machine are divided."""
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
+    threads = (
+        max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
+    )
     # a fresh interpreter: a forked one would inherit locks of torch's threads
     return ProcessPoolExecutor(jobs, get_context("spawn"), _load, (config, location, threads))
 

@@ -21,7 +21,9 @@ def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
     """
     if config.head != "quantum":
         kind = "classical" if config.head == "mlp" else "a linear layer"
-        raise UserError(f"the head is {kind}, so it has no circuit. Choose a preset with a quantum head: single-10q.")
+        raise UserError(
+            f"the head is {kind}, so it has no circuit. Choose a preset with a quantum head: single-10q."
+        )
     if n_qubits <= config.connectivity or n_qubits < 2:
         raise UserError(
             f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "

@@ -78,7 +78,10 @@ def _nvml(nvml: Any) -> tuple[list[EnergyCounter], str]:
         try:
             nvml = import_module("pynvml")
         except ImportError:
-            return [], "NVML: the package nvidia-ml-py is not installed (needed for NVIDIA's GPUs only)"
+            return (
+                [],
+                "NVML: the package nvidia-ml-py is not installed (needed for NVIDIA's GPUs only)",
+            )
     try:
         nvml.nvmlInit()
         counters = []
@@ -86,7 +89,8 @@ def _nvml(nvml: Any) -> tuple[list[EnergyCounter], str]:
             handle = nvml.nvmlDeviceGetHandleByIndex(i)
 
             def read_j(handle: Any = handle) -> float:
-                return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3  # NVML counts millijoules
+                # NVML counts millijoules
+                return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
 
             read_j()
             counters.append(EnergyCounter(f"NVML GPU {i}", read_j))

@@ -10,7 +10,14 @@ from typing import Any, Literal, get_args
 
 from qllmft.config import ModelConfig
 from qllmft.energy.circuits import head_counts
-from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, amplitude_flops, flops_energy_kj, qpu_energy_kj
+from qllmft.energy.formula import (
+    FORTE,
+    PAPER,
+    EnergyConstants,
+    amplitude_flops,
+    flops_energy_kj,
+    qpu_energy_kj,
+)
 from qllmft.energy.network import network_flops
 from qllmft_circuits import CircuitCounts
 
@@ -56,7 +63,8 @@ class EnergyCurve:
     model: ModelName
     constants: EnergyConstants | None  # None for ``follow-up``, which has none
     points: tuple[EnergyPoint, ...]  # in the order of qubits
-    crossover_qubits: int | None  # least number with more energy on the GPU than on the QPU; None: none up to 100
+    # least number with more energy on the GPU than on the QPU; None: none up to 100
+    crossover_qubits: int | None
     against: Against = "state-vector"  # simulation on the GPU
 
     @property
@@ -104,7 +112,9 @@ def energy_curve(
 
 
 def crossover_qubits(
-    config: ModelConfig, constants: EnergyConstants | None = PAPER, against: Against = "state-vector"
+    config: ModelConfig,
+    constants: EnergyConstants | None = PAPER,
+    against: Against = "state-vector",
 ) -> int | None:
     """Return the least number of qubits with more energy on the GPU than on the QPU, or None up to 100."""
     for q in range(max(2, config.connectivity + 1), MOST_QUBITS + 1):
@@ -125,12 +135,16 @@ def crossing(points: Sequence[EnergyPoint]) -> tuple[float, float] | None:
     return None
 
 
-def _point(config: ModelConfig, q: int, constants: EnergyConstants | None, against: Against) -> EnergyPoint:
+def _point(
+    config: ModelConfig, q: int, constants: EnergyConstants | None, against: Against
+) -> EnergyPoint:
     counts = head_counts(config, q)
     flops = amplitude_flops(counts) * 2**q
     if against == "tensor-network":
         flops = min(flops, network_flops(config, q))
     if constants is not None:
-        return EnergyPoint(counts, qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants))
+        return EnergyPoint(
+            counts, qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants)
+        )
     unit = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN)) * 2**FOLLOW_UP_BREAK_EVEN
     return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, flops / unit)

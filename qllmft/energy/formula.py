@@ -48,12 +48,17 @@ def read_gate_times(file: Path) -> EnergyConstants:
     try:
         content: Any = parse_json(read_text(file))
         timing = content.get("timing", {})
-        found = content.get("one_qubit_s", timing.get("1q")), content.get("two_qubit_s", timing.get("2q"))
+        found = (
+            content.get("one_qubit_s", timing.get("1q")),
+            content.get("two_qubit_s", timing.get("2q")),
+        )
         one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)
     except OSError as error:
         raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"the calibration {file} is not a JSON object of gate times: {error}.") from error
+        raise UserError(
+            f"the calibration {file} is not a JSON object of gate times: {error}."
+        ) from error
     if one_qubit_s is None or two_qubit_s is None:
         raise UserError(
             f"the calibration has gate times of {one_qubit_s} s (1Q) and {two_qubit_s} s (2Q); both are needed."
@@ -67,7 +72,10 @@ def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     Returns:
         Kilojoules of one inference (S shots).
     """
-    seconds = counts.one_qubit_gates * constants.one_qubit_gate_s + counts.two_qubit_gates * constants.two_qubit_gate_s
+    seconds = (
+        counts.one_qubit_gates * constants.one_qubit_gate_s
+        + counts.two_qubit_gates * constants.two_qubit_gate_s
+    )
     return counts.n_qubits * seconds * constants.shots * constants.qpu_power_w / 1000
 
 
@@ -109,10 +117,14 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     encoder, head = encoder_template(model), head_template(model)
     assert encoder is not None
     times = model.most_encoders * (2 if model.odd else 1)
-    products = linear_energy_j(k, model.n_qubits if head else model.most_encoders * model.encoder_outputs)
+    products = linear_energy_j(
+        k, model.n_qubits if head else model.most_encoders * model.encoder_outputs
+    )
     products += linear_energy_j(dimension, min(model.components or 0, dimension))
     simulated = products + 1000 * times * gpu_energy_kj(count(encoder))
     if head is not None:
-        return simulated + 1000 * gpu_energy_kj(count(head)), simulated + 1000 * qpu_energy_kj(count(head))
+        return simulated + 1000 * gpu_energy_kj(count(head)), simulated + 1000 * qpu_energy_kj(
+            count(head)
+        )
     loaded = loading_template(model.latent_encoder_qubits).compose(encoder)
     return simulated, products + 1000 * times * qpu_energy_kj(count(loaded))

@@ -59,14 +59,19 @@ class MachineEnergy:
 
 
 def measure_here(
-    config: RunConfig, seconds: float = 5.0, idle_seconds: float = 2.0, counters: Sequence[EnergyCounter] | None = None
+    config: RunConfig,
+    seconds: float = 5.0,
+    idle_seconds: float = 2.0,
+    counters: Sequence[EnergyCounter] | None = None,
 ) -> MachineEnergy:
     """Run batches of inference with the head of ``config`` for a while, and read the counters before and after.
 
     ``seconds`` is the least duration, below one turn of a counter (minutes for RAPL), after ``idle_seconds`` at rest.
     """
     if not config.backend.entry.adjoint:
-        raise UserError(f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only.")
+        raise UserError(
+            f"the backend is {config.backend.name!r}; measured here is the backend 'adjoint' only."
+        )
     counts = head_counts(config.model, config.model.n_qubits)
     counters = find_counters() if counters is None else counters
     backend = create(config.backend.name, config.backend.options)
@@ -79,7 +84,9 @@ def measure_here(
 
     backend.expectations(circuit, values, observables)  # compiles
     idle_j, rested, _ = _counted(counters, lambda: time.sleep(idle_seconds))
-    energy_j, worked, batches = _counted(counters, lambda: backend.expectations(circuit, values, observables), seconds)
+    energy_j, worked, batches = _counted(
+        counters, lambda: backend.expectations(circuit, values, observables), seconds
+    )
     readings = tuple(
         CounterReading(counter.name, used, idle / rested)
         for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)
@@ -97,4 +104,8 @@ def _counted(
         work()
         times += 1
     seconds = time.perf_counter() - started
-    return [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)], seconds, times
+    return (
+        [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)],
+        seconds,
+        times,
+    )

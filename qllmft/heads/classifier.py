@@ -132,8 +132,12 @@ def build_classifier(
     final = None
     if config.final_linear:
         n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
-        final = linear(n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip)
-    return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear)
+        final = linear(
+            n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip
+        )
+    return Classifier(
+        encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear
+    )
 
 
 def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
@@ -143,9 +147,13 @@ def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
     return DataMap(dimension, centre=config.centre, components=config.components)
 
 
-def _build_encoder(config: ModelConfig, dimension: int, seed: int, backend: Backend | None) -> nn.Module:
+def _build_encoder(
+    config: ModelConfig, dimension: int, seed: int, backend: Backend | None
+) -> nn.Module:
     if config.encoder == "mlp":
-        return perceptron(config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder"))
+        return perceptron(
+            config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder")
+        )
     data_map = data_map_of(config, dimension)
     if data_map is not None:
         dimension = data_map.width

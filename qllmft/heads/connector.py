@@ -57,7 +57,10 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         program = self.engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
-        self._constants = {"angle_map": program.angle_matrix[:, columns], "angle_offset": program.angle_offset}
+        self._constants = {
+            "angle_map": program.angle_matrix[:, columns],
+            "angle_offset": program.angle_offset,
+        }
         self.register_buffer("_coefficients", None, persistent=False)
         if not sums.is_plain:
             self._constants["_coefficients"] = sums.coefficients
@@ -89,7 +92,10 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         """Return (B, O) of (B, Q)."""
         if self.engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
-                return x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape) + 0 * weight.sum()
+                return (
+                    x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape)
+                    + 0 * weight.sum()
+                )
             by_jacobian: Tensor = super().forward(x).to(x.dtype)
             return by_jacobian
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
@@ -113,7 +119,8 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         drawn = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
         return drawn if self.training else drawn.in_evaluation
 
-    # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads that -------------
+    # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads
+    # that -------------
 
     def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
         """Register as torch does, without ``_weights``."""

@@ -27,7 +27,10 @@ class DataMap(nn.Module):
         super().__init__()
         self.width = dimension if components is None else min(components, dimension)
         self.register_buffer("mean", torch.zeros(dimension) if centre else None)
-        self.register_buffer("axes", None if components is None else torch.eye(dimension)[:, : self.width].contiguous())
+        self.register_buffer(
+            "axes",
+            None if components is None else torch.eye(dimension)[:, : self.width].contiguous(),
+        )
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:

@@ -21,7 +21,8 @@ from qllmft_circuits import Ansatz, encoder_circuit
 
 Pad = Literal["zeros", "bias"]
 SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
-SMALL, LARGER = 2.0**-50, 2.0**100  # rows without a larger entry are multiplied first, which is exact
+# rows without a larger entry are multiplied first, which is exact
+SMALL, LARGER = 2.0**-50, 2.0**100
 
 
 def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
@@ -96,9 +97,13 @@ class QuantumEncoder(nn.Module):
         self.circuit = encoder_circuit(n_qubits, layers, ansatz)
         program = encoder_program(self.circuit)
         masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
-        self.engine: Engine = backend.engine(program, masks) if backend else AdjointEngine(program, masks)
+        self.engine: Engine = (
+            backend.engine(program, masks) if backend else AdjointEngine(program, masks)
+        )
         self.is_plain = program.is_identity_map
-        drawn = initial_angles(len(program.parameters), generator or torch.default_generator, initial_angle)
+        drawn = initial_angles(
+            len(program.parameters), generator or torch.default_generator, initial_angle
+        )
         self.theta = nn.Parameter(drawn)
         self.scale: Tensor = nn.Parameter(torch.tensor(scale)) if scaled else torch.tensor(scale)
 
@@ -110,7 +115,9 @@ class QuantumEncoder(nn.Module):
         """(B, n_outputs) of (B, D)."""
         if not self.is_plain:
             program = self.engine.program
-            by_parameter, offset = (torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset))
+            by_parameter, offset = (
+                torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset)
+            )
             theta = torch.nn.functional.linear(theta, by_parameter, offset)
         states = torch.cat([amplitudes(x, self.pad, sign) for sign in self.signs])
         values = expectations(self.engine, theta, states)
@@ -157,4 +164,6 @@ class ParallelEncoders(nn.Module):
 
 def initial_angles(count: int, generator: torch.Generator, largest: float | None = None) -> Tensor:
     """Return weights (count,), uniform on [-largest, largest); None is π, the natural range of a rotation angle."""
-    return (2.0 * torch.rand(count, generator=generator) - 1.0) * (math.pi if largest is None else largest)
+    return (2.0 * torch.rand(count, generator=generator) - 1.0) * (
+        math.pi if largest is None else largest
+    )

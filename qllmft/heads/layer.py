@@ -15,7 +15,9 @@ from qllmft_backends.adjoint import Differentiable
 
 class _Expectations(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None
+    ) -> Tensor:
         loaded = None if amplitudes is None else amplitudes.numpy(force=True)
         values, ctx.tape = engine.forward(angles.numpy(force=True), loaded)
         ctx.engine = engine
@@ -23,14 +25,17 @@ class _Expectations(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
-        if torch.is_grad_enabled():  # true with create_graph only; the second derivative would silently be zero
+        # true with create_graph only; the second derivative would silently be zero
+        if torch.is_grad_enabled():
             raise RuntimeError(
                 "create_graph is on, but a circuit's gradient cannot be differentiated again; leave it off, and take "
                 "second derivatives as differences of the gradients at two points, with the layer in .double()."
             )
         cotangent: Tensor = grad_outputs[0]
         _, of_angles, of_amplitudes = ctx.needs_input_grad
-        by_angle, by_amplitude = ctx.engine.vjp(ctx.tape, cotangent.numpy(force=True), amplitudes=of_amplitudes)
+        by_angle, by_amplitude = ctx.engine.vjp(
+            ctx.tape, cotangent.numpy(force=True), amplitudes=of_amplitudes
+        )
         return (
             None,
             torch.from_numpy(np.asarray(by_angle)).to(cotangent) if of_angles else None,
@@ -38,7 +43,9 @@ class _Expectations(torch.autograd.Function):
         )
 
 
-def expectations(engine: Differentiable, angles: Tensor, amplitudes: Tensor | None = None) -> Tensor:
+def expectations(
+    engine: Differentiable, angles: Tensor, amplitudes: Tensor | None = None
+) -> Tensor:
     """Return Z expectation values of a batch, differentiable in the angles and in the loaded amplitudes.
 
     Args:

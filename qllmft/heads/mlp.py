@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from qllmft.config import ModelConfig
 
 
-def perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator) -> nn.Sequential:
+def perceptron(
+    config: ModelConfig, dimension: int, n_outputs: int, generator: torch.Generator
+) -> nn.Sequential:
     """Return a perceptron (B, D) to (B, n_outputs): one linear layer, or two with a hidden layer of ``hidden_dim``.
 
     With ``batch_norm`` the hidden layer is normalised, or the input if there is none, by 2 parameters per feature. The
@@ -23,15 +25,21 @@ def perceptron(config: ModelConfig, dimension: int, n_outputs: int, generator: t
     return nn.Sequential(*layers, linear(width, n_outputs, generator))
 
 
-def low_rank(dimension: int, n_outputs: int, rank: int, generator: torch.Generator) -> nn.Sequential:
+def low_rank(
+    dimension: int, n_outputs: int, rank: int, generator: torch.Generator
+) -> nn.Sequential:
     """Return a linear layer (B, D) to (B, n_outputs) with a product of two matrices of rank ``rank`` as its weight.
 
     It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``; see `linear`.
     """
-    return nn.Sequential(linear(dimension, rank, generator, bias=False), linear(rank, n_outputs, generator))
+    return nn.Sequential(
+        linear(dimension, rank, generator, bias=False), linear(rank, n_outputs, generator)
+    )
 
 
-def linear(n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+def linear(
+    n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True
+) -> nn.Linear:
     """Return a linear layer with weights from ``generator``, uniform within ±1/sqrt(fan-in) as in torch."""
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)
     bound = 1.0 / math.sqrt(n_inputs)

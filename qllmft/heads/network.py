@@ -17,7 +17,9 @@ _FLIPS = ((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))  # X^b
 _PROJECTORS = ((1.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.0, 1.0))  # P_b
 
 
-def network_values(latent: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions) -> Tensor:
+def network_values(
+    latent: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions
+) -> Tensor:
     """Return ⟨Z⟩ (N, Q) of latent angles (N, Q) in radians, in their dtype.
 
     Args:
@@ -27,12 +29,15 @@ def network_values(latent: Tensor, theta: Tensor, layers: Sequence[int], options
         options: of the ansatz, with connectivity 1.
     """
     contract = _ring if options.ring else _chain
-    # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any number of texts
+    # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any number
+    # of texts
     parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
     return torch.cat([contract(network_sites(x, theta, layers, options)) for x in parts])
 
 
-def network_sites(x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions) -> tuple[Tensor, ...]:
+def network_sites(
+    x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions
+) -> tuple[Tensor, ...]:
     """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of angles (N, Q); see `network_values`."""
     rows = theta.reshape(sum(layers), -1)
     if not options.ring:  # qubit 0 is no target

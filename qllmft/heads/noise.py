@@ -12,7 +12,9 @@ from qllmft.heads.connector import AdjointConnector
 
 def noisy_connectors(model: nn.Module) -> list[AdjointConnector]:
     """Return the parts of ``model`` that draw noise, if there are any."""
-    return [part for part in model.modules() if isinstance(part, AdjointConnector) and part.is_noisy]
+    return [
+        part for part in model.modules() if isinstance(part, AdjointConnector) and part.is_noisy
+    ]
 
 
 def reseed(model: nn.Module, seed: int) -> None:

@@ -18,7 +18,14 @@ from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
-from qllmft_circuits import Ansatz, Readout, data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits import (
+    Ansatz,
+    Readout,
+    data_parameters,
+    head_circuit,
+    readout_observables,
+    weight_parameters,
+)
 
 
 class QuantumHead(nn.Module):
@@ -92,7 +99,14 @@ class QuantumHead(nn.Module):
                 f"{[p.name for p in circuit.parameters]}."
             )
         head = cls.__new__(cls)
-        head._build(circuit, observables or readout_observables(circuit.num_qubits), data, weights, backend, generator)
+        head._build(
+            circuit,
+            observables or readout_observables(circuit.num_qubits),
+            data,
+            weights,
+            backend,
+            generator,
+        )
         return head
 
     def _build(
@@ -116,7 +130,8 @@ class QuantumHead(nn.Module):
             estimator=backend.estimator(),
             gradient=backend.gradient(),
             input_gradients=True,  # off by default; θ_c would not be trained
-            default_precision=None,  # exact, or the own shots of a backend; the default adds noise of 1/64
+            # exact, or the own shots of a backend; the default adds noise of 1/64
+            default_precision=None,
         )
         initial = initial_angles(len(weights), generator or torch.default_generator, initial_angle)
         self.connector = AdjointConnector(network, backend, initial)
@@ -127,7 +142,9 @@ class QuantumHead(nn.Module):
         return values
 
 
-def exact_backend(circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32") -> Backend:
+def exact_backend(
+    circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32"
+) -> Backend:
     """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks a gate."""
     try:
         lower(circuit)

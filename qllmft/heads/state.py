@@ -99,7 +99,9 @@ def _turned(state: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
     pairs = state.reshape(-1, state.shape[1] >> target + 1, 2, 2**target)
     cos, sin = cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)
     low, high = pairs[:, :, 0], pairs[:, :, 1]
-    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2).reshape(-1, state.shape[1])
+    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2).reshape(
+        -1, state.shape[1]
+    )
 
 
 def _signs(masked: Tensor) -> Tensor:

@@ -35,7 +35,9 @@ class UnitEmbedding(nn.Module):
 class QuadraticForms(nn.Module):
     """Quadratic forms Σ_i λ_i (v_i · s)² of the loaded amplitudes s, with λ (Q, r) and v (Q, r, m)."""
 
-    def __init__(self, data_map: DataMap | None, pad: Pad, dimension: int, outputs: int, rank: int) -> None:
+    def __init__(
+        self, data_map: DataMap | None, pad: Pad, dimension: int, outputs: int, rank: int
+    ) -> None:
         super().__init__()
         self.data_map, self.pad = data_map, pad
         self.eigenvalues = nn.Parameter(torch.zeros(outputs, rank))
@@ -56,14 +58,18 @@ class NetworkHead(nn.Module):
         super().__init__()
         self.layers = [*[config.reupload_layers] * (config.reuploads - 1), config.main_layers]
         self.options, self.outputs = options, 1 if config.measured == "first" else config.n_qubits
-        self.theta = nn.Parameter(torch.zeros(sum(self.layers) * options.layer_size(config.n_qubits)))
+        self.theta = nn.Parameter(
+            torch.zeros(sum(self.layers) * options.layer_size(config.n_qubits))
+        )
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians."""
         return network_values(latent, self.theta, self.layers, self.options)[:, : self.outputs]
 
 
-def build_surrogate(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig) -> Classifier:
+def build_surrogate(
+    config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
+) -> Classifier:
     """Build the surrogate of a model of ``config`` with weights of zero.
 
     Args:
@@ -77,9 +83,13 @@ def build_surrogate(config: ModelConfig, dimension: int, n_classes: int, surroga
             is given.
     """
     if config.head == "mlp" or config.encoder != "quantum":
-        raise UserError("the model's encoder is classical, and a surrogate replaces quantum ones; give another run.")
+        raise UserError(
+            "the model's encoder is classical, and a surrogate replaces quantum ones; give another run."
+        )
     if config.head == "none" and surrogate.bond is not None:
-        raise UserError(f"the model has no head, and a bond of {surrogate.bond} is one of its state; give no bond.")
+        raise UserError(
+            f"the model has no head, and a bond of {surrogate.bond} is one of its state; give no bond."
+        )
     config = config.for_labels(n_classes)
     data_map = data_map_of(config, dimension)
     size = dimension if data_map is None else data_map.width
@@ -92,12 +102,18 @@ def build_surrogate(config: ModelConfig, dimension: int, n_classes: int, surroga
     head = _head(config, surrogate)
     final = None
     if config.final_linear:
-        final = nn.Linear(head.outputs + config.skip * config.n_qubits, n_classes, bias=not config.skip)
+        final = nn.Linear(
+            head.outputs + config.skip * config.n_qubits, n_classes, bias=not config.skip
+        )
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
 def _encoder(
-    config: ModelConfig, data_map: DataMap | None, size: int, outputs: int, surrogate: SurrogateConfig
+    config: ModelConfig,
+    data_map: DataMap | None,
+    size: int,
+    outputs: int,
+    surrogate: SurrogateConfig,
 ) -> nn.Module:
     if config.odd:
         return nn.Sequential(UnitEmbedding(data_map), nn.Linear(size, outputs, bias=False))
@@ -111,14 +127,21 @@ def _encoder(
     return QuadraticForms(data_map, config.pad, size, outputs, rank)
 
 
-def _head(config: ModelConfig, surrogate: SurrogateConfig) -> StateHead | NetworkHead | TruncatedHead:
+def _head(
+    config: ModelConfig, surrogate: SurrogateConfig
+) -> StateHead | NetworkHead | TruncatedHead:
     if surrogate.bond is not None:
         return TruncatedHead(config, surrogate.bond)
     if config.n_qubits <= MOST_STATE_QUBITS:
         return StateHead(config)
     options = head_ansatz(config)
     single = config.measured != "words" or config.word_weight == 1
-    if single and config.ansatz == PAPER_ANSATZ and isinstance(options, AnsatzOptions) and options.connectivity == 1:
+    if (
+        single
+        and config.ansatz == PAPER_ANSATZ
+        and isinstance(options, AnsatzOptions)
+        and options.connectivity == 1
+    ):
         return NetworkHead(config, options)
     raise UserError(
         f"the head has {config.n_qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "

@@ -27,7 +27,9 @@ class TruncatedHead(GateHead):
     @property
     def flops(self) -> int:
         """Return the operations per text: 22·m³ per decomposition of a site, m = 2·bond (Golub, Van Loan)."""
-        cuts = sum(abs(control - target) for op, control, target, _ in self.ops if op in _CONTROLLED)
+        cuts = sum(
+            abs(control - target) for op, control, target, _ in self.ops if op in _CONTROLLED
+        )
         size: int = min(2 * self.bond, 1 << self.n_qubits // 2 + 1)
         return 22 * cuts * size**3
 
@@ -38,7 +40,9 @@ class TruncatedHead(GateHead):
     def measured(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians, and the bound (B,) on the error of each."""
         parts = [self._measured(part) for part in torch.split(latent, TEXTS)]
-        return torch.cat([values for values, _ in parts]), torch.cat([errors for _, errors in parts])
+        return torch.cat([values for values, _ in parts]), torch.cat(
+            [errors for _, errors in parts]
+        )
 
     def _measured(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         cos, sin = (each.double() for each in self._half_angles(latent))
@@ -108,14 +112,18 @@ class _Chain:
         kept = min(self.bond, s.shape[1]) if truncate else s.shape[1]
         self.error = self.error + s[:, kept:].square().sum(dim=1).sqrt()
         self.sites[self.centre] = v[:, :kept].reshape(len(site), kept, 2, -1)
-        self.sites[self.centre - 1] = torch.einsum("nlsa,nab->nlsb", before, u[:, :, :kept] * s[:, None, :kept])
+        self.sites[self.centre - 1] = torch.einsum(
+            "nlsa,nab->nlsb", before, u[:, :, :kept] * s[:, None, :kept]
+        )
         self.centre -= 1
 
     def values(self, words: list[list[int]]) -> Tensor:
         """Return ⟨φ|Z…Z|φ⟩ (B, T) of words of qubits; an empty word gives the squared norm."""
         found = self.error.new_ones(len(self.error), len(words), 1, 1)
         for qubit, site in enumerate(self.sites):
-            signs = torch.tensor([[1.0, -1.0 if qubit in word else 1.0] for word in words], dtype=site.dtype)
+            signs = torch.tensor(
+                [[1.0, -1.0 if qubit in word else 1.0] for word in words], dtype=site.dtype
+            )
             half = torch.einsum("ntlm,nlsr,ts->ntmsr", found, site, signs)
             found = torch.einsum("ntmsr,nmsk->ntrk", half, site)
         return found[:, :, 0, 0]

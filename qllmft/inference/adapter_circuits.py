@@ -39,7 +39,11 @@ def adapter_of(
         name = _one_layer(list(sizes), layer)
         rows = int(sizes[name][("input", "output").index(factor)])
         circuit = adapter_circuit(qubits_of(rows), settings.layers)
-        angles = dict(zip(weight_parameters(circuit), weights[f"{name}.{factor}.angles"].tolist(), strict=True))
+        angles = dict(
+            zip(
+                weight_parameters(circuit), weights[f"{name}.{factor}.angles"].tolist(), strict=True
+            )
+        )
         values = weights[f"{name}.values"].tolist()
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError, OSError) as error:
         if isinstance(error, UserError):
@@ -65,4 +69,6 @@ def _one_layer(names: list[str], layer: str | None) -> str:
         return fitting[0]
     count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
     some = f"{', '.join(names[:_MOST_NAMES])}{', ...' if len(names) > _MOST_NAMES else ''}"
-    raise UserError(f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {some}.")
+    raise UserError(
+        f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {some}."
+    )

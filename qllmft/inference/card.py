@@ -69,16 +69,32 @@ def model_card(
     config, quantum = model.config, model.config.head != "mlp" and model.surrogate is None
     facts = _record_facts(folder) if folder is not None else {}
     record = facts.get("record")
-    body = model.body.model if record is None else str(replace(record.body, model=_public(record.body.model)))
+    body = (
+        model.body.model
+        if record is None
+        else str(replace(record.body, model=_public(record.body.model)))
+    )
     energy = None
     if config.head == "quantum":
         counts = head_counts(config, config.n_qubits)
-        energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE), "shots": FORTE.shots}
+        energy = {
+            "qpu": qpu_energy_kj(counts, FORTE),
+            "gpu": gpu_energy_kj(counts, FORTE),
+            "shots": FORTE.shots,
+        }
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
-        loader=PackageLoader("qllmft.inference", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("qllmft.inference", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "percent": percent, "interval": _interval}
-    values = {"record": None, "analysis": None, "versions": record.versions if record else versions(), **facts}
+    values = {
+        "record": None,
+        "analysis": None,
+        "versions": record.versions if record else versions(),
+        **facts,
+    }
     card = environment.get_template("card.md.j2").render(
         values,
         metadata=_metadata(model, name, values, fields),
@@ -86,7 +102,9 @@ def model_card(
         name=name,
         loaded=json.dumps(name),
         needs="'qllmft[demo]'" if model.body.model == "minilm" else "qllmft",
-        verdict=verdict([replace(each, name=code(each.name)) for each in record.models]) if record else None,
+        verdict=verdict([replace(each, name=code(each.name)) for each in record.models])
+        if record
+        else None,
         dimension=model.dimension,
         body=body if record else _public(body),
         pairs=model.pair is not None,
@@ -109,9 +127,19 @@ def _record_facts(folder: Path) -> dict[str, Any]:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
     source = _public_source(data.source, run.path)
-    scores = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
-    majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
-    facts = {"record": record, "data": data, "source": source, "scores": scores, "majority": majority}
+    scores = (
+        {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
+    )
+    majority = (
+        Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
+    )
+    facts = {
+        "record": record,
+        "data": data,
+        "source": source,
+        "scores": scores,
+        "majority": majority,
+    }
     return facts | {"analysis": _analysis(run.path)}
 
 
@@ -123,7 +151,9 @@ def _analysis(run: Path) -> str | None:
     try:
         return one_line(str(parse_json(read_text(file))["sentence"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse.") from error
+        raise UserError(
+            f"{file} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse."
+        ) from error
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:
@@ -132,7 +162,9 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
 
     for given in filter(None, (fields.license, *fields.languages)):
         if not _IDENTIFIER.fullmatch(given):
-            raise UserError(f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en.")
+            raise UserError(
+                f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en."
+            )
 
     record: RunRecord | None = facts["record"]
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
@@ -148,7 +180,13 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
     results = [
         EvalResult(
-            "text-classification", source, source, _METRICS[metric], value, metric_name=metric, dataset_split="test"
+            "text-classification",
+            source,
+            source,
+            _METRICS[metric],
+            value,
+            metric_name=metric,
+            dataset_split="test",
         )
         for metric, value in values.items()
     ]
@@ -158,8 +196,12 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         language=list(fields.languages) or None,
         library_name="qllmft",
         pipeline_tag="text-classification",
-        tags=["sentence-transformers", *(["quantum-machine-learning"] if model.config.head != "mlp" else [])],
-        base_model=fields.base_model or (base if _HUB_NAME.fullmatch(base) and not model.own_body else None),
+        tags=[
+            "sentence-transformers",
+            *(["quantum-machine-learning"] if model.config.head != "mlp" else []),
+        ],
+        base_model=fields.base_model
+        or (base if _HUB_NAME.fullmatch(base) and not model.own_body else None),
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
@@ -171,7 +213,10 @@ def _interval(score: Score | ClassScores) -> str:
     """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``, and R² or macro-F1 as a share."""
     if not isinstance(score, Accuracy | ClassScores):
         return str(score)
-    value, (low, high) = score.value if isinstance(score, Accuracy) else score.balanced, score.interval
+    value, (low, high) = (
+        score.value if isinstance(score, Accuracy) else score.balanced,
+        score.interval,
+    )
     return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 
 
@@ -183,4 +228,6 @@ def _public_source(source: str, folder: Path) -> str:
 
 def _public(name: str) -> str:
     """Return a name on the hub unchanged, and only the last part of a path."""
-    return name if _HUB_NAME.fullmatch(name) else one_line(Path(name.replace("\\", "/")).name or name)
+    return (
+        name if _HUB_NAME.fullmatch(name) else one_line(Path(name.replace("\\", "/")).name or name)
+    )

@@ -38,7 +38,9 @@ class HeadCircuits:
 
     def logits(self, classifier: Classifier, values: Floats) -> Tensor:
         """Return the logits (N, k) for expectation values (N, O)."""
-        return classifier.read(torch.from_numpy(self.latent).float(), torch.from_numpy(values).float())
+        return classifier.read(
+            torch.from_numpy(self.latent).float(), torch.from_numpy(values).float()
+        )
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class EncoderCircuits:
 
     circuit: QuantumCircuit  # loading and encoder, shared by all
     observables: list[SparsePauliOp]  # Z of every qubit
-    parameters: Floats  # (N·C, P) values in the order of the circuit's parameters, sample after sample
+    # (N·C, P) values in the order of the circuit's parameters, sample after sample
+    parameters: Floats
     n_encoders: int  # E
     signs: tuple[float, ...]  # signs of the constant in the circuits of one encoder
     scale: float  # factor of an encoder's values
@@ -73,7 +76,8 @@ class EncoderCircuits:
         return classifier.read(latent, latent)
 
 
-ModelCircuits = HeadCircuits | EncoderCircuits  # of N samples, C circuits each; C = 1 with a quantum head
+# of N samples, C circuits each; C = 1 with a quantum head
+ModelCircuits = HeadCircuits | EncoderCircuits
 
 
 @torch.no_grad()
@@ -84,12 +88,16 @@ def model_circuits(classifier: Classifier, vectors: NDArray[np.float32]) -> Mode
     if head is None and isinstance(encoder, ParallelEncoders):
         return _encoder_circuits(encoder, torch.from_numpy(vectors))
     if not isinstance(head, QuantumHead) or encoder is None:
-        raise UserError("this model's head is classical; there is no circuit to run on a backend. Omit --backend.")
+        raise UserError(
+            "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
+        )
     latent = logits_of(encoder, torch.from_numpy(vectors)).double().numpy()
     network = head.connector.neural_network
     weights = head.connector.weight.detach().double().numpy()
     columns = {p: latent[:, i] for i, p in enumerate(network.input_params)}
-    columns |= {p: np.full(len(latent), w) for p, w in zip(network.weight_params, weights, strict=True)}
+    columns |= {
+        p: np.full(len(latent), w) for p, w in zip(network.weight_params, weights, strict=True)
+    }
     parameters = np.stack([columns[p] for p in head.circuit.parameters], axis=1)
     return HeadCircuits(head.circuit, head.observables, latent, parameters)
 
@@ -100,18 +108,28 @@ def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:
     circuit = loading_template(first.n_qubits)
     loading = list(circuit.parameters)
     circuit.compose(first.circuit, inplace=True)
-    states = [amplitudes(encoders.mapped(x.double()), first.pad, sign).numpy() for sign in first.signs]
-    loads = np.stack([loading_angles(state, first.n_qubits) for state in states], axis=1)  # (N, S, 2^Q - 1)
+    states = [
+        amplitudes(encoders.mapped(x.double()), first.pad, sign).numpy() for sign in first.signs
+    ]
+    # (N, S, 2^Q - 1)
+    loads = np.stack([loading_angles(state, first.n_qubits) for state in states], axis=1)
     thetas = np.stack([part.theta.detach().double().numpy() for part in parts])  # (E, G)
     shape = (len(x), len(parts), len(states))
     loads = np.broadcast_to(loads[:, None], (*shape, loads.shape[2]))
     thetas = np.broadcast_to(thetas[None, :, None], (*shape, thetas.shape[1]))
     angles = np.concatenate([loads, thetas], axis=3)
-    column = {parameter: i for i, parameter in enumerate([*loading, *first.engine.program.parameters])}
+    column = {
+        parameter: i for i, parameter in enumerate([*loading, *first.engine.program.parameters])
+    }
     order = [column[parameter] for parameter in circuit.parameters]
     parameters = angles.reshape(-1, angles.shape[3])[:, order]
     return EncoderCircuits(
-        circuit, readout_observables(first.n_qubits), parameters, len(parts), first.signs, first.scale.item()
+        circuit,
+        readout_observables(first.n_qubits),
+        parameters,
+        len(parts),
+        first.signs,
+        first.scale.item(),
     )
 
 

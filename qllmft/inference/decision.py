@@ -19,7 +19,8 @@ class Decision:
     With a threshold t the lead is that of p over t: |p - t|, divided by the larger of t and 1 - t.
     """
 
-    # least probability of the second label, or of each of several; None: the most probable label, or the model's own
+    # least probability of the second label, or of each of several; None: the most probable label,
+    # or the model's own
     threshold: float | None = None
     margin: float = 0.0  # least lead in probability; a smaller one is no answer
 
@@ -37,7 +38,9 @@ class Decision:
         if self.threshold is None:
             return
         if not 0.0 < self.threshold < 1.0:
-            raise UserError(f"the threshold is {self.threshold:g}; expected a probability above 0 and below 1.")
+            raise UserError(
+                f"the threshold is {self.threshold:g}; expected a probability above 0 and below 1."
+            )
         if len(label_names) != 2 and not several:
             raise UserError(
                 f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
@@ -54,7 +57,9 @@ class Decision:
         if not self.margin:
             return np.zeros(len(probabilities), bool)
         if self.threshold is not None:
-            lead = abs(probabilities[:, 1] - self.threshold) / max(self.threshold, 1.0 - self.threshold)
+            lead = abs(probabilities[:, 1] - self.threshold) / max(
+                self.threshold, 1.0 - self.threshold
+            )
             return np.asarray(lead < self.margin)
         ordered = np.sort(probabilities, axis=1)
         return np.asarray(ordered[:, -1] - ordered[:, -2] < self.margin)

@@ -37,13 +37,18 @@ class Evaluation:
     source: str  # of the texts
     label_names: tuple[str, ...]  # k names
     confusion: list[list[int]]  # k rows (true label) of k counts (predicted label)
-    backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
-    agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
-    trained_on: int | None = 0  # number of texts that training or validation used; None if its texts cannot be read
+    # name of the backend of the head's circuit; None if it was computed here, exactly
+    backend: str | None = None
+    # of the backend with the exact model; None without a backend
+    agreement: Agreement | None = None
+    # number of texts that training or validation used; None if its texts cannot be read
+    trained_on: int | None = 0
     calibration: Calibration | None = None  # of the probabilities
     margin: float = 0.0  # least lead of an answer
-    sure: Accuracy | None = None  # accuracy of the answers with that lead; None without a margin, or if there are none
-    measured: str = ""  # description of the shots and error trajectories; "" unless the engine simulated gate noise
+    # accuracy of the answers with that lead; None without a margin, or if there are none
+    sure: Accuracy | None = None
+    # description of the shots and error trajectories; "" unless the engine simulated gate noise
+    measured: str = ""
 
     @property
     def accuracy(self) -> Accuracy:
@@ -104,11 +109,17 @@ class Subset:
         size = min(self.size, len(table))
         rows = np.arange(size)
         if self.seed is not None:
-            rows = np.sort(numpy_generator(self.seed, "subset").choice(len(table), size, replace=False))
+            rows = np.sort(
+                numpy_generator(self.seed, "subset").choice(len(table), size, replace=False)
+            )
         return table.take(rows)
 
     def __str__(self) -> str:
-        return f"the first {self.size}" if self.seed is None else f"{self.size} drawn with seed {self.seed}"
+        return (
+            f"the first {self.size}"
+            if self.seed is None
+            else f"{self.size} drawn with seed {self.seed}"
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,8 @@ class LabelledTexts:
     """Embedded texts with their labels."""
 
     source: str
-    # (N,) indices into the model's label names, (N, L) 0 and 1 of several labels, or (N, T) real targets
+    # (N,) indices into the model's label names, (N, L) 0 and 1 of several labels, or (N, T) real
+    # targets
     labels: NDArray[Any]
     vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
     trained_on: int | None = 0  # see `Evaluation`
@@ -134,7 +146,9 @@ class LabelledTexts:
         """Read and embed the texts of `evaluate_run`."""
         model = predictor.model
         if data is not None and data.task != model.task:
-            raise UserError(f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task.")
+            raise UserError(
+                f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task."
+            )
         if data is not None and model.task == "regression":
             check_targets(model.label_names, data)
         corpus, table, source = _given_texts(run, data, split, subset)
@@ -145,7 +159,9 @@ class LabelledTexts:
         return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
 
 
-def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> Evaluation:
+def evaluate(
+    predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
+) -> Evaluation:
     """Compare a model's answers with the labels of the texts, one each; see `evaluate_scores` for other tasks.
 
     With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead.
@@ -162,7 +178,9 @@ def evaluate(predictor: Predictor, texts: LabelledTexts, decision: Decision = MO
         trained_on=texts.trained_on,
         calibration=Calibration.of(answers.probabilities, texts.labels),
         margin=decision.margin,
-        sure=Accuracy.of(texts.labels[sure], given[sure]) if decision.margin and sure.any() else None,
+        sure=Accuracy.of(texts.labels[sure], given[sure])
+        if decision.margin and sure.any()
+        else None,
     )
     if backend is None:
         return found
@@ -175,7 +193,11 @@ def _given_texts(
 ) -> tuple[Corpus, Table, str]:
     """Return all texts of the data, those to evaluate, and their source; without ``data``, the run's test set."""
     corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
-    return (corpus, table, source) if subset is None else (corpus, subset.of(table), f"{source}, {subset}")
+    return (
+        (corpus, table, source)
+        if subset is None
+        else (corpus, subset.of(table), f"{source}, {subset}")
+    )
 
 
 def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[np.float32]:
@@ -186,7 +208,9 @@ def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[n
     return np.asarray(examples.x.numpy())
 
 
-def evaluate_scores(predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE) -> TargetEvaluation:
+def evaluate_scores(
+    predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
+) -> TargetEvaluation:
     """Compare a model's real values, or its several labels per text, with those of the texts."""
     names, backend = predictor.model.label_names, predictor.backend
     if not predictor.has_several:
@@ -207,7 +231,9 @@ def evaluate_scores(predictor: Predictor, texts: LabelledTexts, decision: Decisi
     )
     if backend is None:
         return found
-    return replace(found, backend=backend.name, agreement=predictor.agreement(texts.vectors, answers))
+    return replace(
+        found, backend=backend.name, agreement=predictor.agreement(texts.vectors, answers)
+    )
 
 
 def evaluate_run(

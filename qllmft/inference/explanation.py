@@ -81,7 +81,9 @@ class TrainingTexts:
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[Neighbour, ...]:
         """Return the ``count`` texts that are nearest to an embedding (D,)."""
         given = vector.astype(np.float64)
-        cosines = self.vectors @ given / (np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given))
+        cosines = (
+            self.vectors @ given / (np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given))
+        )
         best = np.argsort(-cosines, kind="stable")[:count].tolist()
         return tuple(Neighbour(self.texts[i], self.labels[i], float(cosines[i])) for i in best)
 
@@ -90,7 +92,9 @@ def explain_text(
     predictor: Predictor, run: Path, text: str, *, nearest: int = 5, on_event: OnEvent = ignore
 ) -> Explanation:
     """Explain the answer of a run's model for a text."""
-    return explain_with(predictor, text, lambda: TrainingTexts.of(predictor, run, on_event), nearest)
+    return explain_with(
+        predictor, text, lambda: TrainingTexts.of(predictor, run, on_event), nearest
+    )
 
 
 def explain_with(
@@ -99,7 +103,9 @@ def explain_with(
     """Explain the answer for a text with the training texts of ``trained``, or with its UserError as a note."""
     predictor.check_one_label("an explanation is about")
     words = text.split()
-    shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
+    shorter = (
+        [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
+    )
     whole, *others = predictor.predict([text, *shorter])
     probability = whole.probabilities[whole.label]
     effects = [

@@ -44,16 +44,21 @@ class ExportRequest:
 
     format: Format = "qasm3"  # qpy is Qiskit's binary form; svg and txt are drawings
     part: Part = "head"  # the head, one encoder, or one circuit of a quantum adapter
-    # text that binds the head to its latent angles in radians, or begins the encoder with a gate ``load`` of its
-    # embedding; without it the head's ``x`` stays free and the encoder starts from any state
+    # text that binds the head to its latent angles in radians, or begins the encoder with a gate
+    # ``load`` of its embedding; without it the head's ``x`` stays free and the encoder starts from
+    # any state
     text: str | None = None
     weights: Weights = "bound"  # the trained ones, or the free parameter ``theta``
     encoder: int | None = None  # index of the encoder from 0; needed if there are several
-    decompose: bool = False  # write ``load`` as R_Y and CNOT rather than as a gate with a definition
-    measure: bool = False  # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
+    # write ``load`` as R_Y and CNOT rather than as a gate with a definition
+    decompose: bool = False
+    # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
+    measure: bool = False
     minus: bool = False  # of an odd encoder, the circuit with the negative constant
-    layer: str | None = None  # of an adapter: name of the layer, or its last parts; needed if there are several
-    factor: Factor = "output"  # of an adapter: the factor with a row per output of the layer, or per input
+    # of an adapter: name of the layer, or its last parts; needed if there are several
+    layer: str | None = None
+    # of an adapter: the factor with a row per output of the layer, or per input
+    factor: Factor = "output"
 
     def __post_init__(self) -> None:
         if self.text is not None and is_blank(self.text):
@@ -63,7 +68,9 @@ class ExportRequest:
                 f"--encoder {self.encoder} names an encoder, and --part is {self.part}. Add --part encoder."
             )
         if self.part != "adapter" and (self.layer is not None or self.factor != "output"):
-            raise UserError(f"--layer and --factor name a circuit of an adapter, and --part is {self.part}; omit them.")
+            raise UserError(
+                f"--layer and --factor name a circuit of an adapter, and --part is {self.part}; omit them."
+            )
         if self.part == "adapter" and (self.text is not None or self.measure or self.minus):
             raise UserError(
                 "a circuit of an adapter is the same for all texts and is not measured; omit --text, "
@@ -74,7 +81,9 @@ class ExportRequest:
                 "--decompose spells out the gate that loads a text into an encoder. Add --part encoder --text '...'."
             )
         if self.format == "qasm2" and self.weights == "free":
-            raise UserError("QASM 2 has no parameters, so --weights free needs --format qasm3 or qpy.")
+            raise UserError(
+                "QASM 2 has no parameters, so --weights free needs --format qasm3 or qpy."
+            )
         if self.format == "qasm2" and self.part == "head" and self.text is None:
             raise UserError(
                 "QASM 2 has no parameters, and the head's data angles x are free without a text. "
@@ -176,14 +185,20 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         raise UserError("this model has no quantum encoder: there is no such circuit to export.")
     encoders = model.classifier.encoder.encoders
     if request.encoder is None and len(encoders) > 1:
-        raise UserError(f"this model has {len(encoders)} encoders. Choose one: --encoder 0 to {len(encoders) - 1}.")
+        raise UserError(
+            f"this model has {len(encoders)} encoders. Choose one: --encoder 0 to {len(encoders) - 1}."
+        )
     index = request.encoder or 0
     if not 0 <= index < len(encoders):
-        raise UserError(f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}.")
+        raise UserError(
+            f"--encoder is {index}; this model's encoders are {', '.join(map(str, range(len(encoders))))}."
+        )
     encoder = encoders[index]
     assert isinstance(encoder, QuantumEncoder)
     if request.minus and not (encoder.odd and request.text is not None):
-        raise UserError("--minus changes the constant that is loaded with a text into an odd encoder; omit it.")
+        raise UserError(
+            "--minus changes the constant that is loaded with a text into an odd encoder; omit it."
+        )
     circuit = QuantumCircuit(template.num_qubits, name=template.name)
     if request.text is not None:
         vector = model.classifier.encoder.mapped(embedding(model, request.text))
@@ -193,7 +208,9 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
     circuit.compose(template, inplace=True)
     if request.weights == "bound":
         theta = encoder.theta.detach().tolist()
-        circuit = circuit.assign_parameters(dict(zip(weight_parameters(template), theta, strict=True)))
+        circuit = circuit.assign_parameters(
+            dict(zip(weight_parameters(template), theta, strict=True))
+        )
     return _measured(circuit, model.config.measured_wires) if request.measure else circuit
 
 
@@ -226,5 +243,7 @@ def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, s
         try:
             text = draw_svg(circuit)
         except ImportError as error:
-            raise UserError("a drawing in SVG needs matplotlib and pylatexenc: pip install 'qllmft[demo]'.") from error
+            raise UserError(
+                "a drawing in SVG needs matplotlib and pylatexenc: pip install 'qllmft[demo]'."
+            ) from error
     return text.encode(), names

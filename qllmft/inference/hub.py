@@ -55,7 +55,9 @@ def _other_files(folder: str, names: list[str]) -> list[str]:
         name
         for name in names
         if name.startswith(".")
-        or not (Path(folder, name).is_dir() or any(fnmatch(name, pattern) for pattern in BODY_FILES))
+        or not (
+            Path(folder, name).is_dir() or any(fnmatch(name, pattern) for pattern in BODY_FILES)
+        )
     ]
 
 
@@ -65,8 +67,16 @@ def download(name: str, token: str | None = None) -> Path:
 
     repository, _, revision = name.partition("@")
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    with _user_errors(f"there is no folder {name}, and the hub's model {name} could not be downloaded", remedy, token):
-        return Path(snapshot_download(repository, revision=revision or None, token=token, allow_patterns=_FILES))
+    with _user_errors(
+        f"there is no folder {name}, and the hub's model {name} could not be downloaded",
+        remedy,
+        token,
+    ):
+        return Path(
+            snapshot_download(
+                repository, revision=revision or None, token=token, allow_patterns=_FILES
+            )
+        )
 
 
 def upload(

@@ -33,7 +33,9 @@ def check_items(items: Sequence[Any], *, pairs: bool) -> None:
                 'predict([("a text", "another text")]).'
             )
         if not pairs and isinstance(item, tuple):
-            raise UserError(f"the model reads single texts, and got the pair {str(item)[:60]}; expected strings.")
+            raise UserError(
+                f"the model reads single texts, and got the pair {str(item)[:60]}; expected strings."
+            )
         for text in item if pairs else (item,):
             _check_text(text)
 
@@ -44,7 +46,9 @@ def _check_text(text: Any) -> None:
     if is_blank(text):
         raise UserError("a text is empty; there is nothing to classify in it.")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UserError(f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8.")
+        raise UserError(
+            f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
+        )
 
 
 def batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:

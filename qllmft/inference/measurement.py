@@ -18,7 +18,8 @@ from qllmft.inference.circuits import ModelCircuits
 from qllmft.training import Task, checked_logits
 from qllmft_backends import Backend
 
-Z95 = 1.959963984540054  # a normal variable lies within ±Z95 standard deviations with probability 0.95
+# a normal variable lies within ±Z95 standard deviations with probability 0.95
+Z95 = 1.959963984540054
 INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 
@@ -28,17 +29,24 @@ class Answers:
 
     probabilities: NDArray[np.floating]  # (N, k) softmax of the logits
     standard_errors: NDArray[np.float64]  # (N, k) of the probabilities; zeros if they are exact
-    decided: NDArray[np.bool_]  # (N,) whether the lead of the most probable label exceeds its 95 % interval
-    values: NDArray[np.float64]  # (N, C·O) expectation values, circuit after circuit; (N, 0) if not computed
+    # (N,) whether the lead of the most probable label exceeds its 95 % interval
+    decided: NDArray[np.bool_]
+    # (N, C·O) expectation values, circuit after circuit; (N, 0) if not computed
+    values: NDArray[np.float64]
     value_errors: NDArray[np.float64]  # (N, C·O) standard errors of the expectation values
-    thresholds: NDArray[np.float64] | None = None  # (L,) of several labels per text; None: one label per text
+    # (L,) of several labels per text; None: one label per text
+    thresholds: NDArray[np.float64] | None = None
 
     @classmethod
-    def exact(cls, probabilities: NDArray[np.floating], thresholds: NDArray[np.float64] | None = None) -> Answers:
+    def exact(
+        cls, probabilities: NDArray[np.floating], thresholds: NDArray[np.float64] | None = None
+    ) -> Answers:
         """Return answers (N, k) without statistical error."""
         n = len(probabilities)
         none = np.empty((n, 0))
-        return cls(probabilities, np.zeros(probabilities.shape), np.ones(n, bool), none, none, thresholds)
+        return cls(
+            probabilities, np.zeros(probabilities.shape), np.ones(n, bool), none, none, thresholds
+        )
 
     @property
     def sets(self) -> NDArray[np.bool_]:
@@ -71,7 +79,9 @@ def measure(
     weights = circuits.weights(classifier)  # (k, C, O)
     k, n_circuits, n_read = weights.shape
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
-    contrasts = weights if thresholds is not None else np.stack([weights[a] - weights[b] for a, b in pairs])
+    contrasts = (
+        weights if thresholds is not None else np.stack([weights[a] - weights[b] for a, b in pairs])
+    )
     differences = [
         SparsePauliOp.sum([w * o for w, o in zip(contrast[c], own, strict=True)])
         for c in range(n_circuits)
@@ -79,11 +89,16 @@ def measure(
     ]
     found = backend.expectations(circuits.circuit, circuits.parameters, [*own, *differences])
     with torch.no_grad():
-        logits = checked_logits(circuits.logits(classifier, found.values[:, :n_read])).double().numpy()
+        logits = (
+            checked_logits(circuits.logits(classifier, found.values[:, :n_read])).double().numpy()
+        )
     values = found.values[:, :n_read].reshape(len(logits), -1)
     value_errors = found.standard_errors[:, :n_read].reshape(len(logits), -1)
-    by_pair = found.standard_errors[:, n_read:].reshape(len(logits), n_circuits, n_circuits, len(contrasts))
-    pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))  # each circuit's own differences
+    by_pair = found.standard_errors[:, n_read:].reshape(
+        len(logits), n_circuits, n_circuits, len(contrasts)
+    )
+    # each circuit's own differences
+    pair_errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))
     if thresholds is not None:
         found_p = expit(logits)
         far = np.abs(logits - logit(thresholds)) > Z95 * pair_errors
@@ -110,26 +125,36 @@ class Agreement:
     flips: int  # samples with another label, or with other labels of several
     undecided: int  # samples whose lead is within its 95 % interval
     mean_abs_difference: float  # mean |Δ⟨Z⟩| over samples and observables
-    # mean |Δ⟨Z⟩| from shot noise alone: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and the number of shots; 0
-    # if the backend is exact
+    # mean |Δ⟨Z⟩| from shot noise alone: the mean of sqrt(2/π)·SE, with SE from the exact ⟨Z⟩ and
+    # the number of shots; 0 if the backend is exact
     expected_from_shots: float
     mean_standard_error: float = 0.0  # of the expectation values, as the backend states it
     shots: int | None = None  # measurements per circuit; None without shots
 
     def __str__(self) -> str:
-        shots = f"shot noise alone would give {self.expected_from_shots:.4f}" if self.expected_from_shots else "exact"
+        shots = (
+            f"shot noise alone would give {self.expected_from_shots:.4f}"
+            if self.expected_from_shots
+            else "exact"
+        )
         return (
             f"agreement with the exact model over {self.samples} texts: {self.flips} labels differ, {self.undecided} "
             f"undecided at this number of shots, mean |Δ⟨Z⟩| = {self.mean_abs_difference:.4f} ({shots})"
         )
 
 
-def compare(measured: Answers, exact: Answers, shots: int | None, *, mitigated: bool = False) -> Agreement:
+def compare(
+    measured: Answers, exact: Answers, shots: int | None, *, mitigated: bool = False
+) -> Agreement:
     """Compare measured with exact answers to the same samples, from a number of shots per circuit or none.
 
     The shot noise of mitigated values is that of their standard errors, which mitigation raises.
     """
-    sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots) if shots else np.zeros_like(exact.values)
+    sigma = (
+        np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots)
+        if shots
+        else np.zeros_like(exact.values)
+    )
     sigma = measured.value_errors if mitigated else sigma
     return Agreement(
         samples=len(exact.values),
@@ -137,7 +162,9 @@ def compare(measured: Answers, exact: Answers, shots: int | None, *, mitigated: 
         undecided=int((~measured.decided).sum()),
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
-        mean_standard_error=float(measured.value_errors.mean()) if measured.value_errors.size else 0.0,
+        mean_standard_error=float(measured.value_errors.mean())
+        if measured.value_errors.size
+        else 0.0,
         shots=shots,
     )
 
@@ -155,7 +182,12 @@ class Bootstrap:
 
 @torch.no_grad()
 def bootstrap(
-    classifier: Classifier, circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int, task: Task
+    classifier: Classifier,
+    circuits: ModelCircuits,
+    backend: Backend | None,
+    repeats: int,
+    seed: int,
+    task: Task,
 ) -> Bootstrap:
     """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw."""
     remote: Any = backend
@@ -164,8 +196,12 @@ def bootstrap(
             f"a bootstrap draws the shots of each circuit again, and {backend.name if backend else 'no backend'} keeps "
             "none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
         )
-    drawn = remote.resample(circuits.circuit, circuits.parameters, circuits.observables, repeats, seed)
-    logits = [checked_logits(circuits.logits(classifier, values)).double() for values in drawn.values]
+    drawn = remote.resample(
+        circuits.circuit, circuits.parameters, circuits.observables, repeats, seed
+    )
+    logits = [
+        checked_logits(circuits.logits(classifier, values)).double() for values in drawn.values
+    ]
     probabilities = np.stack([np.asarray(task.probabilities(each)) for each in logits])  # (R, N, k)
     low, high = np.quantile(probabilities, INTERVAL, axis=0)
     return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)
@@ -174,7 +210,9 @@ def bootstrap(
 def trajectories_of(backend: Backend) -> str:
     """Describe the mitigation, and the shots and error trajectories behind an answer, "" without gate noise."""
     drawn = backend.sampling
-    trajectories = measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
+    trajectories = (
+        measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
+    )
     return ", ".join(part for part in (backend.mitigation, trajectories) if part)
 
 

@@ -12,9 +12,11 @@ class Prediction:
 
     text: str
     label: str  # name of the most probable label
-    probabilities: dict[str, float]  # by label name; softmax of the logits, or a sigmoid each if texts have several
+    # by label name; softmax of the logits, or a sigmoid each if texts have several
+    probabilities: dict[str, float]
     standard_error: float = 0.0  # of the label's probability; 0 if the head was computed exactly
-    decided: bool = True  # whether the lead of the label exceeds its 95 % interval at this number of shots
+    # whether the lead of the label exceeds its 95 % interval at this number of shots
+    decided: bool = True
     unsure: bool = False  # whether the lead of the label is below the asked margin
     labels: tuple[str, ...] = ()  # names of all labels of the text
     several: bool = False  # whether a text can have any number of labels
@@ -22,6 +24,15 @@ class Prediction:
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
         rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
-        error = {"standard_error": round(self.standard_error, 6), "decided": self.decided} if measured else {}
+        error = (
+            {"standard_error": round(self.standard_error, 6), "decided": self.decided}
+            if measured
+            else {}
+        )
         given = {"labels": list(self.labels)} if self.several else {"label": self.label}
-        return {**given, "probabilities": rounded, **error, **({"unsure": True} if self.unsure else {})}
+        return {
+            **given,
+            "probabilities": rounded,
+            **error,
+            **({"unsure": True} if self.unsure else {}),
+        }

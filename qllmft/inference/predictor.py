@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.embed import Body, Embedder, body_identity, check_body_folder, check_vectors, locate_body
+from qllmft.embed import (
+    Body,
+    Embedder,
+    body_identity,
+    check_body_folder,
+    check_vectors,
+    locate_body,
+)
 from qllmft.embed.embedder import CHUNK
 from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
@@ -24,7 +31,15 @@ from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.hub import download, is_hub_name, portable, upload
 from qllmft.inference.items import Item, batches, check_items, is_single, item_text
-from qllmft.inference.measurement import Agreement, Answers, Bootstrap, bootstrap, compare, measure, shots_of
+from qllmft.inference.measurement import (
+    Agreement,
+    Answers,
+    Bootstrap,
+    bootstrap,
+    compare,
+    measure,
+    shots_of,
+)
 from qllmft.inference.prediction import Prediction
 from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
@@ -40,7 +55,8 @@ class Predictor:
     model: StoredModel
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     folder: Path | None = None  # source of the model; a record in it goes into the model card
-    jobs: int = 1  # processes that embed; embeddings of several are cached, so that a stopped prediction continues
+    # processes that embed; embeddings of several are cached, so that a stopped prediction continues
+    jobs: int = 1
     _body: Body | None = field(default=None, init=False)
     _embedder: Embedder | None = field(default=None, init=False)
 
@@ -48,7 +64,9 @@ class Predictor:
         """Return source, parameters, body and labels."""
         source = "" if self.folder is None else f" of {self.folder}"
         parameters, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
-        return f"<Predictor{source}: {parameters:,} parameters on {self.model.body.model}; {labels}>"
+        return (
+            f"<Predictor{source}: {parameters:,} parameters on {self.model.body.model}; {labels}>"
+        )
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
@@ -71,7 +89,11 @@ class Predictor:
             UserError: if there is no model, or it fails the checks of `load_model` and `check_body_folder`; no code of
                 it has run then.
         """
-        if isinstance(name_or_path, Path) or Path(name_or_path).exists() or not is_hub_name(name_or_path):
+        if (
+            isinstance(name_or_path, Path)
+            or Path(name_or_path).exists()
+            or not is_hub_name(name_or_path)
+        ):
             return cls.load(name_or_path, backend)
         found = cls.load(download(name_or_path, token), backend)
         if found.model.own_body:
@@ -107,7 +129,10 @@ class Predictor:
         self.check_located_body()
         save_model(folder, portable(self.model, folder), versions())
         fields = CardFields(license, tuple(languages), base_model)
-        write_text(folder / CARD, model_card(self.model, name or folder.resolve().name, self.folder, fields))
+        write_text(
+            folder / CARD,
+            model_card(self.model, name or folder.resolve().name, self.folder, fields),
+        )
         return folder
 
     def push_to_hub(
@@ -135,7 +160,9 @@ class Predictor:
         """
         with TemporaryDirectory() as place:
             saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
-            return upload(saved, repo_id, private, token, revision=revision, pull_request=pull_request)
+            return upload(
+                saved, repo_id, private, token, revision=revision, pull_request=pull_request
+            )
 
     def predict(
         self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
@@ -154,7 +181,9 @@ class Predictor:
         """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
         names = self.model.label_names
         if self.model.task != "regression":
-            raise UserError(f"the model has the labels {', '.join(names)} and gives no real values; use predict.")
+            raise UserError(
+                f"the model has the labels {', '.join(names)} and gives no real values; use predict."
+            )
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
@@ -180,7 +209,9 @@ class Predictor:
             )
         with closing(self):
             for batch in batches(self._items(texts), self._at_once):
-                yield from self.predictions(batch, self.answer(self.embed(batch), decision), decision)
+                yield from self.predictions(
+                    batch, self.answer(self.embed(batch), decision), decision
+                )
 
     def check_decision(self, decision: Decision) -> None:
         """Raise UserError if a rule does not fit the model's labels."""
@@ -195,7 +226,11 @@ class Predictor:
         """Raise UserError if texts have any number of labels, or real targets."""
         if self.model.task != CLASSIFICATION.name:
             names = ", ".join(self.model.label_names)
-            given = f"any number of the labels {names}" if self.has_several else f"real values ({names}) and no labels"
+            given = (
+                f"any number of the labels {names}"
+                if self.has_several
+                else f"real values ({names}) and no labels"
+            )
             raise UserError(
                 f"{purpose} one label per text, and the model gives {given}. Use `qllmft predict` or `qllmft evaluate`."
             )
@@ -222,7 +257,11 @@ class Predictor:
         sets = answers.sets.tolist() if several else None
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
-            given = [names[label]] if sets is None else [name for name, has in zip(names, sets[i], strict=True) if has]
+            given = (
+                [names[label]]
+                if sets is None
+                else [name for name, has in zip(names, sets[i], strict=True) if has]
+            )
             yield Prediction(
                 item_text(text),
                 names[label],
@@ -257,7 +296,10 @@ class Predictor:
         return self._measure(vectors, None, self._thresholds(decision))
 
     def _measure(
-        self, vectors: NDArray[np.float32], backend: Backend | None, thresholds: NDArray[np.float64] | None
+        self,
+        vectors: NDArray[np.float32],
+        backend: Backend | None,
+        thresholds: NDArray[np.float64] | None,
     ) -> Answers:
         circuits = model_circuits(self.model.classifier, vectors)
         backend = backend or exact_backend(circuits.circuit, "float64")
@@ -268,7 +310,9 @@ class Predictor:
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
         if self.backend is None:
             return compare(answers, exact, None)
-        return compare(answers, exact, shots_of(self.backend), mitigated=bool(self.backend.mitigation))
+        return compare(
+            answers, exact, shots_of(self.backend), mitigated=bool(self.backend.mitigation)
+        )
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
@@ -277,14 +321,18 @@ class Predictor:
         """
         remote = None if self.backend is None else remote_or_none(self.backend)
         if remote is None:
-            raise UserError("a price needs a backend that sends circuits away; name one with --backend.")
+            raise UserError(
+                "a price needs a backend that sends circuits away; name one with --backend."
+            )
         circuits = model_circuits(self.model.classifier, vectors)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
         classifier, task = self.model.classifier, TASKS[self.model.task]
-        return bootstrap(classifier, model_circuits(classifier, vectors), self.backend, repeats, seed, task)
+        return bootstrap(
+            classifier, model_circuits(classifier, vectors), self.backend, repeats, seed, task
+        )
 
     def embed(self, texts: Sequence[Item]) -> NDArray[np.float32]:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.
@@ -295,7 +343,11 @@ class Predictor:
         flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
         vectors = self._vectors(flat)
         check_vectors(vectors, self.model.body)
-        return vectors if self.model.pair is None else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
+        return (
+            vectors
+            if self.model.pair is None
+            else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
+        )
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
         """Return the embeddings (N, D) of texts, by one body or by several processes through the cache."""

@@ -37,9 +37,12 @@ class TargetEvaluation:
     source: str  # of the texts
     target_names: tuple[str, ...]  # names of the T targets, or of the labels
     scores: BootstrapScore
-    trained_on: int | None  # number of texts that training or validation used; None if its texts cannot be read
-    backend: str | None = None  # name of the backend of the head's circuit; None if it was computed here, exactly
-    agreement: Agreement | None = None  # of the backend with the exact model; None without a backend
+    # number of texts that training or validation used; None if its texts cannot be read
+    trained_on: int | None
+    # name of the backend of the head's circuit; None if it was computed here, exactly
+    backend: str | None = None
+    # of the backend with the exact model; None without a backend
+    agreement: Agreement | None = None
 
     @property
     def n_texts(self) -> int:
@@ -49,8 +52,16 @@ class TargetEvaluation:
     def as_dict(self) -> dict[str, object]:
         """Return the result for JSON."""
         kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
-        names = {"source": self.source, "trained_on": self.trained_on, kind: list(self.target_names)}
-        measured = {} if self.agreement is None else {"backend": self.backend, "agreement": asdict(self.agreement)}
+        names = {
+            "source": self.source,
+            "trained_on": self.trained_on,
+            kind: list(self.target_names),
+        }
+        measured = (
+            {}
+            if self.agreement is None
+            else {"backend": self.backend, "agreement": asdict(self.agreement)}
+        )
         return {**names, "scores": self.scores.as_dict(), **measured}
 
 

@@ -33,7 +33,9 @@ class Check:
 def verify_run(path: Path) -> Iterator[Check]:
     """Check the parts of a run's folder, without writing a file or loading the body."""
     if not path.is_dir():
-        raise UserError(f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it.")
+        raise UserError(
+            f"there is no folder {path}. Give the folder of a run, as `qllmft train` prints it."
+        )
     folder = RunFolder(path)
     parts: dict[str, Callable[[RunFolder], str]] = {
         "configuration": lambda folder: f"identity {folder.read_config().identity}",
@@ -48,7 +50,8 @@ def verify_run(path: Path) -> Iterator[Check]:
     for name, check in parts.items():
         try:
             yield Check(name, True, check(folder))
-        except (ValueError, TypeError, OSError, OverflowError) as error:  # `UserError` is a ValueError
+        # `UserError` is a ValueError
+        except (ValueError, TypeError, OSError, OverflowError) as error:
             yield Check(name, False, str(error))
 
 
@@ -63,7 +66,9 @@ def _record(folder: RunFolder) -> RunRecord:
 
 def _check_same(name: str, found: object, expected: object, whose: str, part: str) -> None:
     if found != expected:
-        raise UserError(f"{name} is {found!r}, and {whose} is {expected!r}: the {part} belongs to another run.")
+        raise UserError(
+            f"{name} is {found!r}, and {whose} is {expected!r}: the {part} belongs to another run."
+        )
 
 
 def _checked_record(folder: RunFolder) -> str:
@@ -74,7 +79,9 @@ def _checked_record(folder: RunFolder) -> str:
         for split, accuracy in (("validation", model.validation), ("test", model.test)):
             size = record.data.sizes.get(split)
             if accuracy is not None and accuracy.total != size:
-                raise UserError(f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}.")
+                raise UserError(
+                    f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}."
+                )
     found, test = "", record.head.test
     if isinstance(test, Accuracy):
         found = f", test accuracy {100 * test.value:.2f} %"
@@ -93,10 +100,14 @@ def _metrics(folder: RunFolder) -> str:
     train = folder.read_config().train
     converged = (train.optimizer == "lbfgs" or train.patience) and 0 < len(metrics) < epochs
     if len(metrics) != epochs and not converged:
-        raise UserError(f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}.")
+        raise UserError(
+            f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}."
+        )
     values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():
-        raise UserError(f"{folder.metrics_file.name} holds a loss or an accuracy that is not finite.")
+        raise UserError(
+            f"{folder.metrics_file.name} holds a loss or an accuracy that is not finite."
+        )
     selected = _record(folder).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
@@ -112,7 +123,9 @@ def _scored_again(folder: RunFolder, record: RunRecord, first: BootstrapScore) -
         found = type(first).of(answers.labels, answers.answers_of(model.name))
         recorded = model.tested
         if type(recorded) is not type(found) or abs(found.value - recorded.value) > ROUNDING:
-            raise UserError(f"{model.name!r} has {found.NAME} {found.value:.6f}, and the record {recorded.value:.6f}.")
+            raise UserError(
+                f"{model.name!r} has {found.NAME} {found.value:.6f}, and the record {recorded.value:.6f}."
+            )
     return f"{len(record.models)} models x {first.total} texts give the record's {first.NAME}"
 
 
@@ -126,13 +139,24 @@ def _predictions(folder: RunFolder) -> str:
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
     if answers.labels.shape != (record.data.sizes.get("test"),):
-        raise UserError(f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}.")
+        raise UserError(
+            f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}."
+        )
     if answers.label_names != record.data.labels:
-        raise UserError(f"their labels are {answers.label_names}, and the record's {record.data.labels}.")
+        raise UserError(
+            f"their labels are {answers.label_names}, and the record's {record.data.labels}."
+        )
     for model in record.models:
-        counted, recorded = Accuracy.of(answers.labels, answers.answers_of(model.name)), model.tested
+        counted, recorded = (
+            Accuracy.of(answers.labels, answers.answers_of(model.name)),
+            model.tested,
+        )
         if counted != recorded:
-            found = f"{recorded.right} of {recorded.total}" if isinstance(recorded, Accuracy) else "other scores"
+            found = (
+                f"{recorded.right} of {recorded.total}"
+                if isinstance(recorded, Accuracy)
+                else "other scores"
+            )
             raise UserError(
                 f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has {found}."
             )
@@ -169,7 +193,9 @@ def _ledger(folder: RunFolder) -> str:
     try:
         from qllmft_backends.ionq import Ledger
     except ModuleNotFoundError as error:
-        raise UserError(f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'.") from None
+        raise UserError(
+            f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'."
+        ) from None
     ledger = Ledger(folder.path / LEDGER)
     ledger.refresh()
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]

@@ -19,7 +19,8 @@ from qllmft.training import logits_of
 from qllmft.versions import versions
 
 MOST_QUBITS = 20  # with more qubits the logits take more than a second
-TOLERANCE = 1e-3  # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
+# relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
+TOLERANCE = 1e-3
 
 
 def check_embedding(dimension: int) -> Tensor:
@@ -46,7 +47,11 @@ def compare_logits(found: Sequence[float], record: ModelRecord, folder: Path) ->
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
         return
     then, here = record.versions, versions()
-    differing = [f"{name} {then.get(name)} then, {here[name]} here" for name in here if then.get(name) != here[name]]
+    differing = [
+        f"{name} {then.get(name)} then, {here[name]} here"
+        for name in here
+        if then.get(name) != here[name]
+    ]
     raise UserError(
         f"the model in {folder} is not what was saved: its logits of the check embedding are {_listed(found)}, and its "
         f"record has {_listed(expected)}. Its weights or its record were changed, or a version has other results "
@@ -55,4 +60,9 @@ def compare_logits(found: Sequence[float], record: ModelRecord, folder: Path) ->
 
 
 def _listed(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:.4f}" for value in values[:8]) + (", ..." if len(values) > 8 else "") + ")"
+    return (
+        "("
+        + ", ".join(f"{value:.4f}" for value in values[:8])
+        + (", ..." if len(values) > 8 else "")
+        + ")"
+    )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
@@ -18,7 +26,8 @@ from qllmft_backends.validation import faults
 
 FILE = "model.json"
 FORMAT: Final = 1
-_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}  # of a body, which belongs to the run
+# of a body, which belongs to the run
+_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}
 _Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 
@@ -42,32 +51,43 @@ class ModelRecord(Section):
 
     format: Literal[1] = FORMAT
     config: ModelConfig = Field(alias="model")  # structure of the classifier
-    surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None  # of a classical surrogate of that structure
+    # of a classical surrogate of that structure
+    surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None
     body: BodyConfig  # language model of the embeddings
-    own_body: Annotated[StrictBool, NEUTRAL] = False  # the body was trained, and its folder is `OWN_BODY`
+    # the body was trained, and its folder is `OWN_BODY`
+    own_body: Annotated[StrictBool, NEUTRAL] = False
     body_identity: StrictStr  # hash of the body's weights
     dimension: Annotated[StrictInt, Field(ge=1)]  # D
     label_names: tuple[StrictStr, ...]  # names of the k labels
     # meaning of the logits: of one label per text, of several, or real targets
     task: Annotated[Task, NEUTRAL] = "classification"
-    pair: Annotated[PairFeatures | None, NEUTRAL] = None  # vector of a pair of texts; None: texts are single
+    # vector of a pair of texts; None: texts are single
+    pair: Annotated[PairFeatures | None, NEUTRAL] = None
     # least probability of each of several labels per text; None: 1/2, or one label per text
     thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
     n_parameters: StrictInt = 0
     data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
-    ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN  # package of the ansatz, with its version
+    # package of the ansatz, with its version
+    ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN
     check: Annotated[Check | None, NEUTRAL] = None
-    versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)  # of Python and packages, by name
+    # of Python and packages, by name
+    versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         names, least = self.label_names, 1 if self.task == "regression" else 2
         if len(names) < least or len(set(names)) != len(names):
             raise ValueError(f"label_names has {names}, expected {least} or more different names")
-        if self.thresholds is not None and (self.task != "multilabel" or len(self.thresholds) != len(names)):
-            raise ValueError(f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels")
+        if self.thresholds is not None and (
+            self.task != "multilabel" or len(self.thresholds) != len(names)
+        ):
+            raise ValueError(
+                f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels"
+            )
         if self.check is not None and len(self.check.logits) != len(names):
-            raise ValueError(f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}")
+            raise ValueError(
+                f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}"
+            )
         return self
 
     def as_json(self) -> dict[str, Any]:

@@ -22,7 +22,15 @@ from qllmft.files import open_regular, path_near, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.model.check import check_logits, compare_logits
-from qllmft.model.record import FILE, Check, ModelRecord, StoredNumbers, misfit, no_model, read_record
+from qllmft.model.record import (
+    FILE,
+    Check,
+    ModelRecord,
+    StoredNumbers,
+    misfit,
+    no_model,
+    read_record,
+)
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
 
@@ -36,7 +44,8 @@ class StoredModel(ModelRecord):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     classifier: Classifier = Field(exclude=True)  # embeddings (B, D) to logits (B, k)
-    checked: bool = Field(default=False, exclude=True)  # it was read, and its logits are those of its record
+    # it was read, and its logits are those of its record
+    checked: bool = Field(default=False, exclude=True)
 
 
 def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
@@ -46,9 +55,12 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     a fixed embedding; see `qllmft.model.check`.
     """
     body = _copied_body(folder, model)
-    weights = {name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()}
+    weights = {
+        name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()
+    }
     write_bytes(folder / WEIGHTS, save(weights))
-    exact = _structure(model.config, model.dimension, len(model.label_names), model.surrogate)  # on no backend
+    # on no backend
+    exact = _structure(model.config, model.dimension, len(model.label_names), model.surrogate)
     exact.load_state_dict(weights)
     logits = check_logits(exact, model.config, model.dimension)
     data_map = model.classifier.data_map
@@ -56,7 +68,9 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "body": body,
         "n_parameters": model.classifier.n_parameters,
         "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
-        "ansatz_source": ANSATZE.source(model.config.ansatz) if model.config.head == "quantum" else BUILT_IN,
+        "ansatz_source": ANSATZE.source(model.config.ansatz)
+        if model.config.head == "quantum"
+        else BUILT_IN,
         "check": None if logits is None else Check(logits=tuple(logits)),
         "versions": versions,
     }
@@ -91,20 +105,26 @@ def load_model(folder: Path) -> StoredModel:
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = read_record(folder)
     try:
-        classifier = _structure(record.config, record.dimension, len(record.label_names), record.surrogate)
+        classifier = _structure(
+            record.config, record.dimension, len(record.label_names), record.surrogate
+        )
         body = _located_body(record, folder)
     except (BackendError, UserError) as error:
         raise misfit(folder, error) from error
     classifier.load_state_dict(_read_weights(folder, classifier))
     classifier.eval()
-    logits = None if record.check is None else check_logits(classifier, record.config, record.dimension)
+    logits = (
+        None if record.check is None else check_logits(classifier, record.config, record.dimension)
+    )
     if logits is not None:
         compare_logits(logits, record, folder)
     here = {"body": body, "classifier": classifier, "checked": logits is not None}
     return StoredModel(**(vars(record) | here))
 
 
-def _structure(config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None) -> Classifier:
+def _structure(
+    config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None
+) -> Classifier:
     """Return the untrained classifier of a record, without noise."""
     if surrogate is None:
         return build_classifier(config, dimension, n_classes)
@@ -130,7 +150,9 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
         ) from error
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
-            raise UserError(f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again.")
+            raise UserError(
+                f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again."
+            )
     return weights
 
 
@@ -160,7 +182,9 @@ def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
     body = record.body
     if body.adapter is not None:
         if body.adapter != OWN_ADAPTER:
-            raise UserError(f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder.")
+            raise UserError(
+                f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder."
+            )
         body = body.model_copy(update={"adapter": str((folder / OWN_ADAPTER).absolute())})
     if record.own_body:
         return body.model_copy(update={"model": str(_own_body(folder))})
@@ -178,5 +202,7 @@ def _own_body(folder: Path) -> Path:
             "Copy the model folder whole, or train again."
         )
     if path.is_symlink():
-        raise UserError(f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole.")
+        raise UserError(
+            f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole."
+        )
     return path

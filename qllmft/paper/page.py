@@ -40,12 +40,19 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
     """
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
-    found = {preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))}
-    tables = [(table, [value for value in paper.of("accuracy") if value.where == table]) for table in RESULT_TABLES]
+    found = {
+        preset: measured for preset in presets if (measured := measure(Experiment(preset), runs))
+    }
+    tables = [
+        (table, [value for value in paper.of("accuracy") if value.where == table])
+        for table in RESULT_TABLES
+    ]
     shown = {table: _of_one_training(values, found) for table, values in tables}
     first = {preset: measured for own in shown.values() for preset, measured in own.items()}
     on_page = [measured for own in shown.values() for measured in own.values()]
-    letters = dict(zip(sorted({str(m.circumstances) for m in on_page}), ascii_lowercase, strict=False))
+    letters = dict(
+        zip(sorted({str(m.circumstances) for m in on_page}), ascii_lowercase, strict=False)
+    )
     counts = _counts()
     used = _runs_of(on_page)
     others = _runs_of(measured for m in found.values() for measured in m) - used
@@ -66,7 +73,10 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         times=paper.of("training_time"),
         circumstances=letters,
         bodies=sorted({m.circumstances.body for m in on_page}),
-        wide=sorted({m.circumstances.body for m in on_page if m.circumstances.as_wide_as_the_paper} - {paper.body}),
+        wide=sorted(
+            {m.circumstances.body for m in on_page if m.circumstances.as_wide_as_the_paper}
+            - {paper.body}
+        ),
         n_used=len(used),
         n_others=len(others),
         rates=sorted({c.settings["train.lr"] for m in on_page for c in m.candidates if c.settings}),
@@ -81,7 +91,9 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
     )
 
 
-def _of_one_training(values: Sequence[Published], found: dict[str, list[Measured]]) -> dict[str, Measured]:
+def _of_one_training(
+    values: Sequence[Published], found: dict[str, list[Measured]]
+) -> dict[str, Measured]:
     """Return a table's results by preset: of the texts and the number of epochs that most of its heads have.
 
     Bodies of the paper's dimension come first, and among equals the longest training. A baseline has no epochs, and its
@@ -89,10 +101,17 @@ def _of_one_training(values: Sequence[Published], found: dict[str, list[Measured
     """
     presets = [value.preset for value in values if value.preset is not None]
     own = {preset: found[preset] for preset in presets if preset in found}
-    heads = Counter(key for results in own.values() for key in {_training(m) for m in results if _trained(m)})
+    heads = Counter(
+        key for results in own.values() for key in {_training(m) for m in results if _trained(m)}
+    )
     if not heads:
         return {preset: results[0] for preset, results in own.items()}
-    wide = {_training(m) for results in own.values() for m in results if m.circumstances.as_wide_as_the_paper}
+    wide = {
+        _training(m)
+        for results in own.values()
+        for m in results
+        if m.circumstances.as_wide_as_the_paper
+    }
     texts, epochs = max(heads, key=lambda key: (key in wide, heads[key], key[1]))
     chosen = {
         preset: [m for m in results if _training(m) == (texts, epochs if _trained(m) else 0)]
@@ -117,13 +136,19 @@ def _runs_of(measured: Iterable[Measured]) -> set[int]:
 
 @cache
 def _counts() -> dict[str, PresetCounts]:
-    return {name: preset_counts(load_preset(name)) for name in preset_names() if load_preset(name).source}
+    return {
+        name: preset_counts(load_preset(name))
+        for name in preset_names()
+        if load_preset(name).source
+    }
 
 
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:
     """Return ours in [0, 1], paired by seed, of the same texts and (for trained heads) epochs."""
     for a, b in product(found.get(value.preset or "", []), found.get(value.than or "", [])):
-        training = {m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"}
+        training = {
+            m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"
+        }
         ours, theirs = _test_by_seed(a.chosen), _test_by_seed(b.chosen)
         seeds = sorted(ours.keys() & theirs.keys())
         if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
@@ -132,10 +157,14 @@ def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInter
 
 
 def _test_by_seed(result: SeededResult) -> dict[int, float]:
-    return {seed: accuracy.value for seed, accuracy in zip(result.seeds, result.tested, strict=True)}
+    return {
+        seed: accuracy.value for seed, accuracy in zip(result.seeds, result.tested, strict=True)
+    }
 
 
-def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[str, Measured]) -> dict[str, Any]:
+def _parameters(
+    value: Published, counts: dict[str, PresetCounts], found: dict[str, Measured]
+) -> dict[str, Any]:
     """Return a published count with ours."""
     assert value.preset is not None
     counted = counts[value.preset].parameters
@@ -143,13 +172,23 @@ def _parameters(value: Published, counts: dict[str, PresetCounts], found: dict[s
     if counted is None and value.preset in found:
         vectors = found[value.preset].chosen.parameters
         here = f"{min(vectors)} to {max(vectors)}" if len(set(vectors)) > 1 else str(vectors[0])
-    verdict = "training decides" if counted is None else "equal" if counted == value.value else "**differs**"
+    verdict = (
+        "training decides"
+        if counted is None
+        else "equal"
+        if counted == value.value
+        else "**differs**"
+    )
     return {"value": value, "here": here, "verdict": verdict}
 
 
 def _circuits(counts: dict[str, PresetCounts]) -> dict[PresetCounts, list[str]]:
     """Return the presets with a quantum head by their circuits, sorted by kind and by the head's qubits."""
-    quantum = [(name.split("-")[0], counted.head.n_qubits, name) for name, counted in counts.items() if counted.head]
+    quantum = [
+        (name.split("-")[0], counted.head.n_qubits, name)
+        for name, counted in counts.items()
+        if counted.head
+    ]
     groups: dict[PresetCounts, list[str]] = {}
     for _, _, name in sorted(quantum):
         groups.setdefault(replace(counts[name], parameters=None), []).append(name)
@@ -160,13 +199,24 @@ def of_the_paper(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[F
     """Return the runs of the paper's experiments, each once, by preset and seed, and those whose curves are kept."""
     presets = {value.preset for value in published().of("accuracy") if value.preset is not None}
     listed = [Experiment(preset) for preset in sorted(presets)]
-    listed += [experiment for figure in (*PRESETS, *LAYERS) for experiment in experiments(figure).values()]
+    listed += [
+        experiment for figure in (*PRESETS, *LAYERS) for experiment in experiments(figure).values()
+    ]
     chosen: dict[tuple[str, str, str, str], FinishedRun] = {}
     for experiment in {experiment.name: experiment for experiment in listed}.values():
         for run in runs:
             if experiment.result_of(run) is not None:
-                key = (experiment.preset, str(run.config.seed), run.config.identity, run.record.data.fingerprint)
+                key = (
+                    experiment.preset,
+                    str(run.config.seed),
+                    run.config.identity,
+                    run.record.data.fingerprint,
+                )
                 chosen.setdefault(key, run)
-    kept = list({id(chosen[key]): chosen[key] for key in sorted(chosen, key=lambda key: key[:2])}.values())
+    kept = list(
+        {id(chosen[key]): chosen[key] for key in sorted(chosen, key=lambda key: key[:2])}.values()
+    )
     curved = [Experiment(preset) for preset in KEPT]
-    return kept, [run for run in kept if any(experiment.result_of(run) is not None for experiment in curved)]
+    return kept, [
+        run for run in kept if any(experiment.result_of(run) is not None for experiment in curved)
+    ]

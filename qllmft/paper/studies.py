@@ -29,7 +29,8 @@ class Budget:
     where: str  # table
     start: RowResult  # the paper's letter
     changes: tuple[tuple[RowResult, Comparison], ...]
-    on_test: tuple[tuple[str, MeanInterval], ...]  # gains of choices by test accuracy, which are no results
+    # gains of choices by test accuracy, which are no results
+    on_test: tuple[tuple[str, MeanInterval], ...]
 
     def left(self, row: RowResult) -> float:
         """Return the rest of the difference in percentage points, if this row is in the place of the letter."""
@@ -42,7 +43,9 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
     for record in records:
         if record.study not in STUDIES or record.study in found:
             problem = "was given twice" if record.study in found else "has no section on this page"
-            raise UserError(f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once.")
+            raise UserError(
+                f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once."
+            )
         found[record.study] = record
     size, budget, part = (found.get(name) for name in STUDIES)
     return {
@@ -51,7 +54,9 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
         "budget": budget,
         "budgets": [] if budget is None else budgets(budget),
         "part": part,
-        "lines": [] if part is None else [(line, printed_slope(part, line)) for line in trends(part)],
+        "lines": []
+        if part is None
+        else [(line, printed_slope(part, line)) for line in trends(part)],
     }
 
 
@@ -59,7 +64,9 @@ def printed_accuracy(row: RowResult) -> float | None:
     """Return the paper's accuracy of a row's head or baseline on its frozen body, in percent, or None without one."""
     for value in published().of("accuracy"):
         baseline = load_preset(value.preset).baseline if value.preset else None
-        if value.preset and (row.model == baseline if baseline else row.preset == value.preset and _is_head(row)):
+        if value.preset and (
+            row.model == baseline if baseline else row.preset == value.preset and _is_head(row)
+        ):
             return value.value
     return None
 
@@ -79,16 +86,25 @@ def budgets(record: StudyRecord) -> list[Budget]:
             continue
         rows = [row for row in record.rows_of("subject") if row.group == start.group]
         changes = tuple((row, compared[row.label]) for row in rows)
-        found.append(Budget(value.value, value.label, value.where, start, changes, _chosen_on_test(start, rows)))
+        found.append(
+            Budget(
+                value.value, value.label, value.where, start, changes, _chosen_on_test(start, rows)
+            )
+        )
     return found
 
 
-def _chosen_on_test(start: RowResult, rows: Sequence[RowResult]) -> tuple[tuple[str, MeanInterval], ...]:
+def _chosen_on_test(
+    start: RowResult, rows: Sequence[RowResult]
+) -> tuple[tuple[str, MeanInterval], ...]:
     """Return the gains over the letter if each seed's best row by test accuracy is taken, of the sweep and of all."""
     sweep = [row for row in rows if flat(row.settings).keys() == {"train.lr"}]
     choices = {f"the best of {len(sweep) + 1} learning rates by test accuracy": sweep}
     choices[f"the best of all {len(rows) + 1} rows by test accuracy"] = list(rows)
-    gains = {words: np.max([start.test, *(row.test for row in chosen)], axis=0) for words, chosen in choices.items()}
+    gains = {
+        words: np.max([start.test, *(row.test for row in chosen)], axis=0)
+        for words, chosen in choices.items()
+    }
     return tuple(
         (words, MeanInterval.of((gains[words] - np.array(start.test)).tolist()))
         for words, chosen in choices.items()
@@ -102,7 +118,8 @@ def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, int] | None:
         row.qubits: value.value / 100
         for row in record.rows
         if row.series == line.series and not row.settings
-        if (value := published().of_preset("accuracy", row.preset)) is not None and row.qubits is not None
+        if (value := published().of_preset("accuracy", row.preset)) is not None
+        and row.qubits is not None
     }
     if len(points) < 2:
         return None

@@ -50,10 +50,16 @@ def published() -> Paper:
     tree = tomllib.loads((resources.files(__name__) / "published.toml").read_text(encoding="utf-8"))
     values = []
     for entry in tree["results"]:
-        accuracy, parameters, sweep = entry.pop("accuracy"), entry.pop("parameters", None), entry.pop("sweep")
+        accuracy, parameters, sweep = (
+            entry.pop("accuracy"),
+            entry.pop("parameters", None),
+            entry.pop("sweep"),
+        )
         values.append(Published("accuracy", value=accuracy, sweep=sweep, **entry))
         if parameters is not None:
             values.append(Published("parameters", value=parameters, **entry))
     for quantity in ("difference", "crossover", "training_time"):
         values += [Published(quantity, **entry) for entry in tree[quantity]]
-    return Paper(tree["body"], tree["dimension"], tree["data"], tuple(values), dict(tree["figures"]))
+    return Paper(
+        tree["body"], tree["dimension"], tree["data"], tuple(values), dict(tree["figures"])
+    )

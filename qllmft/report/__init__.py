@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 _DEFINED = {
     "qllmft.report.run_page": ("render_report", "write_report"),
-    "qllmft.report.study_page": ("finish_from_predictions", "finish_study", "write_study_report", "write_study_table"),
+    "qllmft.report.study_page": (
+        "finish_from_predictions",
+        "finish_study",
+        "write_study_report",
+        "write_study_table",
+    ),
     "qllmft.run.verdict": ("verdict",),
 }
 

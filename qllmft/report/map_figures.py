@@ -12,7 +12,8 @@ from qllmft.config.presets import load_preset
 from qllmft.energy.formula import linear_energy_j, quantum_energies_j
 from qllmft.report import style
 
-_SHIFTS = {"parameters": 0.004, "energy": 0.004}  # between curves at one place, as a share of the axis; else 0.012
+# between curves at one place, as a share of the axis; else 0.012
+_SHIFTS = {"parameters": 0.004, "energy": 0.004}
 _COLORS = {"subject": (*style.COLORS[:4], style.GREY), "baseline": (style.INK, *style.COLORS[4:])}
 _MARKERS = {"subject": "os^Dp", "baseline": "v<s>oD"}
 
@@ -34,7 +35,9 @@ class MapPoint:
         """Return the joules of one inference on a GPU, and with circuits on a QPU. A classical head is one matrix."""
         if self.row.side == "baseline":
             return self.linear_energy_j, self.linear_energy_j
-        model = load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
+        model = (
+            load_preset(self.row.preset).config({**self.row.settings, **self.record.settings}).model
+        )
         return quantum_energies_j(model, self.record.body.dimension, len(self.record.data.labels))
 
 
@@ -42,7 +45,9 @@ Value = Callable[[MapPoint], float]
 
 
 @style.figure_style()
-def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]) -> Any:
+def draw_map(
+    axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], among: Sequence[MapPoint]
+) -> Any:
     """Draw mean ± 95 % interval over the seeds of each row with a series, hollow for classical heads.
 
     One or two ``parts``, by label of the horizontal axis, are side by side; those of "energy" share their scale, and no
@@ -50,16 +55,30 @@ def draw_map(axis: str, points: Sequence[MapPoint], parts: Mapping[str, Value], 
     """
     from matplotlib.ticker import LogLocator
 
-    figure, shown = style.new_figure(style.WIDE_INCHES, 4.2), [point for point in points if point.row.series]
-    names = sorted({(point.row.side == "baseline", point.row.series, point.row.side) for point in shown})
+    figure, shown = (
+        style.new_figure(style.WIDE_INCHES, 4.2),
+        [point for point in points if point.row.series],
+    )
+    names = sorted(
+        {(point.row.side == "baseline", point.row.series, point.row.side) for point in shown}
+    )
     panels = figure.subplots(1, len(parts), sharex=axis == "energy", sharey=True, squeeze=False)[0]
     for axes, (label, value) in zip(panels, parts.items(), strict=True):
         ticks = sorted(set(map(value, shown)))
         for i, (_, name, side) in enumerate(names):
             own = sorted((point for point in shown if point.row.series == name), key=value)
-            shift = (ticks[-1] / ticks[0]) ** (_SHIFTS.get(axis, 0.012) * (i - (len(names) - 1) / 2))
-            alike = sorted({p.row.series for p in among if p.row.side == side and p.row.series}).index(name)
-            look = {"color": _of(_COLORS[side], alike), "marker": _of(_MARKERS[side], alike), "lw": 1.1, "label": name}
+            shift = (ticks[-1] / ticks[0]) ** (
+                _SHIFTS.get(axis, 0.012) * (i - (len(names) - 1) / 2)
+            )
+            alike = sorted(
+                {p.row.series for p in among if p.row.side == side and p.row.series}
+            ).index(name)
+            look = {
+                "color": _of(_COLORS[side], alike),
+                "marker": _of(_MARKERS[side], alike),
+                "lw": 1.1,
+                "label": name,
+            }
             look |= {"mfc": "white"} if side == "baseline" else {}
             look |= {"ls": "" if axis == "energy" else "-" if side == "subject" else ":"}
             places = [shift * value(point) for point in own]

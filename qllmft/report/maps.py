@@ -18,7 +18,8 @@ from qllmft.report.study_table import accuracy, parameters
 
 Compared = list[tuple[MapPoint, list[Comparison]]]  # each point with the comparisons of its row
 
-AXES: dict[str, dict[str, Value]] = {  # by a study's x; energy is drawn from the records of parameters
+# by a study's x; energy is drawn from the records of parameters
+AXES: dict[str, dict[str, Value]] = {
     "parameters": {
         "trained parameters": lambda point: max(point.row.parameters),
         "parameters and stored numbers": lambda point: max(point.row.parameters) + point.row.stored,
@@ -48,8 +49,13 @@ def _along(axis: str, points: list[MapPoint]) -> Compared:
     found.sort(key=lambda point: [value(point) for value in AXES[axis].values()])
     baselines = [[other.row for other in found if _is_baseline(point, other)] for point in found]
     pairs = [(point.row, row) for point, rows in zip(found, baselines, strict=True) for row in rows]
-    comparisons = iter(compare_pairs(pairs, max((point.record.margin for point in found), default=0.5)))
-    return [(point, [next(comparisons) for _ in rows]) for point, rows in zip(found, baselines, strict=True)]
+    comparisons = iter(
+        compare_pairs(pairs, max((point.record.margin for point in found), default=0.5))
+    )
+    return [
+        (point, [next(comparisons) for _ in rows])
+        for point, rows in zip(found, baselines, strict=True)
+    ]
 
 
 def _is_baseline(point: MapPoint, other: MapPoint) -> bool:
@@ -63,9 +69,14 @@ def maps_verdict(rows: Compared) -> str:
     """Return a sentence on all quantum heads with a baseline, and on the energy of an inference."""
     heads = [(point, comparisons) for point, comparisons in rows if comparisons]
     found = [comparison for _, comparisons in heads for comparison in comparisons]
-    count, won = Counter(c.outcome for c in found), {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
+    count, won = (
+        Counter(c.outcome for c in found),
+        {c.baseline.split(",")[0] for c in found if c.outcome == "better"},
+    )
     every = better_than_every([comparisons for _, comparisons in heads])
-    best = [point for (point, _), p in zip(heads, every, strict=True) if p is not None and p < ALPHA]
+    best = [
+        point for (point, _), p in zip(heads, every, strict=True) if p is not None and p < ALPHA
+    ]
     seen = [c.difference.detectable(ALPHA / len(heads)) for c in found]
     least = [100 * value for value in seen if value is not None]
     missed = (
@@ -76,7 +87,9 @@ def maps_verdict(rows: Compared) -> str:
     )
     labels = [f"; {point.record.title}: {point.row.label}" for point in best]
     ratios = [[energy / point.linear_energy_j for energy in point.energies_j] for point, _ in heads]
-    simulated, on_ions = (f"{_rounded(min(those))} to {_rounded(max(those))}" for those in zip(*ratios, strict=True))
+    simulated, on_ions = (
+        f"{_rounded(min(those))} to {_rounded(max(those))}" for those in zip(*ratios, strict=True)
+    )
     against = f" (against {', '.join(sorted(won))})" if won else ""
     return (
         f"A quantum head is better than every classical head of at most as many parameters at {len(best)} of "
@@ -112,11 +125,28 @@ def write_maps(folder: Path, file: Path) -> Path:
             f"`qllmft study map-texts --data FOLDER --out {folder / 'texts'}` makes one."
         )
     first = rows[0][0].record
-    values = {"accuracy": accuracy, "parameters": parameters, "epochs": first.epochs, "seeds": len(first.seeds)}
+    values = {
+        "accuracy": accuracy,
+        "parameters": parameters,
+        "epochs": first.epochs,
+        "seeds": len(first.seeds),
+    }
     values["margin"] = first.margin
     (file.parent / "figures").mkdir(parents=True, exist_ok=True)
-    write_text(file, render("qllmft.report", "maps.md.j2", maps=maps, axes=AXES, verdict=maps_verdict(rows), **values))
+    write_text(
+        file,
+        render(
+            "qllmft.report",
+            "maps.md.j2",
+            maps=maps,
+            axes=AXES,
+            verdict=maps_verdict(rows),
+            **values,
+        ),
+    )
     for axis, found in maps.items():
-        drawn = draw_map(axis, [point for point, _ in found], AXES[axis], [point for point, _ in rows])
+        drawn = draw_map(
+            axis, [point for point, _ in found], AXES[axis], [point for point, _ in rows]
+        )
         style.save_figure(drawn, file.parent / "figures" / f"map-{axis}.svg")
     return file

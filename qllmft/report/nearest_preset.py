@@ -40,7 +40,9 @@ class Configuration:
 
 def train_command(preset: str, settings: Mapping[str, Any]) -> str:
     """Return the `qllmft train` command of a preset with further settings, by dotted name."""
-    given = [word for name, value in settings.items() for word in ("--set", setting_text(name, value))]
+    given = [
+        word for name, value in settings.items() for word in ("--set", setting_text(name, value))
+    ]
     return shlex.join(["qllmft", "train", "--preset", preset, *given])
 
 

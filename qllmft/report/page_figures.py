@@ -17,7 +17,14 @@ from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
-_PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "mec": style.ORANGE, "ms": 5.5, "mew": 1.3}
+_PAPER: dict[str, Any] = {
+    "marker": "D",
+    "ls": "",
+    "mfc": "none",
+    "mec": style.ORANGE,
+    "ms": 5.5,
+    "mew": 1.3,
+}
 _OUTCOMES = {  # colour, inside of the marker
     "better": (style.BLUE, style.BLUE),
     "worse": (style.ORANGE, style.ORANGE),
@@ -29,7 +36,10 @@ _OUTCOMES = {  # colour, inside of the marker
 def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Markup, Markup]:
     """Draw a run's losses and its validation accuracy, with a mark at the epoch ``selected``."""
     epochs = [m.epoch for m in metrics]
-    losses = {"training": [m.train_loss for m in metrics], "validation": [m.validation_loss for m in metrics]}
+    losses = {
+        "training": [m.train_loss for m in metrics],
+        "validation": [m.validation_loss for m in metrics],
+    }
     task = TASKS[metrics[0].task]
     percent = task is CLASSIFICATION
     scores = {"validation": [(100 if percent else 1) * m.validation_accuracy for m in metrics]}
@@ -59,10 +69,22 @@ def curves_svg(
         turn, index = divmod(_COLORS.get(label, place), len(style.COLORS))
         color, dashes = style.COLORS[index], style.DASHES[(index + turn) % len(style.DASHES)]
         at = range(1, len(values) + 1) if epochs is None else epochs
-        axes.plot(at, values, color=color, ls=dashes, marker="o" if len(values) < 2 else "", label=label)
+        axes.plot(
+            at, values, color=color, ls=dashes, marker="o" if len(values) < 2 else "", label=label
+        )
         if selected in at:
             marked = values[at.index(selected)]
-            axes.plot(selected, marked, "o", ms=6, mfc="white", mec=color, mew=1.6, zorder=5, clip_on=False)
+            axes.plot(
+                selected,
+                marked,
+                "o",
+                ms=6,
+                mfc="white",
+                mec=color,
+                mew=1.6,
+                zorder=5,
+                clip_on=False,
+            )
     if selected is not None:
         axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
     axes.set(xlabel="epoch", ylabel=unit)
@@ -81,7 +103,9 @@ def accuracies_svg(record: StudyRecord) -> Markup:
         seeds = [100 * value for value in row.test]
         axes.plot(seeds, [place] * len(seeds), "|", color=color, ms=6, mew=0.8, alpha=0.6)
         if found.half_width is not None:
-            axes.errorbar(100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3)
+            axes.errorbar(
+                100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3
+            )
         axes.plot(100 * found.mean, place, marker, color=color, ms=5.5, zorder=4)
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
@@ -106,7 +130,9 @@ def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], na
         ends = comparison.difference.interval
         if ends is not None:
             axes.plot([100 * end for end in ends], [place, place], color=color, lw=1.8)
-        axes.plot(100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4)
+        axes.plot(
+            100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4
+        )
     style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
     for outcome, (color, inside) in _OUTCOMES.items():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])

@@ -20,9 +20,15 @@ def reliability_svg(calibrations: Mapping[str, Calibration]) -> Markup:
         bins = [i for i, n in enumerate(found.texts) if n]
         shares = [100 * found.right[i] / found.texts[i] for i in bins]
         look = {"color": style.COLORS[place % len(style.COLORS)], "marker": "os^Dp"[place % 5]}
-        axes.plot([100 * found.confidence[i] for i in bins], shares, label=name, clip_on=False, **look)
+        axes.plot(
+            [100 * found.confidence[i] for i in bins], shares, label=name, clip_on=False, **look
+        )
     least = min(i for found in calibrations.values() for i, n in enumerate(found.texts) if n)
-    axes.set(xlabel="mean probability of the answers (%)", ylabel="right answers (%)", xlim=(10 * least, 100))
+    axes.set(
+        xlabel="mean probability of the answers (%)",
+        ylabel="right answers (%)",
+        xlim=(10 * least, 100),
+    )
     axes.set_ylim(0, 100)
     figure.legend(loc="outside upper center", ncols=1)
     return style.as_svg(figure, "reliability")

@@ -24,7 +24,9 @@ def render(package: str, name: str, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=name.endswith(".html.j2"),
-        finalize=next((escape for suffix, escape in _ESCAPED.items() if name.endswith(suffix)), None),
+        finalize=next(
+            (escape for suffix, escape in _ESCAPED.items() if name.endswith(suffix)), None
+        ),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -43,4 +45,10 @@ def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:
 
 def shown(value: Any) -> str:
     """Return the value of a setting for people."""
-    return "not set" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        "not set"
+        if value is None
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )

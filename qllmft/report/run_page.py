@@ -32,7 +32,8 @@ def write_report(run: Path, *, explained: int = 0) -> Path:
     """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
     folder = RunFolder(run)
     page = render_report(folder, explained=explained)
-    write_bytes(folder.report_file, page.encode("utf-8", "replace"))  # a text can contain half a surrogate pair
+    # a text can contain half a surrogate pair
+    write_bytes(folder.report_file, page.encode("utf-8", "replace"))
     return folder.report_file
 
 
@@ -52,9 +53,15 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         )
     found, metrics = folder.read_answers(), folder.metrics()
     answers = found if isinstance(found, TestPredictions) else None
-    circuit = encoder_template(config.model) if config.model.head == "none" else head_template(config.model)
+    circuit = (
+        encoder_template(config.model)
+        if config.model.head == "none"
+        else head_template(config.model)
+    )
     models, selected = result.models, result.selected_epoch
-    calibrations = {model.name: model.test_calibration for model in models if model.test_calibration}
+    calibrations = {
+        model.name: model.test_calibration for model in models if model.test_calibration
+    }
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
     return render(
         "qllmft.report",
@@ -85,11 +92,15 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.others,
         found=found,
         thresholds=result.head.settings.get("thresholds"),
-        scatter=scatter_svg(found, result.head.name) if isinstance(found, TargetPredictions) else None,
+        scatter=scatter_svg(found, result.head.name)
+        if isinstance(found, TargetPredictions)
+        else None,
         answers=answers,
         explanations=_explanations(folder, answers, explained) if answers else [],
         confusion=_confusion(answers, result.head.name) if answers else None,
-        mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum()) if answers else 0,
+        mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum())
+        if answers
+        else 0,
         made_with=[*identified(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
@@ -99,7 +110,11 @@ def _explanations(folder: RunFolder, answers: TestPredictions, count: int) -> li
     """Return explanations of the first misclassified texts of the page."""
     mistakes = answers.mistakes[:count]
     predictor = Predictor.load(folder.path) if mistakes else None
-    return [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes] if predictor else []
+    return (
+        [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes]
+        if predictor
+        else []
+    )
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
@@ -111,7 +126,9 @@ def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
         return float(round(4 + 92 * (share - least) / width, 1))
 
     ends = [(*m.tested.interval, m.tested.value) for m in models]
-    return [{"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends]
+    return [
+        {"low": place(low), "at": place(value), "high": place(high)} for low, high, value in ends
+    ]
 
 
 def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:

@@ -23,7 +23,10 @@ from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.report.trend_figure import trends_svg, write_trends
 
-_CURVES = (("training loss", "cross-entropy (nats)", 1), ("validation accuracy", "right answers (%)", 100))
+_CURVES = (
+    ("training loss", "cross-entropy (nats)", 1),
+    ("validation accuracy", "right answers (%)", 100),
+)
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
@@ -73,7 +76,9 @@ def write_study_table(folder: Path, file: Path) -> Path:
     record = read_record(folder)
     shown, in_latex = tables(record, compare(record)), file.suffix == ".tex"
     with writing(f"the file {file}"):
-        write_text(file, render("qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown))
+        write_text(
+            file, render("qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown)
+        )
         if not in_latex:
             write_trends(file.parent, record, shown["trends"])
     return file
@@ -121,22 +126,32 @@ def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
-        return [("Each", differences_svg([c.subject for c in comparisons], comparisons, "differences"))]
+        return [
+            ("Each", differences_svg([c.subject for c in comparisons], comparisons, "differences"))
+        ]
     figures = []
     for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
         own = [c for c in comparisons if c.subject == subject]
-        figures.append((subject, differences_svg([c.baseline for c in own], own, f"differences-{index}")))
+        figures.append(
+            (subject, differences_svg([c.baseline for c in own], own, f"differences-{index}"))
+        )
     return figures
 
 
 def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[str, Markup]]:
     """Return figures of the mean loss and validation accuracy, of the subjects and of the baselines."""
     figures = []
-    sides: tuple[tuple[Side, str], ...] = (("subject", record.subject), ("baseline", record.baseline))
+    sides: tuple[tuple[Side, str], ...] = (
+        ("subject", record.subject),
+        ("baseline", record.baseline),
+    )
     for side, words in sides:
         labels = [row.label for row in record.rows_of(side) if row.label in predictions.curves]
         for index, (name, unit, scale) in enumerate(_CURVES if labels else ()):
-            lines = {label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist() for label in labels}
+            lines = {
+                label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist()
+                for label in labels
+            }
             svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
             figures.append((f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds", svg))
     return figures
@@ -146,7 +161,9 @@ def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[s
     """Return parts and circuit counts of each row that has a circuit."""
     found: list[dict[str, Any]] = []
     for row in record.rows:
-        described = describe(configs[row.label].model, record.body.dimension, len(record.data.labels))
+        described = describe(
+            configs[row.label].model, record.body.dimension, len(record.data.labels)
+        )
         found += [{"row": row.label, **vars(part)} for part in described.parts if part.circuit]
     return found
 
@@ -156,10 +173,20 @@ def _settings(
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
     """Return the settings that all rows share, and (label, preset, other settings) of each, without the chosen ones."""
     trees = [settings_of(configs[row.label]) for row in record.rows]
-    left_out = _RUN_SETTINGS | {name for row in record.rows for point in row.chosen for name in point}
-    names = [name for name in dict.fromkeys(name for tree in trees for name in tree) if name not in left_out]
+    left_out = _RUN_SETTINGS | {
+        name for row in record.rows for point in row.chosen for name in point
+    }
+    names = [
+        name
+        for name in dict.fromkeys(name for tree in trees for name in tree)
+        if name not in left_out
+    ]
     first = trees[0]
-    same = {name: first.get(name) for name in names if all(tree.get(name) == first.get(name) for tree in trees)}
+    same = {
+        name: first.get(name)
+        for name in names
+        if all(tree.get(name) == first.get(name) for tree in trees)
+    }
     own = [
         (row.label, row.preset, {name: tree.get(name) for name in names if name not in same})
         for row, tree in zip(record.rows, trees, strict=True)

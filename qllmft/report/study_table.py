@@ -24,7 +24,9 @@ def about(record: StudyRecord) -> str:
 def accuracy(interval: MeanInterval, digits: int = 2) -> str:
     """Return ``76.40 ± 0.85``, in percent, or ``76.40`` for one seed."""
     mean = f"{100 * interval.mean:.{digits}f}"
-    return mean if interval.half_width is None else f"{mean} ± {100 * interval.half_width:.{digits}f}"
+    return (
+        mean if interval.half_width is None else f"{mean} ± {100 * interval.half_width:.{digits}f}"
+    )
 
 
 def measured_accuracy(row: RowResult) -> str:
@@ -108,7 +110,11 @@ def selection_note(record: StudyRecord) -> str:
             "the chosen ones."
         )
     tuned = [row.label for row in record.rows if row.tuned]
-    baselines = f"; settings of {' and '.join(tuned)} are chosen on the validation texts too" if tuned else ""
+    baselines = (
+        f"; settings of {' and '.join(tuned)} are chosen on the validation texts too"
+        if tuned
+        else ""
+    )
     return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
 
 

@@ -28,17 +28,20 @@ SERIES: tuple[dict[str, Any], ...] = tuple(  # styles of up to four curves
     {"color": color, "marker": marker, "ls": dashes, "zorder": 3}
     for color, marker, dashes in zip(COLORS, "os^v", DASHES, strict=False)
 )
-PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}  # hollow markers
+# hollow markers
+PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
 COLUMN_INCHES, WIDE_INCHES, HEIGHT_INCHES = 4.6, 7.0, 3.3
 PNG_DPI = 300
 CHARACTERS_PER_INCH = 18  # of the note below the axes
-WIDEST = 20.0  # percentage points on either side of a mean; wider intervals do not set a figure's scale
+# percentage points on either side of a mean; wider intervals do not set a figure's scale
+WIDEST = 20.0
 
 _RC: Any = {  # matplotlib types every setting's name
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # included in matplotlib, so that figures are the same everywhere
+    # included in matplotlib, so that figures are the same everywhere
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.5,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -87,11 +90,24 @@ def new_figure(width: float = COLUMN_INCHES, height: float = HEIGHT_INCHES) -> A
 
 def legend_above(figure: Any, columns: int) -> None:
     """Draw the legend above the axes, sorted by the label's first word: ours, other settings, the paper's."""
-    pairs = [pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    pairs = [
+        pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)
+    ]
     order = ("other", "paper")
-    pairs.sort(key=lambda pair: next((1 + i for i, word in enumerate(order) if pair[1].startswith(word)), 0))
+    pairs.sort(
+        key=lambda pair: next(
+            (1 + i for i, word in enumerate(order) if pair[1].startswith(word)), 0
+        )
+    )
     handles, labels = zip(*pairs, strict=True)
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=1.8, columnspacing=1.4)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=columns,
+        handlelength=1.8,
+        columnspacing=1.4,
+    )
 
 
 def note_below(figure: Any, text: str) -> None:
@@ -100,7 +116,9 @@ def note_below(figure: Any, text: str) -> None:
     figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, color=SLATE)
 
 
-def draw_means(axes: Any, places: Sequence[float], means: Sequence[MeanInterval], **look: Any) -> None:
+def draw_means(
+    axes: Any, places: Sequence[float], means: Sequence[MeanInterval], **look: Any
+) -> None:
     """Draw accuracies in [0, 1] in percent, with bars for 95 % intervals. ``look`` is as in `SERIES`."""
     values, bars = [100 * m.mean for m in means], [100 * (m.half_width or 0.0) for m in means]
     axes.errorbar(places, values, bars, **BARS, **look)
@@ -121,7 +139,9 @@ def keep_in_view(
     """
     if not runs_out(intervals):
         return ""
-    spans = [(100 * each.mean, min(_half_width(each), WIDEST)) for each in intervals] + [(x, 0.0) for x in others]
+    spans = [(100 * each.mean, min(_half_width(each), WIDEST)) for each in intervals] + [
+        (x, 0.0) for x in others
+    ]
     low, high = min(mean - half for mean, half in spans), max(mean + half for mean, half in spans)
     margin = 0.04 * (high - low)
     axes.set(**{f"{axis}lim": (low - margin, high + margin)})
@@ -137,7 +157,9 @@ def _half_width(interval: Interval) -> float:
 def check_format(file: Path) -> None:
     """Check that the name ends in one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
-        raise UserError(f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}.")
+        raise UserError(
+            f"the figure is {file.name!r}; expected a name that ends in {', '.join(FORMATS)}."
+        )
 
 
 def _clean(figure: Any) -> None:
@@ -162,7 +184,9 @@ def as_svg(figure: Any, name: str) -> Markup:
     """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`."""
     _clean(figure)
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
     svg = file.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for size in ("height", "width"):

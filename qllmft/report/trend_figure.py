@@ -24,18 +24,30 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     axes = figure.subplots()
     shown = []
     for place, line in enumerate(trends):
-        rows = sorted((row for row in record.rows if row.series == line.series), key=lambda row: row.qubits or 0)
+        rows = sorted(
+            (row for row in record.rows if row.series == line.series),
+            key=lambda row: row.qubits or 0,
+        )
         places = [(row.qubits or 0) + 0.12 * (place - (len(trends) - 1) / 2) for row in rows]
-        look = {"color": style.COLORS[place % len(style.COLORS)], "marker": "os^Dp"[place % 5], "label": line.series}
+        look = {
+            "color": style.COLORS[place % len(style.COLORS)],
+            "marker": "os^Dp"[place % 5],
+            "label": line.series,
+        }
         style.draw_means(axes, places, [row.test_interval for row in rows], lw=1.1, ls="-", **look)
         shown += [row.test_interval for row in rows]
-    axes.set(xlabel="qubits", ylabel="test accuracy (%)", xticks=sorted({q for line in trends for q in line.qubits}))
+    axes.set(
+        xlabel="qubits",
+        ylabel="test accuracy (%)",
+        xticks=sorted({q for line in trends for q in line.qubits}),
+    )
     wide = style.keep_in_view(axes, "y", shown)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     n = len(record.seeds)
     bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"
     style.note_below(
-        figure, f"{record.data.source}; body {record.body} ({record.body.dimension}-d); {record.epochs} epochs; {bars}"
+        figure,
+        f"{record.data.source}; body {record.body} ({record.body.dimension}-d); {record.epochs} epochs; {bars}",
     )
     return figure
 
@@ -45,4 +57,6 @@ def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None
     if trends:
         (folder / "figures").mkdir(exist_ok=True)
         with style.figure_style():
-            style.save_figure(draw_trends(record, trends), folder / "figures" / f"{record.study}.svg")
+            style.save_figure(
+                draw_trends(record, trends), folder / "figures" / f"{record.study}.svg"
+            )

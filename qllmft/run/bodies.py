@@ -43,9 +43,15 @@ class FrozenBody:
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
-            memory, cores = check_memory(config, min(config.train.batch_size, sizes["train"])), thread_count()
+            memory, cores = (
+                check_memory(config, min(config.train.batch_size, sizes["train"])),
+                thread_count(),
+            )
             if memory >= LARGE and epochs_done < config.train.epochs:
-                epoch = epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes) / cores
+                epoch = (
+                    epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes)
+                    / cores
+                )
                 total = duration_text(config.train.epochs * epoch)
                 self._setup.message(
                     f"Training takes {memory / GB:.2g} GB for states, and about {duration_text(epoch)} an epoch, "
@@ -53,8 +59,12 @@ class FrozenBody:
                 )
             return
         batch = self.head_vectors.train.x[: config.train.batch_size]
-        forward, backward = seconds_of(lambda: self.classifier(batch).sum(), self.classifier, repeats=1)
-        seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(batch)
+        forward, backward = seconds_of(
+            lambda: self.classifier(batch).sum(), self.classifier, repeats=1
+        )
+        seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(
+            batch
+        )
         epochs = config.train.epochs - epochs_done
         self._setup.message(
             f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs {epochs * seconds / 60:.0f} "
@@ -93,9 +103,13 @@ class LearningBody:
         """Report the duration of training, from one batch, and its memory and disk space."""
         config, splits, body = self._setup.config, self._setup.splits, self._model.body
         size = config.train.batch_size
-        forward, backward = seconds_of(lambda: self._model(splits.train.texts[:size]).sum(), self._model)
+        forward, backward = seconds_of(
+            lambda: self._model(splits.train.texts[:size]).sum(), self._model
+        )
         sizes, weights = splits.sizes, 4 * body.n_parameters
-        epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(size, sizes["train"])
+        epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(
+            size, sizes["train"]
+        )
         epochs, frozen = config.train.epochs - epochs_done, 4 * body.n_frozen
         learning = f"its {body.n_parameters / 1e6:.1f} million weights learn too."
         if body.adapted:

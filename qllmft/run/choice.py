@@ -72,7 +72,9 @@ def choose(
         total = sum(len(held) for _, held in folds)
         tried.append(Tried(candidate.name, right, total, sum(losses) / total, parameters))
     choice = Choice(tuple(tried), len(folds))
-    taken = next(candidate for candidate in config.candidates if candidate.name == choice.taken.name)
+    taken = next(
+        candidate for candidate in config.candidates if candidate.name == choice.taken.name
+    )
     return config.taking(taken, alone=False), choice
 
 

@@ -12,7 +12,8 @@ class Tried:
     """Result of one candidate on texts that it was not trained on."""
 
     name: str  # of its preset
-    right: int | float  # number of correct labels; sum of the weights of their texts if those have weights
+    # number of correct labels; sum of the weights of their texts if those have weights
+    right: int | float
     total: int  # number of texts
     loss: float  # mean cross-entropy in nats
     parameters: int  # number of trained parameters
@@ -36,7 +37,10 @@ class Choice:
         loss.
         """
         limit = max(each.right for each in self.tried) - MARGIN * self.tried[0].total
-        return min((each for each in self.tried if each.right >= limit), key=lambda each: (each.parameters, each.loss))
+        return min(
+            (each for each in self.tried if each.right >= limit),
+            key=lambda each: (each.parameters, each.loss),
+        )
 
     def __str__(self) -> str:
         """Return one sentence with the rule and the results."""

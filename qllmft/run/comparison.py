@@ -19,7 +19,8 @@ class RunComparison:
 
     first: RunRecord
     second: RunRecord
-    settings: dict[str, tuple[Any, Any]]  # values in both runs by dotted name, of the settings that differ
+    # values in both runs by dotted name, of the settings that differ
+    settings: dict[str, tuple[Any, Any]]
     difference: TextDifference | None  # None if the test texts are not the same
     reason: str = ""  # why there is no difference
 
@@ -41,22 +42,30 @@ def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
     records = _finished(first), _finished(second)
     reason = _why_not_paired(configs, records)
     answers = [each for folder in (first, second) if (each := folder.read_predictions())]
-    if not reason and (len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist()):
+    if not reason and (
+        len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist()
+    ):
         reason = "the answers in predictions.json are missing, or are those to other texts"
     if reason:
         return RunComparison(*records, settings, None, reason)
-    of_heads = (given.answers_of(record.head.name) for given, record in zip(answers, records, strict=True))
+    of_heads = (
+        given.answers_of(record.head.name) for given, record in zip(answers, records, strict=True)
+    )
     return RunComparison(*records, settings, TextDifference.of(answers[0].labels, *of_heads))
 
 
 def _finished(folder: RunFolder) -> RunRecord:
     record = folder.read_result()
     if record is None:
-        raise UserError(f"the run in {folder.path} is not finished; run its command again, then compare.")
+        raise UserError(
+            f"the run in {folder.path} is not finished; run its command again, then compare."
+        )
     return record
 
 
-def _why_not_paired(configs: tuple[RunConfig, RunConfig], records: tuple[RunRecord, RunRecord]) -> str:
+def _why_not_paired(
+    configs: tuple[RunConfig, RunConfig], records: tuple[RunRecord, RunRecord]
+) -> str:
     """Return the reason for which the test texts of two runs differ, or "" if they are the same."""
     ours, theirs = records
     data = [config.data.model_copy(update={"source": ""}) for config in configs]

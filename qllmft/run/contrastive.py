@@ -29,7 +29,10 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
     if setup.config.body.contrastive.loss == "cosine":
         return _tuned_in(setup, folder.contrastive_body, folder.contrastive_checkpoint)
     shared = _shared_folder(setup)
-    tuned, checkpoint = shared / folder.contrastive_body.name, shared / folder.contrastive_checkpoint.path.name
+    tuned, checkpoint = (
+        shared / folder.contrastive_body.name,
+        shared / folder.contrastive_checkpoint.path.name,
+    )
     if tuned.is_dir():
         setup.message(f"contrastive step: made before on these texts, kept in {shared}")
     with sole_use(shared, setup.message):
@@ -39,7 +42,8 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
 def _shared_folder(setup: RunSetup) -> Path:
     """Return the cache folder of the step, named by body, texts, settings, seed, torch and its threads."""
     body, train, location = setup.config.body, setup.splits.train, locate_body(setup.config.body)
-    location = location if location.identity else Body(body, location).location  # a download tells the hub's commit
+    # a download tells the hub's commit
+    location = location if location.identity else Body(body, location).location
     content = [
         body_identity(body, location),
         body.contrastive.model_dump(mode="json"),
@@ -66,7 +70,9 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
     _announce(setup, body, total - done, place)
     started = time.perf_counter()
     with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
-        loss = fit_contrastive(body, train, settings, config.seed, checkpoint=checkpoint, on_step=advance)
+        loss = fit_contrastive(
+            body, train, settings, config.seed, checkpoint=checkpoint, on_step=advance
+        )
     name = "squared error" if settings.loss == "cosine" else "loss"
     end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
     setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")

@@ -45,15 +45,19 @@ class Outcome:
     """Outcome of a run."""
 
     folder: RunFolder  # the run's folder
-    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if training was
-    # interrupted
+    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if
+    # training was interrupted
     record: RunRecord | None
     epochs_done: int  # number of trained epochs
     signal: int | None = None  # number of the signal that interrupted training, or None
 
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""
-        return table_html(self.record) if self.record else f"interrupted after epoch {self.epochs_done}"
+        return (
+            table_html(self.record)
+            if self.record
+            else f"interrupted after epoch {self.epochs_done}"
+        )
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ def run_experiment(
         findings = splits.findings(corpus)
         on_event(DataChecked(findings))
         backend = training_backend(config, splits, on_event, backend_options)
-        return _work(RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test))
+        return _work(
+            RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)
+        )
 
 
 def _work(setup: RunSetup) -> Outcome:
@@ -143,7 +149,9 @@ def _work(setup: RunSetup) -> Outcome:
         return Outcome(folder, None, selection.epochs_done, selection.signal)
     vectors = [body.head_vectors]
     fitted = [scored(head, vectors[0].validation, seconds)]
-    for baseline in make_baselines(config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes):
+    for baseline in make_baselines(
+        config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
+    ):
         vectors.append(body.baseline_vectors)
         with stage(setup.on_event, "fitting", baseline.name):
             fitted.append(fit_and_score(baseline, vectors[-1].train, vectors[-1].validation))
@@ -176,7 +184,12 @@ def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
             setup.on_event(EpochEnded(metrics))
 
         head = TrainedHead(
-            name, body.classifier, config.train, config.seed, checkpoint=folder.checkpoint, on_epoch=on_epoch
+            name,
+            body.classifier,
+            config.train,
+            config.seed,
+            checkpoint=folder.checkpoint,
+            on_epoch=on_epoch,
         )
         return head, body.fit(head)
 
@@ -201,7 +214,9 @@ def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     return identity
 
 
-def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]) -> RunRecord:
+def _record(
+    setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]
+) -> RunRecord:
     """Return the record without the test set, with the seconds of the call that trained."""
     config, corpus = setup.config, setup.corpus
     earlier = setup.folder.read_validation()
@@ -217,7 +232,11 @@ def _record(setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: S
             setup.findings if setup.findings != Findings() else None,
         ),
         body=BodyRecord(
-            published_name(config.body), identity, body.dimension, _learned_body(setup), weights_hash(config.body)
+            published_name(config.body),
+            identity,
+            body.dimension,
+            _learned_body(setup),
+            weights_hash(config.body),
         ),
         selected_epoch=epoch,
         models=tuple(
@@ -242,11 +261,19 @@ def _learned_body(setup: RunSetup) -> LearnedBody | None:
     body = setup.config.body
     if not body.learns:
         return None
-    size = sum(file.stat().st_size for file in setup.folder.trained_body(body).rglob("*") if file.is_file())
-    return LearnedBody(contrastive_pairs(len(setup.splits.train), body.contrastive), body.trainable is not False, size)
+    size = sum(
+        file.stat().st_size for file in setup.folder.trained_body(body).rglob("*") if file.is_file()
+    )
+    return LearnedBody(
+        contrastive_pairs(len(setup.splits.train), body.contrastive),
+        body.trainable is not False,
+        size,
+    )
 
 
-def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]) -> RunRecord:
+def _tested(
+    setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]
+) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     tests = [each.tested for each in vectors]
     answers, calibrations = [], []
@@ -264,7 +291,9 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
             model,
             test=score_of(test, labels),
             test_exact=each.head.exact_accuracy(test),
-            test_classes=predictions.by_class(each.head.name) if isinstance(predictions, TestPredictions) else None,
+            test_classes=predictions.by_class(each.head.name)
+            if isinstance(predictions, TestPredictions)
+            else None,
             test_calibration=calibration,
         )
         for model, each, test, labels, calibration in zip(
@@ -274,7 +303,9 @@ def _tested(setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], ve
     return replace(record, models=models)
 
 
-def _finished(folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool) -> RunRecord | None:
+def _finished(
+    folder: RunFolder, config: RunConfig, corpus: Corpus, read_test: bool
+) -> RunRecord | None:
     """Return the record of the finished run, without the test set unless it is to be read."""
     if not folder.path.exists():
         return None

@@ -15,7 +15,16 @@ from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
-from qllmft.files import is_temporary, parse_json, parse_toml, read_bytes, read_text, write_json, write_text, writing
+from qllmft.files import (
+    is_temporary,
+    parse_json,
+    parse_toml,
+    read_bytes,
+    read_text,
+    write_json,
+    write_text,
+    writing,
+)
 from qllmft.run.lock import HOLDER, LOCK
 from qllmft.run.predictions import PREDICTIONS, Predictions, TestPredictions
 from qllmft.run.record import RunRecord
@@ -33,16 +42,20 @@ class RunFolder:
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
         self.model_folder = path / "model"  # the selected model
         self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
-        self.model_adapter = self.model_folder / OWN_ADAPTER  # its body's adapter, if that was trained
-        self.validation_file = path / "validation.json"  # record of a run that has not read the test set
+        # its body's adapter, if that was trained
+        self.model_adapter = self.model_folder / OWN_ADAPTER
+        # record of a run that has not read the test set
+        self.validation_file = path / "validation.json"
         self.predictions_file = path / "predictions.json"  # see `Predictions`
         self.result_file = path / "result.json"  # record; exists only when the run is finished
         self.report_file = path / "report.html"  # the run on one page
-        self.trackers_file = path / "trackers.json"  # state of the trackers; see `qllmft.run.tracking`
+        # state of the trackers; see `qllmft.run.tracking`
+        self.trackers_file = path / "trackers.json"
         unfinished = path / "checkpoint"
         self.checkpoint = Checkpoint(unfinished / "state.safetensors")
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
-        self.contrastive_body = unfinished / "contrastive"  # exists only when the contrastive step is finished
+        # exists only when the contrastive step is finished
+        self.contrastive_body = unfinished / "contrastive"
         self.own_embeddings = unfinished  # cache of embeddings by a body that only this run has
 
     def drop_checkpoint(self) -> None:
@@ -54,7 +67,8 @@ class RunFolder:
 
         Files of a process that has just started, or was killed at its start, do not count.
         """
-        # list the files first: another process may be writing the configuration, which precedes all other files
+        # list the files first: another process may be writing the configuration, which precedes all
+        # other files
         files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
         others = {name for name in files if not is_temporary(name)} - {LOCK, HOLDER}
         if self.config_file.exists():
@@ -65,25 +79,35 @@ class RunFolder:
                     f"{', '.join(differing(held, config))}. Choose another folder with --out, or delete that one."
                 )
         elif not self.path.is_dir() or others:
-            raise UserError(f"{self.path} exists and holds no run. Choose another folder with --out.")
+            raise UserError(
+                f"{self.path} exists and holds no run. Choose another folder with --out."
+            )
 
     def check_can_be_made(self) -> None:
         """Check that the folder exists or can be made."""
         with writing(f"the run's folder {self.path}"):
-            nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+            nearest = next(
+                path for path in (self.path, *self.path.absolute().parents) if path.exists()
+            )
         if nearest == self.path:
             return
         if not nearest.is_dir():
-            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not a directory.")
+            raise UserError(
+                f"the run's folder {self.path} cannot be written: {nearest} is not a directory."
+            )
         if not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(f"the run's folder {self.path} cannot be written: {nearest} is not writable.")
+            raise UserError(
+                f"the run's folder {self.path} cannot be written: {nearest} is not writable."
+            )
 
     def open_for(self, config: RunConfig) -> None:
         """Make the folder with its ``config.toml``, or check that it is of this configuration."""
         if self.path.exists():
             self.check_holds(config)
         with writing(f"the run's folder {self.path}"):
-            write_text(self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+            write_text(
+                self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+            )
 
     def read_config(self) -> RunConfig:
         """Read the configuration, or raise UserError if it is missing or malformed."""
@@ -97,7 +121,10 @@ class RunFolder:
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
-        with writing(str(self.metrics_file)), open(self.metrics_file, "ab", opener=_open_own) as file:
+        with (
+            writing(str(self.metrics_file)),
+            open(self.metrics_file, "ab", opener=_open_own) as file,
+        ):
             file.write(_line(metrics).encode())
 
     def trained_body(self, body: BodyConfig) -> Path:
@@ -107,15 +134,21 @@ class RunFolder:
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
         found: list[EpochMetrics] = []
-        for line in read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []:
+        for line in (
+            read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []
+        ):
             try:
                 metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
                 left_out = {"task"} | (
-                    {"validation_accuracy_exact"} if metrics.validation_accuracy_exact is None else set()
+                    {"validation_accuracy_exact"}
+                    if metrics.validation_accuracy_exact is None
+                    else set()
                 )
                 numbers = [value for name, value in vars(metrics).items() if name not in left_out]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.task not in PREDICTIONS or not all(abs(number) <= LARGEST for number in numbers):
+                if metrics.task not in PREDICTIONS or not all(
+                    abs(number) <= LARGEST for number in numbers
+                ):
                     break
             except (ValueError, TypeError):
                 break
@@ -170,7 +203,9 @@ class RunFolder:
 
 def _open_own(name: str, flags: int) -> int:
     """Open a file to append to it, unless it is a link to another place, a pipe or a device."""
-    descriptor = os.open(name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    descriptor = os.open(
+        name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666
+    )
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise UserError(f"{name} is a pipe or a device, expected a regular file; delete it.")
@@ -183,7 +218,11 @@ def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    values = {name: value for name, value in asdict(metrics).items() if name != "task" or value != "classification"}
+    values = {
+        name: value
+        for name, value in asdict(metrics).items()
+        if name != "task" or value != "classification"
+    }
     return json.dumps(values, allow_nan=False) + "\n"
 
 
@@ -193,5 +232,7 @@ def _read_record(path: Path) -> RunRecord | None:
     try:
         content = parse_json(read_text(path))
     except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}. Delete it; the same command makes it again.") from error
+        raise UserError(
+            f"{path} cannot be read: {error}. Delete it; the same command makes it again."
+        ) from error
     return RunRecord.from_json(content, str(path))

@@ -54,7 +54,9 @@ class SharedInputs:
         known = self._embedded.get(body, _Embedded("", {}))
         missing = list(dict.fromkeys(text for text in texts if text not in known.vectors))
         if not missing:
-            return Embeddings(np.stack([known.vectors[text] for text in texts]), known.identity, len(texts))
+            return Embeddings(
+                np.stack([known.vectors[text] for text in texts]), known.identity, len(texts)
+            )
         found = compute(missing)
         if known.vectors and found.identity != known.identity:
             known, missing = _Embedded("", {}), list(dict.fromkeys(texts))

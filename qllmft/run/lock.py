@@ -39,7 +39,9 @@ def sole_use(folder: Path, on_wait: Callable[[str], None] | None) -> Iterator[No
         raise
     try:
         since = datetime.now().astimezone().isoformat(timespec="seconds")
-        write_text(folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+        write_text(
+            folder / HOLDER, f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
+        )
         yield
     finally:
         _delete_lock(folder, missing)
@@ -66,7 +68,8 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
             lock = _locked(folder, on_wait)
         except FileNotFoundError:  # another process has deleted the empty folder
             continue
-        except FileExistsError:  # it did so between the attempt to make it and the check of its kind
+        # another process did so between the attempt to make it and the check of its kind
+        except FileExistsError:
             with suppress(FileNotFoundError):
                 if not stat.S_ISDIR(folder.lstat().st_mode):
                     raise
@@ -113,7 +116,8 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
 
 
 def _holder(folder: Path) -> str:
-    for _ in range(20):  # half a second: a process that has just acquired the lock is about to write its name
+    # half a second: a process that has just acquired the lock is about to write its name
+    for _ in range(20):
         with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
             return read_text(folder / HOLDER, MOST_HOLDER_BYTES).strip()
         time.sleep(0.025)

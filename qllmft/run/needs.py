@@ -24,8 +24,14 @@ def check_memory(config: RunConfig, batch: int) -> int:
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
     model, free = config.model, int(psutil.virtual_memory().available)
-    qubits = [model.latent_encoder_qubits] * model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
-    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)  # shots need as much again for the outcomes
+    qubits = (
+        [model.latent_encoder_qubits]
+        * model.most_encoders
+        * (1 + model.odd)
+        * (model.encoder == "quantum")
+    )
+    # shots need as much again for the outcomes
+    qubits += [model.n_qubits] * (2 if config.noise.shots else 1)
     each = 4 * sum(1 << q for q in [*qubits, max(qubits)])
     if batch * each > free:
         raise UserError(
@@ -35,7 +41,9 @@ def check_memory(config: RunConfig, batch: int) -> int:
     return batch * each
 
 
-def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]) -> float:
+def epoch_core_seconds(
+    config: RunConfig, dimension: int, n_classes: int, sizes: dict[str, int]
+) -> float:
     """Measure an epoch on random embeddings of D values, in processor seconds summed over cores.
 
     ``sizes`` is the number of texts by split.
@@ -45,7 +53,9 @@ def epoch_core_seconds(config: RunConfig, dimension: int, n_classes: int, sizes:
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
     with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):
         training = _core_seconds(lambda: (way.inputs(batch.x), step()))
-        validation = _core_seconds(lambda: (logits_of(model, batch.x), exact_accuracy(model, batch)))
+        validation = _core_seconds(
+            lambda: (logits_of(model, batch.x), exact_accuracy(model, batch))
+        )
     return (training * sizes["train"] + validation * sizes["validation"]) / rows
 
 

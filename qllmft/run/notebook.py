@@ -14,7 +14,15 @@ def table_html(record: RunRecord) -> str:
     rows = []
     for model in record.models:
         validation = short(model.validation)
-        rows.append((escape(model.name), f"{model.parameters:,}", validation, model.test or "", f"{model.seconds:.1f}"))
+        rows.append(
+            (
+                escape(model.name),
+                f"{model.parameters:,}",
+                validation,
+                model.test or "",
+                f"{model.seconds:.1f}",
+            )
+        )
     sizes = ", ".join(f"{count:,} {name}" for name, count in record.data.sizes.items())
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>"
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)

@@ -32,7 +32,9 @@ class Mistake:
 def _evenly(wrong: NDArray[np.bool_]) -> Iterable[int]:
     """Return up to `MOST_MISTAKES` places of the wrong answers, evenly spaced."""
     places = np.flatnonzero(wrong)
-    chosen = np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round().astype(np.int64)
+    chosen = (
+        np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round().astype(np.int64)
+    )
     return [int(place) for place in places[chosen]]
 
 
@@ -55,11 +57,22 @@ class Predictions:
     validation: Answers  # answers for the validation texts
 
     @classmethod
-    def of(cls, names: tuple[str, ...], test: Table, answers: Answers, validation: Answers | None = None) -> Self:
+    def of(
+        cls,
+        names: tuple[str, ...],
+        test: Table,
+        answers: Answers,
+        validation: Answers | None = None,
+    ) -> Self:
         """Collect the answers on the test set, and on the validation texts, those of the run's head first."""
         head, items = next(iter(answers.values())), test.items
-        named = ((items[i][:LONGEST_TEXT], test.labels[i], head[i]) for i in cls._shown(head, test.labels))
-        mistakes = tuple(Mistake(text, cls._named(names, a), cls._named(names, b)) for text, a, b in named)
+        named = (
+            (items[i][:LONGEST_TEXT], test.labels[i], head[i])
+            for i in cls._shown(head, test.labels)
+        )
+        mistakes = tuple(
+            Mistake(text, cls._named(names, a), cls._named(names, b)) for text, a, b in named
+        )
         return cls(names, np.asarray(test.labels), answers, mistakes, validation or {})
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,21 +90,28 @@ class Predictions:
         """Read JSON values, or raise ValueError, KeyError or TypeError."""
         names = tuple(record["label_names"])
         labels = cls._labels(record["labels"], len(names))
-        answers = {name: cls._values(given, len(names)) for name, given in record["answers"].items()}
+        answers = {
+            name: cls._values(given, len(names)) for name, given in record["answers"].items()
+        }
         if any(len(given) != len(labels) for given in answers.values()):
             raise ValueError(f"a model does not have one answer for each of {len(labels)} labels")
         mistakes = tuple(
-            Mistake(each["text"], cls._read(each["label"]), cls._read(each["answer"])) for each in record["mistakes"]
+            Mistake(each["text"], cls._read(each["label"]), cls._read(each["answer"]))
+            for each in record["mistakes"]
         )
         if not all(isinstance(text, str) for text in [*names, *(each.text for each in mistakes)]):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        validation = {name: cls._values(given, len(names)) for name, given in record["validation"].items()}
+        validation = {
+            name: cls._values(given, len(names)) for name, given in record["validation"].items()
+        }
         return cls(names, labels, answers, mistakes, validation)
 
     def answers_of(self, model: str) -> NDArray[Any]:
         """Return the answers of a model, or raise UserError if there are none."""
         if model not in self.answers:
-            raise UserError(f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it.")
+            raise UserError(
+                f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it."
+            )
         return self.answers[model]
 
     @staticmethod

@@ -34,21 +34,26 @@ class ModelResult:
     validation: _Score  # on the validation texts: accuracy of labels, or scores of real targets
     parameters: int  # number of trained parameters; for an SVC, of support vectors
     seconds: float = 0.0  # wall time of the training
-    settings: Mapping[str, Any] = field(default_factory=dict)  # chosen on the validation texts, by name
-    # share of right validation answers without the noise of the head's circuit, in [0, 1]; None if the circuit has no
-    # noise
+    # chosen on the validation texts, by name
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    # share of right validation answers without the noise of the head's circuit, in [0, 1]; None if
+    # the circuit has no noise
     validation_exact: float | None = None
     test: _Score | None = None  # on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
-    test_classes: _ClassScores | None = None  # scores on the test texts class by class; None if they were not read
-    # calibration of the probabilities of the test texts; None if they were not read or the model has no probabilities
+    # scores on the test texts class by class; None if they were not read
+    test_classes: _ClassScores | None = None
+    # calibration of the probabilities of the test texts; None if they were not read or the model
+    # has no probabilities
     test_calibration: _Calibration | None = None
 
     @property
     def tested(self) -> Score:
         """Return the score on the test texts, or raise ValueError if they were not read."""
         if self.test is None:
-            raise ValueError(f"the model {self.name!r} has no test accuracy: the run did not read the test texts.")
+            raise ValueError(
+                f"the model {self.name!r} has no test accuracy: the run did not read the test texts."
+            )
         return self.test
 
     @property
@@ -67,7 +72,8 @@ class DataRecord:
     fingerprint: str  # hash of all texts and labels
     labels: tuple[str, ...]  # names of the k labels, or of the real targets
     sizes: dict[str, int]  # number of texts by split: train, validation, test
-    findings: Findings | None = None  # rows left out, duplicates, rare labels; None if there are none
+    # rows left out, duplicates, rare labels; None if there are none
+    findings: Findings | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ class BodyRecord:
     identity: str  # name, revision and hash of all files of the body that the head reads
     dimension: int  # D, length of an embedding
     learned: LearnedBody | None = None  # None for a frozen body
-    weights: str = ""  # SHA-256 of the weights before any training; "" if they are not on this machine
+    # SHA-256 of the weights before any training; "" if they are not on this machine
+    weights: str = ""
 
     def __str__(self) -> str:
         """Return the body's name in tables.
@@ -114,7 +121,8 @@ class RunRecord:
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None
-    choice: Choice | None = None  # of the head's structure; None if the configuration has a single one
+    # of the head's structure; None if the configuration has a single one
+    choice: Choice | None = None
 
     @property
     def trajectories(self) -> str:
@@ -151,7 +159,9 @@ class RunRecord:
     def from_json(cls, content: Any, origin: str) -> RunRecord:
         """Read a record, or raise UserError if it has another format."""
         if isinstance(content, dict) and (found := content.get("format", FORMAT)) != FORMAT:
-            raise UserError(f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft.")
+            raise UserError(
+                f"{origin} has format {found!r}; this version reads {FORMAT}. Install a later qllmft."
+            )
         try:
             record = _ADAPTER.validate_python(content)
         except ValidationError as error:
@@ -160,7 +170,9 @@ class RunRecord:
                 "Use the version of qllmft that trained the run, or delete the file and run the same command again."
             ) from None
         if not record.models:
-            raise UserError(f"{origin} is a run's record without a model; expected the head and its baselines.")
+            raise UserError(
+                f"{origin} is a run's record without a model; expected the head and its baselines."
+            )
         return record
 
 

@@ -42,7 +42,9 @@ class RunSetup:
     def classifier(self, dimension: int) -> Classifier:
         """Build the run's head on embeddings of D values, or raise UserError if it does not fit."""
         n_classes = self.corpus.n_classes
-        return build_classifier(self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend)
+        return build_classifier(
+            self.config.model, dimension, n_classes, seed=self.config.seed, backend=self.backend
+        )
 
 
 def check_circuits(model: ModelConfig, backend: Backend) -> None:

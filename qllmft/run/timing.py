@@ -10,7 +10,9 @@ from torch import Tensor, nn
 GB = 1e9
 
 
-def seconds_of(value: Callable[[], Tensor], module: nn.Module, repeats: int = 3) -> tuple[float, float]:
+def seconds_of(
+    value: Callable[[], Tensor], module: nn.Module, repeats: int = 3
+) -> tuple[float, float]:
     """Measure the wall time of ``value``, one number, and of its gradient, in seconds, without a change of the weights.
 
     The fastest repetition counts, since the first one compiles and other processes may delay any.

@@ -22,7 +22,8 @@ from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked
 from qllmft_backends.plugins import one_line
 
-Pack = Callable[[Path, Path], object]  # writes the model of a run's folder, with its body, into a new folder
+# writes the model of a run's folder, with its body, into a new folder
+Pack = Callable[[Path, Path], object]
 LARGEST_FILE = 10_000_000  # bytes; larger files are not sent
 
 
@@ -58,8 +59,14 @@ class TrackingListener:
     gets no epoch twice.
     """
 
-    def __init__(self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent) -> None:
-        self._config, self._folder, self._send_files = config, folder_of(config, out), tracking.files
+    def __init__(
+        self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent
+    ) -> None:
+        self._config, self._folder, self._send_files = (
+            config,
+            folder_of(config, out),
+            tracking.files,
+        )
         self._campaign = tracking.campaign
         self._on_event = on_event
         self._new = {name: make_tracker(name) for name in tracking.names}
@@ -94,7 +101,11 @@ class TrackingListener:
 
     def _models(self, pack: Pack) -> None:
         """Send the model to the trackers that take one."""
-        takers = {name: each for name, each in self._running.items() if type(each).model is not Tracker.model}
+        takers = {
+            name: each
+            for name, each in self._running.items()
+            if type(each).model is not Tracker.model
+        }
         if not takers:
             return
         with TemporaryDirectory() as place:
@@ -113,7 +124,9 @@ class TrackingListener:
         for name in list(self._running):
             key = self._state.setdefault(name, {"key": None, "epoch": 0})["key"]
             settings = settings_of(self._config)
-            run = TrackedRun(self._config.identity, self._folder.path, settings, key, self._campaign)
+            run = TrackedRun(
+                self._config.identity, self._folder.path, settings, key, self._campaign
+            )
             self._call(name, self._start_tracker, name, run)
 
     def _start_tracker(self, name: str, run: TrackedRun) -> None:
@@ -147,10 +160,22 @@ class TrackingListener:
     def _files(self) -> list[Path]:
         """Return the files of the run that are small enough, and report the others."""
         folder = self._folder
-        single = (folder.config_file, folder.metrics_file, folder.validation_file, folder.predictions_file)
-        found = [*single, folder.result_file, folder.report_file, *sorted(folder.model_folder.glob("*"))]
+        single = (
+            folder.config_file,
+            folder.metrics_file,
+            folder.validation_file,
+            folder.predictions_file,
+        )
+        found = [
+            *single,
+            folder.result_file,
+            folder.report_file,
+            *sorted(folder.model_folder.glob("*")),
+        ]
         # a link in a run from elsewhere could name any file of this user
-        sizes = {file: file.stat().st_size for file in found if file.is_file() and not file.is_symlink()}
+        sizes = {
+            file: file.stat().st_size for file in found if file.is_file() and not file.is_symlink()
+        }
         for file, size in sizes.items():
             if size > LARGEST_FILE:
                 text = f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}."
@@ -190,6 +215,9 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
     """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
         content = parse_json(read_text(file))
-        return {name: {"key": kept["key"], "epoch": int(kept["epoch"])} for name, kept in content.items()}
+        return {
+            name: {"key": kept["key"], "epoch": int(kept["epoch"])}
+            for name, kept in content.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

@@ -87,12 +87,19 @@ def embed_tables(
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
     if embeddings.truncated:
-        text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
+        text = (
+            f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
+        )
         on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))
-    parts = np.split(embeddings.vectors, np.cumsum([len(table.to_embed) for table in tables.values()])[:-1])
+    parts = np.split(
+        embeddings.vectors, np.cumsum([len(table.to_embed) for table in tables.values()])[:-1]
+    )
     for name, part in zip(tables, parts, strict=True):
         check_vectors(part, body, name)
-    examples = [Examples.from_arrays(_of_items(v, t), t.labels) for v, t in zip(parts, tables.values(), strict=True)]
+    examples = [
+        Examples.from_arrays(_of_items(v, t), t.labels)
+        for v, t in zip(parts, tables.values(), strict=True)
+    ]
     return embeddings.identity, examples
 
 

@@ -26,7 +26,9 @@ def headline(models: Sequence[ModelResult]) -> str:
     if not above and not below:
         return "No clear winner"
     sided = above or below
-    named = f"the {sided[0].name}" if len(sided) == 1 else f"{len(sided)} of {len(baselines)} baselines"
+    named = (
+        f"the {sided[0].name}" if len(sided) == 1 else f"{len(sided)} of {len(baselines)} baselines"
+    )
     return f"The {head.name} {'loses to' if above else 'beats'} {named}"
 
 
@@ -109,6 +111,7 @@ def _score(model: ModelResult, *, interval: bool = True) -> str:
 def _names(models: Sequence[ModelResult], *, intervals: bool = True) -> str:
     """Return ``SVC (84.0 %) and MLP (80.0 %)``."""
     named = [
-        f"{m.name} ({_score(m, interval=intervals)}{', the same answer to every text' * _constant(m)})" for m in models
+        f"{m.name} ({_score(m, interval=intervals)}{', the same answer to every text' * _constant(m)})"
+        for m in models
     ]
     return named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]

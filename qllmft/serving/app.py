@@ -49,7 +49,10 @@ def make_app(
         report: gets a line per failure of the model, without texts of requests.
     """
     limits = limits or Limits()
-    facts = {**model.describe(), "limits": {name: getattr(limits, name) for name in ("texts", "characters")}}
+    facts = {
+        **model.describe(),
+        "limits": {name: getattr(limits, name) for name in ("texts", "characters")},
+    }
     batches = Batches(model, model.predictor.model.body.batch_size, limits.waiting)
 
     async def predict(request: Request) -> Response:
@@ -61,7 +64,11 @@ def make_app(
         return JSONResponse(await _answered(lambda: batches.explain(text), report))
 
     async def health(_: Request) -> Response:
-        state = {"status": "ok" if batches.alive else "stopped", "waiting": batches.waiting, "model": facts}
+        state = {
+            "status": "ok" if batches.alive else "stopped",
+            "waiting": batches.waiting,
+            "model": facts,
+        }
         return JSONResponse(state, 200 if batches.alive else 503)
 
     async def openapi(_: Request) -> Response:
@@ -73,7 +80,11 @@ def make_app(
             yield
 
     routes = [Route(path, _file(*content)) for path, content in _PAGE.items()]
-    routes += [Route("/predict", predict, methods=["POST"]), Route("/health", health), Route("/openapi.json", openapi)]
+    routes += [
+        Route("/predict", predict, methods=["POST"]),
+        Route("/health", health),
+        Route("/openapi.json", openapi),
+    ]
     if model.explains:
         routes.append(Route("/explain", explain, methods=["POST"]))
     return Starlette(
@@ -110,7 +121,13 @@ async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None
     except Exception as error:
         report(masked(one_line(error)))
         if isinstance(error, CostRefusedError):
-            raise HTTPException(402, "the server's cost limit refuses the circuits; nothing was sent") from None
+            raise HTTPException(
+                402, "the server's cost limit refuses the circuits; nothing was sent"
+            ) from None
         if isinstance(error, BackendError):
-            raise HTTPException(502, "the backend gave no answer; the server's messages have the reason") from None
-        raise HTTPException(500, "the model gave no answer; the server's messages have the reason") from None
+            raise HTTPException(
+                502, "the backend gave no answer; the server's messages have the reason"
+            ) from None
+        raise HTTPException(
+            500, "the model gave no answer; the server's messages have the reason"
+        ) from None

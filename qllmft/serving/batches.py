@@ -40,7 +40,11 @@ class _Request:
     @property
     def weight(self) -> int:
         """Return the number of answers that the request needs."""
-        return sum(1 + len(str(item).split()) for item in self.items) if self.explain else len(self.items)
+        return (
+            sum(1 + len(str(item).split()) for item in self.items)
+            if self.explain
+            else len(self.items)
+        )
 
 
 class Batches:
@@ -145,7 +149,9 @@ class Batches:
                 return
             answers = self._model.answer([item for request in requests for item in request.items])
         except Exception as error:
-            if len(requests) == 1 or (isinstance(error, BackendError) and not isinstance(error, CostRefusedError)):
+            if len(requests) == 1 or (
+                isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
+            ):
                 for request in requests:
                     request.done.set_exception(error)
                 return

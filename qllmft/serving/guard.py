@@ -50,18 +50,26 @@ class Guard:
             await send(message)
 
         fault = self._fault(scope["method"], Headers(scope=scope))
-        app = self._app if fault is None else JSONResponse({"error": fault[1]}, status_code=fault[0])
+        app = (
+            self._app if fault is None else JSONResponse({"error": fault[1]}, status_code=fault[0])
+        )
         await app(scope, receive, send_with_headers)
 
     def _fault(self, method: str, headers: Headers) -> tuple[int, str] | None:
         """Return status and reason of a refusal, or None."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            return 403, "the header Host names another server; use localhost, an address, or a name of --allowed-host"
+            return (
+                403,
+                "the header Host names another server; use localhost, an address, or a name of --allowed-host",
+            )
         if method in ("GET", "HEAD"):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-        if (origin is not None and not _is_at(origin, hosts[0])) or site not in ("same-origin", "none"):
+        if (origin is not None and not _is_at(origin, hosts[0])) or site not in (
+            "same-origin",
+            "none",
+        ):
             return 403, "the request comes from a page of another site"
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "expected the header Content-Type: application/json"

@@ -40,7 +40,9 @@ class ServedModel:
     @property
     def explains(self) -> bool:
         """Return whether answers can be explained."""
-        return self.shows_training and not self.pairs and self.predictor.model.task == "classification"
+        return (
+            self.shows_training and not self.pairs and self.predictor.model.task == "classification"
+        )
 
     def load(self) -> None:
         """Load the body and compile the head, so that the first request waits for neither.
@@ -60,7 +62,8 @@ class ServedModel:
         """Return the explanation of the exact answer for a text."""
         self.predictor.backend = None
         found = explain_with(self.predictor, text, self._training_texts)
-        note = "the run's training texts cannot be read by this server" if found.note else ""  # without its paths
+        # without its paths
+        note = "the run's training texts cannot be read by this server" if found.note else ""
         return replace(found, note=note).as_dict()
 
     def describe(self) -> dict[str, Any]:
@@ -69,7 +72,9 @@ class ServedModel:
         names = {"targets" if self.real else "labels": list(model.label_names)}
         return {
             "run": self.folder.resolve().name,
-            "body": Path(model.body.model).name if Path(model.body.model).is_absolute() else model.body.model,
+            "body": Path(model.body.model).name
+            if Path(model.body.model).is_absolute()
+            else model.body.model,
             **names,
             "pairs": self.pairs,
             "backend": None if self.backend is None else self.backend.name,

@@ -26,15 +26,22 @@ def document(model: ServedModel, limits: Limits) -> dict[str, Any]:
                 errors=("402", "502", "503"),
             )
         },
-        "/health": {"get": _operation("State of the server", None, {"type": "object"}, errors=("503",))},
+        "/health": {
+            "get": _operation("State of the server", None, {"type": "object"}, errors=("503",))
+        },
     }
     if model.explains:
         paths["/explain"] = {
-            "post": _operation("Explain one answer", _object({"text": text}), _explanation(), errors=("503",))
+            "post": _operation(
+                "Explain one answer", _object({"text": text}), _explanation(), errors=("503",)
+            )
         }
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"qllmft serve {model.folder.resolve().name}", "version": versions()["qllmft"]},
+        "info": {
+            "title": f"qllmft serve {model.folder.resolve().name}",
+            "version": versions()["qllmft"],
+        },
         "paths": paths,
     }
 
@@ -50,7 +57,10 @@ def _prediction(model: ServedModel) -> dict[str, Any]:
     found: dict[str, Any] = {**label, "probabilities": _object(dict.fromkeys(names, _PROBABILITY))}
     if model.backend is None:
         return found
-    return found | {"standard_error": {"type": "number", "minimum": 0}, "decided": {"type": "boolean"}}
+    return found | {
+        "standard_error": {"type": "number", "minimum": 0},
+        "decided": {"type": "boolean"},
+    }
 
 
 def _explanation() -> dict[str, Any]:
@@ -72,7 +82,12 @@ def _explanation() -> dict[str, Any]:
 def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the schema of an object with these properties and no others."""
     required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def _operation(
@@ -82,7 +97,10 @@ def _operation(
     refused = ("400", "403", "408", "413", "415", "422") if body else ("403",)
     error = _content(_object({"error": {"type": "string"}}))
     responses = {"200": {"description": "answer", **_content(answer)}}
-    responses |= {status: {"description": _ERRORS[status], **error} for status in sorted((*refused, *errors, "500"))}
+    responses |= {
+        status: {"description": _ERRORS[status], **error}
+        for status in sorted((*refused, *errors, "500"))
+    }
     request = {"requestBody": {"required": True, **_content(body)}} if body else {}
     return {"summary": summary, **request, "responses": responses}
 

@@ -22,7 +22,9 @@ async def read_object(request: Request, limits: Limits) -> dict[str, Any]:
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > limits.body_bytes:
-                    raise HTTPException(413, f"the body has more than {limits.body_bytes:,} bytes, the limit")
+                    raise HTTPException(
+                        413, f"the body has more than {limits.body_bytes:,} bytes, the limit"
+                    )
     except TimeoutError:
         raise HTTPException(408, f"the body did not arrive in {limits.seconds:g} s") from None
     except ClientDisconnect:
@@ -45,7 +47,9 @@ def items_of(value: dict[str, Any], limits: Limits, *, pairs: bool) -> list[Item
     if not isinstance(given, list) or not given:
         raise HTTPException(422, "texts is not a list of one text or more")
     if len(given) > limits.texts:
-        raise HTTPException(422, f"got {len(given):,} texts, expected at most {limits.texts:,} in a request")
+        raise HTTPException(
+            422, f"got {len(given):,} texts, expected at most {limits.texts:,} in a request"
+        )
     items = [tuple(each) if pairs and isinstance(each, list) else each for each in given]
     try:
         check_items(items, pairs=pairs)
@@ -54,15 +58,21 @@ def items_of(value: dict[str, Any], limits: Limits, *, pairs: bool) -> list[Item
     for item in items:
         longest = max(map(len, item if pairs else [item]))
         if longest > limits.characters:
-            raise HTTPException(422, f"a text has {longest:,} characters, expected at most {limits.characters:,}")
+            raise HTTPException(
+                422, f"a text has {longest:,} characters, expected at most {limits.characters:,}"
+            )
     return items
 
 
 def text_to_explain(value: dict[str, Any], limits: Limits) -> str:
     """Return the text of a request to explain."""
     if value.keys() != {"text"}:
-        raise HTTPException(422, f"got {', '.join(sorted(value))[:100] or 'nothing'}, expected text")
+        raise HTTPException(
+            422, f"got {', '.join(sorted(value))[:100] or 'nothing'}, expected text"
+        )
     (text,) = items_of(value, limits, pairs=False)
     if len(str(text).split()) > limits.words:
-        raise HTTPException(422, f"the text has more than {limits.words} words, the limit of an explanation")
+        raise HTTPException(
+            422, f"the text has more than {limits.words} words, the limit of an explanation"
+        )
     return str(text)

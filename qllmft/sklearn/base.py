@@ -74,37 +74,52 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _loaded(self) -> Classifier:
         """Return the trained network, which a pickle does not hold."""
         if "_network" not in self.__dict__:
-            self._network = self._network_with_weights(create("adjoint", {"dtype": "float64"})).double()
+            self._network = self._network_with_weights(
+                create("adjoint", {"dtype": "float64"})
+            ).double()
         return self._network
 
     def _network_with_weights(self, backend: Any) -> Classifier:
         config = ModelConfig.model_validate(self.structure_)
         network = build_classifier(config, self.n_inputs_, self.n_outputs_, backend=backend)
-        network.load_state_dict({name: torch.from_numpy(values) for name, values in self.weights_.items()})
+        network.load_state_dict(
+            {name: torch.from_numpy(values) for name, values in self.weights_.items()}
+        )
         return network
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the rows as vectors (N, D)."""
         raise NotImplementedError
 
-    def _fit_head(self, rows: Examples, strata: Rows | None, n_outputs: int, config: RunConfig) -> None:
+    def _fit_head(
+        self, rows: Examples, strata: Rows | None, n_outputs: int, config: RunConfig
+    ) -> None:
         """Train the head of ``config``, and set the fitted attributes.
 
         ``strata`` (N,) are the labels whose shares a validation part keeps, or None.
         """
-        seed, before = seed_of(self.random_state), self.__dict__.get("weights_") if self.warm_start else None
+        seed, before = (
+            seed_of(self.random_state),
+            self.__dict__.get("weights_") if self.warm_start else None,
+        )
         if config.candidates:
             config = self._chosen(config, rows, n_outputs, seed, again=before is None)
         else:
             self._choose_nothing()
         structure = with_room_for(config.model, rows.x.shape[1], self.settings)
-        network = build_classifier(structure, rows.x.shape[1], n_outputs, seed=seed, backend=self._backend(config))
+        network = build_classifier(
+            structure, rows.x.shape[1], n_outputs, seed=seed, backend=self._backend(config)
+        )
         if before is not None:
             self._load_into(network, before)
             self._start(network, rows)
         train, validation, settings = self._parts(len(rows), strata, config.train, seed)
         parts = class_weighted(rows.take(train), rows.take(validation), config.train)
-        on_event = LineListener("training" if train is validation else "validation") if self.verbose else ignore
+        on_event = (
+            LineListener("training" if train is validation else "validation")
+            if self.verbose
+            else ignore
+        )
         losses: list[float] = []
         with stage(on_event, "training", total=settings.epochs):
 
@@ -115,7 +130,11 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             selection = fit(network, *parts, settings, seed, on_epoch=on_epoch)
         if not selection.finished:
             raise KeyboardInterrupt
-        self.best_epoch_, self.n_iter_, self.loss_curve_ = selection.epoch, selection.epochs_done, losses
+        self.best_epoch_, self.n_iter_, self.loss_curve_ = (
+            selection.epoch,
+            selection.epochs_done,
+            losses,
+        )
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
         sizes = rows.x.shape[1], n_outputs
@@ -141,12 +160,19 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             self._choose_nothing()
             structure = with_room_for(config.model, rows.x.shape[1], self.settings)
             width = rows.x.shape[1]
-            network = build_classifier(structure, width, n_outputs, seed=seed, backend=self._backend(config))
+            network = build_classifier(
+                structure, width, n_outputs, seed=seed, backend=self._backend(config)
+            )
         else:
             structure = ModelConfig.model_validate(self.structure_)
-            network = self.__dict__.get("_learning") or self._network_with_weights(self._backend(config))
+            network = self.__dict__.get("_learning") or self._network_with_weights(
+                self._backend(config)
+            )
         kept = self.__dict__.get("moments_", {})
-        moments = {at: {name: torch.from_numpy(values) for name, values in of.items()} for at, of in kept.items()}
+        moments = {
+            at: {name: torch.from_numpy(values) for name, values in of.items()}
+            for at, of in kept.items()
+        }
         settings = config.train.model_copy(update={"epochs": 1, "select": "last", "patience": None})
         losses: list[float] = []
         selection = fit(
@@ -160,7 +186,10 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         )
         if not selection.finished:
             raise KeyboardInterrupt
-        self.moments_ = {at: {name: value.numpy().copy() for name, value in of.items()} for at, of in moments.items()}
+        self.moments_ = {
+            at: {name: value.numpy().copy() for name, value in of.items()}
+            for at, of in moments.items()
+        }
         self.n_iter_ += 1
         self.best_epoch_ = self.n_iter_
         self.loss_curve_ = [*self.loss_curve_, *losses]
@@ -177,7 +206,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _keep(self, network: Classifier, structure: ModelConfig, sizes: tuple[int, int]) -> None:
         self.n_inputs_, self.n_outputs_ = sizes
         self.structure_ = structure.model_dump(mode="json")
-        self.weights_ = {name: values.detach().numpy().copy() for name, values in network.state_dict().items()}
+        self.weights_ = {
+            name: values.detach().numpy().copy() for name, values in network.state_dict().items()
+        }
         self.n_parameters_ = network.n_parameters
         self.__dict__.pop("_network", None)
 
@@ -199,9 +230,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
                 "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
             )
-        network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+        network.load_state_dict(
+            {name: torch.from_numpy(values) for name, values in weights.items()}
+        )
 
-    def _chosen(self, config: RunConfig, rows: Examples, n_outputs: int, seed: int, *, again: bool) -> RunConfig:
+    def _chosen(
+        self, config: RunConfig, rows: Examples, n_outputs: int, seed: int, *, again: bool
+    ) -> RunConfig:
         """Return the configuration that takes the best candidate, or the one of the last fit unless ``again``."""
         dimension = rows.x.shape[1]
         candidates = tuple(
@@ -209,7 +244,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             for each in config.candidates
         )
         if not again:
-            taken = next((each for each in candidates if each.name == self.preset_taken_), candidates[0])
+            taken = next(
+                (each for each in candidates if each.name == self.preset_taken_), candidates[0]
+            )
             return config.taking(taken)
         first = {"model": candidates[0].model, "seed": seed, "candidates": candidates}
         try:
@@ -219,7 +256,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.choice_, self.preset_taken_ = str(choice), choice.taken.name
         return config
 
-    def _parts(self, n: int, strata: Rows | None, config: TrainConfig, seed: int) -> tuple[Rows, Rows, TrainConfig]:
+    def _parts(
+        self, n: int, strata: Rows | None, config: TrainConfig, seed: int
+    ) -> tuple[Rows, Rows, TrainConfig]:
         """Split N rows into training and validation, and return the settings of the training.
 
         All rows are in both parts if the last epoch is kept and nothing is calibrated.
@@ -229,8 +268,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             return rows, rows, config
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
-            raise UserError(f"validation_fraction is {share!r}; expected a number above 0 and below 1.")
-        held, counts = math.ceil(share * n), np.ones(1, int) if strata is None else np.bincount(strata)
+            raise UserError(
+                f"validation_fraction is {share!r}; expected a number above 0 and below 1."
+            )
+        held, counts = (
+            math.ceil(share * n),
+            np.ones(1, int) if strata is None else np.bincount(strata),
+        )
         rare = strata is not None and counts.min() < 2
         if rare or min(held, n - held) < len(counts):
             if calibrated:
@@ -246,20 +290,32 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 stacklevel=4,
             )
             return rows, rows, config.model_copy(update={"select": "last", "patience": None})
-        parts: Sequence[Rows] = train_test_split(rows, test_size=held, stratify=strata, random_state=seed % 2**32)
+        parts: Sequence[Rows] = train_test_split(
+            rows, test_size=held, stratify=strata, random_state=seed % 2**32
+        )
         return parts[0], parts[1], config
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and fitted attributes, without networks."""
-        return {name: value for name, value in super().__getstate__().items() if name not in _NOT_PICKLED}
+        return {
+            name: value
+            for name, value in super().__getstate__().items()
+            if name not in _NOT_PICKLED
+        }
 
 
 def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Examples:
     """Return the rows with the weights of ``sample_weight`` times those of classes, without rows of weight 0."""
     if given is None and of_classes is None:
         return rows
-    weights = np.ones(len(rows)) if given is None else _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
+    weights = (
+        np.ones(len(rows))
+        if given is None
+        else _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
+    )
     if (weights < 0).any():
-        raise ValueError(f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out.")
+        raise ValueError(
+            f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out."
+        )
     weights = weights if of_classes is None else weights * of_classes
     return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

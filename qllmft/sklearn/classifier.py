@@ -70,7 +70,9 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._outputs(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
+        return (
+            logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
+        )
 
     def __sklearn_tags__(self) -> Any:
         """Return tags with several labels per row."""
@@ -92,14 +94,22 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                 "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, and "
                 "compare predict_proba with thresholds of yours, or train with qllmft.train."
             )
-        self._fit_head(with_weights(Examples.from_arrays(vectors, y), weights), None, y.shape[1], config)
+        self._fit_head(
+            with_weights(Examples.from_arrays(vectors, y), weights), None, y.shape[1], config
+        )
         self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
 
-    def _fit_labels(self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig) -> None:
+    def _fit_labels(
+        self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig
+    ) -> None:
         """Train on vectors (N, D), labels (N,) and their weights (N,) or None."""
-        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        of_classes = (
+            None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        )
         classes, labels = np.unique(y, return_inverse=True)
-        rows = with_weights(Examples.from_arrays(vectors, labels.astype(np.int64)), weights, of_classes)
+        rows = with_weights(
+            Examples.from_arrays(vectors, labels.astype(np.int64)), weights, of_classes
+        )
         present, labels = np.unique(rows.y.numpy(), return_inverse=True)
         classes = classes[present]
         if len(classes) < 2:
@@ -112,7 +122,12 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         self.classes_, self.multilabel_ = classes, False
 
     def _fit_labels_partly(
-        self, vectors: NDArray[np.float32], y: NDArray[Any], classes: Any, weights: Any, config: RunConfig
+        self,
+        vectors: NDArray[np.float32],
+        y: NDArray[Any],
+        classes: Any,
+        weights: Any,
+        config: RunConfig,
     ) -> None:
         """Train one epoch on vectors (N, D) and labels (N,) of ``classes``, which the first call gives."""
         if isinstance(self.class_weight, str):
@@ -122,17 +137,23 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             )
         known = self.__dict__.get("classes_")
         if known is None and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit: all labels that will occur.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that will occur."
+            )
         given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
         if known is not None and not np.array_equal(known, given):
-            raise ValueError(f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same.")
+            raise ValueError(
+                f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same."
+            )
         if len(given) < 2:
             raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
         if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
             raise ValueError(
                 f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
             )
-        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        of_classes = (
+            None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        )
         rows = Examples.from_arrays(vectors, np.searchsorted(given, y).astype(np.int64))
         self._fit_partly(with_weights(rows, weights, of_classes), len(given), config)
         self.classes_, self.multilabel_ = given, False

@@ -30,7 +30,9 @@ PARAMETERS = {  # of an estimator, and the settings that they are
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
-def configuration(estimator: Any, *sections: str, candidates: bool = True, **given: Any) -> RunConfig:
+def configuration(
+    estimator: Any, *sections: str, candidates: bool = True, **given: Any
+) -> RunConfig:
     """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
 
     Without ``candidates``, the preset "auto" is "recommended".
@@ -45,7 +47,10 @@ def configuration(estimator: Any, *sections: str, candidates: bool = True, **giv
     given = {name.replace("__", "."): value for name, value in given.items()}
     given |= {setting: getattr(estimator, name) for name, setting in PARAMETERS.items()}
     # a search draws numpy's numbers
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in given.items()
+    }
     overrides |= {name: value for name, value in plain.items() if value is not None}
     single = estimator.preset == AUTO and not candidates
     config = load_preset(BASE if single else estimator.preset).config(overrides)
@@ -60,7 +65,9 @@ def configuration(estimator: Any, *sections: str, candidates: bool = True, **giv
 def chosen_settings(settings: Settings) -> dict[str, Any]:
     """Return settings by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
     if isinstance(settings, str):
-        raise UserError(f"settings is the text {settings!r}; expected a dict, or a list of 'NAME=VALUE' texts.")
+        raise UserError(
+            f"settings is the text {settings!r}; expected a dict, or a list of 'NAME=VALUE' texts."
+        )
     if isinstance(settings, Mapping):
         return dict(settings)
     return parse_settings(settings or [], "settings")

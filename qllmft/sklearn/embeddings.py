@@ -43,7 +43,9 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.head_ = None
         if self.head is not None:
             if y is None:
-                raise UserError("head is trained on labels, and y is None. Give labels, or leave head at None.")
+                raise UserError(
+                    "head is trained on labels, and y is None. Give labels, or leave head at None."
+                )
             self.head_ = clone(self.head).fit(vectors, y)
         self.n_values_ = self._values(vectors[:1]).shape[1]
         return self
@@ -66,7 +68,9 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"{kind}{i}" for i in range(self.n_values_)], dtype=object)
 
     def _values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        return vectors.astype(np.float64) if self.head_ is None else self.head_.latent_values(vectors)
+        return (
+            vectors.astype(np.float64) if self.head_ is None else self.head_.latent_values(vectors)
+        )
 
     def __sklearn_tags__(self) -> Any:
         """Return tags for texts in one dimension, or in one column."""

@@ -91,7 +91,9 @@ class QuantumHeadClassifier(TrainedClassifier):
         presets with L-BFGS are refused.
         """
         config = configuration(self, candidates=False)
-        rows, labels = validate_data(self, X, y, dtype=np.float32, reset="weights_" not in self.__dict__)
+        rows, labels = validate_data(
+            self, X, y, dtype=np.float32, reset="weights_" not in self.__dict__
+        )
         check_classification_targets(labels)
         self._fit_labels_partly(rows, labels, classes, sample_weight, config)
         return self
@@ -111,7 +113,9 @@ class QuantumHeadRegressor(TrainedRegressor):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), their targets (N,) or (N, T), and weights (N,) of the rows."""
         config = configuration(self, candidates=False, **REAL)
-        rows, targets = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
+        rows, targets = validate_data(
+            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
+        )
         self._fit_targets(rows, targets, sample_weight, config)
         return self
 

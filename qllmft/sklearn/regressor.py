@@ -24,10 +24,14 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         values = self._outputs(X)
         return values[:, 0] if self.one_target_ else values
 
-    def _fit_targets(self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig) -> None:
+    def _fit_targets(
+        self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig
+    ) -> None:
         """Train on vectors (N, D), targets (N,) or (N, T), and weights (N,) or None."""
         targets = np.asarray(y, np.float64)
-        rows = with_weights(Examples.from_arrays(vectors, targets.reshape(len(targets), -1)), weights)
+        rows = with_weights(
+            Examples.from_arrays(vectors, targets.reshape(len(targets), -1)), weights
+        )
         self.one_target_ = targets.ndim == 1
         self._fit_head(rows, None, rows.y.shape[1], config)
 

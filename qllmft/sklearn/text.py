@@ -45,7 +45,9 @@ class OfTexts(TrainedEstimator):
 
 def body_of(estimator: OfTexts) -> BodyConfig:
     """Return the language model of an estimator."""
-    return configuration(estimator, "body", candidates=False, body__model=body_name(estimator.body)).body
+    return configuration(
+        estimator, "body", candidates=False, body__model=body_name(estimator.body)
+    ).body
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -67,7 +69,9 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their labels and weights (N,) as in `QuantumHeadClassifier`."""
         if (several := label_sets_of(y)) is not None:
-            config = configuration(self, "body", candidates=False, body__model=body_name(self.body), **SEVERAL)
+            config = configuration(
+                self, "body", candidates=False, body__model=body_name(self.body), **SEVERAL
+            )
             texts = texts_of(X)
             check_consistent_length(texts, several)
             vectors, self.body_identity_ = embedded(texts, config.body)
@@ -87,7 +91,12 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
         self.body_identity_ = identity
         return self
 
-    def _embedded(self, X: Any, y: Any, config: RunConfig) -> tuple[NDArray[np.float32], NDArray[Any], str]:  # noqa: N803
+    def _embedded(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        config: RunConfig,
+    ) -> tuple[NDArray[np.float32], NDArray[Any], str]:
         """Return the embeddings (N, D) of texts, their labels (N,) and the identity of the body."""
         texts, labels = texts_of(X), column_or_1d(y, warn=True)
         check_consistent_length(texts, labels)
@@ -105,8 +114,13 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
-        config = configuration(self, "body", candidates=False, body__model=body_name(self.body), **REAL)
-        texts, targets = texts_of(X), check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        config = configuration(
+            self, "body", candidates=False, body__model=body_name(self.body), **REAL
+        )
+        texts, targets = (
+            texts_of(X),
+            check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"),
+        )
         check_consistent_length(texts, targets)
         vectors, identity = embedded(texts, config.body)
         self._fit_targets(vectors, targets, sample_weight, config)

@@ -14,7 +14,12 @@ from qllmft_backends.plugins import BUILT_IN, Registry
 
 __all__ = ["TRACKERS", "TrackedRun", "Tracker", "make_tracker"]
 
-_BUILT_IN = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WeightsAndBiases, "trackio": Trackio}
+_BUILT_IN = {
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+    "wandb": WeightsAndBiases,
+    "trackio": Trackio,
+}
 TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
 
 
@@ -25,5 +30,9 @@ def make_tracker(name: str) -> Tracker:
         return make()
     except ImportError as error:
         extra = "trackio" if name == "trackio" else "track"
-        remedy = f"pip install 'qllmft[{extra}]'" if TRACKERS.source(name) == BUILT_IN else "install it"
-        raise UserError(f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}.") from error
+        remedy = (
+            f"pip install 'qllmft[{extra}]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+        )
+        raise UserError(
+            f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}."
+        ) from error

@@ -39,7 +39,11 @@ class MLflow(Tracker):
         self._connect, self._metric, self._param = MlflowClient, Metric, Param
         self._store = get_tracking_uri() if is_tracking_uri_set() else "sqlite:///mlflow.db"
         allowed = getattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE", None)
-        if allowed is not None and not allowed.get() and re.match(r"file:|(?!databricks)[^:]*$", self._store):
+        if (
+            allowed is not None
+            and not allowed.get()
+            and re.match(r"file:|(?!databricks)[^:]*$", self._store)
+        ):
             raise UserError(
                 f"the tracker 'mlflow' got the folder {self._store} as its store, which MLflow refuses; set "
                 "MLFLOW_TRACKING_URI to a database, such as sqlite:///mlflow.db, or to a server."
@@ -72,15 +76,20 @@ class MLflow(Tracker):
         """Log the model as the artefact ``model``, of MLflow's kind ``pyfunc``, which `mlflow models serve` takes."""
         pair = "pair" in parse_json(read_text(folder / "model.json"))
         with TemporaryDirectory() as place, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's, of its own type hints and of a missing example
+            # MLflow's, of its own type hints and of a missing example
+            warnings.simplefilter("ignore")
             from mlflow.models import ModelSignature
             from mlflow.pyfunc import save_model
             from mlflow.types.schema import ColSpec, DataType, Schema
 
-            columns = [ColSpec(DataType.string, name) for name in (("first", "second") if pair else ("text",))]
+            columns = [
+                ColSpec(DataType.string, name)
+                for name in (("first", "second") if pair else ("text",))
+            ]
             save_model(
                 f"{place}/model",
-                loader_module="qllmft.mlflow_model",  # imported where it is loaded; nothing is pickled
+                # imported where it is loaded; nothing is pickled
+                loader_module="qllmft.mlflow_model",
                 data_path=str(folder),
                 pip_requirements=[f"qllmft[demo]=={version('qllmft')}"],
                 signature=ModelSignature(inputs=Schema(columns)),
@@ -90,7 +99,12 @@ class MLflow(Tracker):
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table as metrics MODEL/COLUMN, and the files as artefacts."""
         # MLflow accepts no other characters in a name, but a baseline's name may have them
-        self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in final_numbers(record).items()})
+        self._log(
+            {
+                re.sub(r"[^\w./ -]", "_", name): value
+                for name, value in final_numbers(record).items()
+            }
+        )
         for file in files:
             self._client.log_artifact(self._run, str(file))
         self._client.set_terminated(self._run, "FINISHED")
@@ -102,8 +116,11 @@ class MLflow(Tracker):
     def _parent(self, experiment: str, campaign: Path) -> str:
         """Return the run above those of a study or a sweep, which its first run makes."""
         name = hashlib.sha256(str(campaign).encode()).hexdigest()[:16]
-        with FileLock(campaign / ".mlflow.lock"):  # processes that share the runs start at the same time
-            found = self._client.search_runs([experiment], f"tags.campaign = '{name}'", max_results=1)
+        # processes that share the runs start at the same time
+        with FileLock(campaign / ".mlflow.lock"):
+            found = self._client.search_runs(
+                [experiment], f"tags.campaign = '{name}'", max_results=1
+            )
             if found:
                 return str(found[0].info.run_id)
             tags = {"campaign": name, "folder": str(campaign)}
@@ -113,5 +130,7 @@ class MLflow(Tracker):
 
     def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:
         now_ms = int(1000 * time.time())
-        metrics = [self._metric(name, float(value), now_ms, step) for name, value in numbers.items()]
+        metrics = [
+            self._metric(name, float(value), now_ms, step) for name, value in numbers.items()
+        ]
         self._client.log_batch(self._run, metrics=metrics)

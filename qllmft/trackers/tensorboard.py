@@ -41,7 +41,9 @@ class TensorBoard(Tracker):
         self._writer.add_text("table", _markdown(numbers))
         self._writer.close()
         # "." is the folder itself, not one more run
-        self._writer.add_hparams(self._settings, {name: float(value) for name, value in numbers.items()}, run_name=".")
+        self._writer.add_hparams(
+            self._settings, {name: float(value) for name, value in numbers.items()}, run_name="."
+        )
         self._writer.close()
 
     def aborted(self) -> None:
@@ -56,5 +58,8 @@ def _plain(value: Any) -> bool | str | float | int:
 
 def _markdown(values: Mapping[str, Any]) -> str:
     """Return a table of names and values."""
-    rows = ("|".join("`" + str(cell).replace("|", "\\|") + "`" for cell in row) for row in values.items())
+    rows = (
+        "|".join("`" + str(cell).replace("|", "\\|") + "`" for cell in row)
+        for row in values.items()
+    )
     return "\n".join(["|name|value|", "|---|---|", *(f"|{row}|" for row in rows)])

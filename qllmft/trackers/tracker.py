@@ -16,7 +16,8 @@ class TrackedRun:
     folder: Path  # of the run
     # the configuration, values by dotted names; without addresses, keys and consent to a price
     settings: Mapping[str, Any]
-    key: str | None  # returned by `Tracker.start` when this run was tracked first; None if this is the first time
+    # returned by `Tracker.start` when this run was tracked first; None if this is the first time
+    key: str | None
     campaign: Path | None = None  # folder of the study or the sweep that the run belongs to
 
 
@@ -55,5 +56,7 @@ def final_numbers(record: Mapping[str, Any]) -> dict[str, float]:
         for column in ("parameters", "validation", "test", "seconds"):
             if column in model:
                 value = model[column]
-                numbers[f"{model['name']}/{column}"] = value["value"] if isinstance(value, dict) else value
+                numbers[f"{model['name']}/{column}"] = (
+                    value["value"] if isinstance(value, dict) else value
+                )
     return numbers

@@ -36,13 +36,26 @@ _DEFINED = {
     "qllmft.training.checkpoint": ("Checkpoint",),
     "qllmft.training.contrastive": ("contrastive_pairs", "contrastive_steps", "fit_contrastive"),
     "qllmft.training.end_to_end": ("EndToEnd", "fit_end_to_end"),
-    "qllmft.training.evaluation": ("checked_logits", "exact_accuracy", "finite_logits", "logits_of", "shared_latent"),
+    "qllmft.training.evaluation": (
+        "checked_logits",
+        "exact_accuracy",
+        "finite_logits",
+        "logits_of",
+        "shared_latent",
+    ),
     "qllmft.training.examples": ("Examples", "class_weighted"),
     "qllmft.training.loop": ("PAPER_STEPS", "fit", "one_torch_thread"),
     "qllmft.training.metrics": ("EpochMetrics", "Selection"),
     "qllmft.training.scaling": ("Scaling",),
     "qllmft.training.step": ("step_of",),
-    "qllmft.training.tasks": ("CLASSIFICATION", "MULTILABEL", "REGRESSION", "TASKS", "USUAL_THRESHOLD", "Task"),
+    "qllmft.training.tasks": (
+        "CLASSIFICATION",
+        "MULTILABEL",
+        "REGRESSION",
+        "TASKS",
+        "USUAL_THRESHOLD",
+        "Task",
+    ),
 }
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -101,7 +101,10 @@ class Checkpoint:
                 index, key = name.split("/", 1)
                 moments.setdefault(int(index), {})[key] = tensor
             shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
-            if any(index >= len(shapes) or m["exp_avg"].shape != shapes[index] for index, m in moments.items()):
+            if any(
+                index >= len(shapes) or m["exp_avg"].shape != shapes[index]
+                for index, m in moments.items()
+            ):
                 raise ValueError("its moments belong to parameters of other shapes")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
             best = _under(tensors, "best/")
@@ -117,11 +120,17 @@ def _progress(file: Any) -> dict[str, Any]:
     found = parse_json(file.metadata()["progress"])
     numbers = {name: found[name] for name in ("epoch", "best_epoch", "best_accuracy", "best_loss")}
     for name, value in numbers.items():
-        kinds, most = ((int,), MOST_EPOCHS) if name.endswith("epoch") else ((int, float), sys.float_info.max)
+        kinds, most = (
+            ((int,), MOST_EPOCHS) if name.endswith("epoch") else ((int, float), sys.float_info.max)
+        )
         if type(value) not in kinds or not abs(value) <= most:
             raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
     return numbers
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -83,7 +83,9 @@ def fit_contrastive(
         KeyboardInterrupt: by Ctrl-C or SIGTERM after finished steps are saved, or by a second signal at once.
     """
     n_items, loss_of = _loss(body, train, config, seed)
-    optimizer = torch.optim.AdamW(body.parameters(), lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True)
+    optimizer = torch.optim.AdamW(
+        body.parameters(), lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True
+    )
     state = checkpoint.load(body, optimizer) if checkpoint else None
     done = state.epoch if state else 0
     batches = _order(n_items, config, seed)
@@ -104,7 +106,9 @@ def fit_contrastive(
 
     with interruptible() as interruption:  # the caller saves the body after the last step
         steps = range(done + 1, len(batches) + 1)
-        interruption.run(steps, advance, save if checkpoint else None, CHECKPOINT_EVERY_S, save_last=False)
+        interruption.run(
+            steps, advance, save if checkpoint else None, CHECKPOINT_EVERY_S, save_last=False
+        )
     return float(np.mean(losses[-max(1, len(batches) // 10) :])) if losses else float("nan")
 
 
@@ -118,17 +122,25 @@ def _loss(
         return len(train), lambda rows: _supervised(body, train, rows, temperature)
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
-    pairs, of_pairs = draw_pairs(train.labels, config.iterations, seed), CosineSimilarityLoss(body.transformer)
+    pairs, of_pairs = (
+        draw_pairs(train.labels, config.iterations, seed),
+        CosineSimilarityLoss(body.transformer),
+    )
 
     def loss_of(rows: NDArray[np.int64]) -> Tensor:
-        features = [body.features([train.texts[i] for i in side[rows]]) for side in (pairs.first, pairs.second)]
+        features = [
+            body.features([train.texts[i] for i in side[rows]])
+            for side in (pairs.first, pairs.second)
+        ]
         loss: Tensor = of_pairs(features, torch.from_numpy(pairs.same[rows]).to(body.device))
         return loss
 
     return len(pairs), loss_of
 
 
-def _supervised(body: TrainableBody, train: Table, rows: NDArray[np.int64], temperature: float) -> Tensor:
+def _supervised(
+    body: TrainableBody, train: Table, rows: NDArray[np.int64], temperature: float
+) -> Tensor:
     """Return `supervised_loss` of texts, embedded in parts of like length: less padding, half of the time."""
     rows = np.array(sorted(rows.tolist(), key=lambda row: len(train.texts[row])))
     parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
@@ -150,7 +162,8 @@ def supervised_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> T
     """
     unit = torch.nn.functional.normalize(embeddings, dim=1)
     itself = torch.eye(len(labels), dtype=torch.bool)
-    lowest = torch.finfo(unit.dtype).min  # -inf would give a NaN gradient for the only text of a batch
+    # -inf would give a NaN gradient for the only text of a batch
+    lowest = torch.finfo(unit.dtype).min
     shares = torch.log_softmax((unit @ unit.T / temperature).masked_fill(itself, lowest), dim=1)
     partners = (labels[:, None] == labels) & ~itself
     counts = partners.sum(dim=1)
@@ -185,7 +198,9 @@ def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[n
     """Return the rows of every step's pairs or texts over all epochs."""
     steps: list[NDArray[np.int64]] = []
     for epoch in range(1, config.epochs + 1):
-        order = torch.randperm(n_items, generator=torch_generator(seed, "contrastive shuffle", epoch))
+        order = torch.randperm(
+            n_items, generator=torch_generator(seed, "contrastive shuffle", epoch)
+        )
         steps += [rows.numpy() for rows in torch.split(order, config.batch_size)]
     return steps
 

@@ -23,7 +23,8 @@ from qllmft.training.loop import Training, run_epochs
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.tasks import CLASSIFICATION, balanced_weights
 
-CHECKPOINT_EVERY_S = 60.0  # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
+# a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
+CHECKPOINT_EVERY_S = 60.0
 
 
 class EndToEnd(nn.Module):
@@ -33,7 +34,11 @@ class EndToEnd(nn.Module):
         super().__init__()
         self.body = body
         self.classifier = classifier
-        frozen = {name for name, each in self.named_parameters() if body.adapted and not each.requires_grad}
+        frozen = {
+            name
+            for name, each in self.named_parameters()
+            if body.adapted and not each.requires_grad
+        }
         self._frozen = {name for name in frozen if name.startswith("body.")}
 
     def forward(self, texts: Sequence[str]) -> Tensor:
@@ -46,14 +51,18 @@ class EndToEnd(nn.Module):
         weights: dict[str, Any] = super().state_dict(*arguments, **options)
         return {name: each for name, each in weights.items() if name not in self._frozen}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Set the weights of `state_dict`; frozen ones stay as they are."""
         own = {name: each for name, each in super().state_dict().items() if name in self._frozen}
         return super().load_state_dict({**own, **state_dict}, strict, assign)
 
     def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
         """Embed ``table`` with the current weights, without gradients and without dropout."""
-        return replace(Examples.from_arrays(self.body.body.encode(table.texts), table.labels), weight=weight)
+        return replace(
+            Examples.from_arrays(self.body.body.encode(table.texts), table.labels), weight=weight
+        )
 
 
 def fit_end_to_end(

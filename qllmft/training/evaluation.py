@@ -30,7 +30,9 @@ def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tens
     """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `shared_latent` if it is given."""
     model.eval()
     if latent is not None and isinstance(model, Classifier):
-        return torch.cat([model.from_latent(part) for part in torch.split(latent, EVALUATION_BATCH)])
+        return torch.cat(
+            [model.from_latent(part) for part in torch.split(latent, EVALUATION_BATCH)]
+        )
     return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
 
 
@@ -51,14 +53,18 @@ def checked_logits(logits: Tensor) -> Tensor:
     return logits
 
 
-def evaluate(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, examples: Examples, latent: Tensor | None = None
+) -> tuple[float, float]:
     """Return loss and score by the task of the examples: cross-entropy in nats and accuracy in [0, 1] of labels."""
     outputs, task = logits_of(model, examples.x, latent), examples.task
     loss = task.loss(outputs, examples.y, examples.relative)
     return float(loss), task.score(outputs, examples.y, examples.relative)
 
 
-def exact_accuracy(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> float | None:
+def exact_accuracy(
+    model: nn.Module, examples: Examples, latent: Tensor | None = None
+) -> float | None:
     """Return the accuracy in [0, 1] without noise of the model's circuits, or None if there is no noise."""
     if not noisy_connectors(model):
         return None

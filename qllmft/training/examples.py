@@ -28,7 +28,10 @@ class Examples:
 
     @classmethod
     def from_arrays(
-        cls, vectors: NDArray[np.float32], labels: NDArray[Any], weight: NDArray[np.float64] | None = None
+        cls,
+        vectors: NDArray[np.float32],
+        labels: NDArray[Any],
+        weight: NDArray[np.float64] | None = None,
     ) -> Examples:
         """Return examples of vectors (N, D), labels (N,), targets (N, T) or several labels (N, L), and weights (N,)."""
         x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
@@ -37,7 +40,12 @@ class Examples:
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""
-        return replace(self, x=self.x[rows], y=self.y[rows], weight=None if self.weight is None else self.weight[rows])
+        return replace(
+            self,
+            x=self.x[rows],
+            y=self.y[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
 
     def and_others(self, others: Examples | None) -> Examples:
         """Return these examples, then ``others``, which have weights if these have them."""
@@ -46,7 +54,9 @@ class Examples:
         weight = None
         if self.weight is not None and others.weight is not None:
             weight = torch.cat([self.weight, others.weight])
-        return replace(self, x=torch.cat([self.x, others.x]), y=torch.cat([self.y, others.y]), weight=weight)
+        return replace(
+            self, x=torch.cat([self.x, others.x]), y=torch.cat([self.y, others.y]), weight=weight
+        )
 
     @cached_property
     def relative(self) -> Tensor | None:
@@ -62,7 +72,9 @@ class Examples:
         return len(self.y)
 
 
-def class_weighted(train: Examples, others: Examples, config: TrainConfig) -> tuple[Examples, Examples]:
+def class_weighted(
+    train: Examples, others: Examples, config: TrainConfig
+) -> tuple[Examples, Examples]:
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
     if config.class_weight is None:
         return train, others
@@ -73,7 +85,9 @@ def class_weighted(train: Examples, others: Examples, config: TrainConfig) -> tu
 
 
 def _multiplied(examples: Examples, factors: Tensor) -> Examples:
-    return replace(examples, weight=factors if examples.weight is None else examples.weight * factors)
+    return replace(
+        examples, weight=factors if examples.weight is None else examples.weight * factors
+    )
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
@@ -81,7 +95,9 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
 
     If ``size`` is above 1, a last batch of one example joins the previous one, because batch norm needs two.
     """
-    batches = list(torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size))
+    batches = list(
+        torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size)
+    )
     if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

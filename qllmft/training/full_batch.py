@@ -48,7 +48,9 @@ class LinearObjective:
         assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
         self._encoder = model.encoder
-        self._encoders = [encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)]
+        self._encoders = [
+            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
+        ]
         self._final = model.final
         self.x, self._y = self.loaded(examples.x), examples.y.numpy()
         self._weights, self._size = _array(examples.relative), examples.size
@@ -57,11 +59,17 @@ class LinearObjective:
 
     def loaded(self, x: Tensor) -> Floats:
         """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
-        return np.asarray(torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy())
+        return np.asarray(
+            torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy()
+        )
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
-        parts = [*(encoder.theta for encoder in self._encoders), self._final.weight, self._final.bias]
+        parts = [
+            *(encoder.theta for encoder in self._encoders),
+            self._final.weight,
+            self._final.bias,
+        ]
         return np.concatenate([part.detach().double().numpy().ravel() for part in parts])
 
     @torch.no_grad()
@@ -96,18 +104,25 @@ class LinearObjective:
         by_rows = (by_logits @ parts.weight).T @ self.x + ridge * parts.weight.T @ linear
         shares = np.split(by_rows, len(self._odd))
         by_theta = [
-            odd.gradient(theta, share) for odd, theta, share in zip(self._odd, parts.thetas, shares, strict=True)
+            odd.gradient(theta, share)
+            for odd, theta, share in zip(self._odd, parts.thetas, shares, strict=True)
         ]
         return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
 
     def _rows(self, parts: _Parts) -> Floats:
-        return np.concatenate([odd.rows(theta) for odd, theta in zip(self._odd, parts.thetas, strict=True)])
+        return np.concatenate(
+            [odd.rows(theta) for odd, theta in zip(self._odd, parts.thetas, strict=True)]
+        )
 
     def _parts(self, vector: Floats) -> _Parts:
         weights = self._final.weight.numel()
         at = len(vector) - weights - self._final.bias.numel()
         thetas = vector[:at].reshape(len(self._odd), -1)
-        return _Parts(thetas, vector[at : at + weights].reshape(self._final.weight.shape), vector[at + weights :])
+        return _Parts(
+            thetas,
+            vector[at : at + weights].reshape(self._final.weight.shape),
+            vector[at + weights :],
+        )
 
 
 def cross_entropy(logits: Floats, y: NDArray[np.int64], weights: Floats | None = None) -> float:
@@ -120,7 +135,9 @@ def _array(weights: Tensor | None) -> Floats | None:
     return None if weights is None else weights.double().numpy()
 
 
-def _objective(model: Classifier, train: Examples, c: float) -> LinearObjective | ReuploadingObjective:
+def _objective(
+    model: Classifier, train: Examples, c: float
+) -> LinearObjective | ReuploadingObjective:
     """Return the function of the model's parameters that training minimises."""
     if isinstance(model.head, QuantumHead):
         return ReuploadingObjective(model, train, c, int(model.head.reuploads))

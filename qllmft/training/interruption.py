@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_TAKEN_OVER: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_TAKEN_OVER: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 
 
 class Interruption:
@@ -47,7 +50,9 @@ class Interruption:
                 break
             self._held = save is not None and step - 1 > saved
             advance(step)
-            due = save_last if step == steps[-1] or done() else time.monotonic() - saved_at > every_s
+            due = (
+                save_last if step == steps[-1] or done() else time.monotonic() - saved_at > every_s
+            )
             if save and (due or self.signal):
                 save()
                 saved, saved_at = step, time.monotonic()
@@ -73,7 +78,11 @@ def interruptible() -> Iterator[Interruption]:
     interruption = Interruption()
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: usual for number, usual in _TAKEN_OVER.items() if signal.getsignal(number) == usual}
+        before = {
+            number: usual
+            for number, usual in _TAKEN_OVER.items()
+            if signal.getsignal(number) == usual
+        }
     try:
         for number in before:
             signal.signal(number, interruption.on_signal)

@@ -68,7 +68,9 @@ def fit(
     if train.task is REGRESSION and not isinstance(train, ScaledExamples):
         scaling = Scaling.of(train)
         parts = scaling.scaled(train), scaling.scaled(validation)
-        selection = fit(model, *parts, config, seed, checkpoint=checkpoint, on_epoch=on_epoch, moments=moments)
+        selection = fit(
+            model, *parts, config, seed, checkpoint=checkpoint, on_epoch=on_epoch, moments=moments
+        )
         scaling.restore(model)
         return selection
     with one_torch_thread():
@@ -78,7 +80,9 @@ def fit(
             assert isinstance(model, Classifier)
             return fit_full_batch(model, train, validation, config, on_epoch)
     with one_torch_thread(), step_of(model, train.task) as step:
-        optimizer = torch.optim.Adam(step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        optimizer = torch.optim.Adam(
+            step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
 
         if moments:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
@@ -86,11 +90,17 @@ def fit(
         def train_on(epoch: int, batches: list[Tensor]) -> float:
             noise = torch_generator(seed, "embedding noise", epoch)
             total, weights = 0.0, train.relative
-            for at in range(0, len(batches), BATCHES_AT_ONCE):  # inputs of many batches are prepared at once
+            # inputs of many batches are prepared at once
+            for at in range(0, len(batches), BATCHES_AT_ONCE):
                 sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
                 block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
-                inputs, start = step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)), 0
-                parts = [None] * len(sizes) if weights is None else torch.split(weights[block], sizes)
+                inputs, start = (
+                    step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)),
+                    0,
+                )
+                parts = (
+                    [None] * len(sizes) if weights is None else torch.split(weights[block], sizes)
+                )
                 for y, weight in zip(torch.split(train.y[block], sizes), parts, strict=True):
                     loss = step.gradient(inputs[start : start + len(y)], y, weight)
                     step.move(optimizer)
@@ -98,7 +108,9 @@ def fit(
                     start += len(y)
             return total
 
-        training = Training(model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S)
+        training = Training(
+            model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S
+        )
         selection = run_epochs(training, config, seed, checkpoint, on_epoch)
         if moments is not None:
             moments.update(optimizer.state_dict()["state"])
@@ -111,11 +123,15 @@ class Training:
 
     model: nn.Module  # everything that is trained
     head: nn.Module  # part of the model that maps embeddings (B, D) to logits (B, k)
-    optimizer: torch.optim.Adam  # optimizer of the model's weights; a group's ``scale`` multiplies its learning rate
+    # optimizer of the model's weights; a group's ``scale`` multiplies its learning rate
+    optimizer: torch.optim.Adam
     n_examples: int  # N, number of training examples
-    train_on: Callable[[int, list[Tensor]], float]  # trains on an epoch's batches of rows; returns the sum of N losses
-    validation: Callable[[], Examples]  # returns the validation set, embedded with the current weights
-    checkpoint_every_s: float  # least seconds between two checkpoints; the last epoch is always saved
+    # trains on an epoch's batches of rows; returns the sum of N losses
+    train_on: Callable[[int, list[Tensor]], float]
+    # returns the validation set, embedded with the current weights
+    validation: Callable[[], Examples]
+    # least seconds between two checkpoints; the last epoch is always saved
+    checkpoint_every_s: float
 
     def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
         """Train and validate one epoch, counted from 1, or raise UserError if a loss is not finite."""
@@ -135,7 +151,9 @@ class Training:
         _check_loss("validation", loss, epoch, config)
         exact = exact_accuracy(self.head, examples, latent)
         seconds = time.perf_counter() - started
-        return EpochMetrics(epoch, train_loss, loss, accuracy, lr, seconds, exact, examples.task.name)
+        return EpochMetrics(
+            epoch, train_loss, loss, accuracy, lr, seconds, exact, examples.task.name
+        )
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
@@ -177,11 +195,20 @@ def run_epochs(
     epochs, finished = range(state.epoch + 1, config.epochs + 1), True
     with interruptible() as interruption:
         try:
-            interruption.run(epochs, advance, save, training.checkpoint_every_s, save_last=True, done=out_of_patience)
+            interruption.run(
+                epochs,
+                advance,
+                save,
+                training.checkpoint_every_s,
+                save_last=True,
+                done=out_of_patience,
+            )
         except KeyboardInterrupt:
             finished = False
     model.load_state_dict(state.best_weights)
-    return Selection(state.best_epoch, state.best_accuracy, state.epoch, finished, interruption.signal)
+    return Selection(
+        state.best_epoch, state.best_accuracy, state.epoch, finished, interruption.signal
+    )
 
 
 @contextmanager

@@ -12,12 +12,16 @@ class EpochMetrics:
     """Line of one epoch in ``metrics.jsonl``."""
 
     epoch: int  # from 1
-    train_loss: float  # mean loss over the epoch's batches, of the task: cross-entropy in nats, scaled squared error
+    # mean loss over the epoch's batches, of the task: cross-entropy in nats, scaled squared error
+    train_loss: float
     validation_loss: float  # the same after the epoch
-    validation_accuracy: float  # score of the task after the epoch: accuracy or macro-F1 in [0, 1], R² of at least -1
-    lr: float  # learning rate of the epoch; 1 in L-BFGS, whose line search determines the length of a step
+    # score of the task after the epoch: accuracy or macro-F1 in [0, 1], R² of at least -1
+    validation_accuracy: float
+    # learning rate of the epoch; 1 in L-BFGS, whose line search determines the length of a step
+    lr: float
     seconds: float  # wall time of the epoch, validation included
-    validation_accuracy_exact: float | None = None  # without noise of the head's circuit; None if there is no noise
+    # without noise of the head's circuit; None if there is no noise
+    validation_accuracy_exact: float | None = None
     task: Task = "classification"
 
 

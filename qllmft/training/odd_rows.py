@@ -47,7 +47,9 @@ class OddRows:
         states = np.zeros((2, n_values, self._size))
         states[:, :, :m] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
         states[0, :, m], states[1, :, m] = 1.0, -1.0
-        _, tape = self._engine.forward(self._angles(theta), states.reshape(-1, self._size) / np.sqrt(2.0))
+        _, tape = self._engine.forward(
+            self._angles(theta), states.reshape(-1, self._size) / np.sqrt(2.0)
+        )
         half = np.diag(lengths / 2)
         by_angle: Floats = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
         return by_angle if self._matrix is None else by_angle @ self._matrix

@@ -37,7 +37,9 @@ class ReuploadingObjective:
         self._model, self._dtype = model, model.final.weight.dtype
         model.double()
         self._encoder, self._final = model.encoder, model.final
-        self._encoders = [encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)]
+        self._encoders = [
+            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
+        ]
         self.x, self._y = self.loaded(examples.x), examples.y
         self._task, self._size = examples.task, examples.size
         self._weights = examples.relative
@@ -47,7 +49,9 @@ class ReuploadingObjective:
 
     def loaded(self, x: Tensor) -> Floats:
         """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
-        return np.asarray(torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy())
+        return np.asarray(
+            torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy()
+        )
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -72,14 +76,21 @@ class ReuploadingObjective:
         rows = self._map()
         logits = self._model.from_latent(torch.from_numpy(self.x) @ rows.T)
         size = (self._final.weight**2).sum() * (rows**2).sum()
-        loss = self._task.loss(logits, self._y, self._weights) + self._ridge / (2 * self._size) * size
+        loss = (
+            self._task.loss(logits, self._y, self._weights) + self._ridge / (2 * self._size) * size
+        )
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 
     def _map(self) -> Tensor:
         """Return B (Q, m)."""
         pairs = zip(self._encoders, self._odd, strict=True)
-        return torch.cat([encoder.scale * _Rows.apply(encoder.theta, odd) for encoder, odd in pairs])  # type: ignore[no-untyped-call]
+        return torch.cat(
+            [
+                encoder.scale * _Rows.apply(encoder.theta, odd)  # type: ignore[no-untyped-call]
+                for encoder, odd in pairs
+            ]
+        )
 
     @torch.no_grad()
     def _put(self, vector: Floats) -> None:

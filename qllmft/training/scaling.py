@@ -28,7 +28,9 @@ class Scaling:
     def of(cls, examples: Examples) -> Scaling:
         """Return the scaling by the targets (N, T) of training examples. A constant target keeps its unit."""
         y = examples.y.double()
-        weight = torch.ones(len(y), dtype=torch.float64) if examples.weight is None else examples.weight
+        weight = (
+            torch.ones(len(y), dtype=torch.float64) if examples.weight is None else examples.weight
+        )
         share = (weight / weight.sum())[:, None]
         mean = (share * y).sum(dim=0)
         deviation = (share * (y - mean).square()).sum(dim=0).sqrt()
@@ -50,6 +52,8 @@ class Scaling:
 
 def _rescale(model: nn.Module, factor: Tensor, shift: Tensor) -> None:
     if not isinstance(model, Classifier):
-        raise UserError(f"the model is {type(model).__name__}; expected one by build_classifier for real targets.")
+        raise UserError(
+            f"the model is {type(model).__name__}; expected one by build_classifier for real targets."
+        )
     last = next(model.parameters()).dtype
     model.rescale(factor.to(last), shift.to(last))

@@ -84,7 +84,10 @@ class DirectStep(Step):
         self._scales = [(values[e.scale], gradients[e.scale]) for e in self._encoders]
         weight = self._connector.weight
         self._weights, self._weights_gradient = values[weight], gradients[weight]
-        by_parameter, offset = self._connector.angle_map.numpy(), self._connector.angle_offset.numpy()
+        by_parameter, offset = (
+            self._connector.angle_map.numpy(),
+            self._connector.angle_offset.numpy(),
+        )
         width = by_parameter.shape[1] - len(self._weights)
         self._by_latent = by_parameter[:, :width].copy()  # (G, Q)
         self._by_weight = by_parameter[:, width:].copy()  # (G, P)
@@ -139,11 +142,15 @@ class DirectStep(Step):
         scaled = [z * scale for (z, _), (scale, _) in zip(passes, self._scales, strict=True)]
         latent = scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)  # (B, Q)
         head = self._connector.next_pass()
-        angles = layers.head_angles(latent, self._weights, self._by_latent, self._by_weight, self._offset)
+        angles = layers.head_angles(
+            latent, self._weights, self._by_latent, self._by_weight, self._offset
+        )
         values, tape = head.forward(angles)
         loss, beside, by_values = self._read(latent, values, y, weight)
         by_angle, _ = head.vjp(tape, by_values)
-        by_latent = layers.back_through_angles(by_angle, self._by_latent, self._by_weight, self._weights_gradient)
+        by_latent = layers.back_through_angles(
+            by_angle, self._by_latent, self._by_weight, self._weights_gradient
+        )
         if beside is not None:
             by_latent += beside
         start = 0
@@ -156,7 +163,9 @@ class DirectStep(Step):
             by_theta[:] = encoder.engine.vjp(z_tape, part * scale)[0]
         return loss
 
-    def _read(self, latent: Real, values: Real, y: Tensor, weights: Tensor | None) -> tuple[float, Real | None, Real]:
+    def _read(
+        self, latent: Real, values: Real, y: Tensor, weights: Tensor | None
+    ) -> tuple[float, Real | None, Real]:
         """Return the loss and its gradients by the latent vector (None: only through the head) and the values."""
         if self._final is None or self._bias is None:  # the sign of one qubit
             logits = np.concatenate([values, -values], axis=1)
@@ -181,8 +190,11 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
     engines: list[Any] = [part.engine for part in (*model.encoder.encoders, model.head.connector)]
-    return all(isinstance(engine, AdjointEngine) and engine.dtype == "float32" for engine in engines) and all(
-        p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters()
+    return all(
+        isinstance(engine, AdjointEngine) and engine.dtype == "float32" for engine in engines
+    ) and all(
+        p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu"
+        for p in model.parameters()
     )
 
 

@@ -27,7 +27,9 @@ class Task(Protocol):
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean loss of a batch, in nats for labels."""
 
-    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+    def gradient(
+        self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None
+    ) -> float:
         """Return the mean loss of a batch, and overwrite the outputs (B, k) with its gradient."""
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
@@ -53,7 +55,9 @@ class Classification:
             return cross_entropy(outputs, y)
         return (cross_entropy(outputs, y, reduction="none") * weight).mean()
 
-    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+    def gradient(
+        self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None
+    ) -> float:
         """See `Task`."""
         if weight is None:
             return float(layers.cross_entropy(outputs, y.numpy()))
@@ -93,7 +97,9 @@ class Regression:
         errors = (outputs - y.to(outputs.dtype)).square()
         return (errors if weight is None else errors * weight[:, None]).mean()
 
-    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+    def gradient(
+        self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None
+    ) -> float:
         """See `Task`."""
         errors = outputs.astype(np.float64) - y.numpy()
         weighted = errors if weight is None else errors * weight.numpy()[:, None]
@@ -131,7 +137,9 @@ class MultiLabel:
         losses = binary_cross_entropy_with_logits(outputs, y.to(outputs.dtype), reduction="none")
         return (losses * weight[:, None]).mean()
 
-    def gradient(self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None) -> float:
+    def gradient(
+        self, outputs: NDArray[np.float32], y: Tensor, weight: Tensor | None = None
+    ) -> float:
         """See `Task`."""
         logits, labels = outputs.astype(np.float64), y.numpy()
         share = 1.0 if weight is None else weight.numpy()[:, None]
@@ -141,7 +149,9 @@ class MultiLabel:
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
         """See `Task`; a label is given if its logit is not negative."""
-        return macro_f1(y.numpy(), (outputs >= 0).numpy(), None if weight is None else weight.numpy())
+        return macro_f1(
+            y.numpy(), (outputs >= 0).numpy(), None if weight is None else weight.numpy()
+        )
 
     def probabilities(self, outputs: Tensor) -> NDArray[np.float64]:
         """See `Task`."""
@@ -156,7 +166,9 @@ USUAL_THRESHOLD = 0.5  # of the probability of a label
 CLASSIFICATION = Classification()
 REGRESSION = Regression()
 MULTILABEL = MultiLabel()
-TASKS: Mapping[TaskName, Task] = {task.name: task for task in (CLASSIFICATION, REGRESSION, MULTILABEL)}
+TASKS: Mapping[TaskName, Task] = {
+    task.name: task for task in (CLASSIFICATION, REGRESSION, MULTILABEL)
+}
 
 
 def task_of(labels: NDArray[Any]) -> Task:

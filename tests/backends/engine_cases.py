@@ -5,11 +5,18 @@ from functools import cached_property
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from reference_circuits import expectations_by_statevector, jacobian_by_shifts, masks_of_every_weight, z_string
+from reference_circuits import (
+    expectations_by_statevector,
+    jacobian_by_shifts,
+    masks_of_every_weight,
+    z_string,
+)
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 
-PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+PRECISIONS = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)]
+)
 
 
 def unit_rows(rng: np.random.Generator, samples: int, dimension: int) -> np.ndarray:
@@ -37,16 +44,24 @@ class Case:
         masks: np.ndarray | None = None,
         shared: bool = False,
     ) -> None:
-        self.circuit, self.values, self.amplitudes, self.shared = circuit, values, amplitudes, shared
+        self.circuit, self.values, self.amplitudes, self.shared = (
+            circuit,
+            values,
+            amplitudes,
+            shared,
+        )
         self.masks = masks_of_every_weight(circuit.num_qubits) if masks is None else masks
         self._operators = [z_string(mask, circuit.num_qubits) for mask in self.masks]
         cotangent = np.random.default_rng(1).normal(size=(len(values), len(self.masks)))
-        self.cotangent = cotangent / np.abs(cotangent).sum(axis=1, keepdims=True)  # gradients of order one
+        # gradients of order one
+        self.cotangent = cotangent / np.abs(cotangent).sum(axis=1, keepdims=True)
 
     @cached_property
     def expected(self) -> np.ndarray:
         """(B, T) expectation values."""
-        return expectations_by_statevector(self.circuit, self.values, self._operators, self.amplitudes)
+        return expectations_by_statevector(
+            self.circuit, self.values, self._operators, self.amplitudes
+        )
 
     @cached_property
     def gradient(self) -> np.ndarray:
@@ -60,15 +75,24 @@ class Case:
         for size in sizes:
             rows = np.arange(size or len(self.values)) % len(self.values)
             angles = engine.program.angles(self.values[rows])
-            given = angles[0] if self.shared else angles, None if self.amplitudes is None else self.amplitudes[rows]
+            given = (
+                angles[0] if self.shared else angles,
+                None if self.amplitudes is None else self.amplitudes[rows],
+            )
             answer, tape = engine.forward(*given)
             assert answer.dtype == np.dtype(dtype)
-            np.testing.assert_allclose(answer, self.expected[rows], rtol=0, atol=tolerance, err_msg=f"B = {size}")
+            np.testing.assert_allclose(
+                answer, self.expected[rows], rtol=0, atol=tolerance, err_msg=f"B = {size}"
+            )
             np.testing.assert_array_equal(engine.values(*given), answer, err_msg=f"B = {size}")
             if gradient:
-                by_angle, by_amplitude = engine.vjp(tape, self.cotangent[rows] / (len(rows) if self.shared else 1))
+                by_angle, by_amplitude = engine.vjp(
+                    tape, self.cotangent[rows] / (len(rows) if self.shared else 1)
+                )
                 assert by_amplitude is None
                 assert by_angle.dtype == np.dtype(dtype)
                 expected = self.gradient[rows].mean(axis=0) if self.shared else self.gradient[rows]
                 found = by_angle @ engine.program.angle_matrix
-                np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance, err_msg=f"B = {size}")
+                np.testing.assert_allclose(
+                    found, expected, rtol=0, atol=tolerance, err_msg=f"B = {size}"
+                )

@@ -23,11 +23,15 @@ def unitary(name: str, angles: list[float], qubits: list[int], n_qubits: int) ->
         cos, sin = np.cos(angles[0] / 2), np.sin(angles[0] / 2)
         return on_qubits({a: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
     if name in ("x", "z", "h", "id"):
-        return on_qubits({a: {"x": X, "z": Z, "h": (X + Z) / np.sqrt(2), "id": ONE}[name]}, n_qubits)
+        return on_qubits(
+            {a: {"x": X, "z": Z, "h": (X + Z) / np.sqrt(2), "id": ONE}[name]}, n_qubits
+        )
     b = qubits[1]
     if name in ("cx", "cz"):  # |0⟩⟨0| ⊗ 1 + |1⟩⟨1| ⊗ U
         flipped = {"cx": X, "cz": Z}[name]
-        return on_qubits({a: (ONE + Z) / 2}, n_qubits) + on_qubits({a: (ONE - Z) / 2, b: flipped}, n_qubits)
+        return on_qubits({a: (ONE + Z) / 2}, n_qubits) + on_qubits(
+            {a: (ONE - Z) / 2, b: flipped}, n_qubits
+        )
     if name == "swap":
         return sum(on_qubits({a: p, b: p}, n_qubits) for p in PAULIS) / 2
     raise AssertionError(f"no matrix for {name}")
@@ -76,5 +80,7 @@ def noisy_expectations(
     """(B, O) exact expectation values; every bit of the outcome distribution is read flipped with ``readout_error``."""
     n, e = circuit.num_qubits, readout_error
     confusion = reduce(np.kron, [np.array([[1 - e, e], [e, 1 - e]])] * n)
-    outcomes = np.array([confusion @ noisy_state(circuit, row, rates, **options).diagonal().real for row in values])
+    outcomes = np.array(
+        [confusion @ noisy_state(circuit, row, rates, **options).diagonal().real for row in values]
+    )
     return outcomes @ np.array([o.to_matrix().diagonal().real for o in observables]).T

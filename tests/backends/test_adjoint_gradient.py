@@ -40,15 +40,28 @@ def affine(n_qubits: int = 3) -> QuantumCircuit:
 
 @pytest.mark.parametrize("input_gradients", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
-def test_a_network_agrees_with_qiskit_forward_and_backward(dtype, tolerance, input_gradients, shifts):
+def test_a_network_agrees_with_qiskit_forward_and_backward(
+    dtype, tolerance, input_gradients, shifts
+):
     backend = create("adjoint", {"dtype": dtype})
     rng = np.random.default_rng(8)
     x, theta = rng.normal(size=(2, 3)), rng.normal(size=6)
     ours, qiskits = (
-        network(reuploading(3), readout_observables(3), estimator, gradient, input_gradients=input_gradients)
-        for estimator, gradient in ((backend.estimator(), backend.gradient()), (StatevectorEstimator(), shifts))
+        network(
+            reuploading(3),
+            readout_observables(3),
+            estimator,
+            gradient,
+            input_gradients=input_gradients,
+        )
+        for estimator, gradient in (
+            (backend.estimator(), backend.gradient()),
+            (StatevectorEstimator(), shifts),
+        )
     )
-    np.testing.assert_allclose(ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance
+    )
     for found, expected in zip(ours.backward(x, theta), qiskits.backward(x, theta), strict=True):
         assert (found is None) == (expected is None)
         if expected is not None:
@@ -65,7 +78,9 @@ def test_the_gradient_of_chosen_parameters_comes_in_their_order(adjoint, shifts)
     assert [len(gradient) for gradient in runs[0].gradients] == [2, 5, 1, 4]
     for i, (found, expected) in enumerate(zip(*(run.gradients for run in runs), strict=True)):
         np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
-    assert [m["parameters"] for m in runs[0].metadata] == [list(c or circuit.parameters) for c in chosen]
+    assert [m["parameters"] for m in runs[0].metadata] == [
+        list(c or circuit.parameters) for c in chosen
+    ]
 
 
 def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts):
@@ -73,7 +88,9 @@ def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts
     circuits = [first, second, first, second, first]
     z = z_string(0b101, 3)
     observables = [SUM, z, z, SUM, SUM]
-    values = [np.random.default_rng(i).normal(size=c.num_parameters) for i, c in enumerate(circuits)]
+    values = [
+        np.random.default_rng(i).normal(size=c.num_parameters) for i, c in enumerate(circuits)
+    ]
     runs = [g.run(circuits, observables, values).result().gradients for g in (adjoint, shifts)]
     for i, (found, expected) in enumerate(zip(*runs, strict=True)):
         np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")

@@ -34,7 +34,9 @@ def exact() -> BaseEstimatorV2:
         ([["IIZ", "IIZ"], ["IIZ", "ZII"]], (2, 2), (2, 2)),
     ],
 )
-def test_a_pub_of_any_shape_has_the_statevector_estimators_answer(exact, observables, shape, expected_shape):
+def test_a_pub_of_any_shape_has_the_statevector_estimators_answer(
+    exact, observables, shape, expected_shape
+):
     values = np.random.default_rng(len(shape)).uniform(-np.pi, np.pi, (*shape, P))
     pub = (CIRCUIT, observables, values)
     [found], [expected] = (e.run([pub]).result() for e in (exact, StatevectorEstimator()))
@@ -80,7 +82,8 @@ def test_several_pubs_come_back_in_their_order_and_one_call_serves_those_that_sh
     found, expected = (e.run(pubs).result() for e in (backend.estimator(), StatevectorEstimator()))
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
-    # (CIRCUIT, first), (other, third), (CIRCUIT, second); an observable that comes twice is asked for once
+    # (CIRCUIT, first), (other, third), (CIRCUIT, second); an observable that comes twice is asked
+    # for once
     assert [(circuit, len(observables)) for circuit, _, observables in backend.calls] == [
         (CIRCUIT, 3),
         (other, 2),
@@ -98,7 +101,12 @@ def test_circuits_that_share_names_and_values_are_asked_for_separately():
     other.cx(0, 1)
     assert (other.name, list(other.parameters)) == (CIRCUIT.name, list(CIRCUIT.parameters))
     values = np.random.default_rng(5).normal(size=(4, P))
-    pubs = [(CIRCUIT, "IIZ", values), (other, "IIZ", values), (CIRCUIT, "IZI", values), (other, "IZI", values)]
+    pubs = [
+        (CIRCUIT, "IIZ", values),
+        (other, "IIZ", values),
+        (CIRCUIT, "IZI", values),
+        (other, "IZI", values),
+    ]
     found, expected = (e.run(pubs).result() for e in (backend.estimator(), StatevectorEstimator()))
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         np.testing.assert_allclose(a.data.evs, b.data.evs, atol=1e-10, err_msg=f"pub {i}")
@@ -115,11 +123,18 @@ def test_pubs_that_differ_in_observable_or_precision_alone_have_their_own_answer
     pubs = list(zip([CIRCUIT] * 5, observables, shaped, precisions, strict=True))
     found = backend.estimator().run(pubs, precision=0.75).result()
     exact = StatevectorEstimator().run([pub[:3] for pub in pubs]).result()
-    for i, (a, b) in enumerate(zip(found, exact, strict=True)):  # an exact backend adds noise of the precision
+    # an exact backend adds noise of the precision
+    for i, (a, b) in enumerate(zip(found, exact, strict=True)):
         width = a.metadata["target_precision"]
         assert 0 < np.abs(a.data.evs - b.data.evs).max() < 5 * width, f"pub {i}"
         np.testing.assert_array_equal(a.data.stds, np.full(b.data.evs.shape, width))
-    assert [result.metadata["target_precision"] for result in found] == [0.5, 0.25, 0.125, 0.75, 0.0625]
+    assert [result.metadata["target_precision"] for result in found] == [
+        0.5,
+        0.25,
+        0.125,
+        0.75,
+        0.0625,
+    ]
     assert [(len(values), len(observables)) for _, values, observables in backend.calls] == [(2, 4)]
 
 

@@ -8,7 +8,11 @@ import pytest
 from qllmft_backends import BACKENDS, Availability, MissingExtraError, create, describe
 from qllmft_backends.aer.simulator import gpu_obstacle
 
-AER_MODULES = ("qllmft_backends.aer.statevector", "qllmft_backends.aer.noisy", "qllmft_backends.aer.simulator")
+AER_MODULES = (
+    "qllmft_backends.aer.statevector",
+    "qllmft_backends.aer.noisy",
+    "qllmft_backends.aer.simulator",
+)
 
 
 def rows():
@@ -34,9 +38,14 @@ def test_a_missing_gpu_is_said():
 
 
 def test_both_packages_of_aer_side_by_side_are_said(monkeypatch):
-    monkeypatch.setattr("qllmft_backends.aer.simulator.distributions", lambda name: [SimpleNamespace(version="0.15.1")])
+    monkeypatch.setattr(
+        "qllmft_backends.aer.simulator.distributions",
+        lambda name: [SimpleNamespace(version="0.15.1")],
+    )
     note = rows()["aer_statevector"].note
-    assert note.startswith("qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall")
+    assert note.startswith(
+        "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall"
+    )
 
 
 def test_the_price_class_is_what_the_backends_say():
@@ -62,12 +71,16 @@ def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):
         raise ImportError("libcustatevec.so.1: cannot open shared object file")
 
     monkeypatch.setattr("qllmft_backends.listing.import_module", broken)
-    assert rows()["aer_forte"].note.endswith("do not load: libcustatevec.so.1: cannot open shared object file")
+    assert rows()["aer_forte"].note.endswith(
+        "do not load: libcustatevec.so.1: cannot open shared object file"
+    )
 
 
 def test_a_backend_s_own_reason_is_shown(monkeypatch):
     from qllmft_backends.adjoint.backend import AdjointBackend
 
-    monkeypatch.setattr(AdjointBackend, "availability", classmethod(lambda cls: Availability(False, "no token")))
+    monkeypatch.setattr(
+        AdjointBackend, "availability", classmethod(lambda cls: Availability(False, "no token"))
+    )
     row = rows()["adjoint"]
     assert (row.available, row.note) == (False, "no token")

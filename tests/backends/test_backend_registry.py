@@ -10,7 +10,14 @@ import pytest
 from pydantic import BaseModel
 from qiskit.primitives import BaseEstimatorV2
 
-from qllmft_backends import BACKENDS, Backend, BackendError, MissingExtraError, UnknownBackendError, create
+from qllmft_backends import (
+    BACKENDS,
+    Backend,
+    BackendError,
+    MissingExtraError,
+    UnknownBackendError,
+    create,
+)
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.registry import Entry
 
@@ -42,7 +49,9 @@ def test_an_entry_names_a_backend_and_its_options(name):
 
 @EVERY_BACKEND
 def test_an_entrys_extra_is_one_that_the_project_declares(name):
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert BACKENDS[name].extra is None or BACKENDS[name].extra in extras
 
 
@@ -73,12 +82,19 @@ INSTALL = "Install the package that has it, or call qllmft.register('backend', '
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("adjont", "Did you mean 'adjoint'?"), ("Adjoint", "Did you mean 'adjoint'?"), ("zzz", INSTALL)],
+    [
+        ("adjont", "Did you mean 'adjoint'?"),
+        ("Adjoint", "Did you mean 'adjoint'?"),
+        ("zzz", INSTALL),
+    ],
 )
 def test_an_unknown_name_is_answered_with_those_there_are(name, hint):
     with pytest.raises(UnknownBackendError) as caught:
         create(name)
-    assert str(caught.value) == f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}. {hint}"
+    assert (
+        str(caught.value)
+        == f"there is no backend {name!r}; expected one of {', '.join(BACKENDS)}. {hint}"
+    )
     assert isinstance(caught.value, BackendError)
 
 
@@ -92,7 +108,9 @@ def test_a_value_that_does_not_fit_is_refused_with_what_would():
 
 
 def test_every_fault_is_told_at_once():
-    with pytest.raises(UnknownBackendError, match=r"option dtype = 1: .*; option no_such = 5: .*\. Its options are"):
+    with pytest.raises(
+        UnknownBackendError, match=r"option dtype = 1: .*; option no_such = 5: .*\. Its options are"
+    ):
         create("adjoint", {"dtype": 1, "no_such": 5})
 
 
@@ -117,7 +135,10 @@ def phantom(tmp_path, monkeypatch):
             "ghosts",
             r"'phantom' needs the package 'no_such_package_anywhere', which is not installed: pip install .*ghosts",
         ),
-        (None, r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere"),
+        (
+            None,
+            r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere",
+        ),
     ],
 )
 def test_a_package_that_is_missing_is_named_and_leaves_the_others_alone(phantom, extra, message):
@@ -135,5 +156,7 @@ def test_backends_are_imported_when_they_are_asked_for_and_the_cpus_loads_nothin
         b.create("adjoint")
         print([name for name in sys.modules if name.startswith(("numba.cuda", "qllmft_backends.adjoint.cuda"))])
         """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180
+    )
     assert done.stdout.split() == ["[]", "[]"], done.stdout + done.stderr

@@ -16,7 +16,9 @@ PAGE = Path(__file__).parents[2] / "backends" / "README.md"
 
 @pytest.fixture
 def _matrix_backend(tmp_path, monkeypatch):
-    _, backend, entry = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    _, backend, entry = re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "matrix_backend.py").write_text(backend, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     exec(entry, {})
@@ -32,9 +34,13 @@ def test_the_example_is_a_whole_backend():
     observables = readout_observables(3)
     backend, engine = create("matrix"), create("adjoint", {"dtype": "float64"})
     expected = engine.expectations(circuit, values, observables).values
-    np.testing.assert_allclose(backend.expectations(circuit, values, observables).values, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        backend.expectations(circuit, values, observables).values, expected, atol=1e-12
+    )
 
-    networks = [network(circuit, observables, of.estimator(), of.gradient()) for of in (backend, engine)]
+    networks = [
+        network(circuit, observables, of.estimator(), of.gradient()) for of in (backend, engine)
+    ]
     by_input = [qnn.backward(values[:, 15:], values[0, :15])[0] for qnn in networks]
     np.testing.assert_allclose(*by_input, atol=1e-12)
 
@@ -42,7 +48,9 @@ def test_the_example_is_a_whole_backend():
 @pytest.mark.usefixtures("_matrix_backend")
 def test_the_registry_knows_it_from_then_on():
     assert [row.limits for row in describe() if row.name == "matrix"] == ["3 qubits"]
-    with pytest.raises(BackendError, match="has 4 qubits, expected at most 3; raise max_qubits or use adjoint"):
+    with pytest.raises(
+        BackendError, match="has 4 qubits, expected at most 3; raise max_qubits or use adjoint"
+    ):
         create("matrix").expectations(head_circuit(4), np.zeros((1, 24)), readout_observables(4))
     with pytest.raises(UnknownBackendError, match="Its options are: max_qubits"):
         create("matrix", {"qubits": 5})

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter, ParameterVector
-from qiskit.circuit.library import UnitaryGate, efficient_su2, get_standard_gate_name_mapping, real_amplitudes
+from qiskit.circuit.library import (
+    UnitaryGate,
+    efficient_su2,
+    get_standard_gate_name_mapping,
+    real_amplitudes,
+)
 from qiskit.circuit.library import zz_feature_map as zz_map
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp, random_unitary
@@ -31,7 +36,9 @@ def paulis(n_qubits: int, seed: int = 0) -> list[SparsePauliOp]:
     return [
         SparsePauliOp([*words, "Y" * n_qubits, "X" * n_qubits], rng.normal(size=10)),
         SparsePauliOp("Y" + "I" * (n_qubits - 1)),
-        SparsePauliOp(["Z" * n_qubits, "I" * n_qubits, "Z" + "I" * (n_qubits - 1)], [0.5, 2.0, -1.0]),
+        SparsePauliOp(
+            ["Z" * n_qubits, "I" * n_qubits, "Z" + "I" * (n_qubits - 1)], [0.5, 2.0, -1.0]
+        ),
     ]
 
 
@@ -42,10 +49,14 @@ def all_gates(n_qubits: int, seed: int = 0) -> QuantumCircuit:
     circuit = QuantumCircuit(n_qubits)
     for q in range(n_qubits):
         circuit.u(*rng.normal(size=3), q)
-    for name in rng.permutation(2 * [name for name, gate in GATES.items() if gate.num_qubits <= n_qubits]).tolist():
+    for name in rng.permutation(
+        2 * [name for name, gate in GATES.items() if gate.num_qubits <= n_qubits]
+    ).tolist():
         kind, used = GATES[name].base_class, len(GATES[name].params)
         qubits = rng.choice(n_qubits, GATES[name].num_qubits, replace=False).tolist()
-        circuit.append(kind(*[next(angles) * rng.choice([1.0, -0.5]) + 0.25 for _ in range(used)]), qubits)
+        circuit.append(
+            kind(*[next(angles) * rng.choice([1.0, -0.5]) + 0.25 for _ in range(used)]), qubits
+        )
     return circuit
 
 
@@ -53,7 +64,9 @@ def assert_values(circuit, observables=None, batch=3, tolerance=1e-10, dtype="fl
     values = np.random.default_rng(5).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     observables = observables or paulis(circuit.num_qubits)
     found = create("adjoint", {"dtype": dtype}).expectations(circuit, values, observables).values
-    np.testing.assert_allclose(found, expectations_by_statevector(circuit, values, observables), atol=tolerance)
+    np.testing.assert_allclose(
+        found, expectations_by_statevector(circuit, values, observables), atol=tolerance
+    )
 
 
 def assert_gradients(circuit, batch=2, by_shifts=True):
@@ -67,7 +80,10 @@ def assert_gradients(circuit, batch=2, by_shifts=True):
         shifts = ParamShiftEstimatorGradient(StatevectorEstimator(default_precision=0.0))
         np.testing.assert_allclose(found, shifts.run(*request).result().gradients, atol=1e-9)
     h = 1e-5 * np.eye(circuit.num_parameters)
-    plus, minus = (backend.expectations(circuit, v, [observable]).values for v in (values[0] + h, values[0] - h))
+    plus, minus = (
+        backend.expectations(circuit, v, [observable]).values
+        for v in (values[0] + h, values[0] - h)
+    )
     np.testing.assert_allclose(found[0], (plus - minus)[:, 0] / 2e-5, atol=1e-8)
 
 
@@ -85,7 +101,9 @@ def test_every_standard_gate_has_qiskits_values_on_all_orders_of_its_qubits(name
         assert_values(circuit)
 
 
-@pytest.mark.parametrize(("n_qubits", "batch"), [(1, 3), (3, 1), (3, 16), (5, 5), (7, 2), (11, 1), (12, 9)])
+@pytest.mark.parametrize(
+    ("n_qubits", "batch"), [(1, 3), (3, 1), (3, 16), (5, 5), (7, 2), (11, 1), (12, 9)]
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_circuits_of_all_gates_have_qiskits_values(n_qubits, batch, dtype, tolerance):
     assert_values(all_gates(n_qubits), batch=batch, dtype=dtype, tolerance=tolerance)
@@ -101,25 +119,39 @@ def test_gradients_of_all_gates_are_central_differences(n_qubits, batch):
     cotangent = weights @ sums.coefficients
     by_angle, _ = engine.vjp(tape, cotangent)
     found = engine.program.by_parameter(by_angle, values)
-    assert np.array_equal(engine.vjp(tape, cotangent)[0], by_angle)  # a second sweep repeats the forward pass
+    # a second sweep repeats the forward pass
+    assert np.array_equal(engine.vjp(tape, cotangent)[0], by_angle)
     columns = rng.choice(circuit.num_parameters, 20, replace=False)
     for column in columns.tolist():
         h = 1e-5 * np.eye(circuit.num_parameters)[column]
-        plus, minus = (backend.expectations(circuit, v, paulis(n_qubits)).values for v in (values + h, values - h))
-        np.testing.assert_allclose(found[:, column], ((plus - minus) * weights).sum(1) / 2e-5, atol=1e-8)
+        plus, minus = (
+            backend.expectations(circuit, v, paulis(n_qubits)).values
+            for v in (values + h, values - h)
+        )
+        np.testing.assert_allclose(
+            found[:, column], ((plus - minus) * weights).sum(1) / 2e-5, atol=1e-8
+        )
 
 
 def test_float32_gradients_are_close_to_those_of_float64():
     circuit = all_gates(6)
     values = np.random.default_rng(8).normal(size=(5, circuit.num_parameters))
     request = [circuit] * 5, paulis(6) + paulis(6)[:2], values
-    single, double = (create("adjoint", {"dtype": d}).gradient().run(*request).result() for d in ("float32", "float64"))
+    single, double = (
+        create("adjoint", {"dtype": d}).gradient().run(*request).result()
+        for d in ("float32", "float64")
+    )
     np.testing.assert_allclose(single.gradients, double.gradients, atol=2e-5)
 
 
 @pytest.mark.parametrize(
     "circuit",
-    [zz_map(3, reps=2), efficient_su2(4, reps=2), real_amplitudes(3, reps=2), zz_map(3).compose(efficient_su2(3))],
+    [
+        zz_map(3, reps=2),
+        efficient_su2(4, reps=2),
+        real_amplitudes(3, reps=2),
+        zz_map(3).compose(efficient_su2(3)),
+    ],
     ids=["ZZFeatureMap", "EfficientSU2", "RealAmplitudes", "composed"],
 )
 def test_qiskits_library_circuits_have_its_values_and_gradients(circuit):
@@ -129,8 +161,26 @@ def test_qiskits_library_circuits_have_its_values_and_gradients(circuit):
 
 @pytest.mark.parametrize(
     "angle",
-    [A * B, A**2 + 0.3, (A - B).sin(), A / B, 2 * A - B, (A * B).exp() * A, (A + 1).log(), abs(A - 1) * B],
-    ids=["a*b", "a**2 + 0.3", "sin(a - b)", "a/b", "2*a - b", "a*exp(a*b)", "log(a + 1)", "b*abs(a - 1)"],
+    [
+        A * B,
+        A**2 + 0.3,
+        (A - B).sin(),
+        A / B,
+        2 * A - B,
+        (A * B).exp() * A,
+        (A + 1).log(),
+        abs(A - 1) * B,
+    ],
+    ids=[
+        "a*b",
+        "a**2 + 0.3",
+        "sin(a - b)",
+        "a/b",
+        "2*a - b",
+        "a*exp(a*b)",
+        "log(a + 1)",
+        "b*abs(a - 1)",
+    ],
 )
 def test_angles_of_any_expression_follow_the_chain_rule(angle):
     circuit = QuantumCircuit(3)
@@ -218,7 +268,13 @@ def test_the_threads_do_not_change_a_bit(monkeypatch):
     answers = []
     for threads in ("1", "3"):
         monkeypatch.setenv("QLLMFT_THREADS", threads)
-        answers.append(create("adjoint").gradient().run([circuit] * 33, [paulis(5)[0]] * 33, values).result().gradients)
+        answers.append(
+            create("adjoint")
+            .gradient()
+            .run([circuit] * 33, [paulis(5)[0]] * 33, values)
+            .result()
+            .gradients
+        )
     np.testing.assert_array_equal(*answers)
 
 
@@ -243,7 +299,10 @@ def test_what_is_no_gate_is_refused_and_the_message_says_what_can_run(spoil, mes
 def test_with_noise_only_gates_of_real_circuits_run():
     circuit = QuantumCircuit(3)
     circuit.rx(A, 0)
-    with pytest.raises(UnsupportedGateError, match=r"is 'rx' on qubits \[0\].*without noise runs all standard gates"):
+    with pytest.raises(
+        UnsupportedGateError,
+        match=r"is 'rx' on qubits \[0\].*without noise runs all standard gates",
+    ):
         create("adjoint", {"noise": "paper_high"}).compile(circuit, [SparsePauliOp("ZII")])
 
 
@@ -253,12 +312,18 @@ def test_a_circuit_that_was_changed_is_compiled_again():
     values, observable = np.array([[0.7]]), [SparsePauliOp("IIZ")]
     for _ in range(2):
         expected = expectations_by_statevector(circuit, values, observable)
-        np.testing.assert_allclose(backend.expectations(circuit, values, observable).values, expected, atol=1e-12)
+        np.testing.assert_allclose(
+            backend.expectations(circuit, values, observable).values, expected, atol=1e-12
+        )
         circuit.rx(2 * A, 0)
     doubled = [2 * SparsePauliOp("IIZ"), (1 + 1e-9) * SparsePauliOp("IIZ")]
     expected = expectations_by_statevector(circuit, values, doubled)
-    np.testing.assert_allclose(backend.expectations(circuit, values, doubled[:1]).values, expected[:, :1], atol=1e-12)
-    np.testing.assert_allclose(backend.expectations(circuit, values, doubled[1:]).values, expected[:, 1:], atol=1e-12)
+    np.testing.assert_allclose(
+        backend.expectations(circuit, values, doubled[:1]).values, expected[:, :1], atol=1e-12
+    )
+    np.testing.assert_allclose(
+        backend.expectations(circuit, values, doubled[1:]).values, expected[:, 1:], atol=1e-12
+    )
     with pytest.raises(UnsupportedGateError, match="complex coefficients"):
         backend.compile(circuit, [SparsePauliOp("IIX", 1j)])
 
@@ -266,8 +331,12 @@ def test_a_circuit_that_was_changed_is_compiled_again():
 def test_an_engine_goes_through_pickle_and_into_float64():
     circuit = all_gates(3)
     engine, _ = create("adjoint").compile(circuit, paulis(3))
-    angles = engine.program.angles(np.random.default_rng(11).normal(size=(3, circuit.num_parameters)))
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).values(angles), engine.values(angles))
+    angles = engine.program.angles(
+        np.random.default_rng(11).normal(size=(3, circuit.num_parameters))
+    )
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(engine)).values(angles), engine.values(angles)
+    )
     assert engine.double.dtype == "float64"
     assert engine.double.double is engine.double
     np.testing.assert_allclose(engine.double.values(angles), engine.values(angles), atol=1e-5)

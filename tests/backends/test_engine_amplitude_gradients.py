@@ -29,7 +29,14 @@ def gradient_of(engine: AdjointEngine, values, amplitudes, cotangent, shared: bo
     return engine.vjp(tape, cotangent, amplitudes=True)[1]
 
 
-CASES = [(3, 1, 8, False), (3, 3, 8, True), (3, 9, 5, False), (4, 2, 16, False), (6, 1, 40, True), (6, 9, 64, True)]
+CASES = [
+    (3, 1, 8, False),
+    (3, 3, 8, True),
+    (3, 9, 5, False),
+    (4, 2, 16, False),
+    (6, 1, 40, True),
+    (6, 9, 64, True),
+]
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
@@ -47,7 +54,9 @@ def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
     for sample in range(samples):
         unitary = Operator(circuit.assign_parameters(values[sample])).data.real[:, :dimension]
         form = unitary.T @ np.diag(cotangent[sample] @ diagonals) @ unitary
-        np.testing.assert_allclose(gradient[sample], 2 * form @ amplitudes[sample], rtol=0, atol=tolerance)
+        np.testing.assert_allclose(
+            gradient[sample], 2 * form @ amplitudes[sample], rtol=0, atol=tolerance
+        )
 
 
 @pytest.mark.parametrize("samples", [1, 2, 9])

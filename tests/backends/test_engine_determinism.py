@@ -14,7 +14,10 @@ def answers(shared: bool) -> list[bytes]:
     engine = AdjointEngine(lower(every_gate(6)), masks_of_every_weight(6))
     rng = np.random.default_rng(11)
     angles = rng.normal(size=(SAMPLES, engine.program.n_angles))
-    amplitudes, cotangent = rng.normal(size=(SAMPLES, 50)), rng.normal(size=(SAMPLES, engine.masks.size))
+    amplitudes, cotangent = (
+        rng.normal(size=(SAMPLES, 50)),
+        rng.normal(size=(SAMPLES, engine.masks.size)),
+    )
     values, tape = engine.forward(angles[0] if shared else angles, amplitudes)
     gradients = engine.vjp(tape, cotangent, amplitudes=True)
     return [array.tobytes() for array in (values, *gradients)]

@@ -26,7 +26,9 @@ def nearly_turned_over(angle: float) -> Case:
     """Four walks, all of whose angles are one and the same."""
     circuit = walks(4)
     for _ in range(3):
-        circuit = circuit.compose(walks(4).assign_parameters(np.full(walks(4).num_parameters, angle)))
+        circuit = circuit.compose(
+            walks(4).assign_parameters(np.full(walks(4).num_parameters, angle))
+        )
     return Case(circuit, np.full((1, circuit.num_parameters), angle), masks=MASKS)
 
 
@@ -41,20 +43,28 @@ ASIDE = list(product([every_gate(4), walks(4)], [0.0, 1e-8, 1e-4, 4e-4, 1e-3, -1
 
 
 @PRECISIONS
-@pytest.mark.parametrize("case", [beside_half_turns(*given) for given in ASIDE], ids=[f"{x}" for _, x in ASIDE])
+@pytest.mark.parametrize(
+    "case", [beside_half_turns(*given) for given in ASIDE], ids=[f"{x}" for _, x in ASIDE]
+)
 def test_angles_at_and_beside_half_turns(case, dtype, tolerance):
     case.check(dtype, tolerance, (1, 2))
 
 
 @PRECISIONS
-@pytest.mark.parametrize("case", [nearly_turned_over(a) for a in (2.5, -3.13)], ids=["2.5", "-3.13"])
-def test_many_rotations_that_each_nearly_turn_over_neither_overflow_nor_vanish(case, dtype, tolerance):
+@pytest.mark.parametrize(
+    "case", [nearly_turned_over(a) for a in (2.5, -3.13)], ids=["2.5", "-3.13"]
+)
+def test_many_rotations_that_each_nearly_turn_over_neither_overflow_nor_vanish(
+    case, dtype, tolerance
+):
     case.check(dtype, tolerance)
 
 
 @PRECISIONS
 @pytest.mark.parametrize("case", [one_at_a_half_turn()], ids=["walks"])
-def test_one_sample_at_a_half_turn_leaves_its_neighbours_in_the_chunk_theirs(case, dtype, tolerance):
+def test_one_sample_at_a_half_turn_leaves_its_neighbours_in_the_chunk_theirs(
+    case, dtype, tolerance
+):
     case.check(dtype, tolerance, (8,))
 
 

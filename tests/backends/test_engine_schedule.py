@@ -42,7 +42,8 @@ HALF_AT = {
     Shape.HALF_ROTATIONS_2: 0,
     Shape.HALF_ROTATIONS_3: 0,
 }  # where the qubit inside registers stands on the path of a group
-SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]  # bytes that runs on small and on large blocks may hold
+# bytes that runs on small and on large blocks may hold
+SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]
 
 
 def gates_of(schedule: Schedule, backward: bool) -> list[list[int]]:
@@ -60,7 +61,9 @@ def assert_sound(program: Program, schedule: Schedule, backward: bool) -> None:
         for run_bits, start, stop in schedule.runs[first_run:after].tolist():
             assert start == place
             place = stop
-            highest = max((program.ops[g, 1:3].max() for step in steps[start:stop] for g in step), default=-1)
+            highest = max(
+                (program.ops[g, 1:3].max() for step in steps[start:stop] for g in step), default=-1
+            )
             assert highest < run_bits <= bits <= program.n_qubits
     assert place == len(steps)
     assert [row[1] for row in schedule.outer.tolist()] == [0, *schedule.outer[:-1, 2].tolist()]
@@ -83,7 +86,11 @@ BLOCKS = st.tuples(st.booleans(), st.permutations(range(6)))
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
-@given(blocks=st.lists(BLOCKS, max_size=20), batch=st.sampled_from([1, 2, 4, 8]), backward=st.booleans())
+@given(
+    blocks=st.lists(BLOCKS, max_size=20),
+    batch=st.sampled_from([1, 2, 4, 8]),
+    backward=st.booleans(),
+)
 def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward):
     circuit = QuantumCircuit(6)
     for controlled, (control, target, *_) in blocks:
@@ -135,7 +142,10 @@ def test_a_group_ends_where_its_block_ends():
     program = lower(chain)
     cut = schedule_module._groups(program.ops, register_bits=1, longest=3, border=4)
     assert [length for _, _, length in cut] == [2, 3, 1]
-    assert [length for _, _, length in schedule_module._groups(program.ops, 1, 3, border=8)] == [3, 3]
+    assert [length for _, _, length in schedule_module._groups(program.ops, 1, 3, border=8)] == [
+        3,
+        3,
+    ]
 
 
 def test_a_ring_is_chains_of_three_forward_and_of_two_on_the_way_back():
@@ -169,7 +179,10 @@ def test_fifteen_qubits_in_single_precision_run_on_both_sizes_of_block_and_keep_
     """Sums over 2^15 amplitudes: added up one by one they would lose three digits."""
     circuit = reuploading(15, uploads=1)
     program = lower(circuit)
-    assert {row[0] for row in make_schedule(program, 8, 16, 4, backward=False).outer.tolist()} >= {14, 15}
+    assert {row[0] for row in make_schedule(program, 8, 16, 4, backward=False).outer.tolist()} >= {
+        14,
+        15,
+    }
     values = np.random.default_rng(15).uniform(-np.pi, np.pi, (8, circuit.num_parameters))
     masks = [0, 1, 1 << 14, 2**15 - 1]
     operators = [z_string(mask, 15) for mask in masks]
@@ -182,4 +195,6 @@ def test_fifteen_qubits_in_single_precision_run_on_both_sizes_of_block_and_keep_
         fixed = {q: values[0, i] for i, q in enumerate(circuit.parameters) if i != p}
         alone = circuit.assign_parameters(fixed)
         shifts = jacobian_by_shifts(alone, values[:1, p : p + 1], operators)
-        np.testing.assert_allclose(by_parameter[0, p], shifts.mean(), rtol=0, atol=1e-5, err_msg=f"parameter {p}")
+        np.testing.assert_allclose(
+            by_parameter[0, p], shifts.mean(), rtol=0, atol=1e-5, err_msg=f"parameter {p}"
+        )

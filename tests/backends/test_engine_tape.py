@@ -19,7 +19,8 @@ def inputs(engine: AdjointEngine, samples: int, seed: int = 0):
     rng = np.random.default_rng(seed)
     shapes = [(samples, engine.program.n_angles), (samples, 27), (samples, engine.masks.size)]
     return [
-        rng.normal(size=shape) / scale for shape, scale in zip(shapes, (1, 27**0.5, engine.masks.size), strict=True)
+        rng.normal(size=shape) / scale
+        for shape, scale in zip(shapes, (1, 27**0.5, engine.masks.size), strict=True)
     ]
 
 
@@ -67,8 +68,11 @@ def test_padded_samples_change_neither_values_nor_gradients(engine, samples, dty
         values, tape = engine.forward(angles[:b], amplitudes[:b])
         answers.append((values, *engine.vjp(tape, cotangent[:b], amplitudes=True)))
     for whole, part in zip(*answers, strict=True):
-        # not the same bits: where a chunk's samples take a full rotation depends on the largest angle among them
-        np.testing.assert_allclose(part, whole[:samples], rtol=0, atol=1e-12 if dtype == "float64" else 2e-5)
+        # not the same bits: where a chunk's samples take a full rotation depends on the largest
+        # angle among them
+        np.testing.assert_allclose(
+            part, whole[:samples], rtol=0, atol=1e-12 if dtype == "float64" else 2e-5
+        )
 
 
 @DTYPES

@@ -8,7 +8,12 @@ from engine_cases import PRECISIONS, Case, unit_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from reference_circuits import every_gate, expectations_by_statevector, masks_of_every_weight, z_string
+from reference_circuits import (
+    every_gate,
+    expectations_by_statevector,
+    masks_of_every_weight,
+    z_string,
+)
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint import chunks as chunks_module
@@ -16,7 +21,13 @@ from qllmft_backends.adjoint import engine as engine_module
 from qllmft_circuits import head_circuit
 
 BATCH_SIZES = (1, 2, 3, 5, 8, 9, 16, 17)
-STARTS = ("zero state", "fewer amplitudes", "all amplitudes", "fewer, shared angles", "all, shared angles")
+STARTS = (
+    "zero state",
+    "fewer amplitudes",
+    "all amplitudes",
+    "fewer, shared angles",
+    "all, shared angles",
+)
 
 
 @cache
@@ -62,13 +73,17 @@ def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
     circuit = every_gate(4)
     engine = AdjointEngine(lower(circuit), masks_of_every_weight(4), "float64")
     rng = np.random.default_rng(samples)
-    angles = rng.normal(size=engine.program.n_angles if shared else (samples, engine.program.n_angles))
+    angles = rng.normal(
+        size=engine.program.n_angles if shared else (samples, engine.program.n_angles)
+    )
     amplitudes = rng.normal(size=(samples, 11))
     expected, _ = engine.forward(angles, amplitudes)
     chunks = []
     run_job = chunks_module.run_job
     monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 1)
-    monkeypatch.setattr(chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
+    monkeypatch.setattr(
+        chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job)
+    )
     np.testing.assert_allclose(engine.values(angles, amplitudes), expected, rtol=1e-13, atol=1e-13)
     assert len(chunks) > 1
     assert max(chunks) == 2
@@ -79,7 +94,9 @@ def test_a_large_evaluation_is_one_block_where_it_fits(monkeypatch):
     engine = AdjointEngine(lower(every_gate(3)), np.array([1]))
     chunks = []
     run_job = chunks_module.run_job
-    monkeypatch.setattr(chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job))
+    monkeypatch.setattr(
+        chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job)
+    )
     engine.values(np.zeros((64, engine.program.n_angles)))
     assert chunks == [8]
 
@@ -94,7 +111,9 @@ GATES = st.sampled_from(["ry", "ry", "cx", "cx", "h", "x", "z", "cz", "swap", "i
     dimension=st.integers(1, 16),
     masks=st.lists(st.integers(0, 15), min_size=1, max_size=3),
 )
-def test_any_short_circuit_on_any_start_has_the_statevectors_values(gates, samples, dimension, masks):
+def test_any_short_circuit_on_any_start_has_the_statevectors_values(
+    gates, samples, dimension, masks
+):
     circuit = QuantumCircuit(4)
     for name, qubits, angle in gates:
         wires = qubits[:2] if name in ("cx", "cz", "swap") else qubits[:1]
@@ -107,7 +126,9 @@ def test_any_short_circuit_on_any_start_has_the_statevectors_values(gates, sampl
     np.testing.assert_allclose(answer, expected, atol=1e-10)
 
 
-@pytest.mark.parametrize(("n_qubits", "together"), [(10, 8), (17, 8), (18, 4), (19, 2), (20, 1), (24, 1)])
+@pytest.mark.parametrize(
+    ("n_qubits", "together"), [(10, 8), (17, 8), (18, 4), (19, 2), (20, 1), (24, 1)]
+)
 def test_large_states_go_through_in_small_chunks(n_qubits, together):
     engine = AdjointEngine(lower(head_circuit(n_qubits)), np.array([1]))
     assert engine._samples_per_chunk(16) == together
@@ -141,5 +162,7 @@ def test_the_layout_of_arrays_in_memory_changes_nothing(dtype, tolerance):
     for layout in (np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2]):
         answer, tape = engine.forward(layout(angles), layout(plain.amplitudes))
         np.testing.assert_allclose(answer, plain.expected, rtol=0, atol=tolerance)
-        for again, gradient in zip(engine.vjp(tape, layout(plain.cotangent), amplitudes=True), gradients, strict=True):
+        for again, gradient in zip(
+            engine.vjp(tape, layout(plain.cotangent), amplitudes=True), gradients, strict=True
+        ):
             np.testing.assert_array_equal(again, gradient)

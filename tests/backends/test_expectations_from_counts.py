@@ -22,7 +22,10 @@ def test_every_observable_is_the_mean_over_the_same_shots():
     outcomes = shots @ [1, 2, 4, 8]
     counts = {int(o): int((outcomes == o).sum()) for o in np.unique(outcomes)}
     s = 1 - 2 * shots
-    per_shot = np.stack([s[:, 0], s[:, 3], s[:, 3] * s[:, 2] * s[:, 0], 0.5 + 2 * s[:, 2] * s[:, 1] - s[:, 0]], axis=1)
+    per_shot = np.stack(
+        [s[:, 0], s[:, 3], s[:, 3] * s[:, 2] * s[:, 0], 0.5 + 2 * s[:, 2] * s[:, 1] - s[:, 0]],
+        axis=1,
+    )
     values, errors = expectations_from_counts(counts, ZObservables.from_operators(OPERATORS, 4))
     np.testing.assert_allclose(values, per_shot.mean(axis=0))
     np.testing.assert_allclose(errors, per_shot.std(axis=0, ddof=1) / np.sqrt(300))
@@ -30,7 +33,10 @@ def test_every_observable_is_the_mean_over_the_same_shots():
 
 @pytest.mark.parametrize(
     "of",
-    [expectations_from_counts, lambda found, sums: expectations_from_frequencies(found, sum(found.values()), sums)],
+    [
+        expectations_from_counts,
+        lambda found, sums: expectations_from_frequencies(found, sum(found.values()), sums),
+    ],
 )
 def test_few_shots_say_what_they_can(of):
     sums = ZObservables.from_operators(OPERATORS, 4)
@@ -44,8 +50,12 @@ def test_few_shots_say_what_they_can(of):
 
 
 def test_bits_above_the_32nd_count_too():
-    sums = ZObservables.from_operators([SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)], 36)
-    assert expectations_from_counts({1 << 35: 3, (1 << 35) + 1: 1}, sums)[0] == pytest.approx([-0.5])
+    sums = ZObservables.from_operators(
+        [SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)], 36
+    )
+    assert expectations_from_counts({1 << 35: 3, (1 << 35) + 1: 1}, sums)[0] == pytest.approx(
+        [-0.5]
+    )
 
 
 @pytest.mark.parametrize("shots", [2, 7, 300])

@@ -14,7 +14,9 @@ def mixing(rate: float, n_qubits: int) -> Kraus:
     """(1 - r) ρ + r I/d by definition: keep the state, or replace it by a basis state drawn at random."""
     d = 2**n_qubits
     unit = np.eye(d)
-    replaced = [np.sqrt(rate / d) * np.outer(unit[i], unit[j]) for i, j in product(range(d), repeat=2)]
+    replaced = [
+        np.sqrt(rate / d) * np.outer(unit[i], unit[j]) for i, j in product(range(d), repeat=2)
+    ]
     return Kraus([np.sqrt(1 - rate) * unit, *replaced])
 
 
@@ -23,9 +25,13 @@ def mixing(rate: float, n_qubits: int) -> Kraus:
 def test_conversions_are_those_of_the_channel(rate, n_qubits):
     channel = mixing(rate, n_qubits)
     identity = Operator(np.eye(2**n_qubits))
-    assert pauli_error_probability(rate, n_qubits) == pytest.approx(1 - process_fidelity(channel, identity))
+    assert pauli_error_probability(rate, n_qubits) == pytest.approx(
+        1 - process_fidelity(channel, identity)
+    )
     assert rate_from_fidelity(process_fidelity(channel), n_qubits, "process") == pytest.approx(rate)
-    assert rate_from_fidelity(average_gate_fidelity(channel), n_qubits, "average") == pytest.approx(rate)
+    assert rate_from_fidelity(average_gate_fidelity(channel), n_qubits, "average") == pytest.approx(
+        rate
+    )
 
 
 @pytest.mark.parametrize("n_qubits", [1, 2])
@@ -33,7 +39,9 @@ def test_the_pauli_form_of_the_docstring_is_the_mixing_form(n_qubits):
     rate, terms = 0.1, 4**n_qubits
     labels = ["".join(p) for p in product("IXYZ", repeat=n_qubits)]
     weights = [1 - rate * (terms - 1) / terms] + [rate / terms] * (terms - 1)
-    paulis = Kraus([np.sqrt(w) * Pauli(p).to_matrix() for w, p in zip(weights, labels, strict=True)])
+    paulis = Kraus(
+        [np.sqrt(w) * Pauli(p).to_matrix() for w, p in zip(weights, labels, strict=True)]
+    )
     np.testing.assert_allclose(choi(paulis), choi(mixing(rate, n_qubits)), atol=1e-12)
 
 
@@ -46,7 +54,9 @@ def test_presets():
     assert PRESETS["paper_high"] == GateNoise(2e-4, 2e-3)
     forte = PRESETS["forte1"]
     # as docs.ionq.com prints them: 0.0002666666666666667 and 0.004949333333333333
-    assert (forte.one_qubit_rate, forte.two_qubit_rate) == pytest.approx((0.0002666666666666667, 0.004949333333333333))
+    assert (forte.one_qubit_rate, forte.two_qubit_rate) == pytest.approx(
+        (0.0002666666666666667, 0.004949333333333333)
+    )
     assert all(noise.readout_error == 0 for noise in PRESETS.values())
 
 
@@ -76,9 +86,14 @@ def test_numbers_that_are_no_noise_are_refused(numbers, message):
 
 
 def test_fidelities_in_percent_and_unknown_kinds_are_refused():
-    with pytest.raises(BackendError, match=r"fidelity is 99.98, expected a number from 0 to 1 \(0.9998, not 99.98\)"):
+    with pytest.raises(
+        BackendError,
+        match=r"fidelity is 99.98, expected a number from 0 to 1 \(0.9998, not 99.98\)",
+    ):
         GateNoise.calibrated(99.98, 0.99, kind="process")
-    with pytest.raises(BackendError, match="fidelity kind is 'gate', expected 'process' or 'average'"):
+    with pytest.raises(
+        BackendError, match="fidelity kind is 'gate', expected 'process' or 'average'"
+    ):
         rate_from_fidelity(0.99, 1, "gate")
 
 

@@ -33,7 +33,9 @@ def test_a_password_is_nowhere(password, form):
         assert shown.startswith(text.split("://")[0])
 
 
-@pytest.mark.parametrize("name", ["password", "api_key", "X-Amz-Signature", "TOKEN", "client_secret"])
+@pytest.mark.parametrize(
+    "name", ["password", "api_key", "X-Amz-Signature", "TOKEN", "client_secret"]
+)
 def test_an_option_that_holds_a_secret(name):
     shown = masked(f"https://host/a?page=2&{name}=S3cret&more=1 was refused")
     assert shown == f"https://host/a?page=2&{name}=***&more=1 was refused"
@@ -62,7 +64,9 @@ def test_an_error_survives_a_process(tmp_path):
 
 @pytest.mark.parametrize("password", [*PASSWORDS, "S3c r@t PW"])
 def test_an_address_of_a_backend(password):
-    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    pytest.importorskip(
+        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+    )
     with pytest.raises(UnknownBackendError) as caught:
         create("ionq_forte", {"url": f"https://ann:{password}@host/v0.4"})
     assert "option url = '***'" in str(caught.value)

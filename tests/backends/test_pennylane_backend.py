@@ -51,7 +51,9 @@ def test_shots_have_standard_errors_and_a_seed(device):
     assert (np.abs(answer.values - exact()) < 4.5 * answer.standard_errors).all()
     assert answer.standard_errors.max() < 0.05
     again = create("pennylane", {"device": device, "shots": 3000, "seed": 3})
-    np.testing.assert_array_equal(again.expectations(circuit(), VALUES, OBSERVABLES).values, answer.values)
+    np.testing.assert_array_equal(
+        again.expectations(circuit(), VALUES, OBSERVABLES).values, answer.values
+    )
     other = create("pennylane", {"device": device, "shots": 3000, "seed": 4})
     assert (other.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
 
@@ -61,6 +63,10 @@ def test_what_does_not_fit_is_refused():
         create("pennylane", {"device": "os.system"})
     strange = QuantumCircuit(3, name="strange")
     strange.append(Gate("opaque", 2, []), [0, 1])
-    with pytest.raises(UnsupportedGateError, match="gate 'opaque' of circuit 'strange' has no definition by gates"):
+    with pytest.raises(
+        UnsupportedGateError, match="gate 'opaque' of circuit 'strange' has no definition by gates"
+    ):
         create("pennylane").expectations(strange, np.empty((1, 0)), OBSERVABLES)
-    assert create("pennylane").expectations(circuit(), np.empty((0, 5)), OBSERVABLES).values.shape == (0, 2)
+    assert create("pennylane").expectations(
+        circuit(), np.empty((0, 5)), OBSERVABLES
+    ).values.shape == (0, 2)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-qml = pytest.importorskip("pennylane", reason="PennyLane is not installed: pip install 'qllmft[pennylane]'")
+qml = pytest.importorskip(
+    "pennylane", reason="PennyLane is not installed: pip install 'qllmft[pennylane]'"
+)
 torch = pytest.importorskip("torch")
 
 from pennylane.exceptions import DeviceError  # noqa: E402
@@ -25,7 +27,13 @@ def every_gate(x, w):
     qml.CNOT([0, 1])
     qml.IsingXX(w[3], [1, 2])
     qml.U3(w[0], x, w[1], 2)
-    for gate in (qml.SX(0), qml.Toffoli([0, 1, 2]), qml.Y(1), qml.adjoint(qml.S(2)), qml.MultiRZ(w[2], [0, 1, 2])):
+    for gate in (
+        qml.SX(0),
+        qml.Toffoli([0, 1, 2]),
+        qml.Y(1),
+        qml.adjoint(qml.S(2)),
+        qml.MultiRZ(w[2], [0, 1, 2]),
+    ):
         qml.apply(gate)
     qml.CRX(x, [2, 0])
     qml.QubitUnitary(np.array([[0, 1], [1j, 0]]), 2)
@@ -44,7 +52,9 @@ def rows(function, x):
 
 
 def test_the_entry_point_is_the_device():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
+        "project"
+    ]
     module, name = project["entry-points"]["pennylane.plugins"]["qllmft.adjoint"].split(":")
     assert getattr(importlib.import_module(module), name) is AdjointDevice
     assert AdjointDevice(wires=2).name == "qllmft.adjoint"
@@ -62,9 +72,13 @@ def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
         every_gate(x, w)
         return qml.probs([2, 0]), qml.var(qml.X(1)), qml.expval(qml.Projector([1, 0], [0, 2]))
 
-    np.testing.assert_allclose(np.transpose(qml.QNode(values, device)(X, W)), rows(values, X), atol=tolerance)
+    np.testing.assert_allclose(
+        np.transpose(qml.QNode(values, device)(X, W)), rows(values, X), atol=tolerance
+    )
     np.testing.assert_allclose(qml.QNode(states, device)(X, W), rows(states, X), atol=tolerance)
-    np.testing.assert_allclose(qml.QNode(states, device)(X[0], W), rows(states, X[:1])[0], atol=tolerance)
+    np.testing.assert_allclose(
+        qml.QNode(states, device)(X[0], W), rows(states, X[:1])[0], atol=tolerance
+    )
     for i, found in enumerate(qml.QNode(others, device)(X, W)):
         np.testing.assert_allclose(found, [row[i] for row in rows(others, X)], atol=tolerance)
 
@@ -72,7 +86,10 @@ def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
 def test_gradients_of_a_batch_take_one_execution():
     gradients = []
     device = AdjointDevice(wires=3)
-    for node in (qml.QNode(values, device, interface="torch"), qml.QNode(values, qml.device("default.qubit", wires=3))):
+    for node in (
+        qml.QNode(values, device, interface="torch"),
+        qml.QNode(values, qml.device("default.qubit", wires=3)),
+    ):
         x, w = (torch.tensor(array, requires_grad=True) for array in (X, W))
         batch = [node(x, w)] if node.device is device else [node(value, w) for value in x]
         loss = sum(torch.stack(row).square().sum() for row in batch)
@@ -92,7 +109,9 @@ def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():
         qml.RY(w[0] * w[1], 0)
         qml.Rot(*w[1:], 2)
         qml.CNOT([0, 2])
-        return qml.expval(qml.Z(2)), qml.expval(qml.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1) @ qml.X(0))
+        return qml.expval(qml.Z(2)), qml.expval(
+            qml.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1) @ qml.X(0)
+        )
 
     found, expected = (
         qml.jacobian(lambda w, node=node: qml.numpy.stack(node(w)))(w)
@@ -140,7 +159,9 @@ def test_what_the_sweep_cannot_differentiate_is_refused():
     [
         lambda: qml.BasisState(np.array([1, 0, 1]), [0, 1, 2]),
         lambda: qml.BasisEmbedding(5, [0, 1, 2]),
-        lambda: qml.AmplitudeEmbedding(np.arange(1.0, 8.0), [0, 1, 2], pad_with=0.5, normalize=True),
+        lambda: qml.AmplitudeEmbedding(
+            np.arange(1.0, 8.0), [0, 1, 2], pad_with=0.5, normalize=True
+        ),
         lambda: qml.CosineWindow([0, 2]),
     ],
     ids=["BasisState", "BasisEmbedding", "AmplitudeEmbedding", "CosineWindow"],
@@ -153,6 +174,7 @@ def test_preparations_at_the_beginning_are_decomposed(prepare):
         return qml.expval(qml.Z(0)), qml.expval(qml.Z(2) @ qml.X(1))
 
     found, expected = (
-        qml.QNode(values, d)(0.7) for d in (AdjointDevice(wires=3), qml.device("default.qubit", wires=3))
+        qml.QNode(values, d)(0.7)
+        for d in (AdjointDevice(wires=3), qml.device("default.qubit", wires=3))
     )
     np.testing.assert_allclose(found, expected, atol=1e-10)

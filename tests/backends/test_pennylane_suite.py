@@ -14,8 +14,11 @@ pytestmark = pytest.mark.slow
 
 def test_pennylanes_tests_of_devices_pass(tmp_path):
     for package in ("pennylane", "flaky", "pytest_mock", "pytest_benchmark"):
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install pennylane flaky pytest-mock")
-    metadata = tmp_path / "device-1.dist-info"  # the entry point, also if the installed package is an older one
+        pytest.importorskip(
+            package, reason=f"{package} is not installed: pip install pennylane flaky pytest-mock"
+        )
+    # the entry point, also if the installed package is an older one
+    metadata = tmp_path / "device-1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: device\nVersion: 1\n")
     point = "qllmft.adjoint = qllmft_backends.pennylane_device:AdjointDevice"
@@ -30,6 +33,9 @@ def test_pennylanes_tests_of_devices_pass(tmp_path):
         text=True,
         check=False,
     )
-    counts = {kind: int(number) for number, kind in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
+    counts = {
+        kind: int(number)
+        for number, kind in re.findall(r"(\d+) (passed|failed|error)", done.stdout)
+    }
     assert done.returncode == 0, done.stdout[-2000:]
     assert counts["passed"] >= 384, counts

@@ -22,14 +22,23 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
     assert numbers.source("two") == "two-package 1.0"
     assert "two_module" not in sys.modules
     assert (numbers["one"], numbers["two"]) == (1, 2)
-    assert numbers.listed() == [PluginRow("baseline", "one", BUILT_IN), PluginRow("baseline", "two", "two-package 1.0")]
+    assert numbers.listed() == [
+        PluginRow("baseline", "one", BUILT_IN),
+        PluginRow("baseline", "two", "two-package 1.0"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("import nothing_of_this_name", "of bad 1.0 does not load: ModuleNotFoundError: No module named 'nothing_of"),
-        ("raise RuntimeError('first\\nsecond')", "does not load: RuntimeError: first second. Repair that package"),
+        (
+            "import nothing_of_this_name",
+            "of bad 1.0 does not load: ModuleNotFoundError: No module named 'nothing_of",
+        ),
+        (
+            "raise RuntimeError('first\\nsecond')",
+            "does not load: RuntimeError: first second. Repair that package",
+        ),
         ("raise SystemExit(3)", "does not load: SystemExit: 3"),
         ("OTHER = 2", "does not load: AttributeError: module 'bad_module' has no attribute 'TWO'"),
         ("TWO = 'two'", r"the baseline 'two' \(bad 1.0\) is a str; expected a int"),
@@ -50,7 +59,10 @@ def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, mo
 def test_one_name_in_two_packages_is_nobody_s(numbers, install):
     for name in ("first", "second"):
         install(name, {GROUP: {"two": f"{name}_module:TWO"}}, {f"{name}_module.py": "TWO = 2"})
-    with pytest.raises(ValueError, match=r"offered by (first 1.0 and second|second 1.0 and first) 1.0\. Uninstall all"):
+    with pytest.raises(
+        ValueError,
+        match=r"offered by (first 1.0 and second|second 1.0 and first) 1.0\. Uninstall all",
+    ):
         numbers["two"]
     assert [(row.source, "offered by" in row.error) for row in numbers.listed()] == [
         (BUILT_IN, False), ("first 1.0", True), ("second 1.0", True),
@@ -60,7 +72,9 @@ def test_one_name_in_two_packages_is_nobody_s(numbers, install):
 def test_a_built_in_name_stays_built_in(numbers, install):
     install("thief", {GROUP: {"one": "thief_module:TWO"}}, {"thief_module.py": "TWO = 2"})
     assert numbers["one"] == 1
-    assert numbers.listed()[1] == PluginRow("baseline", "one", "thief 1.0", "the name is taken (built-in)")
+    assert numbers.listed()[1] == PluginRow(
+        "baseline", "one", "thief 1.0", "the name is taken (built-in)"
+    )
     assert "thief_module" not in sys.modules
 
 
@@ -68,7 +82,11 @@ def test_what_is_registered_in_python(numbers, install):
     install("two-package", {GROUP: {"two": "two_module:TWO"}}, {"two_module.py": "TWO = 2"})
     numbers.register("three", 3)
     assert (numbers["three"], numbers.source("three")) == (3, REGISTERED)
-    for name, there in (("one", "built-in"), ("two", "two-package 1.0"), ("three", "registered in Python")):
+    for name, there in (
+        ("one", "built-in"),
+        ("two", "two-package 1.0"),
+        ("three", "registered in Python"),
+    ):
         message = rf"'{name}' exists already \({there}\), and another one \(registered in Python\) is to have this name"
         with pytest.raises(ValueError, match=message):
             numbers.register(name, 4)
@@ -79,16 +97,22 @@ def test_what_is_registered_in_python(numbers, install):
     numbers.unregister("three")
     numbers.unregister("one")
     assert list(numbers) == ["one", "two"]
-    for name, thing, message in (("four", "4", "is a str; expected a int"), ("a b", 4, "expected letters, digits")):
+    for name, thing, message in (
+        ("four", "4", "is a str; expected a int"),
+        ("a b", 4, "expected letters, digits"),
+    ):
         with pytest.raises(ValueError, match=message):
             numbers.register(name, thing)
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(numbers):
-    with pytest.raises(ValueError, match=r"no baseline 'won'; expected one of one. Did you mean 'one'\?"):
+    with pytest.raises(
+        ValueError, match=r"no baseline 'won'; expected one of one. Did you mean 'one'\?"
+    ):
         numbers["won"]
     with pytest.raises(
-        ValueError, match=r"Install the package that has it, or call qllmft.register\('baseline', 'seven'"
+        ValueError,
+        match=r"Install the package that has it, or call qllmft.register\('baseline', 'seven'",
     ):
         numbers["seven"]
 
@@ -104,6 +128,8 @@ def test_backends_of_broken_packages_are_listed_as_such(install):
     assert "ZeroDivisionError" in rows["early"].note
     assert rows["late"].note == "its packages are installed and do not load: division by zero"
     for name in points:
-        with pytest.raises(BackendError, match="does not load: ZeroDivisionError: division by zero"):
+        with pytest.raises(
+            BackendError, match="does not load: ZeroDivisionError: division by zero"
+        ):
             create(name)
     assert create("adjoint").name == "adjoint"

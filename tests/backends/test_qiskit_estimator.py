@@ -10,7 +10,11 @@ from reference_circuits import every_gate, expectations_by_statevector
 
 from qllmft_backends import BackendError, create
 
-PAULIS = [SparsePauliOp(["XYI", "ZIZ", "IYX"], [0.5, -2.0, 0.3]), SparsePauliOp("IIY"), SparsePauliOp("ZZI")]
+PAULIS = [
+    SparsePauliOp(["XYI", "ZIZ", "IYX"], [0.5, -2.0, 0.3]),
+    SparsePauliOp("IIY"),
+    SparsePauliOp("ZZI"),
+]
 NO_NOISE = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "readout_error": 0.0}
 
 
@@ -39,7 +43,9 @@ def test_differences_of_values_are_derivatives_by_default_and_training_stays_in_
     values = np.random.default_rng(0).normal(size=circuit.num_parameters)
     shifts = values + step * np.vstack([np.eye(len(values)), -np.eye(len(values))])
     plus, minus = np.split(evs(backend.estimator(), circuit, "ZIZ", shifts), 2)
-    found = backend.gradient().run([circuit], [SparsePauliOp("ZIZ")], [values]).result().gradients[0]
+    found = (
+        backend.gradient().run([circuit], [SparsePauliOp("ZIZ")], [values]).result().gradients[0]
+    )
     np.testing.assert_allclose((plus - minus) / (2 * step), found, atol=1e-7)
     assert backend.compile(circuit, [SparsePauliOp("ZIZ")])[0].dtype == "float32"
     single = evs(create("adjoint", {"dtype": "float32"}).estimator(), circuit, "ZIZ", values)
@@ -71,21 +77,28 @@ def test_a_simulator_takes_the_shots_that_a_precision_needs():
     assert result[0].metadata == {"target_precision": 0.01, "circuit_metadata": {}, "shots": 10000}
     np.testing.assert_array_equal(result[0].data.evs, result[1].data.evs)
     assert (
-        evs(create("aer_statevector", {"shots": 50}).estimator(seed=4), *pub, precision=0.01) != result[0].data.evs
+        evs(create("aer_statevector", {"shots": 50}).estimator(seed=4), *pub, precision=0.01)
+        != result[0].data.evs
     ).any()
     assert (result[0].data.stds < 0.011).all()
-    exact = expectations_by_statevector(rotated(), VALUES[:1], [SparsePauliOp(o) for o in pub[1]])[0]
+    exact = expectations_by_statevector(rotated(), VALUES[:1], [SparsePauliOp(o) for o in pub[1]])[
+        0
+    ]
     assert (np.abs(result[0].data.evs - exact) < 5 * result[0].data.stds).all()
     assert estimator.run([pub]).result()[0].metadata["shots"] == 50
     with pytest.raises(
-        BackendError, match="precision is 0, the exact values; backend 'aer_statevector' draws 50 shots"
+        BackendError,
+        match="precision is 0, the exact values; backend 'aer_statevector' draws 50 shots",
     ):
         estimator.run([pub], precision=0).result()
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("aer_forte", {"shots": None, "method": "density_matrix"} | NO_NOISE), ("aer_statevector", {})],
+    [
+        ("aer_forte", {"shots": None, "method": "density_matrix"} | NO_NOISE),
+        ("aer_statevector", {}),
+    ],
 )
 def test_observables_in_any_basis_of_circuits_inside_circuits(name, options):
     """H and S† turn the basis if a backend measures Z only; Aer binds no global phase with a parameter."""
@@ -102,7 +115,9 @@ def test_observables_in_any_basis_of_circuits_inside_circuits(name, options):
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
 def test_variances_of_bases_add_up(name):
     values = np.repeat(VALUES[:1], 300, axis=0)
-    [result] = create(name, {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
+    [result] = (
+        create(name, {"shots": 200}).estimator().run([(rotated(), PAULIS[0], values)]).result()
+    )
     [[exact]] = expectations_by_statevector(rotated(), VALUES[:1], PAULIS[:1])
     scores = (result.data.evs - exact) / result.data.stds
     assert abs(scores.mean()) < 4 / np.sqrt(300)
@@ -111,7 +126,12 @@ def test_variances_of_bases_add_up(name):
 
 def test_the_engine_has_shots_of_any_gates_and_noise_of_real_ones():
     with pytest.raises(BackendError, match="the adjoint engine runs ry"):
-        evs(create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator(), rotated(), "ZIZ", VALUES)
+        evs(
+            create("adjoint", {"shots": 200, "readout_error": 0.01}).estimator(),
+            rotated(),
+            "ZIZ",
+            VALUES,
+        )
 
 
 @pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
@@ -145,7 +165,9 @@ def test_a_noisy_backend_adds_no_gates_for_a_reset():
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.reset(0)
-    with pytest.raises(BackendError, match=r"each gate has noise. Use create\('aer_forte'\).sampler\(\)"):
+    with pytest.raises(
+        BackendError, match=r"each gate has noise. Use create\('aer_forte'\).sampler\(\)"
+    ):
         create("aer_forte").estimator().run([(circuit, "ZZ")]).result()
     fresh = QuantumCircuit(2, 2)
     fresh.reset([0, 1])

@@ -13,4 +13,7 @@ def test_a_change_of_any_source_drops_all_kernels(tmp_path):
     assert len(list(cache.iterdir())) == 4, "nothing has changed"
     (tmp_path / "gates.py").write_text("two")
     drop_stale_kernels(tmp_path)
-    assert sorted(file.name for file in cache.iterdir()) == ["gates.cpython-311.pyc", "sources.sha256"]
+    assert sorted(file.name for file in cache.iterdir()) == [
+        "gates.cpython-311.pyc",
+        "sources.sha256",
+    ]

@@ -91,7 +91,8 @@ def test_the_caller_works_from_below_and_a_helper_from_above():
     assert work_queue.run(queue, note_order.address, order, 5, 0)
     assert order[:5].tolist() == [0, 1, 2, 3, 4]
     order[99] = 0
-    queue[CLAIMS], queue[DONE] = (job_number(queue) + 1) << 44 | 5, 0  # a job put there, on which no caller works
+    # a job put there, on which no caller works
+    queue[CLAIMS], queue[DONE] = (job_number(queue) + 1) << 44 | 5, 0
     serve(queue, 0, job_number(queue) - 1, 1, 1)
     assert order[:5].tolist() == [4, 3, 2, 1, 0]
     assert all_done(queue, 5)
@@ -163,7 +164,9 @@ def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
 def test_an_interrupt_waits_for_chunks_that_helpers_have_begun(two_threads, monkeypatch):
     answers = iter([False, False, True])
     asked, interrupts = [], [KeyboardInterrupt]
-    monkeypatch.setattr(thread_pool, "all_done", lambda queue, count: asked.append(count) or next(answers))
+    monkeypatch.setattr(
+        thread_pool, "all_done", lambda queue, count: asked.append(count) or next(answers)
+    )
 
     def interrupted(seconds):
         if asked and interrupts:
@@ -218,7 +221,9 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_a_pool_of_its_own():
     environment = os.environ | {"QLLMFT_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, timeout=180
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -238,10 +243,13 @@ def machine(monkeypatch):
     def make(processors, affinity=None, quota="max 100000"):
         opened, exists = open, os.path.exists
         monkeypatch.setattr(os, "cpu_count", lambda: processors)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity or set(range(processors)), raising=False)
+        monkeypatch.setattr(
+            os, "sched_getaffinity", lambda pid: affinity or set(range(processors)), raising=False
+        )
         monkeypatch.setattr(os.path, "exists", lambda path: path == CPU_MAX or exists(path))
         monkeypatch.setattr(
-            "builtins.open", lambda path, *a, **k: io.StringIO(quota) if path == CPU_MAX else opened(path, *a, **k)
+            "builtins.open",
+            lambda path, *a, **k: io.StringIO(quota) if path == CPU_MAX else opened(path, *a, **k),
         )
         thread_pool._thread_count.cache_clear()
 
@@ -252,10 +260,17 @@ def machine(monkeypatch):
 @pytest.mark.parametrize("text", [None, ""])
 @pytest.mark.parametrize(
     ("here", "threads"),
-    [({}, 64), ({"affinity": {2, 5, 7}}, 3), ({"quota": "200000 100000"}, 2), ({"quota": "150000 100000"}, 2)],
+    [
+        ({}, 64),
+        ({"affinity": {2, 5, 7}}, 3),
+        ({"quota": "200000 100000"}, 2),
+        ({"quota": "150000 100000"}, 2),
+    ],
     ids=["all", "affinity", "quota of a container", "a part of a processor"],
 )
-def test_otherwise_it_is_the_processors_that_this_process_may_run_on(here, threads, text, machine, monkeypatch):
+def test_otherwise_it_is_the_processors_that_this_process_may_run_on(
+    here, threads, text, machine, monkeypatch
+):
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     if text is not None:
         monkeypatch.setenv("QLLMFT_THREADS", text)
@@ -266,5 +281,7 @@ def test_otherwise_it_is_the_processors_that_this_process_may_run_on(here, threa
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
 def test_a_bad_number_of_threads_is_refused_with_the_remedy(text, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", text)
-    with pytest.raises(ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number; unset it"):
+    with pytest.raises(
+        ValueError, match=f"QLLMFT_THREADS is '{text}', expected a positive whole number; unset it"
+    ):
         thread_pool.run_job(2, lambda queue, spins: True)

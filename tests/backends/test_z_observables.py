@@ -10,7 +10,9 @@ from qllmft_backends.z_observables import ZObservables
 
 
 def test_bit_q_of_a_mask_is_z_on_qubit_q():
-    sums = ZObservables.from_operators([SparsePauliOp("IIIZ"), SparsePauliOp("ZIIZ"), SparsePauliOp("IIII")], 4)
+    sums = ZObservables.from_operators(
+        [SparsePauliOp("IIIZ"), SparsePauliOp("ZIIZ"), SparsePauliOp("IIII")], 4
+    )
     assert sums.masks.tolist() == [0b0001, 0b1001, 0]
     assert sums.is_plain
 
@@ -26,7 +28,12 @@ def test_a_string_that_several_observables_share_is_measured_once():
 
 @pytest.mark.parametrize(
     ("operators", "plain"),
-    [(["IIZ", "IZI"], True), (["IIZ", "IIZ"], False), ([("IIZ", 2.0)], False), ([("IIZ", 1.0), ("ZII", -1.0)], False)],
+    [
+        (["IIZ", "IZI"], True),
+        (["IIZ", "IIZ"], False),
+        ([("IIZ", 2.0)], False),
+        ([("IIZ", 1.0), ("ZII", -1.0)], False),
+    ],
     ids=["single strings", "one string twice", "a factor", "a sign"],
 )
 def test_observables_are_plain_only_where_each_is_a_string_of_its_own(operators, plain):
@@ -72,7 +79,10 @@ def test_sums_of_strings_have_the_statevectors_values(dtype, tolerance):
             SparsePauliOp("IXZ"),
             r"observable 1 is \['IXZ'\]; .* I and Z only\. Rotate .*H for X.*aer_statevector",
         ),
-        (SparsePauliOp(["ZII", "IIY"]), r"observable 1 is \['ZII', 'IIY'\]; expected strings of I and Z only"),
+        (
+            SparsePauliOp(["ZII", "IIY"]),
+            r"observable 1 is \['ZII', 'IIY'\]; expected strings of I and Z only",
+        ),
         (SparsePauliOp("ZIII"), r"observable 1 acts on 4 qubits, expected 3, the circuit's number"),
         (SparsePauliOp("ZII", 1j), r"observable 1 has complex coefficients; expected real ones"),
     ],

@@ -17,13 +17,17 @@ def one_layer(n_qubits: int, options: AnsatzOptions) -> QuantumCircuit:
 
 
 @pytest.mark.parametrize(("n_qubits", "connectivity"), [(3, 1), (5, 2), (10, 1), (14, 3)])
-def test_a_ring_layer_has_c_times_q_blocks_and_a_chain_leaves_out_those_that_wrap_around(n_qubits, connectivity):
+def test_a_ring_layer_has_c_times_q_blocks_and_a_chain_leaves_out_those_that_wrap_around(
+    n_qubits, connectivity
+):
     ring = AnsatzOptions(connectivity=connectivity)
     chain = AnsatzOptions(connectivity=connectivity, ring=False)
     assert ring.layer_size(n_qubits) == connectivity * n_qubits
     wrapping = connectivity * (connectivity + 1) // 2  # distance d wraps around d times
     assert chain.layer_size(n_qubits) == connectivity * n_qubits - wrapping
-    assert [pair for pair in ring.pairs(n_qubits) if pair[0] < pair[1]] == list(chain.pairs(n_qubits))
+    assert [pair for pair in ring.pairs(n_qubits) if pair[0] < pair[1]] == list(
+        chain.pairs(n_qubits)
+    )
 
 
 def test_a_layer_extends_a_circuit_and_keeps_what_was_there():
@@ -36,7 +40,9 @@ def test_a_layer_extends_a_circuit_and_keeps_what_was_there():
 @pytest.mark.parametrize(("n_qubits", "connectivity"), [(3, 1), (3, 2), (4, 1), (4, 2), (4, 3)])
 @pytest.mark.parametrize("ring", [True, False])
 @pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
-def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(n_qubits, connectivity, ring, block):
+def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(
+    n_qubits, connectivity, ring, block
+):
     options = AnsatzOptions(connectivity=connectivity, ring=ring, block=block)
     pairs = [
         (control, (control + distance) % n_qubits)
@@ -53,10 +59,16 @@ def test_the_unitary_of_a_layer_is_the_kronecker_product_of_its_blocks(n_qubits,
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: AnsatzOptions(connectivity=0), r"connectivity is 0, expected 1 or more \(C of table I\)"),
+        (
+            lambda: AnsatzOptions(connectivity=0),
+            r"connectivity is 0, expected 1 or more \(C of table I\)",
+        ),
         (lambda: AnsatzOptions(connectivity=-2), r"connectivity is -2, expected 1 or more"),
         (lambda: AnsatzOptions(block="rycx"), r"block is 'rycx', expected 'cx_ry' or 'ry_cx'"),
-        (lambda: list(AnsatzOptions().pairs(1)), r"n_qubits is 1, expected 2 or more: a block U_i acts on two qubits"),
+        (
+            lambda: list(AnsatzOptions().pairs(1)),
+            r"n_qubits is 1, expected 2 or more: a block U_i acts on two qubits",
+        ),
         (
             lambda: AnsatzOptions(connectivity=4).layer_size(4),
             r"connectivity is 4 on 4 qubits, expected at most 3: .*pair a qubit with itself",
@@ -70,8 +82,12 @@ def test_wrong_input_is_refused_with_what_was_got_and_what_was_expected(wrong, m
 
 
 @pytest.mark.parametrize("angles", [3, 5])
-def test_a_layer_with_the_wrong_number_of_angles_is_refused_and_leaves_the_circuit_as_it_was(angles):
+def test_a_layer_with_the_wrong_number_of_angles_is_refused_and_leaves_the_circuit_as_it_was(
+    angles,
+):
     circuit = QuantumCircuit(4)
-    with pytest.raises(ValueError, match=f"got {angles} angles for one layer, expected 4: one a block"):
+    with pytest.raises(
+        ValueError, match=f"got {angles} angles for one layer, expected 4: one a block"
+    ):
         append_ansatz_layer(circuit, list(ParameterVector("t", angles)), AnsatzOptions())
     assert len(circuit.data) == 0

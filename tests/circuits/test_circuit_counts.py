@@ -21,8 +21,12 @@ def depth_by_clocks(circuit: QuantumCircuit) -> int:
     ("n_qubits", "reuploads", "between", "main", "connectivity"),
     [(3, 1, 1, 1, 1), (4, 3, 2, 1, 2), (5, 2, 0, 3, 1), (10, 4, 1, 2, 1), (6, 2, 1, 1, 3)],
 )
-def test_a_head_on_a_ring_costs_what_the_formula_by_hand_says(n_qubits, reuploads, between, main, connectivity):
-    circuit = head_circuit(n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity))
+def test_a_head_on_a_ring_costs_what_the_formula_by_hand_says(
+    n_qubits, reuploads, between, main, connectivity
+):
+    circuit = head_circuit(
+        n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity)
+    )
     blocks = ((reuploads - 1) * between + main) * connectivity * n_qubits
     assert count(circuit) == CircuitCounts(
         n_qubits=n_qubits,
@@ -60,7 +64,9 @@ def test_barriers_cost_nothing_and_keep_the_order():
     circuit.cx(1, 2)
     circuit.barrier(0, 1)
     # side by side without the barrier, one after the other with it; three if it counted as a layer
-    assert count(circuit) == CircuitCounts(3, one_qubit_gates=1, two_qubit_gates=1, depth=2, weights=0, data_angles=0)
+    assert count(circuit) == CircuitCounts(
+        3, one_qubit_gates=1, two_qubit_gates=1, depth=2, weights=0, data_angles=0
+    )
 
 
 def test_wider_gates_must_be_decomposed_first():

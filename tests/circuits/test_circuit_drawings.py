@@ -37,7 +37,10 @@ def test_a_narrow_text_goes_on_below_itself_and_an_unfolded_one_is_a_single_line
     def lines_of_qubit_0(text: str) -> list[str]:
         return [line for line in text.splitlines() if line.lstrip("«").startswith("q_0")]
 
-    narrow, endless = draw_text(circuit, max_columns=60), draw_text(circuit, max_columns=60, fold=False)
+    narrow, endless = (
+        draw_text(circuit, max_columns=60),
+        draw_text(circuit, max_columns=60, fold=False),
+    )
     assert max(len(line) for line in narrow.splitlines()) <= 60
     assert len(lines_of_qubit_0(narrow)) > 1
     assert len(lines_of_qubit_0(endless)) == 1
@@ -48,7 +51,13 @@ def test_the_figure_is_matplotlibs_and_names_every_parameter(agg, circuit):
     assert isinstance(figure, Figure)
     written = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
     # mathtext: theta[3] is drawn as the Greek letter with its index
-    plain = written.replace("$", "").replace("{", "").replace("}", "").replace("\\", "").replace("θ", "theta")
+    plain = (
+        written.replace("$", "")
+        .replace("{", "")
+        .replace("}", "")
+        .replace("\\", "")
+        .replace("θ", "theta")
+    )
     assert [name for name in NAMES if name not in plain] == []
 
 
@@ -62,7 +71,8 @@ def test_the_svg_holds_every_gate_and_parameter_and_leaves_nothing_open(agg, cir
     svg = draw_svg(circuit)
     assert plt.get_fignums() == before
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
-    assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 12  # matplotlib writes what it draws as a comment
+    # matplotlib writes what it draws as a comment
+    assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 12
     for name in NAMES:
         assert svg.count(f"<!-- {name} -->") == (2 if name.startswith("x") else 1)
     assert draw_svg(circuit) == svg

@@ -29,7 +29,9 @@ def test_theta_g_is_the_angle_of_block_g_also_beyond_ten_blocks(connectivity, ri
 
 def test_two_layers_are_the_second_after_the_first():
     angles = np.linspace(-2.0, 3.0, 6)
-    expected = product([layer(part, RING_OF_THREE, 3, "cx_ry") for part in (angles[:3], angles[3:])])
+    expected = product(
+        [layer(part, RING_OF_THREE, 3, "cx_ry") for part in (angles[:3], angles[3:])]
+    )
     unitary = Operator(encoder_circuit(3, 2).assign_parameters(angles)).data
     np.testing.assert_allclose(unitary, expected, atol=1e-12)
 

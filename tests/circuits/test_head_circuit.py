@@ -12,7 +12,11 @@ from qllmft_circuits import AnsatzOptions, data_parameters, head_circuit, weight
 def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
     """(name, qubits..., parameter) of every gate."""
     return [
-        (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits), *(p.name for p in i.operation.params))
+        (
+            i.operation.name,
+            *(circuit.find_bit(q).index for q in i.qubits),
+            *(p.name for p in i.operation.params),
+        )
         for i in circuit.data
     ]
 
@@ -21,9 +25,13 @@ STRUCTURES = [(1, 1, 2, 1), (1, 0, 0, 1), (4, 1, 2, 1), (3, 2, 0, 2), (2, 0, 3, 
 
 
 @pytest.mark.parametrize(("reuploads", "between", "main", "connectivity"), STRUCTURES)
-def test_n_layers_stand_between_two_uploads_and_m_after_the_last(reuploads, between, main, connectivity):
+def test_n_layers_stand_between_two_uploads_and_m_after_the_last(
+    reuploads, between, main, connectivity
+):
     n_qubits = 4
-    circuit = head_circuit(n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity))
+    circuit = head_circuit(
+        n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity)
+    )
     # U: an upload on qubit q carries x[q]; B: a block
     letters = ""
     for gate in gates(circuit):
@@ -33,13 +41,17 @@ def test_n_layers_stand_between_two_uploads_and_m_after_the_last(reuploads, betw
         elif gate[0] == "cx":
             letters += "B"
     upload, block_layer = "U" * n_qubits, "B" * (connectivity * n_qubits)
-    assert letters == (upload + between * block_layer) * (reuploads - 1) + upload + main * block_layer
+    assert (
+        letters == (upload + between * block_layer) * (reuploads - 1) + upload + main * block_layer
+    )
 
 
 @pytest.mark.parametrize(("reuploads", "between", "main", "connectivity"), STRUCTURES)
 def test_parameters_are_found_by_index_also_beyond_ten(reuploads, between, main, connectivity):
     n_qubits = 12
-    circuit = head_circuit(n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity))
+    circuit = head_circuit(
+        n_qubits, reuploads, between, main, AnsatzOptions(connectivity=connectivity)
+    )
     weights = ((reuploads - 1) * between + main) * connectivity * n_qubits
     assert [p.name for p in data_parameters(circuit)] == [f"x[{q}]" for q in range(n_qubits)]
     assert [p.name for p in weight_parameters(circuit)] == [f"theta[{g}]" for g in range(weights)]
@@ -50,8 +62,13 @@ def test_parameters_are_found_by_index_also_beyond_ten(reuploads, between, main,
 @pytest.mark.parametrize("n_qubits", [10, 12, 14, 18])
 def test_the_default_is_the_papers_head_of_5_q_weights(n_qubits):
     circuit = head_circuit(n_qubits)
-    assert (len(data_parameters(circuit)), len(weight_parameters(circuit))) == (n_qubits, 5 * n_qubits)
-    assert gates(circuit) == gates(head_circuit(n_qubits, 4, 1, 2, AnsatzOptions(1, ring=True, block="cx_ry")))
+    assert (len(data_parameters(circuit)), len(weight_parameters(circuit))) == (
+        n_qubits,
+        5 * n_qubits,
+    )
+    assert gates(circuit) == gates(
+        head_circuit(n_qubits, 4, 1, 2, AnsatzOptions(1, ring=True, block="cx_ry"))
+    )
 
 
 @pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
@@ -70,7 +87,10 @@ def test_the_unitary_of_a_head_is_uploads_and_layers_in_turn(block):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((4, 0), r"reuploads is 0, expected 1 or more: the head must see its data \(R of table I\)"),
+        (
+            (4, 0),
+            r"reuploads is 0, expected 1 or more: the head must see its data \(R of table I\)",
+        ),
         ((4, 2, -1, 2), r"layers are N = -1, M = 2, expected 0 or more of each"),
         ((4, 2, 1, -3), r"layers are N = 1, M = -3, expected 0 or more of each"),
     ],

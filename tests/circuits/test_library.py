@@ -6,7 +6,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator, Statevector
 
-from qllmft_circuits import LIBRARY, AnsatzOptions, brickwork, encoder_circuit, head_circuit, weight_parameters
+from qllmft_circuits import (
+    LIBRARY,
+    AnsatzOptions,
+    brickwork,
+    encoder_circuit,
+    head_circuit,
+    weight_parameters,
+)
 
 ONE_LAYER = {  # parameters, gates on one and on two qubits of a layer on 4 qubits
     "real_amplitudes": (4, 4, 3),
@@ -32,12 +39,16 @@ def reversed_names(n_qubits, n_layers):
 def test_layers_repeat(name, layers):
     circuit, one = LIBRARY[name](4, layers), LIBRARY[name](4, 1)
     sizes = [len(instruction.qubits) for instruction in circuit.data]
-    assert (circuit.num_parameters, sizes.count(1), sizes.count(2)) == tuple(layers * n for n in ONE_LAYER[name])
+    assert (circuit.num_parameters, sizes.count(1), sizes.count(2)) == tuple(
+        layers * n for n in ONE_LAYER[name]
+    )
     angles = np.random.default_rng(layers).uniform(-3, 3, circuit.num_parameters)
     by_hand = np.eye(16)
     for part in np.split(angles, layers):
         by_hand = Operator(one.assign_parameters(part)).data @ by_hand
-    np.testing.assert_allclose(Operator(circuit.assign_parameters(angles)).data, by_hand, atol=1e-12)
+    np.testing.assert_allclose(
+        Operator(circuit.assign_parameters(angles)).data, by_hand, atol=1e-12
+    )
 
 
 def test_bricks_by_hand():
@@ -53,7 +64,9 @@ def test_bricks_by_hand():
     np.testing.assert_allclose(Operator(circuit).data, high @ low, atol=1e-12)
 
 
-@pytest.mark.parametrize("ansatz", [reversed_names, *LIBRARY.values(), AnsatzOptions(2, ring=False)])
+@pytest.mark.parametrize(
+    "ansatz", [reversed_names, *LIBRARY.values(), AnsatzOptions(2, ring=False)]
+)
 def test_blocks_of_a_head_have_angles_of_their_own(ansatz):
     q, r, n, m = 4, 3, 1, 2
     circuit = head_circuit(q, r, n, m, ansatz)
@@ -63,14 +76,18 @@ def test_blocks_of_a_head_have_angles_of_their_own(ansatz):
     rng = np.random.default_rng(1)
     x, theta = rng.uniform(-3, 3, q), rng.uniform(-3, 3, sum(sizes))
     state = Statevector.from_int(0, 2**q)
-    for block, part in zip([inner] * (r - 1) + [last], np.split(theta, np.cumsum(sizes)[:-1]), strict=True):
+    for block, part in zip(
+        [inner] * (r - 1) + [last], np.split(theta, np.cumsum(sizes)[:-1]), strict=True
+    ):
         upload = QuantumCircuit(q)
         for qubit in range(q):
             upload.ry(x[qubit], qubit)
         state = state.evolve(upload).evolve(block.assign_parameters(part))
     values = dict(zip(weight_parameters(circuit), theta, strict=True))
     values |= {p: x[p.index] for p in circuit.parameters if p.name.startswith("x[")}
-    np.testing.assert_allclose(Statevector(circuit.assign_parameters(values)).data, state.data, atol=1e-12)
+    np.testing.assert_allclose(
+        Statevector(circuit.assign_parameters(values)).data, state.data, atol=1e-12
+    )
 
 
 def test_an_encoder_is_one_block():

@@ -12,7 +12,9 @@ def check(amplitudes, n_qubits):
     expected = np.zeros(2**n_qubits)
     expected[: len(amplitudes)] = amplitudes
     circuit = loading_circuit(list(amplitudes), n_qubits)
-    np.testing.assert_allclose(Statevector(circuit).data, expected / np.linalg.norm(expected), atol=1e-12)
+    np.testing.assert_allclose(
+        Statevector(circuit).data, expected / np.linalg.norm(expected), atol=1e-12
+    )
     return circuit
 
 
@@ -29,7 +31,9 @@ def test_every_basis_state(index, sign):
     check(sign * np.eye(8)[index], 3)
 
 
-@pytest.mark.parametrize("amplitudes", [[-1, -1, -1, -1], [0, 0, 0, 0, -3, 4], [0, 1e-8, 0, -1e-8], [1e200, -1e200]])
+@pytest.mark.parametrize(
+    "amplitudes", [[-1, -1, -1, -1], [0, 0, 0, 0, -3, 4], [0, 1e-8, 0, -1e-8], [1e200, -1e200]]
+)
 def test_zeros_and_extreme_lengths(amplitudes):
     check(np.array(amplitudes) / np.abs(amplitudes).max(), 3)
     circuit = loading_circuit(amplitudes, 3)
@@ -52,13 +56,19 @@ def test_every_format_brings_it_back(boxed):
     circuit.ry(0.4, 2)
     expected = Statevector(circuit).data
     assert ("gate load " in to_qasm2(circuit)) == ("gate load " in to_qasm3(circuit)[0]) == boxed
-    for read in (from_qasm3(*to_qasm3(circuit)), qasm2.loads(to_qasm2(circuit)), from_qpy(to_qpy(circuit))):
+    for read in (
+        from_qasm3(*to_qasm3(circuit)),
+        qasm2.loads(to_qasm2(circuit)),
+        from_qpy(to_qpy(circuit)),
+    ):
         np.testing.assert_allclose(Statevector(read).data, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("amplitudes", [[], [1.0] * 9])
 def test_too_many_or_no_amplitudes(amplitudes):
-    with pytest.raises(ValueError, match=rf"got {len(amplitudes)} amplitudes; 3 qubits hold 1 to 8"):
+    with pytest.raises(
+        ValueError, match=rf"got {len(amplitudes)} amplitudes; 3 qubits hold 1 to 8"
+    ):
         loading_circuit(amplitudes, 3)
 
 

@@ -36,19 +36,27 @@ EVERY = pytest.mark.parametrize("circuit", CIRCUITS.values(), ids=CIRCUITS)
 def angles(circuit: QuantumCircuit) -> dict[str, float]:
     """An angle by the name of every parameter, each another one."""
     rng = np.random.default_rng(7)
-    return {p.name: float(a) for p, a in zip(circuit.parameters, rng.uniform(-3, 3, 500), strict=False)}
+    return {
+        p.name: float(a) for p, a in zip(circuit.parameters, rng.uniform(-3, 3, 500), strict=False)
+    }
 
 
 def by_statevector(circuit: QuantumCircuit) -> np.ndarray:
     """⟨Z⟩ (n,) of a bound circuit."""
     state = Statevector(circuit)
-    return np.array([state.expectation_value(z).real for z in readout_observables(circuit.num_qubits)])
+    return np.array(
+        [state.expectation_value(z).real for z in readout_observables(circuit.num_qubits)]
+    )
 
 
 def by_engine(circuit: QuantumCircuit, named: dict[str, float]) -> np.ndarray:
     """⟨Z⟩ (n,) by the project's engine, of a circuit that may be parametric."""
     values = np.array([[named[p.name] for p in circuit.parameters]])
-    return create("adjoint").expectations(circuit, values, readout_observables(circuit.num_qubits)).values[0]
+    return (
+        create("adjoint")
+        .expectations(circuit, values, readout_observables(circuit.num_qubits))
+        .values[0]
+    )
 
 
 def by_position(circuit: QuantumCircuit, original: QuantumCircuit) -> QuantumCircuit:
@@ -67,13 +75,17 @@ def test_qasm3_read_back_has_the_names_in_their_order_and_the_same_values_by_two
     for vector in (data_parameters, weight_parameters):
         assert [p.name for p in vector(read)] == [p.name for p in vector(circuit)]
     expected = by_statevector(circuit.assign_parameters(angles(circuit)))
-    np.testing.assert_allclose(by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12
+    )
     np.testing.assert_allclose(by_statevector(by_position(read, circuit)), expected, atol=1e-12)
     np.testing.assert_allclose(by_engine(read, angles(circuit)), expected, atol=1e-6)
     assert np.ptp(expected) > 0.05, "equal values would not tell qubits apart"
 
 
-def test_a_reader_that_binds_by_position_is_right_with_these_identifiers_and_wrong_with_qiskits(two_digits):
+def test_a_reader_that_binds_by_position_is_right_with_these_identifiers_and_wrong_with_qiskits(
+    two_digits,
+):
     expected = by_statevector(by_position(two_digits, two_digits))
     ours = qasm3.loads(to_qasm3(two_digits)[0])
     np.testing.assert_allclose(by_statevector(by_position(ours, two_digits)), expected, atol=1e-12)
@@ -83,8 +95,14 @@ def test_a_reader_that_binds_by_position_is_right_with_these_identifiers_and_wro
 
 def test_the_names_are_written_and_sort_as_the_vectors_do(two_digits):
     text, names = to_qasm3(two_digits)
-    assert names == {f"theta[{i}]": f"theta_{i:02}" for i in range(24)} | {f"x[{i}]": f"x_{i:02}" for i in range(12)}
-    assert re.findall(r"input float\[64\] (\w+);", text) == list(names.values()) == sorted(names.values())
+    assert names == {f"theta[{i}]": f"theta_{i:02}" for i in range(24)} | {
+        f"x[{i}]": f"x_{i:02}" for i in range(12)
+    }
+    assert (
+        re.findall(r"input float\[64\] (\w+);", text)
+        == list(names.values())
+        == sorted(names.values())
+    )
     head = [f"ry(x_{q:02}) q[{q}];" for q in range(12)] + ["cx q[0], q[1];", "ry(theta_00) q[1];"]
     assert text[text.index("qubit[12] q;\n") :].splitlines()[1:15] == head
 
@@ -110,7 +128,9 @@ def test_names_that_qasm_keeps_for_itself_or_cannot_write_come_back():
     read = from_qasm3(text, names)
     assert {p.name for p in read.parameters} == set(given)
     expected = by_statevector(circuit.assign_parameters(angles(circuit)))
-    np.testing.assert_allclose(by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12
+    )
 
 
 def test_some_parameters_bound_and_expressions_of_others(two_digits):
@@ -133,11 +153,19 @@ def test_the_circuit_that_was_given_is_left_as_it_was(two_digits):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"x[0]": "x_0"}, {"x[0]": "x_0", "x[1]": "x_1", "x[2]": "x_3"}, {f"x[{i}]": f"x_{i}" for i in range(4)}],
+    [
+        {},
+        {"x[0]": "x_0"},
+        {"x[0]": "x_0", "x[1]": "x_1", "x[2]": "x_3"},
+        {f"x[{i}]": f"x_{i}" for i in range(4)},
+    ],
 )
 def test_names_of_another_text_are_refused(wrong):
     text, _ = to_qasm3(head_circuit(3, 1, 0, 0))
-    with pytest.raises(ValueError, match=r"the text's inputs are x_0, x_1, x_2; .* the map that was written with this"):
+    with pytest.raises(
+        ValueError,
+        match=r"the text's inputs are x_0, x_1, x_2; .* the map that was written with this",
+    ):
         from_qasm3(text, wrong)
 
 
@@ -175,11 +203,16 @@ def test_how_far_an_exporter_moves_an_angle(write, read, at_most, epsilon):
 
     offsets = (0.9 * epsilon, 0.99 * epsilon * math.pi)
     largest = max(
-        moved(float(p) * math.pi + offset) for p in (0, 1, Fraction(1, 2), Fraction(3, 7)) for offset in offsets
+        moved(float(p) * math.pi + offset)
+        for p in (0, 1, Fraction(1, 2), Fraction(3, 7))
+        for offset in offsets
     )
     assert 0.9 * at_most < largest < at_most, "what the docstrings say"
     beyond = 1.05 * epsilon * math.pi
-    assert max(moved(float(p) * math.pi + beyond) for p in (0, 1, Fraction(1, 2), Fraction(3, 7))) < 1e-15
+    assert (
+        max(moved(float(p) * math.pi + beyond) for p in (0, 1, Fraction(1, 2), Fraction(3, 7)))
+        < 1e-15
+    )
 
 
 @EVERY
@@ -192,7 +225,8 @@ def test_qasm2_of_a_bound_circuit_gives_the_same_values(circuit):
 
 def test_qasm2_of_free_parameters_says_what_to_do(two_digits):
     with pytest.raises(
-        ValueError, match=r"36 free parameters \(theta\[0\], .*, …\), and QASM 2 has no parameters\. Bind"
+        ValueError,
+        match=r"36 free parameters \(theta\[0\], .*, …\), and QASM 2 has no parameters\. Bind",
     ):
         to_qasm2(two_digits)
 
@@ -203,7 +237,9 @@ def test_qpy_keeps_everything(circuit):
     assert read == circuit
     assert read.name == circuit.name
     np.testing.assert_allclose(
-        by_statevector(by_position(read, circuit)), by_statevector(by_position(circuit, circuit)), atol=1e-15
+        by_statevector(by_position(read, circuit)),
+        by_statevector(by_position(circuit, circuit)),
+        atol=1e-15,
     )
 
 

@@ -14,7 +14,9 @@ def signs(qubit: int, n_qubits: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("readout", "measured"), [([], 4), (["all"], 4), (["first"], 1)])
-def test_operator_q_is_z_on_qubit_q_and_every_qubit_is_measured_unless_told_otherwise(readout, measured):
+def test_operator_q_is_z_on_qubit_q_and_every_qubit_is_measured_unless_told_otherwise(
+    readout, measured
+):
     observables = readout_observables(4, *readout)
     assert len(observables) == measured
     for qubit, observable in enumerate(observables):
@@ -26,7 +28,9 @@ def test_words_are_all_products_of_signs_up_to_a_weight(weight, count):
     """Each is diagonal with the product of its qubits' signs; by enumerating subsets, single qubits come first."""
     found = [np.diag(word.to_matrix()).real for word in readout_observables(4, "words", weight)]
     subsets = [chosen for chosen in product((0, 1), repeat=4) if 1 <= sum(chosen) <= weight]
-    expected = {tuple(np.prod([signs(q, 4) for q in range(4) if chosen[q]], axis=0)) for chosen in subsets}
+    expected = {
+        tuple(np.prod([signs(q, 4) for q in range(4) if chosen[q]], axis=0)) for chosen in subsets
+    }
     assert {tuple(word) for word in found} == expected
     assert len(found) == count
     for qubit in range(4):

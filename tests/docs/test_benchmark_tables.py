@@ -29,10 +29,18 @@ def test_the_hours_of_the_papers_searches():
     kept = record("programme")
     for family in kept["families"].values():
         row, check = cells(family["table"]), family["check"]
-        assert (int(row[1]), float(row[3])) == (family["configurations"], round(family["core_hours"], 1))
-        assert row[4] == f"{check['epochs']} epochs at {check['qubits']} qubits, {check['estimate_to_real']:.2f}"
+        assert (int(row[1]), float(row[3])) == (
+            family["configurations"],
+            round(family["core_hours"], 1),
+        )
+        assert (
+            row[4]
+            == f"{check['epochs']} epochs at {check['qubits']} qubits, {check['estimate_to_real']:.2f}"
+        )
     total = sum(family["core_hours"] for family in kept["families"].values())
-    expected = f"Together 219 configurations take {total:.0f} hours of one core, {total / 2:.0f} of two."
+    expected = (
+        f"Together 219 configurations take {total:.0f} hours of one core, {total / 2:.0f} of two."
+    )
     assert expected in GUIDE
 
 
@@ -71,5 +79,7 @@ def test_the_requests_per_second_of_a_server():
         ratios = [quantum[0] / linear[0] for linear, quantum in rounds]
         assert each["ratio"] == pytest.approx(sum(ratios) / len(ratios))
         speeds = f"{each['linear_per_second']:.1f} | {each['quantum_per_second']:.1f}"
-        shown = [f"{each[part + 'ratio']:.2f} ± {each[part + 'half_width']:.2f}" for part in ("", "cpu_")]
+        shown = [
+            f"{each[part + 'ratio']:.2f} ± {each[part + 'half_width']:.2f}" for part in ("", "cpu_")
+        ]
         assert f"| {each['clients']} | {speeds} | {' | '.join(shown)} |" in page

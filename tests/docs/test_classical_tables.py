@@ -54,7 +54,9 @@ def rows_of_mteb(name, row):
     text = (
         ""
         if difference is None
-        else f"{100 * difference['mean']:+.2f} ± {100 * difference['half_width']:.2f}".replace("-", "−")
+        else f"{100 * difference['mean']:+.2f} ± {100 * difference['half_width']:.2f}".replace(
+            "-", "−"
+        )
     )
     return f"| {name} | {100 * mean['mean']:.2f} ± {100 * mean['half_width']:.2f} % | {text} |"
 
@@ -142,9 +144,15 @@ def test_mteb_runs_a_local_task_with_our_estimators(monkeypatch):
     found = compare(task, Body("minilm"), ["logistic regression", "odd", "recorder"])
     assert (found["samples_per_label"], found["draws"]) == (8, 10)
     assert found["estimators"]["odd"]["accuracy"]["mean"] > 0.9
-    assert found["estimators"]["recorder"]["draws"] == found["estimators"]["logistic regression"]["draws"]
+    assert (
+        found["estimators"]["recorder"]["draws"]
+        == found["estimators"]["logistic regression"]["draws"]
+    )
     assert [counts for _, counts in Recorder.seen] == [[8, 8]] * 10
     vectors = embed(texts, BodyConfig(model="minilm")).vectors
-    drawn = [{int(np.abs(vectors - row).sum(axis=1).argmin()) for row in rows} for rows, _ in Recorder.seen]
+    drawn = [
+        {int(np.abs(vectors - row).sum(axis=1).argmin()) for row in rows}
+        for rows, _ in Recorder.seen
+    ]
     assert [len(each) for each in drawn] == [16] * 10
     assert len({frozenset(each) for each in drawn}) == 10  # each draw is another one

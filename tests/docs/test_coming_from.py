@@ -7,7 +7,11 @@ import pytest
 import torch
 
 PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text("utf-8")
-TEXTS = [f"a {word} {noun}" for noun in ("film", "plot", "cast") for word in ("good", "awful", "great", "dull")]
+TEXTS = [
+    f"a {word} {noun}"
+    for noun in ("film", "plot", "cast")
+    for word in ("good", "awful", "great", "dull")
+]
 SMALL = "max_steps=2, num_epochs=1, max_length=12, show_progress_bar=False"  # of SetFit's training
 pytestmark = pytest.mark.filterwarnings("default")  # other libraries' blocks may warn
 

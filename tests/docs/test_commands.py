@@ -22,7 +22,9 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
     (r"\$lr", "1e-3"),
     (r"\$seed", "0"),
 )
-ADDED = (  # the beginning of a line, and options that make it small; if an option is given twice, the last counts
+# the beginning of a line, and options that make it small; if an option is given twice, the last
+# counts
+ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
@@ -52,9 +54,21 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (r"(evaluate|predict) runs/several", "runs/several", f"{SEVERAL} --out runs/several"),
     (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
     (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
-    (r"report studies/table2", "studies/table2", "study table4 --quick --data sst2 --out studies/table2"),
-    (r"jobs .*runs/a", "runs/a/ledger", "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150"),
-    (r"figure (8a|12) --runs runs", "runs/single-10q-1e-3-0", f"{SINGLE_10Q} --out runs/single-10q-1e-3-0"),
+    (
+        r"report studies/table2",
+        "studies/table2",
+        "study table4 --quick --data sst2 --out studies/table2",
+    ),
+    (
+        r"jobs .*runs/a",
+        "runs/a/ledger",
+        "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150",
+    ),
+    (
+        r"figure (8a|12) --runs runs",
+        "runs/single-10q-1e-3-0",
+        f"{SINGLE_10Q} --out runs/single-10q-1e-3-0",
+    ),
     (r"figure 11 --runs runs", "runs/noisy", "train --preset noise-high-12q --out runs/noisy"),
     (
         r"evaluate runs/machines",
@@ -83,7 +97,9 @@ def collected():
     """Return every command without ``qllmft``, and the first page that has it."""
     found = {}
     for page in PAGES:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        for block in re.findall(
+            r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        ):
             for line in re.findall(r"^(?:.*\| |\s*)qllmft (.*)$", block, re.MULTILINE):
                 for pattern, value in PLACEHOLDERS:
                     line = re.sub(pattern, value, line)
@@ -128,10 +144,13 @@ def place(tmp_path_factory, tiny_body):
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
-    pairs = "".join(f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True))
+    pairs = "".join(
+        f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True)
+    )
     (folder / "pairs.tsv").write_text("text\tother\tlabel\n" + pairs, encoding="utf-8")
     several = (
-        {"text": f"{text} {i}", "label": text.split()[1:2] + ["good"] * int(y)} for i, (text, y) in enumerate(rows)
+        {"text": f"{text} {i}", "label": text.split()[1:2] + ["good"] * int(y)}
+        for i, (text, y) in enumerate(rows)
     )
     lines = "".join(json.dumps(row) + "\n" for row in several)
     for name in ("several.jsonl", "sst2-several.jsonl"):
@@ -157,7 +176,9 @@ def place(tmp_path_factory, tiny_body):
 @pytest.fixture(scope="module")
 def ionq():
     """Start a mock server of IonQ's and return its address."""
-    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    pytest.importorskip(
+        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+    )
     from qllmft_backends.ionq.mock_server import MockServer, Store
 
     with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as box:
@@ -178,10 +199,14 @@ def marks(command):
     return ()
 
 
-@pytest.mark.parametrize("command", [pytest.param(c, marks=marks(c), id=c) for c in COMMANDS if reason(c) is None])
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=marks(c), id=c) for c in COMMANDS if reason(c) is None]
+)
 def test_a_command_runs(command, place, tiny_body, request, monkeypatch):
     monkeypatch.chdir(place)
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((place / "texts.txt").read_bytes()), "utf-8"))
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO((place / "texts.txt").read_bytes()), "utf-8")
+    )
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
     for name in ("IONQ_API_URL", "IONQ_API_KEY", "IONQ_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-QUOTED = re.findall(r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE)
+QUOTED = re.findall(
+    r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,11 @@ def written():
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     texts.append(node.value)
                 elif isinstance(node, ast.JoinedStr):
-                    texts.append("".join(p.value if isinstance(p, ast.Constant) else "\0" for p in node.values))
+                    texts.append(
+                        "".join(
+                            p.value if isinstance(p, ast.Constant) else "\0" for p in node.values
+                        )
+                    )
     return texts
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/README.md"))]
-# strict, except for what examples may leave out and torch does not have; as comments of the file, since flags of the
-# command would make mypy check all packages again
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*/README.md")),
+]
+# strict, except for what examples may leave out and torch does not have; as comments of the file,
+# since flags of the command would make mypy check all packages again
 LENIENT = """# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 # mypy: disable-error-code="misc"
 from __future__ import annotations
@@ -34,7 +38,9 @@ def blocks():
     for example in sorted((ROOT / "examples").glob("*.py")):
         yield f"example_{example.stem}", example.read_text("utf-8")
     for page in PAGES:
-        for number, code in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)):
+        for number, code in enumerate(
+            re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        ):
             yield re.sub(r"\W", "_", str(page.relative_to(ROOT)))[:-3] + f"_{number}", code
 
 
@@ -44,11 +50,21 @@ def whole(code):
     for statement in ast.parse(code).body:
         nodes = list(ast.walk(statement))
         inside = {name for node in nodes for name in bound_by(node)}
-        held = inside if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.For | ast.With) else set()
-        free |= {node.id for node in nodes if isinstance(node, ast.Name) and is_read(node)} - bound - held
+        held = (
+            inside
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.For | ast.With)
+            else set()
+        )
+        free |= (
+            {node.id for node in nodes if isinstance(node, ast.Name) and is_read(node)}
+            - bound
+            - held
+        )
         bound |= inside
     declared = [f"{name}: Any" for name in sorted(free)]
-    return LENIENT + "\n".join([*declared, code.replace("from __future__ import annotations\n", "")])
+    return LENIENT + "\n".join(
+        [*declared, code.replace("from __future__ import annotations\n", "")]
+    )
 
 
 def is_read(node):
@@ -73,9 +89,13 @@ def test_every_example_has_right_types_and_wrong_calls_do_not(tmp_path):
         (tmp_path / f"{name}.py").write_text(whole(code), encoding="utf-8")
     (tmp_path / "wrong_calls.py").write_text("\n".join(["import qllmft", *WRONG]), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path)]
-    said = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
     lines = [line for line in said.stdout.splitlines() if ": error: " in line]
     wrong = [line.partition(": error: ")[2] for line in lines if "wrong_calls.py" in line]
     assert [line for line in lines if "wrong_calls.py" not in line] == [], said.stderr
     assert len(wrong) == len(WRONG)
-    assert all(line.startswith(message) for line, message in zip(wrong, WRONG.values(), strict=True))
+    assert all(
+        line.startswith(message) for line, message in zip(wrong, WRONG.values(), strict=True)
+    )

@@ -22,13 +22,23 @@ def test_the_tables_of_mitigation_are_the_record():
             for error in (0.005, 0.02, 0.05)
         ],
     ]
-    tables = [page.partition(f"{head} | without |")[2].split("\n\n")[0] for head in ("gate noise", "flipped bit")]
+    tables = [
+        page.partition(f"{head} | without |")[2].split("\n\n")[0]
+        for head in ("gate noise", "flipped bit")
+    ]
     assert [table.splitlines()[2:] for table in tables] == expected
 
 
 def test_the_rows_of_the_snapshot_are_the_record():
-    kept = json.loads((DOCS / "records" / "mitigation.json").read_text("utf-8"))["fake_nairobi"]["rows"]
-    table = (DOCS / "machines.md").read_text("utf-8").partition("from shot noise alone |")[2].split("\n\n")[0]
+    kept = json.loads((DOCS / "records" / "mitigation.json").read_text("utf-8"))["fake_nairobi"][
+        "rows"
+    ]
+    table = (
+        (DOCS / "machines.md")
+        .read_text("utf-8")
+        .partition("from shot noise alone |")[2]
+        .split("\n\n")[0]
+    )
     for line, row in zip(table.splitlines()[2:], kept, strict=True):
         shown = f"| {row['flips']} | {row['undecided']} | {row['mean_abs_difference']:.4f} | "
         assert line.endswith(f"{shown}{row['expected_from_shots']:.4f} |")
@@ -42,10 +52,18 @@ def cells(found, shots, factor, error, *methods):
 
 def test_the_table_is_the_record():
     kept = json.loads((DOCS / "records" / "machines.json").read_text("utf-8"))["rows"]
-    lines = (DOCS / "machines.md").read_text("utf-8").partition("| right of 30 |")[2].split("\n\n")[0].splitlines()[2:]
+    lines = (
+        (DOCS / "machines.md")
+        .read_text("utf-8")
+        .partition("| right of 30 |")[2]
+        .split("\n\n")[0]
+        .splitlines()[2:]
+    )
     assert len(lines) == len(kept)
     for line, (name, row) in zip(lines, kept.items(), strict=True):
-        label, right, differ, unsure, distance, error, shots = (cell.strip() for cell in line.strip("|").split("|"))
+        label, right, differ, unsure, distance, error, shots = (
+            cell.strip() for cell in line.strip("|").split("|")
+        )
         found, shown = row["agreement"], [int(right), int(differ), int(unsure)]
         assert name.partition(",")[0] in label
         assert shown == [row["accuracy"]["right"], found["flips"], found["undecided"]]

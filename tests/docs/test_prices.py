@@ -10,15 +10,21 @@ from qllmft.config.presets import load_preset
 from qllmft.templates import head_template
 from qllmft_backends import create
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+pytest.importorskip(
+    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+)
 ROOT = Path(__file__).parents[2]
 NUMBERS = ("limit", "shots", "max-cost")
 
 
 def paid_commands():
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for line in re.findall(r"^qllmft predict .*--max-cost.*$", page.read_text("utf-8"), re.MULTILINE):
-            yield pytest.param(*(float(re.search(rf"--{name} (\d+)", line)[1]) for name in NUMBERS), id=page.name)
+        for line in re.findall(
+            r"^qllmft predict .*--max-cost.*$", page.read_text("utf-8"), re.MULTILINE
+        ):
+            yield pytest.param(
+                *(float(re.search(rf"--{name} (\d+)", line)[1]) for name in NUMBERS), id=page.name
+            )
 
 
 PAID = list(paid_commands())
@@ -31,7 +37,11 @@ def test_the_pages_have_paid_commands():
 @pytest.mark.parametrize(("limit", "shots", "ceiling"), PAID)
 def test_a_ceiling_is_above_the_price_and_not_far_above(limit, shots, ceiling, tmp_path):
     circuit = head_template(load_preset("recommended").config().model)
-    backend = create("ionq_forte", {"shots": int(shots), "ledger": tmp_path / "ledger", "max_cost": ceiling})
-    estimate = backend.estimate(circuit, np.zeros((int(limit), circuit.num_parameters)), offline=True)
+    backend = create(
+        "ionq_forte", {"shots": int(shots), "ledger": tmp_path / "ledger", "max_cost": ceiling}
+    )
+    estimate = backend.estimate(
+        circuit, np.zeros((int(limit), circuit.num_parameters)), offline=True
+    )
     assert estimate.refusal == ""
     assert ceiling / 2 < estimate.price <= ceiling

@@ -19,7 +19,11 @@ def test_the_table_of_qiskits_tests_is_the_record():
     shown = {}
     for line in lines:
         name, *counts = cells(line)
-        shown |= {(name.partition("`")[2].strip("`"), b): c for b, c in zip(backends, counts, strict=True) if c != "–"}
+        shown |= {
+            (name.partition("`")[2].strip("`"), b): c
+            for b, c in zip(backends, counts, strict=True)
+            if c != "–"
+        }
     assert shown == {
         (row["tests"], row["backend"]): f"{row['tried'] - len(row['failed'])} of {row['tried']}"
         for row in RECORD["rows"]
@@ -33,7 +37,9 @@ def test_the_page_names_each_test_that_fails():
 
 
 def test_the_counts_of_circuits_are_the_record():
-    kept = json.loads((DOCS / "records" / "circuits-of-others.json").read_text("utf-8"))["circuits"].values()
+    kept = json.loads((DOCS / "records" / "circuits-of-others.json").read_text("utf-8"))[
+        "circuits"
+    ].values()
     for place, line in (("last", "measurements last"), ("in the middle", "measurements, resets")):
         results = [row["result"] for row in kept if row["measured"] == place]
         _, right, refused = cells(f"| {line}" + PAGE.partition(f"| {line}")[2].partition("\n")[0])

@@ -11,12 +11,16 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-BUILD = "import sys; from hatchling.build import prepare_metadata_for_build_wheel as p; p(sys.argv[1])"
+BUILD = (
+    "import sys; from hatchling.build import prepare_metadata_for_build_wheel as p; p(sys.argv[1])"
+)
 
 
 def metadata(folder, **environment):
     env = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    subprocess.run([sys.executable, "-c", BUILD, str(folder)], cwd=ROOT, env=env | environment, check=True)
+    subprocess.run(
+        [sys.executable, "-c", BUILD, str(folder)], cwd=ROOT, env=env | environment, check=True
+    )
     (file,) = folder.glob("*.dist-info/METADATA")
     return message_from_bytes(file.read_bytes())
 
@@ -35,7 +39,10 @@ def test_a_release_names_its_addresses(released):
     urls = dict(line.split(", ") for line in released.get_all("Project-URL"))
     assert set(urls) == {"Paper", "Homepage", "Documentation", "Changelog", "Issues"}
     assert urls["Homepage"] == "https://github.com/ann/qllmft"
-    assert urls["Changelog"] == f"https://github.com/ann/qllmft/blob/v{released['Version']}/CHANGELOG.md"
+    assert (
+        urls["Changelog"]
+        == f"https://github.com/ann/qllmft/blob/v{released['Version']}/CHANGELOG.md"
+    )
     assert "Programming Language :: Python :: 3.13" in released.get_all("Classifier")
 
 
@@ -60,4 +67,7 @@ def test_the_citation_names_the_version_and_the_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     (paper,) = citation["references"]
     assert f"## {citation['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert (paper["identifiers"][0]["value"], paper["date-published"]) == ("arXiv:2504.08732", "2025-04-11")
+    assert (paper["identifiers"][0]["value"], paper["date-published"]) == (
+        "arXiv:2504.08732",
+        "2025-04-11",
+    )

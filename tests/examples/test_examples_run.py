@@ -44,7 +44,9 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
 
 def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path, monkeypatch, capsys):
     (file,) = FOLDER.glob("*.ipynb")
-    cells = [cell for cell in json.loads(file.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    cells = [
+        cell for cell in json.loads(file.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"
+    ]
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     for cell in cells:
@@ -57,11 +59,21 @@ def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path, monkeypatch, ca
 
 
 def test_the_site_shows_the_notebook_with_its_output(tmp_path):
-    spec = importlib.util.spec_from_file_location("hooks", FOLDER.parent / "docs" / "site" / "hooks.py")
+    spec = importlib.util.spec_from_file_location(
+        "hooks", FOLDER.parent / "docs" / "site" / "hooks.py"
+    )
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
     cells = [("markdown", "# A sum\n"), ("code", "x = 2"), ("code", "print(x + 3)")]
     file = tmp_path / "a.ipynb"
-    file.write_text(json.dumps({"cells": [{"cell_type": kind, "source": [source]} for kind, source in cells]}), "utf-8")
+    file.write_text(
+        json.dumps({"cells": [{"cell_type": kind, "source": [source]} for kind, source in cells]}),
+        "utf-8",
+    )
     expected = "## A sum ```python x = 2 ``` ```python print(x + 3) ``` ```text 5 ```"
-    assert hooks._notebook(file).split() == ["*The", "notebook", "`examples/a.ipynb`*", *expected.split()]
+    assert hooks._notebook(file).split() == [
+        "*The",
+        "notebook",
+        "`examples/a.ipynb`*",
+        *expected.split(),
+    ]

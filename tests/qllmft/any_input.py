@@ -9,12 +9,42 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-EXAMPLES = "QLLMFT_EXAMPLES"  # environment: examples of each property, in the place of the few of the fast tests
-INSERTED = [b"NaN", b"1e999", b"-1", b"null", b"[]", b"{}", b'"', b"\n", b"\0", b"\xff", b"9" * 5_000]
-ODD_VALUES = [10**400, -(10**400), 1e308, -1, 10**19, math.nan, math.inf, True, None, "x", "\ud800", [], {}, 0.5]
+# environment: examples of each property, in the place of the few of the fast tests
+EXAMPLES = "QLLMFT_EXAMPLES"
+INSERTED = [
+    b"NaN",
+    b"1e999",
+    b"-1",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"',
+    b"\n",
+    b"\0",
+    b"\xff",
+    b"9" * 5_000,
+]
+ODD_VALUES = [
+    10**400,
+    -(10**400),
+    1e308,
+    -1,
+    10**19,
+    math.nan,
+    math.inf,
+    True,
+    None,
+    "x",
+    "\ud800",
+    [],
+    {},
+    0.5,
+]
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=12), inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -48,13 +78,21 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 def contents(folder: Path) -> dict[str, Any]:
     """Bytes of every file below ``folder``, by name."""
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {
+        str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()
+    }
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths of all values in JSON, of the first two entries of a list."""
     yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    children = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value[:2])
+        if isinstance(value, list)
+        else ()
+    )
     for key, child in children:
         yield from places(child, (*path, key))
 

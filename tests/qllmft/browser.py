@@ -50,7 +50,14 @@ def browse(tmp_path, file, *more):
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")
     done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", *more, file.as_uri()],
+        [
+            CHROMIUM,
+            *FLAGS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr",
+            *more,
+            file.as_uri(),
+        ],
         capture_output=True,
         text=True,
         timeout=120,
@@ -64,7 +71,8 @@ def look(tmp_path, page):
     """What a page looks like in frames of 380 and 1280 pixels."""
     content = escaping.escape(page.read_text(encoding="utf-8"), quote=True)
     frames = "".join(
-        f'<iframe srcdoc="{content}" style="border:0;width:{w}px;height:900px"></iframe>' for w in (380, 1280)
+        f'<iframe srcdoc="{content}" style="border:0;width:{w}px;height:900px"></iframe>'
+        for w in (380, 1280)
     )
     file = tmp_path / "look.html"
     file.write_text(LOOK % frames, encoding="utf-8")
@@ -86,7 +94,8 @@ def assert_sound(tmp_path, page, pieces, headings):
         assert piece in done.stdout, piece
     seen = look(tmp_path, page)
     for frame in seen:
-        assert frame["scrollWidth"] <= frame["width"]  # only tables and circuits scroll, inside their boxes
+        # only tables and circuits scroll, inside their boxes
+        assert frame["scrollWidth"] <= frame["width"]
         assert (frame["requests"], frame["scripts"], frame["empty"]) == ([], 0, 0)
         assert frame["headings"][1:] == headings
     return done.stdout, seen

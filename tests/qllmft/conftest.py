@@ -24,7 +24,9 @@ def databases_of_mlflow():
     yield
     if store := sys.modules.get("mlflow.store.tracking.sqlalchemy_store"):
         kind = store.SqlAlchemyStore
-        engines = getattr(kind, "_engine_map", None) or getattr(kind, "_db_uri_sql_alchemy_engine_map", {})
+        engines = getattr(kind, "_engine_map", None) or getattr(
+            kind, "_db_uri_sql_alchemy_engine_map", {}
+        )
         for engine in engines.values():
             engine.dispose()
 
@@ -89,7 +91,9 @@ def tiny_bert(tmp_path_factory):
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     words = ["[PAD]", "[UNK]", *GOOD, *BAD, *THINGS, "a", "not"]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     config = BertConfig(
@@ -104,7 +108,9 @@ def tiny_bert(tmp_path_factory):
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16
     ).save_pretrained(folder / "plain")
     modules = [Transformer(str(folder / "plain")), Pooling(DIMENSION)]
-    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "body"), create_model_card=False)
+    SentenceTransformer(modules=modules, device="cpu").save(
+        str(folder / "body"), create_model_card=False
+    )
     return folder / "body"
 
 
@@ -117,7 +123,9 @@ def model_of(tmp_path, tiny_body):
     from qllmft.model.store import StoredModel, save_model
 
     def save(**settings):
-        config = ModelConfig(**({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings))
+        config = ModelConfig(
+            **({"n_qubits": 3, "encoder_qubits": 4, "encoder_layers": 3} | settings)
+        )
         body = BodyConfig(model=str(tiny_body))
         identity = body_identity(body, locate_body(body))
         classifier = build_classifier(config, DIMENSION, 2, seed=11)
@@ -150,34 +158,58 @@ def made_run(tmp_path):
     from qllmft.statistics import Accuracy
 
     def write(
-        preset, test=800, validation=60, *, seed=0, folder="runs", baselines=(), curve=(), data="sst2", **settings
+        preset,
+        test=800,
+        validation=60,
+        *,
+        seed=0,
+        folder="runs",
+        baselines=(),
+        curve=(),
+        data="sst2",
+        **settings,
     ):
         given = {name.replace("__", "."): value for name, value in settings.items()}
         given |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
         config = Experiment(preset, given).config
         run = tmp_path / folder / f"{config.identity}-{data}"
         run.mkdir(parents=True)
-        (run / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+        (run / "config.toml").write_text(
+            tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+        )
         rows = [("quantum head", 353, test, validation), *baselines]
         record = RunRecord(
             identity=config.identity,
             seed=seed,
             data=DataRecord(
-                f"/data/{data}", data, ("negative", "positive"), {"train": 435, "validation": 77, "test": 1000}
+                f"/data/{data}",
+                data,
+                ("negative", "positive"),
+                {"train": 435, "validation": 77, "test": 1000},
             ),
             body=BodyRecord("minilm", "body", 384),
             selected_epoch=1,
             models=tuple(
-                ModelResult(name, Accuracy(right_validation, 77), parameters, test=Accuracy(right, 1000))
+                ModelResult(
+                    name, Accuracy(right_validation, 77), parameters, test=Accuracy(right, 1000)
+                )
                 for name, parameters, right, right_validation in rows
             ),
         )
         (run / "result.json").write_text(json.dumps(record.to_json()))
         lines = [
-            {"epoch": i + 1, "train_loss": loss, "validation_loss": 0.5, "validation_accuracy": accuracy, "lr": 1e-3}
+            {
+                "epoch": i + 1,
+                "train_loss": loss,
+                "validation_loss": 0.5,
+                "validation_accuracy": accuracy,
+                "lr": 1e-3,
+            }
             for i, (loss, accuracy) in enumerate(curve)
         ]
-        (run / "metrics.jsonl").write_text("".join(json.dumps(line | {"seconds": 0.1}) + "\n" for line in lines))
+        (run / "metrics.jsonl").write_text(
+            "".join(json.dumps(line | {"seconds": 0.1}) + "\n" for line in lines)
+        )
         return run
 
     return write

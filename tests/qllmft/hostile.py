@@ -26,9 +26,17 @@ def pickled_weights(body, written):
     torch.save(TouchesAFile(written), body / "weights.dat")
     (body / "model.safetensors").unlink(missing_ok=True)
     (body / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {"total_size": 8}, "weight_map": {"embeddings.word_embeddings.weight": "weights.dat"}})
+        json.dumps(
+            {
+                "metadata": {"total_size": 8},
+                "weight_map": {"embeddings.word_embeddings.weight": "weights.dat"},
+            }
+        )
     )
-    change(body / "sentence_bert_config.json", lambda content: content.update(model_args={"weights_only": False}))
+    change(
+        body / "sentence_bert_config.json",
+        lambda content: content.update(model_args={"weights_only": False}),
+    )
 
 
 def large_body(tiny_bert, folder):

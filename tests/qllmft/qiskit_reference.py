@@ -21,7 +21,9 @@ def rows(circuit: QuantumCircuit, data: np.ndarray, weights: np.ndarray) -> np.n
     return side_by_side[:, [given.index(parameter) for parameter in circuit.parameters]]
 
 
-def z_values(circuit: QuantumCircuit, parameters: np.ndarray, amplitudes: np.ndarray | None = None) -> np.ndarray:
+def z_values(
+    circuit: QuantumCircuit, parameters: np.ndarray, amplitudes: np.ndarray | None = None
+) -> np.ndarray:
     """Expectation values of Z of every qubit, (B, Q)."""
     operators = readout_observables(circuit.num_qubits)
     return expectations_by_statevector(circuit, parameters, operators, amplitudes)
@@ -47,6 +49,9 @@ def central_differences(function, x: np.ndarray, step: float = 1e-4) -> np.ndarr
     for index in np.ndindex(x.shape):
         delta = np.zeros_like(x)
         delta[index] = step
-        near, far = function(x + delta) - function(x - delta), function(x + 2 * delta) - function(x - 2 * delta)
+        near, far = (
+            function(x + delta) - function(x - delta),
+            function(x + 2 * delta) - function(x - 2 * delta),
+        )
         gradient[index] = (8 * near - far) / (12 * step)
     return gradient

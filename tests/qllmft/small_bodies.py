@@ -20,10 +20,14 @@ from qllmft.training import EndToEnd
 THINGS = ("film", "plot", "cast", "score", "ending", "scene")
 DIMENSION = 8
 HEADS = {
-    "quantum": ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=2, reuploads=2, pad="bias"),
+    "quantum": ModelConfig(
+        n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=2, reuploads=2, pad="bias"
+    ),
     "classical": ModelConfig(encoder="none", head="mlp"),
 }
-TRAINING = TrainConfig(epochs=4, batch_size=8, lr=0.05, body_lr=0.01, weight_decay=1e-4, embedding_noise=0.05)
+TRAINING = TrainConfig(
+    epochs=4, batch_size=8, lr=0.05, body_lr=0.01, weight_decay=1e-4, embedding_noise=0.05
+)
 
 
 def table(n: int, seed: int = 0) -> Table:
@@ -31,7 +35,9 @@ def table(n: int, seed: int = 0) -> Table:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     texts = [
-        " ".join(["a", *rng.choice(THINGS, 2), rng.choice(GOOD if label else BAD), rng.choice(THINGS)])
+        " ".join(
+            ["a", *rng.choice(THINGS, 2), rng.choice(GOOD if label else BAD), rng.choice(THINGS)]
+        )
         for label in labels
     ]
     return Table(texts, labels.astype(np.int64))
@@ -52,7 +58,8 @@ def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 def write_corpus(path: Path, n: int = 90) -> Path:
     texts = table(n, seed=3)
     rows = [
-        f"{t} {i}\t{('bad', 'good')[label]}" for i, (t, label) in enumerate(zip(texts.texts, texts.labels, strict=True))
+        f"{t} {i}\t{('bad', 'good')[label]}"
+        for i, (t, label) in enumerate(zip(texts.texts, texts.labels, strict=True))
     ]
     path.write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return path
@@ -71,7 +78,9 @@ def run_config(corpus: Path, body: Path, **changes: Any) -> RunConfig:
     return changed(tree, changes)
 
 
-def run_with_messages(corpus: Path, body: Path, folder: Path, **changes: Any) -> tuple[Outcome, str]:
+def run_with_messages(
+    corpus: Path, body: Path, folder: Path, **changes: Any
+) -> tuple[Outcome, str]:
     """A finished run in ``folder``, with a cache of its own, and its messages."""
     said: list[Event] = []
     with pytest.MonkeyPatch.context() as patch:

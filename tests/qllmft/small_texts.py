@@ -54,7 +54,9 @@ def decoder(folder, kind, *, special=True, window=16):
 
     things = ["film", "plot", "cast", "score", "ending", "scene"]
     words = ["<end>", "?", *GOOD, *BAD, *things, "a", "an", "the", "and", "is", "query", ":"]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="?"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="?")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     sizes = {"vocab_size": len(words), "bos_token_id": 0, "eos_token_id": 0}
     with torch.random.fork_rng():

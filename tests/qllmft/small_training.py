@@ -14,10 +14,16 @@ from qllmft.training.step import DirectStep, Step
 
 D = 6
 STRUCTURES = {
-    "quantum": ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, reuploads=2, pad="bias"),
-    "batch norm": ModelConfig(encoder="none", head="mlp", hidden_layers=1, hidden_dim=5, batch_norm=True),
+    "quantum": ModelConfig(
+        n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, reuploads=2, pad="bias"
+    ),
+    "batch norm": ModelConfig(
+        encoder="none", head="mlp", hidden_layers=1, hidden_dim=5, batch_norm=True
+    ),
 }
-SETTINGS = TrainConfig(epochs=6, batch_size=8, lr=0.05, weight_decay=1e-3, embedding_noise=0.1, schedule="cosine")
+SETTINGS = TrainConfig(
+    epochs=6, batch_size=8, lr=0.05, weight_decay=1e-3, embedding_noise=0.1, schedule="cosine"
+)
 
 
 def model(structure: str = "quantum", seed: int = 0) -> nn.Module:
@@ -50,7 +56,9 @@ class Recorder(nn.Module):
         return [x for mode, x in self.seen if mode == training]
 
 
-def before_every_batch(call: Callable[[], None], patch: Callable[[type, str, Any], None] = setattr) -> None:
+def before_every_batch(
+    call: Callable[[], None], patch: Callable[[type, str, Any], None] = setattr
+) -> None:
     """Call ``call`` before every batch that is trained on, whichever way its gradient goes."""
     for kind in (DirectStep, Step):
 

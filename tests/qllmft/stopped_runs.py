@@ -51,7 +51,9 @@ def killed(script: Path, *arguments: Any) -> None:
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
     """The content of a record, the wall times of training left out."""
-    return result | {"models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]}
+    return result | {
+        "models": [{k: v for k, v in row.items() if k != "seconds"} for row in result["models"]]
+    }
 
 
 def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

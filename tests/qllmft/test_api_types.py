@@ -36,7 +36,9 @@ def test_every_setting_is_a_keyword_with_its_type():
     assert get_type_hints(SettingKeywords) == dict(settings_of(RunConfig))
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
 def test_an_interrupted_training_is_no_outcome_without_a_record(monkeypatch, number, error):
     stopped = Outcome(RunFolder(Path("a")), None, 7, number)
     monkeypatch.setattr(api, "train_and_report", lambda *_, **__: stopped)

@@ -21,7 +21,10 @@ def test_the_error_is_that_of_a_sum_over_the_texts():
     probabilities = softmax(1.7 * logits, axis=1)
     top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = np.digitize(top, np.linspace(0, 1, 11)[1:-1])
-    expected = sum((bins == b).mean() * abs(top[bins == b].mean() - right[bins == b].mean()) for b in np.unique(bins))
+    expected = sum(
+        (bins == b).mean() * abs(top[bins == b].mean() - right[bins == b].mean())
+        for b in np.unique(bins)
+    )
     assert Calibration.of(probabilities, labels).error == pytest.approx(expected, abs=1e-12)
 
 
@@ -30,7 +33,9 @@ def test_by_chance_is_the_mean_error_of_calibrated_probabilities():
     probabilities, random = softmax(logits, axis=1), np.random.default_rng(1)
     labels = [np.array([random.choice(3, p=p) for p in probabilities]) for _ in range(150)]
     errors = [Calibration.of(probabilities, each).error for each in labels]
-    assert Calibration.of(probabilities, labels[0]).by_chance == pytest.approx(np.mean(errors), rel=0.1)
+    assert Calibration.of(probabilities, labels[0]).by_chance == pytest.approx(
+        np.mean(errors), rel=0.1
+    )
 
 
 def test_the_temperature_is_that_of_another_optimiser_and_recovers_the_factor():

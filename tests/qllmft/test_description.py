@@ -28,14 +28,30 @@ def test_the_parts_add_up_to_the_model(preset):
         {"head": "mlp", "encoder": "none", "batch_norm": True},
         {"n_encoders": "auto", "head": "none", "encoder_qubits": 5, "pad": "bias", "odd": True},
         {"n_qubits": 4, "encoder_qubits": 6, "readout": "words", "word_weight": 3},
-        {"n_qubits": 6, "n_encoders": 2, "encoder_qubits": 5, "skip": True, "connectivity": 2, "ring": False},
-        {"n_qubits": 3, "encoder_qubits": 5, "readout": "first", "reuploads": 5, "ansatz": "brickwork"},
+        {
+            "n_qubits": 6,
+            "n_encoders": 2,
+            "encoder_qubits": 5,
+            "skip": True,
+            "connectivity": 2,
+            "ring": False,
+        },
+        {
+            "n_qubits": 3,
+            "encoder_qubits": 5,
+            "readout": "first",
+            "reuploads": 5,
+            "ansatz": "brickwork",
+        },
     ],
 )
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_count_without_a_model_is_that_of_the_built_model(settings, n_classes):
     config = ModelConfig(**settings)
-    assert trained_parameters(config, 20, n_classes) == build_classifier(config, 20, n_classes).n_parameters
+    assert (
+        trained_parameters(config, 20, n_classes)
+        == build_classifier(config, 20, n_classes).n_parameters
+    )
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,9 @@ def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypat
     monkeypatch.setattr(Path, "replace", replace)
     write_bytes(path, NEW)
     assert seen[:2] == [("fsync", NEW, OLD), ("replace", NEW, OLD)]
-    assert seen[2:] == ([] if os.name == "nt" else [("fsync", NEW)]), "the folder, with the new name in it"
+    assert seen[2:] == ([] if os.name == "nt" else [("fsync", NEW)]), (
+        "the folder, with the new name in it"
+    )
     assert path.read_bytes() == NEW
 
 
@@ -111,7 +113,11 @@ def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
     (tmp_path / "zeros").symlink_to("/dev/zero")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(files.MOST_BYTES + 1)  # a hole, without a byte on the disk
-    for name, message in {"pipe": "is a pipe", "zeros": "or a device", "large": "64,000,001 bytes"}.items():
+    for name, message in {
+        "pipe": "is a pipe",
+        "zeros": "or a device",
+        "large": "64,000,001 bytes",
+    }.items():
         with pytest.raises(UserError, match=message):
             read_text(tmp_path / name)
     with pytest.raises(IsADirectoryError):
@@ -119,17 +125,26 @@ def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
 
 
 @examples(30)
-@given(st.integers(33, 2000), st.sampled_from(["a", '"a b"', "'a'", "1"]), st.sampled_from([".", " . "]), st.booleans())
+@given(
+    st.integers(33, 2000),
+    st.sampled_from(["a", '"a b"', "'a'", "1"]),
+    st.sampled_from([".", " . "]),
+    st.booleans(),
+)
 def test_a_key_of_many_parts_is_refused_before_it_is_parsed(n, part, dot, header):
     key = dot.join([part] * n)
     with pytest.raises(ValueError, match="more than 32 parts"):
         parse_toml(f"[{key}]\nb = 1" if header else f"{key} = 1")
 
 
-@pytest.mark.parametrize("text", ["a" * 100_000, '"' * 100_000, "a." * 50_000, 'a = "' + "b. " * 50_000, "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 100_000, '"' * 100_000, "a." * 50_000, 'a = "' + "b. " * 50_000, "[" * 100_000]
+)
 def test_large_toml_is_refused_in_no_time(text):
     started = time.process_time()
-    with pytest.raises(ValueError, match=r"more than|expected at most|nested|Invalid|Expected|Illegal|Unterminated"):
+    with pytest.raises(
+        ValueError, match=r"more than|expected at most|nested|Invalid|Expected|Illegal|Unterminated"
+    ):
         parse_toml(text)
     assert time.process_time() - started < 2
 

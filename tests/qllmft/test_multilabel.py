@@ -24,7 +24,12 @@ from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 from qllmft.training import MULTILABEL, Examples, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 
-SMALL = {"model.n_qubits": 4, "model.encoder_qubits": 4, "model.encoder_layers": 3, "train.lr": 0.03}
+SMALL = {
+    "model.n_qubits": 4,
+    "model.encoder_qubits": 4,
+    "model.encoder_layers": 3,
+    "train.lr": 0.03,
+}
 STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=3, pad="bias")
 
 
@@ -74,7 +79,10 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
 
 
 def test_a_label_without_texts_counts_only_if_it_is_given():
-    y, leads = np.array([[1, 0], [0, 0], [1, 0]]), np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
+    y, leads = (
+        np.array([[1, 0], [0, 0], [1, 0]]),
+        np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]]),
+    )
     assert LabelSetScores.of(y, leads).macro_f1 == 0.5
     given = LabelSetScores.of(y, leads + np.array([[0.0, 2.0]]))
     assert given.macro_f1 == 0.25
@@ -119,11 +127,15 @@ def test_thresholds_have_the_highest_f1_of_all():
     found = best_thresholds(scores, y, 0.5)
     for i in range(3):
         tried = [0.5, *scores[:, i] - 1e-9]
-        best = max(f1_score(y[:, i], scores[:, i] >= threshold, zero_division=0) for threshold in tried)
+        best = max(
+            f1_score(y[:, i], scores[:, i] >= threshold, zero_division=0) for threshold in tried
+        )
         assert f1_score(y[:, i], scores[:, i] >= found[i]) == pytest.approx(best)
     assert best_thresholds(scores, np.zeros_like(y), 0.5).tolist() == [0.5] * 3
     low = np.array([[0.1], [0.2], [0.4], [0.45]])
-    assert best_thresholds(low, np.array([[0], [1], [1], [1]]), 0.5).tolist() == pytest.approx([0.15])
+    assert best_thresholds(low, np.array([[0], [1], [1], [1]]), 0.5).tolist() == pytest.approx(
+        [0.15]
+    )
 
 
 def test_baselines_are_scikit_learns_best_on_validation(rows):
@@ -142,10 +154,14 @@ def test_baselines_are_scikit_learns_best_on_validation(rows):
         settings = {key: value for key, value in head.settings.items() if key != "thresholds"}
         one = [make(settings).fit(train.x.numpy(), column) for column in train.y.numpy().T]
         scores = [
-            each.predict_proba(held.x.numpy())[:, 1] if name[0] == "l" else each.decision_function(held.x.numpy())
+            each.predict_proba(held.x.numpy())[:, 1]
+            if name[0] == "l"
+            else each.decision_function(held.x.numpy())
             for each in one
         ]
-        np.testing.assert_allclose(head.predict(held.x.numpy()), np.stack(scores, axis=1) - thresholds, atol=1e-9)
+        np.testing.assert_allclose(
+            head.predict(held.x.numpy()), np.stack(scores, axis=1) - thresholds, atol=1e-9
+        )
         sizes = [each.coef_.size + 1 if name[0] == "l" else len(each.support_) for each in one]
         assert head.n_parameters == sum(sizes)
 
@@ -164,7 +180,10 @@ LISTS = [["a"], ["b", "a"], [], ["c"]] * 10
             {"text": TEXTS, **{name: [str(int(name in each)) for each in LISTS] for name in "abc"}},
             {"targets": ("a", "b", "c")},
         ),
-        ({"text": TEXTS, **{name: [name in each for each in LISTS] for name in "abc"}}, {"targets": ("a", "b", "c")}),
+        (
+            {"text": TEXTS, **{name: [name in each for each in LISTS] for name in "abc"}},
+            {"targets": ("a", "b", "c")},
+        ),
     ],
 )
 def test_lists_separators_and_columns_are_the_same_labels(data, settings):
@@ -183,10 +202,18 @@ def test_lists_separators_and_columns_are_the_same_labels(data, settings):
     [
         ([[]] * 40, {}, "every list of labels is empty"),
         ([["a"]] * 40, {}, "'a' is the only label, expected two or more"),
-        (["a,b"] * 40, {}, "row 1: the labels are 'a,b', expected a list. Name the character between"),
+        (
+            ["a,b"] * 40,
+            {},
+            "row 1: the labels are 'a,b', expected a list. Name the character between",
+        ),
         ([["a"], None] * 20, {}, "of 40 rows 20 have no text or no label"),
         ([["a"], ["a", ""]] * 20, {}, "row 2: a label is '', expected 1 to 200 characters"),
-        ([["a", "b"]] * 40, {}, "all of the 23 training texts have the label 'a', and 0 of the other texts do not"),
+        (
+            [["a", "b"]] * 40,
+            {},
+            "all of the 23 training texts have the label 'a', and 0 of the other texts do not",
+        ),
     ],
 )
 def test_lists_that_are_no_labels_are_refused(column, settings, message):
@@ -198,14 +225,17 @@ def test_lists_that_are_no_labels_are_refused(column, settings, message):
 def test_columns_and_splits_that_are_no_labels_are_refused():
     config = DataConfig(task="multilabel", targets=("a", "b"), protocol="given")
     table = {"text": TEXTS, "a": [0, 1] * 20, "b": [1, "yes"] * 20}
-    with pytest.raises(UserError, match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.targets"):
+    with pytest.raises(
+        UserError, match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.targets"
+    ):
         corpus_in_memory(pd.DataFrame(table), config)
     with pytest.raises(UserError, match="no text has any of the labels a, b"):
         corpus_in_memory(pd.DataFrame(table | {"a": [0] * 40, "b": [0] * 40}), config)
     splits = {"train": table | {"b": [0] * 40}, "test": table | {"text": ["t"] * 40, "b": [1] * 40}}
     corpus = corpus_in_memory({name: pd.DataFrame(part) for name, part in splits.items()}, config)
     with pytest.raises(
-        UserError, match="none of the 34 training texts have the label 'b', and 40 of the other texts have"
+        UserError,
+        match="none of the 34 training texts have the label 'b', and 40 of the other texts have",
     ):
         split_corpus(corpus, config, 0)
 
@@ -213,11 +243,23 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"data.targets": ["a"]}, "targets are a alone; name a column for each of two labels or more"),
-        ({"data.targets": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
-        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text; leave it out"),
+        (
+            {"data.targets": ["a"]},
+            "targets are a alone; name a column for each of two labels or more",
+        ),
+        (
+            {"data.targets": ["a", "b"], "data.label_separator": ","},
+            "only a column of several labels has one",
+        ),
+        (
+            {"train.class_weight": "balanced"},
+            "train.class_weight weighs one label per text; leave it out",
+        ),
         ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
-        ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
+        (
+            {"data.task": "classification", "train.thresholds": "validation"},
+            "train.thresholds is 'validation' and",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):
@@ -234,7 +276,9 @@ def test_identities_of_other_tasks_are_as_before():
 def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
     x, y = rows.x.numpy(), rows.y.numpy()
     model = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, y)
-    structure = load_preset("recommended").config(SMALL).model.model_copy(update={"encoder_qubits": 4})
+    structure = (
+        load_preset("recommended").config(SMALL).model.model_copy(update={"encoder_qubits": 4})
+    )
     network = build_classifier(structure, 6, 3, seed=0)
     config = load_preset("recommended").config(SMALL | {"train.epochs": 5}).train
     fit(network, rows, rows, config, 0)
@@ -254,12 +298,19 @@ def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
 def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
     x, y = rows.x.numpy(), rows.y.numpy()
     model = QuantumHeadClassifier(settings=SMALL, epochs=1)
-    with pytest.raises(ValueError, match=r"y has the shape \(60, 3\) and values other than 0 and 1; expected 0 or 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"y has the shape \(60, 3\) and values other than 0 and 1; expected 0 or 1",
+    ):
         model.fit(x, 2 * y)
-    with pytest.raises(ValueError, match="class_weight is 'balanced', which weighs one label per row"):
+    with pytest.raises(
+        ValueError, match="class_weight is 'balanced', which weighs one label per row"
+    ):
         QuantumHeadClassifier(settings=SMALL, epochs=1, class_weight="balanced").fit(x, y)
     texts = ["good film", "bad film", "good plot", "bad plot"] * 5
     labels = [[int("good" in text), int("film" in text)] for text in texts]
     settings = SMALL | {"model.encoder_qubits": 5}
-    of_texts = QuantumTextClassifier(body=str(tiny_body), settings=settings, epochs=2, random_state=0)
+    of_texts = QuantumTextClassifier(
+        body=str(tiny_body), settings=settings, epochs=2, random_state=0
+    )
     assert of_texts.fit(texts, labels).predict(texts[:3]).shape == (3, 2)

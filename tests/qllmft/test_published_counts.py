@@ -77,7 +77,9 @@ def test_a_preset_has_the_published_number_of_parameters(preset, published, form
     assert formula == published
 
 
-@pytest.mark.parametrize(("preset", "formula"), [("multi-12q", multi(12)), ("single-16q", single(16))])
+@pytest.mark.parametrize(
+    ("preset", "formula"), [("multi-12q", multi(12)), ("single-16q", single(16))]
+)
 def test_the_presets_between_follow_the_same_formula(preset, formula):
     assert build_classifier(load_preset(preset).config().model, D, K).n_parameters == formula
 

@@ -28,12 +28,19 @@ from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.training import REGRESSION, Examples, Scaling, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 
-SMALL = {"model.n_qubits": 4, "model.encoder_qubits": 4, "model.encoder_layers": 3, "train.lr": 0.03}
+SMALL = {
+    "model.n_qubits": 4,
+    "model.encoder_qubits": 4,
+    "model.encoder_layers": 3,
+    "train.lr": 0.03,
+}
 STRUCTURE = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=4, encoder_layers=3, pad="bias")
 
 
 def small(**parameters):
-    return QuantumHeadRegressor(**({"settings": SMALL, "epochs": 3, "random_state": 0} | parameters))
+    return QuantumHeadRegressor(
+        **({"settings": SMALL, "epochs": 3, "random_state": 0} | parameters)
+    )
 
 
 @pytest.fixture
@@ -65,7 +72,9 @@ def test_the_interval_of_an_error_is_that_of_its_mean():
     errors = np.abs(targets - values)
     half = 1.96 * errors.std(ddof=1) / np.sqrt(300)
     low, high = TargetScores.of(targets, values).mae_interval
-    assert (low, high) == pytest.approx((errors.mean() - half, errors.mean() + half), abs=0.1 * half)
+    assert (low, high) == pytest.approx(
+        (errors.mean() - half, errors.mean() + half), abs=0.1 * half
+    )
 
 
 @pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
@@ -87,7 +96,9 @@ def test_a_trained_model_gives_the_targets_in_their_units(rows):
     fit(model, rows, rows, config, 0)
     scaling = Scaling.of(rows)
     fit(scaled, scaling.scaled(rows), scaling.scaled(rows), config, 0)
-    by_hand = logits_of(scaled, rows.x).double() * rows.y.std(dim=0, correction=0) + rows.y.mean(dim=0)
+    by_hand = logits_of(scaled, rows.x).double() * rows.y.std(dim=0, correction=0) + rows.y.mean(
+        dim=0
+    )
     np.testing.assert_allclose(logits_of(model, rows.x), by_hand, rtol=1e-4)
     assert REGRESSION.score(logits_of(model, rows.x), rows.y) == pytest.approx(
         r2_score(rows.y, logits_of(model, rows.x)), abs=1e-4
@@ -100,21 +111,33 @@ def test_baselines_are_scikit_learns_best_on_validation(rows):
     train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
     ridge = ridge_regression("small")
     ridge.fit(train, held)
-    fits = {alpha: Ridge(alpha=alpha).fit(train.x.numpy(), train.y.numpy()) for alpha in np.logspace(2, -2, 5)}
+    fits = {
+        alpha: Ridge(alpha=alpha).fit(train.x.numpy(), train.y.numpy())
+        for alpha in np.logspace(2, -2, 5)
+    }
     best = max(fits, key=lambda alpha: fits[alpha].score(held.x.numpy(), held.y.numpy()))
     assert ridge.settings == {"alpha": pytest.approx(best)}
-    np.testing.assert_allclose(ridge.predict(held.x.numpy()), fits[best].predict(held.x.numpy()), rtol=1e-6)
+    np.testing.assert_allclose(
+        ridge.predict(held.x.numpy()), fits[best].predict(held.x.numpy()), rtol=1e-6
+    )
     svr = support_vector_regression("small")
     svr.fit(train, held)
     y = train.y.numpy()
-    direct = [SVR(**svr.settings).fit(train.x.numpy(), (c - c.mean()) / c.std()).predict(held.x.numpy()) for c in y.T]
+    direct = [
+        SVR(**svr.settings).fit(train.x.numpy(), (c - c.mean()) / c.std()).predict(held.x.numpy())
+        for c in y.T
+    ]
     found = (svr.predict(held.x.numpy()) - y.mean(axis=0)) / y.std(axis=0)
     np.testing.assert_allclose(found, np.stack(direct, axis=1), atol=2e-3)  # libsvm stops at 1e-3
 
 
 def test_several_targets_are_read_and_split_without_overlap():
     table = pd.DataFrame(
-        {"text": [f"text {i}" for i in range(40)], "a": range(40), "b": [str(i / 8) for i in range(40)]}
+        {
+            "text": [f"text {i}" for i in range(40)],
+            "a": range(40),
+            "b": [str(i / 8) for i in range(40)],
+        }
     )
     config = DataConfig(task="regression", targets=("a", "b"))
     corpus = corpus_in_memory(table, config)
@@ -129,7 +152,10 @@ def test_several_targets_are_read_and_split_without_overlap():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (["1", "two"] * 20, "row 2: the target 'label' is 'two', expected a finite number. Choose another column"),
+        (
+            ["1", "two"] * 20,
+            "row 2: the target 'label' is 'two', expected a finite number. Choose another column",
+        ),
         ([1.0, float("inf")] * 20, "the target 'label' is 'inf', expected a finite number"),
         ([[1.0, 2.0]] * 40, "several values; expected one label per text"),
         ([3.0] * 40, "'label' has one value in all training texts, so there is nothing to learn"),
@@ -138,7 +164,9 @@ def test_several_targets_are_read_and_split_without_overlap():
 def test_targets_that_are_no_numbers_are_refused(column, message):
     config = DataConfig(task="regression")
     with pytest.raises(UserError, match=message):
-        split_corpus(corpus_in_memory(([f"text {i}" for i in range(40)], column), config), config, 0)
+        split_corpus(
+            corpus_in_memory(([f"text {i}" for i in range(40)], column), config), config, 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -158,10 +186,14 @@ def test_settings_of_labels_are_refused(settings, message):
 
 
 def test_presets_and_campaigns_of_labels_are_refused():
-    with pytest.raises(UserError, match="'lbfgs' minimises a cross-entropy; leave it out, or choose the"):
+    with pytest.raises(
+        UserError, match="'lbfgs' minimises a cross-entropy; leave it out, or choose the"
+    ):
         load_preset("odd").config({"data.task": "regression"})
     config = load_preset("recommended").config({"data.task": "regression"})
-    with pytest.raises(UserError, match="'regression', and studies and sweeps compare accuracies of labels"):
+    with pytest.raises(
+        UserError, match="'regression', and studies and sweeps compare accuracies of labels"
+    ):
         check_feasible({"a row": config}, SharedInputs())
 
 
@@ -172,7 +204,10 @@ def test_presets_have_baselines_of_real_targets():
 
 
 BATCHES = dict.fromkeys(
-    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    (
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    ),
     "training takes batches in random order",
 )
 
@@ -199,7 +234,9 @@ def test_the_numbers_are_those_of_the_training_loop():
 
 def test_it_learns_and_goes_on_and_takes_several_targets():
     x, y = load_diabetes(return_X_y=True)
-    pipeline = make_pipeline(StandardScaler(), PolynomialFeatures(1), small(epochs=40)).fit(x[:120], y[:120])
+    pipeline = make_pipeline(StandardScaler(), PolynomialFeatures(1), small(epochs=40)).fit(
+        x[:120], y[:120]
+    )
     assert pipeline.score(x[:120], y[:120]) > 0.3
     model = small(warm_start=True, epochs=20)
     first = model.fit(x[:120], y[:120]).loss_curve_
@@ -213,4 +250,6 @@ def test_texts_have_real_targets_too(tiny_body):
     model = QuantumTextRegressor(
         body=str(tiny_body), settings=SMALL | {"model.encoder_qubits": 5}, epochs=30, random_state=0
     )
-    assert model.fit(texts, [2.0, 3.0, -2.0, -1.0] * 5).score(texts, [2.0, 3.0, -2.0, -1.0] * 5) > 0.5
+    assert (
+        model.fit(texts, [2.0, 3.0, -2.0, -1.0] * 5).score(texts, [2.0, 3.0, -2.0, -1.0] * 5) > 0.5
+    )

@@ -11,7 +11,9 @@ import torch
 from qllmft.errors import UserError
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator is found:UserWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:'pin_memory' argument is set as true but no accelerator is found:UserWarning"
+    ),
 ]
 pytest.importorskip("setfit")
 
@@ -67,7 +69,11 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
     assert (loaded.predict_proba(TEXTS) == expected).all()
     assert loaded.predict("a lovely film") == "praise"
     # what SetFit unpickles names one function of ours, which reads a safetensors file
-    names = [a for op, a, _ in pickletools.genops((tmp_path / "model_head.pkl").read_bytes()) if isinstance(a, str)]
+    names = [
+        a
+        for op, a, _ in pickletools.genops((tmp_path / "model_head.pkl").read_bytes())
+        if isinstance(a, str)
+    ]
     assert names == ["qllmft.setfit", "restored"]
     model.model_head.save(tmp_path)
     other = SetFitModel(model.model_body, QuantumSetFitHead.load(tmp_path), labels=NAMES)
@@ -76,7 +82,15 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
 
 def test_body_and_head_learn_end_to_end(model):
     body, head = weights(model.model_body), weights(model.model_head)
-    model.fit(TEXTS, LABELS, num_epochs=1, head_learning_rate=0.1, body_learning_rate=1e-4, end_to_end=True, **HOW)
+    model.fit(
+        TEXTS,
+        LABELS,
+        num_epochs=1,
+        head_learning_rate=0.1,
+        body_learning_rate=1e-4,
+        end_to_end=True,
+        **HOW,
+    )
     assert not (weights(model.model_body) == body).all()
     assert not (weights(model.model_head) == head).all()
 
@@ -96,7 +110,11 @@ def test_setfits_trainer_tunes_the_body_and_then_trains_the_head(model, tmp_path
         report_to="none",
         show_progress_bar=False,
     )
-    Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": TEXTS, "label": LABELS})).train()
+    Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"text": TEXTS, "label": LABELS}),
+    ).train()
     assert not (weights(model.model_body) == body).all()
     assert not (weights(model.model_head) == head).all()
 
@@ -120,7 +138,9 @@ def test_the_interface_is_that_of_setfits_own_head():
     assert theirs.get_config_dict().keys() - ours.get_config_dict().keys() == {"bias"}
 
 
-@pytest.mark.parametrize("preset", ["recommended", "single-10q", "single-14q-no-linear", "nn-head-48"])
+@pytest.mark.parametrize(
+    "preset", ["recommended", "single-10q", "single-14q-no-linear", "nn-head-48"]
+)
 def test_a_pickle_gives_the_head_again(preset):
     head = QuantumSetFitHead(16, 2, preset=preset, temperature=0.5, seed=7).to("cpu")
     again = pickle.loads(pickle.dumps(head))
@@ -132,7 +152,10 @@ def test_a_pickle_gives_the_head_again(preset):
 def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tmp_path):
     head = QuantumSetFitHead(384, 3, settings=SMALL, device="cpu", multitarget=True)
     several = SetFitModel(
-        model_body=model.model_body, model_head=head, multi_target_strategy="multi-output", labels=NAMES
+        model_body=model.model_body,
+        model_head=head,
+        multi_target_strategy="multi-output",
+        labels=NAMES,
     )
     table = np.stack([np.eye(3, dtype=int)[LABELS][:, i] for i in range(3)], axis=1)
     table[::2, 2] = 1
@@ -140,7 +163,10 @@ def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tm
     several.fit(TEXTS, table.tolist(), num_epochs=20, head_learning_rate=0.1, **HOW)
     assert binary_loss(several, table) < before
     probabilities = several.predict_proba(TEXTS, as_numpy=True)
-    assert several.predict(TEXTS, as_numpy=True).tolist() == (probabilities >= 0.5).astype(int).tolist()
+    assert (
+        several.predict(TEXTS, as_numpy=True).tolist()
+        == (probabilities >= 0.5).astype(int).tolist()
+    )
     assert not np.allclose(probabilities.sum(axis=1), 1)
     several.save_pretrained(tmp_path / "model")
     head.save(tmp_path)
@@ -148,7 +174,9 @@ def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tm
     assert again.multitarget
     vectors = torch.as_tensor(several.encode(TEXTS))
     assert torch.equal(again.predict(vectors), head.predict(vectors))
-    with pytest.raises(UserError, match=r"labels have the shape \(6,\), expected \(6, 3\) with 0 or 1 for each"):
+    with pytest.raises(
+        UserError, match=r"labels have the shape \(6,\), expected \(6, 3\) with 0 or 1 for each"
+    ):
         several.fit(TEXTS, LABELS, num_epochs=1, head_learning_rate=0.1, **HOW)
 
 
@@ -158,7 +186,9 @@ def binary_loss(model, table):
 
 
 def test_what_a_quantum_head_does_not_do_is_refused(model):
-    with pytest.raises(UserError, match=r"labels have the shape \(6, 3\), expected one label per text"):
+    with pytest.raises(
+        UserError, match=r"labels have the shape \(6, 3\), expected one label per text"
+    ):
         model.fit(TEXTS, np.eye(3)[LABELS].tolist(), num_epochs=1, head_learning_rate=0.1, **HOW)
     with pytest.raises(UserError, match=r"encoder qubits hold"):
         QuantumSetFitHead(4_000)
@@ -169,7 +199,9 @@ def test_a_file_that_is_no_head_is_refused(tmp_path, content):
     (tmp_path / "quantum_head.safetensors").write_bytes(content)
     with pytest.raises(UserError, match="this is not a saved quantum head"):
         QuantumSetFitHead.load(tmp_path)
-    with pytest.raises(UserError, match=r"there is no quantum head in .*nothing: quantum_head.safetensors"):
+    with pytest.raises(
+        UserError, match=r"there is no quantum head in .*nothing: quantum_head.safetensors"
+    ):
         QuantumSetFitHead.load(tmp_path / "nothing")
 
 
@@ -178,12 +210,16 @@ def test_a_head_with_weights_that_are_no_numbers_is_refused(tmp_path):
     with torch.no_grad():
         next(head.linear.parameters()).fill_(float("nan"))
     head.save(tmp_path)
-    with pytest.raises(UserError, match=r"this is not a saved quantum head: .* holds NaN or infinity"):
+    with pytest.raises(
+        UserError, match=r"this is not a saved quantum head: .* holds NaN or infinity"
+    ):
         QuantumSetFitHead.load(tmp_path)
 
 
 def test_without_the_package_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "setfit", None)
     monkeypatch.delitem(sys.modules, "qllmft.setfit")
-    with pytest.raises(UserError, match=r"qllmft.setfit needs the package setfit: pip install 'qllmft\[setfit\]'"):
+    with pytest.raises(
+        UserError, match=r"qllmft.setfit needs the package setfit: pip install 'qllmft\[setfit\]'"
+    ):
         import qllmft.setfit  # noqa: F401

@@ -25,8 +25,17 @@ from qllmft.errors import UserError
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier, TextEmbedder
 from qllmft.sklearn.configuration import configuration
 
-SMALL = {"model.n_qubits": 4, "model.encoder_layers": 4, "model.encoder_qubits": 5, "train.lr": 0.03}
-TEXTS = [f"{word} film {word} plot {other}" for other in ("cast", "score", "ending", "very") for word in (*GOOD, *BAD)]
+SMALL = {
+    "model.n_qubits": 4,
+    "model.encoder_layers": 4,
+    "model.encoder_qubits": 5,
+    "train.lr": 0.03,
+}
+TEXTS = [
+    f"{word} film {word} plot {other}"
+    for other in ("cast", "score", "ending", "very")
+    for word in (*GOOD, *BAD)
+]
 LABELS = [*["positive"] * 4, *["negative"] * 4] * 4
 
 
@@ -62,7 +71,9 @@ def test_it_is_the_head_on_the_bodys_vectors(small):
 
 
 def test_folds_pipelines_and_pickles(small):
-    lower = make_pipeline(FunctionTransformer(lambda texts: [text.lower() for text in texts]), clone(small))
+    lower = make_pipeline(
+        FunctionTransformer(lambda texts: [text.lower() for text in texts]), clone(small)
+    )
     assert cross_val_score(lower, TEXTS, LABELS, cv=2).mean() > 0.8
     model = small.fit(TEXTS, LABELS)
     again = pickle.loads(pickle.dumps(model))
@@ -98,14 +109,19 @@ def test_the_example_of_the_readme():
     names = {"texts": table.texts, "labels": np.array(corpus.label_names)[table.labels]}
     exec(block, names)
     assert names["search"].best_score_ > 0.7
-    assert names["search"].predict(["a wonderful film", "a boring mess"]).tolist() == ["positive", "negative"]
+    assert names["search"].predict(["a wonderful film", "a boring mess"]).tolist() == [
+        "positive",
+        "negative",
+    ]
 
 
 def test_a_text_column_stands_beside_numbers(tiny_body):
     frame = pd.DataFrame({"text": TEXTS, "length": [len(text) for text in TEXTS]})
     vectors = embed(TEXTS, BodyConfig(model=str(tiny_body))).vectors
     for column in ("text", ["text"]):  # a Series, or a frame of one column
-        both = ColumnTransformer([("text", TextEmbedder(body=str(tiny_body)), column)], remainder="passthrough")
+        both = ColumnTransformer(
+            [("text", TextEmbedder(body=str(tiny_body)), column)], remainder="passthrough"
+        )
         table = both.fit_transform(frame)
         np.testing.assert_array_equal(table, np.column_stack([vectors, frame["length"]]))
         assert both.get_feature_names_out()[0] == "text__embedding0"
@@ -118,8 +134,11 @@ def test_latent_values_are_those_of_the_encoder(tiny_body):
     values = latent.transform(np.array(TEXTS)[:, None])
     vectors = embed(TEXTS, BodyConfig(model=str(tiny_body))).vectors
     fitted = clone(head).fit(vectors, LABELS)
-    logits = fitted._loaded().from_latent(torch.from_numpy(values)).detach().numpy()  # the rest of the network
-    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], fitted.decision_function(vectors), atol=1e-9)
+    # the rest of the network
+    logits = fitted._loaded().from_latent(torch.from_numpy(values)).detach().numpy()
+    np.testing.assert_allclose(
+        logits[:, 1] - logits[:, 0], fitted.decision_function(vectors), atol=1e-9
+    )
     assert values.shape == (len(TEXTS), 4) == (len(TEXTS), len(latent.get_feature_names_out()))
     with pytest.raises(UserError, match="y is None"):
         TextEmbedder(body=str(tiny_body), head=head).fit(TEXTS)
@@ -131,8 +150,15 @@ def test_a_frame_of_two_columns_is_no_column_of_texts(small):
 
 
 def test_a_search_draws_real_parameters(small):
-    spaces = {"lr": loguniform(1e-3, 1e-1), "n_qubits": randint(3, 5), "reuploads": [1], "encoder_layers": [2]}
-    search = RandomizedSearchCV(small.set_params(epochs=1, settings=None), spaces, n_iter=2, cv=2, random_state=0)
+    spaces = {
+        "lr": loguniform(1e-3, 1e-1),
+        "n_qubits": randint(3, 5),
+        "reuploads": [1],
+        "encoder_layers": [2],
+    }
+    search = RandomizedSearchCV(
+        small.set_params(epochs=1, settings=None), spaces, n_iter=2, cv=2, random_state=0
+    )
     best = search.fit(TEXTS, LABELS).best_estimator_
     config = configuration(best, "body", body__model=best.body)
     assert (config.train.lr, config.model.n_qubits) == (best.lr, best.n_qubits)

@@ -62,7 +62,9 @@ class HashBody:
     identity: str = "the hash body"
     calls: list[list[str]] = field(default_factory=list)
 
-    def __call__(self, texts: Sequence[str], config: BodyConfig, *, cache_folder=None, progress=None) -> Embeddings:
+    def __call__(
+        self, texts: Sequence[str], config: BodyConfig, *, cache_folder=None, progress=None
+    ) -> Embeddings:
         self.calls.append(list(texts))
         if progress:
             progress(len(texts))
@@ -87,7 +89,12 @@ class LoadedHashBody:
 def assert_same(ours: RunFolder, whole: Outcome) -> None:
     """Every bit of the model, every figure of the record, every line of the metrics; the seconds aside."""
     assert without_seconds(ours.read_result().to_json()) == without_seconds(whole.record.to_json())
-    for file in ("model/model.safetensors", "model/model.json", "checkpoint/state.safetensors", "config.toml"):
+    for file in (
+        "model/model.safetensors",
+        "model/model.json",
+        "checkpoint/state.safetensors",
+        "config.toml",
+    ):
         assert (ours.path / file).read_bytes() == (whole.folder.path / file).read_bytes()
     lines = [[replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, whole.folder)]
     assert lines[0] == lines[1]
@@ -97,6 +104,8 @@ def assert_same(ours: RunFolder, whole: Outcome) -> None:
 def backend_named(name: str, **options: Any) -> Backend:
     """A backend; Aer's run on one thread, and skip the test if Aer is not installed."""
     if name.startswith("aer"):
-        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+        pytest.importorskip(
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+        )
         options["max_parallel_threads"] = 1
     return create(name, options)

@@ -7,7 +7,16 @@ import os
 import sys
 from pathlib import Path
 
-_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.truncate", "os.utime", "os.chmod", "os.link", "os.symlink"}
+_CHANGES = {
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.truncate",
+    "os.utime",
+    "os.chmod",
+    "os.link",
+    "os.symlink",
+}
 
 
 def fill(folder: Path, counter: Path, nth: int) -> None:
@@ -32,12 +41,20 @@ def fill(folder: Path, counter: Path, nth: int) -> None:
 
     real = io.open
 
-    def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **options):
-        if not (set(mode) & set("wax+") and isinstance(file, str | os.PathLike) and _below(file, folder)):
+    def opened(
+        file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **options
+    ):
+        if not (
+            set(mode) & set("wax+") and isinstance(file, str | os.PathLike) and _below(file, folder)
+        ):
             return real(file, mode, buffering, encoding, errors, newline, *rest, **options)
         raw = Disk(os.fspath(file), mode.replace("b", "").replace("t", ""))
         binary = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
-        return binary if "b" in mode else io.TextIOWrapper(binary, encoding or "utf-8", errors, newline)
+        return (
+            binary
+            if "b" in mode
+            else io.TextIOWrapper(binary, encoding or "utf-8", errors, newline)
+        )
 
     builtins.open = io.open = opened
 
@@ -48,7 +65,9 @@ def protect(folder: Path) -> None:
     def refuse(event, arguments):
         if event == "open":
             path, mode, flags = arguments
-            changes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or bool(set(mode or "") & set("wax+"))
+            changes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or bool(
+                set(mode or "") & set("wax+")
+            )
         elif event == "os.mkdir":
             path = arguments[0]
             changes = not Path(path).exists()

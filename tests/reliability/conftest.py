@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+# it holds no doctests, and other folders have a module of this name
+collect_ignore = ["conftest.py"]
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli")]  # small_texts, sandbox_job
+# small_texts, sandbox_job
+sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli")]
 
 from reliability_table import Table  # noqa: E402
 from small_texts import write_reviews  # noqa: E402
@@ -21,7 +23,9 @@ def pytest_addoption(parser):
         action="store_true",
         help="all tries, and docs/records/reliability.json and docs/results/reliability.md are written",
     )
-    parser.addoption("--share", type=float, help="share of the tries; by default 0.1, and 1 with --page")
+    parser.addoption(
+        "--share", type=float, help="share of the tries; by default 0.1, and 1 with --page"
+    )
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ _CONTEXT.set_forkserver_preload(
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip
-Preparation = tuple[Callable[..., None], *tuple[Any, ...]]  # called in the process before the command, with the rest
+# called in the process before the command, with the rest
+Preparation = tuple[Callable[..., None], *tuple[Any, ...]]
 
 
 @dataclass
@@ -78,7 +79,9 @@ def start(
     number = len(list(said.iterdir())) // 2
     output, messages = said / f"{number}.out", said / f"{number}.err"
     values = os.environ | {"COLUMNS": "80", "QLLMFT_THREADS": "1"} | dict(environment or {})
-    process = _CONTEXT.Process(target=_run, args=(list(arguments), folder, values, output, messages, prepare))
+    process = _CONTEXT.Process(
+        target=_run, args=(list(arguments), folder, values, output, messages, prepare)
+    )
     process.start()
     give_up = time.monotonic() + PATIENCE_S
     while not messages.exists():

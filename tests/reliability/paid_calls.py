@@ -30,7 +30,11 @@ class SameShots(Store):
     """Gives a circuit the same shots whenever it is sent, so that two calls can be compared to the bit."""
 
     def _simulate(self, job: Any) -> dict[str, float]:
-        circuit, qubits, shots = job.circuits[0], int(job.payload["input"]["qubits"]), int(job.payload["shots"])
+        circuit, qubits, shots = (
+            job.circuits[0],
+            int(job.payload["input"]["qubits"]),
+            int(job.payload["shots"]),
+        )
         digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
         rng = np.random.default_rng(list(digest))
         counts = simulator.counts(circuit, qubits, shots, "ideal", rng)
@@ -60,10 +64,21 @@ class PaidCall:
     def start(self, prepare: Preparation | None = None, **options: Any) -> Command:
         """The command in a process of its own, which is there when this is back."""
         given = OPTIONS | (CHECKED if self.checked else {}) | options
-        pairs = [part for name, value in given.items() for part in ("--backend-option", f"{name}={value}")]
+        pairs = [
+            part
+            for name, value in given.items()
+            for part in ("--backend-option", f"{name}={value}")
+        ]
         environment = cache(self.undisturbed.folder)
         environment |= {"QISKIT_IONQ_API_URL": self.box.url, "QISKIT_IONQ_API_TOKEN": TOKEN}
-        arguments = ["predict", str(self.undisturbed.run), *TEXTS, "--backend", "ionq_forte", "--yes"]
+        arguments = [
+            "predict",
+            str(self.undisturbed.run),
+            *TEXTS,
+            "--backend",
+            "ionq_forte",
+            "--yes",
+        ]
         arguments += ["--ledger", str(self.ledger), *pairs]
         return forked_commands.start(arguments, self.folder, environment, prepare)
 
@@ -73,8 +88,16 @@ class PaidCall:
 
     def times_paid(self) -> list[int]:
         """How often each text's circuit was paid; circuits with a known answer rotate by 0 or π only."""
-        paid = [j for j in self.box.store.jobs.values() if not j.children and j.status not in ("failed", "canceled")]
-        own = [j for j in paid if any(gate.get("rotation", 0.0) not in (0.0, np.pi) for gate in j.circuits[0])]
+        paid = [
+            j
+            for j in self.box.store.jobs.values()
+            if not j.children and j.status not in ("failed", "canceled")
+        ]
+        own = [
+            j
+            for j in paid
+            if any(gate.get("rotation", 0.0) not in (0.0, np.pi) for gate in j.circuits[0])
+        ]
         return list(Counter(json.dumps(j.circuits, sort_keys=True) for j in own).values())
 
     def assert_paid_once_and_all_there(self) -> None:
@@ -82,7 +105,9 @@ class PaidCall:
         totals = self.box.store.totals()
         assert self.times_paid() == [1] * len(TEXTS), totals
         checks = totals["circuits_paid"] - sum(self.times_paid())
-        assert checks >= 3 if self.checked else checks == 0, "a circuit with a known answer in each of the jobs"
+        assert checks >= 3 if self.checked else checks == 0, (
+            "a circuit with a known answer in each of the jobs"
+        )
         known = {chunk.job_id for chunk in ledger_jobs(self.ledger)}
         paid = {name for name, status in totals["statuses"].items() if status == "completed"}
         assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
@@ -93,5 +118,7 @@ def paid_call(
     folder: Path, undisturbed: Undisturbed, clock_offset_s: float = 0.0, *, checked: bool = False
 ) -> Iterator[PaidCall]:
     """A mock server of its own for one call."""
-    with MockServer(token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)) as box:
+    with MockServer(
+        token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)
+    ) as box:
         yield PaidCall(box, folder, undisturbed, checked)

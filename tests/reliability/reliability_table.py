@@ -91,7 +91,9 @@ class Row:
     def as_markdown(self) -> str:
         """The row of the page."""
         met = ", ".join(f"{name} {count:,}" for name, count in sorted(self.met.items()))
-        return f"| {self.attack} | {self.tries:,} | {self.survived:,} | {met} | {self.seconds:,.0f} |"
+        return (
+            f"| {self.attack} | {self.tries:,} | {self.survived:,} | {met} | {self.seconds:,.0f} |"
+        )
 
 
 @dataclass
@@ -120,14 +122,22 @@ class Table:
     def write(self, docs: Path) -> None:
         """Write the record and the page. Rows of other calls stay if the versions are the same."""
         file = docs / "records" / "reliability.json"
-        about = {"versions": versions(), "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
+        about = {
+            "versions": versions(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        }
         old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         same = {name: old.get(name) for name in about} == about
         rows: dict[str, Any] = {row["name"]: row for row in old.get("rows", [])} if same else {}
         rows |= {row.name: row.as_json() for row in self.rows}
         kept = [rows[name] for name in sorted(rows)]
-        file.write_text(json.dumps({**about, "rows": kept}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (docs / "results" / "reliability.md").write_text(page(about, [Row(**row) for row in kept]), encoding="utf-8")
+        file.write_text(
+            json.dumps({**about, "rows": kept}, indent=1, ensure_ascii=False) + "\n",
+            encoding="utf-8",
+        )
+        (docs / "results" / "reliability.md").write_text(
+            page(about, [Row(**row) for row in kept]), encoding="utf-8"
+        )
 
 
 def page(about: dict[str, Any], rows: list[Row]) -> str:

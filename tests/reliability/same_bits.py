@@ -9,7 +9,11 @@ OF_ONE_CALL = {"report.html"}  # shows wall times
 
 def outcome(folder: Path) -> dict[str, Any]:
     """Name to content of a run's files: JSON without wall times, bytes of all others."""
-    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name not in OF_ONE_CALL and f.name[0] != "."]
+    files = [
+        f
+        for f in sorted(folder.rglob("*"))
+        if f.is_file() and f.name not in OF_ONE_CALL and f.name[0] != "."
+    ]
     return {str(file.relative_to(folder)): _content(file) for file in files}
 
 
@@ -30,7 +34,10 @@ def _content(file: Path) -> Any:
     if file.suffix == ".json":
         return _without_seconds(json.loads(file.read_text(encoding="utf-8")))
     if file.suffix == ".jsonl":
-        return [_without_seconds(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        return [
+            _without_seconds(json.loads(line))
+            for line in file.read_text(encoding="utf-8").splitlines()
+        ]
     return file.read_bytes()
 
 

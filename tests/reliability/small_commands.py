@@ -26,7 +26,11 @@ SETTINGS = {
 
 def set_arguments(**changes: Any) -> list[str]:
     """`SETTINGS` as `--set`."""
-    return [part for name, value in (SETTINGS | changes).items() for part in ("--set", f"{name}={value}")]
+    return [
+        part
+        for name, value in (SETTINGS | changes).items()
+        for part in ("--set", f"{name}={value}")
+    ]
 
 
 def save_often() -> None:

@@ -33,7 +33,9 @@ def test_train_on_a_full_disk(table, undisturbed, tmp_path):
     row = table.begin("train, full disk", "`qllmft train`, the disk full from a random write on")
     counter = tmp_path / "writes"
     whole = (filling, tmp_path / "whole", counter, 0)
-    command = forked_commands.start(undisturbed.arguments, tmp_path / "whole", cache(tmp_path / "whole"), whole)
+    command = forked_commands.start(
+        undisturbed.arguments, tmp_path / "whole", cache(tmp_path / "whole"), whole
+    )
     assert command.wait() == 0, command.said
     writes = counter.stat().st_size
     for number in table.tries(25):
@@ -54,7 +56,9 @@ def test_train_on_a_full_disk(table, undisturbed, tmp_path):
 
 
 def test_train_where_files_may_not_grow(table, undisturbed, tmp_path):
-    row = table.begin("train, file size limit", "`qllmft train`, files limited to a random size (RLIMIT_FSIZE)")
+    row = table.begin(
+        "train, file size limit", "`qllmft train`, files limited to a random size (RLIMIT_FSIZE)"
+    )
     for number in table.tries(15):
         with row.attempt() as rng:
             folder = tmp_path / str(number)
@@ -77,7 +81,9 @@ def assert_goes_on(command, undisturbed, folder):
 
 
 def test_a_finished_run_that_cannot_be_written(table, undisturbed, tmp_path):
-    row = table.begin("finished run, read-only", "commands on a finished run whose folder cannot be written")
+    row = table.begin(
+        "finished run, read-only", "commands on a finished run whose folder cannot be written"
+    )
     before = outcome(undisturbed.run)
     text = "a good and lovely film"
     for arguments, code, expected in [
@@ -91,7 +97,9 @@ def test_a_finished_run_that_cannot_be_written(table, undisturbed, tmp_path):
         with row.attempt():
             arguments = [a if a != "run" else str(undisturbed.run) for a in arguments]
             place = tmp_path / arguments[0] / str(row.tries)
-            command = forked_commands.start(arguments, place, cache(undisturbed.folder), (protect, undisturbed.folder))
+            command = forked_commands.start(
+                arguments, place, cache(undisturbed.folder), (protect, undisturbed.folder)
+            )
             assert command.wait() == code, f"{arguments[0]}: {command.said}"
             assert expected in command.said, f"{arguments[0]}: {command.said}"
             assert outcome(undisturbed.run) == before

@@ -36,7 +36,11 @@ COUNTS = re.compile(r"(\d+) passing, (\d+) failing")
 
 def file_of(name):
     """Return the file of a property."""
-    return next(file for file in FILES if f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8"))
+    return next(
+        file
+        for file in FILES
+        if f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,13 +49,24 @@ def test_any_input(name, table):
     row = table.begin(f"input, {words}", NAMES[name])
     file = file_of(name)
     number = table.tries(FILES[file])
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", f"{file}::{name}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb=short",
+        f"{file}::{name}",
+    ]
     with row.attempt():
         done = subprocess.run(
             [*command, f"--hypothesis-seed={row.seed}", "--hypothesis-show-statistics"],
             env=os.environ | {EXAMPLES: str(len(number))}, cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        passing, failing = (sum(map(int, counts)) for counts in zip(*COUNTS.findall(done.stdout), strict=True))
+        passing, failing = (
+            sum(map(int, counts)) for counts in zip(*COUNTS.findall(done.stdout), strict=True)
+        )
         assert done.returncode == 0 or failing, done.stdout + done.stderr
     row.tries, row.survived = passing + failing, passing
     if done.returncode:

@@ -13,7 +13,10 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-BODIES, MODELS = "tests/qllmft/embed/test_hostile_bodies.py", "tests/qllmft/sharing/test_hostile_models.py"
+BODIES, MODELS = (
+    "tests/qllmft/embed/test_hostile_bodies.py",
+    "tests/qllmft/sharing/test_hostile_models.py",
+)
 SERVICE = "tests/backends/ionq/test_ionq_wrong_server.py"
 LOCKS = "tests/qllmft/run/test_run_lock.py"
 ROWS = {
@@ -50,9 +53,22 @@ COUNTS = re.compile(r"(\d+) (passed|failed)")
 def test_hostile_source(name, table):
     attack, files, chosen = ROWS[name]
     row = table.begin(name, attack)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", *files, "-k", chosen]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb=short",
+        *files,
+        "-k",
+        chosen,
+    ]
     with row.attempt():
-        done = subprocess.run(command, env=os.environ, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=os.environ, cwd=ROOT, capture_output=True, text=True, check=False
+        )
         counts = {kind: int(number) for number, kind in COUNTS.findall(done.stdout)}
         assert done.returncode == 0 or "failed" in counts, done.stdout + done.stderr
     row.survived = counts.get("passed", 0)

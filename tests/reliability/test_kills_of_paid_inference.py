@@ -10,7 +10,9 @@ from paid_calls import paid_call
 from same_bits import hidden
 from sandbox_job import TEXTS, TOKEN
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+pytest.importorskip(
+    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+)
 pytestmark = pytest.mark.slow
 CLOCKS_S = [0.0, 0.0, -3600.0, 3600.0, 86_400.0]
 
@@ -51,11 +53,16 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
     )
     for number in table.tries(50):
         folder, checked = tmp_path / str(number), number % 2 == 1
-        with row.attempt() as rng, paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=checked) as call:
+        with (
+            row.attempt() as rng,
+            paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=checked) as call,
+        ):
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
                 row.met["faults"] += 1
-            call.box.api.results_style = rng.choice(["url", "artifacts", *([] if checked else ["none"])])
+            call.box.api.results_style = rng.choice(
+                ["url", "artifacts", *([] if checked else ["none"])]
+            )
             for _ in range(rng.randint(1, 4)):
                 command = call.start()
                 kind = rng.choice(SIGNALS) if rng.random() < 0.7 else None
@@ -68,7 +75,9 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
                 assert TOKEN not in command.said
                 row.met[kind.name if kind and code not in (0, 2) else f"exit code {code}"] += 1
                 if code == 0:
-                    assert command.output.read_text() == answers[0], f"other answers: {command.said}"
+                    assert command.output.read_text() == answers[0], (
+                        f"other answers: {command.said}"
+                    )
                     break
             try:
                 assert_ends_well(call, answers)

@@ -71,11 +71,22 @@ def study(reviews, tiny_body, tmp_path_factory):
     """The command of the study, what one process makes of it, and the seconds that it takes."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(STUDY)
-    arguments = ["study", str(folder / "tiny.toml"), "--data", str(reviews), "--body", str(tiny_body), "--out", "study"]
+    arguments = [
+        "study",
+        str(folder / "tiny.toml"),
+        "--data",
+        str(reviews),
+        "--body",
+        str(tiny_body),
+        "--out",
+        "study",
+    ]
     arguments += set_arguments(**{"model.encoder_qubits": 5})
     for place in (folder / "warm", folder / "undisturbed"):
         begun = time.monotonic()
-        command = forked_commands.start(arguments, place, cache(place), (noting, place / "log", "0"))
+        command = forked_commands.start(
+            arguments, place, cache(place), (noting, place / "log", "0")
+        )
         assert command.wait() == 0, command.said
         seconds = time.monotonic() - begun
     assert len(list((place / "study" / "runs").glob("*/result.json"))) == RUNS
@@ -89,7 +100,11 @@ def assert_no_run_done_twice(log):
     assert set(results.values()) <= {1}, f"results written twice: {results}"
     for run in {run for _, run, _ in lines}:
         workers = [worker for _, of, worker in lines if of == run]
-        changes = [worker for worker, before in zip(workers, [None, *workers], strict=False) if worker != before]
+        changes = [
+            worker
+            for worker, before in zip(workers, [None, *workers], strict=False)
+            if worker != before
+        ]
         assert len(changes) == len(set(changes)), f"run {run} was trained in turns: {changes}"
 
 
@@ -106,17 +121,25 @@ def test_two_processes_of_a_study_are_killed(table, study, tmp_path):
             for kills_left in range(rng.randint(1, 3), -1, -1):
                 while len(running) < 2:
                     begun += 1
-                    running.append(forked_commands.start(arguments, folder, cache(folder), (noting, log, str(begun))))
+                    running.append(
+                        forked_commands.start(
+                            arguments, folder, cache(folder), (noting, log, str(begun))
+                        )
+                    )
                 if kills_left:
                     time.sleep(rng.uniform(0, 0.5 * seconds))
                     struck = rng.sample(running, rng.randint(1, 2))
-                    kind = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+                    kind = rng.choice(
+                        [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
+                    )
                     for command in struck:
                         command.strike(kind)
                     for command in struck:
                         code = command.wait()
                         allowed = {0, -kind, 128 + kind, 130}
-                        assert code in allowed, f"exit code {code} after {kind.name}: {command.said}"
+                        assert code in allowed, (
+                            f"exit code {code} after {kind.name}: {command.said}"
+                        )
                         row.met[kind.name if code else "finished before"] += 1
                         running.remove(command)
             for command in running:

@@ -19,18 +19,25 @@ def phase(run):
         return "while reading and embedding"
     if (run / "result.json").exists():
         return "while writing the report"
-    epochs = len((run / "metrics.jsonl").read_text().splitlines()) if (run / "metrics.jsonl").exists() else 0
+    epochs = (
+        len((run / "metrics.jsonl").read_text().splitlines())
+        if (run / "metrics.jsonl").exists()
+        else 0
+    )
     return "while training" if epochs < EPOCHS else "while fitting baselines and testing"
 
 
 def assert_each_epoch_once(run):
-    epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    epochs = [
+        json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
     assert epochs == list(range(1, EPOCHS + 1)), epochs
 
 
 def test_train_is_killed(table, undisturbed, tmp_path):
     row = table.begin(
-        "train, killed", "`qllmft train`, stopped at a random time by SIGKILL, SIGTERM or Ctrl-C, one to three times"
+        "train, killed",
+        "`qllmft train`, stopped at a random time by SIGKILL, SIGTERM or Ctrl-C, one to three times",
     )
     for number in table.tries(50):
         with row.attempt() as rng:
@@ -41,7 +48,9 @@ def test_train_is_killed(table, undisturbed, tmp_path):
                 kind = rng.choice(SIGNALS)
                 command.strike(kind)
                 code = command.wait()
-                assert code in PROMISED[kind] | {0}, f"exit code {code} after {kind.name}: {command.said}"
+                assert code in PROMISED[kind] | {0}, (
+                    f"exit code {code} after {kind.name}: {command.said}"
+                )
                 row.met[kind.name if code else "finished before"] += 1
                 row.met[phase(folder / "run")] += bool(code)
             left = [name for name in hidden(folder / "run") if ".lock" not in name]
@@ -71,7 +80,11 @@ def test_two_at_once(table, undisturbed, tmp_path):
             assert codes[0] in ({0, -signal.SIGKILL} if killed else {0}), first.said
             assert codes[1] == 0, second.said
             said = " ".join((first.said + second.said).split())
-            waited = [p for p in (first.process.pid, second.process.pid) if f"is worked on by process {p} on" in said]
+            waited = [
+                p
+                for p in (first.process.pid, second.process.pid)
+                if f"is worked on by process {p} on" in said
+            ]
             finished = "This run is finished already" in said
             assert waited or finished or codes[0], f"neither names the other: {said}"
             row.met["waited and named the other"] += bool(waited)

@@ -11,10 +11,14 @@ def test_each_property_of_any_input_has_a_row():
     properties = {
         name
         for file in test_hostile_input.FILES
-        for name in re.findall(r"^def (test_any_\w+)", (test_hostile_input.ROOT / file).read_text(), re.MULTILINE)
+        for name in re.findall(
+            r"^def (test_any_\w+)", (test_hostile_input.ROOT / file).read_text(), re.MULTILINE
+        )
     }
     assert {name.partition("[")[0] for name in test_hostile_input.NAMES} == properties
-    assert {test_hostile_input.file_of(name) for name in test_hostile_input.NAMES} == set(test_hostile_input.FILES)
+    assert {test_hostile_input.file_of(name) for name in test_hostile_input.NAMES} == set(
+        test_hostile_input.FILES
+    )
 
 
 @pytest.mark.parametrize("name", test_hostile_sources.ROWS)

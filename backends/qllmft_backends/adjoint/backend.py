@@ -22,7 +22,14 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.noisy import CircuitNoise, Draw, NoisyPass, ShotGradient, ShotModel, ShotTest
+from qllmft_backends.adjoint.noisy import (
+    CircuitNoise,
+    Draw,
+    NoisyPass,
+    ShotGradient,
+    ShotModel,
+    ShotTest,
+)
 from qllmft_backends.adjoint.noisy_expectations import NoisySampler
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
@@ -92,7 +99,9 @@ class AdjointOptions(NoiseSettings):
             gates = GateNoise(one, two, self.readout_error)
         model = self.shot_model or ("multinomial" if self.shots else "exact")
         if (model == "exact") != (self.shots is None):
-            raise BackendError(f"shot_model is {model!r} with shots={self.shots}; give both, or neither.")
+            raise BackendError(
+                f"shot_model is {model!r} with shots={self.shots}; give both, or neither."
+            )
         choices = (self.renormalize, self.shot_test, self.draw, self.uploads, self.gradient)
         return CircuitNoise(gates, self.shots, model, self.trajectories or 1, *choices)
 
@@ -154,7 +163,9 @@ class AdjointBackend(Backend):
             return engine
         return AdjointEngine(program, masks, self.options.dtype)
 
-    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
+    def compile(
+        self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
+    ) -> tuple[Engine, ZObservables]:
         """Return an engine for ``circuit`` that measures the strings of ``observables``, and these as sums.
 
         Raises:
@@ -166,7 +177,9 @@ class AdjointBackend(Backend):
             return self.engine(lower(circuit), sums.masks), sums
         except UnsupportedGateError as error:
             if self.options.device == "cuda" or not self.noise.is_none:
-                raise UnsupportedGateError(f"{error} (device='cpu' without noise runs all standard gates.)") from None
+                raise UnsupportedGateError(
+                    f"{error} (device='cpu' without noise runs all standard gates.)"
+                ) from None
         strings = PauliObservables.from_operators(observables, circuit.num_qubits)
         engine = self._complex_engine(circuit, strings)
         return engine, strings
@@ -175,21 +188,32 @@ class AdjointBackend(Backend):
         """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
         for known, engine in self._compiled:
             masks, flips = engine.strings.masks, engine.strings.flips
-            if np.array_equal(masks, strings.masks) and np.array_equal(flips, strings.flips) and known == circuit:
+            if (
+                np.array_equal(masks, strings.masks)
+                and np.array_equal(flips, strings.flips)
+                and known == circuit
+            ):
                 return engine
         engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
         self._compiled.append((deepcopy(circuit), engine))  # a copy: the caller may change his own
         return engine
 
-    def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], NoisyPass] | None:
+    def noisy_pass(
+        self, circuit: QuantumCircuit, engine: Engine
+    ) -> Callable[[int], NoisyPass] | None:
         """Return a function from a seed to a pass of training (see `AdjointCapable.noisy_pass`)."""
         if self.noise.is_none:
             return None
         assert isinstance(engine, AdjointEngine)
-        return partial(NoisyPass, engine, FrameProgram.of(circuit, uploads=self.noise.uploads), self.noise)
+        return partial(
+            NoisyPass, engine, FrameProgram.of(circuit, uploads=self.noise.uploads), self.noise
+        )
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
         try:
@@ -199,7 +223,8 @@ class AdjointBackend(Backend):
                 raise
             return self._counted(self._without_noise, circuit, values, observables)
         if not self.noise.is_none:
-            assert isinstance(engine, AdjointEngine)  # a device with noise is refused when the backend is made
+            # a device with noise is refused when the backend is made
+            assert isinstance(engine, AdjointEngine)
             noise = self.noise.in_evaluation
             if noise.draw == "batch":
                 raise BackendError(
@@ -210,8 +235,12 @@ class AdjointBackend(Backend):
                 noise = replace(noise, trajectories=TRAJECTORIES)
             angles = engine.program.angles(np.asarray(values, np.float64))
             frames = FrameProgram.of(circuit, uploads=noise.uploads)
-            return NoisySampler(engine, frames, noise, sums).expectations(angles, _seed(self.seed, frames, angles))
-        answers = engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
+            return NoisySampler(engine, frames, noise, sums).expectations(
+                angles, _seed(self.seed, frames, angles)
+            )
+        answers = (
+            engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
+        )
         return Expectations(answers, np.zeros_like(answers))
 
     @cached_property
@@ -237,12 +266,18 @@ class AdjointBackend(Backend):
         return expectations_of_counts(map(Counter, drawn.tolist()), sums)
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`)."""
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
         if not isinstance(engine, AdjointEngine | ComplexEngine):
-            raise BackendError("counts are drawn on the CPU only, got device='cuda'; set device='cpu'.")
+            raise BackendError(
+                "counts are drawn on the CPU only, got device='cuda'; set device='cpu'."
+            )
         angles = engine.program.angles(np.asarray(values, np.float64))
         if self.noise.is_none or isinstance(engine, ComplexEngine):
             return exact_outcomes(engine, angles, shots, rng)

@@ -17,15 +17,18 @@ from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
 PAGE = 4096
-SAMPLES_PER_CHUNK = 8  # B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
-# From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a third-level cache.
+# B = 16 then fills two cores; fixed, so that results do not depend on the machine's cores
+SAMPLES_PER_CHUNK = 8
+# From 18 qubits on a chunk has fewer samples: state and co-state of two chunks then stay in a
+# third-level cache.
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # of states held at once in a pass without gradient
-# The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a first-level cache. State and
-# co-state half a page apart take two sets; in one they would evict each other.
+# The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a
+# first-level cache. State and co-state half a page apart take two sets; in one they would evict
+# each other.
 COSTATE_SHIFT = 2048
-# A core that works on one chunk prefetches the line behind it. If that were the next chunk's first line, it would be
-# taken from the core that works on that chunk, at every gate.
+# A core that works on one chunk prefetches the line behind it. If that were the next chunk's first
+# line, it would be taken from the core that works on that chunk, at every gate.
 GAP = PAGE
 
 
@@ -58,7 +61,9 @@ class ChunkedEngine(EngineCopies, ABC):
         return self._plans[batch]
 
 
-def run_pass(function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]) -> None:
+def run_pass(
+    function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]
+) -> None:
     """Run a pass of `compiled.passes` over all chunks on the pool of threads. The first array has a row per chunk."""
     words = plan_words.copy()  # held until the job is done, because a late worker still reads them
 
@@ -91,4 +96,8 @@ def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.fl
     """Return an array (chunks, n) of rows of ``row`` bytes that begins ``shift`` bytes past a page's begin."""
     raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
     offset = -raw.ctypes.data % PAGE + shift
-    return raw[offset : offset + chunks * row].view(dtype).reshape(chunks, row // np.dtype(dtype).itemsize)
+    return (
+        raw[offset : offset + chunks * row]
+        .view(dtype)
+        .reshape(chunks, row // np.dtype(dtype).itemsize)
+    )

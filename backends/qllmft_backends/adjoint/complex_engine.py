@@ -20,7 +20,11 @@ from qllmft_backends.adjoint.chunks import (
     run_pass,
 )
 from qllmft_backends.adjoint.compiled import passes
-from qllmft_backends.adjoint.compiled.arguments import ComplexBackward, ComplexForward, ComplexPlanArrays
+from qllmft_backends.adjoint.compiled.arguments import (
+    ComplexBackward,
+    ComplexForward,
+    ComplexPlanArrays,
+)
 from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
 from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
@@ -66,10 +70,14 @@ class ComplexEngine(ChunkedEngine):
         halves = np.array([0.5 if f.kind in (FactorKind.X, FactorKind.Y) else 1.0 for f in factors])
         self._slots = np.array([f.slot for f in factors], np.int64)
         self._slopes = np.array([f.scale for f in factors])
-        self._half_slopes, offsets = self._slopes * halves, np.array([f.offset for f in factors]) * halves
+        self._half_slopes, offsets = (
+            self._slopes * halves,
+            np.array([f.offset for f in factors]) * halves,
+        )
         self._constants = np.sin(offsets), np.cos(offsets)
         order = np.argsort(self._slots, kind="stable")
-        self._by_slot = order[np.count_nonzero(self._slots < 0) :]  # the factors with a parameter, slot after slot
+        # the factors with a parameter, slot after slot
+        self._by_slot = order[np.count_nonzero(self._slots < 0) :]
         self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
 
     def _make_plan(self, batch: int) -> ChunkPlan:
@@ -104,18 +112,25 @@ class ComplexEngine(ChunkedEngine):
         assert isinstance(plan.forward, ComplexPlanArrays)
         add_removed_phases(plan.forward.gates, plan.forward.factors, tape.sin, tape.cos, phases)
         batch = plan.batch
-        chunks = tape.states[:, : 2 * batch << self._n_qubits].reshape(len(tape.states), -1, 2, self._width)
-        by_chunk = (chunks[:, :, 0] + 1j * chunks[:, :, 1]).reshape(len(chunks), -1, batch)  # by wires, samples inside
+        chunks = tape.states[:, : 2 * batch << self._n_qubits].reshape(
+            len(tape.states), -1, 2, self._width
+        )
+        # by wires, samples inside
+        by_chunk = (chunks[:, :, 0] + 1j * chunks[:, :, 1]).reshape(len(chunks), -1, batch)
         by_wire = by_chunk.transpose(0, 2, 1).reshape(len(chunks) * batch, -1)[: tape.samples]
         outcomes = np.arange(1 << self._n_qubits)
-        places = sum((outcomes >> qubit & 1) << wire for qubit, wire in enumerate(self.program.wires))
+        places = sum(
+            (outcomes >> qubit & 1) << wire for qubit, wire in enumerate(self.program.wires)
+        )
         return np.asarray(by_wire[:, places] * np.exp(1j * phases)[:, np.newaxis])
 
     def probabilities(self, angles: Real) -> Real:
         """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
         return np.asarray(np.abs(self.amplitudes(angles)) ** 2)
 
-    def vjp(self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, None]:
+    def vjp(
+        self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False
+    ) -> tuple[Real, None]:
         """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.
 
         See `AdjointEngine.vjp`; ``amplitudes`` is not used.
@@ -130,17 +145,27 @@ class ComplexEngine(ChunkedEngine):
         weights = np.ascontiguousarray(cotangent, self.dtype)
         costates = allocate(len(states), states[0].nbytes, self.dtype, COSTATE_SHIFT)
         arrays = ComplexBackward(states, costates, weights, by_factor, tape.sin, tape.cos)
-        run_pass(passes.complex_backward, self._functions[1], self._plan(tape.samples).backward_words, arrays)
+        run_pass(
+            passes.complex_backward,
+            self._functions[1],
+            self._plan(tape.samples).backward_words,
+            arrays,
+        )
         out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
         if out.size:
-            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis].astype(self.dtype)
+            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis].astype(
+                self.dtype
+            )
             np.add.reduceat(by_angle, self._slot_starts, axis=0, out=out)
         return np.ascontiguousarray(out.T), None
 
-    # --- one pass ---------------------------------------------------------------------------------------------------
+    # --- one pass
+    # ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: NDArray[np.float64]) -> ComplexTape:
-        sin, cos = (np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants)
+        sin, cos = (
+            np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants
+        )
         turned = self._by_slot
         halves = angles.T[self._slots[turned]] * self._half_slopes[turned, np.newaxis]
         sin[turned], cos[turned] = np.sin(halves), np.cos(halves)
@@ -150,7 +175,9 @@ class ComplexEngine(ChunkedEngine):
         """Run the program forward: fill the tape's states and return the values (B, T)."""
         plan = self._plan(tape.samples)
         chunks = -(-tape.samples // plan.batch)
-        check_memory(chunks * plan.batch, self._n_qubits, self._state_bytes, with_costate=with_costate)
+        check_memory(
+            chunks * plan.batch, self._n_qubits, self._state_bytes, with_costate=with_costate
+        )
         tape.states = allocate(chunks, plan.batch * self._state_bytes + GAP, self.dtype)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
         arrays = ComplexForward(tape.states, self._initial, out, tape.sin, tape.cos)
@@ -164,5 +191,7 @@ class ComplexEngine(ChunkedEngine):
                 "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
             )
         if angles.ndim != 2 or angles.shape[1] != self.program.n_angles:
-            raise BackendError(f"angles are {angles.shape}, expected (B, {self.program.n_angles}): one a rotation.")
+            raise BackendError(
+                f"angles are {angles.shape}, expected (B, {self.program.n_angles}): one a rotation."
+            )
         return np.asarray(angles, np.float64)

@@ -48,7 +48,8 @@ class Tape:
     product: Real
     # of the pass; None: exact values
     shots: GaussianShots | None = None
-    # (chunks, 2^Q · L and a gap) 1 for outcomes that counted, 0 for rectified ones; None without shots
+    # (chunks, 2^Q · L and a gap) 1 for outcomes that counted, 0 for rectified ones; None without
+    # shots
     kept: Real | None = None
 
 
@@ -99,7 +100,9 @@ class AdjointEngine(ChunkedEngine):
         tape = self._tape(*self._checked(angles, amplitudes), shots)
         return self._run(tape, for_gradient=True), tape
 
-    def values(self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None) -> Real:
+    def values(
+        self, angles: Real, amplitudes: Real | None = None, *, shots: GaussianShots | None = None
+    ) -> Real:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
         angles, amplitudes = self._checked(angles, amplitudes)
         samples = amplitudes.shape[0]
@@ -127,7 +130,9 @@ class AdjointEngine(ChunkedEngine):
         amplitudes_ = self.states(angles, amplitudes)
         return np.square(amplitudes_, out=amplitudes_)
 
-    def vjp(self, tape: Tape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
+    def vjp(
+        self, tape: Tape, cotangent: Real, *, amplitudes: bool = False
+    ) -> tuple[Real, Real | None]:
         """Return the vector-Jacobian product: the gradient of Σ cotangent · values.
 
         Args:
@@ -167,9 +172,12 @@ class AdjointEngine(ChunkedEngine):
         run_pass(passes.backward, self._functions[1], plan.backward_words, arrays)
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
-        return gradient.sum(axis=0) if tape.shared else gradient, by_amplitude if amplitudes else None
+        return gradient.sum(
+            axis=0
+        ) if tape.shared else gradient, by_amplitude if amplitudes else None
 
-    # --- amplitudes -------------------------------------------------------------------------------------------------
+    # --- amplitudes
+    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def with_norm(self) -> AdjointEngine:
@@ -201,7 +209,8 @@ class AdjointEngine(ChunkedEngine):
         size = batch << self._n_qubits
         given = np.zeros((chunks * batch, 1 << self._n_qubits), self.dtype)
         given[:samples] = cotangent * _signs(tape)
-        by_place = given.reshape(chunks, batch, -1).transpose(0, 2, 1)  # samples inside, as in a chunk
+        # samples inside, as in a chunk
+        by_place = given.reshape(chunks, batch, -1).transpose(0, 2, 1)
         states = tape.states[:, :size].reshape(chunks, -1, batch)
         states[np.abs(states) < SMALLEST] = SMALLEST
         tape.kept = engine._take(chunks, batch)
@@ -212,14 +221,19 @@ class AdjointEngine(ChunkedEngine):
         """Return the final amplitudes (B, 2^Q) of a tape, up to the sign of each state."""
         assert tape.states is not None
         chunks, batch = tape.product.shape
-        final = tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch) * tape.product[:, None, :]
+        final = (
+            tape.states[:, : batch << self._n_qubits].reshape(chunks, -1, batch)
+            * tape.product[:, None, :]
+        )
         return final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
 
-    # --- one pass ---------------------------------------------------------------------------------------------------
+    # --- one pass
+    # ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
         half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
-        if half.dtype != self.dtype:  # reduced before rounding, which would cost a large angle its digits
+        # reduced before rounding, which would cost a large angle its digits
+        if half.dtype != self.dtype:
             half = (half - 2 * np.pi * np.rint(half * (0.5 / np.pi))).astype(self.dtype)
         batch = self._samples_per_chunk(len(amplitudes))
         chunks = -(-len(amplitudes) // batch)
@@ -260,13 +274,17 @@ class AdjointEngine(ChunkedEngine):
         tape.kept = noise if shots else None
         return out
 
-    # --- memory -----------------------------------------------------------------------------------------------------
+    # --- memory
+    # -----------------------------------------------------------------------------------------------------
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
         row = batch * self._state_bytes + GAP
         for i, states in enumerate(self._free):
-            if states.shape == (chunks, row // states.itemsize) and states.ctypes.data % PAGE == shift:
+            if (
+                states.shape == (chunks, row // states.itemsize)
+                and states.ctypes.data % PAGE == shift
+            ):
                 return self._free.pop(i)
         with_costate = shift == 0 and for_gradient
         check_memory(chunks * batch, self._n_qubits, self._state_bytes, with_costate=with_costate)
@@ -279,7 +297,10 @@ class AdjointEngine(ChunkedEngine):
         a validation set, whose states are kept too if they are small.
         """
         self._free.append(states)
-        while len(self._free) > (3 if self._with_shots else 2) and sum(s.nbytes for s in self._free) > KEPT_BYTES:
+        while (
+            len(self._free) > (3 if self._with_shots else 2)
+            and sum(s.nbytes for s in self._free) > KEPT_BYTES
+        ):
             del self._free[0]
 
     def _release(self, tape: Tape) -> None:

@@ -32,7 +32,13 @@ from qllmft_backends.noise import GateNoise, pauli_error_probability
 
 DATA = "x"  # the parameter vector of a head's data, as `head_circuit` names it
 
-_KINDS = {"ry": kernels.RY, "h": kernels.H, "cx": kernels.CX, "cz": kernels.CZ, "swap": kernels.SWAP}
+_KINDS = {
+    "ry": kernels.RY,
+    "h": kernels.H,
+    "cx": kernels.CX,
+    "cz": kernels.CZ,
+    "swap": kernels.SWAP,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ class Trajectories:
     def repeated(self, times: int) -> Trajectories:
         """Return the same runs ``times`` over, as a whole."""
         rows = (self.count * np.arange(times)[:, None] + self.rows).reshape(-1)
-        return Trajectories(self.count * times, rows, np.tile(self.signs, (times, 1)), np.tile(self.flips, times))
+        return Trajectories(
+            self.count * times, rows, np.tile(self.signs, (times, 1)), np.tile(self.flips, times)
+        )
 
     def string_signs(self, masks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the signs (K, T) of ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
@@ -67,7 +75,9 @@ class Trajectories:
 
 def _reads_data(operation: Operation) -> bool:
     angles = (angle for angle in operation.params if isinstance(angle, ParameterExpression))
-    return any(parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters)
+    return any(
+        parameter.name.startswith(f"{DATA}[") for angle in angles for parameter in angle.parameters
+    )
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,11 @@ class FrameProgram:
         gates, is_noisy, slots = [], [], 0
         for operation, qubits, _ in walk(circuit, real=True):
             name = operation.name
-            gates.append((_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots))
-            slots += name in ("ry", "h")  # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
+            gates.append(
+                (_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots)
+            )
+            # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
+            slots += name in ("ry", "h")
             is_noisy.append(uploads or not _reads_data(operation))
         if not uploads and all(is_noisy):
             raise BackendError(
@@ -117,4 +130,6 @@ class FrameProgram:
 
     def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
         """Draw ``count`` random runs (see `errors`)."""
-        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed)))
+        return Trajectories(
+            count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed))
+        )

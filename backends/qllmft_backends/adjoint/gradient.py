@@ -32,4 +32,7 @@ class AdjointGradient(BackendGradient):
         for coefficients in sums.coefficients:
             by_angle, _ = engine.vjp(tape, np.tile(coefficients, (len(points), 1)))
             rows.append(engine.program.by_parameter(by_angle, values))
-        return [np.array([row[n, list(point.columns)] for row in rows]) for n, point in enumerate(points)]
+        return [
+            np.array([row[n, list(point.columns)] for row in rows])
+            for n, point in enumerate(points)
+        ]

@@ -77,7 +77,9 @@ class AdjointCapable(Evaluator, Protocol):
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings, without noise."""
         ...
 
-    def compile(self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> tuple[Engine, ZObservables]:
+    def compile(
+        self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
+    ) -> tuple[Engine, ZObservables]:
         """Return an engine that measures the strings of ``observables``, and these as sums of strings."""
         ...
 

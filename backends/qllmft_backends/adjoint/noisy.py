@@ -20,7 +20,8 @@ ShotModel = Literal["exact", "gaussian", "multinomial"]
 ShotTest = Literal["same", "multinomial", "per_shot"]
 Draw = Literal["sample", "batch"]
 ShotGradient = Literal["value", "reparametrised"]
-_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}  # by shot_test
+# by shot_test
+_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,16 @@ class CircuitNoise:
             return self
         if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
             return replace(
-                self, shot_model="multinomial", trajectories=1, renormalize=False, draw="sample", gradient="value"
+                self,
+                shot_model="multinomial",
+                trajectories=1,
+                renormalize=False,
+                draw="sample",
+                gradient="value",
             )
-        return replace(self, shot_model="multinomial", shot_test="same", renormalize=False, gradient="value")
+        return replace(
+            self, shot_model="multinomial", shot_test="same", renormalize=False, gradient="value"
+        )
 
     @property
     def has_gate_noise(self) -> bool:
@@ -102,8 +110,8 @@ class NoisyTape:
     engine: Tape | None
     runs: Trajectories | None  # None without gate noise
     shape: tuple[int, ...]  # (B, G) of the angles
-    # (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None without
-    # `CircuitNoise.renormalize`
+    # (B·N, T) normalised ⟨Z-string⟩ before signs and flips, and (B·N, 1) sums of frequencies; None
+    # without `CircuitNoise.renormalize`
     normal: tuple[Real, Real] | None = None
 
 
@@ -170,10 +178,14 @@ class NoisyPass:
         normal = None if sums is None else (values.copy(), sums)
         return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape, normal)
 
-    def vjp(self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False) -> tuple[Real, Real | None]:
+    def vjp(
+        self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False
+    ) -> tuple[Real, Real | None]:
         """Return the gradient of the angles (B, G) for ``cotangent`` (B, T), and None."""
         if amplitudes:
-            raise BackendError("a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by.")
+            raise BackendError(
+                "a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by."
+            )
         if tape.engine is None:
             return np.zeros(tape.shape, self.engine.dtype), None
         count = self.noise.trajectories
@@ -185,13 +197,18 @@ class NoisyPass:
         if tape.normal is not None:
             values, sums = tape.normal
             weights = weights / sums  # of v/s: 1/s by v, -v/s² by s
-            weights = np.concatenate([weights, -(weights * values).sum(axis=1, keepdims=True)], axis=1)
+            weights = np.concatenate(
+                [weights, -(weights * values).sum(axis=1, keepdims=True)], axis=1
+            )
         gradient, _ = self._measuring.vjp(tape.engine, weights)
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
-        return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(axis=1), None
+        return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(
+            axis=1
+        ), None
 
-    # --- parts --------------------------------------------------------------------------------------------------------
+    # --- parts
+    # --------------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _check(angles: Real, amplitudes: Real | None) -> None:
@@ -233,7 +250,9 @@ class NoisyPass:
     def _shots(self) -> GaussianShots | None:
         if self.noise.shots is None or self.noise.shot_model != "gaussian":
             return None
-        return GaussianShots(self.noise.shots, self.seed, reparametrised=self.noise.gradient == "reparametrised")
+        return GaussianShots(
+            self.noise.shots, self.seed, reparametrised=self.noise.gradient == "reparametrised"
+        )
 
     def _read(self, values: Real, runs: Trajectories | None) -> Real:
         """Apply the frames' signs and the flips of the readout to ⟨Z-string⟩ (B·N, T).
@@ -265,10 +284,14 @@ class NoisyPass:
         for start in range(0, len(angles), step):
             probabilities = self.engine.probabilities(angles[start : start + step])
             outcomes = draw_outcomes(probabilities, np.full(len(probabilities), shots), rng)
-            read = flip_bits(outcomes, n_qubits, self.noise.gates.readout_error, rng).reshape(-1, shots)
+            read = flip_bits(outcomes, n_qubits, self.noise.gates.readout_error, rng).reshape(
+                -1, shots
+            )
             read ^= flips[start : start + step, None]
             for t, mask in enumerate(self.engine.masks):
-                out[start : start + step, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
+                out[start : start + step, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(
+                    axis=1
+                )
         return out
 
     def _of_each_shot(self, angles: Real, amplitudes: Real | None) -> Real:
@@ -279,9 +302,14 @@ class NoisyPass:
         step = max(1, SITES // (shots * max(1, len(self.frames.gates))))
         for start in range(0, len(angles), step):
             part = angles[start : start + step]
-            seed, rng = int(stream(self.seed, 3, start).integers(2**63)), stream(self.seed, 4, start)
+            seed, rng = (
+                int(stream(self.seed, 3, start).integers(2**63)),
+                stream(self.seed, 4, start),
+            )
             drawn = self.frames.draw(self.noise.gates, len(part) * shots, seed)
-            owners, read = read_outcomes(self.engine, part, drawn, self.noise.gates.readout_error, rng)
+            owners, read = read_outcomes(
+                self.engine, part, drawn, self.noise.gates.readout_error, rng
+            )
             for t, mask in enumerate(masks):
                 ones = np.bincount(owners, np.bitwise_count(read & mask) & 1, len(part))
                 out[start : start + step, t] = 1 - 2 * ones / shots

@@ -39,7 +39,10 @@ class NoisySampler:
         """Return expectation values (B, O) for ``angles`` (B, G) in radians."""
         step = max(1, _SITES // max(1, self.runs * len(self.frames.gates)))
         starts = range(0, len(angles), step)
-        parts = [self.estimates(angles[start : start + step], seed, number) for number, start in enumerate(starts)]
+        parts = [
+            self.estimates(angles[start : start + step], seed, number)
+            for number, start in enumerate(starts)
+        ]
         none = np.empty((0, len(self.sums.coefficients)))
         means, errors = zip((none, none), *parts, strict=True)
         return Expectations(np.concatenate(means), np.concatenate(errors))
@@ -47,7 +50,11 @@ class NoisySampler:
     @property
     def runs(self) -> int:
         """Return N, random runs per sample: its shots if each has a trajectory of its own, else its trajectories."""
-        return (self.noise.shots or 1) if self.noise.shot_model == "multinomial" else self.noise.trajectories
+        return (
+            (self.noise.shots or 1)
+            if self.noise.shot_model == "multinomial"
+            else self.noise.trajectories
+        )
 
     def estimates(self, angles: Floats, seed: int, part: int) -> tuple[Floats, Floats]:
         """Return means (B, O) and their standard errors for angles (B, G). Each ``part`` draws anew."""
@@ -69,11 +76,15 @@ class NoisySampler:
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
         distinct, which = patterns(angles, drawn, runs)
-        strings = self.engine.values(distinct).astype(np.float64) * readout_factors(self.noise.gates, masks)
+        strings = self.engine.values(distinct).astype(np.float64) * readout_factors(
+            self.noise.gates, masks
+        )
         ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
         samples = drawn.rows // runs
-        changes = strings[which] * drawn.string_signs(masks) @ coefficients.T - ideal[samples]  # (K, O)
-        first, second = np.zeros_like(ideal), np.zeros_like(ideal)  # moments of the change, nothing in most runs
+        # (K, O)
+        changes = strings[which] * drawn.string_signs(masks) @ coefficients.T - ideal[samples]
+        # moments of the change, nothing in most runs
+        first, second = np.zeros_like(ideal), np.zeros_like(ideal)
         np.add.at(first, samples, changes / runs)
         np.add.at(second, samples, changes**2 / runs)
         if not self.noise.has_gate_noise:
@@ -82,15 +93,26 @@ class NoisySampler:
             return ideal + first, np.full_like(ideal, np.inf)
         return ideal + first, np.sqrt(np.maximum(second - first**2, 0) / (runs - 1))
 
-    def _by_counts(self, angles: Floats, drawn: Trajectories, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    def _by_counts(
+        self, angles: Floats, drawn: Trajectories, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
         """Estimate from shots, each on a trajectory of its own."""
         n_qubits = self.engine.program.n_qubits
-        owners, read = read_outcomes(self.engine, angles, drawn, self.noise.gates.readout_error, rng)
+        owners, read = read_outcomes(
+            self.engine, angles, drawn, self.noise.gates.readout_error, rng
+        )
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
         answers = [
             expectations_from_counts(
-                dict(zip((places[i:j] & (1 << n_qubits) - 1).tolist(), counts[i:j].tolist(), strict=True)), self.sums
+                dict(
+                    zip(
+                        (places[i:j] & (1 << n_qubits) - 1).tolist(),
+                        counts[i:j].tolist(),
+                        strict=True,
+                    )
+                ),
+                self.sums,
             )
             for i, j in pairwise(bounds.tolist())
         ]
@@ -115,11 +137,16 @@ class NoisySampler:
         The product of two Z strings is the string of their XOR.
         """
         engine, coefficients = self.engine, self.sums.coefficients
-        products = np.unique(np.concatenate([engine.masks, (engine.masks[:, None] ^ engine.masks).reshape(-1)]))
-        moments = AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)
+        products = np.unique(
+            np.concatenate([engine.masks, (engine.masks[:, None] ^ engine.masks).reshape(-1)])
+        )
+        moments = (
+            AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)
+        )
         moments *= readout_factors(self.noise.gates, products)
         first = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
-        second = moments[:, np.searchsorted(products, engine.masks[:, None] ^ engine.masks)]  # (B, T, T)
+        # (B, T, T)
+        second = moments[:, np.searchsorted(products, engine.masks[:, None] ^ engine.masks)]
         covariance = second - first[:, :, None] * first[:, None, :]
         variances = np.einsum("ot,btu,ou->bo", coefficients, covariance, coefficients)
         return np.asarray(np.sqrt(np.maximum(variances, 0) / (self.noise.shots or 1)))

@@ -15,8 +15,8 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.program import lower
 from qllmft_backends.adjoint.thread_pool import thread_count
 
-# A rotation by its tangent is two multiply-adds a pair of amplitudes forward. Backward it is four to undo it on state
-# and co-state, and two for the gradient.
+# A rotation by its tangent is two multiply-adds a pair of amplitudes forward. Backward it is four
+# to undo it on state and co-state, and two for the gradient.
 FLOPS = 2 + 6  # an amplitude and gate, forward and backward
 
 
@@ -51,7 +51,9 @@ def measure_peaks() -> Peaks:
     return Peaks(threads * multiply_adds / 1e9, threads * rotations / 1e9, copied / 1e9)
 
 
-def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tuple[Callable[[], None], int]:
+def passes_of(
+    circuit: QuantumCircuit, batch_size: int, loaded: int = 0
+) -> tuple[Callable[[], None], int]:
     """Return forward and gradient of a circuit on random angles as one call, and its number of operations.
 
     Samples with ``loaded`` amplitudes share their angles; with 0 they have angles of their own, and begin in |0⟩.
@@ -65,7 +67,9 @@ def passes_of(circuit: QuantumCircuit, batch_size: int, loaded: int = 0) -> tupl
         amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
         angles = random.uniform(-np.pi, np.pi, program.n_angles)
     else:
-        angles = program.angles(random.uniform(-np.pi, np.pi, (batch_size, len(program.parameters))))
+        angles = program.angles(
+            random.uniform(-np.pi, np.pi, (batch_size, len(program.parameters)))
+        )
     angles = angles.astype(np.float32)  # as training has them
     cotangent = random.normal(size=(batch_size, n_qubits))
 

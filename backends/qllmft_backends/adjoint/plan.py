@@ -28,7 +28,9 @@ class ChunkPlan:
     backward_words: NDArray[np.int64]
 
 
-def real_plan(program: Program, masks: NDArray[np.int64], batch: int, width: int, dtype: str) -> ChunkPlan:
+def real_plan(
+    program: Program, masks: NDArray[np.int64], batch: int, width: int, dtype: str
+) -> ChunkPlan:
     """Plan a program of real gates for chunks of L = ``batch`` samples and registers of ``width`` lanes."""
     register_bits = (width // batch).bit_length() - 1
     lane = np.arange(width)
@@ -61,7 +63,9 @@ def complex_plan(
     z, x = (_on_wires(masks, program.wires) for masks in (observables.masks, observables.flips))
     turns = np.bitwise_count(z & x).astype(np.int64) & 3
     inside = (1 << register_bits) - 1
-    strings = np.stack([x >> register_bits, (x & inside) * batch, z >> register_bits, turns], axis=1)
+    strings = np.stack(
+        [x >> register_bits, (x & inside) * batch, z >> register_bits, turns], axis=1
+    )
     lane = np.arange(width) // batch
     signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & inside & lane) & 1)
     factors = [(factor.kind, factor.slot >= 0) for gate in program.gates for factor in gate.factors]
@@ -70,7 +74,9 @@ def complex_plan(
         factors=np.array(factors, np.int64).reshape(-1, 2),
         strings=np.ascontiguousarray(strings),
         lane_signs=signs.astype(dtype).reshape(-1),
-        sizes=np.array([batch, 2 * batch << program.n_qubits, np.count_nonzero(observables.flips == 0)]),
+        sizes=np.array(
+            [batch, 2 * batch << program.n_qubits, np.count_nonzero(observables.flips == 0)]
+        ),
     )
     words = plan_words(arrays)
     return ChunkPlan(batch, arrays, arrays, words, words)

@@ -38,7 +38,9 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
             number = version("qllmft")
         except PackageNotFoundError:
             number = ""
-        super().__init__(name=f"qllmft_{measurable.name}", description="qllmft's engine", backend_version=number)
+        super().__init__(
+            name=f"qllmft_{measurable.name}", description="qllmft's engine", backend_version=number
+        )
         self._measurable = measurable
         self._target = _target(max_qubits)
 
@@ -56,7 +58,9 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
     def _default_options(cls) -> Options:
         return Options(shots=DEFAULT_SHOTS, seed_simulator=None, memory=False)
 
-    def run(self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any) -> EngineJob:
+    def run(
+        self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
+    ) -> EngineJob:
         """Run circuits and return a job that is done.
 
         Args:
@@ -67,17 +71,26 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
         known = dict(self.options)
         if unknown := sorted(set(options) - set(known)):
-            raise BackendError(f"got the options {', '.join(unknown)}, expected some of {', '.join(known)}.")
+            raise BackendError(
+                f"got the options {', '.join(unknown)}, expected some of {', '.join(known)}."
+            )
         chosen = {**known, **{name: value for name, value in options.items() if value is not None}}
         seed = chosen["seed_simulator"]
         rng = np.random.default_rng(self._measurable.seed if seed is None else seed)  # type: ignore[attr-defined]
-        results = [self._run(circuit, int(chosen["shots"]), bool(chosen["memory"]), rng) for circuit in circuits]
+        results = [
+            self._run(circuit, int(chosen["shots"]), bool(chosen["memory"]), rng)
+            for circuit in circuits
+        ]
         return EngineJob(self, str(uuid.uuid4()), results)
 
-    def _run(self, circuit: QuantumCircuit, shots: int, memory: bool, rng: np.random.Generator) -> ExperimentResult:
+    def _run(
+        self, circuit: QuantumCircuit, shots: int, memory: bool, rng: np.random.Generator
+    ) -> ExperimentResult:
         if circuit.num_parameters:
             names = ", ".join(parameter.name for parameter in circuit.parameters)
-            raise BackendError(f"circuit {circuit.name!r} has free parameters {names}; call assign_parameters first.")
+            raise BackendError(
+                f"circuit {circuit.name!r} has free parameters {names}; call assign_parameters first."
+            )
         if shots < 1:
             raise BackendError(f"got {shots} shots, expected one or more.")
         bits = self._measurable.bits(circuit, np.empty((1, 0)), shots, rng)[0]
@@ -97,7 +110,9 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
 class EngineJob(JobV1):  # type: ignore[misc]
     """Job of `EngineBackend`, done when it is made."""
 
-    def __init__(self, backend: EngineBackend, job_id: str, results: list[ExperimentResult]) -> None:
+    def __init__(
+        self, backend: EngineBackend, job_id: str, results: list[ExperimentResult]
+    ) -> None:
         super().__init__(backend, job_id)
         self._result = Result(
             backend_name=backend.name,
@@ -142,4 +157,7 @@ def _target(max_qubits: int) -> Target:
 def _parameters_of(gate: type) -> int:
     """Return the number of angles that a class of standard gates takes."""
     arguments = signature(gate.__init__).parameters.values()  # type: ignore[misc]
-    return sum(a.default is a.empty and a.name != "self" and a.kind == a.POSITIONAL_OR_KEYWORD for a in arguments)
+    return sum(
+        a.default is a.empty and a.name != "self" and a.kind == a.POSITIONAL_OR_KEYWORD
+        for a in arguments
+    )

@@ -36,9 +36,13 @@ class EngineCopies:
 def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:
     """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
     if not 1 <= n_qubits <= MAX_QUBITS:
-        raise BackendError(f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}.")
+        raise BackendError(
+            f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
+        )
     if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
-        raise BackendError(f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits.")
+        raise BackendError(
+            f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits."
+        )
 
 
 def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> tuple[int, int]:
@@ -49,7 +53,9 @@ def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> 
         )
     if amplitudes is None:
         if angles.ndim == 1:
-            raise BackendError("angles are shared and there are no amplitudes: the batch size is unknown.")
+            raise BackendError(
+                "angles are shared and there are no amplitudes: the batch size is unknown."
+            )
         return int(angles.shape[0]), 0
     if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**n_qubits:
         raise BackendError(
@@ -57,7 +63,9 @@ def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> 
             "more amplitudes need more qubits."
         )
     if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
-        raise BackendError(f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes.")
+        raise BackendError(
+            f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes."
+        )
     return int(amplitudes.shape[0]), int(amplitudes.shape[1])
 
 

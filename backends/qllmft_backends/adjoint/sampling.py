@@ -15,7 +15,10 @@ from qllmft_backends.noise import GateNoise
 
 
 def exact_outcomes(
-    engine: AdjointEngine | ComplexEngine, angles: NDArray[np.float64], shots: int, rng: np.random.Generator
+    engine: AdjointEngine | ComplexEngine,
+    angles: NDArray[np.float64],
+    shots: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Return outcomes (B, S) of the final states for angles (B, G), each row in the order of its draws."""
     step = max(1, EVALUATION_BYTES // 8 >> engine.program.n_qubits)

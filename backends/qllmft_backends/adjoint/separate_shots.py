@@ -55,7 +55,9 @@ def patterns(
         (B + D, G) angles, the first B those without errors; (K,) rows of it.
     """
     samples = drawn.rows // runs
-    keys = np.concatenate([samples[:, None].view(np.uint8), np.packbits(drawn.signs < 0, axis=1)], axis=1)
+    keys = np.concatenate(
+        [samples[:, None].view(np.uint8), np.packbits(drawn.signs < 0, axis=1)], axis=1
+    )
     _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     distinct = angles[samples[first]] * drawn.signs[first]
     return np.concatenate([angles, distinct]), len(angles) + which.reshape(-1)

@@ -31,7 +31,8 @@ class GaussianShots:
     """Eq. 2 for one pass of the engine."""
 
     count: int  # n, shots per sample
-    # of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend on threads
+    # of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend
+    # on threads
     seed: int
     first_chunk: int = 0  # number of the pass's first chunk
     reparametrised: bool = False  # the gradient passes through the noise's standard deviation
@@ -68,5 +69,7 @@ def flip_bits(
     if readout_error == 0:
         return outcomes
     for qubit in range(n_qubits):
-        outcomes = outcomes ^ ((rng.random(outcomes.size) < readout_error).astype(np.int64) << qubit)
+        outcomes = outcomes ^ (
+            (rng.random(outcomes.size) < readout_error).astype(np.int64) << qubit
+        )
     return outcomes

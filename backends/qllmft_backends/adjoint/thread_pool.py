@@ -68,7 +68,10 @@ class _Worker(threading.Thread):
         while True:
             start, own = time.perf_counter(), time.thread_time()
             may_spin = start >= spin_from
-            seen_before, seen = seen, int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1))
+            seen_before, seen = (
+                seen,
+                int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1)),
+            )
             stop = time.perf_counter()
             if may_spin and time.thread_time() - own < _OWN_SHARE * (stop - start):
                 spin_from = stop + NO_SPIN_S
@@ -112,7 +115,8 @@ def run_job(count: int, job: Callable[[Queue, int], bool]) -> None:
     """
     threads = thread_count()
     pool = _pool(os.getpid(), threads - 1) if threads > 1 and count > 1 else None
-    if pool is None or not pool.lock.acquire(blocking=False):  # another thread's job is in the queue
+    # another thread's job is in the queue
+    if pool is None or not pool.lock.acquire(blocking=False):
         job(np.zeros(QUEUE_WORDS, np.int64), 0)
         return
     interrupt = None

@@ -19,7 +19,9 @@ def noise_model(circuit: QuantumCircuit, noise: GateNoise) -> NoiseModel:
         try:
             model.add_all_qubit_quantum_error(error, [key])
         except QiskitError as fault:
-            raise BackendError(f"Aer takes no noise on {n_qubits}-qubit gates {key!r}: {fault}") from fault
+            raise BackendError(
+                f"Aer takes no noise on {n_qubits}-qubit gates {key!r}: {fault}"
+            ) from fault
     if noise.readout_error:
         e = noise.readout_error
         model.add_all_qubit_readout_error(ReadoutError([[1 - e, e], [e, 1 - e]]))

@@ -61,9 +61,16 @@ class AerForteOptions(NoiseSettings):
         noise = super().named_noise()
         if self.noise == "calibrated":
             if one is None or two is None:
-                raise BackendError(f"noise is 'calibrated', got the fidelities {(one, two)}; it needs both.")
-            return replace(GateNoise.calibrated(one, two, kind=self.fidelity), readout_error=self.readout_error)
-        if unused := {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"} & self.model_fields_set:
+                raise BackendError(
+                    f"noise is 'calibrated', got the fidelities {(one, two)}; it needs both."
+                )
+            return replace(
+                GateNoise.calibrated(one, two, kind=self.fidelity), readout_error=self.readout_error
+            )
+        if (
+            unused := {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"}
+            & self.model_fields_set
+        ):
             raise BackendError(
                 f"{' and '.join(sorted(unused))} would not be used with noise={self.noise!r}; set noise='calibrated', "
                 "or leave it out."
@@ -99,9 +106,12 @@ class AerForteBackend(Backend):
                 f"trajectories={self.options.trajectories} would not be used with shots={self.options.shots}: every "
                 "shot is a trajectory of its own. Set shots to none, or leave trajectories out."
             )
-        # One thread a sample: all threads on one density matrix are up to four times slower. Shot branching stays off,
-        # its default: it has given wrong values.
-        threads = {"max_parallel_threads": self.options.max_parallel_threads, "max_parallel_experiments": 0}
+        # One thread a sample: all threads on one density matrix are up to four times slower. Shot
+        # branching stays off, its default: it has given wrong values.
+        threads = {
+            "max_parallel_threads": self.options.max_parallel_threads,
+            "max_parallel_experiments": 0,
+        }
         self._simulators: dict[Method, AerSimulator] = {
             "density_matrix": AerSimulator(method="density_matrix", **threads),
             "trajectories": AerSimulator(method="statevector", **threads),
@@ -115,7 +125,9 @@ class AerForteBackend(Backend):
             exact=options.shots is None and options.method == "density_matrix",
             shots=options.shots is not None,
             noisy=True,
-            max_qubits=self._qubits("density_matrix" if options.method == "density_matrix" else "trajectories"),
+            max_qubits=self._qubits(
+                "density_matrix" if options.method == "density_matrix" else "trajectories"
+            ),
         )
 
     def method_for(self, circuit: QuantumCircuit) -> Method:
@@ -126,7 +138,10 @@ class AerForteBackend(Backend):
         return cheaper_method(circuit.num_qubits, runs, self._qubits("density_matrix"))
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return noisy expectation values (see `Backend.expectations`).
 
@@ -141,13 +156,22 @@ class AerForteBackend(Backend):
         check_coverage(circuit, model, self.noise)
         if len(values) == 0:
             return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
-        options = {"noise_model": model, "seed_simulator": derive_seed(self.options.seed, circuit, values)}
+        options = {
+            "noise_model": model,
+            "seed_simulator": derive_seed(self.options.seed, circuit, values),
+        }
         if self.options.shots is not None:
-            return sample(self._simulators[method], circuit, values, sums, shots=self.options.shots, **options)
+            return sample(
+                self._simulators[method], circuit, values, sums, shots=self.options.shots, **options
+            )
         return self._means(method, circuit, values, sums, **options)
 
     def bits(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions."""
         method = self.method_for(circuit)
@@ -158,7 +182,12 @@ class AerForteBackend(Backend):
         return measured_bits(self._simulators[method], circuit, values, shots, **options)
 
     def _means(
-        self, method: Method, circuit: QuantumCircuit, values: NDArray[np.float64], sums: ZObservables, **options: Any
+        self,
+        method: Method,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        sums: ZObservables,
+        **options: Any,
     ) -> Expectations:
         """Return the means of all trajectories, or of the density matrix as the only one."""
         n_qubits, exact = circuit.num_qubits, method == "density_matrix"
@@ -172,7 +201,8 @@ class AerForteBackend(Backend):
         data = [result.data(b) for b in range(len(values))]
         strings = np.array([[answer[f"string {mask}"] for mask in masks] for answer in data])
         factors = np.array([self.noise.readout_factor(mask.bit_count()) for mask in masks])
-        observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)  # (B, O, runs)
+        # (B, O, runs)
+        observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
         means = observed.mean(axis=2)
         if exact:
             return Expectations(means, np.zeros_like(means))

@@ -28,7 +28,10 @@ NO_GATES = {
 
 
 def check_request(
-    circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp], max_qubits: int | None
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    observables: Sequence[SparsePauliOp],
+    max_qubits: int | None,
 ) -> NDArray[np.float64]:
     """Refuse a request that Aer would answer wrongly, late or with a traceback.
 
@@ -57,7 +60,9 @@ def check_request(
     return values
 
 
-def run(simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any) -> Result:
+def run(
+    simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], **options: Any
+) -> Result:
     """Run all parameter sets in one call.
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
@@ -94,7 +99,8 @@ def _hides_parameters(circuit: QuantumCircuit) -> bool:
     crx, crz, cp) although it is true for the instruction.
     """
     return any(
-        isinstance(i.operation, ControlFlowOp) or (i.is_parameterized() and not i.operation.is_parameterized())
+        isinstance(i.operation, ControlFlowOp)
+        or (i.is_parameterized() and not i.operation.is_parameterized())
         for i in circuit.data
     )
 
@@ -111,12 +117,18 @@ def sample(
     measured.measure_all()
     result = run(simulator, measured, values, **options)
     counts = (result.data(b)["counts"].items() for b in range(len(values)))
-    of_states = ({int(outcome, 16): shots for outcome, shots in of_circuit} for of_circuit in counts)
+    of_states = (
+        {int(outcome, 16): shots for outcome, shots in of_circuit} for of_circuit in counts
+    )
     return expectations_of_counts(of_states, observables)
 
 
 def measured_bits(
-    simulator: AerSimulator, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, **options: Any
+    simulator: AerSimulator,
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    shots: int,
+    **options: Any,
 ) -> NDArray[np.bool_]:
     """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written."""
     values = check_values(circuit, values)
@@ -126,7 +138,9 @@ def measured_bits(
     result = run(simulator, circuit, values, shots=shots, memory=True, **options)
     length = -(-circuit.num_clbits // 8)
     for b in range(len(values)):
-        raw = b"".join(int(word, 16).to_bytes(length, "little") for word in result.data(b)["memory"])
+        raw = b"".join(
+            int(word, 16).to_bytes(length, "little") for word in result.data(b)["memory"]
+        )
         rows = np.frombuffer(raw, np.uint8).reshape(shots, length)
         out[b] = np.unpackbits(rows, axis=1, bitorder="little")[:, : circuit.num_clbits]
     return out
@@ -139,7 +153,11 @@ def _writes_bits(circuit: QuantumCircuit) -> bool:
 def gpu_obstacle() -> str | None:
     """Return the reason for the lack of a GPU in Aer with the remedy, None if there is one."""
     devices = AerSimulator().available_devices()
-    wheels = {name: wheel.version for name in ("qiskit-aer", "qiskit-aer-gpu") for wheel in distributions(name=name)}
+    wheels = {
+        name: wheel.version
+        for name in ("qiskit-aer", "qiskit-aer-gpu")
+        for wheel in distributions(name=name)
+    }
     if len(wheels) > 1:
         return (
             "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "

@@ -14,7 +14,14 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.aer.simulator import NO_GATES, check_request, gpu_obstacle, measured_bits, run, sample
+from qllmft_backends.aer.simulator import (
+    NO_GATES,
+    check_request,
+    gpu_obstacle,
+    measured_bits,
+    run,
+    sample,
+)
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
@@ -83,7 +90,9 @@ class AerStatevectorBackend(Backend):
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN` by the method of the options."""
         if self.options.gradient_method == "spsa":
-            return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
+            return SpsaGradient(
+                self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
+            )
         return super().gradient()
 
     @property
@@ -98,7 +107,10 @@ class AerStatevectorBackend(Backend):
         )
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return values (see `Backend.expectations`). Exact ones take any Pauli strings, counts I and Z only."""
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
@@ -109,18 +121,31 @@ class AerStatevectorBackend(Backend):
         return self._sampled(circuit, values, observables, self.options.shots)
 
     def _exact(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         measured = self._runnable(circuit)
         for o, observable in enumerate(observables):
-            measured.save_expectation_value(observable, range(circuit.num_qubits), label=f"observable {o}")
-        result = run(self._simulator, measured, values, shots=1, **self._batching(circuit.num_qubits))
+            measured.save_expectation_value(
+                observable, range(circuit.num_qubits), label=f"observable {o}"
+            )
+        result = run(
+            self._simulator, measured, values, shots=1, **self._batching(circuit.num_qubits)
+        )
         data = [result.data(b) for b in range(len(values))]
-        answers = np.array([[answer[f"observable {o}"] for o in range(len(observables))] for answer in data])
+        answers = np.array(
+            [[answer[f"observable {o}"] for o in range(len(observables))] for answer in data]
+        )
         return Expectations(answers, np.zeros_like(answers))
 
     def _sampled(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp], shots: int
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+        shots: int,
     ) -> Expectations:
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         seed = derive_seed(self.options.seed, circuit, values)
@@ -128,12 +153,18 @@ class AerStatevectorBackend(Backend):
         return sample(self._simulator, self._runnable(circuit), values, sums, **options)
 
     def bits(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         """Return classical bits of a circuit, run with its measurements, resets, conditions and loops."""
         seed, batching = int(rng.integers(2**31)), self._batching(circuit.num_qubits)
         runnable = self._runnable(circuit)
-        return measured_bits(self._simulator, runnable, values, shots, seed_simulator=seed, **batching)
+        return measured_bits(
+            self._simulator, runnable, values, shots, seed_simulator=seed, **batching
+        )
 
     def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a copy in gates of Aer. Without noise, opened gates change no measurement."""
@@ -162,5 +193,9 @@ class AerStatevectorBackend(Backend):
         process keeps the cores busy.
         """
         if self.options.device == "GPU":
-            return {"runtime_parameter_bind_enable": True, "batched_shots_gpu": True, "target_gpus": [0]}
+            return {
+                "runtime_parameter_bind_enable": True,
+                "batched_shots_gpu": True,
+                "target_gpus": [0],
+            }
         return {"runtime_parameter_bind_enable": n_qubits <= _THREADS_SHARE_A_SAMPLE_ABOVE}

@@ -15,7 +15,9 @@ from typing import Any
 
 from qllmft_backends.masking import masked
 
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]")
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
+)
 _TEXT_BYTES = 1 << 14
 
 
@@ -29,7 +31,11 @@ def clean(text: str) -> str:
         return text
     text = _ESCAPES.sub("", text)
     visible = (" " if c in "\n\r\t" else c for c in text)
-    text = "".join(c for c in visible if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    text = "".join(
+        c
+        for c in visible
+        if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    )
     return masked(text)
 
 

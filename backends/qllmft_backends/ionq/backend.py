@@ -14,7 +14,12 @@ from qllmft_backends.ionq.collect import aggregate, read_variants
 from qllmft_backends.ionq.cost import NativeSize
 from qllmft_backends.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS
 from qllmft_backends.ionq.native import compile_there
-from qllmft_backends.ionq.options import QPU_MAX_SHOTS, IonQForteOptions, IonQOptions, IonQSimulatorOptions
+from qllmft_backends.ionq.options import (
+    QPU_MAX_SHOTS,
+    IonQForteOptions,
+    IonQOptions,
+    IonQSimulatorOptions,
+)
 from qllmft_backends.ledger.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.ledger.variants import standard_errors
@@ -24,9 +29,11 @@ from qllmft_backends.z_observables import ZObservables
 if TYPE_CHECKING:
     from qllmft_backends.ionq.library import Characterization
 
-QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}  # of another machine, the server says it before it is sent
+# of another machine, the server says it before it is sent
+QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
 SIMULATOR_QUBITS = 29
-_IDEAL_SHOTS = 1000  # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
+# sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
+_IDEAL_SHOTS = 1000
 
 
 class IonQSimulator(IonQBase):
@@ -62,7 +69,8 @@ class IonQSimulator(IonQBase):
         result = super()._result(chunk, index)
         if result is None or self.options.cloud_model != "ideal" or self.options.shots is None:
             return result
-        # The server's answer is exact; the same circuit of the same ledger always gives the same shots.
+        # The server's answer is exact; the same circuit of the same ledger always gives the same
+        # shots.
         rng = np.random.default_rng([self.options.seed, int(chunk.id), index, self.options.shots])
         return draw(result, self.options.shots, rng)
 

@@ -63,7 +63,9 @@ class IonQBase(Backend):
         self._ledger = Ledger(self.options.ledger)
         self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
         self._cached_client: Client | None = None
-        self._dispatcher = Dispatcher(self.options, self._ledger, lambda: self._client, self._sends_known_answer)
+        self._dispatcher = Dispatcher(
+            self.options, self._ledger, lambda: self._client, self._sends_known_answer
+        )
 
     @classmethod
     def availability(cls) -> Availability:
@@ -72,7 +74,9 @@ class IonQBase(Backend):
             load_token()
         except IonQAuthError as error:
             return Availability(False, str(error))
-        return Availability(True, "an API key is set; whether it is valid shows at the first request")
+        return Availability(
+            True, "an API key is set; whether it is valid shows at the first request"
+        )
 
     @property
     def consented(self) -> bool:
@@ -96,7 +100,8 @@ class IonQBase(Backend):
 
     def running_jobs(self) -> str:
         """Return a report of the jobs that are still running at the server (see `RemoteBackend.running_jobs`)."""
-        ledger = Ledger(self.options.ledger)  # of its own: another thread may be using this backend's
+        # of its own: another thread may be using this backend's
+        ledger = Ledger(self.options.ledger)
         ledger.refresh()
         jobs = under_way(ledger)
         return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""
@@ -117,7 +122,9 @@ class IonQBase(Backend):
     def _machine(self) -> dict[str, Any]:
         """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> CostEstimate:
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> CostEstimate:
         """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
 
         Raises:
@@ -127,7 +134,9 @@ class IonQBase(Backend):
             self._ledger.refresh()
             batch = self._batch(circuit, values)
             if offline:
-                return self._dispatcher.with_refusal(batch, self._dispatcher.priced(batch, published_price))
+                return self._dispatcher.with_refusal(
+                    batch, self._dispatcher.priced(batch, published_price)
+                )
             try:
                 with self._client.transport.until(Deadline(_PRICE_PATIENCE_S)):
                     estimate = self._dispatcher.priced(batch, self._dispatcher.server_price)
@@ -138,7 +147,9 @@ class IonQBase(Backend):
                     f"no price: {error} Without the server there is a dated estimate from the prices of "
                     f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
                 ) from None
-            return self._dispatcher.with_refusal(batch, replace(estimate, native=self._native_size(batch)))
+            return self._dispatcher.with_refusal(
+                batch, replace(estimate, native=self._native_size(batch))
+            )
 
     def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
         """Send the circuits that the ledger lacks, and return without waiting (see `Dispatcher.submit`)."""
@@ -146,7 +157,10 @@ class IonQBase(Backend):
             return self._dispatcher.submit(self._batch(circuit, values), self._callbacks)
 
     def collect(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Wait for circuits submitted in this process or in another one. See `expectations` for the arguments.
 
@@ -159,7 +173,10 @@ class IonQBase(Backend):
             return self._collect(self._batch(circuit, values), sums)
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Submit and collect (see `Backend.expectations`). The estimator is `results.expectations`."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
@@ -169,7 +186,11 @@ class IonQBase(Backend):
             return self._collect(batch, sums)
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`)."""
         with self._writing():
@@ -197,7 +218,9 @@ class IonQBase(Backend):
             IonQJobFailedError: if a job failed.
         """
         if self.options.shots is None:
-            raise IonQRequestError("exact probabilities have no shots to draw again. Set shots, or omit bootstrap.")
+            raise IonQRequestError(
+                "exact probabilities have no shots to draw again. Set shots, or omit bootstrap."
+            )
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         with self._one_at_a_time:
             self._ledger.refresh()
@@ -213,7 +236,9 @@ class IonQBase(Backend):
             PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
         """
         check_training(self.options)
-        return SpsaGradient(self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed)
+        return SpsaGradient(
+            self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -242,7 +267,9 @@ class IonQBase(Backend):
             repetition=self.options.repetition,
             **self._machine(),
         )
-        batch = CircuitBatch(template, check_values(circuit, values), setup, self.options.circuits_per_job)
+        batch = CircuitBatch(
+            template, check_values(circuit, values), setup, self.options.circuits_per_job
+        )
         self._dispatcher.find(batch)
         return batch
 

@@ -17,7 +17,13 @@ from urllib.parse import quote
 from qiskit import QuantumCircuit
 
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.errors import NOT_FOUND, IonQError, IonQJobFailedError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.errors import (
+    NOT_FOUND,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+    IonQTransientError,
+)
 from qllmft_backends.ionq.library import IonQClient, library_version, qiskit_to_ionq
 from qllmft_backends.ionq.options import JOB_MAX_BYTES, IonQConnection
 from qllmft_backends.ionq.token import load_token
@@ -46,7 +52,9 @@ class Client(IonQClient):  # type: ignore[misc]
     @cached_property
     def api_headers(self) -> dict[str, str]:
         """Return the library's headers without the key, which `Transport` adds to each request."""
-        return {name: value for name, value in super().api_headers.items() if name != "Authorization"}
+        return {
+            name: value for name, value in super().api_headers.items() if name != "Authorization"
+        }
 
     def get_with_retry(
         self, req_path: str, params: Any = None, headers: Any = None, timeout: float | None = None
@@ -61,7 +69,9 @@ class Client(IonQClient):  # type: ignore[misc]
         Raises:
             IonQError: ``ambiguous`` if the job may have been accepted.
         """
-        body = qiskit_to_ionq(job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata)
+        body = qiskit_to_ionq(
+            job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata
+        )
         if len(body.encode()) > JOB_MAX_BYTES:
             raise IonQRequestError(
                 f"the job has {len(body.encode()):,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
@@ -72,7 +82,11 @@ class Client(IonQClient):  # type: ignore[misc]
         _check_body(json.loads(body), circuits)
         url = self.make_path("jobs")
         answer = self.transport.once("POST", url, body=body, headers=self.api_headers).json()
-        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str) or not answer["id"]:
+        if (
+            not isinstance(answer, dict)
+            or not isinstance(answer.get("id"), str)
+            or not answer["id"]
+        ):
             raise IonQTransientError(
                 f"POST {url} answered without a job's id: {self.transport.scrub(json.dumps(answer))}.",
                 transient=True,
@@ -101,22 +115,32 @@ class Client(IonQClient):  # type: ignore[misc]
         url = self.make_path("jobs", job_id)
         job = self._get_object(url)
         if job.get("id") != job_id:
-            raise IonQTransientError(f"GET {url} answered job {str(job.get('id'))[:80]!r} instead. Run again later.")
+            raise IonQTransientError(
+                f"GET {url} answered job {str(job.get('id'))[:80]!r} instead. Run again later."
+            )
         return job
 
-    def jobs(self, backend: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    def jobs(
+        self, backend: str | None = None, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the jobs of this key's project, page by page, without children of multi-circuit jobs."""
         following: str | None = None
         found, seen, url = 0, set(), self.make_path("jobs")
         while True:
             if following in seen or (following and self.transport.expired):
-                raise IonQTransientError("the server's list of jobs does not come to an end. Run again later.")
+                raise IonQTransientError(
+                    "the server's list of jobs does not come to an end. Run again later."
+                )
             seen.add(following)
             params = {"limit": _PAGE, "target": backend, "next": following}
             page = self._get_object(url, {k: v for k, v in params.items() if v is not None})
             jobs = page.get("jobs") or []
-            if not isinstance(jobs, list) or not all(isinstance(mapping(job).get("id"), str) for job in jobs):
-                raise IonQTransientError(f"GET {url} answered a list of jobs that cannot be read. Run again later.")
+            if not isinstance(jobs, list) or not all(
+                isinstance(mapping(job).get("id"), str) for job in jobs
+            ):
+                raise IonQTransientError(
+                    f"GET {url} answered a list of jobs that cannot be read. Run again later."
+                )
             for job in jobs:
                 if not job.get("parent_job_id"):
                     yield job
@@ -177,7 +201,9 @@ class Client(IonQClient):  # type: ignore[misc]
         if any(is_amount(value) for value in found.values()):
             try:
                 url = self.make_path("backends", str(job.get("backend")))
-                found["kw"] = mapping(self.transport.once("GET", url, headers=self.api_headers).json()).get("kw")
+                found["kw"] = mapping(
+                    self.transport.once("GET", url, headers=self.api_headers).json()
+                ).get("kw")
             except IonQError:
                 pass
         return {name: float(value) for name, value in found.items() if is_amount(value)}
@@ -192,7 +218,10 @@ class Client(IonQClient):  # type: ignore[misc]
         charged = mapping(mapping(answer).get("cost"))
         if not is_amount(charged.get("value")):
             return {}
-        return {"cost": float(charged["value"]), "cost_unit": str(charged.get("unit") or "") or None}
+        return {
+            "cost": float(charged["value"]),
+            "cost_unit": str(charged.get("unit") or "") or None,
+        }
 
     def probabilities(
         self, job: Mapping[str, Any], children: Sequence[str], aggregation: str | None = None
@@ -208,13 +237,17 @@ class Client(IonQClient):  # type: ignore[misc]
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
         url = mapping(results.get("probabilities")).get("url")
-        artifact = _artifact_id(results, *([_AGGREGATE] if children else [_PROBABILITIES, _PROBABILITIES_V2]))
+        artifact = _artifact_id(
+            results, *([_AGGREGATE] if children else [_PROBABILITIES, _PROBABILITIES_V2])
+        )
         combined = None if aggregation is None else self._aggregated(job, children, aggregation)
         if combined is not None:
             return combined
         if isinstance(url, str):
             address = self._absolute(url, job_id)
-            payload = self._read(address, None if aggregation is None else {"aggregation": aggregation})
+            payload = self._read(
+                address, None if aggregation is None else {"aggregation": aggregation}
+            )
         elif aggregation is not None:
             raise IonQRequestError(
                 f"job {job_id} names neither results of the aggregation {aggregation!r} nor an address at which the "
@@ -233,7 +266,9 @@ class Client(IonQClient):  # type: ignore[misc]
             )
         return dict(payload) if children else {job_id: payload}
 
-    def _aggregated(self, job: Mapping[str, Any], children: Sequence[str], aggregation: str) -> dict[str, Any] | None:
+    def _aggregated(
+        self, job: Mapping[str, Any], children: Sequence[str], aggregation: str
+    ) -> dict[str, Any] | None:
         """Return the artifacts that combine a debiased job's variants, by circuit, or None if a circuit has none."""
         found = {}
         for circuit in children or [str(job["id"])]:
@@ -259,7 +294,9 @@ class Client(IonQClient):  # type: ignore[misc]
         compilation = mapping(mapping(job.get("output")).get("compilation"))
         artifact = _artifact_id(mapping(compilation.get("compiled_circuits")), _NATIVE)
         if artifact is None:
-            raise IonQRequestError(f"job {job['id']} names no compiled circuit {_NATIVE}. Omit compiled_estimate.")
+            raise IonQRequestError(
+                f"job {job['id']} names no compiled circuit {_NATIVE}. Omit compiled_estimate."
+            )
         return self._artifact(str(job["id"]), artifact)
 
     def circuit_probabilities(self, job_id: str) -> Any:
@@ -273,7 +310,10 @@ class Client(IonQClient):  # type: ignore[misc]
         An `IonQRequestError` means that the job, of one circuit or a child, names none.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
-        url, artifact = mapping(results.get("shots")).get("url"), _artifact_id(results, _SHOTS, _SHOTS_V2)
+        url, artifact = (
+            mapping(results.get("shots")).get("url"),
+            _artifact_id(results, _SHOTS, _SHOTS_V2),
+        )
         if isinstance(url, str):
             return self._read(self._absolute(url, job_id))
         if artifact is not None:
@@ -321,7 +361,9 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
 def _rates(estimate: Mapping[str, Any]) -> str:
     """Return the units of the estimate's rate card and the predicted compute time of a circuit, for people."""
     card = mapping(estimate.get("rate_card")).get("rates")
-    units = {str(mapping(rate).get("unit"))[:40] for rate in card} if isinstance(card, list) else set()
+    units = (
+        {str(mapping(rate).get("unit"))[:40] for rate in card} if isinstance(card, list) else set()
+    )
     time_us = estimate.get("estimated_quantum_compute_time_us")
     return (f"; billed by {', '.join(sorted(units))}" if units - {"None"} else "") + (
         f"; {time_us / 1e6:.3g} s of quantum compute time per circuit" if is_amount(time_us) else ""

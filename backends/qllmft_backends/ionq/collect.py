@@ -19,7 +19,13 @@ from qllmft_backends.ionq.transport import Deadline
 from qllmft_backends.ledger.chunk import Chunk
 from qllmft_backends.ledger.known_answer import known_answer_error
 from qllmft_backends.ledger.ledger import Ledger
-from qllmft_backends.ledger.payload import Probabilities, Shots, flat, parse_probabilities, parse_shots
+from qllmft_backends.ledger.payload import (
+    Probabilities,
+    Shots,
+    flat,
+    parse_probabilities,
+    parse_shots,
+)
 from qllmft_backends.ledger.variants import Variant, parse_variant
 
 _ENDED = ("completed", "failed", "canceled")
@@ -57,7 +63,9 @@ def collect(
                 if chunk.state != "submitted" or chunk.id in problems:
                     del pending[chunk.id]
             if pending and deadline.left() == 0:
-                jobs = ", ".join(f"{chunk.job_id} ({status[chunk.id]})" for chunk in pending.values())
+                jobs = ", ".join(
+                    f"{chunk.job_id} ({status[chunk.id]})" for chunk in pending.values()
+                )
                 raise IonQTimeoutError(
                     f"after {deadline.seconds:g} s {len(pending)} job(s) have not ended: {jobs}. They continue at "
                     "the server and are in the ledger: run again later, or wait for them with `qllmft jobs wait`; "
@@ -73,7 +81,9 @@ def aggregate(client: Client, ledger: Ledger, chunk: Chunk, name: str) -> None:
     results = _results(client, chunk, _own_job(client, ledger, chunk), name)
     error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results)
     if error is not None:
-        raise IonQJobFailedError(f"the results of {chunk.label}, combined by {name!r}, are not used: {error}. {_KEPT}")
+        raise IonQJobFailedError(
+            f"the results of {chunk.label}, combined by {name!r}, are not used: {error}. {_KEPT}"
+        )
     ledger.aggregated(chunk, name, results)
 
 
@@ -138,7 +148,9 @@ def read_again(client: Client, ledger: Ledger, chunk: Chunk) -> None:
             _record(client, ledger, chunk, job, results)
 
 
-def read_probabilities(payload: Any, n_qubits: int, label: str, shots: int | None = None) -> Probabilities:
+def read_probabilities(
+    payload: Any, n_qubits: int, label: str, shots: int | None = None
+) -> Probabilities:
     """Return `parse_probabilities` of a payload, or raise `IonQJobFailedError`."""
     try:
         return parse_probabilities(flat(payload, n_qubits), n_qubits, shots)
@@ -160,7 +172,8 @@ def _poll(client: Client, ledger: Ledger, chunk: Chunk, on_progress: OnProgress 
         if known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results):
             results = _final_results(client, chunk, job)  # one wrong reading condemns no paid job
         _record(client, ledger, chunk, job, results)
-    return status  # submitted, ready, started, or one that this version does not have: the job has not ended
+    # submitted, ready, started, or one that this version does not have: the job has not ended
+    return status
 
 
 def _own_job(client: Client, ledger: Ledger, chunk: Chunk) -> dict[str, Any]:
@@ -188,15 +201,25 @@ def _own_job(client: Client, ledger: Ledger, chunk: Chunk) -> dict[str, Any]:
     return client.job(str(chunk.job_id))
 
 
-def _final_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> Sequence[Probabilities | None]:
-    return (_results if job.get("status") == "completed" else _completed_results)(client, chunk, job)
+def _final_results(
+    client: Client, chunk: Chunk, job: Mapping[str, Any]
+) -> Sequence[Probabilities | None]:
+    return (_results if job.get("status") == "completed" else _completed_results)(
+        client, chunk, job
+    )
 
 
 def _record(
-    client: Client, ledger: Ledger, chunk: Chunk, job: Mapping[str, Any], results: Sequence[Probabilities | None]
+    client: Client,
+    ledger: Ledger,
+    chunk: Chunk,
+    job: Mapping[str, Any],
+    results: Sequence[Probabilities | None],
 ) -> None:
     if job.get("status") == "completed":
-        charged = {} if chunk.setup.free else client.cost(str(chunk.job_id)) | client.consumption(job)
+        charged = (
+            {} if chunk.setup.free else client.cost(str(chunk.job_id)) | client.consumption(job)
+        )
         ledger.collected(chunk, results, **charged)
     else:
         ledger.failed(chunk, _reason(job), results)
@@ -214,10 +237,14 @@ def _results(
             f"{_KEPT}"
         )
     n, shots = chunk.setup.n_qubits, chunk.setup.counted_shots
-    return [read_probabilities(payload[key], n, f"{chunk.label}, circuit {key}", shots) for key in keys]
+    return [
+        read_probabilities(payload[key], n, f"{chunk.label}, circuit {key}", shots) for key in keys
+    ]
 
 
-def _completed_results(client: Client, chunk: Chunk, job: Mapping[str, Any]) -> list[Probabilities | None]:
+def _completed_results(
+    client: Client, chunk: Chunk, job: Mapping[str, Any]
+) -> list[Probabilities | None]:
     """Return the results of a failed job's circuits that ended well: they were paid.
 
     Raises:
@@ -254,6 +281,10 @@ def _children(job: Mapping[str, Any]) -> list[str]:
 
 def _reason(job: Mapping[str, Any]) -> str:
     failure = job.get("failure")
-    texts = [failure.get(k) for k in ("code", "message", "error")] if isinstance(failure, dict) else [failure]
+    texts = (
+        [failure.get(k) for k in ("code", "message", "error")]
+        if isinstance(failure, dict)
+        else [failure]
+    )
     reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
     return f"{job.get('status')}{f' ({reason})' if reason else ''}"

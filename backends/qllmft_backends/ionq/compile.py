@@ -13,12 +13,14 @@ from qiskit import QuantumCircuit
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.ionq.errors import IonQRequestError
 
-# Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left out: p, cp and csx,
-# which the library renames to z, cz and v ("todo fix alias bug" in its source), and gates on three qubits or more.
+# Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
+# out: p, cp and csx, which the library renames to z, cz and v ("todo fix alias bug" in its source),
+# and gates on three qubits or more.
 ONE_QUBIT_GATES = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz")
 TWO_QUBIT_GATES = ("cx", "cy", "cz", "ch", "crx", "cry", "crz", "swap", "rxx", "ryy", "rzz")
 
-# Native gates of each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases.
+# Native gates of each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change
+# phases.
 NATIVE = {
     **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
     **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
@@ -118,5 +120,7 @@ def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArra
         )
     if not np.isfinite(rows).all():
         bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise IonQRequestError(f"row {bad} of values holds an angle that is not a finite number. Nothing was sent.")
+        raise IonQRequestError(
+            f"row {bad} of values holds an angle that is not a finite number. Nothing was sent."
+        )
     return rows

@@ -19,7 +19,8 @@ _UNIT = "usd"
 _ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # per shot
 _LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # per circuit without error mitigation, and with it
 
-PriceOf = Callable[[Setup, Template], dict[str, Any]]  # fields of a `CostEstimate`; ``price_each`` is the price
+# fields of a `CostEstimate`; ``price_each`` is the price
+PriceOf = Callable[[Setup, Template], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,11 @@ class CostEstimate:
         if self.known_answers:
             return ", with a circuit of known answer first in each job"
         paid = self.circuits and self.backend != FREE_MACHINE
-        return ", without a circuit of known answer (known_answer_shots adds one to each job)" if paid else ""
+        return (
+            ", without a circuit of known answer (known_answer_shots adds one to each job)"
+            if paid
+            else ""
+        )
 
 
 Announce = Callable[[CostEstimate], None]
@@ -179,7 +184,9 @@ def check_limits(estimate: CostEstimate, options: IonQOptions, sent: int, before
         _check_ceiling(estimate, options.max_cost, before)
 
 
-def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent, confirm: Confirm | None) -> None:
+def authorize(
+    estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent, confirm: Confirm | None
+) -> None:
     """Check ``estimate`` against the limits, see `check_limits`, and ask for consent.
 
     Consent to paid circuits is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
@@ -193,7 +200,10 @@ def authorize(estimate: CostEstimate, options: IonQOptions, sent: int, before: S
 
 
 def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:
-    unit, sent = estimate.unit or "", f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
+    unit, sent = (
+        estimate.unit or "",
+        f" on top of {before.price:.2f} for the ledger's jobs" if before.price else "",
+    )
     if estimate.price is None:
         raise CostRefusedError(
             f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "

@@ -15,7 +15,16 @@ from qllmft_backends.ionq.batch import CircuitBatch, Submission
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_again
 from qllmft_backends.ionq.compile import Template
-from qllmft_backends.ionq.cost import Announce, Confirm, CostEstimate, PriceOf, Spent, authorize, check_limits, spent
+from qllmft_backends.ionq.cost import (
+    Announce,
+    Confirm,
+    CostEstimate,
+    PriceOf,
+    Spent,
+    authorize,
+    check_limits,
+    spent,
+)
 from qllmft_backends.ionq.errors import IonQError, IonQJobFailedError, IonQRequestError
 from qllmft_backends.ionq.job_index import JobIndex
 from qllmft_backends.ionq.known_answer import known_answer
@@ -123,13 +132,17 @@ class Dispatcher:
         check_answers(batch.chunks, self._ledger)
         missing, paid = bool(batch.missing), self._options.paid
         estimate = self.priced(batch, self.server_price) if missing and paid else batch.estimate()
-        authorize(estimate, self._options, self._circuits_sent, self._spent(batch), callbacks.confirm)
+        authorize(
+            estimate, self._options, self._circuits_sent, self._spent(batch), callbacks.confirm
+        )
         if missing:
             if paid and callbacks.announce is not None:
                 callbacks.announce(estimate)
             with self._client().transport.until(Deadline(self._options.deadline_s)):
                 self._send_missing(batch, estimate, callbacks.on_progress)
-        return Submission(estimate, tuple(str(chunk.job_id) for chunk in batch.chunks if chunk.job_id))
+        return Submission(
+            estimate, tuple(str(chunk.job_id) for chunk in batch.chunks if chunk.job_id)
+        )
 
     def settle(self, batch: CircuitBatch) -> None:
         """Find out which of the doubtful chunks were accepted."""
@@ -142,7 +155,9 @@ class Dispatcher:
 
     def read_wrong_answers_again(self, batch: CircuitBatch) -> None:
         """Read the results of jobs with a wrong known answer again, which is free: the first reading may be wrong."""
-        wrong = [c for c in self._ledger.chunks.values() if c.integrity_error and c.setup == batch.setup]
+        wrong = [
+            c for c in self._ledger.chunks.values() if c.integrity_error and c.setup == batch.setup
+        ]
         for chunk in wrong:
             try:
                 read_again(self._client(), self._ledger, chunk)
@@ -154,26 +169,35 @@ class Dispatcher:
 
     def index(self) -> JobIndex:
         """Return the index of the server's jobs, as far as it was read."""
-        now, sent = self._client().transport.server_time(), any(c.attempts for c in self._ledger.chunks.values())
+        now, sent = (
+            self._client().transport.server_time(),
+            any(c.attempts for c in self._ledger.chunks.values()),
+        )
         if now is not None and not sent and self._ledger.identity.created_at is None:
             self._ledger.identity.set_created_at(now)
         if self._cached_index is None:
             self._cached_index = JobIndex(self._client(), self._ledger)
         return self._cached_index
 
-    def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate, on_progress: OnProgress | None) -> None:
+    def _send_missing(
+        self, batch: CircuitBatch, estimate: CostEstimate, on_progress: OnProgress | None
+    ) -> None:
         """Send the missing circuits, unless the server holds them under our client tokens."""
         if not self._machine_checked:
             check_machine(self._client(), batch.setup)
             self._machine_checked = True
         index = self.index()
         if not self._ledger.fresh:
-            index.refresh(complete=any(c.attempts and not c.job_id for c in self._ledger.chunks.values()))
+            index.refresh(
+                complete=any(c.attempts and not c.job_id for c in self._ledger.chunks.values())
+            )
             if index.reconcile():
                 self.find(batch)
         client, ledger, options, setup = self._client(), self._ledger, self._options, batch.setup
         parts = batch.parts()
-        index.check_orphans(ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.checked))
+        index.check_orphans(
+            ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.checked)
+        )
         if not parts:  # the server had all of it
             return
         self._await_answers(batch.chunks, on_progress)

@@ -49,7 +49,8 @@ class JobIndex:
 
     def __init__(self, client: Client, ledger: Ledger) -> None:
         self.client, self.ledger = client, ledger
-        self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)  # by the token's beginning
+        # by the token's beginning
+        self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)
         self._read_at: float | None = None  # server's time of the last complete reading
 
     def refresh(self, *, complete: bool = False) -> None:
@@ -103,7 +104,9 @@ class JobIndex:
             for job in found:
                 if job.status not in ENDED_FREE:
                     self.ledger.duplicate(chunk, job.job_id)
-                    warnings.warn(duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2)
+                    warnings.warn(
+                        duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2
+                    )
         return adopted
 
     def warn_of_duplicates(self) -> None:
@@ -111,7 +114,11 @@ class JobIndex:
         try:
             self.refresh()
         except IonQError as error:  # the results are in the ledger all the same
-            warnings.warn(f"not looked for jobs that were accepted late: {error}", DuplicateJobWarning, stacklevel=5)
+            warnings.warn(
+                f"not looked for jobs that were accepted late: {error}",
+                DuplicateJobWarning,
+                stacklevel=5,
+            )
         else:
             self.reconcile()
 
@@ -132,7 +139,9 @@ class JobIndex:
             job.job_id
             for jobs in self._by_token.values()
             for job in jobs.values()
-            if job.token not in known and job.ledger == self.ledger.identity.id and job.status not in ENDED_FREE
+            if job.token not in known
+            and job.ledger == self.ledger.identity.id
+            and job.status not in ENDED_FREE
         ]
         if orphans:
             raise LedgerError(
@@ -148,7 +157,12 @@ class JobIndex:
         chunks = self.ledger.chunks.values()
         if self._read_at is None:
             return self.ledger.identity.created_at
-        doubtful = [a.server_at for chunk in chunks if chunk.doubtful or not chunk.job_id for a in chunk.attempts]
+        doubtful = [
+            a.server_at
+            for chunk in chunks
+            if chunk.doubtful or not chunk.job_id
+            for a in chunk.attempts
+        ]
         times = [self._read_at, *doubtful]
         return None if None in times else min(t for t in times if t is not None)
 
@@ -160,7 +174,12 @@ class JobIndex:
             )
         token, ledger = token_of(job), mapping(job.get("metadata")).get("ledger")
         if token is not None:
-            listed = ListedJob(job["id"], token, ledger if isinstance(ledger, str) else None, str(job.get("status")))
+            listed = ListedJob(
+                job["id"],
+                token,
+                ledger if isinstance(ledger, str) else None,
+                str(job.get("status")),
+            )
             self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
 
 

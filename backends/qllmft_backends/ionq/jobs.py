@@ -92,7 +92,9 @@ class Total:
 
     def __str__(self) -> str:
         parts = [f"{amount_text(amount, unit)} charged" for unit, amount in self.charged.items()]
-        parts += [f"{amount_text(amount, unit)} estimated" for unit, amount in self.estimated.items()]
+        parts += [
+            f"{amount_text(amount, unit)} estimated" for unit, amount in self.estimated.items()
+        ]
         parts += [f"{self.unknown} without a price"] if self.unknown else []
         return f"{self.jobs} jobs, {self.circuits} circuits: {', '.join(parts) or 'free'}"
 
@@ -108,7 +110,9 @@ def job_total(jobs: Iterable[Job]) -> Total:
         elif job.cost is None and job.price:
             estimated[job.unit or ""] += job.price  # type: ignore[assignment]
     unknown = sum(job.cost is None and job.price is None for job in rows)
-    return Total(len(rows), sum(job.circuits for job in rows), dict(charged), dict(estimated), unknown)
+    return Total(
+        len(rows), sum(job.circuits for job in rows), dict(charged), dict(estimated), unknown
+    )
 
 
 class JobsInterrupt(KeyboardInterrupt):
@@ -118,11 +122,21 @@ class JobsInterrupt(KeyboardInterrupt):
         self.jobs, self.folder = list(jobs), folder
         lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
         for job in self.jobs:
-            price = "price unknown" if job.price is None else f"about {amount_text(job.price, job.unit)}"
-            name = job.job_id or f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
+            price = (
+                "price unknown"
+                if job.price is None
+                else f"about {amount_text(job.price, job.unit)}"
+            )
+            name = (
+                job.job_id
+                or f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
+            )
             lines.append(f"  {name}: {job.circuits} circuits, {price}")
         path = shlex.quote(str(folder))
-        lines += [f"collect them: qllmft jobs wait --ledger {path}", f"stop them: qllmft jobs cancel --ledger {path}"]
+        lines += [
+            f"collect them: qllmft jobs wait --ledger {path}",
+            f"stop them: qllmft jobs cancel --ledger {path}",
+        ]
         super().__init__("\n".join(lines))
 
 
@@ -146,7 +160,9 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     return _rows(ledger) if ask is None else _rows_with_server_states(ledger, ask)
 
 
-def server_jobs(connection: IonQConnection, backend: str | None = None, limit: int = 25) -> list[Job]:
+def server_jobs(
+    connection: IonQConnection, backend: str | None = None, limit: int = 25
+) -> list[Job]:
     """Return up to ``limit`` jobs that the server lists for this key's project, including those of other programs.
 
     ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
@@ -155,7 +171,9 @@ def server_jobs(connection: IonQConnection, backend: str | None = None, limit: i
     return [_from_server(job, connection.address()) for job in client.jobs(backend, limit)]
 
 
-def wait(folder: Path, connection: IonQConnection, on_progress: OnProgress | None = None) -> list[Job]:
+def wait(
+    folder: Path, connection: IonQConnection, on_progress: OnProgress | None = None
+) -> list[Job]:
     """Collect every job of the ledger that is under way, and settle the doubtful ones. Nothing is sent.
 
     A job that the server does not list, or whose result cannot be read, stays in the list with a note; the others are
@@ -210,7 +228,9 @@ def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
     """
     chunks = [c for c in _open(folder).chunks.values() if c.state == "submitted" or c.duplicates]
     _check_server(chunks, connection)
-    jobs = [str(c.job_id) for c in chunks if c.state == "submitted"] + [job for c in chunks for job in c.duplicates]
+    jobs = [str(c.job_id) for c in chunks if c.state == "submitted"] + [
+        job for c in chunks for job in c.duplicates
+    ]
     lines = cancel(jobs, connection) if jobs else []
     for session in sorted(sessions_under_way(chunks)):
         from qllmft_backends.ionq.sessions import end_session
@@ -223,7 +243,9 @@ def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
 def _open(folder: Path) -> Ledger:
     ledger = Ledger(folder)
     if not ledger.path.exists():
-        raise IonQRequestError(f"{ledger.folder} holds no ledger (no {ledger.path.name} in it). Name a run's ledger.")
+        raise IonQRequestError(
+            f"{ledger.folder} holds no ledger (no {ledger.path.name} in it). Name a run's ledger."
+        )
     ledger.refresh()
     return ledger
 
@@ -277,12 +299,22 @@ def _rows(ledger: Ledger) -> list[Job]:
 
 def _duplicate(row: Job, chunk: Chunk, job_id: str) -> Job:
     return replace(
-        row, job_id=job_id, state="duplicate", note=duplicate_text(chunk, job_id), cost=None, kwh=None, billed_us=None
+        row,
+        job_id=job_id,
+        state="duplicate",
+        note=duplicate_text(chunk, job_id),
+        cost=None,
+        kwh=None,
+        billed_us=None,
     )
 
 
 def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list[Job]:
-    chunks = {c.id: c for c in ledger.chunks.values() if c.state in UNDER_WAY or (c.attempts and c.doubtful)}
+    chunks = {
+        c.id: c
+        for c in ledger.chunks.values()
+        if c.state in UNDER_WAY or (c.attempts and c.doubtful)
+    }
     if not chunks:
         return _rows(ledger)
     _check_server(chunks.values(), connection)
@@ -301,7 +333,11 @@ def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list
         if own is not None and row.state in ("planned", *UNDER_WAY):
             row = replace(row, job_id=own, **_server_state(client, own, states.get(own)))
         rows.append(row)
-        late = [job for job in listed if job.job_id not in (own, *chunk.duplicates) and job.status not in ENDED_FREE]
+        late = [
+            job
+            for job in listed
+            if job.job_id not in (own, *chunk.duplicates) and job.status not in ENDED_FREE
+        ]
         rows += [_duplicate(row, chunk, job.job_id) for job in late]
     return rows
 
@@ -320,13 +356,17 @@ def _server_state(client: Client, job_id: str, listed: str | None) -> dict[str, 
 def _with_problem(row: Job, problem: IonQError | None) -> Job:
     if problem is None or row.state != "submitted":
         return row
-    return replace(row, state="missing" if problem.status == NOT_FOUND else row.state, note=str(problem))
+    return replace(
+        row, state="missing" if problem.status == NOT_FOUND else row.state, note=str(problem)
+    )
 
 
 def _from_server(job: dict[str, Any], url: str) -> Job:
     failure, shots, submitted_at = job.get("failure"), job.get("shots"), job.get("submitted_at")
     circuits = mapping(job.get("stats")).get("circuits")
-    reason = failure.get("message") or failure.get("error") if isinstance(failure, dict) else failure
+    reason = (
+        failure.get("message") or failure.get("error") if isinstance(failure, dict) else failure
+    )
     return Job(
         job_id=str(job.get("id")),
         state=str(job.get("status")),

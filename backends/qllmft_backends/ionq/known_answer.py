@@ -12,7 +12,8 @@ from qiskit import QuantumCircuit
 from qllmft_backends.ionq.compile import Template, compile_template
 
 LEAST_CIRCUITS = 10  # in a job of fewer, it would add more than a tenth to the price
-LEAST_SHOTS = 20  # with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
+# with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
+LEAST_SHOTS = 20
 
 
 def known_answer(n_qubits: int, state: int = 0) -> Template:

@@ -21,7 +21,9 @@ _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each native gate;
 _OMIT = "Omit compiled_estimate."
 
 
-def compile_there(client: Client, setup: Setup, circuit: QuantumCircuit, patience_s: float) -> NativeSize:
+def compile_there(
+    client: Client, setup: Setup, circuit: QuantumCircuit, patience_s: float
+) -> NativeSize:
     """Send a bound, measured circuit as a dry run, wait for it, and return its native size.
 
     Raises:
@@ -43,7 +45,9 @@ def compile_there(client: Client, setup: Setup, circuit: QuantumCircuit, patienc
         if status == "completed":
             return _native(client, setup, job)
         if status in ("failed", "canceled"):
-            raise IonQJobFailedError(f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}")
+            raise IonQJobFailedError(
+                f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}"
+            )
         if deadline.left() == 0:
             client.cancel_job(job_id)
             raise IonQTimeoutError(
@@ -64,7 +68,9 @@ def _native(client: Client, setup: Setup, job: Mapping[str, Any]) -> NativeSize:
                 continue
             width = _WIDTHS[gate["gate"]]
             qubits = gate["targets"] if width == 2 else [gate["target"]]
-            if len(set(qubits)) != width or not all(math.isfinite(q) and 0 <= q == int(q) for q in qubits):
+            if len(set(qubits)) != width or not all(
+                math.isfinite(q) and 0 <= q == int(q) for q in qubits
+            ):
                 raise ValueError(f"gate {gate['gate']!r} acts on {qubits}")
             counts[width] += 1
             layer = 1 + max(layers[int(q)] for q in qubits)

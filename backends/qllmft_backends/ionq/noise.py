@@ -13,9 +13,19 @@ from typing import Literal
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import PRESETS, GateNoise
 
-CloudModel = Literal["ideal", "harmony", "harmony-1", "harmony-2", "aria-1", "aria-2", "forte-1", "forte-enterprise-1"]
+CloudModel = Literal[
+    "ideal",
+    "harmony",
+    "harmony-1",
+    "harmony-2",
+    "aria-1",
+    "aria-2",
+    "forte-1",
+    "forte-enterprise-1",
+]
 
-CLOUD_NOISE: dict[CloudModel, GateNoise] = {  # rates of harmony and forte-enterprise-1 are not published
+# rates of harmony and forte-enterprise-1 are not published
+CLOUD_NOISE: dict[CloudModel, GateNoise] = {
     "ideal": GateNoise(0, 0),
     "aria-1": GateNoise(0.0005, 0.0133),
     "aria-2": GateNoise(0.0006573333333333332, 0.01856),
@@ -35,7 +45,10 @@ def cloud_model_of(noise: GateNoise) -> CloudModel:
             math.isclose(noise.rate(n), named.rate(n), rel_tol=_SAME_RATE) for n in (1, 2)
         ):
             return name
-    known = ", ".join(f"{name} ({n.one_qubit_rate:.4g}, {n.two_qubit_rate:.4g})" for name, n in CLOUD_NOISE.items())
+    known = ", ".join(
+        f"{name} ({n.one_qubit_rate:.4g}, {n.two_qubit_rate:.4g})"
+        for name, n in CLOUD_NOISE.items()
+    )
     readout = f" and readout error {noise.readout_error:g}" if noise.readout_error else ""
     raise BackendError(
         f"IonQ's cloud simulator has no noise with the rates {noise.one_qubit_rate:.4g} and "

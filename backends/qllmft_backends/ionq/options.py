@@ -57,7 +57,10 @@ class IonQConnection(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
             raise ValueError(f"{str(value).lower()} is no value of this option")
         return value
 
@@ -75,7 +78,9 @@ class IonQConnection(BaseModel):
                 try:
                     return check_url(os.environ[variable])
                 except ValueError as error:
-                    raise IonQRequestError(f"the environment variable {variable}: {error}. Nothing was sent.") from None
+                    raise IonQRequestError(
+                        f"the environment variable {variable}: {error}. Nothing was sent."
+                    ) from None
         return IONQ_URL
 
 
@@ -84,14 +89,18 @@ def check_url(url: str) -> str:
     url = url.rstrip("/")
     parts = urlsplit(url)
     if "@" in url:  # a slash in a password hides it from the parser
-        raise ValueError("url holds a user or a password; expected none: the API key comes from the environment")
+        raise ValueError(
+            "url holds a user or a password; expected none: the API key comes from the environment"
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(
             f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
             "elsewhere the API key would be sent unencrypted"
         )
     if not re.search(r"/v\d+\.\d+$", url):
-        raise ValueError(f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}")
+        raise ValueError(
+            f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}"
+        )
     return url
 
 
@@ -170,10 +179,14 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         named = NoiseSettings.model_fields.keys() & self.model_fields_set
         if self.noise_model is not None and named:
             others = ", ".join(sorted(named))
-            raise ValueError(f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise")
+            raise ValueError(
+                f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise"
+            )
         model = self.cloud_model  # raises if the server has no such noise
         if self.shots is None and model != "ideal":
-            raise ValueError(f"the noise {model!r} without shots; expected shots, for example shots=1000")
+            raise ValueError(
+                f"the noise {model!r} without shots; expected shots, for example shots=1000"
+            )
         if self.per_shot and model == "ideal":
             raise ValueError(
                 "per_shot without noise: the server measures no shots then; expected noise, or no per_shot"
@@ -231,7 +244,9 @@ class IonQForteOptions(IonQOptions):
                 f"debiasing with {self.shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
             )
         if self.error_mitigation == "debiasing" and self.per_shot:
-            raise ValueError("debiasing beside per_shot: its shots are of many circuits; expected one of the two")
+            raise ValueError(
+                "debiasing beside per_shot: its shots are of many circuits; expected one of the two"
+            )
         if self.aggregation != "average" and self.error_mitigation == "none":
             raise ValueError(
                 f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"

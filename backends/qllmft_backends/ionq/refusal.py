@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from qllmft_backends.ionq.answer import Answer
-from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQQuotaError, IonQRequestError, IonQTransientError
+from qllmft_backends.ionq.errors import (
+    IonQAuthError,
+    IonQError,
+    IonQQuotaError,
+    IonQRequestError,
+    IonQTransientError,
+)
 from qllmft_backends.ionq.token import TOKEN_VARIABLES
 
 _MAX_TEXT = 300  # characters of a server's message that go into an error
@@ -16,7 +22,10 @@ _FREE_REFUSALS: dict[int, tuple[type[IonQError], str]] = {
         "The API key was not accepted: this request had no effect. Check the key "
         f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
     ),
-    402: (IonQQuotaError, "No credit is left: this request had no effect. Add credit, then run again."),
+    402: (
+        IonQQuotaError,
+        "No credit is left: this request had no effect. Add credit, then run again.",
+    ),
 }
 _BUSY = (
     "The server takes no more requests for now. Accepted jobs are in the ledger: wait, then run again; a larger "
@@ -44,10 +53,16 @@ def refusal(answer: Answer) -> IonQError | None:
         kind, remedy = _FREE_REFUSALS[402 if code == 402 else 401]
         return kind(f"{message} {remedy}", status=code)
     if code == 429:
-        return IonQQuotaError(f"{message} {_BUSY}", retry_after_s=wait_s, transient=True, status=code)
+        return IonQQuotaError(
+            f"{message} {_BUSY}", retry_after_s=wait_s, transient=True, status=code
+        )
     if code >= 500 or code in (408, 409):
         return IonQTransientError(
-            f"{message} {_FAILED}", retry_after_s=wait_s, transient=True, ambiguous=True, status=code
+            f"{message} {_FAILED}",
+            retry_after_s=wait_s,
+            transient=True,
+            ambiguous=True,
+            status=code,
         )
     return IonQRequestError(
         f"{message} {_REFUSED}", ambiguous=code < 400, status=code

@@ -38,7 +38,11 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
     if not wrong:
         return
     jobs = [job.job_id or f"chunk {job.chunk}" for job in under_way(ledger)]
-    running = f"{len(jobs)} job(s): {', '.join(jobs)}; stop them with `qllmft jobs cancel`" if jobs else "none"
+    running = (
+        f"{len(jobs)} job(s): {', '.join(jobs)}; stop them with `qllmft jobs cancel`"
+        if jobs
+        else "none"
+    )
     raise IonQJobFailedError(
         "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong)
         + f". The results of {sum(len(chunk.values) for chunk in wrong)} circuits are in the ledger and are not used; "
@@ -101,5 +105,7 @@ def resampled(
         return Resampled(values, single_shots=True)
     for b, result in enumerate(results):
         counts = rng.multinomial(shots, distribution(result), size=repeats)  # (R, K)
-        values[:, b] = counts / shots @ outcome_values(np.fromiter(result, np.int64, len(result)), observables)
+        values[:, b] = (
+            counts / shots @ outcome_values(np.fromiter(result, np.int64, len(result)), observables)
+        )
     return Resampled(values, single_shots=False)

@@ -35,7 +35,8 @@ class _Backend(IonQBackend):  # type: ignore[misc]
         self._our_client = client
         simulator = api_name == FREE_MACHINE
         with warnings.catch_warnings():
-            # The warning is about transpiling with the user's default level; these circuits are never transpiled.
+            # The warning is about transpiling with the user's default level; these circuits are
+            # never transpiled.
             warnings.simplefilter("ignore", IonQTranspileLevelWarning)
             super().__init__(
                 provider=None,
@@ -62,7 +63,8 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float) -> None:
     """
     wait = None if patience_s else Deadline(0.0)
     while True:
-        settled = wait is not None and wait.left() == 0  # before the list, which is then that of a settled server
+        # before the list, which is then that of a settled server
+        settled = wait is not None and wait.left() == 0
         try:
             index.refresh(complete=settled)
         except IonQError as error:
@@ -75,7 +77,9 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float) -> None:
             return
         if settled:
             for token in {a.client_token for a in chunk.attempts if not a.refused}:
-                index.ledger.refused(chunk, token, f"not among the server's jobs after {patience_s:g} s")
+                index.ledger.refused(
+                    chunk, token, f"not among the server's jobs after {patience_s:g} s"
+                )
             return
         if wait is None:
             wait = Deadline(_patience_left(chunk, patience_s, index.server_time()))
@@ -101,7 +105,10 @@ def send(index: JobIndex, chunk: Chunk, template: Template, session: str | None 
     ``index`` was read in this call. An `IonQError` says whether the chunk was not accepted, or is doubtful.
     """
     client, ledger, connection = index.client, index.ledger, index.client.connection
-    setup, circuits = chunk.setup, template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))])
+    setup, circuits = (
+        chunk.setup,
+        template.bind(chunk.values, [f"{chunk.id}-{i}" for i in range(len(chunk.values))]),
+    )
     patience = Deadline(connection.retry_s)
     pause = min(_FIRST_PAUSE_S, connection.poll_interval_s)
     while True:
@@ -111,7 +118,11 @@ def send(index: JobIndex, chunk: Chunk, template: Template, session: str | None 
             index.adopt(chunk, found[0])
             return
         token = ledger.sending(chunk, client.transport.server_time(), session)
-        known = [known_answer(setup.n_qubits, known_state(token, setup.n_qubits)).circuit] if chunk.checked else []
+        known = (
+            [known_answer(setup.n_qubits, known_state(token, setup.n_qubits)).circuit]
+            if chunk.checked
+            else []
+        )
         try:
             job_id = post(index, [*known, *circuits], setup, token, session)
             _check_new(ledger, chunk, job_id)
@@ -138,14 +149,19 @@ def send(index: JobIndex, chunk: Chunk, template: Template, session: str | None 
 
 
 def post(
-    index: JobIndex, circuits: Sequence[QuantumCircuit], setup: Setup, client_token: str, session: str | None = None
+    index: JobIndex,
+    circuits: Sequence[QuantumCircuit],
+    setup: Setup,
+    client_token: str,
+    session: str | None = None,
 ) -> str:
     """Send bound, measured circuits as one job, once, and return the job's id."""
     return _run(
         index.client,
         list(circuits) if len(circuits) > 1 else circuits[0],
         setup,
-        name=f"qllmft {client_token[:TOKEN_IN_NAME]}",  # the API allows letters, digits, spaces, - and _
+        # the API allows letters, digits, spaces, - and _
+        name=f"qllmft {client_token[:TOKEN_IN_NAME]}",
         extra_metadata={"client_token": client_token, "ledger": index.ledger.identity.id},
         session_id=session,
     )
@@ -156,13 +172,16 @@ def post_dry_run(client: Client, setup: Setup, circuit: QuantumCircuit) -> str:
     return _run(client, circuit, setup, name="qllmft dry run", dry_run=True)
 
 
-def _run(client: Client, circuits: QuantumCircuit | list[QuantumCircuit], setup: Setup, **more: Any) -> str:
+def _run(
+    client: Client, circuits: QuantumCircuit | list[QuantumCircuit], setup: Setup, **more: Any
+) -> str:
     backend = _Backend(client, setup.backend, setup.n_qubits)
     if setup.free:
         # Set here: as arguments of run() the library would draw the shots anew on this side.
         backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
     else:
-        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its successor keywords.
+        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its
+        # successor keywords.
         mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
         if setup.symmetry_verification:
             mitigation["symmetry_verification"] = True
@@ -193,7 +212,11 @@ def check_machine(client: Client, setup: Setup) -> None:
             f"target: {known}."
         ) from None
     offered = machine.get("supported_error_mitigations")
-    if setup.symmetry_verification and isinstance(offered, list) and "symmetry_verification" not in offered:
+    if (
+        setup.symmetry_verification
+        and isinstance(offered, list)
+        and "symmetry_verification" not in offered
+    ):
         raise IonQRequestError(
             f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
             "was sent. Omit symmetry_verification, or name another machine."

@@ -59,7 +59,9 @@ def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None])
 def end_session(client: Client, session: str) -> bool:
     """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
     try:
-        client.transport.once("POST", client.make_path("sessions", session, "end"), headers=client.api_headers)
+        client.transport.once(
+            "POST", client.make_path("sessions", session, "end"), headers=client.api_headers
+        )
     except IonQError as error:
         warnings.warn(
             f"the session {session} could not be ended: {error} It ends by itself at its caps.",
@@ -85,7 +87,9 @@ def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any
 def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
     url, body = client.make_path("sessions"), json.dumps({"backend": backend, "settings": caps})
     try:
-        answer = mapping(client.transport.once("POST", url, body=body, headers=client.api_headers).json())
+        answer = mapping(
+            client.transport.once("POST", url, body=body, headers=client.api_headers).json()
+        )
     except IonQError as error:
         if error.status == _UNAUTHORIZED:
             raise
@@ -97,7 +101,9 @@ def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
         ) from None
     session, kept = answer.get("id"), mapping(answer.get("settings"))
     if not isinstance(session, str) or not session or "/" in session:
-        raise IonQRequestError(f"POST {url} answered without a session's id. No circuit was sent. Run again later.")
+        raise IonQRequestError(
+            f"POST {url} answered without a session's id. No circuit was sent. Run again later."
+        )
     wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
     if wrong:
         end_session(client, session)

@@ -127,16 +127,24 @@ class Transport:
         done = threading.Event()
 
         def exchange() -> None:
-            # A failure is kept as a text: an exception would keep the frames of requests alive, and with them the
-            # header that holds the key.
+            # A failure is kept as a text: an exception would keep the frames of requests alive, and
+            # with them the header that holds the key.
             try:
-                outcome.append(self._exchange(method, url, seconds, params=params, data=body, headers=headers))
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                outcome.append(
+                    self._exchange(method, url, seconds, params=params, data=body, headers=headers)
+                )
+            except (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+            ) as error:
                 outcome.append(self._no_answer(method, url, error))
             finally:
                 done.set()
 
-        # In a thread, because no timeout of a socket bounds a server that sends a byte now and then.
+        # In a thread, because no timeout of a socket bounds a server that sends a byte now and
+        # then.
         threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
         done.wait(seconds)
         result = outcome[0] if outcome else self._late(method, url, seconds)
@@ -158,8 +166,14 @@ class Transport:
     def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | IonQError:
         deadline, limit = Deadline(seconds), self._connection.max_answer_bytes
         with requests.Session() as session:
-            session.trust_env = urlsplit(url).scheme == "https"  # http is this machine's own: past any proxy
-            sent |= {"auth": _KeyAuth(self._token), "timeout": seconds, "allow_redirects": False, "stream": True}
+            # http is this machine's own: past any proxy
+            session.trust_env = urlsplit(url).scheme == "https"
+            sent |= {
+                "auth": _KeyAuth(self._token),
+                "timeout": seconds,
+                "allow_redirects": False,
+                "stream": True,
+            }
             with session.request(method, url, **sent) as response:
                 content = bytearray()
                 while piece := response.raw.read1(_PIECE, decode_content=True):
@@ -202,15 +216,19 @@ class Transport:
         )
 
     def _no_answer(self, method: str, url: str, error: Exception) -> IonQError:
-        request, text = f"{method} {self.scrub(url)}", self.scrub(f"{type(error).__name__}: {error}")
+        request, text = (
+            f"{method} {self.scrub(url)}",
+            self.scrub(f"{type(error).__name__}: {error}"),
+        )
         if isinstance(error, _BAD_ADDRESS):
             return IonQRequestError(
-                f"{request} cannot be sent: {text}. Nothing was sent; check the option url.", unsent=True
+                f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",
+                unsent=True,
             )
         reason = getattr(error.args[0], "reason", None) if error.args else None
-        unsent = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError) or isinstance(
-            reason, urllib3.exceptions.NewConnectionError
-        )
+        unsent = isinstance(
+            error, requests.ConnectTimeout | requests.exceptions.SSLError
+        ) or isinstance(reason, urllib3.exceptions.NewConnectionError)
         return IonQTransientError(
             f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
             " Check the network and the option url, then run again.",

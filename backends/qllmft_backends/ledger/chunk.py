@@ -55,7 +55,11 @@ class Setup:
     @property
     def counted_shots(self) -> int | None:
         """Return the shots whose counts make up a result, or None if results are no plain frequencies."""
-        plain = self.error_mitigation == "none" and not self.symmetry_verification and self.noise_model != "ideal"
+        plain = (
+            self.error_mitigation == "none"
+            and not self.symmetry_verification
+            and self.noise_model != "ideal"
+        )
         return self.shots if plain else None
 
     @property
@@ -189,7 +193,11 @@ class Chunk:
     @property
     def estimate(self) -> float | None:
         """Return the estimated price of all circuits of one job, in ``unit``, or None if unknown."""
-        return None if self.price_each is None else self.price_each * len(self.values) + self.known_price
+        return (
+            None
+            if self.price_each is None
+            else self.price_each * len(self.values) + self.known_price
+        )
 
     def lost(self, index: int) -> bool:
         """Return whether circuit ``index`` will never get a result because its job failed."""

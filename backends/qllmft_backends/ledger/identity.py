@@ -89,7 +89,8 @@ class Identity:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         temporary = path.with_name(path.name + ".new")
         try:
-            temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
+            # a link in its place would lead the content elsewhere
+            temporary.unlink(missing_ok=True)
             with temporary.open("x", encoding="utf-8") as file:
                 file.write(json.dumps(content))
                 file.flush()
@@ -99,15 +100,21 @@ class Identity:
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
-            raise LedgerError(f"{path} cannot be written: {error}. Make room and run again.") from None
+            raise LedgerError(
+                f"{path} cannot be written: {error}. Make room and run again."
+            ) from None
 
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file to read it, or raise OSError: a pipe or a device could be read without end."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    ) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device, expected a regular file", str(path))
+            raise OSError(
+                errno.EINVAL, "it is a pipe or a device, expected a regular file", str(path)
+            )
         yield file
 
 

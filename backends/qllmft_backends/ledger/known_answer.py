@@ -23,7 +23,9 @@ def known_state(client_token: str, n_qubits: int) -> int:
     return state ^ (1 << (n_qubits - 1) if mirrored else 0)
 
 
-def known_answer_error(expected: int | None, n_qubits: int, results: Sequence[Probabilities | None]) -> str | None:
+def known_answer_error(
+    expected: int | None, n_qubits: int, results: Sequence[Probabilities | None]
+) -> str | None:
     """Return the error in the first of ``results``, or None if it is right or no other circuit has a result.
 
     The answer is compared qubit by qubit, by the majority of the shots: noise flips some of them. Without an expected

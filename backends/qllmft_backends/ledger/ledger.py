@@ -40,11 +40,18 @@ from qllmft_backends.errors import LedgerError
 from qllmft_backends.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.ledger.identity import Identity, open_regular, read_small, sync_folder
 from qllmft_backends.ledger.payload import Probabilities, Shots
-from qllmft_backends.ledger.records import FORMAT, apply_record, results_to_json, shots_to_json, variants_to_json
+from qllmft_backends.ledger.records import (
+    FORMAT,
+    apply_record,
+    results_to_json,
+    shots_to_json,
+    variants_to_json,
+)
 from qllmft_backends.ledger.variants import Variant
 
-# The same model gives the same angles up to a few float32 roundings, also on another machine; angles this close move an
-# expectation value by 1e-4 at most in a circuit of 100 rotations, far below the noise of 10,000 shots (1e-2).
+# The same model gives the same angles up to a few float32 roundings, also on another machine;
+# angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
+# below the noise of 10,000 shots (1e-2).
 ANGLE_TOLERANCE_RAD = 1e-6
 
 MOST_LINE_BYTES = 400_000_000  # of a job's results
@@ -55,7 +62,11 @@ _FILE = "ledger.jsonl"
 
 def ledgers_in(folder: Path) -> list[Path]:
     """Return the folders of ledgers: ``folder`` itself, and those of single machines in it."""
-    return [path.parent for path in (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}"))) if path.is_file()]
+    return [
+        path.parent
+        for path in (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}")))
+        if path.is_file()
+    ]
 
 
 class Ledger:
@@ -91,7 +102,9 @@ class Ledger:
                 "name another folder (two ledgers share no records: each pays for its own circuits)."
             ) from None
         except OSError as error:
-            raise LedgerError(f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent.") from None
+            raise LedgerError(
+                f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent."
+            ) from None
         try:
             owner.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
@@ -110,29 +123,47 @@ class Ledger:
         Raises:
             LedgerError: if a line was changed, or if jobs are missing that the ledger once held.
         """
-        former_jobs = self.identity.jobs()  # before the file, which another process may be appending to
-        if self._bytes_read and (not self.path.exists() or self.path.stat().st_size < self._bytes_read):
-            self._raise_lost(f"{self._bytes_read} bytes of it were read before, and it has become shorter")
+        # before the file, which another process may be appending to
+        former_jobs = self.identity.jobs()
+        if self._bytes_read and (
+            not self.path.exists() or self.path.stat().st_size < self._bytes_read
+        ):
+            self._raise_lost(
+                f"{self._bytes_read} bytes of it were read before, and it has become shorter"
+            )
         for line in self._lines():
             try:
                 apply_record(self.chunks, json.loads(line, parse_constant=_refuse_constant))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+            ) as error:
                 raise LedgerError(
                     f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {type(error).__name__}: "
                     f"{error}. Nothing was sent. Restore the file, or start another ledger (which pays anew)."
                 ) from None
             self._bytes_read += len(line)
         if self._accepted_jobs() < former_jobs:
-            self._raise_lost(f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}")
+            self._raise_lost(
+                f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
+            )
 
-    def plan(self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any) -> Chunk:
+    def plan(
+        self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any
+    ) -> Chunk:
         """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
 
         ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
         """
         rows = np.ascontiguousarray(values, np.float64)
         content = content_hash(setup, rows, checked)
-        waiting = [c.id for c in self.chunks.values() if c.state == "planned" and c.content == content]
+        waiting = [
+            c.id for c in self.chunks.values() if c.state == "planned" and c.content == content
+        ]
         chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
         self._append(
             "planned",
@@ -146,7 +177,9 @@ class Ledger:
         )
         return self.chunks[chunk_id]
 
-    def tokens(self, setup: Setup, parts: Sequence[NDArray[np.float64]], checked: bool = False) -> list[str]:
+    def tokens(
+        self, setup: Setup, parts: Sequence[NDArray[np.float64]], checked: bool = False
+    ) -> list[str]:
         """Return the client tokens of chunks of ``parts`` (b, P) sent in this order, the same in every process.
 
         A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
@@ -156,11 +189,15 @@ class Ledger:
         tokens = []
         for part in parts:
             content = content_hash(setup, part, checked)
-            tokens.append(sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32])
+            tokens.append(
+                sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32]
+            )
             before[content] += 1
         return tokens
 
-    def sending(self, chunk: Chunk, server_at: float | None = None, session: str | None = None) -> str:
+    def sending(
+        self, chunk: Chunk, server_at: float | None = None, session: str | None = None
+    ) -> str:
         """Record the client token of a planned chunk before the POST that carries it, and return the token.
 
         ``server_at`` and ``session`` are fields of `Attempt`.
@@ -192,7 +229,9 @@ class Ledger:
         """Record that the server holds job ``job_id`` for the chunk too. Canceled and failed jobs are not charged."""
         self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
 
-    def collected(self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any) -> None:
+    def collected(
+        self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any
+    ) -> None:
         """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`, `consumption`."""
         self._append("collected", chunk.id, **results_to_json(results), **facts)
 
@@ -213,7 +252,12 @@ class Ledger:
         self._append("failed", chunk.id, reason=reason, **results_to_json(results))
 
     def find(
-        self, setup: Setup, values: NDArray[np.float64], *, retry_failed: bool = False, retry_wrong: bool = False
+        self,
+        setup: Setup,
+        values: NDArray[np.float64],
+        *,
+        retry_failed: bool = False,
+        retry_wrong: bool = False,
     ) -> list[Place | None]:
         """Return the place of each row of ``values`` (B, P) in this ledger, or None if it is missing.
 
@@ -278,7 +322,12 @@ class Ledger:
 
     def _check_own_files(self) -> None:
         """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
-        files = (self.path, self.identity.path, self.identity.count_path, Path(self._lock.lock_file))
+        files = (
+            self.path,
+            self.identity.path,
+            self.identity.count_path,
+            Path(self._lock.lock_file),
+        )
         for path in (path for path in files if path.is_symlink()):
             raise LedgerError(
                 f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file itself "
@@ -300,8 +349,8 @@ class Ledger:
             )
 
     def _drop_torn_line(self) -> None:
-        # An unfinished line can be lost: an announced step happens only after the line is whole on disk, and a
-        # reported one can be asked of the server again.
+        # An unfinished line can be lost: an announced step happens only after the line is whole on
+        # disk, and a reported one can be asked of the server again.
         if not self.path.exists() or self.path.stat().st_size == self._bytes_read:
             return
         with self.path.open("r+b") as file:

@@ -25,9 +25,12 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
     Raises:
         ValueError: if it is not a distribution on ``n_qubits`` qubits, or not made of counts of ``shots`` shots.
     """
-    if not isinstance(payload, Mapping) or not all(_is_state(s) and _is_number(p) for s, p in payload.items()):
+    if not isinstance(payload, Mapping) or not all(
+        _is_state(s) and _is_number(p) for s, p in payload.items()
+    ):
         raise ValueError("it is not a mapping from decimal states to numbers")
-    if not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in payload.values()):  # some integers have no float
+    # some integers have no float
+    if not all(-_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in payload.values()):
         raise ValueError("it holds numbers outside of 0..1")
     probabilities = {int(state): float(p) for state, p in payload.items()}
     if len(probabilities) != len(payload):
@@ -36,8 +39,12 @@ def parse_probabilities(payload: Any, n_qubits: int, shots: int | None = None) -
         raise ValueError(f"it names states outside of 0..{2**n_qubits - 1}")
     if not abs(sum(probabilities.values()) - 1) <= _SUM_TOLERANCE:
         raise ValueError(f"its numbers sum to {sum(probabilities.values()):.6g}, expected 1")
-    if shots and any(abs(p * shots - round(p * shots)) > _COUNT_TOLERANCE for p in probabilities.values()):
-        raise ValueError(f"it holds numbers that are no multiples of 1/{shots}, the share of one shot")
+    if shots and any(
+        abs(p * shots - round(p * shots)) > _COUNT_TOLERANCE for p in probabilities.values()
+    ):
+        raise ValueError(
+            f"it holds numbers that are no multiples of 1/{shots}, the share of one shot"
+        )
     return probabilities
 
 
@@ -82,9 +89,14 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     if "shots" in mapping(payload):
         payload = payload["shots"]
         if isinstance(payload, list):
-            payload = [_state_of_bits(mapping(mapping(shot).get("registers")).get(_REGISTER)) for shot in payload]
+            payload = [
+                _state_of_bits(mapping(mapping(shot).get("registers")).get(_REGISTER))
+                for shot in payload
+            ]
     if not isinstance(payload, list):
-        raise ValueError(f"they are a JSON {type(payload).__name__}, expected a list of decimal states")
+        raise ValueError(
+            f"they are a JSON {type(payload).__name__}, expected a list of decimal states"
+        )
     if len(payload) not in counts:
         raise ValueError(f"there are {len(payload)}, expected {counts[-1]}")
     shots = [_state(text, n_qubits) for text in payload]
@@ -92,7 +104,9 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     for state in sorted({*found, *result}):
         share = result.get(state, 0.0)
         if abs(found[state] - share * len(shots)) >= 0.5:
-            raise ValueError(f"state {state} is in {found[state]} of {len(shots)}, and its frequency is {share:.6g}")
+            raise ValueError(
+                f"state {state} is in {found[state]} of {len(shots)}, and its frequency is {share:.6g}"
+            )
     return shots
 
 

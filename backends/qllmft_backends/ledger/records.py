@@ -11,7 +11,13 @@ import numpy as np
 
 from qllmft_backends.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.ledger.known_answer import known_answer_error, known_state
-from qllmft_backends.ledger.payload import Probabilities, Shots, is_amount, parse_probabilities, parse_shots
+from qllmft_backends.ledger.payload import (
+    Probabilities,
+    Shots,
+    is_amount,
+    parse_probabilities,
+    parse_shots,
+)
 from qllmft_backends.ledger.variants import Variant, parse_variant
 
 FORMAT = 1
@@ -36,27 +42,39 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             if not isinstance(record["session"], str | None):
                 raise ValueError(f"the session's id is {record['session']!r}")
             if record["server_at"] is not None and not is_amount(record["server_at"]):
-                raise ValueError(f"server_at is {str(record['server_at'])[:40]}, expected seconds or null")
-            chunk.attempts.append(Attempt(record["client_token"], record["server_at"], session=record["session"]))
+                raise ValueError(
+                    f"server_at is {str(record['server_at'])[:40]}, expected seconds or null"
+                )
+            chunk.attempts.append(
+                Attempt(record["client_token"], record["server_at"], session=record["session"])
+            )
         case "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
         case "submitted":
             chunk.job_id = _job_id(record)
-            chunk.known_answer = known_state(record["client_token"], chunk.setup.n_qubits) if chunk.checked else None
+            chunk.known_answer = (
+                known_state(record["client_token"], chunk.setup.n_qubits) if chunk.checked else None
+            )
         case "duplicate":
             others = [job for job in chunk.duplicates if job != _job_id(record)]
             chunk.duplicates = [*others, _job_id(record)] if record["charged"] else others
         case "collected" | "failed":
             results = _results(record, chunk)
             chunk.results = results[chunk.known_circuits :]
-            chunk.integrity_error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results)
+            chunk.integrity_error = known_answer_error(
+                chunk.known_answer, chunk.setup.n_qubits, results
+            )
             chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
-                chunk.cost, chunk.unit = float(record["cost"]), record.get("cost_unit") or chunk.unit
+                chunk.cost, chunk.unit = (
+                    float(record["cost"]),
+                    record.get("cost_unit") or chunk.unit,
+                )
             chunk.kwh, chunk.billed_us, chunk.machine_kw = (
-                float(record[name]) if is_amount(record.get(name)) else None for name in ("kwh", "billed_us", "kw")
+                float(record[name]) if is_amount(record.get(name)) else None
+                for name in ("kwh", "billed_us", "kw")
             )
         case "aggregated":
             results = _results(record, chunk)[chunk.known_circuits :]
@@ -90,7 +108,11 @@ def _planned(record: Mapping[str, Any]) -> Chunk:
     if record["format"] != FORMAT:
         raise ValueError(f"format {record['format']}, expected {FORMAT}")
     setup = Setup(**record["setup"])
-    if not (isinstance(setup.n_qubits, int) and isinstance(setup.shots, int) and 0 <= setup.n_qubits <= 64):
+    if not (
+        isinstance(setup.n_qubits, int)
+        and isinstance(setup.shots, int)
+        and 0 <= setup.n_qubits <= 64
+    ):
         raise ValueError(f"setup names {setup.n_qubits!r} qubits and {setup.shots!r} shots")
     rows = record["values"]
     values = np.array(rows, np.float64).reshape(len(rows), -1) if rows else np.empty((0, 0))
@@ -131,20 +153,30 @@ def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
     shots, results = record["shots"], chunk.results or []
     _check_hash(record, "shots")
     if [each is None for each in shots] != [result is None for result in results]:
-        raise ValueError(f"shots of {len(shots)} circuits, expected those of {len(results)} results")
+        raise ValueError(
+            f"shots of {len(shots)} circuits, expected those of {len(results)} results"
+        )
     pairs, setup = zip(shots, results, strict=True), chunk.setup
-    return [None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r) for each, r in pairs]
+    return [
+        None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r)
+        for each, r in pairs
+    ]
 
 
 def _variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
     variants, results = record["variants"], chunk.results or []
     _check_hash(record, "variants")
     if [each is None for each in variants] != [result is None for result in results]:
-        raise ValueError(f"variants of {len(variants)} circuits, expected those of {len(results)} results")
+        raise ValueError(
+            f"variants of {len(variants)} circuits, expected those of {len(results)} results"
+        )
     if any(each is not None and len(each) < 2 for each in variants):
         raise ValueError("a circuit has one variant, expected several")
     n = chunk.setup.n_qubits
-    return [None if each is None else [parse_variant(variant, n) for variant in each] for each in variants]
+    return [
+        None if each is None else [parse_variant(variant, n) for variant in each]
+        for each in variants
+    ]
 
 
 def _number(value: Any) -> int | None:

@@ -31,7 +31,11 @@ class Variant:
     def to_json(self) -> dict[str, Any]:
         """Return the variant as `parse_variant` reads it."""
         results = {str(state): p for state, p in self.results.items()}
-        return {"shots": self.shots, "qubit_map": self.qubit_map and list(self.qubit_map), "results": results}
+        return {
+            "shots": self.shots,
+            "qubit_map": self.qubit_map and list(self.qubit_map),
+            "results": results,
+        }
 
 
 def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
@@ -44,16 +48,21 @@ def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
     if type(shots) is not int or shots < 1:
         raise ValueError(f"a variant has {str(shots)[:40]} shots, expected a whole number")
     if qubit_map is not None and not (
-        isinstance(qubit_map, list) and all(type(q) in (int, float) and 0 <= q == int(q) for q in qubit_map)
+        isinstance(qubit_map, list)
+        and all(type(q) in (int, float) and 0 <= q == int(q) for q in qubit_map)
     ):
-        raise ValueError(f"the qubit map of a variant is {str(qubit_map)[:80]}, expected qubits or null")
+        raise ValueError(
+            f"the qubit map of a variant is {str(qubit_map)[:80]}, expected qubits or null"
+        )
     results = parse_probabilities(flat(payload.get("results"), n_qubits), n_qubits, shots)
     return Variant(shots, None if qubit_map is None else tuple(int(q) for q in qubit_map), results)
 
 
 def described(job: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the API's descriptions of the variants of a completed circuit, empty if the server has none."""
-    debiasing = mapping(mapping(mapping(job.get("output")).get("error_mitigation")).get("debiasing"))
+    debiasing = mapping(
+        mapping(mapping(job.get("output")).get("error_mitigation")).get("debiasing")
+    )
     found = debiasing.get("variants")
     return [mapping(variant) for variant in found] if isinstance(found, list) else []
 

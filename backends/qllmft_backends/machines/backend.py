@@ -43,13 +43,22 @@ class QiskitBackend(Backend):
         if backend is None:
             self._machine = open_machine(self.options)
         else:
-            if self.options.provider not in ("object", "generic") or self.options.machine is not None:
-                raise BackendError("got an object beside the options provider or machine; omit them.")
+            if (
+                self.options.provider not in ("object", "generic")
+                or self.options.machine is not None
+            ):
+                raise BackendError(
+                    "got an object beside the options provider or machine; omit them."
+                )
             self.options = self.options.model_copy(update={"provider": "object"})
             self._machine = machine_of(backend, local=self.options.local)
         machine, route = self._machine, self._machine.route
         self._noise_scale = 1
-        self._jobs = RemoteJobs(self.options, machine, route) if machine.remote and route is not None else None
+        self._jobs = (
+            RemoteJobs(self.options, machine, route)
+            if machine.remote and route is not None
+            else None
+        )
 
     @classmethod
     def availability(cls) -> Availability:
@@ -58,7 +67,9 @@ class QiskitBackend(Backend):
         if "aer" in missing:
             return Availability(False, "'qiskit_aer' is not installed: pip install 'qllmft[aer]'")
         hints = [f"{extra}: pip install 'qllmft[{extra}]'" for extra in sorted(missing)]
-        return Availability(True, f"providers that are not installed: {'; '.join(hints)}" if hints else "")
+        return Availability(
+            True, f"providers that are not installed: {'; '.join(hints)}" if hints else ""
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -83,7 +94,10 @@ class QiskitBackend(Backend):
         return self._compiled(circuit, measure=True)
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return measured expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -93,11 +107,17 @@ class QiskitBackend(Backend):
         return expectations(self._frequencies(circuit, values), self.options.shots, sums)
 
     def outcomes(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], shots: int, rng: np.random.Generator
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return measured outcomes (see `Backend.outcomes`)."""
         if self._machine.route is None:
-            raise BackendError("an estimator gives expectation values and no counts. Give its backend, or a sampler.")
+            raise BackendError(
+                "an estimator gives expectation values and no counts. Give its backend, or a sampler."
+            )
         if shots != self.options.shots:
             return self.with_options(self.options.model_copy(update={"shots": shots})).outcomes(
                 circuit, values, shots, rng
@@ -145,10 +165,14 @@ class QiskitBackend(Backend):
     def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
         if self._machine.route is None:
-            raise BackendError("an estimator gives no counts to correct. Give its backend, or a sampler.")
+            raise BackendError(
+                "an estimator gives no counts to correct. Give its backend, or a sampler."
+            )
         changed = copy(self)
         if self._machine.target is not None:
-            changed.options = self.options.model_copy(update={"layout": self.compiled(circuit).measured})
+            changed.options = self.options.model_copy(
+                update={"layout": self.compiled(circuit).measured}
+            )
         return changed
 
     def merged(self, estimates: Sequence[MachineEstimate]) -> MachineEstimate:
@@ -187,16 +211,24 @@ class QiskitBackend(Backend):
     ) -> None:
         """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
         if self._jobs is not None:
-            self._jobs.confirm, self._jobs.announce, self._jobs.on_progress = confirm, announce, on_progress
+            self._jobs.confirm, self._jobs.announce, self._jobs.on_progress = (
+                confirm,
+                announce,
+                on_progress,
+            )
 
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> Estimate:
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> Estimate:
         """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
         del offline  # prices are those of the options
         values, compiled = check_values(circuit, values), self.compiled(circuit)
         if self._jobs is not None:
             return self._jobs.estimate(compiled, circuit.num_qubits, values)
         shots, gates = self.options.shots, str(compiled)
-        return MachineEstimate(self._machine.name, len(values), 0, 1, shots, gates, 0.0, self.options.price_unit)
+        return MachineEstimate(
+            self._machine.name, len(values), 0, 1, shots, gates, 0.0, self.options.price_unit
+        )
 
     def running_jobs(self) -> str:
         """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""
@@ -222,7 +254,9 @@ class QiskitBackend(Backend):
             noise_scale=self._noise_scale,
         )
 
-    def _frequencies(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Frequencies]:
+    def _frequencies(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64]
+    ) -> list[Frequencies]:
         """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
         if len(values) == 0:
             return []
@@ -234,22 +268,34 @@ class QiskitBackend(Backend):
         circuits = compiled.bind(values, [f"{circuit.name}-{b}" for b in range(len(values))])
         job = route.start(circuits, shots, seed, "")
         counts = route.counts(job, len(circuits))
-        if (status := status_of(job)) in ENDED_BADLY or any(sum(each.values()) != shots for each in counts):
-            raise BackendError(f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}.")
+        if (status := status_of(job)) in ENDED_BADLY or any(
+            sum(each.values()) != shots for each in counts
+        ):
+            raise BackendError(
+                f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
+            )
         return [{state: number / shots for state, number in each.items()} for each in counts]
 
     def _estimated(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return the answer of a V2 estimator at the precision of the option ``shots``."""
         compiled, estimator = self._compiled(circuit, measure=False), self._machine.estimator
         assert estimator is not None
         layout = compiled.circuit.layout
-        placed = observables if layout is None else [observable.apply_layout(layout) for observable in observables]
+        placed = (
+            observables
+            if layout is None
+            else [observable.apply_layout(layout) for observable in observables]
+        )
         pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
         precision = 1 / sqrt(self.options.shots)
         data = estimator.run([pub], precision=precision).result()[0].data
         shape = (len(values), len(observables))
         errors = np.asarray(data.stds, np.float64).reshape(shape)
-        errors = np.where(errors == 0, precision, errors)  # some name no error of the noise that they add
+        # some name no error of the noise that they add
+        errors = np.where(errors == 0, precision, errors)
         return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)

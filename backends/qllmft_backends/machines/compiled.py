@@ -114,7 +114,9 @@ def compile_circuit(
         circuit=found,
         columns=np.array([order[parameter] for parameter in found.parameters], np.int64),
         sha256=sha256(content.encode()).hexdigest(),
-        qubits=len({qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}),
+        qubits=len(
+            {qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}
+        ),
         one_qubit_gates=sum(len(i.qubits) == 1 for i in gates),
         two_qubit_gates=sum(len(i.qubits) == 2 for i in gates),
         depth=found.depth(),
@@ -135,23 +137,33 @@ def ionq_target(target: Target) -> Target:
             f"native='ionq' needs the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."
         ) from error
     add_equivalences()
-    gates = [GPIGate(Parameter("φ")), GPI2Gate(Parameter("φ")), MSGate(*(Parameter(f"φ{i}") for i in range(3)))]
+    gates = [
+        GPIGate(Parameter("φ")),
+        GPI2Gate(Parameter("φ")),
+        MSGate(*(Parameter(f"φ{i}") for i in range(3))),
+    ]
     if missing := [gate.name for gate in gates if gate.name not in target.operation_names]:
-        raise BackendError(f"the machine does not run IonQ's gates {', '.join(missing)}. Omit native.")
+        raise BackendError(
+            f"the machine does not run IonQ's gates {', '.join(missing)}. Omit native."
+        )
     native = Target(num_qubits=target.num_qubits)
     for operation in [*gates, Measure()]:
         native.add_instruction(operation)
     return native
 
 
-def _folded(compiled: QuantumCircuit, target: Target | None, scale: int, seed: int) -> QuantumCircuit:
+def _folded(
+    compiled: QuantumCircuit, target: Target | None, scale: int, seed: int
+) -> QuantumCircuit:
     """Fold a compiled circuit, and write the inverse gates with the machine's, without any optimization."""
     if scale == 1:
         return compiled
     found = folded(compiled, scale)
     if target is not None:
         places = list(range(compiled.num_qubits))
-        manager = generate_preset_pass_manager(0, target=target, initial_layout=places, seed_transpiler=seed)
+        manager = generate_preset_pass_manager(
+            0, target=target, initial_layout=places, seed_transpiler=seed
+        )
         found = manager.run(found)
     sent, expected = (_two_qubit_gates(circuit) for circuit in (found, compiled))
     if sent != scale * expected:
@@ -169,11 +181,15 @@ def _two_qubit_gates(circuit: QuantumCircuit) -> int:
 
 def _measured(circuit: QuantumCircuit) -> tuple[int, ...]:
     bits = [i for i in circuit.data if i.operation.name == "measure"]
-    places = {circuit.find_bit(i.clbits[0]).index: circuit.find_bit(i.qubits[0]).index for i in bits}
+    places = {
+        circuit.find_bit(i.clbits[0]).index: circuit.find_bit(i.qubits[0]).index for i in bits
+    }
     return tuple(places[bit] for bit in sorted(places))
 
 
-def _check_fit(circuit: QuantumCircuit, target: Target | None, layout: tuple[int, ...] | None) -> None:
+def _check_fit(
+    circuit: QuantumCircuit, target: Target | None, layout: tuple[int, ...] | None
+) -> None:
     """Refuse a circuit that is wider than the machine, and a layout that does not fit both."""
     n_qubits, width = circuit.num_qubits, _width(target)
     if n_qubits > width:
@@ -181,7 +197,9 @@ def _check_fit(circuit: QuantumCircuit, target: Target | None, layout: tuple[int
             f"circuit {circuit.name!r} has {n_qubits} qubits and the machine has {width:g}. Nothing was sent. Use a "
             "smaller head, or another machine."
         )
-    if layout is not None and (target is None or len(layout) != n_qubits or max(layout, default=0) >= width):
+    if layout is not None and (
+        target is None or len(layout) != n_qubits or max(layout, default=0) >= width
+    ):
         raise BackendError(
             f"layout is {list(layout)}; expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
         )
@@ -205,6 +223,10 @@ def _check_compiled(found: QuantumCircuit, n_qubits: int, target: Target | None)
 
 def _lines(circuit: QuantumCircuit) -> list[Any]:
     return [
-        (i.operation.name, [circuit.find_bit(q).index for q in i.qubits], [str(p) for p in i.operation.params])
+        (
+            i.operation.name,
+            [circuit.find_bit(q).index for q in i.qubits],
+            [str(p) for p in i.operation.params],
+        )
         for i in circuit.data
     ]

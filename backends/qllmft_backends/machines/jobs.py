@@ -41,12 +41,16 @@ class RemoteJobs:
         self._allowed = 0  # circuits of later calls that were consented to
         self._started: dict[str, Any] = {}  # jobs of this process by identity
 
-    def estimate(self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]) -> MachineEstimate:
+    def estimate(
+        self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]
+    ) -> MachineEstimate:
         """Return the circuits that a call would send and their price. Nothing is written."""
         self.ledger.refresh()
         return self._estimate(compiled, self._places(self._setup(compiled, n_qubits), values))
 
-    def run(self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]) -> list[Frequencies]:
+    def run(
+        self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]
+    ) -> list[Frequencies]:
         """Send the circuits that the ledger lacks, wait, and return the frequencies of each row of ``values`` (B, P).
 
         Raises:
@@ -82,7 +86,9 @@ class RemoteJobs:
         """Cancel every job that has not ended, and return one line per job. A waiting process records it."""
         self.ledger.refresh()
         lines = []
-        for job_id in [str(c.job_id) for c in self.ledger.chunks.values() if c.state == "submitted"]:
+        for job_id in [
+            str(c.job_id) for c in self.ledger.chunks.values() if c.state == "submitted"
+        ]:
             try:
                 self._route.fetch(job_id).cancel()
                 lines.append(f"{job_id}: canceled")
@@ -99,7 +105,9 @@ class RemoteJobs:
 
     def limited(self, estimate: MachineEstimate) -> MachineEstimate:
         """Return an estimate with the reason for which the limits would refuse it."""
-        return replace(estimate, refusal=refusal(estimate, self._options, self.ledger.chunks.values()))
+        return replace(
+            estimate, refusal=refusal(estimate, self._options, self.ledger.chunks.values())
+        )
 
     def running(self) -> list[Chunk]:
         """Return the chunks that were sent and have not ended as far as the ledger says."""
@@ -147,7 +155,11 @@ class RemoteJobs:
                 for other in jobs[1:]:
                     self.ledger.duplicate(chunk, other)
             elif jobs is not None or self._options.retry_doubtful:
-                self.ledger.refused(chunk, token, "the provider lists no such job" if jobs == [] else "retry_doubtful")
+                self.ledger.refused(
+                    chunk,
+                    token,
+                    "the provider lists no such job" if jobs == [] else "retry_doubtful",
+                )
             else:
                 raise BackendError(
                     f"{chunk.label} ({len(chunk.values)} circuits) was sent to {self._machine.name} without an answer, "
@@ -181,7 +193,10 @@ class RemoteJobs:
 
     def _collect(self, chunks: Iterable[Chunk]) -> None:
         """Wait for the jobs, and record their counts."""
-        pending, deadline = [c for c in chunks if c.state == "submitted"], time.monotonic() + self._options.deadline_s
+        pending, deadline = (
+            [c for c in chunks if c.state == "submitted"],
+            time.monotonic() + self._options.deadline_s,
+        )
         while pending:
             for chunk in list(pending):
                 if self._ended(chunk):
@@ -212,7 +227,9 @@ class RemoteJobs:
     def _frequencies(self, chunk: Chunk, job: Any) -> list[Frequencies | None]:
         shots, found = chunk.setup.shots, []
         for counts in self._route.counts(job, len(chunk.values)):
-            if sum(counts.values()) != shots or not all(0 <= state < 2**chunk.setup.n_qubits for state in counts):
+            if sum(counts.values()) != shots or not all(
+                0 <= state < 2**chunk.setup.n_qubits for state in counts
+            ):
                 raise BackendError(
                     f"{chunk.label} answered {sum(counts.values())} shots, expected {shots} of "
                     f"{chunk.setup.n_qubits} qubits. Its id is in the ledger; run again to read it again."

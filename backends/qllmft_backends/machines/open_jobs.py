@@ -52,11 +52,15 @@ def _opened(folder: Path) -> RemoteJobs | None:
             f"{chunks[0].label} was sent to {address}, an object of Python, which no name opens again. Repeat the same "
             "call with that object: it collects the job, and pays for nothing twice."
         )
-    options = QiskitOptions.model_validate({"provider": provider, "machine": machine, "ledger": folder.parent})
+    options = QiskitOptions.model_validate(
+        {"provider": provider, "machine": machine, "ledger": folder.parent}
+    )
     found = open_machine(options)
     if found.route is None:
         raise BackendError(f"{address} has no jobs to read.")
     jobs = RemoteJobs(options, found, found.route)
     if jobs.ledger.folder != ledger.folder:
-        raise BackendError(f"the ledger of {address} is {folder}, expected {jobs.ledger.folder}. Move it there.")
+        raise BackendError(
+            f"the ledger of {address} is {folder}, expected {jobs.ledger.folder}. Move it there."
+        )
     return jobs

@@ -8,7 +8,9 @@ from typing import Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ProviderName = Literal["generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"]
+ProviderName = Literal[
+    "generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"
+]
 
 
 class QiskitOptions(BaseModel):
@@ -51,7 +53,9 @@ class QiskitOptions(BaseModel):
     layout: tuple[int, ...] | None = None
     native: Literal["none", "ionq"] = "none"
     local: bool = False
-    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines")
+    ledger: Path = Field(
+        default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines"
+    )
     circuits_per_job: int = Field(50, ge=1)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False
@@ -67,8 +71,12 @@ class QiskitOptions(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> QiskitOptions:
-        if self.layout is not None and (len(set(self.layout)) != len(self.layout) or min(self.layout, default=0) < 0):
-            raise ValueError(f"layout is {list(self.layout)}; expected different qubits, counted from 0")
+        if self.layout is not None and (
+            len(set(self.layout)) != len(self.layout) or min(self.layout, default=0) < 0
+        ):
+            raise ValueError(
+                f"layout is {list(self.layout)}; expected different qubits, counted from 0"
+            )
         if self.max_cost is not None and self.price_each is None:
             raise ValueError(
                 "max_cost without a price; expected price_per_circuit or price_per_shot beside it, or max_circuits"

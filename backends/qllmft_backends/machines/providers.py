@@ -20,7 +20,10 @@ from qllmft_backends.plugins import one_line
 _FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
 _LOCAL = (  # beginnings of classes that run in this process
     *("qiskit_aer.", "qllmft_backends.", "qiskit.providers.", "qiskit.primitives.statevector"),
-    *("qiskit_ibm_runtime.fake_provider.", "qiskit_braket_provider.providers.braket_backend.BraketLocalBackend"),
+    *(
+        "qiskit_ibm_runtime.fake_provider.",
+        "qiskit_braket_provider.providers.braket_backend.BraketLocalBackend",
+    ),
 )
 
 
@@ -69,7 +72,9 @@ def open_machine(options: QiskitOptions) -> Machine:
             f"of {', '.join(PROVIDERS)}."
         )
     if provider.remote and options.machine is None:
-        raise BackendError(f"provider {options.provider!r} has no default; name a machine with the option machine.")
+        raise BackendError(
+            f"provider {options.provider!r} has no default; name a machine with the option machine."
+        )
     try:
         return provider.open(options)
     except ModuleNotFoundError as error:
@@ -79,7 +84,8 @@ def open_machine(options: QiskitOptions) -> Machine:
         ) from error
     except BackendError:
         raise
-    except Exception as error:  # of a provider's package: no account, no credentials, no such machine
+    # a provider's own error: no account, no credentials, no such machine
+    except Exception as error:
         raise BackendError(
             f"provider {options.provider!r} does not open {options.machine or 'its machine'}: "
             f"{one_line(error).rstrip('.')}. Save the account as the provider says, or name a machine of it."
@@ -94,11 +100,20 @@ def installed(provider: Provider) -> bool:
 def machine_of(thing: object, *, local: bool) -> Machine:
     """Return a machine of a `BackendV2` or of a V2 primitive. An unknown class is remote, unless ``local``."""
     kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
-    inner = getattr(thing, "_backend", thing) if isinstance(thing, BaseSamplerV2 | BaseEstimatorV2) else thing
+    inner = (
+        getattr(thing, "_backend", thing)
+        if isinstance(thing, BaseSamplerV2 | BaseEstimatorV2)
+        else thing
+    )
     here = local or f"{type(inner).__module__}.{type(inner).__qualname__}".startswith(_LOCAL)
     target = getattr(inner, "target", None)
     name = str(getattr(inner, "name", None) or type(inner).__name__)
-    shared: dict[str, Any] = {"name": name, "address": f"object:{kind}:{name}", "target": target, "remote": not here}
+    shared: dict[str, Any] = {
+        "name": name,
+        "address": f"object:{kind}:{name}",
+        "target": target,
+        "remote": not here,
+    }
     if isinstance(thing, BaseEstimatorV2):
         if not here:
             raise BackendError(
@@ -110,14 +125,22 @@ def machine_of(thing: object, *, local: bool) -> Machine:
         return Machine(**shared, route=SamplerRoute(thing))
     if isinstance(thing, BackendV2):
         return Machine(**shared, route=RunRoute(thing))
-    raise BackendError(f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit.")
+    raise BackendError(
+        f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
+    )
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:
     from qiskit_aer import AerSimulator
 
     simulator = AerSimulator.from_backend(backend)
-    return Machine(backend.name, f"{provider}:{backend.name}", RunRoute(simulator), backend.target, remote=False)
+    return Machine(
+        backend.name,
+        f"{provider}:{backend.name}",
+        RunRoute(simulator),
+        backend.target,
+        remote=False,
+    )
 
 
 def _generic(options: QiskitOptions) -> Machine:
@@ -125,7 +148,9 @@ def _generic(options: QiskitOptions) -> Machine:
 
     given = options.machine or "12"
     if not given.isdecimal() or not 1 <= int(given) <= 40:
-        raise BackendError(f"machine is {given!r}; expected the number of qubits of a generic machine, 1 to 40.")
+        raise BackendError(
+            f"machine is {given!r}; expected the number of qubits of a generic machine, 1 to 40."
+        )
     return _in_aer(GenericBackendV2(int(given), seed=0), "generic")
 
 
@@ -137,7 +162,9 @@ def _fake_backend(options: QiskitOptions) -> BackendV2:
         known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
     name = options.machine or _FAKE
     if name not in known:
-        raise BackendError(f"there is no snapshot {name!r}; qiskit-ibm-runtime has {', '.join(sorted(known))}.")
+        raise BackendError(
+            f"there is no snapshot {name!r}; qiskit-ibm-runtime has {', '.join(sorted(known))}."
+        )
     return known[name]
 
 
@@ -148,7 +175,11 @@ def _aer_from_backend(options: QiskitOptions) -> Machine:
 def _ibm_fake(options: QiskitOptions) -> Machine:
     backend = _fake_backend(options)
     return Machine(
-        backend.name, f"ibm-fake:{backend.name}", SamplerRoute(_ibm_sampler(backend)), backend.target, remote=False
+        backend.name,
+        f"ibm-fake:{backend.name}",
+        SamplerRoute(_ibm_sampler(backend)),
+        backend.target,
+        remote=False,
     )
 
 
@@ -174,18 +205,24 @@ def _braket_local(options: QiskitOptions) -> Machine:
 
     name = options.machine or "default"
     if name not in ("default", "braket_sv", "braket_dm"):
-        raise BackendError(f"machine is {name!r}; Braket's local simulators are default, braket_sv and braket_dm.")
+        raise BackendError(
+            f"machine is {name!r}; Braket's local simulators are default, braket_sv and braket_dm."
+        )
     if "seed" in options.model_fields_set:
         raise BackendError("Braket's local simulator takes no seed; omit seed.")
     backend = BraketLocalBackend(name)
-    return Machine(f"braket {name}", f"braket-local:{name}", RunRoute(backend), backend.target, remote=False)
+    return Machine(
+        f"braket {name}", f"braket-local:{name}", RunRoute(backend), backend.target, remote=False
+    )
 
 
 def _braket(options: QiskitOptions) -> Machine:
     from qiskit_braket_provider import BraketProvider
 
     backend = BraketProvider().get_backend(options.machine)  # by the credentials that boto3 finds
-    return Machine(backend.name, f"braket:{backend.name}", RunRoute(backend), backend.target, remote=True)
+    return Machine(
+        backend.name, f"braket:{backend.name}", RunRoute(backend), backend.target, remote=True
+    )
 
 
 PROVIDERS: dict[str, Provider] = {

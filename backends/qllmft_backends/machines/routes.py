@@ -112,7 +112,11 @@ class SamplerRoute:
 
     def find(self, tag: str) -> list[str] | None:
         """Return identities (see `Route`)."""
-        return None if self._service is None else [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
+        return (
+            None
+            if self._service is None
+            else [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
+        )
 
 
 def status_of(job: Any) -> str:

@@ -66,7 +66,9 @@ class MitigatedBackend(Backend):
         self.name = inner.name  # type: ignore[misc]  # answers are the inner backend's
         self._scales = options.scale_factors if options.zne else (1,)
         one = np.ones(1)
-        self._weights = zero_noise_weights(self._scales, options.extrapolation) if options.zne else one
+        self._weights = (
+            zero_noise_weights(self._scales, options.extrapolation) if options.zne else one
+        )
 
     @property
     def options(self) -> Any:
@@ -90,7 +92,10 @@ class MitigatedBackend(Backend):
         return self.inner.sampling
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return mitigated expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -129,10 +134,15 @@ class MitigatedBackend(Backend):
         """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
         self._remote.attend(**callbacks)
 
-    def estimate(self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False) -> Estimate:
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> Estimate:
         """Return all circuits that a call would send, with those at each noise scale and of the calibration."""
         remote = self._remote
-        parts = [each.estimate(of, row, offline=offline) for each, of, row in self._requests(circuit, values)]
+        parts = [
+            each.estimate(of, row, offline=offline)
+            for each, of, row in self._requests(circuit, values)
+        ]
         return cast("Estimate", remote.merged(parts))
 
     def running_jobs(self) -> str:
@@ -156,20 +166,30 @@ class MitigatedBackend(Backend):
 
     def _calibration(self, circuit: QuantumCircuit) -> list[Request]:
         inner = self.inner.calibrating(circuit) if isinstance(self.inner, Compiling) else self.inner
-        return [(inner, prepared, np.empty((1, 0))) for prepared in calibration_circuits(circuit.num_qubits)]
+        return [
+            (inner, prepared, np.empty((1, 0)))
+            for prepared in calibration_circuits(circuit.num_qubits)
+        ]
 
     def _calibrated(self, circuit: QuantumCircuit) -> Readout:
         """Measure the readout errors of the circuit's qubits."""
         n_qubits = circuit.num_qubits
         z = [z_string(1 << q, n_qubits) for q in range(n_qubits)]
-        found = [backend.expectations(of, row, z) for backend, of, row in self._calibration(circuit)]
-        means, errors = ([getattr(each, part) for each in found] for part in ("values", "standard_errors"))
+        found = [
+            backend.expectations(of, row, z) for backend, of, row in self._calibration(circuit)
+        ]
+        means, errors = (
+            [getattr(each, part) for each in found] for part in ("values", "standard_errors")
+        )
         readout = Readout(np.concatenate(means), np.concatenate(errors))
         readout.check(self.name)
         return readout
 
     def _extrapolated(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return means (B, O) at zero noise, and their variances. Noise scales have shots of their own."""
         shape = len(values), len(observables)
@@ -205,4 +225,6 @@ def _check_noise(inner: Backend, options: MitigationOptions) -> None:
             "--backend-option readout_error=0.01."
         )
     if options.zne and noise.one_qubit_rate == noise.two_qubit_rate == 0:
-        raise BackendError(f"{name} has no gate noise to extrapolate with these options. Use --mitigation readout.")
+        raise BackendError(
+            f"{name} has no gate noise to extrapolate with these options. Use --mitigation readout."
+        )

@@ -29,13 +29,19 @@ class MitigationOptions(BaseModel):
     @model_validator(mode="after")
     def _check_factors(self) -> MitigationOptions:
         scales = self.scale_factors
-        if len(set(scales)) != len(scales) or len(scales) < 2 or any(s < 1 or s % 2 == 0 for s in scales):
+        if (
+            len(set(scales)) != len(scales)
+            or len(scales) < 2
+            or any(s < 1 or s % 2 == 0 for s in scales)
+        ):
             raise ValueError(
                 f"the scale factors are {', '.join(map(str, scales))}; expected two or more different odd numbers, "
                 "such as 1,3,5"
             )
         if not self.zne and {"scale_factors", "extrapolation"} & self.model_fields_set:
-            raise ValueError("scale factors and an extrapolation are about zne, and the method is readout; omit them")
+            raise ValueError(
+                "scale factors and an extrapolation are about zne, and the method is readout; omit them"
+            )
         return self
 
     @property
@@ -50,4 +56,8 @@ class MitigationOptions(BaseModel):
 
     def __str__(self) -> str:
         factors = ", ".join(map(str, self.scale_factors))
-        return f"{self.method} ({self.extrapolation}, scale factors {factors})" if self.zne else self.method
+        return (
+            f"{self.method} ({self.extrapolation}, scale factors {factors})"
+            if self.zne
+            else self.method
+        )

@@ -41,7 +41,9 @@ class Readout:
     def check(self, name: str) -> None:
         """Raise if a backend has no readout error, or a qubit's bit says nothing about its state."""
         if (self.means[0] == 1).all() and (self.means[1] == -1).all():
-            raise BackendError(f"there is no readout error to mitigate: {name} read every calibration bit right.")
+            raise BackendError(
+                f"there is no readout error to mitigate: {name} read every calibration bit right."
+            )
         contrast = self.means[0] - self.means[1]
         if (worst := contrast.min()) < _LEAST_CONTRAST:
             raise BackendError(
@@ -53,23 +55,36 @@ class Readout:
         """Return the sum of Z strings (mask: coefficient) with the mean of an error-free string ``mask``."""
         qubits = [q for q in range(self.means.shape[1]) if mask >> q & 1]
         if len(qubits) > LONGEST:
-            raise BackendError(f"a string has Z on {len(qubits)} qubits; readout mitigation takes up to {LONGEST}.")
+            raise BackendError(
+                f"a string has Z on {len(qubits)} qubits; readout mitigation takes up to {LONGEST}."
+            )
         if not qubits:
             return {0: 1.0}
-        outcomes = np.array(list(product((0, 1), repeat=len(qubits))))  # (K, n), the first qubit the slowest
+        # (K, n), the first qubit the slowest
+        outcomes = np.array(list(product((0, 1), repeat=len(qubits))))
         flips = (1 - self.means[0, qubits]) / 2, (1 + self.means[1, qubits]) / 2  # p(1|0), p(0|1)
-        matrices = [np.array([[1 - up, down], [up, 1 - down]]) for up, down in zip(*flips, strict=True)]
-        per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse_confusion(matrices)  # (K,) value of a shot by its bits
+        matrices = [
+            np.array([[1 - up, down], [up, 1 - down]]) for up, down in zip(*flips, strict=True)
+        ]
+        # (K,) value of a shot by its bits
+        per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse_confusion(matrices)
         signs = (-1.0) ** (outcomes @ outcomes.T)  # (K, K) each string in each outcome
         coefficients = signs @ per_shot / len(outcomes)
-        masks = [sum(1 << q for q, has in zip(qubits, row, strict=True) if has) for row in outcomes.tolist()]
+        masks = [
+            sum(1 << q for q, has in zip(qubits, row, strict=True) if has)
+            for row in outcomes.tolist()
+        ]
         return dict(zip(masks, coefficients.tolist(), strict=True))
 
     def slopes(self, mask: int) -> dict[tuple[int, int], dict[int, float]]:
         """Return the derivatives of `inverse` by each mean (state, qubit) of the string's qubits."""
         found = {}
-        for state, qubit in product((0, 1), (q for q in range(self.means.shape[1]) if mask >> q & 1)):
-            high, low = (self._shifted(state, qubit, step).inverse(mask) for step in (_STEP, -_STEP))
+        for state, qubit in product(
+            (0, 1), (q for q in range(self.means.shape[1]) if mask >> q & 1)
+        ):
+            high, low = (
+                self._shifted(state, qubit, step).inverse(mask) for step in (_STEP, -_STEP)
+            )
             found[state, qubit] = {key: (high[key] - low[key]) / (2 * _STEP) for key in high}
         return found
 
@@ -85,7 +100,8 @@ class Correction:
 
     masks: list[int]  # M
     coefficients: NDArray[np.float64]  # (O, M)
-    slopes: NDArray[np.float64]  # (J, O, M), times the standard error of the mean j of the calibration
+    # (J, O, M), times the standard error of the mean j of the calibration
+    slopes: NDArray[np.float64]
 
     @classmethod
     def of(cls, sums: ZObservables, readout: Readout) -> Correction:
@@ -102,7 +118,9 @@ class Correction:
                 values[t, column[key]] = coefficient
             for (state, qubit), slope in readout.slopes(mask).items():
                 for key, coefficient in slope.items():
-                    slopes[state * n_qubits + qubit, t, column[key]] = coefficient * readout.errors[state, qubit]
+                    slopes[state * n_qubits + qubit, t, column[key]] = (
+                        coefficient * readout.errors[state, qubit]
+                    )
         return cls(masks, sums.coefficients @ values, sums.coefficients @ slopes)
 
     def operators(self, n_qubits: int) -> list[SparsePauliOp]:

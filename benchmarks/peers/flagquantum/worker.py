@@ -30,7 +30,9 @@ class FlagQuantumTask(TorchTask):
         """Return the circuit on the samples of ``data`` (B, D)."""
         start, batch = None, data.shape[0]
         if self.workload == "enc":
-            start = torch.nn.functional.pad(data, (0, 2**self.n_qubits - data.shape[1])).to(torch.complex64)
+            start = torch.nn.functional.pad(data, (0, 2**self.n_qubits - data.shape[1])).to(
+                torch.complex64
+            )
         circuit = fq.Circuit(self.n_qubits, bsz=batch, dtype=torch.complex64, inputs=start)
         for gate in self.gates:
             if isinstance(gate, CX):
@@ -40,7 +42,9 @@ class FlagQuantumTask(TorchTask):
                 circuit.ry(self.wires[gate.qubit], angles[..., gate.index])
             else:
                 angles = [self.weights[i] for i in gate.indices]
-                getattr(circuit, NAMES.get(gate.name, gate.name))(*[self.wires[q] for q in gate.qubits], *angles)
+                getattr(circuit, NAMES.get(gate.name, gate.name))(
+                    *[self.wires[q] for q in gate.qubits], *angles
+                )
         return circuit
 
     def expectations(self) -> torch.Tensor:
@@ -56,9 +60,14 @@ class FlagQuantumTask(TorchTask):
         with torch.no_grad():
             self.values = self.expectations()
         for b, row in enumerate(self.cotangent.tolist()):
-            terms = [algorithms.pauli_term(factor, "Z", (wire,)) for factor, wire in zip(row, self.wires, strict=True)]
+            terms = [
+                algorithms.pauli_term(factor, "Z", (wire,))
+                for factor, wire in zip(row, self.wires, strict=True)
+            ]
             circuit = self.circuit(self.data[b : b + 1])
-            algorithms.Hamiltonian(tuple(terms)).expectation(circuit, differentiation="adjoint").backward()
+            algorithms.Hamiltonian(tuple(terms)).expectation(
+                circuit, differentiation="adjoint"
+            ).backward()
 
 
 if __name__ == "__main__":

@@ -73,13 +73,18 @@ def head(weights: jax.Array, angles: jax.Array, n_qubits: int) -> jax.Array:
         return ring(state, layer_weights), None
 
     layers = weights.reshape(REUPLOADS + 1, n_qubits)
-    state, _ = jax.lax.scan(block, jnp.zeros(2**n_qubits, jnp.float32).at[0].set(1.0), layers[:REUPLOADS])
+    state, _ = jax.lax.scan(
+        block, jnp.zeros(2**n_qubits, jnp.float32).at[0].set(1.0), layers[:REUPLOADS]
+    )
     return z_values(ring(state, layers[REUPLOADS]), n_qubits)
 
 
 def prepare(inputs: Arrays, _variant: str) -> JaxTask:
     """Prepare ENC or HEAD. Qubits are little-endian like this project's, so nothing is converted."""
-    n_qubits, circuit = int(inputs["n_qubits"]), encoder if str(inputs["workload"]) == "enc" else head
+    n_qubits, circuit = (
+        int(inputs["n_qubits"]),
+        encoder if str(inputs["workload"]) == "enc" else head,
+    )
     return JaxTask(inputs, lambda weights, sample: circuit(weights, sample, n_qubits))
 
 

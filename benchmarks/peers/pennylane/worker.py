@@ -35,10 +35,15 @@ class PennyLaneTask(TorchTask):
                 if isinstance(gate, CX):
                     qml.CNOT(wires=[wires[gate.control], wires[gate.target]])
                 elif isinstance(gate, RY):
-                    qml.RY(data[:, gate.index] if gate.from_data else weights[gate.index], wires=wires[gate.qubit])
+                    qml.RY(
+                        data[:, gate.index] if gate.from_data else weights[gate.index],
+                        wires=wires[gate.qubit],
+                    )
                 else:
                     operation = getattr(qml, NAMES.get(gate.name, gate.name.upper()))
-                    operation(*[weights[i] for i in gate.indices], wires=[wires[q] for q in gate.qubits])
+                    operation(
+                        *[weights[i] for i in gate.indices], wires=[wires[q] for q in gate.qubits]
+                    )
             return [qml.expval(qml.PauliZ(wire)) for wire in wires]
 
         device = qml.device(variant, wires=n_qubits)

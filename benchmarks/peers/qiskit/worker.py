@@ -36,7 +36,9 @@ class QiskitTask:
         self.qnn = EstimatorQNN(
             circuit=circuit,
             estimator=StatevectorEstimator(),
-            observables=[SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)],
+            observables=[
+                SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], n_qubits) for q in range(n_qubits)
+            ],
             input_params=list(x),
             weight_params=list(theta),
             input_gradients=True,

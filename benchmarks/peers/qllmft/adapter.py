@@ -37,7 +37,9 @@ class EngineCircuit:
             raise RuntimeError(f"expected Z of every qubit in order, got the masks {strings.masks}")
         expected = [*theta, *x]
         if list(self.program.parameters) != expected:
-            raise RuntimeError(f"expected the parameters theta, x in this order, got {self.program.parameters}")
+            raise RuntimeError(
+                f"expected the parameters theta, x in this order, got {self.program.parameters}"
+            )
 
     def forward(self, weights: Reals, data: Reals, amplitudes: Reals | None) -> tuple[Reals, Any]:
         """Return values (B, Q) and the tape for ``backward``.

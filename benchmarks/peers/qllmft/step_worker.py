@@ -24,7 +24,9 @@ class ProjectStep:
         self.vectors = torch.tensor(inputs["vectors"], dtype=torch.float32)
         self.labels = torch.tensor(inputs["labels"], dtype=torch.int64)
         preset = "single-10q" if len(inputs["scale"]) == 1 else "multi-14q"
-        model = build_classifier(load_preset(preset).config().model, self.vectors.shape[1], n_classes=2)
+        model = build_classifier(
+            load_preset(preset).config().model, self.vectors.shape[1], n_classes=2
+        )
         encoders = model.encoder.encoders
         self.parameters: dict[str, list[Tensor]] = {
             "encoder_weights": [encoder.theta for encoder in encoders],
@@ -36,7 +38,9 @@ class ProjectStep:
         with torch.no_grad():
             for name, tensors in self.parameters.items():
                 values = torch.tensor(inputs[name], dtype=torch.float32)
-                for tensor, value in zip(tensors, values if len(tensors) > 1 else [values], strict=True):
+                for tensor, value in zip(
+                    tensors, values if len(tensors) > 1 else [values], strict=True
+                ):
                     tensor.copy_(value.reshape(tensor.shape))
         self.model = model
         self.step = ExitStack().enter_context(step_of(model))
@@ -55,7 +59,9 @@ class ProjectStep:
         parts = [p.grad.reshape(-1) for p in self.step.parameters() if p.grad is not None]
         shapes = [p.shape for p in self.model.parameters()]
         split = torch.split(torch.cat(parts), [shape.numel() for shape in shapes])
-        by_parameter = {p: part.view(p.shape) for p, part in zip(self.model.parameters(), split, strict=True)}
+        by_parameter = {
+            p: part.view(p.shape) for p, part in zip(self.model.parameters(), split, strict=True)
+        }
         arrays = {"logits": self.logits.numpy(), "loss": np.float32(self.loss)}
         for name, tensors in self.parameters.items():
             gradients = [by_parameter[tensor].numpy() for tensor in tensors]

@@ -22,7 +22,9 @@ class EngineTask:
         self.data = data if self.has_data else np.zeros((data.shape[0], 0), np.float32)
         self.amplitudes = None if self.has_data else data
         n_data = n_qubits if self.has_data else 0
-        self.circuit = EngineCircuit(gates_of(workload, n_qubits), n_qubits, len(self.weights), n_data)
+        self.circuit = EngineCircuit(
+            gates_of(workload, n_qubits), n_qubits, len(self.weights), n_data
+        )
         self.results: dict[str, NDArray[np.generic]] = {}
 
     def run(self) -> None:

@@ -56,7 +56,9 @@ def build(gates: list[Gate]) -> scaluq.Circuit:
                 axis, qubit, *more = string.split()
                 if more:
                     pauli = scaluq.PauliOperator(string, 1.0, **PRECISION)
-                    circuit.add_param_gate(scaluq_gates.ParamPauliRotation(pauli, factor, **PRECISION), key)
+                    circuit.add_param_gate(
+                        scaluq_gates.ParamPauliRotation(pauli, factor, **PRECISION), key
+                    )
                 else:
                     made = getattr(scaluq_gates, f"ParamR{axis}")(int(qubit), factor, **PRECISION)
                     circuit.add_param_gate(made, key)
@@ -69,23 +71,31 @@ class ScaluqTask:
     def __init__(self, inputs: Arrays, _variant: str) -> None:
         self.with_data, self.n_qubits = str(inputs["workload"]) != "enc", int(inputs["n_qubits"])
         self.circuit = build(gates_of(str(inputs["workload"]), self.n_qubits))
-        self.weights, self.data, self.cotangent = (inputs[name] for name in ("weights", "data", "cotangent"))
+        self.weights, self.data, self.cotangent = (
+            inputs[name] for name in ("weights", "data", "cotangent")
+        )
         self.start = scaluq.StateVectorBatched(len(self.data), self.n_qubits, **PRECISION)
         if self.with_data:
             self.start.set_zero_state()
         else:
-            self.start.load(np.pad(self.data, ((0, 0), (0, 2**self.n_qubits - self.data.shape[1]))).tolist())
+            self.start.load(
+                np.pad(self.data, ((0, 0), (0, 2**self.n_qubits - self.data.shape[1]))).tolist()
+            )
         self.z = [self.observable({q: 1.0}) for q in range(self.n_qubits)]
         self.results: dict[str, NDArray[np.generic]] = {}
 
     def observable(self, factors: dict[int, float]) -> scaluq.Operator:
         """Return the sum of factor · Z over the qubits."""
-        terms = [scaluq.PauliOperator(f"Z {q}", factor, **PRECISION) for q, factor in factors.items()]
+        terms = [
+            scaluq.PauliOperator(f"Z {q}", factor, **PRECISION) for q, factor in factors.items()
+        ]
         return scaluq.Operator(terms, **PRECISION)
 
     def run(self) -> None:
         """Run forward on the batch and backward on one sample at a time."""
-        angles = {f"w{i}": [weight] * len(self.data) for i, weight in enumerate(self.weights.tolist())}
+        angles = {
+            f"w{i}": [weight] * len(self.data) for i, weight in enumerate(self.weights.tolist())
+        }
         if self.with_data:
             angles |= {f"x{q}": column for q, column in enumerate(self.data.T.tolist())}
         states = self.start.copy()

@@ -29,20 +29,26 @@ class TensorCircuitTask(JaxTask):
         circuit = self.scanned if variant == "scan" else self.unrolled
         super().__init__(inputs, lambda weights, sample: self.z_values(circuit(weights, sample)))
 
-    def apply(self, gates: Sequence[Gate], state: jax.Array, weights: jax.Array, angles: jax.Array) -> jax.Array:
+    def apply(
+        self, gates: Sequence[Gate], state: jax.Array, weights: jax.Array, angles: jax.Array
+    ) -> jax.Array:
         """Return the state (2^Q,) after ``gates``."""
         circuit, top = tc.Circuit(self.n_qubits, inputs=state), self.n_qubits - 1
         for gate in gates:
             if isinstance(gate, CX):
                 circuit.cnot(top - gate.control, top - gate.target)
             elif isinstance(gate, RY):
-                circuit.ry(top - gate.qubit, theta=(angles if gate.from_data else weights)[gate.index])
+                circuit.ry(
+                    top - gate.qubit, theta=(angles if gate.from_data else weights)[gate.index]
+                )
             elif gate.name == "sx":
                 circuit.rx(top - gate.qubits[0], theta=np.pi / 2)  # but for a global phase
             else:
                 names = ("theta", "phi", "lbd")[: len(gate.indices)]
                 named = {name: weights[i] for name, i in zip(names, gate.indices, strict=True)}
-                getattr(circuit, NAMES.get(gate.name, gate.name))(*[top - q for q in gate.qubits], **named)
+                getattr(circuit, NAMES.get(gate.name, gate.name))(
+                    *[top - q for q in gate.qubits], **named
+                )
         return circuit.state()
 
     def start(self, sample: jax.Array) -> jax.Array:
@@ -52,7 +58,9 @@ class TensorCircuitTask(JaxTask):
 
     def unrolled(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
         """Return the last state of one sample, with all gates in one circuit."""
-        return self.apply(gates_of(self.workload, self.n_qubits), self.start(sample), weights, sample)
+        return self.apply(
+            gates_of(self.workload, self.n_qubits), self.start(sample), weights, sample
+        )
 
     def scanned(self, weights: jax.Array, sample: jax.Array) -> jax.Array:
         """Return the last state of one sample by a scan.

@@ -40,7 +40,9 @@ class Depolarizing(tq.NoiseModelTQ):
         self.parsed_dict = self.parse_noise_model_dict(model.to_dict())
         for of_gate in self.parsed_dict.values():
             for wires, error in of_gate.items():
-                error["instructions"] = [placed(paulis, wires) for paulis in error["instructions"][1:]]
+                error["instructions"] = [
+                    placed(paulis, wires) for paulis in error["instructions"][1:]
+                ]
                 error["probabilities"] = error["probabilities"][
                     1:
                 ]  # the first is the identity, which it leaves out too

@@ -41,7 +41,9 @@ class Steps:
             "gates": NoisyPart(n_qubits, noise, 0),
             "gates and shots": NoisyPart(n_qubits, noise, int(inputs["shots"])),
         }
-        self.steps = {name: TorchStep(inputs, encoder.encoder, head.head) for name, head in heads.items()}
+        self.steps = {
+            name: TorchStep(inputs, encoder.encoder, head.head) for name, head in heads.items()
+        }
         self.times_ms: dict[str, list[float]] = {name: [] for name in heads}
 
     def run(self) -> None:
@@ -62,7 +64,9 @@ class Passes:
     def __init__(self, inputs: Arrays) -> None:
         n_qubits = int(inputs["n_qubits"])
         self.part = NoisyPart(n_qubits, noise_of(inputs, n_qubits), int(inputs["shots"]))
-        self.weights, self.data = (torch.tensor(inputs[name], dtype=torch.float32) for name in ("weights", "data"))
+        self.weights, self.data = (
+            torch.tensor(inputs[name], dtype=torch.float32) for name in ("weights", "data")
+        )
         self.passes = int(inputs["passes"])
         self.values = torch.empty(0)
 
@@ -71,11 +75,16 @@ class Passes:
         """Run all passes, with the same errors each time."""
         np.random.seed(0)  # noqa: NPY002  TorchQuantum draws its errors from NumPy's global generator
         torch.manual_seed(0)
-        self.values = torch.stack([self.part.head(self.weights, self.data) for _ in range(self.passes)]).double()
+        self.values = torch.stack(
+            [self.part.head(self.weights, self.data) for _ in range(self.passes)]
+        ).double()
 
     def outputs(self) -> Arrays:
         """Return ``mean`` and ``error``, (B, Q)."""
-        return {"mean": self.values.mean(0).numpy(), "error": self.values.std(0).numpy() / self.passes**0.5}
+        return {
+            "mean": self.values.mean(0).numpy(),
+            "error": self.values.std(0).numpy() / self.passes**0.5,
+        }
 
 
 def prepare(inputs: Arrays, variant: str) -> Task:

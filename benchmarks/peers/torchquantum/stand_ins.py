@@ -23,7 +23,9 @@ class VisionDataset:
 
 
 def _unavailable(*_args: object, **_kwargs: object) -> None:
-    raise RuntimeError("torchvision is replaced by a stand-in in this benchmark: image data sets are not available")
+    raise RuntimeError(
+        "torchvision is replaced by a stand-in in this benchmark: image data sets are not available"
+    )
 
 
 def install_torchvision() -> None:

@@ -59,7 +59,10 @@ class QuantumPart:
 
 def prepare(inputs: Arrays, _variant: str) -> TorchStep:
     """Return the step on TorchQuantum's circuits."""
-    encoder, head = QuantumPart(int(inputs["encoder_qubits"])), QuantumPart(int(inputs["head_qubits"]))
+    encoder, head = (
+        QuantumPart(int(inputs["encoder_qubits"])),
+        QuantumPart(int(inputs["head_qubits"])),
+    )
     return TorchStep(inputs, encoder.encoder, head.head)
 
 

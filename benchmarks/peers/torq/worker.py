@@ -34,7 +34,9 @@ class TorQTask(TorchTask):
         top = self.n_qubits - 1
         options = {"dtype": torch.complex64, "device": torch.device("cpu")}
         pairs = {(step.control, step.target) for step in self.steps if isinstance(step, CX)}
-        self.cnots = {(c, t): torq.get_cnot_ops(self.n_qubits, top - c, top - t, **options) for c, t in pairs}
+        self.cnots = {
+            (c, t): torq.get_cnot_ops(self.n_qubits, top - c, top - t, **options) for c, t in pairs
+        }
         self.identity = torch.eye(2, dtype=torch.complex64)
 
     def wall(self, rotations: Wall) -> torch.Tensor:

@@ -12,7 +12,12 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from qllmft_backends import Backend, Capabilities, Expectations
 from qllmft_backends.registry import Entry
 
-STATEVECTOR = Entry("Qiskit's Statevector, exact", "qllmft_example.backend", "StatevectorBackend", "StatevectorOptions")
+STATEVECTOR = Entry(
+    "Qiskit's Statevector, exact",
+    "qllmft_example.backend",
+    "StatevectorBackend",
+    "StatevectorOptions",
+)
 
 
 class StatevectorOptions(BaseModel):
@@ -35,9 +40,14 @@ class StatevectorBackend(Backend):
         return Capabilities(exact=True)
 
     def expectations(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], observables: Sequence[SparsePauliOp]
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return values (B, O) of rows (B, P); see `Backend.expectations`."""
         states = [Statevector(circuit.assign_parameters(row)) for row in values]
-        answers = np.array([[state.expectation_value(o).real for o in observables] for state in states])
+        answers = np.array(
+            [[state.expectation_value(o).real for o in observables] for state in states]
+        )
         return Expectations(answers, np.zeros_like(answers))

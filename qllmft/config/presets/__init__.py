@@ -13,10 +13,12 @@ from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 
-SHARED = ("train.epochs", "train.class_weight", "train.calibration")  # settings of the head that candidates take
+# settings of the head that candidates take
+SHARED = ("train.epochs", "train.class_weight", "train.calibration")
 AUTO = "auto"  # preset of a run without one
 BASE = "recommended"  # preset that takes all tasks, parts of the rows, and a body that learns
-FALLBACKS = ("reuploading-adam", BASE)  # presets if no candidate takes the given settings, in this order
+# presets if no candidate takes the given settings, in this order
+FALLBACKS = ("reuploading-adam", BASE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Preset:
     name: str  # argument of the command line
     title: str  # one line, with the table of the paper if there is one
     settings: dict[str, Any]  # differences from the defaults, nested as in TOML
-    # tables of the paper with its result first, such as ("Table II", "Table VI"); empty if it is ours
+    # tables of the paper with its result first, such as ("Table II", "Table VI"); empty if it is
+    # ours
     source: tuple[str, ...] = ()
     # model in a run's record with the preset's result; None: the first one, the head itself
     baseline: str | None = None
@@ -52,13 +55,17 @@ class Preset:
             structure = load_preset(name).settings
             parts = {section: structure.get(section, {}) for section in ("model", "train")}
             with suppress(UserError):
-                found[name] = parse_config(with_settings(self.settings | parts, given), f"preset {name!r}")
+                found[name] = parse_config(
+                    with_settings(self.settings | parts, given), f"preset {name!r}"
+                )
         if not found:
             return _first_that_fits(given)
         first, *others = found.values()
         if not others:
             return first
-        candidates = tuple(Candidate(name=name, model=each.model, train=each.train) for name, each in found.items())
+        candidates = tuple(
+            Candidate(name=name, model=each.model, train=each.train) for name, each in found.items()
+        )
         return first.model_copy(update={"candidates": candidates})
 
 
@@ -73,7 +80,10 @@ def _first_that_fits(given: Mapping[str, Any]) -> RunConfig:
 
 def _of_head(setting: str) -> bool:
     """Return whether a setting is about the head and not every candidate reads it."""
-    return setting.partition(".")[0] in ("model", "train", "noise", "backend") and setting not in SHARED
+    return (
+        setting.partition(".")[0] in ("model", "train", "noise", "backend")
+        and setting not in SHARED
+    )
 
 
 def preset_names() -> list[str]:
@@ -84,5 +94,9 @@ def preset_names() -> list[str]:
 def load_preset(name: str) -> Preset:
     """Read a preset."""
     tree = tomllib.loads(read_named(__name__, name, "preset"))
-    title, source, baseline = tree.pop("title"), tuple(tree.pop("source", ())), tree.pop("baseline", None)
+    title, source, baseline = (
+        tree.pop("title"),
+        tuple(tree.pop("source", ())),
+        tree.pop("baseline", None),
+    )
     return Preset(name, title, tree, source, baseline, tuple(tree.pop("candidates", ())))

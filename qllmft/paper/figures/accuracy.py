@@ -77,7 +77,11 @@ class AccuracyFigure:
 def experiments(name: str) -> dict[tuple[str, int], Experiment]:
     """Return the experiments of a figure by curve and place. Settings equal to the preset's are omitted."""
     if name in PRESETS:
-        return {(label, q): Experiment(preset.format(q)) for label, preset in PRESETS[name].items() for q in QUBITS}
+        return {
+            (label, q): Experiment(preset.format(q))
+            for label, preset in PRESETS[name].items()
+            for q in QUBITS
+        }
     over, curves = LAYERS[name]
     default = Experiment(LAYERS_PRESET).config.model
     found = {}
@@ -100,13 +104,17 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
         shown = tuple(every if name in LAYERS else others)
         points.append(Point(curve, x, chosen.test, float(chosen.settings["train.lr"]), shown))
     if name in PRESETS:
-        parameters = {q: preset_parameters(load_preset(e.preset)) or 0 for (_, q), e in wanted.items()}
+        parameters = {
+            q: preset_parameters(load_preset(e.preset)) or 0 for (_, q), e in wanted.items()
+        }
         # its points mean nothing for other texts
         if selection.circumstances.data.rsplit("/", 1)[-1].lower() == paper.data.rsplit("/", 1)[-1]:
             values = [(q, paper.of_preset("accuracy", e.preset)) for (_, q), e in wanted.items()]
             printed = [(q, value.value) for q, value in values if value is not None]
     missing = tuple(experiment.name for experiment in selection.missing)
-    return AccuracyFigure(name, str(selection.circumstances), tuple(points), parameters, tuple(printed), missing)
+    return AccuracyFigure(
+        name, str(selection.circumstances), tuple(points), parameters, tuple(printed), missing
+    )
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
@@ -117,8 +125,12 @@ def noise_figure(study: StudyRecord) -> AccuracyFigure:
     for (curve, q), row in found.items():
         lr = load_preset(row.preset).config(study.settings).train.lr
         points.append(Point(curve, q, row.test_interval, lr))
-    parameters = {q: row.parameters[0] for (_, q), row in sorted(found.items(), key=lambda pair: pair[0][1])}
-    circumstances = f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
+    parameters = {
+        q: row.parameters[0] for (_, q), row in sorted(found.items(), key=lambda pair: pair[0][1])
+    }
+    circumstances = (
+        f"{study.data.source}, body {study.body} ({study.body.dimension}-d), {study.epochs} epochs"
+    )
     return AccuracyFigure("11", circumstances, tuple(points), parameters)
 
 
@@ -157,7 +169,8 @@ def _draw_curves(axes: Any, data: AccuracyFigure) -> None:
     if layers:
         _draw_boxes(axes, data.points)
     for i, label in enumerate(labels):
-        shift = (0.16 if layers else 0.12) * (i - (len(labels) - 1) / 2)  # so that bars do not cover each other
+        # so that bars do not cover each other
+        shift = (0.16 if layers else 0.12) * (i - (len(labels) - 1) / 2)
         points = [point for point in data.points if point.curve == label]
         places = [point.x + shift for point in points]
         if not layers:
@@ -169,7 +182,9 @@ def _draw_curves(axes: Any, data: AccuracyFigure) -> None:
             style.draw_means(axes, places, [point.accuracy for point in points], **look)
         if data.published and i == 0:
             paper = "paper, no gate noise" if several else "paper (768-d body, best of the sweep)"
-            axes.plot(*zip(*data.published, strict=True), marker="D", label=paper, **style.PUBLISHED)
+            axes.plot(
+                *zip(*data.published, strict=True), marker="D", label=paper, **style.PUBLISHED
+            )
     if not layers and any(point.others for point in data.points):
         axes.plot([], [], ".", color=style.GREY, ms=4, label="other learning rates")
 
@@ -178,7 +193,8 @@ def _draw_boxes(axes: Any, points: Sequence[Point]) -> None:
     runs: dict[int, list[float]] = {}
     for point in points:
         runs.setdefault(point.x, []).extend(100 * accuracy for accuracy in point.others)
-    places = sorted(x for x, accuracies in runs.items() if len(accuracies) > 1)  # one run has no box
+    # one run has no box
+    places = sorted(x for x, accuracies in runs.items() if len(accuracies) > 1)
     line = {"color": style.GREY}
     axes.boxplot(
         [runs[x] for x in places],

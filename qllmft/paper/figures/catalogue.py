@@ -37,14 +37,20 @@ FIGURES = {
         lambda data: draw_energy(data, published=int(published().of("crossover")[0].value)),
         needs_runs=False,
     ),
-    "6": PaperFigure("straightforward sampler: true shots, gradient blocked", *_SAMPLER, needs_runs=False),
-    "7": PaperFigure("differentiable sampler (eq. 2): the gradient passes", *_SAMPLER, needs_runs=False),
+    "6": PaperFigure(
+        "straightforward sampler: true shots, gradient blocked", *_SAMPLER, needs_runs=False
+    ),
+    "7": PaperFigure(
+        "differentiable sampler (eq. 2): the gradient passes", *_SAMPLER, needs_runs=False
+    ),
     "8a": PaperFigure("accuracy over qubits, one encoder", *_ACCURACY),
     "8b": PaperFigure("accuracy over qubits, two encoders", *_ACCURACY),
     "9": PaperFigure("accuracy over main block layers and re-upload number", *_ACCURACY),
     "10": PaperFigure("accuracy over re-uploading layers and main block layers", *_ACCURACY),
     "11": PaperFigure("accuracy over qubits under gate noise", *_ACCURACY),
-    "12": PaperFigure("training loss and validation accuracy over epochs", curves_figure, draw_curves),
+    "12": PaperFigure(
+        "training loss and validation accuracy over epochs", curves_figure, draw_curves
+    ),
 }
 
 

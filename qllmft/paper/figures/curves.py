@@ -12,7 +12,8 @@ from qllmft.paper.results.measured import Experiment
 from qllmft.report import style
 
 PRESET = "multi-18q"
-KEPT = (PRESET, "multi-14q")  # a summary keeps their curves: the figure's preset and the paper's best head
+# a summary keeps their curves: the figure's preset and the paper's best head
+KEPT = (PRESET, "multi-14q")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ def curves_figure(request: FigureRequest) -> CurvesFigure:
             f"figure 12 needs the curve of a run of {preset}, and {request.folder} has none: a summary keeps curves of "
             f"{' and '.join(KEPT)}. Give the folder of the run itself."
         )
-    return CurvesFigure(preset, str(selection.circumstances), float(chosen.settings["train.lr"]), curves)
+    return CurvesFigure(
+        preset, str(selection.circumstances), float(chosen.settings["train.lr"]), curves
+    )
 
 
 @style.figure_style()
@@ -60,6 +63,10 @@ def draw_curves(data: CurvesFigure) -> Any:
         axes.plot(epochs, np.mean(curves, axis=0), color=color)
         axes.set_ylabel(label)
     below.set(xlabel="epoch", xlim=(0, epochs[-1]))
-    seeds = "one seed" if len(data.curves) == 1 else f"{len(data.curves)} seeds (thin) and their mean"
-    style.note_below(figure, f"{data.preset}; {data.circumstances}, learning rate {data.lr:g}; {seeds}")
+    seeds = (
+        "one seed" if len(data.curves) == 1 else f"{len(data.curves)} seeds (thin) and their mean"
+    )
+    style.note_below(
+        figure, f"{data.preset}; {data.circumstances}, learning rate {data.lr:g}; {seeds}"
+    )
     return figure

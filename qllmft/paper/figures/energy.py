@@ -26,12 +26,21 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
         label=f"GPU, {curve.against.replace('-', ' ')}",
         **style,
     )
-    axes.semilogy(qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style)
+    axes.semilogy(
+        qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style
+    )
     _mark_crossover(axes, curve)
     if published is not None:
         bottom = axes.get_ylim()[0]
         axes.set_ylim(bottom=bottom)
-        axes.plot([published], [bottom], marker="D", label=f"paper: {published} qubits", clip_on=False, **PUBLISHED)
+        axes.plot(
+            [published],
+            [bottom],
+            marker="D",
+            label=f"paper: {published} qubits",
+            clip_on=False,
+            **PUBLISHED,
+        )
     legend_above(figure, 3)
     axes.set_xlabel("qubits $Q$")
     of_what = "energy of one inference"

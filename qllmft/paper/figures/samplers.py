@@ -50,7 +50,9 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
 
     sampler, *_ = SAMPLERS[name]
     generator = torch_generator(0, "figure", "head")
-    backend = create("adjoint", {"shots": SHOTS, "shot_model": sampler, "seed": 0, "dtype": "float64"})
+    backend = create(
+        "adjoint", {"shots": SHOTS, "shot_model": sampler, "seed": 0, "dtype": "float64"}
+    )
     head = QuantumHead(n_qubits, backend=backend, generator=generator)
     weights = head.connector.weight
     with torch.no_grad():
@@ -65,7 +67,9 @@ def sampler_figure(name: str, n_qubits: int = 6, draws: int = 4000) -> SamplerFi
 
     (exact,), exact_gradient = measure(False, 1)
     drawn, gradient = measure(True, draws)
-    return SamplerFigure(name, sampler, n_qubits, SHOTS, float(exact), drawn, gradient, exact_gradient)
+    return SamplerFigure(
+        name, sampler, n_qubits, SHOTS, float(exact), drawn, gradient, exact_gradient
+    )
 
 
 @style.figure_style()
@@ -82,12 +86,24 @@ def draw_sampler(data: SamplerFigure) -> Any:
 
 def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
     label = f"{len(data.draws):,} draws"
-    axes.hist(data.draws, bins=40, density=True, histtype="stepfilled", color=color, alpha=0.55, label=label)
+    axes.hist(
+        data.draws,
+        bins=40,
+        density=True,
+        histtype="stepfilled",
+        color=color,
+        alpha=0.55,
+        label=label,
+    )
     sigma = data.standard_deviation
     x = np.linspace(data.exact - 4 * sigma, data.exact + 4 * sigma, 200)
     density = np.exp(-(((x - data.exact) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
-    axes.plot(x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$")
-    axes.set(xlabel=r"$\langle Z_0\rangle$ of one draw", ylabel="density", ylim=(0, 1.5 * density.max()))
+    axes.plot(
+        x, density, color=style.INK, lw=1.2, label=r"normal, $\sqrt{(1-\langle Z\rangle^2)/S}$"
+    )
+    axes.set(
+        xlabel=r"$\langle Z_0\rangle$ of one draw", ylabel="density", ylim=(0, 1.5 * density.max())
+    )
     axes.set_title(f"what it draws, $S$ = {data.shots:,}")
     axes.legend(loc="upper right")
 
@@ -95,8 +111,23 @@ def _draw_distribution(axes: Any, data: SamplerFigure, color: str) -> None:
 def _draw_gradient(axes: Any, data: SamplerFigure, color: str) -> None:
     order = np.argsort(data.exact_gradient)
     place = np.arange(len(order))
-    axes.plot(place, data.exact_gradient[order], marker="D", label="without shots", **{**style.PUBLISHED, "ms": 5})
-    axes.plot(place, data.gradient[order], marker=".", ls="", color=color, ms=5, zorder=5, label="through the sampler")
+    axes.plot(
+        place,
+        data.exact_gradient[order],
+        marker="D",
+        label="without shots",
+        **{**style.PUBLISHED, "ms": 5},
+    )
+    axes.plot(
+        place,
+        data.gradient[order],
+        marker=".",
+        ls="",
+        color=color,
+        ms=5,
+        zorder=5,
+        label="through the sampler",
+    )
     derivative = r"$\partial\langle Z_0\rangle/\partial\theta$ (1/rad)"
     axes.set(xlabel="weight, in the order of its gradient", ylabel=derivative)
     axes.set_title("gradient at the weights" + ("" if data.gradient.any() else ": blocked"))

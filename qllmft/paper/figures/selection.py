@@ -41,7 +41,9 @@ def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[Fini
     kept = list(runs)
     for name, value in settings.items():
         if name not in known:
-            raise UserError(f"--where {name}: there is no such setting; expected one such as train.epochs=100.")
+            raise UserError(
+                f"--where {name}: there is no such setting; expected one such as train.epochs=100."
+            )
         values = [settings_of(run.config).get(name) for run in kept]
         kept = [run for run, own in zip(kept, values, strict=True) if own == value]
         if not kept:
@@ -89,7 +91,10 @@ def _settings(circumstances: Circumstances) -> dict[str, Any]:
 
 
 def _missing_text(
-    request: FigureRequest, missing: Sequence[Experiment], example: Sequence[FinishedRun], state: str
+    request: FigureRequest,
+    missing: Sequence[Experiment],
+    example: Sequence[FinishedRun],
+    state: str,
 ) -> str:
     """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
     extra, seeds = "", ""
@@ -106,5 +111,7 @@ def _missing_text(
     out = request.folder if request.folder.suffix != ".json" else Path("runs")
     rest = " Or draw the runs that exist: --partial." if example else ""
     begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{rest}"
-    commands = [f"{e.command(extra)} --no-baselines --out {shlex.quote(str(out / e.name))}" for e in missing]
+    commands = [
+        f"{e.command(extra)} --no-baselines --out {shlex.quote(str(out / e.name))}" for e in missing
+    ]
     return "\n  ".join([begin, *commands])

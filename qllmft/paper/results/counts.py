@@ -17,7 +17,8 @@ LOGISTIC_REGRESSION = "logistic regression"
 class PresetCounts:
     """Counts of one preset. Those of circuits are before any transpilation, and None if the part is classical."""
 
-    parameters: int | None  # trained ones; None for an SVC, whose training decides its support vectors
+    # trained ones; None for an SVC, whose training decides its support vectors
+    parameters: int | None
     head: CircuitCounts | None = None
     encoder: CircuitCounts | None = None  # of one encoder
     n_encoders: int = 0  # E; 0 without a quantum encoder

@@ -48,7 +48,12 @@ class Experiment:
     @property
     def name(self) -> str:
         """Return the preset with the further settings, for folders and messages."""
-        return "-".join([self.preset, *(f"{name.split('.')[-1]}{value}" for name, value in self.overrides.items())])
+        return "-".join(
+            [
+                self.preset,
+                *(f"{name.split('.')[-1]}{value}" for name, value in self.overrides.items()),
+            ]
+        )
 
     def command(self, extra: str = "") -> str:
         """Return the `qllmft train` command of a run of it."""
@@ -73,7 +78,8 @@ class Circumstances:
     body: str  # the language model
     dimension: int  # D
     training: tuple[str, int | str]  # epochs of a trained head, or the grid of a baseline
-    shots: int | None = None  # of a trained head, 0 for exact values; None if they are the experiment's
+    # of a trained head, 0 for exact values; None if they are the experiment's
+    shots: int | None = None
 
     @property
     def same_texts(self) -> tuple[Any, ...]:
@@ -101,7 +107,8 @@ class Measured:
     """Results of one experiment in one set of circumstances."""
 
     circumstances: Circumstances  # of all its runs
-    candidates: tuple[SeededResult, ...]  # of the sweep, by the values of `SWEPT`; one for a baseline
+    # of the sweep, by the values of `SWEPT`; one for a baseline
+    candidates: tuple[SeededResult, ...]
 
     @property
     def chosen(self) -> SeededResult:
@@ -143,14 +150,18 @@ def _preference(measured: Measured) -> tuple[Any, ...]:
 
 def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
     config = run.config
-    drawn = config.data.model_dump(mode="json", include={"protocol", "n_per_label", "train_fraction"})
+    drawn = config.data.model_dump(
+        mode="json", include={"protocol", "n_per_label", "train_fraction"}
+    )
     return Circumstances(
         data=run.data,
         fingerprint=run.record.data.fingerprint,
         drawn=tuple(sorted(drawn.items())),
         body=config.body.model,
         dimension=run.record.body.dimension,
-        training=("epochs", config.train.epochs) if experiment.baseline is None else ("grid", config.baselines.grid),
+        training=("epochs", config.train.epochs)
+        if experiment.baseline is None
+        else ("grid", config.baselines.grid),
         shots=None
         if experiment.baseline or config.noise.shots == experiment.config.noise.shots
         else config.noise.shots,

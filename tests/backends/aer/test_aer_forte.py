@@ -8,7 +8,13 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import question
 
-from qllmft_backends import BackendError, GateNoise, UnknownBackendError, UnsupportedGateError, create
+from qllmft_backends import (
+    BackendError,
+    GateNoise,
+    UnknownBackendError,
+    UnsupportedGateError,
+    create,
+)
 from qllmft_backends.aer.noisy import cheaper_method
 from qllmft_backends.noise import PRESETS
 from qllmft_circuits import head_circuit, readout_observables
@@ -46,8 +52,12 @@ CIRCUITS = [zoo(), head_circuit(3), head_circuit(4)]
 @pytest.mark.parametrize("readout_error", [0.0, 0.04])
 def test_the_density_matrix_is_the_one_of_kraus_operators(circuit, readout_error):
     asked = question(circuit, batch=3)
-    got = create("aer_forte", STRONG | EXACT | {"readout_error": readout_error}).expectations(*asked)
-    np.testing.assert_allclose(got.values, noisy_expectations(*asked, RATES, readout_error), atol=1e-10)
+    got = create("aer_forte", STRONG | EXACT | {"readout_error": readout_error}).expectations(
+        *asked
+    )
+    np.testing.assert_allclose(
+        got.values, noisy_expectations(*asked, RATES, readout_error), atol=1e-10
+    )
     assert not got.standard_errors.any()
 
 
@@ -59,7 +69,8 @@ def test_all_observables_of_a_sample_come_from_the_same_shots_behind_the_primiti
     noise = {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     backend = create("aer_forte", noise | {"shots": 101})
     direct = backend.expectations(ghz, np.empty((1, 0)), readout_observables(3))
-    assert len(set(direct.values[0])) == 1  # the three bits of every shot agree, so the three means do
+    # the three bits of every shot agree, so the three means do
+    assert len(set(direct.values[0])) == 1
     assert 0 < abs(direct.values[0, 0]) < 0.5
     results = backend.estimator().run([(ghz, o) for o in readout_observables(3)]).result()
     np.testing.assert_array_equal([float(r.data.evs) for r in results], direct.values[0])
@@ -70,31 +81,59 @@ def test_no_noise_is_the_engine():
     asked = question(head_circuit(4), batch=2)
     options = EXACT | {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     expected = create("adjoint", {"dtype": "float64"}).expectations(*asked).values
-    np.testing.assert_allclose(create("aer_forte", options).expectations(*asked).values, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        create("aer_forte", options).expectations(*asked).values, expected, atol=1e-12
+    )
 
 
 def test_noise_comes_from_presets_numbers_or_fidelities():
     assert create("aer_forte").noise == PRESETS["forte1"]
-    assert create("aer_forte", STRONG | {"readout_error": 0.01}).noise == GateNoise(0.03, 0.08, 0.01)
-    fidelities = {"noise": "calibrated", "one_qubit_fidelity": 0.9998, "two_qubit_fidelity": 0.99536}
+    assert create("aer_forte", STRONG | {"readout_error": 0.01}).noise == GateNoise(
+        0.03, 0.08, 0.01
+    )
+    fidelities = {
+        "noise": "calibrated",
+        "one_qubit_fidelity": 0.9998,
+        "two_qubit_fidelity": 0.99536,
+    }
     measured = create("aer_forte", fidelities).noise
-    assert (measured.one_qubit_rate, measured.two_qubit_rate) == pytest.approx((2.667e-4, 4.949e-3), rel=2e-4)
+    assert (measured.one_qubit_rate, measured.two_qubit_rate) == pytest.approx(
+        (2.667e-4, 4.949e-3), rel=2e-4
+    )
     average = create("aer_forte", fidelities | {"fidelity": "average"}).noise
-    assert (average.one_qubit_rate, average.two_qubit_rate) == pytest.approx((4e-4, 4.64e-3 * 4 / 3))
+    assert (average.one_qubit_rate, average.two_qubit_rate) == pytest.approx(
+        (4e-4, 4.64e-3 * 4 / 3)
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
-        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got the rates \(0.1, None\); it needs both"),
-        ({"two_qubit_rate": 0.1}, BackendError, r"the rates \(None, 0.1\) would not be used with noise='forte1'"),
+        (
+            {"noise": "explicit", "one_qubit_rate": 0.1},
+            BackendError,
+            r"got the rates \(0.1, None\); it needs both",
+        ),
+        (
+            {"two_qubit_rate": 0.1},
+            BackendError,
+            r"the rates \(None, 0.1\) would not be used with noise='forte1'",
+        ),
         ({"noise": "paper_low", "one_qubit_fidelity": 0.9}, BackendError, "set noise='calibrated'"),
         ({"fidelity": "average"}, BackendError, "fidelity would not be used with noise='forte1'"),
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
-        (STRONG | {"two_qubit_rate": 1.07}, BackendError, "two_qubit_rate is 1.07, expected a number from 0 to 1.067"),
+        (
+            STRONG | {"two_qubit_rate": 1.07},
+            BackendError,
+            "two_qubit_rate is 1.07, expected a number from 0 to 1.067",
+        ),
         ({"readout_error": 0.7}, BackendError, "readout_error is 0.7"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, one_qubit_rate"),
+        (
+            {"noise": "aria"},
+            UnknownBackendError,
+            "option noise = 'aria'.* Its options are: noise, one_qubit_rate",
+        ),
         ({"method": "statevector"}, UnknownBackendError, "option method = 'statevector'"),
         ({"shots": 0}, UnknownBackendError, "option shots = 0"),
         ({"seeds": 0}, UnknownBackendError, "option seeds = 0: there is no such setting"),
@@ -109,17 +148,25 @@ def test_a_gate_that_aer_would_rewrite_is_refused_by_its_name():
     circuit = QuantumCircuit(3)
     circuit.h(0)
     circuit.iswap(0, 1)
-    with pytest.raises(UnsupportedGateError, match=r"gate 'iswap' of circuit .* none that Aer runs as it is written"):
+    with pytest.raises(
+        UnsupportedGateError,
+        match=r"gate 'iswap' of circuit .* none that Aer runs as it is written",
+    ):
         create("aer_forte").expectations(circuit, np.empty((1, 0)), readout_observables(3))
 
 
 @pytest.mark.parametrize(
     ("n_qubits", "observable", "message"),
-    [(3, "IIX", "expected strings of I and Z only"), (30, "Z" * 30, "has 30 qubits; this machine's memory holds")],
+    [
+        (3, "IIX", "expected strings of I and Z only"),
+        (30, "Z" * 30, "has 30 qubits; this machine's memory holds"),
+    ],
 )
 def test_a_question_that_does_not_fit_is_refused(n_qubits, observable, message):
     with pytest.raises(BackendError, match=message):
-        create("aer_forte", EXACT).expectations(QuantumCircuit(n_qubits), np.empty((1, 0)), [SparsePauliOp(observable)])
+        create("aer_forte", EXACT).expectations(
+            QuantumCircuit(n_qubits), np.empty((1, 0)), [SparsePauliOp(observable)]
+        )
 
 
 @pytest.mark.parametrize(
@@ -140,8 +187,14 @@ def test_auto_follows_the_rule_and_capabilities_the_options():
     assert create("aer_forte").method_for(head_circuit(10)) == "density_matrix"
     assert create("aer_forte", {"shots": 1000}).method_for(head_circuit(10)) == "trajectories"
     assert create("aer_forte", {"shots": None}).method_for(head_circuit(8)) == "density_matrix"
-    assert create("aer_forte", {"shots": None, "trajectories": 500}).method_for(head_circuit(8)) == "trajectories"
-    assert create("aer_forte", {"method": "trajectories"}).method_for(head_circuit(3)) == "trajectories"
+    assert (
+        create("aer_forte", {"shots": None, "trajectories": 500}).method_for(head_circuit(8))
+        == "trajectories"
+    )
+    assert (
+        create("aer_forte", {"method": "trajectories"}).method_for(head_circuit(3))
+        == "trajectories"
+    )
     exact, default = create("aer_forte", EXACT).capabilities, create("aer_forte").capabilities
     assert (exact.exact, exact.shots, exact.noisy) == (True, False, True)
     assert (default.exact, default.shots, default.noisy) == (False, True, True)

@@ -19,11 +19,14 @@ def head(n_qubits: int, batch: int, seed: int = 0):
     return circuit, values, readout_observables(n_qubits)
 
 
-@pytest.mark.parametrize("n_qubits", [3, 5, 8, 15])  # above 14 qubits Aer runs a batch in another way
+# above 14 qubits Aer runs a batch in another way
+@pytest.mark.parametrize("n_qubits", [3, 5, 8, 15])
 def test_it_equals_the_engine_on_the_head(n_qubits):
     question = head(n_qubits, batch=4)
     got = create("aer_statevector").expectations(*question)
-    np.testing.assert_allclose(got.values, create("adjoint").expectations(*question).values, atol=1e-6)
+    np.testing.assert_allclose(
+        got.values, create("adjoint").expectations(*question).values, atol=1e-6
+    )
     reference = create("adjoint", {"dtype": "float64"}).expectations(*question)
     np.testing.assert_allclose(got.values, reference.values, atol=1e-12)
     assert got.values.shape == (4, n_qubits)
@@ -48,10 +51,16 @@ def test_gates_that_aer_does_not_know_are_opened_up_and_any_pauli_is_measured():
     circuit.rzz(a, 1, 2)
     circuit.cx(2, 0, ctrl_state=0)
     circuit.rx(b, 2)
-    observables = [SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]), SparsePauliOp("IIY"), SparsePauliOp("III")]
+    observables = [
+        SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]),
+        SparsePauliOp("IIY"),
+        SparsePauliOp("III"),
+    ]
     values = np.random.default_rng(1).normal(size=(5, 2))
     got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12)
+    np.testing.assert_allclose(
+        got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["cry", "crx", "crz", "cp"])
@@ -65,7 +74,9 @@ def test_controlled_rotations_get_their_angles_though_aer_would_not_bind_them(na
     values = np.random.default_rng(4).normal(size=(3, 2))
     observables = readout_observables(3)
     got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12)
+    np.testing.assert_allclose(
+        got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12
+    )
 
 
 def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
@@ -74,7 +85,9 @@ def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
     circuit = QuantumCircuit(3)
     circuit.append(inner.to_gate(), [1])
     for options in ({}, {"shots": 10}):
-        got = create("aer_statevector", options).expectations(circuit, np.empty((1, 0)), readout_observables(3))
+        got = create("aer_statevector", options).expectations(
+            circuit, np.empty((1, 0)), readout_observables(3)
+        )
         np.testing.assert_allclose(got.values, [[1, -1, 1]], atol=1e-12)
 
 
@@ -84,18 +97,25 @@ def test_a_circuit_without_parameters_gives_one_row_a_sample():
     circuit.cx(0, 2)
     observables = readout_observables(3)
     np.testing.assert_allclose(
-        create("aer_statevector").expectations(circuit, np.empty((4, 0)), observables).values, [[-1, 1, -1]] * 4
+        create("aer_statevector").expectations(circuit, np.empty((4, 0)), observables).values,
+        [[-1, 1, -1]] * 4,
     )
-    sampled = create("aer_statevector", {"shots": 16}).expectations(circuit, np.empty((4, 0)), observables)
+    sampled = create("aer_statevector", {"shots": 16}).expectations(
+        circuit, np.empty((4, 0)), observables
+    )
     np.testing.assert_array_equal(sampled.values, [[-1, 1, -1]] * 4)
     pub = (circuit, observables[2])
-    assert create("aer_statevector").estimator().run([pub]).result()[0].data.evs == pytest.approx(-1)
+    assert create("aer_statevector").estimator().run([pub]).result()[0].data.evs == pytest.approx(
+        -1
+    )
 
 
 def test_no_samples_give_no_rows():
     circuit, values, observables = head(3, batch=1)
     for options in ({}, {"shots": 8}):
-        assert create("aer_statevector", options).expectations(circuit, values[:0], observables).values.shape == (0, 3)
+        assert create("aer_statevector", options).expectations(
+            circuit, values[:0], observables
+        ).values.shape == (0, 3)
 
 
 def test_shots_scatter_about_the_exact_values_as_their_standard_errors_say():
@@ -107,15 +127,20 @@ def test_shots_scatter_about_the_exact_values_as_their_standard_errors_say():
     scores = (got.values - exact) / got.standard_errors
     assert np.abs(scores).max() < 5
     assert np.abs(scores.mean(axis=0)).max() < 4 / np.sqrt(400)
-    np.testing.assert_allclose(scores.std(axis=0), 1, atol=0.15)  # 4 standard errors of a deviation of 400: 0.14
+    # 4 standard errors of a deviation of 400: 0.14
+    np.testing.assert_allclose(scores.std(axis=0), 1, atol=0.15)
 
 
 def test_the_seed_decides_the_shots():
     question = head(4, batch=2)
     options = {"shots": 100, "seed": 3}
     first = create("aer_statevector", options).expectations(*question).values
-    np.testing.assert_array_equal(create("aer_statevector", options).expectations(*question).values, first)
-    assert (create("aer_statevector", options | {"seed": 4}).expectations(*question).values != first).any()
+    np.testing.assert_array_equal(
+        create("aer_statevector", options).expectations(*question).values, first
+    )
+    assert (
+        create("aer_statevector", options | {"seed": 4}).expectations(*question).values != first
+    ).any()
 
 
 def test_it_stands_behind_estimator_qnn_forward_and_backward():
@@ -139,7 +164,8 @@ def circuit_with(append) -> QuantumCircuit:
 
 MEASURED, RESET = circuit_with(lambda c: c.measure_all()), circuit_with(lambda c: c.reset(1))
 UNDEFINED = circuit_with(lambda c: c.append(Gate("mystery", 1, []), [0]))
-ABOUT_A_VECTOR = circuit_with(lambda c: c.rv(Parameter("a"), 0.1, 0.2, 0))  # Qiskit defines it for numbers only
+# Qiskit defines it for numbers only
+ABOUT_A_VECTOR = circuit_with(lambda c: c.rv(Parameter("a"), 0.1, 0.2, 0))
 Z3 = SparsePauliOp("IIZ")
 
 
@@ -148,11 +174,36 @@ Z3 = SparsePauliOp("IIZ")
     [
         (head_circuit(3), np.zeros((2, 17)), Z3, r"shape \(2, 17\), expected \(B, 18\)"),
         (head_circuit(3), np.zeros(18), Z3, r"shape \(18,\), expected \(B, 18\)"),
-        (head_circuit(3), np.full((2, 18), np.nan), Z3, r"value of parameter 'theta\[0\]' in row 0 is nan"),
-        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZ"), "observable 0 acts on 2 qubits, expected 3"),
-        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
-        (QuantumCircuit(60), np.zeros((1, 0)), SparsePauliOp("Z" * 60), "has 60 qubits; this machine's memory holds"),
-        (MEASURED, np.zeros((1, 0)), Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
+        (
+            head_circuit(3),
+            np.full((2, 18), np.nan),
+            Z3,
+            r"value of parameter 'theta\[0\]' in row 0 is nan",
+        ),
+        (
+            head_circuit(3),
+            np.zeros((1, 18)),
+            SparsePauliOp("ZZ"),
+            "observable 0 acts on 2 qubits, expected 3",
+        ),
+        (
+            head_circuit(3),
+            np.zeros((1, 18)),
+            SparsePauliOp("ZZZ", 1j),
+            "observable 0 has complex coefficients",
+        ),
+        (
+            QuantumCircuit(60),
+            np.zeros((1, 0)),
+            SparsePauliOp("Z" * 60),
+            "has 60 qubits; this machine's memory holds",
+        ),
+        (
+            MEASURED,
+            np.zeros((1, 0)),
+            Z3,
+            "'measure'; expected unitary gates .* Leave measurements and resets out",
+        ),
         (RESET, np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
         (UNDEFINED, np.zeros((1, 0)), Z3, "that have no definition: mystery"),
         (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "that have no definition: rv"),
@@ -167,7 +218,9 @@ def test_samples_that_aer_loses_are_an_error(monkeypatch):
     everything = AerSimulator.run
 
     def first_only(self, circuits, parameter_binds, **options):
-        return everything(self, circuits, [{p: v[:1] for p, v in parameter_binds[0].items()}], **options)
+        return everything(
+            self, circuits, [{p: v[:1] for p, v in parameter_binds[0].items()}], **options
+        )
 
     monkeypatch.setattr(AerSimulator, "run", first_only)
     with pytest.raises(BackendError, match="got 1 of 4 samples"):
@@ -194,7 +247,10 @@ def test_wrong_options_are_named(options, message):
 
 
 def test_capabilities_follow_the_options():
-    exact, sampled = create("aer_statevector").capabilities, create("aer_statevector", {"shots": 9}).capabilities
+    exact, sampled = (
+        create("aer_statevector").capabilities,
+        create("aer_statevector", {"shots": 9}).capabilities,
+    )
     assert (exact.exact, exact.shots) == (True, False)
     assert (sampled.exact, sampled.shots) == (False, True)
     assert 20 < exact.max_qubits < 50
@@ -203,9 +259,18 @@ def test_capabilities_follow_the_options():
 
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
 def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
-    with pytest.raises(BackendError, match=r"its devices here are CPU \(qiskit-aer .* needs qiskit-aer-gpu") as error:
+    with pytest.raises(
+        BackendError, match=r"its devices here are CPU \(qiskit-aer .* needs qiskit-aer-gpu"
+    ) as error:
         create("aer_statevector", {"device": "GPU"})
-    for words in ("NVIDIA GPU", "CUDA 12", "Linux", "pip uninstall qiskit-aer", "qllmft[gpu]", "device='CPU'"):
+    for words in (
+        "NVIDIA GPU",
+        "CUDA 12",
+        "Linux",
+        "pip uninstall qiskit-aer",
+        "qllmft[gpu]",
+        "device='CPU'",
+    ):
         assert words in str(error.value)
 
 
@@ -222,7 +287,9 @@ def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
 def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     seen = {}
-    monkeypatch.setattr(AerSimulator, "run", lambda self, circuits, **options: seen.update(options) or 1 / 0)
+    monkeypatch.setattr(
+        AerSimulator, "run", lambda self, circuits, **options: seen.update(options) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         create("aer_statevector", {"device": "GPU"}).expectations(*head(3, batch=2))
     assert seen["batched_shots_gpu"]

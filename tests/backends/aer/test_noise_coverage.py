@@ -28,7 +28,9 @@ def only_ry() -> QuantumCircuit:
     return circuit
 
 
-@pytest.mark.parametrize(("noise", "covered"), [(NOISE, {"ry", "cx"}), (GateNoise(0.0, 0.08), {"cx"})])
+@pytest.mark.parametrize(
+    ("noise", "covered"), [(NOISE, {"ry", "cx"}), (GateNoise(0.0, 0.08), {"cx"})]
+)
 def test_the_head_is_covered_and_a_rate_of_zero_needs_no_cover(noise, covered):
     model = noise_model(head_circuit(4), noise)
     check_coverage(head_circuit(4), model, noise)
@@ -38,7 +40,8 @@ def test_the_head_is_covered_and_a_rate_of_zero_needs_no_cover(noise, covered):
 def test_a_gate_that_is_left_out_is_named():
     circuit = head_circuit(3)
     with pytest.raises(
-        UnsupportedGateError, match=r"gate 3 of circuit 'head_3q' is 'cx' on 2 qubits .* covers ry \(1\)"
+        UnsupportedGateError,
+        match=r"gate 3 of circuit 'head_3q' is 'cx' on 2 qubits .* covers ry \(1\)",
     ):
         check_coverage(circuit, noise_model(only_ry(), NOISE), NOISE)
 
@@ -46,7 +49,9 @@ def test_a_gate_that_is_left_out_is_named():
 def test_a_transpiled_circuit_has_lost_its_noise():
     circuit = head_circuit(3)
     rewritten = transpile(circuit, basis_gates=["u", "cx"], optimization_level=0)
-    with pytest.raises(UnsupportedGateError, match="is 'u' on 1 qubits and would run without noise"):
+    with pytest.raises(
+        UnsupportedGateError, match="is 'u' on 1 qubits and would run without noise"
+    ):
         check_coverage(rewritten, noise_model(circuit, NOISE), NOISE)
 
 
@@ -54,11 +59,15 @@ def test_a_label_hides_the_name():
     labelled = QuantumCircuit(3)
     labelled.append(RYGate(0.1, label="mine"), [0])
     model = noise_model(only_ry(), NOISE)
-    with pytest.raises(UnsupportedGateError, match="is 'mine' on 1 qubits and would run without noise"):
+    with pytest.raises(
+        UnsupportedGateError, match="is 'mine' on 1 qubits and would run without noise"
+    ):
         check_coverage(labelled, model, NOISE)
     # ... and Aer does run it ideal, which is why the check is there
     labelled.save_expectation_value(SparsePauliOp("IIZ"), [0, 1, 2], label="z")
-    result = AerSimulator(method="density_matrix", noise_model=model).run(labelled, shots=1).result()
+    result = (
+        AerSimulator(method="density_matrix", noise_model=model).run(labelled, shots=1).result()
+    )
     assert result.data(0)["z"] == pytest.approx(np.cos(0.1))
 
 
@@ -75,7 +84,10 @@ def test_labelled_gates_keep_their_noise_in_the_backend():
 @pytest.mark.parametrize(
     ("gates", "message"),
     [
-        ([RYGate(0.0, label="same"), CXGate(label="same")], "is 'same' on 1 qubits and would run without noise"),
+        (
+            [RYGate(0.0, label="same"), CXGate(label="same")],
+            "is 'same' on 1 qubits and would run without noise",
+        ),
         ([RYGate(0.0, label="cx")], "Aer takes no noise on 1-qubit gates 'cx'"),
         ([CCXGate()], "a gate acts on 3 qubits; noise is defined for gates on one and two"),
     ],
@@ -93,5 +105,9 @@ def test_every_run_is_checked(monkeypatch):
     monkeypatch.setattr(noisy, "noise_model", lambda circuit, noise: noise_model(only_ry(), noise))
     circuit = head_circuit(3)
     for options in (EXACT, {"shots": 10}):
-        with pytest.raises(UnsupportedGateError, match="is 'cx' on 2 qubits and would run without noise"):
-            create("aer_forte", options).expectations(circuit, np.zeros((1, 18)), readout_observables(3))
+        with pytest.raises(
+            UnsupportedGateError, match="is 'cx' on 2 qubits and would run without noise"
+        ):
+            create("aer_forte", options).expectations(
+                circuit, np.zeros((1, 18)), readout_observables(3)
+            )

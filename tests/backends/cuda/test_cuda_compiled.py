@@ -15,7 +15,8 @@ from qllmft_backends.adjoint.cuda.coefficients import compute_coefficients
 from qllmft_backends.adjoint.cuda.sums import add_up
 
 pytestmark = pytest.mark.skipif(
-    not (find_spec("numba_cuda") and nvvm.is_available()), reason="numba-cuda and NVVM are not installed: extra cuda"
+    not (find_spec("numba_cuda") and nvvm.is_available()),
+    reason="numba-cuda and NVVM are not installed: extra cuda",
 )
 CAPABILITY = (9, 0)
 
@@ -36,9 +37,22 @@ def test_a_window_stays_in_registers(way):
     table, coefficients = types.int32[::1], types.complex64[:, ::1]
     states, shares = real[:, ::1], real[:, :, ::1]
     if way == "forward":
-        code = ptx(kernels.forward, states, states, number, coefficients, table, number, number, shares)
+        code = ptx(
+            kernels.forward, states, states, number, coefficients, table, number, number, shares
+        )
     else:
-        code = ptx(kernels.backward, states, states, states, coefficients, table, number, shares, states, number)
+        code = ptx(
+            kernels.backward,
+            states,
+            states,
+            states,
+            coefficients,
+            table,
+            number,
+            shares,
+            states,
+            number,
+        )
     assert "ld.shared" in code
     assert ".local" not in code
     assert ".f64" not in code  # a literal of Python's would have made one
@@ -46,5 +60,7 @@ def test_a_window_stays_in_registers(way):
 
 def test_the_small_kernels_compile():
     for real, coefficient in ((types.float32, types.complex64), (types.float64, types.complex128)):
-        assert "st.global" in ptx(compute_coefficients, real[:, ::1], types.int32[::1], coefficient[:, ::1])
+        assert "st.global" in ptx(
+            compute_coefficients, real[:, ::1], types.int32[::1], coefficient[:, ::1]
+        )
         assert "ld.shared" in ptx(add_up, real[:, ::1], real[:, ::1])

@@ -56,9 +56,12 @@ def test_threads_of_a_warp_meet_in_no_bank(n_qubits):
 @pytest.mark.parametrize("circuit", [ring, mostly_fixed])
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize(
-    ("n_qubits", "limits"), [(3, H100), (10, SMALL), (13, SMALL), (15, H100), (16, A100), (12, Limits(9000, 64))]
+    ("n_qubits", "limits"),
+    [(3, H100), (10, SMALL), (13, SMALL), (15, H100), (16, A100), (12, Limits(9000, 64))],
 )
-def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubits, limits, backward, circuit):
+def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(
+    n_qubits, limits, backward, circuit
+):
     program = circuit(n_qubits, 3)
     made_plan = made(program, limits, backward)
     table = made_plan.table.tolist()
@@ -82,16 +85,22 @@ def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubit
             assert window[-1] < bits
             for op in range(first, end, plan.OP_WIDTH):
                 gates_seen.append(op // plan.OP_WIDTH)
-                _check_gate(program.ops[op // plan.OP_WIDTH], table[op], table[op + 1], order, window)
+                _check_gate(
+                    program.ops[op // plan.OP_WIDTH], table[op], table[op + 1], order, window
+                )
         passes = []
         for start in range(row[plan.RUNS], row[plan.RUNS_END], plan.RUN_WIDTH):
             first, end, low, high = table[start : start + plan.RUN_WIDTH]
             run = range(first, end, plan.PASS_WIDTH)
-            codes = [table[op + 1] for at in run for op in range(table[at], table[at + 1], plan.OP_WIDTH)]
+            codes = [
+                table[op + 1] for at in run for op in range(table[at], table[at + 1], plan.OP_WIDTH)
+            ]
             assert [(code >> 9) - 1 for code in codes if code >> 9] == list(range(low, high))
             passes += run
             slots_seen += range(low, high)
-            assert (high - low) * 4 * (made_plan.threads + 1) + 2 * 4 * 2**bits <= made_plan.shared_bytes
+            assert (high - low) * 4 * (
+                made_plan.threads + 1
+            ) + 2 * 4 * 2**bits <= made_plan.shared_bytes
         if backward:
             assert passes == list(range(row[plan.PASSES], row[plan.PASSES_END], plan.PASS_WIDTH))
     assert gates_seen == list(range(len(program.ops)))
@@ -103,11 +112,16 @@ def test_every_gate_runs_once_and_in_order_on_tiles_that_cover_the_state(n_qubit
 def _order(table, row, bits, width):
     """The group's order, from where the kernels find single amplitudes."""
     row_bits = min(plan.ROW_BITS, bits - plan.WINDOW)
-    index = [(1 << p) if p < row_bits else table[row[plan.HIGH] + (1 << p - row_bits)] for p in range(bits)]
+    index = [
+        (1 << p) if p < row_bits else table[row[plan.HIGH] + (1 << p - row_bits)]
+        for p in range(bits)
+    ]
     for i in range(1 << bits - row_bits):
         parts = [table[row[plan.HIGH] + (1 << b)] for b in range(bits - row_bits) if i >> b & 1]
         assert table[row[plan.HIGH] + i] == sum(parts)
-    return [i.bit_length() - 1 for i in index] + table[row[plan.OUTER] : row[plan.OUTER] + width - bits]
+    return [i.bit_length() - 1 for i in index] + table[
+        row[plan.OUTER] : row[plan.OUTER] + width - bits
+    ]
 
 
 def _check_gate(op, condition, code, order, window):
@@ -123,7 +137,8 @@ def _check_gate(op, condition, code, order, window):
 
 
 @pytest.mark.parametrize(
-    ("limits", "forward", "backward"), [(H100, 15, 14), (A100, 15, 14), (Limits(99 * 1024), 14, 13), (SMALL, 13, 12)]
+    ("limits", "forward", "backward"),
+    [(H100, 15, 14), (A100, 15, 14), (Limits(99 * 1024), 14, 13), (SMALL, 13, 12)],
 )
 def test_the_widest_state_that_one_launch_takes(limits, forward, backward):
     for wanted, way in ((forward, False), (backward, True)):
@@ -157,10 +172,14 @@ def test_slots_out_of_order_are_refused():
     program = ring(4, 1)
     swapped = replace(program, ops=program.ops[::-1].copy())
     with pytest.raises(
-        BackendError, match=r"rotation slots are \[3, 2, 1, 0\]\.\.\., expected 0, 1, \.\.\. in the ord"
+        BackendError,
+        match=r"rotation slots are \[3, 2, 1, 0\]\.\.\., expected 0, 1, \.\.\. in the ord",
     ):
         made(swapped, SMALL, backward=False)
 
 
 def test_double_precision_has_half_the_room():
-    assert Counter(made(ring(14, 1), H100, way, itemsize=8).tile_bits for way in (False, True)) == {14: 1, 12: 1}
+    assert Counter(made(ring(14, 1), H100, way, itemsize=8).tile_bits for way in (False, True)) == {
+        14: 1,
+        12: 1,
+    }

@@ -14,7 +14,12 @@ from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.adjoint.cuda import Limits, find_limits
 from qllmft_backends.adjoint.cuda import device as device_module
 
-REMEDY = ("NVIDIA GPU of compute capability 7.0", "driver (525", "pip install 'qllmft[cuda13]'", "device='cpu'")
+REMEDY = (
+    "NVIDIA GPU of compute capability 7.0",
+    "driver (525",
+    "pip install 'qllmft[cuda13]'",
+    "device='cpu'",
+)
 
 
 def no_gpu_here():
@@ -56,7 +61,9 @@ def test_the_benchmark_ends_with_the_remedy_and_code_2():
 @pytest.fixture
 def machine(monkeypatch):
     """With a GPU."""
-    gpu = SimpleNamespace(name="Tesla", compute_capability=(9, 0), MAX_SHARED_MEMORY_PER_BLOCK_OPTIN=232448)
+    gpu = SimpleNamespace(
+        name="Tesla", compute_capability=(9, 0), MAX_SHARED_MEMORY_PER_BLOCK_OPTIN=232448
+    )
     machine = SimpleNamespace(
         is_available=lambda: True, cuda_error=lambda: None, get_current_device=lambda: gpu, gpu=gpu
     )
@@ -90,7 +97,11 @@ NO_DRIVER = "CUDA driver library cannot be found.\nEnsure that\n:"
         ({"is_available": lambda: False}, "no CUDA toolkit library (libnvvm)"),
         ({"gpu.compute_capability": (6, 1)}, "Tesla, of compute capability 6.1"),
         (
-            {"get_current_device": fail(RuntimeError("[100] Call to cuInit results in CUDA_ERROR_NO_DEVICE"))},
+            {
+                "get_current_device": fail(
+                    RuntimeError("[100] Call to cuInit results in CUDA_ERROR_NO_DEVICE")
+                )
+            },
             "CUDA_ERROR_NO_DEVICE",
         ),
         ({"version": fail(PackageNotFoundError("numba-cuda"))}, "numba-cuda is not installed"),
@@ -99,7 +110,13 @@ NO_DRIVER = "CUDA driver library cannot be found.\nEnsure that\n:"
 )
 def test_a_machine_that_lacks_something_is_told_what(machine, monkeypatch, take_away, found):
     for name, left in take_away.items():
-        place = device_module if name == "version" else machine.gpu if name.startswith("gpu.") else machine
+        place = (
+            device_module
+            if name == "version"
+            else machine.gpu
+            if name.startswith("gpu.")
+            else machine
+        )
         monkeypatch.setattr(place, name.removeprefix("gpu."), left)
     with pytest.raises(BackendError) as error:
         find_limits()
@@ -114,11 +131,15 @@ def test_numba_without_a_cuda_target():
         "try: create('adjoint', {'device': 'cuda'})\n"
         "except BackendError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
     assert "device='cuda' needs numba's CUDA target, which does not load here" in done.stdout
     assert "pip install 'qllmft[cuda13]'" in done.stdout
 
 
 def test_other_devices_are_not_known():
-    with pytest.raises(UnknownBackendError, match="option device = 'gpu': Input should be 'cpu' or 'cuda'"):
+    with pytest.raises(
+        UnknownBackendError, match="option device = 'gpu': Input should be 'cpu' or 'cuda'"
+    ):
         create("adjoint", {"device": "gpu"})

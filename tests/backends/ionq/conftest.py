@@ -58,7 +58,16 @@ def forte(box, folder):
     from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
 
     return lambda **options: IonQForte(
-        IonQForteOptions(**{"url": box.url, "ledger": folder, "yes": True, "circuits_per_job": 3, **FAST, **options})
+        IonQForteOptions(
+            **{
+                "url": box.url,
+                "ledger": folder,
+                "yes": True,
+                "circuits_per_job": 3,
+                **FAST,
+                **options,
+            }
+        )
     )
 
 
@@ -68,5 +77,7 @@ def simulator(box, folder):
     from qllmft_backends.ionq.backend import IonQSimulator, IonQSimulatorOptions
 
     return lambda **options: IonQSimulator(
-        IonQSimulatorOptions(**{"url": box.url, "ledger": folder, "circuits_per_job": 3, **FAST, **options})
+        IonQSimulatorOptions(
+            **{"url": box.url, "ledger": folder, "circuits_per_job": 3, **FAST, **options}
+        )
     )

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+pytest.importorskip(
+    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+)
 
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits.head import head_circuit, readout_observables
@@ -32,7 +34,11 @@ def make_problem(samples: int, n_qubits: int = 3, seed: int = 0) -> Problem:
     circuit = head_circuit(n_qubits, reuploads=2, main_layers=1)
     values = np.random.default_rng(seed).uniform(-2, 2, (samples, circuit.num_parameters))
     observables = readout_observables(n_qubits)
-    exact = AdjointBackend(AdjointOptions(dtype="float64")).expectations(circuit, values, observables).values
+    exact = (
+        AdjointBackend(AdjointOptions(dtype="float64"))
+        .expectations(circuit, values, observables)
+        .values
+    )
     return Problem(circuit, values, observables, exact)
 
 
@@ -55,9 +61,15 @@ def has_known_answer(circuit):
 
 def times_paid(box, *, checked):
     """How often each circuit was paid, and how many with a known answer, told apart if some are ``checked``."""
-    jobs = [job for job in box.store.jobs.values() if not job.children and job.status not in ("failed", "canceled")]
+    jobs = [
+        job
+        for job in box.store.jobs.values()
+        if not job.children and job.status not in ("failed", "canceled")
+    ]
     own = [job for job in jobs if not (checked and has_known_answer(job.circuits[0]))]
-    texts = Counter(json.dumps([job.circuits, job.shots, job.backend], sort_keys=True) for job in own)
+    texts = Counter(
+        json.dumps([job.circuits, job.shots, job.backend], sort_keys=True) for job in own
+    )
     return list(texts.values()), len(jobs) - len(own)
 
 

@@ -34,7 +34,9 @@ def die_at(number, moment):
             WRITE(self, event, chunk_id, **fields)
         elif moment == "torn":
             with self.path.open("ab") as file:
-                file.write(json.dumps({"event": event, "chunk": chunk_id, "at": 0, **fields}).encode()[:-9])
+                file.write(
+                    json.dumps({"event": event, "chunk": chunk_id, "at": 0, **fields}).encode()[:-9]
+                )
         os.kill(os.getpid(), signal.SIGKILL)
 
     Ledger._append = append
@@ -60,8 +62,15 @@ def sweep(url, folder, checked):
     make_problem(5)  # its compilation is there for all children
     for moment in ("before", "after", *([] if checked else ["torn"])):
         for number in range(1, 100):
-            problem, given = make_problem(5, seed=1000 * deaths + number), {**FAST, "settle_s": 0.05, "yes": True}
-            given |= {"url": url, "ledger": folder / f"{moment}-{number}", "known_answer_shots": checked}
+            problem, given = (
+                make_problem(5, seed=1000 * deaths + number),
+                {**FAST, "settle_s": 0.05, "yes": True},
+            )
+            given |= {
+                "url": url,
+                "ledger": folder / f"{moment}-{number}",
+                "known_answer_shots": checked,
+            }
             options = IonQForteOptions(circuits_per_job=3, **given)
 
             def first(options=options, problem=problem, number=number, moment=moment):

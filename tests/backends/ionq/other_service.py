@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import time as now  # by this name a test that changes this machine's clock leaves the server's as it is
+
+# by this name a test that changes this machine's clock leaves the server's as it is
+from time import time as now
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -56,7 +58,9 @@ class OtherService:
         self.before: dict[str, Callable[[int], None]] = {}
         self.after: dict[str, Callable[[int, Any], Any]] = {}
         self.requests: Counter[str] = Counter()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self}))
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self})
+        )
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.005,), daemon=True)
         self.url = f"http://127.0.0.1:{self._http.server_port}/v0.4"
 
@@ -73,12 +77,16 @@ class OtherService:
         circuits = [gates for job in list(self.jobs.values()) for gates in _circuits(job)]
         angles = [{gate.get("rotation", 0.0) for gate in gates} for gates in circuits]
         pairs = zip(circuits, angles, strict=True)
-        return Counter("known answer" if seen <= {0.0, np.pi} else json.dumps(gates) for gates, seen in pairs)
+        return Counter(
+            "known answer" if seen <= {0.0, np.pi} else json.dumps(gates) for gates, seen in pairs
+        )
 
     def submit(self, body: bytes) -> dict[str, Any]:
         job = json.loads(body) | {"id": str(uuid.uuid4()), "status": "completed"}
         several = "circuits" in job["input"]
-        job["child_job_ids"] = [f"{job['id']}-{i}" for i in range(len(_circuits(job)))] if several else None
+        job["child_job_ids"] = (
+            [f"{job['id']}-{i}" for i in range(len(_circuits(job)))] if several else None
+        )
         job["submitted_at"] = datetime.fromtimestamp(now(), UTC).isoformat()
         self.jobs[job["id"]] = job
         return {"id": job["id"], "status": "ready", "session_id": None}
@@ -97,7 +105,11 @@ class OtherService:
         job = self.jobs[name]
         qubits, shots = job["input"]["qubits"], job["shots"]
         found = [_frequencies(gates, qubits, shots) for gates in _circuits(job)]
-        return dict(zip(job["child_job_ids"], found, strict=True)) if job["child_job_ids"] else found[0]
+        return (
+            dict(zip(job["child_job_ids"], found, strict=True))
+            if job["child_job_ids"]
+            else found[0]
+        )
 
     def estimate(self, **_: str) -> dict[str, Any]:
         return {"estimated_total_cost": PRICE, "estimated_unit": "usd"}
@@ -122,7 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         service, parts = self.service, urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         target = f"{self.command} {parts.path}"
-        route, groups = next((r, m.groups()) for r, p in ROUTES.items() if (m := re.fullmatch(p, target)))
+        route, groups = next(
+            (r, m.groups()) for r, p in ROUTES.items() if (m := re.fullmatch(p, target))
+        )
         number = service.requests[route]
         service.requests[route] += 1
         query = dict(parse_qsl(parts.query)) if route == "list" else {}
@@ -149,7 +163,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _circuits(job: dict[str, Any]) -> list[list[dict[str, Any]]]:
     given = job["input"]
-    return [each["circuit"] for each in given["circuits"]] if "circuits" in given else [given["circuit"]]
+    return (
+        [each["circuit"] for each in given["circuits"]]
+        if "circuits" in given
+        else [given["circuit"]]
+    )
 
 
 def _frequencies(gates: list[dict[str, Any]], qubits: int, shots: int) -> dict[str, float]:

@@ -27,11 +27,16 @@ def test_standard_errors_by_two_routes(box, forte, per_shot):
     drawn = found.values
     assert drawn.shape == (REPEATS, 4, n_qubits + 2)
     assert dict(box.store.requests) == requests, "from the ledger alone"
-    np.testing.assert_allclose(drawn.mean(axis=0), answer.values, atol=5 * answer.standard_errors.max() / REPEATS**0.5)
+    np.testing.assert_allclose(
+        drawn.mean(axis=0), answer.values, atol=5 * answer.standard_errors.max() / REPEATS**0.5
+    )
     np.testing.assert_allclose(drawn.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
     again = backend.resample(problem.circuit, problem.values, problem.observables, REPEATS, seed=1)
     assert (again.values == drawn).all()
-    assert (backend.resample(problem.circuit, problem.values, problem.observables, REPEATS).values != drawn).any()
+    assert (
+        backend.resample(problem.circuit, problem.values, problem.observables, REPEATS).values
+        != drawn
+    ).any()
 
 
 def test_of_the_shots_and_of_their_counts(forte, problem):

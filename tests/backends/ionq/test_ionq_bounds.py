@@ -18,7 +18,9 @@ def peak_memory():
     with suppress(ImportError):
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+            1 if sys.platform == "darwin" else 1024
+        )
     return 0
 
 
@@ -38,7 +40,9 @@ def test_a_byte_now_and_then_holds_no_request_longer_than_its_time(box, forte, p
 def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
     box.faults.arm(Fault("huge", route, size=1 << 30))
     before = peak_memory()
-    with pytest.raises(IonQRequestError, match=r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"):
+    with pytest.raises(
+        IonQRequestError, match=r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"
+    ):
         ask(forte(max_answer_bytes=1 << 20), problem)
     assert peak_memory() - before < 100 << 20
     assert_served(box, forte, problem)
@@ -46,9 +50,17 @@ def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
 
 @pytest.mark.parametrize(
     "address",
-    ["https://elsewhere.example/v0.4/x", "//elsewhere.example/x", "/v0.4/../../x", "/v0.4/jobs/a?b=c", "/v0.3/x"],
+    [
+        "https://elsewhere.example/v0.4/x",
+        "//elsewhere.example/x",
+        "/v0.4/../../x",
+        "/v0.4/jobs/a?b=c",
+        "/v0.3/x",
+    ],
 )
-def test_results_are_read_from_the_server_that_the_options_name(box, forte, problem, address, monkeypatch):
+def test_results_are_read_from_the_server_that_the_options_name(
+    box, forte, problem, address, monkeypatch
+):
     from qllmft_backends.ionq.mock_server import api
 
     describe = api.job_description
@@ -58,7 +70,9 @@ def test_results_are_read_from_the_server_that_the_options_name(box, forte, prob
         return told | {"results": {"probabilities": {"url": address}}} if told["results"] else told
 
     monkeypatch.setattr(api, "job_description", elsewhere)
-    with pytest.raises(IonQJobFailedError, match=r"as the address of its results; expected one below /v0\.4/"):
+    with pytest.raises(
+        IonQJobFailedError, match=r"as the address of its results; expected one below /v0\.4/"
+    ):
         ask(forte(), problem)
 
 

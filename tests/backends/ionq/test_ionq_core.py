@@ -41,9 +41,16 @@ from ionq_core.api.default import (
 )
 from ionq_core.api.schemas import get_format_schema
 from ionq_core.api.whoami import get_whoami
-from ionq_core.models import CircuitJobCreationPayload, CloneJobPayload, JobsBulkOperationRequest, JSONMultiCircuitJob
+from ionq_core.models import (
+    CircuitJobCreationPayload,
+    CloneJobPayload,
+    JobsBulkOperationRequest,
+    JSONMultiCircuitJob,
+)
 
-SCHEMAS = json.loads(Path(__file__).with_name("openapi_schemas.json").read_text(encoding="utf-8"))["components"]
+SCHEMAS = json.loads(Path(__file__).with_name("openapi_schemas.json").read_text(encoding="utf-8"))[
+    "components"
+]
 H_CX = [{"gate": "h", "target": 0}, {"gate": "cnot", "control": 0, "target": 2}]
 
 
@@ -62,7 +69,11 @@ DOCUMENT = {"components": strict(SCHEMAS)}
 
 def check(name, answer):
     """The answer fits the schema ``name``, apart from the mark that it is a mock server's."""
-    assert answer.pop("sandbox", None) or not isinstance(answer, dict) or name.startswith(("Ionq", "GetResults"))
+    assert (
+        answer.pop("sandbox", None)
+        or not isinstance(answer, dict)
+        or name.startswith(("Ionq", "GetResults"))
+    )
     jsonschema.validate(answer, {"$ref": f"#/components/schemas/{name}", **DOCUMENT})
 
 
@@ -97,7 +108,10 @@ def test_a_job_from_its_price_to_its_results(box, client):
     assert price.estimate_context.organization
     assert price.rate_card.rates[0].unit == "gates"
     job = completed(client, single(metadata={"a": "b"}))
-    assert (job.status, job.stats.gate_counts.additional_properties) == ("completed", {"1q": 1, "2q": 1})
+    assert (job.status, job.stats.gate_counts.additional_properties) == (
+        "completed",
+        {"1q": 1, "2q": 1},
+    )
     assert job.submitted_at <= job.started_at <= job.completed_at
     found = get_job_probabilities.sync(uuid=job.id, client=client).additional_properties
     assert set(found) == {"0", "5"}
@@ -112,14 +126,25 @@ def test_a_job_from_its_price_to_its_results(box, client):
 def test_many_circuits_and_jobs_that_are_sent_again(client):
     entries = [{"circuit": H_CX}, {"circuit": [{"gate": "x", "target": 1}]}]
     body = {"qubits": 3, "gateset": "qis", "circuits": entries}
-    payload = {"type": "ionq.multi-circuit.v1", "backend": "simulator", "noise": {"model": "ideal"}, "input": body}
+    payload = {
+        "type": "ionq.multi-circuit.v1",
+        "backend": "simulator",
+        "noise": {"model": "ideal"},
+        "input": body,
+    }
     job = completed(client, JSONMultiCircuitJob.from_dict(payload))
     assert len(job.child_job_ids) == 2
-    assert get_job_probabilities.sync(uuid=job.child_job_ids[1], client=client).additional_properties == {"2": 1.0}
-    again = clone_job.sync(uuid=job.id, client=client, body=CloneJobPayload.from_dict({"name": "again"}))
+    assert get_job_probabilities.sync(
+        uuid=job.child_job_ids[1], client=client
+    ).additional_properties == {"2": 1.0}
+    again = clone_job.sync(
+        uuid=job.id, client=client, body=CloneJobPayload.from_dict({"name": "again"})
+    )
     assert wait_for_job(client, again.id, poll_interval=0.02).name == "again"
     assert delete_job.sync(uuid=again.id, client=client).status == "deleted"
-    assert delete_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=[job.id])).ids == [job.id]
+    assert delete_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=[job.id])).ids == [
+        job.id
+    ]
     assert get_jobs.sync(client=client).jobs == []
 
 
@@ -128,11 +153,20 @@ def test_jobs_that_are_canceled_or_moved(box, client):
     ids = [create_job.sync(client=client, body=single()).id for _ in range(3)]
     assert get_job_cost.sync(uuid=ids[0], client=client).estimated_cost.value > 0
     moved = move_job.sync(
-        uuid=ids[0], client=client, body=CloneJobPayload.from_dict({"backend": "qpu.forte-enterprise-1"})
+        uuid=ids[0],
+        client=client,
+        body=CloneJobPayload.from_dict({"backend": "qpu.forte-enterprise-1"}),
     )
-    assert [get_job.sync(uuid=each, client=client).status for each in ids] == ["canceled", "submitted", "submitted"]
+    assert [get_job.sync(uuid=each, client=client).status for each in ids] == [
+        "canceled",
+        "submitted",
+        "submitted",
+    ]
     assert get_job.sync(uuid=moved.id, client=client).backend == "qpu.forte-enterprise-1"
-    assert cancel_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=ids[1:])).status == "canceled"
+    assert (
+        cancel_jobs.sync(client=client, body=JobsBulkOperationRequest(ids=ids[1:])).status
+        == "canceled"
+    )
     assert cancel_job.sync(uuid=moved.id, client=client).status == "canceled"
 
 
@@ -140,7 +174,9 @@ def test_sessions(client):
     with SessionManager(client, "qpu.forte-1", max_jobs=1) as session:
         job = completed(client, single(session_id=session.session_id))
         assert session.status() == "started"
-        assert [each.id for each in get_session_jobs.sync(session.session_id, client=client).jobs] == [job.id]
+        assert [
+            each.id for each in get_session_jobs.sync(session.session_id, client=client).jobs
+        ] == [job.id]
         with pytest.raises(Exception, match="has its 1 jobs"):
             create_job.sync(client=client, body=single(session_id=session.session_id))
     assert get_session.sync(session_id=session.session_id, client=client).ended_at
@@ -153,7 +189,9 @@ def test_machines_and_account(client):
     names = {each.backend for each in get_backends.sync(client=client)}
     assert {"simulator", "qpu.forte-1"} <= names
     assert get_backend.sync("qpu.forte-1", client=client).qubits == 36
-    (newest,) = get_characterizations_for_backend.sync("qpu.forte-1", client=client).characterizations
+    (newest,) = get_characterizations_for_backend.sync(
+        "qpu.forte-1", client=client
+    ).characterizations
     assert get_characterization.sync("qpu.forte-1", newest.id, client=client).qubits == 36
     assert get_format_schema.sync("ionq.native.v1", client=client).type_ == "object"
 
@@ -176,10 +214,16 @@ def test_native_gates_against_the_matrices_of_ionq_core(client):
     circuit = QuantumCircuit(3)
     for _, matrix, qubits in native:
         circuit.unitary(np.array(matrix), qubits)
-    payload = single([gate for gate, _, _ in native], "native", "simulator", noise={"model": "ideal"})
-    found = get_job_probabilities.sync(uuid=completed(client, payload).id, client=client).additional_properties
+    payload = single(
+        [gate for gate, _, _ in native], "native", "simulator", noise={"model": "ideal"}
+    )
+    found = get_job_probabilities.sync(
+        uuid=completed(client, payload).id, client=client
+    ).additional_properties
     expected = Statevector(circuit).probabilities()
-    np.testing.assert_allclose([found.get(str(state), 0.0) for state in range(8)], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        [found.get(str(state), 0.0) for state in range(8)], expected, atol=1e-6
+    )
     mixed = payload.to_dict()
     mixed["input"]["gateset"] = "qis"
     with pytest.raises(Exception, match="gates of another one"):
@@ -190,11 +234,21 @@ def test_a_program_in_openqasm_3(client):
     pytest.importorskip("qiskit_qasm3_import")
     program = """OPENQASM 3.0; include "stdgates.inc"; qubit[3] q; bit[3] c; ry(0.7) q[1]; cx q[1], q[2];
     c[0] = measure q[0]; c[1] = measure q[1]; c[2] = measure q[2];"""
-    payload = {"type": "ionq.qasm3.v1", "backend": "simulator", "noise": {"model": "ideal"}, "input": {"data": program}}
+    payload = {
+        "type": "ionq.qasm3.v1",
+        "backend": "simulator",
+        "noise": {"model": "ideal"},
+        "input": {"data": program},
+    }
     job = completed(client, CircuitJobCreationPayload.from_dict(payload))
     found = get_job_probabilities.sync(uuid=job.id, client=client).additional_properties
     assert found == pytest.approx({"0": np.cos(0.35) ** 2, "6": np.sin(0.35) ** 2}, abs=1e-6)
-    for large in ("qubit[1000000000] q;", "qubit[1_000_000] q;", "qubit[10**9] q;", "for int i in [0:99] {}"):
+    for large in (
+        "qubit[1000000000] q;",
+        "qubit[1_000_000] q;",
+        "qubit[10**9] q;",
+        "for int i in [0:99] {}",
+    ):
         wide = payload | {"input": {"data": f"OPENQASM 3.0; {large}"}}
         with pytest.raises(Exception, match="takes no loops, powers or registers like"):
             create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(wide))
@@ -218,14 +272,29 @@ def test_answers_fit_the_specification(box):
         ask("Whoami", "whoami")
         for machine in http.get("backends").json():
             jsonschema.validate(machine, {"$ref": "#/components/schemas/Backend", **DOCUMENT})
-        characterization = http.get("backends/qpu.forte-1/characterizations").json()["characterizations"][0]
+        characterization = http.get("backends/qpu.forte-1/characterizations").json()[
+            "characterizations"
+        ][0]
         del characterization["timing"]
         check("Characterization", characterization)
-        ask("GetJobEstimateResponse", "jobs/estimate?backend=qpu.forte-1&shots=500&error_mitigation=true")
+        ask(
+            "GetJobEstimateResponse",
+            "jobs/estimate?backend=qpu.forte-1&shots=500&error_mitigation=true",
+        )
         settings = {"error_mitigation": {"debiasing": True}}
-        debiased = ask("JobCreationResponse", "jobs", "POST", json=single(settings=settings).to_dict())
-        many = {"type": "ionq.multi-circuit.v1", "backend": "simulator", "noise": {"model": "ideal"}}
-        many["input"] = {"qubits": 3, "gateset": "qis", "circuits": [{"circuit": H_CX}, {"circuit": H_CX}]}
+        debiased = ask(
+            "JobCreationResponse", "jobs", "POST", json=single(settings=settings).to_dict()
+        )
+        many = {
+            "type": "ionq.multi-circuit.v1",
+            "backend": "simulator",
+            "noise": {"model": "ideal"},
+        }
+        many["input"] = {
+            "qubits": 3,
+            "gateset": "qis",
+            "circuits": [{"circuit": H_CX}, {"circuit": H_CX}],
+        }
         several = ask("JobCreationResponse", "jobs", "POST", json=many)
         dry = ask("JobCreationResponse", "jobs", "POST", json=single(dry_run=True).to_dict())
         for sent in (debiased, several, dry):
@@ -239,8 +308,15 @@ def test_answers_fit_the_specification(box):
             compiled = job["output"].get("compilation", {}).get("compiled_circuits", {})
             assert set(compiled) == ({"ionq.native.v1"} if sent is dry else set())
             of_variants = [found for variant in variants for found in variant["results"].values()]
-            for found in [*results, *mitigation.get("aggregations", {}).values(), *of_variants, *compiled.values()]:
-                name = "".join(word.capitalize() for word in found["format"].replace("-", ".").split("."))
+            for found in [
+                *results,
+                *mitigation.get("aggregations", {}).values(),
+                *of_variants,
+                *compiled.values(),
+            ]:
+                name = "".join(
+                    word.capitalize() for word in found["format"].replace("-", ".").split(".")
+                )
                 ask(name, f"jobs/{sent['id']}/artifacts/{found['id']}")
         assert job["results"] is None
         ask("GetJobsResponse", "jobs?limit=2")

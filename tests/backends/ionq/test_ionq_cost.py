@@ -25,7 +25,8 @@ from qllmft_backends.ionq import (
 from qllmft_backends.ionq.cost import training_circuits
 from qllmft_backends.ionq.mock_server import Fault, MockServer
 
-# The mock server's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit gates.
+# The mock server's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit
+# gates.
 EACH = 1000 * (12e-6 + 6e-5)
 
 
@@ -57,14 +58,32 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
 @pytest.mark.parametrize(
     ("fault", "error", "match"),
     [
-        (Fault("status", "estimate", code=503, times=-1), IonQTransientError, "no price: .*503.*offline=True"),
-        (Fault("status", "estimate", code=401), IonQAuthError, "no price: .*API key was not accepted"),
+        (
+            Fault("status", "estimate", code=503, times=-1),
+            IonQTransientError,
+            "no price: .*503.*offline=True",
+        ),
+        (
+            Fault("status", "estimate", code=401),
+            IonQAuthError,
+            "no price: .*API key was not accepted",
+        ),
         (Fault("status", "estimate", code=404), IonQRequestError, "no price: .*answered 404"),
-        (Fault("price", "estimate", value=None), IonQRequestError, "no price: the server gives no price"),
-        (Fault("drop_before", "estimate", times=-1), IonQTransientError, "no price: .*got no answer"),
+        (
+            Fault("price", "estimate", value=None),
+            IonQRequestError,
+            "no price: the server gives no price",
+        ),
+        (
+            Fault("drop_before", "estimate", times=-1),
+            IonQTransientError,
+            "no price: .*got no answer",
+        ),
     ],
 )
-def test_a_dry_run_without_a_price_is_an_error_that_says_why(box, forte, problem, fault, error, match, folder):
+def test_a_dry_run_without_a_price_is_an_error_that_says_why(
+    box, forte, problem, fault, error, match, folder
+):
     box.faults.arm(fault)
     with pytest.raises(error, match=match):
         forte(retry_s=0.1).estimate(problem.circuit, problem.values)
@@ -101,12 +120,21 @@ def test_a_dated_estimate_needs_no_server(box, forte, simulator, monkeypatch):
     estimate = forte(yes=False, known_answer_shots=0).estimate(circuit, values, offline=True)
     assert (estimate.circuits, estimate.unit) == (2, "usd")
     assert estimate.price == pytest.approx(2 * (12.4166 + 1000 * (0.000220 * 11 + 0.000975 * 4)))
-    for part in ("a dated estimate, not the server's price", "2024-12-05", "https://", "11 native one-qubit and 4 ZZ"):
+    for part in (
+        "a dated estimate, not the server's price",
+        "2024-12-05",
+        "https://",
+        "11 native one-qubit and 4 ZZ",
+    ):
         assert part in str(estimate)
     first = forte(known_answer_shots=1000).estimate(circuit, values, offline=True)
     assert "with a circuit of known answer first in each job" in str(first)
-    assert first.price == pytest.approx(estimate.price + 12.4166 + 1000 * (0.000220 * (6 + 4) + 0.000975 * 2))
-    mitigated = forte(error_mitigation="debiasing", known_answer_shots=0).estimate(circuit, values, offline=True)
+    assert first.price == pytest.approx(
+        estimate.price + 12.4166 + 1000 * (0.000220 * (6 + 4) + 0.000975 * 2)
+    )
+    mitigated = forte(error_mitigation="debiasing", known_answer_shots=0).estimate(
+        circuit, values, offline=True
+    )
     assert mitigated.price == pytest.approx(estimate.price + 2 * (97.50 - 12.4166))
     assert simulator().estimate(circuit, values, offline=True).price == 0
     assert box.store.totals()["requests"] == {}
@@ -128,11 +156,29 @@ NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 
 @pytest.mark.parametrize(
     ("options", "fault", "error", "match", "enough"),
     [
-        ({"max_cost": 0.4}, {}, CostRefusedError, r"price is 0\.50 sandbox-credit, above max_cost = 0\.4", 0.51),
-        ({"circuit_budget": 6}, {}, CostRefusedError, "7 more circuits make 7, above circuit_budget = 6", None),
+        (
+            {"max_cost": 0.4},
+            {},
+            CostRefusedError,
+            r"price is 0\.50 sandbox-credit, above max_cost = 0\.4",
+            0.51,
+        ),
+        (
+            {"circuit_budget": 6},
+            {},
+            CostRefusedError,
+            "7 more circuits make 7, above circuit_budget = 6",
+            None,
+        ),
         ({"yes": False}, {}, CostRefusedError, NOBODY, None),
         ({"yes": False, "max_cost": 5}, {}, CostRefusedError, NOBODY, 5),
-        ({"max_cost": 1e9}, {"kind": "status", "code": 404}, CostRefusedError, "the price is unknown", 1e9),
+        (
+            {"max_cost": 1e9},
+            {"kind": "status", "code": 404},
+            CostRefusedError,
+            "the price is unknown",
+            1e9,
+        ),
         *(
             ({"max_cost": 1e9}, {"kind": "price", "value": price}, IonQRequestError, NO_PRICE, None)
             for price in (-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1})
@@ -140,7 +186,9 @@ NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 
     ],
     ids=str,
 )
-def test_what_is_refused_before_it_is_sent(box, forte, problem, options, fault, error, match, enough):
+def test_what_is_refused_before_it_is_sent(
+    box, forte, problem, options, fault, error, match, enough
+):
     if fault:
         box.faults.arm(Fault(**fault, on="estimate", times=-1))
     with refused(box, error, match):
@@ -183,7 +231,12 @@ def test_the_price_is_told_before_anything_is_sent(box, forte, simulator, proble
 def test_training_asks_as_every_other_call(box, forte):
     problem = make_problem(2)
     backend = forte(yes=False, allow_paid_training=True, circuit_budget=10, max_cost=9)
-    job = ([problem.circuit], problem.observables[:1], problem.values[:1], [list(problem.circuit.parameters)])
+    job = (
+        [problem.circuit],
+        problem.observables[:1],
+        problem.values[:1],
+        [list(problem.circuit.parameters)],
+    )
     with refused(box, CostRefusedError, "nobody agreed"):
         backend.gradient().run(*job).result()
 
@@ -193,7 +246,9 @@ def test_a_ceiling_counts_all_calls_of_a_ledger(box, forte, problem, folder):
     ask(backend, problem)
     problem.values += 0.1
     for again in (backend, forte(max_cost=0.9)):  # the second: as in another process
-        with pytest.raises(CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for the ledger's jobs"):
+        with pytest.raises(
+            CostRefusedError, match=r"0\.50 sandbox-credit on top of 0\.50 for the ledger's jobs"
+        ):
             ask(again, problem)
     assert_paid_once(box, 7)
     ask(forte(max_cost=1.01), problem)
@@ -219,16 +274,22 @@ def test_a_ceiling_over_circuits_without_a_price(box, forte, simulator, problem)
     box.faults.arm(Fault("status", "cost", code=404, times=-1))
     ask(forte(), problem)
     problem.values += 0.1
-    with pytest.raises(CostRefusedError, match=r"7 circuits of the ledger have no price in sandbox-credit"):
+    with pytest.raises(
+        CostRefusedError, match=r"7 circuits of the ledger have no price in sandbox-credit"
+    ):
         ask(forte(max_cost=1e9), problem)
     assert_paid_once(box, 14)
 
 
-def test_what_was_charged_is_in_the_ledger_beside_the_estimate(box, forte, problem, monkeypatch, folder):
+def test_what_was_charged_is_in_the_ledger_beside_the_estimate(
+    box, forte, problem, monkeypatch, folder
+):
     """The server charges less than it estimated; the ceiling goes by what it charged."""
     from qllmft_backends.ionq.mock_server import api
 
-    monkeypatch.setattr(api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}})
+    monkeypatch.setattr(
+        api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}}
+    )
     ask(forte(), problem)
     rows = ledger_jobs(folder)
     assert [(row.price, row.cost, row.unit) for row in rows] == [
@@ -240,7 +301,15 @@ def test_what_was_charged_is_in_the_ledger_beside_the_estimate(box, forte, probl
 
 
 def test_a_charge_that_is_none_is_left_out(box, forte, problem, folder):
-    told = [None, [], {}, {"cost": None}, {"cost": 3}, {"cost": {"value": -1}}, {"cost": {"value": "x", "unit": 1}}]
+    told = [
+        None,
+        [],
+        {},
+        {"cost": None},
+        {"cost": 3},
+        {"cost": {"value": -1}},
+        {"cost": {"value": "x", "unit": 1}},
+    ]
     for charge in told:
         box.faults.arm(Fault("value", "cost", value=charge))
     ask(forte(circuits_per_job=1), problem)
@@ -276,7 +345,9 @@ def test_the_simulator_is_free(box, simulator, problem):
 
 
 def test_a_gradient_through_hardware_is_refused(box, forte):
-    with pytest.raises(PaidTrainingError, match=r"allow_paid_training and circuit_budget.*3,000 circuits"):
+    with pytest.raises(
+        PaidTrainingError, match=r"allow_paid_training and circuit_budget.*3,000 circuits"
+    ):
         forte().gradient()
     assert box.store.totals()["requests"] == {}
 
@@ -286,10 +357,16 @@ def test_paid_training_keeps_its_budget(box, forte):
     backend = forte(allow_paid_training=True, circuit_budget=10, circuits_per_job=50)
     assert training_circuits(backend.options, samples=2) == 6
     parameters = [list(problem.circuit.parameters)] * 6
-    jobs = ([problem.circuit] * 6, problem.observables * 2, [v for v in problem.values for _ in range(3)], parameters)
+    jobs = (
+        [problem.circuit] * 6,
+        problem.observables * 2,
+        [v for v in problem.values for _ in range(3)],
+        parameters,
+    )
     gradients = backend.gradient().run(*jobs).result().gradients
     assert [g.shape for g in gradients] == [problem.values[0].shape] * 6
-    assert_paid_once(box, 4, jobs=1)  # 2 samples, 2 circuits each, whatever the number of observables; all in one job
+    # 2 samples, 2 circuits each, whatever the number of observables; all in one job
+    assert_paid_once(box, 4, jobs=1)
     gradient = backend.gradient()
     gradient.run(*jobs).result()  # the same seed: all known
     assert_paid_once(box, 4)

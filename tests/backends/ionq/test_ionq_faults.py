@@ -6,7 +6,14 @@ from __future__ import annotations
 import pytest
 
 from ionq import TOKEN
-from ionq.helpers import ask, assert_paid_once, assert_recovers, assert_right, assert_served, make_problem
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_recovers,
+    assert_right,
+    assert_served,
+    make_problem,
+)
 from qllmft_backends.ionq import (
     IonQAuthError,
     IonQError,
@@ -49,7 +56,10 @@ from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
         Fault("reorder", "results", times=-1),
         Fault("odd_state", "poll", times=3),
         Fault("slow", "poll", seconds=0.2),
-        *(Fault("status_after", "submit", code=code, after=1) for code in (302, 303, 400, 404, 409, 429, 500, 502)),
+        *(
+            Fault("status_after", "submit", code=code, after=1)
+            for code in (302, 303, 400, 404, 409, 429, 500, 502)
+        ),
         Fault("no_id", "submit"),
         Fault("truncated", "submit"),
         Fault("value", "submit", value=["accepted"]),
@@ -73,32 +83,70 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
     ("fault", "error", "match"),
     [
         (Fault("status", "any", code=401, times=-1), IonQAuthError, "API key was not accepted"),
-        (Fault("status", "submit", code=401, times=-1, after=1), IonQAuthError, r"Chunk 0002 \(3 circuits\) was not"),
+        (
+            Fault("status", "submit", code=401, times=-1, after=1),
+            IonQAuthError,
+            r"Chunk 0002 \(3 circuits\) was not",
+        ),
         (Fault("status", "submit", code=403, times=-1), IonQAuthError, "QISKIT_IONQ_API_TOKEN"),
         (Fault("status", "submit", code=402, times=-1), IonQQuotaError, "No credit is left"),
         (Fault("status", "submit", code=404, times=-1), IonQRequestError, "answered 404"),
         (Fault("status", "poll", code=404, times=-1), IonQRequestError, "answered 404"),
-        (Fault("status", "submit", code=400, times=-1), IonQRequestError, "a fault of the mock server"),
+        (
+            Fault("status", "submit", code=400, times=-1),
+            IonQRequestError,
+            "a fault of the mock server",
+        ),
         (Fault("status", "submit", code=429, times=-1), IonQQuotaError, "no more requests for now"),
         (Fault("status", "poll", code=429, times=-1), IonQQuotaError, "run again"),
-        (Fault("status", "submit", code=429, times=-1, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
+        (
+            Fault("status", "submit", code=429, times=-1, retry_after="3600"),
+            IonQQuotaError,
+            "not accepted and costs",
+        ),
         (Fault("status", "submit", code=500, times=-1), IonQTransientError, "costs nothing"),
         (Fault("status", "any", code=503, times=-1), IonQTransientError, "answered 503"),
-        (Fault("status", "poll", code=503, times=-1, after=1), IonQTransientError, "run again later"),
-        (Fault("drop_before", "submit", times=-1), IonQTransientError, "not accepted and costs nothing"),
+        (
+            Fault("status", "poll", code=503, times=-1, after=1),
+            IonQTransientError,
+            "run again later",
+        ),
+        (
+            Fault("drop_before", "submit", times=-1),
+            IonQTransientError,
+            "not accepted and costs nothing",
+        ),
         (Fault("drop_before", "poll", times=-1), IonQTransientError, "got no answer"),
         (Fault("drop_after", "results", times=-1), IonQTransientError, "got no answer"),
         (Fault("not_json", "poll", times=-1), IonQTransientError, "not JSON.*please log in"),
-        (Fault("missing", "results"), IonQJobFailedError, r"results of chunk 0001 .* expected one for each of"),
+        (
+            Fault("missing", "results"),
+            IonQJobFailedError,
+            r"results of chunk 0001 .* expected one for each of",
+        ),
         (Fault("empty", "results"), IonQJobFailedError, r"sum to 0, expected 1"),
         (Fault("not_a_number", "results"), IonQJobFailedError, r"outside of 0\.\.1"),
-        (Fault("value", "results", value=[1]), IonQJobFailedError, r"are a JSON list, expected an object with one"),
+        (
+            Fault("value", "results", value=[1]),
+            IonQJobFailedError,
+            r"are a JSON list, expected an object with one",
+        ),
         (Fault("value", "results"), IonQJobFailedError, r"are a JSON NoneType, expected an object"),
-        (Fault("value", "poll", value={"id": "another", "status": "completed"}), IonQError, "job 'another' instead"),
-        (Fault("value", "poll", value={"status": "completed"}), IonQError, "answered job 'None' instead"),
+        (
+            Fault("value", "poll", value={"id": "another", "status": "completed"}),
+            IonQError,
+            "job 'another' instead",
+        ),
+        (
+            Fault("value", "poll", value={"status": "completed"}),
+            IonQError,
+            "answered job 'None' instead",
+        ),
         (Fault("value", "poll"), IonQError, "answered null; expected a JSON object"),
     ],
-    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-{f.value}" if isinstance(f, Fault) else None,
+    ids=lambda f: (
+        f"{f.kind}-{f.on}-{f.code}-after{f.after}-{f.value}" if isinstance(f, Fault) else None
+    ),
 )
 def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
@@ -117,17 +165,23 @@ def test_a_single_circuit_whose_result_cannot_be_read(box, forte, value):
     assert_served(box, forte, problem)
 
 
-def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(box, forte, problem, folder):
+def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
+    box, forte, problem, folder
+):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("drop_before", "list", times=-1))
-    with pytest.raises(IonQTransientError, match="may have been accepted before; it is not sent again"):
+    with pytest.raises(
+        IonQTransientError, match="may have been accepted before; it is not sent again"
+    ):
         ask(forte(retry_s=0.3), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["sent"]
     assert box.store.totals()["jobs"] == 1
     assert_recovers(box, forte, problem, jobs=3)
 
 
-def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_sent_again(box, forte, problem):
+def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_sent_again(
+    box, forte, problem
+):
     box.faults.arm(Fault("slow", "submit", seconds=0.8))
     assert_served(box, forte, problem, jobs=3, request_timeout_s=0.3, settle_s=2.0, retry_s=5.0)
 
@@ -149,7 +203,9 @@ def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, fo
 
 def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", after=1))
-    with pytest.raises(IonQJobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"):
+    with pytest.raises(
+        IonQJobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"
+    ):
         ask(forte(), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["collected", "failed", "collected"]
     with pytest.raises(IonQJobFailedError, match="retry_failed"):
@@ -172,7 +228,9 @@ def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem,
     ],
     ids=lambda f: f"{f.kind}-{f.on}-{f.code}-{f.value}",
 )
-def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(box, forte, fault, folder):
+def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
+    box, forte, fault, folder
+):
     problem = make_problem(6)
     box.faults.arm(Fault("job_half_failed", "submit"))
     box.faults.arm(fault)
@@ -185,13 +243,25 @@ def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
 
 
-def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(box, forte, problem, folder, connection):
+def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
+    box, forte, problem, folder, connection
+):
     box.faults.arm(Fault("never_ends", "submit"))
-    with pytest.raises(IonQTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"):
+    with pytest.raises(
+        IonQTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
+    ):
         ask(forte(deadline_s=0.5), problem)
-    assert sorted(job.state for job in ledger_jobs(folder)) == ["collected", "collected", "submitted"]
+    assert sorted(job.state for job in ledger_jobs(folder)) == [
+        "collected",
+        "collected",
+        "submitted",
+    ]
     assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
-    assert sorted(job.state for job in wait(folder, connection)) == ["collected", "collected", "failed"]
+    assert sorted(job.state for job in wait(folder, connection)) == [
+        "collected",
+        "collected",
+        "failed",
+    ]
     with pytest.raises(IonQJobFailedError, match="canceled"):
         ask(forte(), problem)
     assert_served(box, forte, problem, retry_failed=True)

@@ -38,7 +38,9 @@ def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connect
     assert server_jobs(connection, backend="simulator") == []
     assert len(server_jobs(connection, limit=2)) == 2
     looks = []
-    assert {j.state for j in wait(folder, connection, lambda chunk, status: looks.append(status))} == {"collected"}
+    assert {
+        j.state for j in wait(folder, connection, lambda chunk, status: looks.append(status))
+    } == {"collected"}
     assert "completed" in looks
     requests = dict(box.store.requests)
     assert_right(ask(forte(), problem), problem)
@@ -80,7 +82,9 @@ def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem, f
     assert_served(box, forte, problem)
 
 
-def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, forte, problem, folder, connection):
+def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
+    box, forte, problem, folder, connection
+):
     box.faults.arm(Fault("slow", "submit", seconds=1.0))
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     forte(request_timeout_s=0.3, settle_s=0.1).submit(problem.circuit, problem.values)
@@ -91,12 +95,24 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(box, for
     hasty = connection.model_copy(update={"deadline_s": 0.1})
     with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(IonQTimeoutError):
         wait(folder, hasty)
-    assert [row.state for row in ledger_jobs(folder)] == ["submitted", "duplicate", "submitted", "submitted"]
+    assert [row.state for row in ledger_jobs(folder)] == [
+        "submitted",
+        "duplicate",
+        "submitted",
+        "submitted",
+    ]
     lines = cancel_ledger(folder, connection)
     assert [line.partition(": ")[2] for line in lines[:3]] == ["canceled"] * 3
     assert "not canceled" in lines[3], "the late one has run"
-    assert sorted(row.state for row in wait(folder, connection)) == ["duplicate", "failed", "failed", "failed"]
-    assert str(job_total(ledger_jobs(folder))) == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
+    assert sorted(row.state for row in wait(folder, connection)) == [
+        "duplicate",
+        "failed",
+        "failed",
+        "failed",
+    ]
+    assert (
+        str(job_total(ledger_jobs(folder))) == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
+    )
     for job in box.store.jobs.values():
         job.status = "canceled"
     assert [row.state for row in wait(folder, connection)] == ["failed"] * 3
@@ -119,7 +135,10 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     assert [job.job_id for job in caught.value.jobs] == ids
     assert str(caught.value).splitlines() == [
         "interrupted. 3 job(s) continue at the server, and are paid:",
-        *(f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit" for i, n in zip(ids, (3, 3, 1), strict=True)),
+        *(
+            f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit"
+            for i, n in zip(ids, (3, 3, 1), strict=True)
+        ),
         f"collect them: qllmft jobs wait --ledger {folder}",
         f"stop them: qllmft jobs cancel --ledger {folder}",
     ]
@@ -155,5 +174,7 @@ def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection)
 
 def test_the_key_goes_to_no_server_that_a_file_names(box, forte, problem, folder):
     forte().submit(problem.circuit, problem.values)
-    with pytest.raises(IonQRequestError, match=r"was sent to http://127.*and the options name https://other"):
+    with pytest.raises(
+        IonQRequestError, match=r"was sent to http://127.*and the options name https://other"
+    ):
         wait(folder, IonQConnection(url="https://other.example/v0.4"))

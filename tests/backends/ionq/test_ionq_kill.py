@@ -18,7 +18,8 @@ KILLED = Path(__file__).with_name("killed.py")
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
 @pytest.mark.parametrize(("checked", "ways"), [(0, 3), (1000, 2)])
 def test_killed_at_every_event_of_the_ledger(box, tmp_path, checked, ways):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}  # forks: no threads
+    # forks: no threads
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}
     environment |= {"QISKIT_IONQ_API_TOKEN": TOKEN, "XDG_STATE_HOME": str(tmp_path / "state")}
     command = [sys.executable, "-W", "error", KILLED, box.url, tmp_path / "sweep", str(checked)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -26,7 +27,9 @@ def test_killed_at_every_event_of_the_ledger(box, tmp_path, checked, ways):
     assert (done.stdout, done.stderr) == (str(8 * ways), "")
     own, known = times_paid(box, checked=checked)
     assert set(own) == {1}
-    assert known == (2 * 9 * ways if checked else 0), "the circuit with a known answer: in each job of 9 requests a way"
+    assert known == (2 * 9 * ways if checked else 0), (
+        "the circuit with a known answer: in each job of 9 requests a way"
+    )
 
 
 def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):

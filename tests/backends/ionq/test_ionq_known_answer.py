@@ -42,7 +42,9 @@ def careful(forte):
 
 def jobs_of(box):
     """Jobs in the order of their sending."""
-    return sorted((job for job in box.store.jobs.values() if not job.parent), key=lambda job: job.number)
+    return sorted(
+        (job for job in box.store.jobs.values() if not job.parent), key=lambda job: job.number
+    )
 
 
 @pytest.mark.parametrize("n_qubits", range(1, 11))
@@ -66,9 +68,18 @@ def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, f
     assert [len(job.circuits) for job in jobs_of(box)] == [4, 4, 2]
     assert all(has_known_answer(job.circuits[0]) for job in jobs_of(box))
     rows = ledger_jobs(folder)
-    assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [(3, 1, ""), (3, 1, ""), (1, 1, "")]
-    assert sum(row.price for row in rows) == pytest.approx(7 * EACH + 3 * CHECK) == sum(row.cost for row in rows)
-    assert_served(box, careful, problem, checks=3, known_answer_shots=0)  # all known, however they were checked
+    assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [
+        (3, 1, ""),
+        (3, 1, ""),
+        (1, 1, ""),
+    ]
+    assert (
+        sum(row.price for row in rows)
+        == pytest.approx(7 * EACH + 3 * CHECK)
+        == sum(row.cost for row in rows)
+    )
+    # all known, however they were checked
+    assert_served(box, careful, problem, checks=3, known_answer_shots=0)
 
 
 def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem):
@@ -87,17 +98,26 @@ def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem)
 def err(box, monkeypatch, change):
     """Each basis state of an answer becomes another one."""
     simulate = box.store._simulate
-    monkeypatch.setattr(box.store, "_simulate", lambda job: {str(change(int(s))): p for s, p in simulate(job).items()})
+    monkeypatch.setattr(
+        box.store,
+        "_simulate",
+        lambda job: {str(change(int(s))): p for s, p in simulate(job).items()},
+    )
 
 
 def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeypatch):
     with monkeypatch.context() as patch:
         err(box, patch, lambda state: state ^ 2)
-        with pytest.raises(IonQJobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"):
+        with pytest.raises(
+            IonQJobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
+        ):
             ask(careful(), problem)
         assert_paid_once(box, 3, checks=1)
-        for options in ({}, {"known_answer_shots": 0}):  # known to be wrong: neither used nor paid again
-            with pytest.raises(IonQJobFailedError, match=r"results of 3 circuits .* are not used; no further job"):
+        # known to be wrong: neither used nor paid again
+        for options in ({}, {"known_answer_shots": 0}):
+            with pytest.raises(
+                IonQJobFailedError, match=r"results of 3 circuits .* are not used; no further job"
+            ):
                 ask(careful(**options), problem)
         with pytest.raises(IonQJobFailedError, match="wrong on the qubits"):
             careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
@@ -123,12 +143,16 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
     right = box.store._simulate
     err(box, monkeypatch, lambda state: state ^ 4)
     wrong = box.store._simulate
-    monkeypatch.setattr(box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job))
+    monkeypatch.setattr(
+        box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job)
+    )
     box.faults.arm(Fault("never_ends", "submit", after=2))
     with pytest.raises(IonQTimeoutError):
         ask(careful(deadline_s=1.0), problem)
     more = make_problem(9)
-    with pytest.raises(IonQJobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"):
+    with pytest.raises(
+        IonQJobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
+    ):
         ask(careful(), more)
     assert len(jobs_of(box)) == 3
     first = careful().expectations(problem.circuit, problem.values[:3], problem.observables)
@@ -156,7 +180,9 @@ def test_interrupted_while_it_is_under_way(box, careful, problem):
 @pytest.mark.parametrize("fate", ["job_failed", "job_half_failed"])
 def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
     box.faults.arm(Fault(fate, "submit"))
-    with pytest.raises(IonQJobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"):
+    with pytest.raises(
+        IonQJobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"
+    ):
         ask(careful(), problem)
     assert len(jobs_of(box)) == 1
     assert_served(box, careful, problem, checks=3, retry_failed=True)
@@ -176,7 +202,8 @@ def test_ceilings_count_it(box, careful, problem):
 
 def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem, folder):
     ask(careful(), problem)
-    write_records(folder, records_of(folder)[:4])  # the first job; the ledger's count of jobs is lost too
+    # the first job; the ledger's count of jobs is lost too
+    write_records(folder, records_of(folder)[:4])
     (folder / "ledger.count").unlink()
     assert_served(box, careful, problem, checks=3)
 
@@ -199,7 +226,9 @@ def test_a_record_that_was_changed_is_told(careful, problem, folder, event, chan
 
 
 def test_shots_of_its_own_are_refused(careful):
-    with pytest.raises(ValueError, match=r"known_answer_shots is 50 with shots 1000; expected 0 .* or 1000"):
+    with pytest.raises(
+        ValueError, match=r"known_answer_shots is 50 with shots 1000; expected 0 .* or 1000"
+    ):
         careful(known_answer_shots=50)
 
 
@@ -209,9 +238,21 @@ def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, 
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
-        cases = [(10, None, 1000), (10, 0, 1000), (10, None, 10), (9, None, 1000), (1, None, 1000), (1, 1000, 1000)]
+        cases = [
+            (10, None, 1000),
+            (10, 0, 1000),
+            (10, None, 10),
+            (9, None, 1000),
+            (1, None, 1000),
+            (1, 1000, 1000),
+        ]
         for seed, (samples, known, shots) in enumerate(cases):
-            options = {"url": box.url, "circuits_per_job": 50, "known_answer_shots": known, "shots": shots}
+            options = {
+                "url": box.url,
+                "circuits_per_job": 50,
+                "known_answer_shots": known,
+                "shots": shots,
+            }
             ask(careful(**options), make_problem(samples, seed=seed))
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2]
         assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1]
@@ -230,5 +271,7 @@ def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, 
             ask(forte(**usual), problem)
         assert_recovers(box, forte, problem, checks=2, **usual)
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 3]
-        tokens = {record["client_token"] for record in records_of(folder) if record["event"] == "sent"}
+        tokens = {
+            record["client_token"] for record in records_of(folder) if record["event"] == "sent"
+        }
         assert len(tokens) == 2

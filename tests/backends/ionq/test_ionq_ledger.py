@@ -12,7 +12,14 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, records_of, write_records
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    records_of,
+    write_records,
+)
 from qllmft_backends.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
 from qllmft_backends.ledger.chunk import Setup
 
@@ -41,15 +48,29 @@ def test_a_life(tmp_path):
     reader = Ledger(ledger.folder)
     reader.refresh()
     copy = reader.chunks["0001"]
-    assert (copy.state, copy.setup, copy.job_id, copy.results) == ("collected", SETUP, "job-1", RESULTS)
+    assert (copy.state, copy.setup, copy.job_id, copy.results) == (
+        "collected",
+        SETUP,
+        "job-1",
+        RESULTS,
+    )
     assert (copy.values == VALUES).all()
     assert [a.client_token for a in copy.attempts] == [token, second]
     records = records_of(ledger.folder)
-    assert [r["event"] for r in records] == ["planned", "sent", "refused", "sent", "submitted", "collected"]
+    assert [r["event"] for r in records] == [
+        "planned",
+        "sent",
+        "refused",
+        "sent",
+        "submitted",
+        "collected",
+    ]
     assert len(records[0]["values_sha256"]) == 64
 
 
-def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(box, forte, problem, folder, monkeypatch):
+def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
+    box, forte, problem, folder, monkeypatch
+):
     """Token, hashes, shots, mitigation and versions, synced before the POST."""
     synced, sync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (sync(fd), synced.append(fd)))
@@ -90,7 +111,9 @@ def test_a_torn_line_is_forgotten(tmp_path):
         assert again.chunks["0001"].state == "sent"
 
 
-@pytest.mark.parametrize("line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"])
+@pytest.mark.parametrize(
+    "line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"]
+)
 def test_a_broken_line_is_told(tmp_path, line):
     with full_ledger(tmp_path).path.open("a") as file:
         file.write(line + "\n")
@@ -124,7 +147,10 @@ def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
 
 def test_one_writer_at_a_time(box, forte, problem, folder):
     other = Ledger(folder)
-    with other.lock(), pytest.raises(LedgerError, match=f"in use by process {os.getpid()} on .*Nothing was sent"):
+    with (
+        other.lock(),
+        pytest.raises(LedgerError, match=f"in use by process {os.getpid()} on .*Nothing was sent"),
+    ):
         ask(forte(), problem)
     assert box.store.totals()["requests"] == {}
     assert_right(ask(forte(), problem), problem)
@@ -158,7 +184,9 @@ def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
 def test_threads_of_one_backend_take_turns(box, forte, problem):
     """Qiskit's primitives run in threads."""
     backend, answers = forte(), []
-    threads = [threading.Thread(target=lambda: answers.append(ask(backend, problem))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(ask(backend, problem))) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -181,7 +209,8 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         assert ledger.find(SETUP, VALUES) == [(failed, 0), (failed, 1)]
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
         again = ledger.plan(SETUP, VALUES[:1])
-        assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]  # planned is not sent
+        # planned is not sent
+        assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
         ledger.submitted(again, "b", ledger.sending(again))
         ledger.collected(again, RESULTS[:1])
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
@@ -198,14 +227,20 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         ("planned", {"price_each": "much"}, "price_each is 'much'"),
         ("submitted", {"job_id": ""}, "the job's id is ''"),
         ("submitted", {"job_id": 7}, "the job's id is 7"),
-        ("collected", {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]}, "results_sha256 does not fit the results"),
+        (
+            "collected",
+            {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]},
+            "results_sha256 does not fit the results",
+        ),
         ("collected", {"results": [{"7": 1.0}]}, "1 results of 2 circuits"),
         ("collected", {"results": [{"7": 1.0}, None]}, "does not fit the results"),
     ],
 )
 def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
     full_ledger(tmp_path)
-    write_records(tmp_path, [r | change if r["event"] == event else r for r in records_of(tmp_path)])
+    write_records(
+        tmp_path, [r | change if r["event"] == event else r for r in records_of(tmp_path)]
+    )
     with pytest.raises(LedgerError, match=f"cannot be read near byte .*{match}.*Restore the file"):
         Ledger(tmp_path).refresh()
 
@@ -243,7 +278,10 @@ def test_what_lies_beside_the_ledger_is_checked(tmp_path, name, content):
     full_ledger(tmp_path)
     (tmp_path / name).write_text(content)
     again = Ledger(tmp_path)
-    with pytest.raises(LedgerError, match=rf"{name} cannot be read: .*Nothing was sent"), again.lock():
+    with (
+        pytest.raises(LedgerError, match=rf"{name} cannot be read: .*Nothing was sent"),
+        again.lock(),
+    ):
         again.tokens(SETUP, [VALUES])
 
 
@@ -254,7 +292,12 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         token = ledger.sending(first)
         ledger.refused(first, token, "429")
         again = ledger.plan(SETUP, VALUES, price_each=2.0)
-        assert (again.id, again.tokens, again.state, again.price_each) == (first.id, {token}, "planned", 2.0)
+        assert (again.id, again.tokens, again.state, again.price_each) == (
+            first.id,
+            {token},
+            "planned",
+            2.0,
+        )
         assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
         assert ledger.sending(again) == token
         ledger.submitted(again, "a", token)
@@ -263,7 +306,9 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         assert ledger.sending(other) != token, "another job of the same content"
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"]
+)
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.owner"])
 def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
     ledger = full_ledger(tmp_path)
@@ -289,7 +334,9 @@ def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
     with (tmp_path / "ledger.jsonl").open("ab") as file:
         file.truncate(size + 10**12)  # a hole, which takes no space on the disk
     with (
-        pytest.raises(LedgerError, match=r"has a line of more than 100,000 bytes\. Nothing was sent"),
+        pytest.raises(
+            LedgerError, match=r"has a line of more than 100,000 bytes\. Nothing was sent"
+        ),
         Ledger(tmp_path).lock(),
     ):
         pass
@@ -307,7 +354,9 @@ def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
         assert second.state == "sent", "it is looked up by its token"
 
 
-@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"])
+@pytest.mark.parametrize(
+    "name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"]
+)
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
     other, folder = tmp_path / "other", tmp_path / "ledger"
     other.write_text("precious")
@@ -318,15 +367,24 @@ def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
         with ledger.lock():
             ledger.plan(SETUP, VALUES)
     else:
-        with pytest.raises(LedgerError, match=rf"{name} is a link, expected a file of the ledger's own"), ledger.lock():
+        with (
+            pytest.raises(
+                LedgerError, match=rf"{name} is a link, expected a file of the ledger's own"
+            ),
+            ledger.lock(),
+        ):
             pass
     assert other.read_text() == "precious"
 
 
-@pytest.mark.parametrize("value", [10**400, -1, float("nan"), True, "soon", []], ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize(
+    "value", [10**400, -1, float("nan"), True, "soon", []], ids=lambda value: str(value)[:9]
+)
 def test_a_time_that_is_none(tmp_path, value):
     ledger = full_ledger(tmp_path)
-    ledger.path.write_text(ledger.path.read_text().replace('"server_at": null', f'"server_at": {json.dumps(value)}'))
+    ledger.path.write_text(
+        ledger.path.read_text().replace('"server_at": null', f'"server_at": {json.dumps(value)}')
+    )
     with pytest.raises(LedgerError, match="cannot be read near byte"):
         Ledger(tmp_path).refresh()
     (tmp_path / "ledger.id").write_text(json.dumps({"id": "x", "created_at": value}))

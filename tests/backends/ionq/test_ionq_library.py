@@ -10,7 +10,9 @@ import pytest
 
 import qllmft_backends
 
-pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+pytest.importorskip(
+    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+)
 
 from qllmft_backends.ionq import library
 
@@ -18,15 +20,25 @@ from qllmft_backends.ionq import library
 def test_one_module_imports_the_library():
     folder = Path(str(qllmft_backends.__file__)).parent
     imports = re.compile(r"^\s*(from|import) qiskit_ionq\b", re.MULTILINE)
-    found = [path.name for path in folder.rglob("*.py") if imports.search(path.read_text(encoding="utf-8"))]
+    found = [
+        path.name
+        for path in folder.rglob("*.py")
+        if imports.search(path.read_text(encoding="utf-8"))
+    ]
     assert found == ["library.py"]
 
 
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        (library.qiskit_to_ionq, ("circuit", "backend", "passed_args", "extra_query_params", "extra_metadata")),
-        (library.IonQBackend, ("provider", "name", "description", "gateset", "num_qubits", "simulator")),
+        (
+            library.qiskit_to_ionq,
+            ("circuit", "backend", "passed_args", "extra_query_params", "extra_metadata"),
+        ),
+        (
+            library.IonQBackend,
+            ("provider", "name", "description", "gateset", "num_qubits", "simulator"),
+        ),
         (library.IonQBackend.run, ("run_input", "options")),
         (library.IonQBackend._create_client, ()),
         (library.IonQClient, ("token", "url")),

@@ -37,7 +37,9 @@ def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, pr
     estimate = backend.estimate(problem.circuit, problem.values)
     native = estimate.native
     assert (native.one_qubit_gates, native.two_qubit_gates) == (2 * 12 + 4 * 6, 6)
-    assert f"48 GPI and GPI2 gates, 6 MS and ZZ gates and depth {native.depth} (dry run" in str(estimate)
+    assert f"48 GPI and GPI2 gates, 6 MS and ZZ gates and depth {native.depth} (dry run" in str(
+        estimate
+    )
     assert 6 < native.depth <= 48
     totals = box.store.totals()
     assert (totals["jobs"], totals["circuits_paid"]) == (1, 0)
@@ -48,16 +50,20 @@ def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, pr
 def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem, monkeypatch):
     describe = shapes.job_description
     monkeypatch.setattr(
-        "qllmft_backends.ionq.mock_server.api.job_description", lambda *a: describe(*a) | {"dry_run": False}
+        "qllmft_backends.ionq.mock_server.api.job_description",
+        lambda *a: describe(*a) | {"dry_run": False},
     )
     box.store._latency_s = 5.0
-    with pytest.raises(IonQRequestError, match=r"took the dry run .* for a job to run; it was canceled"):
+    with pytest.raises(
+        IonQRequestError, match=r"took the dry run .* for a job to run; it was canceled"
+    ):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)
     assert set(box.store.totals()["statuses"].values()) == {"canceled"}
 
 
 @pytest.mark.parametrize(
-    "gates", [None, [{"gate": "gpi2"}], [{"gate": "cx", "target": 0}], [{"gate": "ms", "targets": [0]}]]
+    "gates",
+    [None, [{"gate": "gpi2"}], [{"gate": "cx", "target": 0}], [{"gate": "ms", "targets": [0]}]],
 )
 def test_a_compiled_circuit_that_cannot_be_read(box, forte, problem, monkeypatch, gates):
     answer = {"qubits": 3, "circuit": gates}

@@ -22,15 +22,21 @@ def problem():
 
 
 @pytest.mark.parametrize("there", [None, {"noise_model": "forte-1"}], ids=["our name", "IonQ's"])
-@pytest.mark.parametrize("options", [{"noise": "forte1"}, PRESETS["forte1"].options], ids=["by name", "by value"])
+@pytest.mark.parametrize(
+    "options", [{"noise": "forte1"}, PRESETS["forte1"].options], ids=["by name", "by value"]
+)
 def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, options, there):
     pytest.importorskip("qiskit_aer")
-    exact = ask(create("aer_forte", {**options, "shots": None, "method": "density_matrix"}), problem).values
+    exact = ask(
+        create("aer_forte", {**options, "shots": None, "method": "density_matrix"}), problem
+    ).values
     engine = ask(create("adjoint", {**options, "trajectories": 20_000}), problem)
     cloud = ask(simulator(**there or options, shots=SHOTS), problem)
     assert (exact < 0.99).all()
     for answer in (engine, cloud):
-        assert (exact < 1 - 10 * answer.standard_errors).all(), "the noise stands out of the statistics"
+        assert (exact < 1 - 10 * answer.standard_errors).all(), (
+            "the noise stands out of the statistics"
+        )
         assert np.abs((answer.values - exact) / answer.standard_errors).max() < 4.5
     assert {job.payload["noise"]["model"] for job in box.store.jobs.values()} == {"forte-1"}
 
@@ -39,8 +45,16 @@ def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, o
     ("options", "model", "noise"),
     [
         ({}, "ideal", GateNoise(0, 0)),
-        ({"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}, "ideal", GateNoise(0, 0)),
-        ({"noise": "explicit", "one_qubit_rate": 2.667e-4, "two_qubit_rate": 4.949e-3}, "forte-1", None),
+        (
+            {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0},
+            "ideal",
+            GateNoise(0, 0),
+        ),
+        (
+            {"noise": "explicit", "one_qubit_rate": 2.667e-4, "two_qubit_rate": 4.949e-3},
+            "forte-1",
+            None,
+        ),
         ({"noise": "explicit", "one_qubit_rate": 5e-4, "two_qubit_rate": 0.0133}, "aria-1", None),
         ({"noise_model": "aria-2"}, "aria-2", GateNoise(0.0006573333333333332, 0.01856)),
         ({"noise_model": "forte-1"}, "forte-1", PRESETS["forte1"]),

@@ -22,7 +22,11 @@ from qllmft_backends.ionq.token import load_token
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
         ("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"}, "500 shots or more"),
-        ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
+        (
+            "ionq_forte",
+            {"aggregation": "voting"},
+            "expected error_mitigation='debiasing' beside it",
+        ),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
@@ -32,7 +36,11 @@ from qllmft_backends.ionq.token import load_token
             {"noise": "forte1", "noise_model": "forte-1", "shots": 10},
             "expected one way to name the noise",
         ),
-        ("ionq_simulator", {"noise": "explicit", "shots": 10}, r"got the rates \(None, None\); it needs both"),
+        (
+            "ionq_simulator",
+            {"noise": "explicit", "shots": 10},
+            r"got the rates \(None, None\); it needs both",
+        ),
         (
             "ionq_simulator",
             {"noise": "forte1", "one_qubit_rate": 0.1, "shots": 10},
@@ -48,7 +56,11 @@ from qllmft_backends.ionq.token import load_token
             {"noise": "forte-1", "shots": 10},
             "option noise = 'forte-1': Input should be",
         ),
-        ("ionq_simulator", {"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots; expected shots"),
+        (
+            "ionq_simulator",
+            {"noise": "forte1", "shots": None},
+            "the noise 'forte-1' without shots; expected shots",
+        ),
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
         ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
@@ -103,14 +115,23 @@ def test_the_key_comes_from_the_first_variable_or_the_file(monkeypatch, tmp_path
 
 def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     """qiskit-ionq's own resolution lets a .env win over the environment."""
-    (tmp_path / ".env").write_text("IONQ_API_KEY=from-a-stray-file\nIONQ_API_URL=https://stray.example/v0.4\n")
+    (tmp_path / ".env").write_text(
+        "IONQ_API_KEY=from-a-stray-file\nIONQ_API_URL=https://stray.example/v0.4\n"
+    )
     monkeypatch.chdir(tmp_path)
     ask(forte(), problem)  # the mock server takes the right key only
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [(None, None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
+    [
+        (None, None),
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+    ],
 )
 def test_retry_after(text, seconds):
     from qllmft_backends.ionq.refusal import retry_after_s
@@ -120,7 +141,10 @@ def test_retry_after(text, seconds):
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    for call in (lambda: ask(forte(), problem), lambda: forte().estimate(problem.circuit, problem.values)):
+    for call in (
+        lambda: ask(forte(), problem),
+        lambda: forte().estimate(problem.circuit, problem.values),
+    ):
         with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
             call()
     assert box.store.totals()["requests"] == {}

@@ -51,7 +51,12 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
             box.faults.clear()
             box.faults.arm(fault)
             backend = forte(
-                url=box.url, repetition=n, request_timeout_s=0.2, retry_s=0.2, deadline_s=0.6, settle_s=0.05
+                url=box.url,
+                repetition=n,
+                request_timeout_s=0.2,
+                retry_s=0.2,
+                deadline_s=0.6,
+                settle_s=0.05,
             )
             backends.append(backend)
             with pytest.raises(IonQError) as caught:
@@ -63,7 +68,16 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
         said += cancel(["no-such-job"], IonQConnection(url=box.url))
     for backend in backends:
         client = backend._client
-        said += [repr(x) for x in (backend.options, client, vars(client), client.transport, vars(client.transport))]
+        said += [
+            repr(x)
+            for x in (
+                backend.options,
+                client,
+                vars(client),
+                client.transport,
+                vars(client.transport),
+            )
+        ]
         said += [repr(client.api_headers), repr(client._token), backend.options.model_dump_json()]
     said.append(caplog.text)
     said.extend(capfd.readouterr())
@@ -78,7 +92,9 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
     [(401, r"bad header apiKey \*\*\*"), (302, "answered 302")],
     ids=["repeats the key", "redirects"],
 )
-def test_a_server_that_is_not_to_be_trusted_with_the_key(forte, problem, monkeypatch, status, match):
+def test_a_server_that_is_not_to_be_trusted_with_the_key(
+    forte, problem, monkeypatch, status, match
+):
     """What it repeats is scrubbed; where it redirects to is not followed."""
     from qllmft_backends.ionq.mock_server import server
 
@@ -100,7 +116,10 @@ def test_the_key_object_hides_itself():
 
 def test_a_short_key_is_hidden_as_a_whole_word():
     key = ApiToken("sandbox")
-    assert key.scrub("0.18 sandbox-credit, not 0.18 ***-credit") == "0.18 sandbox-credit, not 0.18 ***-credit"
+    assert (
+        key.scrub("0.18 sandbox-credit, not 0.18 ***-credit")
+        == "0.18 sandbox-credit, not 0.18 ***-credit"
+    )
     assert key.scrub("apiKey sandbox, 'sandbox' ?key=sandbox&a") == "apiKey ***, '***' ?key=***&a"
 
 
@@ -141,7 +160,11 @@ def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, p
 
 @pytest.mark.parametrize("on", ["poll", "list", "estimate", "backends"])
 def test_every_word_of_a_service_is_printable(box, forte, problem, on):
-    value = {"id": echo(), "status": echo(), "jobs": [{"id": echo(), "status": echo(), "backend": echo()}]}
+    value = {
+        "id": echo(),
+        "status": echo(),
+        "jobs": [{"id": echo(), "status": echo(), "backend": echo()}],
+    }
     value |= {"estimated_cost": echo(), "cost_unit": echo(), "qubits": echo()}
     looks = []
     backend = forte(retry_s=0.0)
@@ -150,7 +173,14 @@ def test_every_word_of_a_service_is_printable(box, forte, problem, on):
     box.faults.arm(Fault("value", on, value=value))
     said = looks
     try:
-        said.append(repr([str(row.note + row.state + row.backend) for row in server_jobs(IonQConnection(url=box.url))]))
+        said.append(
+            repr(
+                [
+                    str(row.note + row.state + row.backend)
+                    for row in server_jobs(IonQConnection(url=box.url))
+                ]
+            )
+        )
         said.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
         ask(backend, problem)
         ask(forte(repetition=2), problem)

@@ -18,13 +18,19 @@ def test_submit_and_collect_from_two_objects(forte, problem):
     assert len(submission.job_ids) == 3
     assert submission.estimate.circuits == 7
     again = forte().submit(problem.circuit, problem.values)
-    assert (again.job_ids, again.estimate.circuits, again.estimate.known) == (submission.job_ids, 0, 7)
+    assert (again.job_ids, again.estimate.circuits, again.estimate.known) == (
+        submission.job_ids,
+        0,
+        7,
+    )
     assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
 
 
 def test_a_call_searches_the_ledger_once(forte, problem, monkeypatch):
     searches, find = [], Ledger.find
-    monkeypatch.setattr(Ledger, "find", lambda *given, **options: searches.append(given) or find(*given, **options))
+    monkeypatch.setattr(
+        Ledger, "find", lambda *given, **options: searches.append(given) or find(*given, **options)
+    )
     for known in (1, 2):  # first all circuits are sent, then none
         ask(forte(), problem)
         assert len(searches) == known
@@ -75,7 +81,9 @@ def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
         (np.zeros((7, 9)), "XII", UnsupportedGateError, "expected strings of I and Z"),
     ],
 )
-def test_values_and_observables_that_do_not_fit(box, forte, problem, values, observable, error, match):
+def test_values_and_observables_that_do_not_fit(
+    box, forte, problem, values, observable, error, match
+):
     with refused(box, error, match):
         forte().expectations(problem.circuit, values, [SparsePauliOp(observable)])
 
@@ -102,5 +110,9 @@ def test_the_list_of_machines_is_the_servers(box, forte, problem):
     assert backend.capabilities.max_qubits is None
     assert_right(ask(backend, problem), problem)
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
-    with refused(box, IonQRequestError, r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"):
+    with refused(
+        box,
+        IonQRequestError,
+        r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1",
+    ):
         ask(forte(target="unknown-9"), problem)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    make_problem,
+    records_of,
+    refused,
+)
 from qllmft_backends.ionq import (
     IonQAuthError,
     IonQError,
@@ -32,9 +40,14 @@ def session_ids(box):
 def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, folder):
     assert_right(ask(forte(**CAPS, known_answer_shots=1000), problem), problem)
     (session,) = sessions(box)
-    assert [record["session"] for record in records_of(folder) if record["event"] == "sent"] == [session.id] * 3
+    assert [record["session"] for record in records_of(folder) if record["event"] == "sent"] == [
+        session.id
+    ] * 3
     assert session.backend == "qpu.forte-1"
-    assert session.caps == {"cost_limit": {"unit": "sandbox-credit", "value": 5.0}, "duration_limit_min": 30}
+    assert session.caps == {
+        "cost_limit": {"unit": "sandbox-credit", "value": 5.0},
+        "duration_limit_min": 30,
+    }
     assert session.ended
     assert session_ids(box) == {session.id}
     assert box.store.totals()["jobs"] == 3
@@ -54,7 +67,8 @@ def test_without_caps_there_is_no_session(box, forte, problem):
 def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
     """A chunk of three circuits costs 0.216: two fit, the third does not."""
     with pytest.raises(
-        IonQRequestError, match=r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
+        IonQRequestError,
+        match=r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted",
     ):
         ask(forte(session_max_cost=0.45), problem)
     assert box.store.totals()["circuits_paid"] == 6
@@ -67,13 +81,25 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
 @pytest.mark.parametrize(
     ("fault", "error", "match"),
     [
-        (Fault("status", "sessions", code=404), IonQRequestError, "answered 404.*No circuit was sent.*beta"),
-        (Fault("status", "sessions", code=403), IonQRequestError, "answered 403.*in beta and IonQ opens them to some"),
+        (
+            Fault("status", "sessions", code=404),
+            IonQRequestError,
+            "answered 404.*No circuit was sent.*beta",
+        ),
+        (
+            Fault("status", "sessions", code=403),
+            IonQRequestError,
+            "answered 403.*in beta and IonQ opens them to some",
+        ),
         (Fault("status", "sessions", code=401), IonQAuthError, "API key was not accepted"),
         (Fault("status", "sessions", code=500), IonQError, "no session was opened: .*answered 500"),
         (Fault("drop_before", "sessions"), IonQError, "no session was opened: .*got no answer"),
         (Fault("value", "sessions", value=["x"]), IonQRequestError, "without a session's id"),
-        (Fault("value", "sessions", value={"id": "../x"}), IonQRequestError, "without a session's id"),
+        (
+            Fault("value", "sessions", value={"id": "../x"}),
+            IonQRequestError,
+            "without a session's id",
+        ),
     ],
     ids=lambda f: f"{f.kind}-{f.code}-{f.value}" if isinstance(f, Fault) else None,
 )
@@ -91,13 +117,17 @@ def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, set
     from qllmft_backends.ionq.mock_server.sessions import Session
 
     describe = Session.describe
-    monkeypatch.setattr(Session, "describe", lambda self, now: describe(self, now) | {"settings": settings})
+    monkeypatch.setattr(
+        Session, "describe", lambda self, now: describe(self, now) | {"settings": settings}
+    )
     with refused(box, IonQRequestError, r"without the caps that were asked for \(cost_limit"):
         ask(forte(**CAPS), problem)
     assert sessions(box)[0].ended
 
 
-def test_another_process_ends_the_session_of_jobs_that_it_collects(box, forte, problem, folder, connection):
+def test_another_process_ends_the_session_of_jobs_that_it_collects(
+    box, forte, problem, folder, connection
+):
     forte(**CAPS).submit(problem.circuit, problem.values)
     assert not sessions(box)[0].ended
     assert_right(ask(forte(), problem), problem)
@@ -108,7 +138,9 @@ def test_another_process_ends_the_session_of_jobs_that_it_collects(box, forte, p
     assert sessions(box)[1].ended
 
 
-def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(box, forte, problem, folder, connection):
+def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
+    box, forte, problem, folder, connection
+):
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with pytest.raises(IonQTimeoutError):
         ask(forte(**CAPS, deadline_s=0.1), problem)
@@ -141,7 +173,9 @@ def test_no_session_is_opened_for_what_the_server_had(box, forte, problem):
 
 def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
     box.faults.arm(Fault("status", "sessions", code=500, after=1))
-    with pytest.warns(SessionWarning, match=r"could not be ended: .*answered 500.*ends by itself at its caps"):
+    with pytest.warns(
+        SessionWarning, match=r"could not be ended: .*answered 500.*ends by itself at its caps"
+    ):
         assert_right(ask(forte(**CAPS), problem), problem)
 
 

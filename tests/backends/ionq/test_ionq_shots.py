@@ -7,7 +7,15 @@ from collections import Counter
 import pytest
 
 from ionq import TOKEN
-from ionq.helpers import ask, assert_paid_once, assert_recovers, assert_right, make_problem, records_of, write_records
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_recovers,
+    assert_right,
+    make_problem,
+    records_of,
+    write_records,
+)
 from qllmft_backends.ionq import IonQJobFailedError, Ledger, LedgerError
 from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 from qllmft_backends.ionq.mock_server.job import StoredJob
@@ -81,7 +89,9 @@ def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
     with pytest.raises(IonQJobFailedError, match="there are 800, expected 1000"):
         ask(forte(per_shot=True), problem)
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
-    with pytest.raises(IonQJobFailedError, match=r"state 0 is in 500 of 800, and its frequency is 0\.5"):
+    with pytest.raises(
+        IonQJobFailedError, match=r"state 0 is in 500 of 800, and its frequency is 0\.5"
+    ):
         ask(forte(per_shot=True, symmetry_verification=True, repetition=1), problem)
 
 
@@ -106,4 +116,6 @@ def test_the_noisy_simulators_shots(simulator, problem):
     with MockServer(token=TOKEN, store=Store()) as box:
         backend = simulator(url=box.url, per_shot=True, shots=300, noise="forte1")
         ask(backend, problem)
-        assert backend.resample(problem.circuit, problem.values, problem.observables, 2).single_shots
+        assert backend.resample(
+            problem.circuit, problem.values, problem.observables, 2
+        ).single_shots

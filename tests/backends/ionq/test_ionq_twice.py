@@ -21,7 +21,9 @@ from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 
 
 @pytest.mark.parametrize("code", [302, 404])
-def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(box, forte, problem, code, folder):
+def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(
+    box, forte, problem, code, folder
+):
     """The list is behind: the job is not in it when it is asked for."""
     box.faults.arm(Fault("status_after", "submit", code=code))
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
@@ -45,7 +47,10 @@ def test_a_request_that_hangs_is_not_sent_again_within_settle_s(box, forte, prob
 
 def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
     stalled(box, forte, problem)
-    with pytest.warns(DuplicateJobWarning, match=r"the 3 circuits of chunk 0001 .*again.*cancel --job .*cancel\(\['"):
+    with pytest.warns(
+        DuplicateJobWarning,
+        match=r"the 3 circuits of chunk 0001 .*again.*cancel --job .*cancel\(\['",
+    ):
         assert_right(ask(forte(), problem), problem)
     rows = ledger_jobs(folder)
     late = [job for job in rows if job.state == "duplicate"]
@@ -110,13 +115,18 @@ def lose(folder, lines=0, *, count=True):
 def test_a_ledger_that_lost_its_records_sends_nothing(box, forte, problem, folder, lines):
     ask(forte(), problem)
     lose(folder, lines or 0, count=False)
-    calls = [lambda: ask(forte(), problem), lambda: forte().estimate(problem.circuit, problem.values)]
+    calls = [
+        lambda: ask(forte(), problem),
+        lambda: forte().estimate(problem.circuit, problem.values),
+    ]
     if lines is None:
         (folder / "ledger.jsonl").unlink()
     else:
         calls.append(lambda: ledger_jobs(folder))
     for call in calls:
-        with refused(box, LedgerError, r"has lost records: .*once held 3.*Restore.*delete ledger\.count"):
+        with refused(
+            box, LedgerError, r"has lost records: .*once held 3.*Restore.*delete ledger\.count"
+        ):
             call()
 
 
@@ -127,11 +137,15 @@ def test_after_a_loss_the_jobs_are_found_at_the_server(box, forte, problem, fold
     assert_served(box, forte, problem, jobs=3)
 
 
-def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(box, forte, problem, folder):
+def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(
+    box, forte, problem, folder
+):
     """Cut otherwise, the circuits have other client tokens (but the chunk of one); whose the jobs are is known."""
     ask(forte(), problem)
     lose(folder)
-    with refused(box, LedgerError, r"holds 2 job\(s\) of the ledger .* that are not in it.*nothing was sent"):
+    with refused(
+        box, LedgerError, r"holds 2 job\(s\) of the ledger .* that are not in it.*nothing was sent"
+    ):
         ask(forte(circuits_per_job=2), problem)
 
 
@@ -147,7 +161,9 @@ def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
     problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
     problem.values, problem.exact = problem.values[:6], problem.exact[:6]
     ask(forte(), problem)
-    tokens = {j.payload["metadata"]["client_token"] for j in box.store.jobs.values() if not j.parent}
+    tokens = {
+        j.payload["metadata"]["client_token"] for j in box.store.jobs.values() if not j.parent
+    }
     assert len(tokens) == 2
     lose(folder)
     assert_right(ask(forte(), problem), problem)

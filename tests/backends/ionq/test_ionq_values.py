@@ -11,7 +11,15 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
-from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, records_of, refused
+from ionq.helpers import (
+    ask,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    make_problem,
+    records_of,
+    refused,
+)
 from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.counts import draw, expectations, expectations_from_counts
 from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, collect, ledger_jobs
@@ -26,7 +34,9 @@ def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
     problem = make_problem(8, n_qubits=4)
     answer = ask(forte(shots=4000), problem)
     assert_right(answer, problem, shots=4000)
-    np.testing.assert_allclose(answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12)
+    np.testing.assert_allclose(
+        answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12
+    )
     assert_paid_once(box, 8)  # one circuit a sample, not one an observable
     assert box.store.totals()["shots_paid"] == 8 * 4000
 
@@ -48,7 +58,10 @@ def test_qubit_order_with_asymmetric_states(forte, flipped):
     circuit = QuantumCircuit(3)
     for qubit in flipped:
         circuit.x(qubit)
-    strings = [SparsePauliOp.from_sparse_list([("Z" * len(q), list(q), 1.0)], 3) for q in ((0,), (1,), (2,), (0, 2))]
+    strings = [
+        SparsePauliOp.from_sparse_list([("Z" * len(q), list(q), 1.0)], 3)
+        for q in ((0,), (1,), (2,), (0, 2))
+    ]
     expected = [-1.0 if q in flipped else 1.0 for q in range(3)]
     expected.append(expected[0] * expected[2])
     answer = forte(shots=10).expectations(circuit, np.empty((2, 0)), strings)
@@ -57,7 +70,9 @@ def test_qubit_order_with_asymmetric_states(forte, flipped):
 
 
 @pytest.mark.parametrize("reordered", [False, True])
-def test_the_library_reads_the_same_counts_from_the_same_jobs(box, forte, problem, folder, monkeypatch, reordered):
+def test_the_library_reads_the_same_counts_from_the_same_jobs(
+    box, forte, problem, folder, monkeypatch, reordered
+):
     """Two routes from one job: ours, and qiskit-ionq's retrieve_job in what could be another process.
 
     Version 1.1.1 pairs results with circuits by the payload's order. Fails once an upgrade does better.
@@ -75,15 +90,27 @@ def test_the_library_reads_the_same_counts_from_the_same_jobs(box, forte, proble
     (job,) = ledger_jobs(folder)
     counts = theirs.retrieve_job(job.job_id).result().get_counts()
     assert {sum(each.values()) for each in counts} == {1000}
-    read = np.array([[sum(n * (-1) ** int(b[2 - q]) for b, n in c.items()) / 1000 for q in range(3)] for c in counts])
-    np.testing.assert_allclose(read, answer.values[::-1] if reordered else answer.values, atol=1e-12)
+    read = np.array(
+        [
+            [sum(n * (-1) ** int(b[2 - q]) for b, n in c.items()) / 1000 for q in range(3)]
+            for c in counts
+        ]
+    )
+    np.testing.assert_allclose(
+        read, answer.values[::-1] if reordered else answer.values, atol=1e-12
+    )
 
 
 def test_the_estimator_is_that_of_the_counts_whose_frequencies_the_server_gives():
     """`test_expectations_from_counts` has it against shots written out one by one."""
-    sums = [SparsePauliOp.from_list([("ZII", 0.5), ("IZZ", -1.5), ("III", 0.25)]), SparsePauliOp("IIZ")]
+    sums = [
+        SparsePauliOp.from_list([("ZII", 0.5), ("IZZ", -1.5), ("III", 0.25)]),
+        SparsePauliOp("IIZ"),
+    ]
     counts, observables = {0: 150, 1: 25, 2: 100, 6: 225}, ZObservables.from_operators(sums, 3)
-    answer, exact = (expectations([{s: n / 500 for s, n in counts.items()}], n, observables) for n in (500, None))
+    answer, exact = (
+        expectations([{s: n / 500 for s, n in counts.items()}], n, observables) for n in (500, None)
+    )
     expected = expectations_from_counts(counts, observables)
     np.testing.assert_allclose((answer.values[0], answer.standard_errors[0]), expected, atol=1e-12)
     np.testing.assert_array_equal(exact.values, answer.values)
@@ -101,7 +128,9 @@ def test_drawn_shots_are_multinomial():
     drawn = draw(p, 100_000, np.random.default_rng(0))
     assert sum(drawn.values()) == pytest.approx(1)
     for state, probability in p.items():
-        assert abs(drawn[state] - probability) < 4 * np.sqrt(probability * (1 - probability) / 100_000)
+        assert abs(drawn[state] - probability) < 4 * np.sqrt(
+            probability * (1 - probability) / 100_000
+        )
 
 
 @pytest.mark.parametrize(
@@ -179,12 +208,18 @@ def keywords(passed, backend):
     """Settings as the library's successor makes them, which takes keywords and is done with the enum."""
     assert passed.get("error_mitigation") is None, "deprecated there"
     settings = dict(passed.get("job_settings") or {})
-    given = {n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None}
-    return settings | ({"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {})
+    given = {
+        n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None
+    }
+    return settings | (
+        {"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {}
+    )
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, problem, monkeypatch, successor):
+def test_settings_are_explicit_and_another_one_is_measured_anew(
+    box, forte, problem, monkeypatch, successor
+):
     from qiskit_ionq import helpers
 
     if successor:
@@ -193,7 +228,10 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, prob
         known = set(box.store.jobs)
         assert_right(ask(forte(**options), problem), problem, shots=options.get("shots", 1000))
         sent = [job.payload for job in box.store.jobs.values() if job.id not in known]
-        assert all(p["settings"] == {"error_mitigation": mitigation} and p.get("noise") is None for p in sent)
+        assert all(
+            p["settings"] == {"error_mitigation": mitigation} and p.get("noise") is None
+            for p in sent
+        )
         assert box.store.totals()["circuits_paid"] == 7 * n
     other = make_problem(7)
     other.circuit.x(0)
@@ -203,7 +241,9 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, prob
 
 def test_the_simulators_noise_is_explicit(box, simulator, problem):
     ask(simulator(noise="forte1", shots=10, seed=9), problem)
-    sent = [(job.payload.get("settings"), job.payload.get("noise")) for job in box.store.jobs.values()]
+    sent = [
+        (job.payload.get("settings"), job.payload.get("noise")) for job in box.store.jobs.values()
+    ]
     assert all(each == (None, {"model": "forte-1", "seed": 9}) for each in sent)
 
 
@@ -211,8 +251,12 @@ def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatc
     from qllmft_backends.ionq.mock_server import api
 
     describe = api.backend
-    monkeypatch.setattr(api, "backend", lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]})
-    with refused(box, IonQRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"):
+    monkeypatch.setattr(
+        api, "backend", lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]}
+    )
+    with refused(
+        box, IonQRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
+    ):
         ask(forte(symmetry_verification=True), problem)
 
 
@@ -244,7 +288,9 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style
 def test_one_circuit_has_its_aggregations_itself(box, forte):
     box.api.results_style, problem = "v2", make_problem(1)
     options = {"error_mitigation": "debiasing", "circuits_per_job": 1}
-    found = [ask(forte(**options, aggregation=name), problem).values for name in ("average", "majority")]
+    found = [
+        ask(forte(**options, aggregation=name), problem).values for name in ("average", "majority")
+    ]
     assert (np.abs(found[1]) > np.abs(found[0])).all()
     assert_paid_once(box, 1)
 
@@ -256,9 +302,15 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
     ask(forte(**options), problem)
     read = payload.flat
     monkeypatch.setattr(
-        collect, "flat", lambda given, n: {f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()}
+        collect,
+        "flat",
+        lambda given, n: {
+            f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()
+        },
     )
-    with pytest.raises(IonQJobFailedError, match=r"combined by 'voting', are not used: .*wrong on the qubits"):
+    with pytest.raises(
+        IonQJobFailedError, match=r"combined by 'voting', are not used: .*wrong on the qubits"
+    ):
         ask(forte(**options, aggregation="voting"), problem)
     monkeypatch.setattr(collect, "flat", read)
     ask(forte(**options, aggregation="voting"), problem)
@@ -268,7 +320,10 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"histogram": {"registers": {"other": {"000": 1}}}}, "no numbers in the register 'output_all'"),
+        (
+            {"histogram": {"registers": {"other": {"000": 1}}}},
+            "no numbers in the register 'output_all'",
+        ),
         ({"histogram": {"registers": {"output_all": {"00": 1}}}}, "not 3 bits"),
         ({"histogram": {"registers": {"output_all": {"00x": 1}}}}, "not 3 bits"),
         ({"histogram": {"registers": {"output_all": {"000": 0}}}}, "counts no shots"),
@@ -279,13 +334,18 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
 def test_results_by_register_that_cannot_be_read(given, message):
     with pytest.raises(ValueError, match=message):
         payload.flat(given, 3)
-    assert payload.flat({"histogram": {"registers": {"output_all": {"110": 3, "001": 1}}}}, 3) == {"3": 0.75, "4": 0.25}
+    assert payload.flat({"histogram": {"registers": {"output_all": {"110": 3, "001": 1}}}}, 3) == {
+        "3": 0.75,
+        "4": 0.25,
+    }
 
 
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
     box.api.results_style = "none"
     ask(forte(error_mitigation="debiasing"), problem)
-    with pytest.raises(IonQRequestError, match=r"results of the aggregation 'dnl' nor .*Nothing is lost"):
+    with pytest.raises(
+        IonQRequestError, match=r"results of the aggregation 'dnl' nor .*Nothing is lost"
+    ):
         ask(forte(error_mitigation="debiasing", aggregation="dnl"), problem)
     assert_paid_once(box, 7)
 
@@ -301,7 +361,9 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
         return json.dumps(body)
 
     monkeypatch.setattr(client, "qiskit_to_ionq", wider)
-    with refused(box, IonQRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"):
+    with refused(
+        box, IonQRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
+    ):
         ask(forte(), problem)
     monkeypatch.setattr(client, "qiskit_to_ionq", write)
     assert_served(box, forte, problem)
@@ -309,7 +371,9 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
 
 def test_from_the_registry(box, tmp_path, problem):
     assert {"ionq_simulator", "ionq_forte"} <= set(BACKENDS)
-    backend = create("ionq_simulator", {"url": box.url, "ledger": str(tmp_path / "l"), "poll_interval_s": 0.02})
+    backend = create(
+        "ionq_simulator", {"url": box.url, "ledger": str(tmp_path / "l"), "poll_interval_s": 0.02}
+    )
     np.testing.assert_allclose(ask(backend, problem).values, problem.exact, atol=2e-6)
 
 
@@ -317,7 +381,9 @@ def test_calibration(forte):
     calibration = forte().calibration()
     assert calibration.qubits == 36
     assert (calibration.timing["1q"], calibration.timing["2q"]) == (130e-6, 970e-6)
-    noise = GateNoise.calibrated(*(calibration.fidelity[key]["median"] for key in ("1q", "2q")), kind="process")
+    noise = GateNoise.calibrated(
+        *(calibration.fidelity[key]["median"] for key in ("1q", "2q")), kind="process"
+    )
     assert noise.two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
     assert noise.one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
@@ -341,10 +407,15 @@ def test_the_sampler_has_the_counts_that_were_paid_for(box, forte, problem):
     assert (result.data.meas.shape, result.data.meas.num_shots) == ((7,), 1000)
     direct = ask(backend, problem)  # from the ledger: the same counts, and nothing is paid again
     assert_right(direct, problem)
-    found = result.data.meas.expectation_values([[observable] for observable in problem.observables])  # (O, B)
+    # (O, B)
+    found = result.data.meas.expectation_values(
+        [[observable] for observable in problem.observables]
+    )
     np.testing.assert_allclose(found.T, direct.values, atol=1e-12)
     assert_paid_once(box, 7)
     with refused(box, BackendError, "got 500 shots, expected 1000"):
         sampler.run([(circuit, problem.values)], shots=500).result()
     with refused(box, BackendError, "precision 0.001 needs 1000000 shots"):
-        backend.estimator().run([(problem.circuit, "ZZZ", problem.values)], precision=0.001).result()
+        backend.estimator().run(
+            [(problem.circuit, "ZZZ", problem.values)], precision=0.001
+        ).result()

@@ -18,10 +18,14 @@ def spread(variants, n_qubits, strings):
     for qubits in strings:
         means = []
         for variant in variants:
-            signs = {s: np.prod([1 - 2 * (int(s) >> q & 1) for q in qubits]) for s in variant["results"]}
+            signs = {
+                s: np.prod([1 - 2 * (int(s) >> q & 1) for q in qubits]) for s in variant["results"]
+            }
             means.append(sum(signs[s] * p for s, p in variant["results"].items()))
         mean = sum(v["shots"] * m for v, m in zip(variants, means, strict=True)) / shots
-        total = sum((v["shots"] / shots * (m - mean)) ** 2 for v, m in zip(variants, means, strict=True))
+        total = sum(
+            (v["shots"] / shots * (m - mean)) ** 2 for v, m in zip(variants, means, strict=True)
+        )
         errors.append(np.sqrt(total * len(variants) / (len(variants) - 1)))
     return errors
 
@@ -31,8 +35,13 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
     box.api.results_style = style
     answer = ask(forte(**DEBIASED), problem)
     assert_right(answer, problem)
-    strings = [[q for q, letter in enumerate(str(o.paulis[0])[::-1]) if letter == "Z"] for o in problem.observables]
-    kept = [circuit for r in records_of(folder) if r["event"] == "variants" for circuit in r["variants"]]
+    strings = [
+        [q for q, letter in enumerate(str(o.paulis[0])[::-1]) if letter == "Z"]
+        for o in problem.observables
+    ]
+    kept = [
+        circuit for r in records_of(folder) if r["event"] == "variants" for circuit in r["variants"]
+    ]
     assert [len(variants) for variants in kept] == [10] * 7
     assert kept[0][1]["qubit_map"] == [1, 2, 0]
     expected = [spread(variants, 3, strings) for variants in kept]
@@ -51,9 +60,13 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
 def test_errors_of_the_machine_between_variants_count(box, forte, problem, monkeypatch):
     box.api.results_style = "v2"
     monkeypatch.setattr(
-        StoredJob, "shots_of_variants", lambda job: [sorted(job.single_shots())[i::1][:500] for i in (0, 500)]
+        StoredJob,
+        "shots_of_variants",
+        lambda job: [sorted(job.single_shots())[i::1][:500] for i in (0, 500)],
     )
-    answer, plain = (ask(forte(error_mitigation="debiasing", variants=v), problem) for v in (True, False))
+    answer, plain = (
+        ask(forte(error_mitigation="debiasing", variants=v), problem) for v in (True, False)
+    )
     assert (answer.standard_errors > 3 * plain.standard_errors).any()
 
 

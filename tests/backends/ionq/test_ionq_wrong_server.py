@@ -13,7 +13,13 @@ from ionq import FAST
 from ionq.helpers import ask, assert_right, make_problem, records_of
 from ionq.other_service import HangUpError, OtherService, StatusError
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.ionq import CostRefusedError, IonQAuthError, IonQError, IonQJobFailedError, IonQRequestError
+from qllmft_backends.ionq import (
+    CostRefusedError,
+    IonQAuthError,
+    IonQError,
+    IonQJobFailedError,
+    IonQRequestError,
+)
 from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
 from qllmft_backends.ionq.token import load_token
 
@@ -31,7 +37,13 @@ def forte(service, folder):
     """Make an `IonQForte` on the service: 3 circuits a job, none with a known answer."""
 
     def make(**options):
-        usual = {"url": service.url, "ledger": folder, "yes": True, "circuits_per_job": 3, "known_answer_shots": 0}
+        usual = {
+            "url": service.url,
+            "ledger": folder,
+            "yes": True,
+            "circuits_per_job": 3,
+            "known_answer_shots": 0,
+        }
         return IonQForte(IonQForteOptions(**{**usual, **FAST, **options}))
 
     return make
@@ -74,7 +86,9 @@ def test_a_wrong_id_of_a_job(service, forte, problem, folder, wrong):
 
     def submitted(number, answer):
         ids.append(answer["id"])
-        return answer | ({"id": "no-such-job" if wrong == "nobody's" else ids[0]} if number == own + 1 else {})
+        return answer | (
+            {"id": "no-such-job" if wrong == "nobody's" else ids[0]} if number == own + 1 else {}
+        )
 
     service.after["submit"] = submitted
     assert_right(ask(forte(), problem), problem)
@@ -84,8 +98,12 @@ def test_a_wrong_id_of_a_job(service, forte, problem, folder, wrong):
 
 
 def test_a_job_that_carries_another_token_is_not_read(service, forte, problem):
-    service.after["poll"] = lambda number, job: job | {"metadata": {"client_token": "0" * 32}, "name": "another"}
-    with pytest.raises(IonQJobFailedError, match="is another job: it does not carry the chunk's client token"):
+    service.after["poll"] = lambda number, job: (
+        job | {"metadata": {"client_token": "0" * 32}, "name": "another"}
+    )
+    with pytest.raises(
+        IonQJobFailedError, match="is another job: it does not carry the chunk's client token"
+    ):
         ask(forte(), problem)
     service.after.clear()
     assert_served(service, forte, problem)
@@ -96,7 +114,9 @@ def test_the_results_of_another_job_are_no_known_answer(service, forte):
     given = KNOWN | {"circuits_per_job": 7}
     ask(forte(**given), make_problem(7, n_qubits=10))
     first = next(iter(service.jobs))
-    service.after["results"] = lambda _, own: dict(zip(own, service.results(first).values(), strict=True))
+    service.after["results"] = lambda _, own: dict(
+        zip(own, service.results(first).values(), strict=True)
+    )
     with pytest.raises(IonQJobFailedError, match="known answer came back wrong"):
         ask(forte(**given), make_problem(7, n_qubits=10, seed=5))
 
@@ -118,10 +138,13 @@ def test_a_key_that_is_there_twice(service, forte, problem, twice):
 
 def test_frequencies_that_are_not_of_whole_shots(service, forte):
     problem = make_problem(6)
-    service.after["results"] = lambda _, results: {key: {"0": 0.5004, "6": 0.4996} for key in results}
+    service.after["results"] = lambda _, results: {
+        key: {"0": 0.5004, "6": 0.4996} for key in results
+    }
     with pytest.raises(IonQJobFailedError, match="no multiples of 1/1000"):
         ask(forte(), problem)
-    ask(forte(error_mitigation="debiasing", repetition=1), problem)  # combined from several circuits
+    # combined from several circuits
+    ask(forte(error_mitigation="debiasing", repetition=1), problem)
 
 
 @pytest.mark.parametrize(("wrong", "refusals"), [(1, 0), (2, 1), (3, 2)])
@@ -129,7 +152,9 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
     """The results are wrong for the first readings; they are read again before the verdict, and at later calls."""
 
     def changed(number, results):
-        flipped = {child: {str(int(s) ^ 7): p for s, p in each.items()} for child, each in results.items()}
+        flipped = {
+            child: {str(int(s) ^ 7): p for s, p in each.items()} for child, each in results.items()
+        }
         return results if number >= wrong else flipped
 
     service.after["results"] = changed
@@ -146,7 +171,9 @@ def test_a_job_accepted_late_while_our_clock_jumps(service, forte, problem, monk
 
     accepted = threading.Event()
     service.before["submit"] = lambda number: time.sleep(1.5 if number == 0 else 0.0)
-    service.after["submit"] = lambda number, answer: accepted.set() or answer if number == 0 else answer
+    service.after["submit"] = lambda number, answer: (
+        accepted.set() or answer if number == 0 else answer
+    )
     with monkeypatch.context() as patch:
         patch.setattr(send, "settle", lambda *given: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
@@ -164,7 +191,9 @@ def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, fo
     def listed(number, answer):
         if number == 1:
             raise StatusError(503)
-        return answer | {"jobs": [job | {"submitted_at": "2020-01-01T00:00:00Z"} for job in answer["jobs"]]}
+        return answer | {
+            "jobs": [job | {"submitted_at": "2020-01-01T00:00:00Z"} for job in answer["jobs"]]
+        }
 
     ask(forte(), make_problem(2, seed=3))
     service.after["list"] = listed
@@ -181,7 +210,10 @@ def test_a_list_without_metadata(service, forte, problem, left_out):
     """The name holds the beginning of the client token; without both nothing is sent."""
 
     def listed(_, answer):
-        jobs = [{key: value for key, value in job.items() if key not in left_out} for job in answer["jobs"]]
+        jobs = [
+            {key: value for key, value in job.items() if key not in left_out}
+            for job in answer["jobs"]
+        ]
         return answer | {"jobs": jobs}
 
     service.after |= {"list": listed, "submit": numbered(0, raises=HangUpError())}
@@ -203,23 +235,36 @@ def test_the_price_is_asked_at_each_call(service, forte, problem):
 
 
 def test_prices_in_two_units_are_not_added(service, forte, problem):
-    service.after["estimate"] = lambda number, answer: answer | {"estimated_unit": ("usd", "kusd")[number % 2]}
-    with pytest.raises(IonQRequestError, match=r"is in 'usd', and that of the circuit with a known answer in 'kusd'"):
+    service.after["estimate"] = lambda number, answer: (
+        answer | {"estimated_unit": ("usd", "kusd")[number % 2]}
+    )
+    with pytest.raises(
+        IonQRequestError,
+        match=r"is in 'usd', and that of the circuit with a known answer in 'kusd'",
+    ):
         ask(forte(**KNOWN), problem)
     assert not service.jobs
 
 
-@pytest.mark.parametrize("number", [10**400, 1e308, float("nan"), -1], ids=lambda number: str(number)[:5])
-@pytest.mark.parametrize("field", ["estimated_total_cost", "current_predicted_queue_time", "cost", "probability"])
+@pytest.mark.parametrize(
+    "number", [10**400, 1e308, float("nan"), -1], ids=lambda number: str(number)[:5]
+)
+@pytest.mark.parametrize(
+    "field", ["estimated_total_cost", "current_predicted_queue_time", "cost", "probability"]
+)
 def test_numbers_without_a_meaning(service, forte, problem, field, number):
     """Of 400 digits, for example, which have no float."""
     if field == "cost":
         service.after["cost"] = lambda _, answer: {"cost": {"value": number, "unit": "usd"}}
     elif field == "probability":
-        service.after["results"] = lambda _, results: {child: {"0": number, "6": 0.5} for child in results}
+        service.after["results"] = lambda _, results: {
+            child: {"0": number, "6": 0.5} for child in results
+        }
     else:
         service.after["estimate"] = lambda _, answer: answer | {field: number}
-    refused = field in ("estimated_total_cost", "probability") and (number != 1e308 or field == "probability")
+    refused = field in ("estimated_total_cost", "probability") and (
+        number != 1e308 or field == "probability"
+    )
     if not refused:
         assert_served(service, forte, problem)
         return
@@ -231,7 +276,9 @@ def test_numbers_without_a_meaning(service, forte, problem, field, number):
 
 @pytest.mark.parametrize("name", ["shots", "settle_s", "circuits_per_job", "max_cost"])
 def test_a_truth_value_is_no_number(name):
-    with pytest.raises(UnknownBackendError, match=f"option {name} = True.*true is no value of this option"):
+    with pytest.raises(
+        UnknownBackendError, match=f"option {name} = True.*true is no value of this option"
+    ):
         create("ionq_forte", {name: True})
 
 

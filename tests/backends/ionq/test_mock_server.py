@@ -52,13 +52,15 @@ def test_every_gate_against_qiskit():
     for n, (_, append) in enumerate(GATES, start=1):
         append(circuit)
         ours = sim.probabilities([gate for gate, _ in GATES[:n]], 3)
-        np.testing.assert_allclose(ours, Statevector(circuit).probabilities(), atol=3e-6, err_msg=str(GATES[n - 1][0]))
+        np.testing.assert_allclose(
+            ours, Statevector(circuit).probabilities(), atol=3e-6, err_msg=str(GATES[n - 1][0])
+        )
 
 
 def test_qubit_0_is_the_least_significant_bit():
-    assert sim.probabilities([{"gate": "x", "targets": [0]}, {"gate": "x", "targets": [1]}], 3)[0b011] == pytest.approx(
-        1
-    )
+    assert sim.probabilities([{"gate": "x", "targets": [0]}, {"gate": "x", "targets": [1]}], 3)[
+        0b011
+    ] == pytest.approx(1)
 
 
 def test_noisy_shots_against_the_density_matrix(monkeypatch):
@@ -74,14 +76,24 @@ def test_noisy_shots_against_the_density_matrix(monkeypatch):
         qubits = controls + targets
         n = len(qubits)
         r = rates[n - 1]
-        paulis = [Pauli((np.array(z), np.array(x))) for z in np.ndindex(*[2] * n) for x in np.ndindex(*[2] * n)]
+        paulis = [
+            Pauli((np.array(z), np.array(x)))
+            for z in np.ndindex(*[2] * n)
+            for x in np.ndindex(*[2] * n)
+        ]
         weights = [1 - r + r / 4**n] + [r / 4**n] * (4**n - 1)
-        state = state.evolve(Kraus([np.sqrt(w) * p.to_matrix() for w, p in zip(weights, paulis, strict=True)]), qubits)
+        state = state.evolve(
+            Kraus([np.sqrt(w) * p.to_matrix() for w, p in zip(weights, paulis, strict=True)]),
+            qubits,
+        )
         circuit.compose(step, inplace=True)
     expected = state.probabilities()
-    assert np.abs(expected - Statevector(circuit).probabilities()).max() > 0.05  # the noise does something
+    # the noise does something
+    assert np.abs(expected - Statevector(circuit).probabilities()).max() > 0.05
     shots = 4_000
-    counts = sim.counts([gate for gate, _ in TWO_AT_MOST], 3, shots, "strong", np.random.default_rng(5))
+    counts = sim.counts(
+        [gate for gate, _ in TWO_AT_MOST], 3, shots, "strong", np.random.default_rng(5)
+    )
     assert counts.sum() == shots
     z = (counts / shots - expected) / np.sqrt(expected * (1 - expected) / shots)
     assert np.abs(z).max() < 4
@@ -145,7 +157,9 @@ def test_a_job_from_submission_to_result():
         assert job["sandbox"].startswith("local mock server")
         described = finished(box, job["id"])
         assert described["metadata"] == {"a": "b"}
-        assert call(box.url.removesuffix("/v0.4") + described["results"]["probabilities"]["url"]) == {"2": 1.0}
+        assert call(
+            box.url.removesuffix("/v0.4") + described["results"]["probabilities"]["url"]
+        ) == {"2": 1.0}
         assert [j["id"] for j in call(f"{box.url}/jobs")["jobs"]] == [job["id"]]
         assert {b["backend"] for b in call(f"{box.url}/backends")} == {
             "simulator",
@@ -153,7 +167,9 @@ def test_a_job_from_submission_to_result():
             "qpu.forte-enterprise-1",
             "qpu.tempo-1",
         }
-        estimate = call(f"{box.url}/jobs/estimate?backend=qpu.forte-1&1q_gates=10&2q_gates=1&shots=1000")
+        estimate = call(
+            f"{box.url}/jobs/estimate?backend=qpu.forte-1&1q_gates=10&2q_gates=1&shots=1000"
+        )
         assert estimate["estimated_cost"] == estimate["estimated_total_cost"] == pytest.approx(0.02)
         assert estimate["cost_unit"] == "sandbox-credit"
         state = call(box.url.removesuffix("/v0.4") + "/sandbox/state")
@@ -169,7 +185,12 @@ def test_a_job_from_submission_to_result():
         (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
         (payload(input={"gateset": "other", "qubits": 4, "circuit": []}), "takes 'qis'"),
-        (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
+        (
+            payload(
+                input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}
+            ),
+            "warp",
+        ),
         ([1], "not a JSON object"),
     ],
 )
@@ -250,7 +271,15 @@ QUERIES = [
     "session",
     "sharpen",
 ]
-LINES = ["Content-Type: x", "Expect: 100-continue", "Connection: \x01", "Range: bytes=9-", "Cookie", ":", "X" * 200]
+LINES = [
+    "Content-Type: x",
+    "Expect: 100-continue",
+    "Connection: \x01",
+    "Range: bytes=9-",
+    "Cookie",
+    ":",
+    "X" * 200,
+]
 
 
 @pytest.fixture
@@ -261,19 +290,33 @@ def open_box():
         yield box
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_request_is_answered(data, open_box, capfd):
     """Method, route, query, header lines and body are each right or odd."""
-    method = data.draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "get", "É"]))
-    route = data.draw(st.sampled_from(ROUTES)).replace("JOB", data.draw(st.sampled_from([*open_box.store.jobs, *ODD])))
-    pairs = data.draw(st.lists(st.tuples(st.sampled_from(QUERIES), st.sampled_from(ODD)), max_size=3))
+    method = data.draw(
+        st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "get", "É"])
+    )
+    route = data.draw(st.sampled_from(ROUTES)).replace(
+        "JOB", data.draw(st.sampled_from([*open_box.store.jobs, *ODD]))
+    )
+    pairs = data.draw(
+        st.lists(st.tuples(st.sampled_from(QUERIES), st.sampled_from(ODD)), max_size=3)
+    )
     query = "&".join(f"{name}={value}" for name, value in pairs)
     whole = json.dumps(payload()).encode()
     start, end = sorted(data.draw(st.tuples(*2 * [st.integers(0, len(whole))])))
-    odd = data.draw(st.one_of(st.binary(max_size=9), st.sampled_from([b"NaN", b"[]", b'"', b"-1", ENDLESS.encode()])))
+    odd = data.draw(
+        st.one_of(
+            st.binary(max_size=9), st.sampled_from([b"NaN", b"[]", b'"', b"-1", ENDLESS.encode()])
+        )
+    )
     body = data.draw(st.sampled_from([odd, whole, whole[:start] + odd + whole[end:]]))
-    length = data.draw(st.sampled_from([str(len(body)), str(len(body)), "", "-1", "x", ENDLESS, "0"]))
+    length = data.draw(
+        st.sampled_from([str(len(body)), str(len(body)), "", "-1", "x", ENDLESS, "0"])
+    )
     lines = [f"{method} /v0.4/{route}?{query} HTTP/1.1", f"Content-Length: {length}"]
     lines += data.draw(st.lists(st.sampled_from(LINES), max_size=2))
     assert 100 <= raw(open_box, "\r\n".join([*lines, "", body.decode("latin-1")])) < 600
@@ -315,14 +358,21 @@ def test_jobs_last_across_restarts_when_a_file_is_named(tmp_path):
 def test_the_state_file_is_only_appended_to(tmp_path):
     """Each circuit is written once, whatever the number of jobs and of their states."""
     file = tmp_path / "state.json"
-    circuits = [{"name": f"c{i}", "circuit": [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50} for i in range(20)]
-    body = payload(type="ionq.multi-circuit.v1", input={"gateset": "qis", "qubits": 3, "circuits": circuits})
+    circuits = [
+        {"name": f"c{i}", "circuit": [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50}
+        for i in range(20)
+    ]
+    body = payload(
+        type="ionq.multi-circuit.v1", input={"gateset": "qis", "qubits": 3, "circuits": circuits}
+    )
     sizes = []
     with MockServer(store=Store(qpu_noise="ideal", state_file=file)) as box:
         for _ in range(3):
             whole = file.read_bytes() if file.exists() else b""
             job_id = call(f"{box.url}/jobs", "POST", body)["id"]
-            results = [call(f"{box.url}/jobs/{child}") for child in finished(box, job_id)["child_job_ids"]]
+            results = [
+                call(f"{box.url}/jobs/{child}") for child in finished(box, job_id)["child_job_ids"]
+            ]
             assert file.read_bytes().startswith(whole)
             sizes.append(file.stat().st_size - len(whole))
     assert len(results) == 20

@@ -34,7 +34,9 @@ class RemoteMachine(BackendV2):
     def __init__(self, qubits=5, breaks=None, coupling_map=None):
         super().__init__(name="faraway")
         self.jobs, self.log, self.breaks = {}, [], breaks
-        self._target = GenericBackendV2(qubits, coupling_map=coupling_map, seed=1, noise_info=False).target
+        self._target = GenericBackendV2(
+            qubits, coupling_map=coupling_map, seed=1, noise_info=False
+        ).target
 
     @property
     def target(self):
@@ -49,7 +51,11 @@ class RemoteMachine(BackendV2):
         return Options()
 
     def run(self, circuits, *, shots):
-        found = StatevectorSampler(seed=len(self.jobs)).run([(c,) for c in circuits], shots=shots).result()
+        found = (
+            StatevectorSampler(seed=len(self.jobs))
+            .run([(c,) for c in circuits], shots=shots)
+            .result()
+        )
         job_id = f"job-{len(self.jobs) + 1}"
         self.jobs[job_id] = RemoteJob(self, job_id, [pub.data.meas.get_counts() for pub in found])
         self.log.append(len(circuits))

@@ -14,7 +14,11 @@ from remote_machine import RemoteMachine
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
 from qllmft_backends.machines.providers import PROVIDERS, Provider, installed
 
-OBSERVABLES = [SparsePauliOp("IIIZ"), SparsePauliOp("ZIII"), SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0])]
+OBSERVABLES = [
+    SparsePauliOp("IIIZ"),
+    SparsePauliOp("ZIII"),
+    SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0]),
+]
 VALUES = np.random.default_rng(3).uniform(-2, 2, (3, 9))
 
 
@@ -40,7 +44,9 @@ def assert_close(answer, sigmas=4.5, bias=0.0):
 @pytest.mark.parametrize("level", [0, 3])
 def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level):
     machine = RemoteMachine(6, coupling_map=[[i, i + 1] for i in range(5)])
-    backend = create("qiskit", {"shots": 4000, "optimization_level": level, "local": True}, backend=machine)
+    backend = create(
+        "qiskit", {"shots": 4000, "optimization_level": level, "local": True}, backend=machine
+    )
     assert not backend.capabilities.remote
     compiled = backend.compiled(circuit())
     assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
@@ -53,7 +59,9 @@ def test_noise_of_a_machine_moves_the_values():
     assert_close(answer, bias=0.2)
     assert backend.machine == "generic:generic_backend_5q"
     again = create("qiskit", {"machine": "5", "shots": 2000, "layout": [4, 1, 2, 0]})
-    np.testing.assert_array_equal(answer.values, again.expectations(circuit(), VALUES, OBSERVABLES).values)
+    np.testing.assert_array_equal(
+        answer.values, again.expectations(circuit(), VALUES, OBSERVABLES).values
+    )
 
 
 @pytest.mark.parametrize("primitive", [StatevectorSampler(seed=4), StatevectorEstimator(seed=4)])
@@ -85,10 +93,14 @@ def test_another_precision_keeps_the_machine_that_was_given():
 
 
 def test_faults_are_refused_before_anything_runs():
-    with pytest.raises(BackendError, match=r"has 4 qubits and the machine has 3\. Nothing was sent"):
+    with pytest.raises(
+        BackendError, match=r"has 4 qubits and the machine has 3\. Nothing was sent"
+    ):
         create("qiskit", {"machine": "3"}).expectations(circuit(), VALUES, OBSERVABLES)
     with pytest.raises(BackendError, match="expected 4 qubits below 5"):
-        create("qiskit", {"machine": "5", "layout": [0, 1]}).expectations(circuit(), VALUES, OBSERVABLES)
+        create("qiskit", {"machine": "5", "layout": [0, 1]}).expectations(
+            circuit(), VALUES, OBSERVABLES
+        )
     with pytest.raises(BackendError, match="does not run IonQ's gates gpi"):
         create("qiskit", {"native": "ionq", "machine": "4"}).compiled(circuit())
     with pytest.raises(BackendError, match="expected the number of qubits of a generic machine"):
@@ -111,7 +123,9 @@ def test_no_name_of_a_user_s_is_imported(source):
 def test_a_missing_package_is_named_with_its_extra(name):
     if installed(PROVIDERS[name]):
         pytest.skip("it is installed")
-    with pytest.raises(MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"):
+    with pytest.raises(
+        MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"
+    ):
         create("qiskit", {"provider": name, "machine": "some"})
 
 
@@ -120,7 +134,9 @@ def test_a_fault_of_a_provider_is_an_error_in_one_line(monkeypatch):
         raise RuntimeError("no account\nwas found")
 
     monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
-    with pytest.raises(BackendError, match=r"'ibm' does not open some: RuntimeError: no account was found\. Save"):
+    with pytest.raises(
+        BackendError, match=r"'ibm' does not open some: RuntimeError: no account was found\. Save"
+    ):
         create("qiskit", {"provider": "ibm", "machine": "some"})
 
 

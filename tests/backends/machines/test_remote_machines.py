@@ -15,7 +15,14 @@ from qllmft_backends.machines.routes import RunRoute
 
 
 def opened(machine, tmp_path, **options):
-    given = {"ledger": tmp_path, "max_circuits": 100, "yes": True, "poll_interval_s": 0.01, "shots": 2000, **options}
+    given = {
+        "ledger": tmp_path,
+        "max_circuits": 100,
+        "yes": True,
+        "poll_interval_s": 0.01,
+        "shots": 2000,
+        **options,
+    }
     return create("qiskit", given, backend=machine)
 
 
@@ -42,16 +49,24 @@ def test_the_same_call_in_another_process_reads_the_ledger(tmp_path):
 
 def test_without_price_limit_or_consent_nothing_is_sent(tmp_path):
     machine = RemoteMachine()
-    with pytest.raises(CostRefusedError, match="price of 3 circuits on faraway is not known, so max_circuits is"):
+    with pytest.raises(
+        CostRefusedError, match="price of 3 circuits on faraway is not known, so max_circuits is"
+    ):
         measured(opened(machine, tmp_path, max_circuits=None))
-    with pytest.raises(CostRefusedError, match=r"3 more circuits make 3 in the ledger, above max_circuits = 2"):
+    with pytest.raises(
+        CostRefusedError, match=r"3 more circuits make 3 in the ledger, above max_circuits = 2"
+    ):
         measured(opened(machine, tmp_path, max_circuits=2))
     with pytest.raises(CostRefusedError, match=r"3 circuits cost 6\.90 usd .*above max_cost = 6"):
         measured(opened(machine, tmp_path, price_per_circuit=0.3, price_per_shot=0.001, max_cost=6))
     with pytest.raises(CostRefusedError, match="nobody agreed to the price: set yes"):
         measured(opened(machine, tmp_path, yes=False))
     asked = opened(machine, tmp_path, yes=False, price_per_circuit=0.5)
-    asked.attend(confirm=lambda estimate: str(estimate).startswith("faraway: 3 circuits") and estimate.price != 1.5)
+    asked.attend(
+        confirm=lambda estimate: (
+            str(estimate).startswith("faraway: 3 circuits") and estimate.price != 1.5
+        )
+    )
     with pytest.raises(CostRefusedError, match=r"not confirmed: .* price: 1\.50 usd"):
         measured(asked)
     assert machine.log == []
@@ -66,11 +81,16 @@ def test_a_job_that_was_accepted_without_an_answer_is_not_sent_again(tmp_path):
         raise ConnectionError("the line is dead")
 
     machine = RemoteMachine(breaks=breaks)
-    with pytest.raises(BackendError, match="sending chunk 0001 to faraway failed: ConnectionError: the line is dead"):
+    with pytest.raises(
+        BackendError,
+        match="sending chunk 0001 to faraway failed: ConnectionError: the line is dead",
+    ):
         measured(opened(machine, tmp_path))
     machine.breaks = None
     backend = opened(machine, tmp_path)
-    with pytest.raises(BackendError, match="was sent to faraway without an answer, and this provider has no search"):
+    with pytest.raises(
+        BackendError, match="was sent to faraway without an answer, and this provider has no search"
+    ):
         measured(backend)
     assert machine.log == [3]
     assert "1 job(s) continue at faraway" in backend.running_jobs()
@@ -89,7 +109,11 @@ def test_a_provider_with_a_search_by_tags_finds_it(tmp_path, monkeypatch):
     route = backend._jobs._route
     start = route.start
     monkeypatch.setattr(type(route), "find", lambda self, tag: tags.get(tag, []))
-    monkeypatch.setattr(route, "start", lambda c, s, seed, tag: (tags.update({tag: ["job-1"]}), start(c, s, seed, tag)))
+    monkeypatch.setattr(
+        route,
+        "start",
+        lambda c, s, seed, tag: (tags.update({tag: ["job-1"]}), start(c, s, seed, tag)),
+    )
     with pytest.raises(BackendError, match="sending chunk"):
         measured(backend)
     machine.breaks = None
@@ -153,22 +177,38 @@ def test_ionq_s_commands_list_the_jobs_and_give_their_key_to_nobody(tmp_path):
         wait(backend._jobs.ledger.folder, IonQConnection(url="http://127.0.0.1:9/v0.4"))
 
 
-def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(tmp_path, monkeypatch):
+def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
+    tmp_path, monkeypatch
+):
     machine = RemoteMachine()
 
     def opens(options):
-        return Machine("faraway", f"ibm:{options.machine}", RunRoute(machine), machine.target, remote=True)
+        return Machine(
+            "faraway", f"ibm:{options.machine}", RunRoute(machine), machine.target, remote=True
+        )
 
     monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
-    given = {"provider": "ibm", "machine": "torino", "ledger": tmp_path, "max_circuits": 100, "yes": True}
+    given = {
+        "provider": "ibm",
+        "machine": "torino",
+        "ledger": tmp_path,
+        "max_circuits": 100,
+        "yes": True,
+    }
     backend = create("qiskit", {**given, "shots": 2000, "circuits_per_job": 2, "deadline_s": 0.01})
-    machine.breaks = lambda: [setattr(job, "state", JobStatus.RUNNING) for job in machine.jobs.values()]
+    machine.breaks = lambda: [
+        setattr(job, "state", JobStatus.RUNNING) for job in machine.jobs.values()
+    ]
     with pytest.raises(BackendError, match="have not ended: job-1, job-2"):
         measured(backend)
     folder = tmp_path / "ibm-torino"
     assert ledgers_in(tmp_path) == [folder]
     assert open_jobs.is_of_qiskit(folder)
-    monkeypatch.setattr(type(machine.jobs["job-1"]), "cancel", lambda job: setattr(job, "state", JobStatus.CANCELLED))
+    monkeypatch.setattr(
+        type(machine.jobs["job-1"]),
+        "cancel",
+        lambda job: setattr(job, "state", JobStatus.CANCELLED),
+    )
     machine.jobs["job-2"].state = JobStatus.DONE
     monkeypatch.setattr(machine.jobs["job-2"], "cancel", 1 / 1, raising=False)
     assert open_jobs.cancel(folder) == [

@@ -19,7 +19,11 @@ from qllmft_backends.mitigation import backend as module
 from qllmft_backends.mitigation.readout import Correction, Readout
 from qllmft_backends.z_observables import ZObservables
 
-OBSERVABLES = [SparsePauliOp("IIZ"), SparsePauliOp("ZII"), SparsePauliOp(["ZIZ", "IZI", "III"], [0.5, -2.0, 0.3])]
+OBSERVABLES = [
+    SparsePauliOp("IIZ"),
+    SparsePauliOp("ZII"),
+    SparsePauliOp(["ZIZ", "IZI", "III"], [0.5, -2.0, 0.3]),
+]
 VALUES = np.random.default_rng(3).uniform(-2, 2, (2, 6))
 RATES = (0.004, 0.02)
 NOISE = {"noise": "explicit", "one_qubit_rate": RATES[0], "two_qubit_rate": RATES[1]}
@@ -74,7 +78,9 @@ def package_or_hand(request, monkeypatch):
 
 
 def mitigated(name, method, options=None, machine=None, **given):
-    return MitigatedBackend(create(name, options, backend=machine), MitigationOptions(method=method, **given))
+    return MitigatedBackend(
+        create(name, options, backend=machine), MitigationOptions(method=method, **given)
+    )
 
 
 def test_mitiq_has_the_weights_and_matrices_by_hand():
@@ -84,8 +90,13 @@ def test_mitiq_has_the_weights_and_matrices_by_hand():
             found = package.zero_noise_weights(scales, extrapolation)
             np.testing.assert_allclose(found, weights_by_hand(scales, extrapolation), atol=1e-9)
             assert found.sum() == pytest.approx(1)
-    matrices = [np.array([[1 - up, down], [up, 1 - down]]) for up, down in ((0.02, 0.05), (0.1, 0.3), (0.0, 0.2))]
-    np.testing.assert_allclose(package.inverse_confusion(matrices), inverse_by_hand(matrices), atol=1e-12)
+    matrices = [
+        np.array([[1 - up, down], [up, 1 - down]])
+        for up, down in ((0.02, 0.05), (0.1, 0.3), (0.0, 0.2))
+    ]
+    np.testing.assert_allclose(
+        package.inverse_confusion(matrices), inverse_by_hand(matrices), atol=1e-12
+    )
 
 
 def test_a_folded_circuit_is_the_one_written_by_hand():
@@ -100,11 +111,15 @@ def test_a_folded_circuit_is_the_one_written_by_hand():
 @pytest.mark.usefixtures("package_or_hand")
 @pytest.mark.parametrize("extrapolation", ["linear", "richardson"])
 def test_the_value_at_zero_noise_is_that_of_density_matrices_by_hand(extrapolation):
-    backend = mitigated("aer_forte", "zne", NOISE | EXACT, scale_factors=(1, 3, 5), extrapolation=extrapolation)
+    backend = mitigated(
+        "aer_forte", "zne", NOISE | EXACT, scale_factors=(1, 3, 5), extrapolation=extrapolation
+    )
     found = backend.expectations(circuit(), VALUES, OBSERVABLES)
     weights = weights_by_hand((1, 3, 5), extrapolation)
     at = [noisy_expectations(written_out(scale), VALUES, OBSERVABLES, RATES) for scale in (1, 3, 5)]
-    np.testing.assert_allclose(found.values, sum(w * v for w, v in zip(weights, at, strict=True)), atol=1e-10)
+    np.testing.assert_allclose(
+        found.values, sum(w * v for w, v in zip(weights, at, strict=True)), atol=1e-10
+    )
     assert (found.standard_errors == 0).all()
     ideal = noisy_expectations(circuit(), VALUES, OBSERVABLES, (0, 0))
     assert np.abs(found.values - ideal).mean() < 0.4 * np.abs(at[0] - ideal).mean()
@@ -115,9 +130,15 @@ def test_the_value_at_zero_noise_is_that_of_density_matrices_by_hand(extrapolati
 def test_inverted_readout_errors_leave_the_values_without_them(method):
     rates = NOISE | {"one_qubit_rate": 0.0}  # the calibration's X gates have no noise
     found = mitigated("aer_forte", method, rates | EXACT | {"readout_error": 0.07})
-    bare = create("aer_forte", rates | EXACT) if method == "readout" else mitigated("aer_forte", "zne", rates | EXACT)
+    bare = (
+        create("aer_forte", rates | EXACT)
+        if method == "readout"
+        else mitigated("aer_forte", "zne", rates | EXACT)
+    )
     expected = bare.expectations(circuit(), VALUES, OBSERVABLES).values
-    np.testing.assert_allclose(found.expectations(circuit(), VALUES, OBSERVABLES).values, expected, atol=1e-9)
+    np.testing.assert_allclose(
+        found.expectations(circuit(), VALUES, OBSERVABLES).values, expected, atol=1e-9
+    )
 
 
 @pytest.mark.usefixtures("package_or_hand")
@@ -125,9 +146,13 @@ def test_the_errors_are_those_of_repeated_measurements():
     rows = np.repeat(VALUES[:1], 300, axis=0)
     options = NOISE | {"shots": 60, "readout_error": 0.05, "max_parallel_threads": 1}
     backend = mitigated("aer_forte", "zne+readout", options, scale_factors=(1, 3))
-    backend._calibrated = lambda circuit: Readout(np.array([[0.9] * 3, [-0.9] * 3]), np.zeros((2, 3)))
+    backend._calibrated = lambda circuit: Readout(
+        np.array([[0.9] * 3, [-0.9] * 3]), np.zeros((2, 3))
+    )
     found = backend.expectations(circuit(), rows, OBSERVABLES)
-    np.testing.assert_allclose(found.values.std(axis=0), found.standard_errors.mean(axis=0), rtol=0.15)
+    np.testing.assert_allclose(
+        found.values.std(axis=0), found.standard_errors.mean(axis=0), rtol=0.15
+    )
 
 
 @pytest.mark.usefixtures("package_or_hand")
@@ -160,18 +185,30 @@ def test_the_engine_with_noise_is_mitigated_too():
 def test_the_compiler_removes_no_folded_gate_and_calibrates_the_same_qubits(monkeypatch):
     machine = GenericBackendV2(5, coupling_map=[[i, i + 1] for i in range(4)], seed=2)
     backend = mitigated(
-        "qiskit", "zne+readout", {"shots": 4000, "optimization_level": 3}, machine, scale_factors=(1, 5)
+        "qiskit",
+        "zne+readout",
+        {"shots": 4000, "optimization_level": 3},
+        machine,
+        scale_factors=(1, 5),
     )
     sent = []
     run = type(machine).run
     monkeypatch.setattr(
-        type(machine), "run", lambda self, circuits, **k: sent.append(circuits) or run(self, circuits, **k)
+        type(machine),
+        "run",
+        lambda self, circuits, **k: sent.append(circuits) or run(self, circuits, **k),
     )
     found = backend.expectations(circuit(), VALUES, OBSERVABLES)
     plain = backend.inner.compiled(circuit())
-    twos = [sum(len(i.qubits) == 2 for i in circuits[0].data if i.operation.name != "barrier") for circuits in sent]
+    twos = [
+        sum(len(i.qubits) == 2 for i in circuits[0].data if i.operation.name != "barrier")
+        for circuits in sent
+    ]
     assert twos == [0, 0, plain.two_qubit_gates, 5 * plain.two_qubit_gates]
-    places = [[c.find_bit(i.qubits[0]).index for i in c.data if i.operation.name == "measure"] for (c, *_) in sent]
+    places = [
+        [c.find_bit(i.qubits[0]).index for i in c.data if i.operation.name == "measure"]
+        for (c, *_) in sent
+    ]
     assert all(sorted(place) == sorted(plain.measured) for place in places)
     assert [len(circuits) for circuits in sent] == [1, 1, 2, 2]
     ideal = noisy_expectations(circuit(), VALUES, OBSERVABLES, (0, 0))
@@ -189,7 +226,9 @@ def test_all_circuits_are_priced_before_one_is_sent_and_paid_once(tmp_path):
     backend = opened()
     estimate = backend.estimate(circuit(), VALUES)
     assert (estimate.circuits, estimate.jobs, estimate.price) == (6, 3, 3.0)
-    assert mitigated("qiskit", "zne+readout", given, machine).estimate(circuit(), VALUES).circuits == 8
+    assert (
+        mitigated("qiskit", "zne+readout", given, machine).estimate(circuit(), VALUES).circuits == 8
+    )
     for limit in ({"max_circuits": 5}, {"max_cost": 2.9}):
         with pytest.raises(CostRefusedError, match=r"6 (more )?circuits"):
             opened(**limit).expectations(circuit(), VALUES, OBSERVABLES)
@@ -212,7 +251,12 @@ def test_all_circuits_are_priced_before_one_is_sent_and_paid_once(tmp_path):
     [
         ("adjoint", {}, "zne", "adjoint has no noise with these options"),
         ("aer_statevector", {"shots": 100}, "readout", "aer_statevector has no noise"),
-        ("aer_forte", {}, "readout", r"aer_forte has no readout error to mitigate .*readout_error=0\.01"),
+        (
+            "aer_forte",
+            {},
+            "readout",
+            r"aer_forte has no readout error to mitigate .*readout_error=0\.01",
+        ),
         ("adjoint", {"readout_error": 0.1}, "zne", "adjoint has no gate noise to extrapolate"),
     ],
 )
@@ -224,7 +268,9 @@ def test_a_backend_without_the_noise_is_refused(name, options, method, words):
 @pytest.mark.usefixtures("package_or_hand")
 def test_a_machine_that_reads_every_bit_right_is_refused():
     backend = mitigated("qiskit", "readout", {"local": True}, RemoteMachine())
-    with pytest.raises(BackendError, match="no readout error to mitigate: qiskit read every calibration bit right"):
+    with pytest.raises(
+        BackendError, match="no readout error to mitigate: qiskit read every calibration bit right"
+    ):
         backend.expectations(circuit(), VALUES, OBSERVABLES)
 
 

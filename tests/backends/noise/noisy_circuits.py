@@ -40,7 +40,9 @@ def all_strings(n_qubits: int) -> np.ndarray:
     return np.arange(2**n_qubits)
 
 
-def density_matrix(circuit: QuantumCircuit, values: np.ndarray, observables, noise: GateNoise) -> np.ndarray:
+def density_matrix(
+    circuit: QuantumCircuit, values: np.ndarray, observables, noise: GateNoise
+) -> np.ndarray:
     """(B, O), exact, by Aer; `test_aer_forte` has it against Kraus operators in NumPy."""
     options = {**noise.options, "shots": None, "method": "density_matrix"}
     return create("aer_forte", options).expectations(circuit, values, observables).values
@@ -52,9 +54,13 @@ def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndar
     return lower(circuit).angles(values)
 
 
-def noisy_pass(circuit: QuantumCircuit, noise: CircuitNoise, seed: int, masks=None, dtype="float64") -> NoisyPass:
+def noisy_pass(
+    circuit: QuantumCircuit, noise: CircuitNoise, seed: int, masks=None, dtype="float64"
+) -> NoisyPass:
     masks = 1 << np.arange(circuit.num_qubits) if masks is None else np.asarray(masks)
-    return NoisyPass(AdjointEngine(lower(circuit), masks, dtype), FrameProgram.of(circuit), noise, seed)
+    return NoisyPass(
+        AdjointEngine(lower(circuit), masks, dtype), FrameProgram.of(circuit), noise, seed
+    )
 
 
 def signs(n_qubits: int) -> np.ndarray:
@@ -80,7 +86,10 @@ def amplitudes(engine: AdjointEngine, angles: np.ndarray) -> np.ndarray:
     tape = engine._tape(*engine._checked(angles, None))
     engine._run(tape)
     chunks, size = tape.product.shape
-    psi = tape.states[:, : size << engine.program.n_qubits].reshape(chunks, -1, size) * tape.product[:, None, :]
+    psi = (
+        tape.states[:, : size << engine.program.n_qubits].reshape(chunks, -1, size)
+        * tape.product[:, None, :]
+    )
     return psi.transpose(0, 2, 1).reshape(chunks * size, -1)[: len(angles)]
 
 

@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from noisy_circuits import all_strings, amplitudes, epsilons, equation_2, noisy_pass, random_angles, signs
+from noisy_circuits import (
+    all_strings,
+    amplitudes,
+    epsilons,
+    equation_2,
+    noisy_pass,
+    random_angles,
+    signs,
+)
 from scipy.stats import chi2
 
 from qllmft_backends.adjoint import AdjointEngine, lower
@@ -63,14 +71,19 @@ def deviations_of(n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
     engine = engine_of(n_qubits)
     angles = np.repeat(random_angles(head_circuit(n_qubits, 2), 1, seed=n_qubits), REPEATS, axis=0)
     p = engine.probabilities(angles[:1])[0]
-    frequencies = engine.values(angles, shots=GaussianShots(MANY, seed=n_qubits)) @ signs(n_qubits) / 2**n_qubits
+    frequencies = (
+        engine.values(angles, shots=GaussianShots(MANY, seed=n_qubits))
+        @ signs(n_qubits)
+        / 2**n_qubits
+    )
     return np.sqrt(MANY) * (frequencies - p), p
 
 
 @pytest.mark.parametrize("n_qubits", [3, 4, 5, 6])
 def test_mean_and_covariance_are_those_of_the_multinomial(n_qubits):
     deviations, p = deviations_of(n_qubits)
-    np.testing.assert_allclose(deviations.sum(axis=1), 0, atol=1e-6)  # the direction that whitening leaves out
+    # the direction that whitening leaves out
+    np.testing.assert_allclose(deviations.sum(axis=1), 0, atol=1e-6)
     assert min(statistics(deviations, p)) > LEVEL
 
 
@@ -82,8 +95,10 @@ def test_the_test_accepts_the_multinomial_and_finds_wrong_samplers():
     assert min(statistics(np.sqrt(n) * (true - p), p)) > LEVEL
     eps = rng.standard_normal((REPEATS, 2**n_qubits))
     independent = np.sqrt(p) * eps  # no correlation between outcomes
-    assert statistics(independent - p * independent.sum(axis=1, keepdims=True), p)[1] > LEVEL  # this is eq. 2 itself
-    assert np.abs(independent.sum(axis=1)).max() > 0.1  # without its second term the counts would not add up to n
+    # this is eq. 2 itself
+    assert statistics(independent - p * independent.sum(axis=1, keepdims=True), p)[1] > LEVEL
+    # without its second term the counts would not add up to n
+    assert np.abs(independent.sum(axis=1)).max() > 0.1
     assert statistics(deviations * np.sqrt(1.04), p)[1] < LEVEL
     assert statistics(deviations + 0.1 * np.sqrt(p) * np.sign(np.arange(8) - 3.5), p)[0] < LEVEL
     swapped = np.sqrt(p[::-1]) * eps
@@ -105,7 +120,8 @@ def test_the_gradient_is_that_of_the_outcomes_that_count(shots):
     expected = np.empty_like(angles)
     for g in range(angles.shape[1]):
         shift = np.zeros(angles.shape[1])
-        shift[g] = np.pi / 2  # exact: each p(x) is a trigonometric polynomial of degree one in every angle
+        # exact: each p(x) is a trigonometric polynomial of degree one in every angle
+        shift[g] = np.pi / 2
         plus, minus = engine.probabilities(angles + shift), engine.probabilities(angles - shift)
         expected[:, g] = (worth * (plus - minus)).sum(axis=1) / 2
     _, tape = engine.forward(angles, shots=draw)
@@ -132,7 +148,9 @@ def test_amplitudes_have_the_masked_gradient_too():
     for i in range(6):
         shift = step * np.eye(6)[i]
         plus, minus = (engine.probabilities(angles, loaded + s) for s in (shift, -shift))
-        np.testing.assert_allclose(got[:, i], (worth * (plus - minus)).sum(axis=1) / (2 * step), atol=1e-7)
+        np.testing.assert_allclose(
+            got[:, i], (worth * (plus - minus)).sum(axis=1) / (2 * step), atol=1e-7
+        )
 
 
 def test_readout_error_widens_the_scatter_as_flips_do():
@@ -144,7 +162,9 @@ def test_readout_error_widens_the_scatter_as_flips_do():
     got = draw.values(angles)
     exact = draw.engine.values(angles[:1])[0]
     expected = (1 - (1 - 2 * e) ** 2 * exact**2) / shots
-    assert (np.abs(got.mean(axis=0) - (1 - 2 * e) * exact) < 4.5 * np.sqrt(expected / REPEATS)).all()
+    assert (
+        np.abs(got.mean(axis=0) - (1 - 2 * e) * exact) < 4.5 * np.sqrt(expected / REPEATS)
+    ).all()
     np.testing.assert_allclose(got.var(axis=0) / expected, 1, atol=0.045)
 
 
@@ -160,4 +180,5 @@ def test_drawn_outcomes_follow_their_probabilities_and_flips_theirs():
     flipped = flip_bits(zeros, 3, 0.1, rng)
     for qubit in range(3):
         assert abs((flipped >> qubit & 1).mean() - 0.1) < 4.5 * np.sqrt(0.09 / 100_000)
-    assert abs((flipped == 7).mean() - 0.001) < 4.5 * np.sqrt(0.001 / 100_000)  # bits flip on their own
+    # bits flip on their own
+    assert abs((flipped == 7).mean() - 0.001) < 4.5 * np.sqrt(0.001 / 100_000)

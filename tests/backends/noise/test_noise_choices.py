@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from kraus_evolution import noisy_expectations
-from noisy_circuits import STRONG, amplitudes, epsilons, equation_2, noisy_pass, random_angles, random_gates
+from noisy_circuits import (
+    STRONG,
+    amplitudes,
+    epsilons,
+    equation_2,
+    noisy_pass,
+    random_angles,
+    random_gates,
+)
 
 from qllmft_backends import BackendError, create
 from qllmft_backends.adjoint import lower
@@ -42,7 +50,8 @@ def test_rectified_frequencies_are_divided_by_their_sum(n_qubits, batch, dtype):
 
 def test_normalised_frequencies_are_too_flat_where_shots_are_few():
     """Slopes of mean ⟨Z⟩ against exact ⟨Z⟩, by the engine and by the formula with NumPy's ε: 1.35, normalised 0.64."""
-    n_qubits, shots, circuit, draws = 12, 128, head_circuit(12), 30  # 2^Q/n is that of 18 qubits and 8192 shots
+    # 2^Q/n is that of 18 qubits and 8192 shots
+    n_qubits, shots, circuit, draws = 12, 128, head_circuit(12), 30
     values = np.random.default_rng(0).uniform(-1.5, 1.5, (16, circuit.num_parameters))
     angles, rng = lower(circuit).angles(values), np.random.default_rng(1)
     for renormalize in (False, True):
@@ -54,12 +63,16 @@ def test_normalised_frequencies_are_too_flat_where_shots_are_few():
             counts = np.maximum(equation_2(np.sqrt(p), rng.standard_normal(p.shape), shots), 0)
             sums = counts.sum(axis=1, keepdims=True) if renormalize else 1
             by_formula += counts / sums @ z_signs(n_qubits).T / draws
-        slopes = [np.vdot(exact, z) / np.vdot(exact, exact) for z in (draw.values(angles), by_formula)]
+        slopes = [
+            np.vdot(exact, z) / np.vdot(exact, exact) for z in (draw.values(angles), by_formula)
+        ]
         assert abs(slopes[0] - slopes[1]) < 0.02
         assert slopes[0] < 0.8 if renormalize else slopes[0] > 1.15
 
 
-@pytest.mark.parametrize("gates", [GateNoise(0, 0), STRONG, GateNoise(0.02, 0.2, 0.07)], ids=["shots", "both", "flips"])
+@pytest.mark.parametrize(
+    "gates", [GateNoise(0, 0), STRONG, GateNoise(0.02, 0.2, 0.07)], ids=["shots", "both", "flips"]
+)
 @pytest.mark.parametrize(("n_qubits", "trajectories"), [(3, 1), (4, 2)])
 def test_the_gradient_goes_through_the_sum(n_qubits, trajectories, gates):
     """Finite differences of Σ± (p + c)/Σ (p + c) over the outcomes that count; c is what the fixed ε added to p."""
@@ -104,7 +117,11 @@ def test_rates_and_noiseless_uploads_against_kraus_operators(n_qubits, rate, upl
     circuit, observables, given = head_circuit(n_qubits), readout_observables(n_qubits), (0.03, 0.1)
     values = np.random.default_rng(n_qubits).uniform(-np.pi, np.pi, (1, circuit.num_parameters))
     rates = given if rate == "aer" else (given[0] * 4 / 3, given[1] * 16 / 15)
-    options = dict(zip(("one_qubit_rate", "two_qubit_rate"), given, strict=True), noise="explicit", trajectories=RUNS)
+    options = dict(
+        zip(("one_qubit_rate", "two_qubit_rate"), given, strict=True),
+        noise="explicit",
+        trajectories=RUNS,
+    )
     backend = create("adjoint", {**options, "rate": rate, "uploads": uploads})
     answer = backend.expectations(circuit, values, observables)
     expected = noisy_expectations(circuit, values, observables, rates, uploads=uploads)
@@ -135,9 +152,17 @@ def test_a_batch_shares_its_trajectories_and_not_its_shots(trajectories):
     together = noisy_pass(circuit, noise, 4).values(angles)
     alone = [noisy_pass(circuit, noise, 4).values(row[None])[0] for row in angles]
     np.testing.assert_allclose(together, alone, atol=1e-12)
-    assert np.abs(together - noisy_pass(circuit, CircuitNoise(GateNoise(0, 0)), 4).values(angles)).max() > 0.1
+    assert (
+        np.abs(
+            together - noisy_pass(circuit, CircuitNoise(GateNoise(0, 0)), 4).values(angles)
+        ).max()
+        > 0.1
+    )
     shots = CircuitNoise(STRONG, 50, "gaussian", trajectories, draw="batch")
-    assert len(np.unique(noisy_pass(circuit, shots, 4).values(angles[:1].repeat(7, axis=0)), axis=0)) == 7
+    assert (
+        len(np.unique(noisy_pass(circuit, shots, 4).values(angles[:1].repeat(7, axis=0)), axis=0))
+        == 7
+    )
     values = np.random.default_rng(0).uniform(-np.pi, np.pi, (2, circuit.num_parameters))
     drawn = noisy_pass(circuit, noise, 0)
     at = drawn.engine.program.angles(values)
@@ -161,8 +186,13 @@ def test_true_shots_in_evaluation():
     assert np.abs(got - draw.values(angles)).max() > 0.01
     values, observables = np.ones((1, circuit.num_parameters)), readout_observables(3)
     one, other = (
-        create("adjoint", {"noise": "forte1", "shots": shots, **more}).expectations(circuit, values, observables).values
-        for more in ({"shot_model": "gaussian", "shot_test": "multinomial"}, {"shot_model": "multinomial"})
+        create("adjoint", {"noise": "forte1", "shots": shots, **more})
+        .expectations(circuit, values, observables)
+        .values
+        for more in (
+            {"shot_model": "gaussian", "shot_test": "multinomial"},
+            {"shot_model": "multinomial"},
+        )
     )
     np.testing.assert_array_equal(one, other)
 
@@ -171,13 +201,21 @@ def test_true_shots_in_evaluation():
     ("options", "message"),
     [
         ({"renormalize": True}, "renormalize would not be used: .*Add it, or leave them out"),
-        ({"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"}, "shot_test would not be used"),
+        (
+            {"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"},
+            "shot_test would not be used",
+        ),
         ({"noise": "forte1", "shot_test": "per_shot"}, "shot_test would not be used"),
         ({"shots": 50, "draw": "batch", "uploads": False}, "draw and uploads would not be used"),
         ({"rate": "nonidentity"}, "rate='nonidentity' would not be used with noise='none'"),
         ({"noise": "forte1", "rate": "nonidentity"}, "would not be used with noise='forte1'"),
         (
-            {"noise": "explicit", "one_qubit_rate": 0.1, "two_qubit_rate": 1.05, "rate": "nonidentity"},
+            {
+                "noise": "explicit",
+                "one_qubit_rate": 0.1,
+                "two_qubit_rate": 1.05,
+                "rate": "nonidentity",
+            },
             "on 2 qubits is 1.05, expected a probability",
         ),
     ],
@@ -192,7 +230,9 @@ def test_what_cannot_run_with_a_choice_says_so():
     ask = (circuit, np.zeros((1, circuit.num_parameters)), readout_observables(3))
     with pytest.raises(BackendError, match="draw='batch' is about the passes of a training"):
         create("adjoint", {"noise": "forte1", "draw": "batch"}).expectations(*ask)
-    with pytest.raises(BackendError, match=r"reads the parameter vector 'x', got \['t'\]. Name the vector"):
+    with pytest.raises(
+        BackendError, match=r"reads the parameter vector 'x', got \['t'\]. Name the vector"
+    ):
         create("adjoint", {"noise": "forte1", "uploads": False}).expectations(*ask)
     for name in ("aer_forte", "ionq_simulator"):
         with pytest.raises(BackendError, match=r"option draw = 'batch': .* Its options are"):

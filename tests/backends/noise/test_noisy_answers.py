@@ -35,7 +35,9 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
     backend = create("adjoint", {"noise": "paper_high", "trajectories": 2000})
     rows = []
     values = noisy_module.AdjointEngine.values
-    monkeypatch.setattr(noisy_module.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a))
+    monkeypatch.setattr(
+        noisy_module.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a)
+    )
     got = backend.expectations(*asked)
     assert sum(rows) < 3 * 2000 / 10
     assert (got.standard_errors > 0).all()
@@ -45,7 +47,11 @@ def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
     monkeypatch.setattr(noisy_module, "_SITES", 300 * 100)
-    for way in ({"trajectories": 300}, {"shots": 300}, {"shots": 300, "shot_model": "gaussian", "trajectories": 300}):
+    for way in (
+        {"trajectories": 300},
+        {"shots": 300},
+        {"shots": 300, "shot_model": "gaussian", "trajectories": 300},
+    ):
         got = create("adjoint", RATES | way).expectations(*asked)
         assert got.values.shape == (7, 4)
         assert len(np.unique(got.values, axis=0)) == 7  # no part repeats the draws of another
@@ -68,7 +74,9 @@ def test_one_trajectory_says_nothing_of_its_error():
 
 def test_no_gates():
     empty = QuantumCircuit(3)
-    got = create("adjoint", RATES | {"shots": 10}).expectations(empty, np.empty((2, 0)), readout_observables(3))
+    got = create("adjoint", RATES | {"shots": 10}).expectations(
+        empty, np.empty((2, 0)), readout_observables(3)
+    )
     np.testing.assert_array_equal(got.values, np.ones((2, 3)))
 
 
@@ -79,7 +87,11 @@ def test_options_become_noise():
     assert (noise.shots, noise.shot_model, noise.trajectories) == (100, "multinomial", 1)
     assert create("adjoint", RATES).noise.gates == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
-        assert create("adjoint", {"noise": name}).noise.gates == create("aer_forte", {"noise": name}).noise == preset
+        assert (
+            create("adjoint", {"noise": name}).noise.gates
+            == create("aer_forte", {"noise": name}).noise
+            == preset
+        )
 
 
 @pytest.mark.parametrize(
@@ -88,13 +100,18 @@ def test_options_become_noise():
         ({}, {"exact": True, "paulis": True}),
         ({"noise": "forte1"}, {"noisy": True}),
         ({"shots": 100}, {"shots": True}),
-        ({"shots": 100, "shot_model": "gaussian", "noise": "paper_low"}, {"shots": True, "noisy": True}),
+        (
+            {"shots": 100, "shot_model": "gaussian", "noise": "paper_low"},
+            {"shots": True, "noisy": True},
+        ),
         ({"readout_error": 0.1}, {"exact": True, "noisy": True}),
     ],
     ids=str,
 )
 def test_capabilities_say_what_the_options_do(options, capabilities):
-    assert create("adjoint", options).capabilities == Capabilities(**capabilities, adjoint=True, max_qubits=30)
+    assert create("adjoint", options).capabilities == Capabilities(
+        **capabilities, adjoint=True, max_qubits=30
+    )
 
 
 def test_the_gradient_for_qiskit_sees_the_noise():
@@ -105,7 +122,13 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     assert isinstance(create("adjoint").gradient(), AdjointGradient)
     job = create("adjoint", options).gradient().run([circuit], [observable], [values])
     aer = RATES | {"shots": None, "method": "density_matrix"}
-    expected = create("aer_forte", aer).gradient().run([circuit], [observable], [values]).result().gradients[0]
+    expected = (
+        create("aer_forte", aer)
+        .gradient()
+        .run([circuit], [observable], [values])
+        .result()
+        .gradients[0]
+    )
     np.testing.assert_allclose(job.result().gradients[0], expected, atol=0.03)
 
 
@@ -114,12 +137,24 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
         ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "it needs both"),
-        ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'; set noise='explicit'"),
+        (
+            {"two_qubit_rate": 0.1},
+            BackendError,
+            "would not be used with noise='none'; set noise='explicit'",
+        ),
         (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
         ({"readout_error": 0.6}, BackendError, "readout_error is 0.6"),
-        ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100; give both"),
+        (
+            {"shots": 100, "shot_model": "exact"},
+            BackendError,
+            "shot_model is 'exact' with shots=100; give both",
+        ),
         ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*dtype"),
+        (
+            {"noise": "aria"},
+            UnknownBackendError,
+            "option noise = 'aria'.* Its options are: noise, .*dtype",
+        ),
         ({"shots": 1}, UnknownBackendError, "option shots = 1"),
         ({"trajectories": 0}, UnknownBackendError, "option trajectories = 0"),
     ],

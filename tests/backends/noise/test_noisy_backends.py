@@ -14,7 +14,10 @@ NOISE = {"noise": "explicit", "one_qubit_rate": 0.03, "two_qubit_rate": 0.08, "r
 WAYS = {  # a backend, and its options for a number of runs
     "engine, trajectories": ("adjoint", lambda runs: {"trajectories": runs}),
     "engine, shots": ("adjoint", lambda runs: {"shots": runs}),
-    "engine, eq. 2": ("adjoint", lambda runs: {"shots": 10**6, "shot_model": "gaussian", "trajectories": runs}),
+    "engine, eq. 2": (
+        "adjoint",
+        lambda runs: {"shots": 10**6, "shot_model": "gaussian", "trajectories": runs},
+    ),
     "Aer, shots": ("aer_forte", lambda runs: {"method": "density_matrix", "shots": runs}),
     "Aer, trajectory shots": ("aer_forte", lambda runs: {"method": "trajectories", "shots": runs}),
     "Aer, trajectory means": (
@@ -54,8 +57,13 @@ def test_standard_errors_are_the_scatter_of_repeated_answers(way):
     circuit, values, observables = ask(way, head_circuit(3), 1)
     exact = noisy_expectations(circuit, values, observables, RATES, 0.04)
     got = noisy(way, 50).expectations(circuit, values.repeat(150, axis=0), observables)
-    assert (np.abs(got.values.mean(axis=0) - exact) < 4 * got.standard_errors.mean(axis=0) / np.sqrt(150)).all()
-    np.testing.assert_allclose(got.standard_errors.mean(axis=0) / got.values.std(axis=0, ddof=1), 1, atol=0.25)
+    assert (
+        np.abs(got.values.mean(axis=0) - exact)
+        < 4 * got.standard_errors.mean(axis=0) / np.sqrt(150)
+    ).all()
+    np.testing.assert_allclose(
+        got.standard_errors.mean(axis=0) / got.values.std(axis=0, ddof=1), 1, atol=0.25
+    )
 
 
 @EVERY_WAY

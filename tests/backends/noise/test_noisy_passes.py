@@ -29,7 +29,9 @@ def mean_and_error(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize("n_qubits", SIZES)
-def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_matrix(n_qubits, name):
+def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_matrix(
+    n_qubits, name
+):
     circuit, batch = head_circuit(n_qubits), 3
     values = random_values(circuit, batch)
     expected = density_matrix(circuit, values, readout_observables(n_qubits), NOISES[name])
@@ -41,7 +43,9 @@ def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_
     if name in ("forte1", "strong"):  # power: the noiseless values are found out
         ideal = draw.engine.values(angles)
         assert (np.abs(ideal - expected) / errors).max() > (4.5 if name == "forte1" else 10)
-    averaged = noisy_pass(circuit, CircuitNoise(NOISES[name], trajectories=RUNS), seed=8).values(angles)
+    averaged = noisy_pass(circuit, CircuitNoise(NOISES[name], trajectories=RUNS), seed=8).values(
+        angles
+    )
     np.testing.assert_allclose(averaged, means, atol=1e-12)  # the same draws
 
 
@@ -52,10 +56,14 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
     circuit = head_circuit(n_qubits, reuploads=2)
     noise = NOISES[name]
     values = random_values(circuit, 1)
-    observable = [SparsePauliOp.sum([(-1) ** q * o for q, o in enumerate(readout_observables(n_qubits))])]
+    observable = [
+        SparsePauliOp.sum([(-1) ** q * o for q, o in enumerate(readout_observables(n_qubits))])
+    ]
     columns = [list(circuit.parameters).index(p) for p in weight_parameters(circuit)]
     shifts = np.pi / 2 * np.eye(circuit.num_parameters)[columns]
-    both = density_matrix(circuit, np.concatenate([values + shifts, values - shifts]), observable, noise)[:, 0]
+    both = density_matrix(
+        circuit, np.concatenate([values + shifts, values - shifts]), observable, noise
+    )[:, 0]
     expected = (both[: len(columns)] - both[len(columns) :]) / 2
     draw = noisy_pass(circuit, CircuitNoise(noise), seed=2)
     angles = draw.engine.program.angles(values.repeat(RUNS, axis=0))
@@ -66,7 +74,10 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
     assert (np.abs(means[0] - expected) < 4 * errors[0]).all()
     if name == "strong":
         _, tape = draw.engine.forward(angles[:1])
-        ideal = draw.engine.vjp(tape, (-1.0) ** np.arange(n_qubits)[None])[0] @ draw.engine.program.angle_matrix
+        ideal = (
+            draw.engine.vjp(tape, (-1.0) ** np.arange(n_qubits)[None])[0]
+            @ draw.engine.program.angle_matrix
+        )
         assert (np.abs(ideal[0, columns] - expected) / errors[0]).max() > 8
 
 
@@ -94,7 +105,9 @@ def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
     assert none is None
     for g in range(angles.shape[1]):
         shift = np.pi / 2 * np.eye(angles.shape[1])[g]
-        expected = (weights * (draw.values(angles + shift) - draw.values(angles - shift))).sum(axis=1) / 2
+        expected = (weights * (draw.values(angles + shift) - draw.values(angles - shift))).sum(
+            axis=1
+        ) / 2
         np.testing.assert_allclose(got[:, g], expected, atol=1e-12)
     _, plain_tape = draw.engine.forward(angles)
     assert not np.allclose(draw.engine.vjp(plain_tape, weights)[0], got, atol=1e-3)
@@ -105,7 +118,10 @@ SHOTS = [None, "gaussian", "multinomial"]
 
 def circuit_noise(model: str | None, **changes) -> CircuitNoise:
     return CircuitNoise(
-        **({"gates": STRONG, "shots": 100 if model else None, "shot_model": model or "exact"} | changes)
+        **(
+            {"gates": STRONG, "shots": 100 if model else None, "shot_model": model or "exact"}
+            | changes
+        )
     )
 
 
@@ -129,7 +145,9 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
     small = 4 * 2**5 * 8 * 2  # two chunks at once
     monkeypatch.setattr(engine_module, "EVALUATION_BYTES", small)
     monkeypatch.setattr(noisy_module, "EVALUATION_BYTES", small)
-    np.testing.assert_array_equal(noisy_pass(circuit, circuit_noise(model), 4, dtype="float32").values(angles), once[0])
+    np.testing.assert_array_equal(
+        noisy_pass(circuit, circuit_noise(model), 4, dtype="float32").values(angles), once[0]
+    )
 
 
 @pytest.mark.parametrize("model", SHOTS)
@@ -166,5 +184,8 @@ def test_what_a_pass_refuses():
         draw.values(random_angles(circuit, 1)[0])
     with pytest.raises(BackendError, match="no amplitudes to differentiate by"):
         draw.vjp(draw.forward(random_angles(circuit, 2))[1], np.ones((2, 3)), amplitudes=True)
-    with pytest.raises(BackendError, match=r"observables on qubits of their own, got strings that share some: \['0b1'"):
+    with pytest.raises(
+        BackendError,
+        match=r"observables on qubits of their own, got strings that share some: \['0b1'",
+    ):
         noisy_pass(circuit, CircuitNoise(GateNoise(0, 0, 0.1), 50, "gaussian"), 0, masks=[1, 3])

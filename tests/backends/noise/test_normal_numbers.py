@@ -14,7 +14,9 @@ def words(*values: int) -> list[np.uint32]:
     return [np.uint32(value) for value in values]
 
 
-def drawn(stream: int = 0, *, seed: int = 5, size: int = SIZE, dtype: str = "float32") -> np.ndarray:
+def drawn(
+    stream: int = 0, *, seed: int = 5, size: int = SIZE, dtype: str = "float32"
+) -> np.ndarray:
     out = np.empty(size, dtype)
     fill_normal(*words(seed & 0xFFFFFFFF, seed >> 32, stream), out)
     return out
@@ -32,8 +34,12 @@ def test_threefry_gives_the_known_answers_of_its_authors(key, counter, expected)
     assert threefry(*words(*key, *counter)) == expected
 
 
-@pytest.mark.parametrize("x", [0, 1, 255, 256, 2**31, 0x54321012, 2**32 - 513, 2**32 - 512, 2**32 - 1])
-@pytest.mark.parametrize("y", [0, 1, 2, 3, 0x12345678, 0x12345679, 0x1234567A, 0x1234567B, 2**31, 2**32 - 1])
+@pytest.mark.parametrize(
+    "x", [0, 1, 255, 256, 2**31, 0x54321012, 2**32 - 513, 2**32 - 512, 2**32 - 1]
+)
+@pytest.mark.parametrize(
+    "y", [0, 1, 2, 3, 0x12345678, 0x12345679, 0x1234567A, 0x1234567B, 2**31, 2**32 - 1]
+)
 def test_box_muller_against_its_formula_in_float64(x, y):
     uniform = ((x >> 9) + 0.5) / 2**23
     angle = (((y >> 9) + 0.5) / 2**23 - 0.5) * np.pi / 2
@@ -66,7 +72,9 @@ def test_numbers_streams_and_seeds_are_independent():
     }
     for name, (a, b) in others.items():
         for power in (1, 2):
-            correlation = np.corrcoef(a.astype(np.float64) ** power, b.astype(np.float64) ** power)[0, 1]
+            correlation = np.corrcoef(a.astype(np.float64) ** power, b.astype(np.float64) ** power)[
+                0, 1
+            ]
             assert abs(correlation) * np.sqrt(len(a)) < 5, f"{name}, power {power}"
 
 
@@ -77,7 +85,10 @@ def test_the_dtype_changes_nothing_but_the_dtype():
 def test_a_part_of_a_pass_has_the_numbers_of_the_whole():
     shots, size = GaussianShots(8, seed=2**40 + 7), 64
     whole, part = np.empty(size, np.float32), np.empty(size, np.float32)
-    for out, (low, high, first), chunk in ((whole, shots.stream, 3), (part, shots.after(2).stream, 1)):
+    for out, (low, high, first), chunk in (
+        (whole, shots.stream, 3),
+        (part, shots.after(2).stream, 1),
+    ):
         fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), out)
     np.testing.assert_array_equal(whole, part)
     np.testing.assert_array_equal(whole, drawn(3, seed=2**40 + 7, size=size))

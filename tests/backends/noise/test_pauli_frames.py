@@ -36,7 +36,9 @@ def by_statevector(circuit: QuantumCircuit, values: np.ndarray) -> np.ndarray:
     return signs(circuit.num_qubits) @ np.abs(state.data) ** 2
 
 
-def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int, int]]) -> np.ndarray:
+def by_frames(
+    circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int, int]]
+) -> np.ndarray:
     """(K, 2^n) values of all strings in trajectories with the given errors, each at least one."""
     masks = all_strings(circuit.num_qubits)
     frames, engine = FrameProgram.of(circuit), AdjointEngine(lower(circuit), masks, "float64")
@@ -45,7 +47,9 @@ def by_frames(circuit: QuantumCircuit, values: np.ndarray, errors: list[dict[int
     runs = Trajectories(len(errors), *kernels.push(frames.gates, frames.n_angles, *ordered))
     np.testing.assert_array_equal(runs.rows, np.arange(len(errors)))
     assert set(np.unique(runs.signs)) <= {-1, 1}
-    return engine.values(engine.program.angles(values[None]) * runs.signs) * runs.string_signs(masks)
+    return engine.values(engine.program.angles(values[None]) * runs.signs) * runs.string_signs(
+        masks
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -65,7 +69,10 @@ def test_many_paulis_in_one_run(n_qubits):
     values = rng.uniform(-np.pi, np.pi, circuit.num_parameters)
     widths = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
     errors = [
-        {int(g): int(rng.integers(1, 4 ** widths[g])) for g in rng.choice(len(widths), count, replace=False)}
+        {
+            int(g): int(rng.integers(1, 4 ** widths[g]))
+            for g in rng.choice(len(widths), count, replace=False)
+        }
         for count in rng.integers(1, len(widths), 30)
     ]
     expected = [by_statevector(with_errors(circuit, of_run), values) for of_run in errors]
@@ -78,7 +85,8 @@ def test_gates_carry_noise_as_the_circuit_has_them_written():
     assert len(frames.gates) == sum(i.operation.name != "barrier" for i in circuit.data)
     assert frames.n_angles == lower(circuit).n_angles
     fused = lower(circuit).ops
-    assert len(fused) < len(frames.gates)  # the engine has CNOT and R_Y in one; noise comes between them
+    # the engine has CNOT and R_Y in one; noise comes between them
+    assert len(fused) < len(frames.gates)
     circuit = QuantumCircuit(3)
     circuit.h(0)
     circuit.id(1)
@@ -108,18 +116,28 @@ def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rate
         probability = rates[width - 1] * (4**width - 1) / 4**width
         sites = count * len(gates)
         hits = int(of_width.sum())
-        assert abs(hits - sites * probability) < 4.5 * np.sqrt(sites * probability * (1 - probability))
+        assert abs(hits - sites * probability) < 4.5 * np.sqrt(
+            sites * probability * (1 - probability)
+        )
         assert paulis[of_width].min() == 1
-        for values, kinds in ((paulis[of_width], np.arange(1, 4**width)), (places[of_width], gates)):
+        for values, kinds in (
+            (paulis[of_width], np.arange(1, 4**width)),
+            (places[of_width], gates),
+        ):
             seen = np.bincount(values, minlength=kinds.max() + 1)[kinds]
             assert seen.sum() == hits
             statistic = ((seen - hits / len(kinds)) ** 2).sum() / (hits / len(kinds))
             assert chi2.sf(statistic, len(kinds) - 1) > 1e-5
-    assert len(np.unique(rows * len(frames.gates) + places)) == len(rows)  # one error a run and gate
+    # one error a run and gate
+    assert len(np.unique(rows * len(frames.gates) + places)) == len(rows)
 
 
 def test_the_extremes_of_the_rates():
     frames, rows, _, _ = captured(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
     runs = FrameProgram.of(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
-    assert (runs.count, len(runs.rows), runs.signs.shape) == (50, 0, (0, lower(head_circuit(3)).n_angles))
+    assert (runs.count, len(runs.rows), runs.signs.shape) == (
+        50,
+        0,
+        (0, lower(head_circuit(3)).n_angles),
+    )

@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from noisy_circuits import STRONG, amplitudes, epsilons, equation_2, noisy_pass, random_angles, signs
+from noisy_circuits import (
+    STRONG,
+    amplitudes,
+    epsilons,
+    equation_2,
+    noisy_pass,
+    random_angles,
+    signs,
+)
 
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint.noisy import CircuitNoise
@@ -18,7 +26,9 @@ QUIET = GateNoise(0, 0)
 def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
     circuit, shots = head_circuit(n_qubits, 2), 20
     angles, rng = random_angles(circuit, batch), np.random.default_rng(2)
-    noise = CircuitNoise(QUIET, shots, "gaussian", renormalize=renormalize, gradient="reparametrised")
+    noise = CircuitNoise(
+        QUIET, shots, "gaussian", renormalize=renormalize, gradient="reparametrised"
+    )
     draw = noisy_pass(circuit, noise, 4)
     drawn = epsilons(GaussianShots(shots, seed=4), draw.engine, batch)
     drawn = drawn * np.sign(amplitudes(draw.engine, angles))  # of |ψ|, as the formula takes it

@@ -17,9 +17,13 @@ def repeated(n_qubits: int, gates: GateNoise, shot_test: str, **more):
     """(REPEATS, qubits) answers for one text in one evaluation pass, and the exact mean of each."""
     circuit = head_circuit(n_qubits, 2)
     values = np.random.default_rng(1).uniform(-1, 1, (1, circuit.num_parameters))
-    draw = noisy_pass(circuit, CircuitNoise(gates, SHOTS, "gaussian", shot_test=shot_test, **more), 3).in_evaluation
+    draw = noisy_pass(
+        circuit, CircuitNoise(gates, SHOTS, "gaussian", shot_test=shot_test, **more), 3
+    ).in_evaluation
     rates = gates.one_qubit_rate, gates.two_qubit_rate
-    exact = noisy_expectations(circuit, values, readout_observables(n_qubits), rates, gates.readout_error)
+    exact = noisy_expectations(
+        circuit, values, readout_observables(n_qubits), rates, gates.readout_error
+    )
     return draw.values(draw.engine.program.angles(values.repeat(REPEATS, axis=0))), exact[0]
 
 
@@ -28,7 +32,9 @@ def repeated(n_qubits: int, gates: GateNoise, shot_test: str, **more):
 )
 @pytest.mark.parametrize("n_qubits", [3, 4])
 def test_means_and_scatter_are_those_of_independent_shots_on_the_noisy_state(n_qubits, gates):
-    found, exact = repeated(n_qubits, gates, "per_shot", draw="batch" if gates.one_qubit_rate else "sample")
+    found, exact = repeated(
+        n_qubits, gates, "per_shot", draw="batch" if gates.one_qubit_rate else "sample"
+    )
     variance = (1 - exact**2) / SHOTS
     assert (np.abs(found.mean(axis=0) - exact) < 4.5 * np.sqrt(variance / REPEATS)).all()
     np.testing.assert_allclose(found.var(axis=0), variance, rtol=0.2)
@@ -44,9 +50,12 @@ def test_one_trajectory_for_all_shots_has_the_same_mean_and_scatters_more():
 def test_training_passes_and_answers_to_expectations_stay_as_they_were():
     circuit = head_circuit(3)
     draw, same = (
-        noisy_pass(circuit, CircuitNoise(STRONG, SHOTS, "gaussian", shot_test=t), 5) for t in ("per_shot", "same")
+        noisy_pass(circuit, CircuitNoise(STRONG, SHOTS, "gaussian", shot_test=t), 5)
+        for t in ("per_shot", "same")
     )
-    angles = np.random.default_rng(0).uniform(-1, 1, (7, len(circuit.data)))[:, : draw.frames.n_angles]
+    angles = np.random.default_rng(0).uniform(-1, 1, (7, len(circuit.data)))[
+        :, : draw.frames.n_angles
+    ]
     np.testing.assert_array_equal(draw.values(angles), same.values(angles))
     asked = circuit, np.ones((2, circuit.num_parameters)), readout_observables(3)
     options = {"noise": "forte1", "shots": SHOTS, "shot_model": "gaussian", "shot_test": "per_shot"}

@@ -19,7 +19,11 @@ from qllmft_backends.sampler import BackendSampler
 
 def pytest_configure():
     name = os.environ["REPLACED"]
-    for module in (qiskit.primitives, qiskit.primitives.statevector_sampler, qiskit.primitives.backend_sampler_v2):
+    for module in (
+        qiskit.primitives,
+        qiskit.primitives.statevector_sampler,
+        qiskit.primitives.backend_sampler_v2,
+    ):
         if hasattr(module, name):
             setattr(module, name, CLASSES[name])
 
@@ -32,7 +36,8 @@ def made(backend=None):
 
 class StatevectorEstimator(BackendEstimator):
     def __init__(self, *, default_precision=0.0, seed=None):
-        # its default, 0, is no noise by precision; here that is None, so that a backend with shots takes its own
+        # its default, 0, is no noise by precision; here that is None, so that a backend with shots
+        # takes its own
         super().__init__(made(), default_precision=default_precision or None, seed=seed)
         self.default_precision, self.seed = default_precision, seed
 
@@ -41,7 +46,9 @@ class BackendEstimatorV2(BackendEstimator):
     def __init__(self, *, backend, options=None):
         given = options or {}
         super().__init__(
-            made(backend), default_precision=given.get("default_precision"), seed=given.get("seed_simulator")
+            made(backend),
+            default_precision=given.get("default_precision"),
+            seed=given.get("seed_simulator"),
         )
         self.backend, self.options = backend, SimpleNamespace()
 
@@ -54,7 +61,9 @@ class StatevectorSampler(BackendSampler):
 
 class BackendSamplerV2(BackendSampler):
     def __init__(self, *, backend, options=None):
-        self.options = SimpleNamespace(**({"default_shots": 1024, "seed_simulator": None} | (options or {})))
+        self.options = SimpleNamespace(
+            **({"default_shots": 1024, "seed_simulator": None} | (options or {}))
+        )
         super().__init__(made(backend), seed=self.options.seed_simulator)
         self.backend = backend
 
@@ -65,5 +74,10 @@ class BackendSamplerV2(BackendSampler):
 
 CLASSES = {
     made_of_ours.__name__: made_of_ours
-    for made_of_ours in (StatevectorEstimator, BackendEstimatorV2, StatevectorSampler, BackendSamplerV2)
+    for made_of_ours in (
+        StatevectorEstimator,
+        BackendEstimatorV2,
+        StatevectorSampler,
+        BackendSamplerV2,
+    )
 }

@@ -4,4 +4,8 @@ collect_ignore = ["conftest.py", "backend_in_qiskit.py"]  # they hold no doctest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record", action="store_true", help="write the counts to docs/records/qiskit-interfaces.json")
+    parser.addoption(
+        "--record",
+        action="store_true",
+        help="write the counts to docs/records/qiskit-interfaces.json",
+    )

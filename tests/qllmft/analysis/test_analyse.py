@@ -23,7 +23,12 @@ def test_a_run_is_analysed(run, cli):
     assert found == json.loads((run / "analysis.json").read_text("utf-8"))
     assert found["certificate"]["bond"] == 4**4
     assert found["forms"]["largest_error"] < 1e-12
-    assert found["head"]["test"]["total"] == found["kernel"]["test"]["total"] == found["twin"]["test"]["total"] == 40
+    assert (
+        found["head"]["test"]["total"]
+        == found["kernel"]["test"]["total"]
+        == found["twin"]["test"]["total"]
+        == 40
+    )
     assert max(found["bond"]["ranks"]) <= 4
     twin = RunFolder(run / "separable-twin").read_config()
     assert twin.model.ansatz == "separable"
@@ -37,7 +42,8 @@ def test_a_run_is_analysed(run, cli):
     trained = (run / "separable-twin" / "model" / "model.safetensors").stat().st_mtime_ns
     output, _ = cli("analyse", run)
     assert "\nNo quantum computer is needed" in output
-    assert (run / "separable-twin" / "model" / "model.safetensors").stat().st_mtime_ns == trained  # read, not trained
+    # read, not trained
+    assert (run / "separable-twin" / "model" / "model.safetensors").stat().st_mtime_ns == trained
 
 
 def test_a_run_without_result_is_refused(run, cli):
@@ -51,6 +57,8 @@ def test_a_twin_has_no_gates_on_two_qubits_and_as_many_weights():
     twin = twin_config(config)
     assert twin.identity != config.identity
     assert (twin.seed, twin.train, twin.baselines.names) == (config.seed, config.train, ())
-    other = config.model_copy(update={"model": config.model.model_copy(update={"ansatz": "brickwork"})})
+    other = config.model_copy(
+        update={"model": config.model.model_copy(update={"ansatz": "brickwork"})}
+    )
     with pytest.raises(UserError, match="only 'paper' has a separable twin"):
         twin_config(other)

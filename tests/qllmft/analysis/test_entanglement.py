@@ -23,9 +23,13 @@ PRODUCT = np.kron(np.kron([0.6, 0.8], [1.0, 0.0]), np.kron([0.8, -0.6], [0.6, 0.
 
 def bound_state(head, latent):
     network = head.connector.neural_network
-    values = dict(zip(network.weight_params, head.connector.weight.detach().double().numpy(), strict=True))
+    values = dict(
+        zip(network.weight_params, head.connector.weight.detach().double().numpy(), strict=True)
+    )
     return Statevector(
-        head.circuit.assign_parameters({**values, **dict(zip(network.input_params, latent, strict=True))})
+        head.circuit.assign_parameters(
+            {**values, **dict(zip(network.input_params, latent, strict=True))}
+        )
     )
 
 
@@ -37,7 +41,9 @@ def test_states_are_those_of_qiskit(ansatz):
     for found, row in zip(head_states(head, latent), latent, strict=True):
         expected = bound_state(head, row).data
         assert abs(np.vdot(found, expected)) == pytest.approx(1.0, abs=1e-12)
-        np.testing.assert_allclose(np.outer(found, found.conj()), np.outer(expected, expected.conj()), atol=1e-12)
+        np.testing.assert_allclose(
+            np.outer(found, found.conj()), np.outer(expected, expected.conj()), atol=1e-12
+        )
 
 
 def test_schmidt_values_give_the_entropy_of_a_part():
@@ -59,7 +65,9 @@ def test_ghz_and_product_states():
     assert truncated_rank(np.array([[np.sqrt(0.9), np.sqrt(0.1)]])) == 2
 
 
-@pytest.mark.parametrize(("ring", "connectivity", "base"), [(False, 1, 2), (True, 1, 4), (False, 2, 8), (True, 2, 64)])
+@pytest.mark.parametrize(
+    ("ring", "connectivity", "base"), [(False, 1, 2), (True, 1, 4), (False, 2, 8), (True, 2, 64)]
+)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_ranks_are_within_their_bound(ring, connectivity, base, layers):
     ansatz = AnsatzOptions(connectivity, ring)
@@ -70,7 +78,9 @@ def test_ranks_are_within_their_bound(ring, connectivity, base, layers):
     assert all(rank <= bound for rank, bound in zip(ranks, rank_bounds(head.circuit), strict=True))
     if connectivity == 1 and not ring:
         assert max(ranks) == base**layers  # the bound of a chain is met
-    shape = ModelConfig(n_qubits=8, reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity)
+    shape = ModelConfig(
+        n_qubits=8, reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity
+    )
     assert certificate_of(shape).bond == base**layers
     assert certificate_of(shape).holds == (connectivity == 1)
 

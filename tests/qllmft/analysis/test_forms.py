@@ -12,7 +12,8 @@ D, QUBITS = 6, 4
 def encoders(pad, odd=False, data_map=None):
     generator = torch.Generator().manual_seed(5)
     parts = [
-        QuantumEncoder(D, QUBITS, outputs, 3, pad=pad, odd=odd, generator=generator).double() for outputs in (3, 2)
+        QuantumEncoder(D, QUBITS, outputs, 3, pad=pad, odd=odd, generator=generator).double()
+        for outputs in (3, 2)
     ]
     return ParallelEncoders(parts, data_map)
 
@@ -42,7 +43,9 @@ def test_an_odd_encoder_is_linear_in_the_unit_embedding():
     model = encoders("bias", odd=True, data_map=data_map)
     x = torch.randn(9, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     unit = torch.nn.functional.normalize(model.mapped(x), dim=1).numpy()
-    np.testing.assert_allclose(unit @ forms_of(model).linear.T, model(x).detach().numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        unit @ forms_of(model).linear.T, model(x).detach().numpy(), atol=1e-12
+    )
     assert forms_of(encoders("bias")).linear is None
 
 

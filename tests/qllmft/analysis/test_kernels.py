@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from qllmft.analysis.gradients import GradientVariance, decay_per_qubit, gradient_variances
-from qllmft.analysis.kernels import GRID, classical_kernels, fidelities, geometric_difference, kernel_svm
+from qllmft.analysis.kernels import (
+    GRID,
+    classical_kernels,
+    fidelities,
+    geometric_difference,
+    kernel_svm,
+)
 from qllmft.config import ModelConfig
 from qllmft.training import Examples
 
@@ -26,7 +32,9 @@ def test_the_difference_is_that_of_the_definition():
 
 
 def test_a_kernel_does_not_differ_from_itself():
-    assert geometric_difference(kernel(2), 7 * kernel(2), [1e-12]).general == pytest.approx((1.0,), rel=1e-6)
+    assert geometric_difference(kernel(2), 7 * kernel(2), [1e-12]).general == pytest.approx(
+        (1.0,), rel=1e-6
+    )
 
 
 def test_fidelities_and_classical_kernels():
@@ -57,13 +65,16 @@ def test_the_machine_learns_states_that_differ():
 
 
 def test_the_variance_of_independent_qubits_is_known():
-    # <Z_0> = cos(R x + sum of its L angles): a derivative by one of them has the variance 1/2, by others it is 0
+    # <Z_0> = cos(R x + sum of its L angles): a derivative by one of them has the variance 1/2, by
+    # others it is 0
     model = ModelConfig(ansatz="separable")
     (found,) = gradient_variances(model, [3], samples=4000)
     assert found.variance == pytest.approx(1 / 6, rel=0.03)
 
 
 def test_the_variance_of_an_encoder():
-    found = gradient_variances(ModelConfig(head="none", encoder_qubits=4, encoder_layers=8), [3, 5], samples=100)
+    found = gradient_variances(
+        ModelConfig(head="none", encoder_qubits=4, encoder_layers=8), [3, 5], samples=100
+    )
     assert found[1].variance < found[0].variance
     assert decay_per_qubit([GradientVariance(q, 0.5**q) for q in (4, 6, 8)]) == pytest.approx(-1.0)

@@ -19,13 +19,32 @@ D = 8
 STRUCTURES = {
     "single": {"n_qubits": 4, "encoder_layers": 3},
     "chain": {"n_qubits": 4, "encoder_layers": 3, "ring": False},
-    "multi": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 4, "encoder_layers": 3, "pad": "bias"},
-    "odd": {"head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 3, "odd": True, "pad": "bias"}
+    "multi": {
+        "n_qubits": 4,
+        "n_encoders": 2,
+        "encoder_qubits": 4,
+        "encoder_layers": 3,
+        "pad": "bias",
+    },
+    "odd": {
+        "head": "none",
+        "n_encoders": "auto",
+        "encoder_qubits": 3,
+        "encoder_layers": 3,
+        "odd": True,
+        "pad": "bias",
+    }
     | {"centre": True, "components": 7},
     "odd and a head": {"n_qubits": 4, "encoder_layers": 3, "odd": True, "pad": "bias"},
     "skip": {"n_qubits": 4, "encoder_layers": 2, "skip": True},
     "sign": {"n_qubits": 4, "encoder_layers": 2, "final_linear": False},
-    "words": {"n_qubits": 4, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "words": {
+        "n_qubits": 4,
+        "encoder_layers": 2,
+        "readout": "words",
+        "ring": False,
+        "connectivity": 2,
+    },
     "brickwork": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "brickwork"},
     "real_amplitudes": {"n_qubits": 4, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
 }
@@ -91,7 +110,13 @@ def test_truncation_stays_within_its_bound(name):
 WIDER = {
     "ring": {"n_qubits": 6, "encoder_layers": 2},
     "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "skip": True},
-    "words": {"n_qubits": 5, "encoder_layers": 2, "readout": "words", "ring": False, "connectivity": 2},
+    "words": {
+        "n_qubits": 5,
+        "encoder_layers": 2,
+        "readout": "words",
+        "ring": False,
+        "connectivity": 2,
+    },
     "controlled z": {"n_qubits": 5, "encoder_layers": 2, "ansatz": "n_local_ry_cz"},
 }
 
@@ -100,7 +125,8 @@ WIDER = {
 @torch.no_grad()
 def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
     model = stored(2, **WIDER[name])
-    model.classifier.head.connector.weight.mul_(0.02)  # states of less entanglement, whose bounds are below 2
+    # states of less entanglement, whose bounds are below 2
+    model.classifier.head.connector.weight.mul_(0.02)
     model.classifier.encoder.encoders[0].scale.mul_(0.05)
     full, bounds = surrogate_of(model, bond=8)  # of every cut of six qubits
     assert bounds(X).max() < 1e-12
@@ -110,7 +136,8 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
     change, bound = (surrogate.classifier(X) - expected).abs(), bounds(X)
     assert (change <= bound + 1e-5).all()
     assert bound.min() > 1e-8  # it is truncated
-    assert bound.max() < 2 * model.classifier.final.weight.abs().sum(dim=1).max()  # of values whose bound is below 2
+    # of values whose bound is below 2
+    assert bound.max() < 2 * model.classifier.final.weight.abs().sum(dim=1).max()
 
 
 def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tmp_path):
@@ -129,7 +156,9 @@ def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tm
 @torch.no_grad()
 def test_a_network_gives_the_values_of_the_state(ring, block):
     options = AnsatzOptions(1, ring, block)
-    head = QuantumHead(5, 2, 1, 2, ansatz=options, generator=torch.Generator().manual_seed(0)).double()
+    head = QuantumHead(
+        5, 2, 1, 2, ansatz=options, generator=torch.Generator().manual_seed(0)
+    ).double()
     latent = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     found = network_values(latent, head.connector.weight, [1, 2], options)
     np.testing.assert_allclose(found.numpy(), head(latent).numpy(), atol=1e-12)
@@ -142,7 +171,9 @@ def test_a_wide_head_is_a_network(monkeypatch):
         model = stored(2, **STRUCTURES[name], reuploads=2, main_layers=1)
         surrogate, _ = surrogate_of(model)
         assert type(surrogate.classifier.head).__name__ == "NetworkHead"
-        torch.testing.assert_close(surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4
+        )
     with pytest.raises(UserError, match="no certificate is given"):
         surrogate_of(stored(2, **STRUCTURES["single"], connectivity=2))
 
@@ -165,7 +196,11 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")
     found = json.loads(output)
     assert found == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
-    assert found["agreement"]["same_labels"]["right"] == found["agreement"]["same_labels"]["total"] == 40
+    assert (
+        found["agreement"]["same_labels"]["right"]
+        == found["agreement"]["same_labels"]["total"]
+        == 40
+    )
     assert found["agreement"]["certain"] == 40
     texts = ["a good film", "awful plot"]
     ours, theirs = (qllmft.load(folder).predict(texts) for folder in (run, run / "surrogate"))
@@ -187,7 +222,17 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert "rank 2, a logit changes by" in output
     output, _ = cli("dequantise", run, "--out", tmp_path / "bond", "--bond", "2")
     assert "bond 2, a logit changes by" in output
-    _, error = cli("dequantise", run, "--out", tmp_path / "onnx", "--bond", "2", "--onnx", tmp_path / "m.onnx", code=2)
+    _, error = cli(
+        "dequantise",
+        run,
+        "--out",
+        tmp_path / "onnx",
+        "--bond",
+        "2",
+        "--onnx",
+        tmp_path / "m.onnx",
+        code=2,
+    )
     assert "no singular value decomposition" in error
 
 
@@ -204,5 +249,7 @@ def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkey
     monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)
     surrogate, _ = surrogate_of(stored(3, **STRUCTURES[structure]))
     write_onnx(surrogate, tmp_path / "model.onnx")
-    (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(None, {"embedding": X[:7].numpy()})
+    (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(
+        None, {"embedding": X[:7].numpy()}
+    )
     np.testing.assert_allclose(found, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)

@@ -14,7 +14,10 @@ D = 12
 def blobs(n: int, k: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
-    x = rng.normal(size=(n, D)) * np.linspace(2, 0.5, D) + 1.2 * np.random.default_rng(0).normal(size=(k, D))[y]
+    x = (
+        rng.normal(size=(n, D)) * np.linspace(2, 0.5, D)
+        + 1.2 * np.random.default_rng(0).normal(size=(k, D))[y]
+    )
     return Examples.from_arrays(x.astype(np.float32), y)
 
 
@@ -28,7 +31,9 @@ def answers(logits: np.ndarray) -> np.ndarray:
     return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
-@pytest.mark.parametrize(("k", "size", "axes", "count"), [(2, 6, 5, 6), (4, 23, 4, 20), (2, 99, D, 13), (4, 1, 1, 8)])
+@pytest.mark.parametrize(
+    ("k", "size", "axes", "count"), [(2, 6, 5, 6), (4, 23, 4, 20), (2, 99, D, 13), (4, 1, 1, 8)]
+)
 def test_pca_is_regression_on_the_singular_vectors_and_counts_what_it_stores(k, size, axes, count):
     head, train, test = fitted("pca", size, k), blobs(60, k, 1), blobs(200, k, 3)
     x, mean = train.x.double().numpy(), train.x.double().numpy().mean(axis=0)
@@ -53,15 +58,23 @@ def test_random_axes_are_of_the_seed_alone(k, size, count):
     logits = test @ projection.T @ regression.coef_.T + regression.intercept_
     np.testing.assert_array_equal(head.predict(test), answers(logits))
     assert (head.n_parameters, head.settings) == (count, {"C": 1.0})
-    np.testing.assert_array_equal(fitted("random_projection", size, k, n=40)._best.steps[0][1].components_, projection)
-    assert not np.array_equal(fitted("random_projection", size, k, seed=1)._best.steps[0][1].components_, projection)
+    np.testing.assert_array_equal(
+        fitted("random_projection", size, k, n=40)._best.steps[0][1].components_, projection
+    )
+    assert not np.array_equal(
+        fitted("random_projection", size, k, seed=1)._best.steps[0][1].components_, projection
+    )
 
 
 @pytest.mark.parametrize(("k", "most"), [(2, 9), (4, 12), (4, 30), (4, 64)])
 def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, most):
     head, train = fitted("quantised", most, k), blobs(60, k, 1)
-    exact, rows = LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy()), 1 if k == 2 else k
-    weights, possible = head._best._linear.coef_, []  # words by every length that they may have been cut into
+    exact, rows = (
+        LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy()),
+        1 if k == 2 else k,
+    )
+    # words by every length that they may have been cut into
+    weights, possible = head._best._linear.coef_, []
     for length in (n for n in range(1, D + 1) if D % n == 0):
         bits = max(1, int(np.ceil(np.log2(len(np.unique(weights.reshape(-1, length), axis=0))))))
         possible.append(2**bits * length + -(-(rows * D // length) * bits // 32) + rows)

@@ -40,7 +40,9 @@ TEST = examples([(0.6, 0), (0.69, 0), (0.75, 1), (0.8, 1)])  # and 0.7 here
 
 
 def baseline(*thresholds: float) -> GridBaseline:
-    return GridBaseline("threshold", Threshold, ({"at": t} for t in thresholds), lambda fitted: fitted.fitted_on)
+    return GridBaseline(
+        "threshold", Threshold, ({"at": t} for t in thresholds), lambda fitted: fitted.fitted_on
+    )
 
 
 @pytest.mark.parametrize("order", [(0.3, 0.5, 0.7), (0.7, 0.5, 0.3), (0.5, 0.7, 0.3)])
@@ -55,7 +57,9 @@ def test_validation_chooses_and_neither_training_nor_test(order):
     assert Threshold(0.5).score(TRAIN.x.numpy(), TRAIN.y.numpy()) == 1.0
 
 
-@pytest.mark.parametrize(("order", "winner"), [((0.5, 0.31, 0.3, 0.29), 0.31), ((0.29, 0.3, 0.31), 0.29)])
+@pytest.mark.parametrize(
+    ("order", "winner"), [((0.5, 0.31, 0.3, 0.29), 0.31), ((0.29, 0.3, 0.31), 0.29)]
+)
 def test_the_first_of_equals_wins(order, winner):
     chosen = baseline(*order)
     chosen.fit(TRAIN, VALIDATION)
@@ -73,7 +77,9 @@ def test_a_setting_with_nothing_right_is_still_one():
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
-    x = rng.normal(size=(n, d)) + 1.5 * np.random.default_rng(0).normal(size=(k, d))[y] / np.sqrt(d / 4)
+    x = rng.normal(size=(n, d)) + 1.5 * np.random.default_rng(0).normal(size=(k, d))[y] / np.sqrt(
+        d / 4
+    )
     return Examples.from_arrays(x.astype(np.float32), y)
 
 
@@ -83,22 +89,32 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
     """Every setting fitted and scored here by hand, on validation sets that want different ones."""
     train = blobs(45, 8, k, seed=1)
     if kind == "SVC":
-        make, strengths = support_vectors, [{"kernel": "rbf", "C": c, "gamma": "scale"} for c in (0.5, 1.0, 5.0)]
+        make, strengths = (
+            support_vectors,
+            [{"kernel": "rbf", "C": c, "gamma": "scale"} for c in (0.5, 1.0, 5.0)],
+        )
         estimators = [SVC(**s) for s in strengths]
     else:
-        make, estimators = logistic_regression, [LogisticRegression(C=c, max_iter=200) for c in (0.1, 0.3, 1, 3, 10)]
+        make, estimators = (
+            logistic_regression,
+            [LogisticRegression(C=c, max_iter=200) for c in (0.1, 0.3, 1, 3, 10)],
+        )
     for estimator in estimators:
         estimator.fit(train.x.numpy(), train.y.numpy())
     winners = set()
     for seed in range(2, 10):
         validation = blobs(60, 8, k, seed)
-        scores = [(e.predict(validation.x.numpy()) == validation.y.numpy()).mean() for e in estimators]
+        scores = [
+            (e.predict(validation.x.numpy()) == validation.y.numpy()).mean() for e in estimators
+        ]
         best = estimators[int(np.argmax(scores))]
         chosen = make("small")
         chosen.fit(train, validation)
         assert chosen.name == kind
         assert chosen.settings["C"] == best.C
-        np.testing.assert_array_equal(chosen.predict(validation.x.numpy()), best.predict(validation.x.numpy()))
+        np.testing.assert_array_equal(
+            chosen.predict(validation.x.numpy()), best.predict(validation.x.numpy())
+        )
         winners.add(best.C)
     assert len(winners) > 1
 
@@ -112,7 +128,11 @@ def test_parameters_of_an_svc_are_its_support_vectors(k):
     settings = {name: chosen.settings[name] for name in ("C", "gamma")}
     by_hand = SVC(kernel="rbf", **settings).fit(train.x.numpy(), train.y.numpy())
     multipliers = by_hand.dual_coef_  # (k - 1, support vectors)
-    assert chosen.n_parameters == int((np.abs(multipliers).sum(axis=0) > 0).sum()) == by_hand.n_support_.sum()
+    assert (
+        chosen.n_parameters
+        == int((np.abs(multipliers).sum(axis=0) > 0).sum())
+        == by_hand.n_support_.sum()
+    )
     noise = Examples.from_arrays(np.eye(20, dtype=np.float32), np.arange(20) % k)
     chosen.fit(noise, noise)
     assert chosen.n_parameters == 20
@@ -155,13 +175,17 @@ def test_the_full_svc_has_every_training_text_as_a_support_vector():
 def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
     """Of three limits one fit is enough where it ends below the first; the choice has the bits of the whole grid."""
     train, validation = blobs(60, 30, 2, seed=1), blobs(60, 30, 2, seed=2)
-    train, validation = (Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation))
+    train, validation = (
+        Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation)
+    )
     found = []
     for look in (classical._same_again, lambda *_: False):
         monkeypatch.setattr(classical, "_same_again", look)
         chosen, made = logistic_regression("paper"), []
         make = chosen.make
-        chosen.make = lambda made=made, make=make, **settings: made.append(settings) or make(**settings)
+        chosen.make = lambda made=made, make=make, **settings: (
+            made.append(settings) or make(**settings)
+        )
         chosen._grid = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]
         chosen.fit(train, validation)
         found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))

@@ -11,9 +11,11 @@ from qllmft.training import Examples
 
 TOY = Examples.from_arrays(np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1]))
 
-SVC_STRENGTHS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0]  # table VIII, "0.001, ..., 100.0"
+# table VIII, "0.001, ..., 100.0"
+SVC_STRENGTHS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0]
 SVC_GAMMAS = ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
-LR_STRENGTHS = [round(0.3 + 0.05 * i, 2) for i in range(193)]  # table IX, "0.3, 0.35, 0.4, ..., 9.90"
+# table IX, "0.3, 0.35, 0.4, ..., 9.90"
+LR_STRENGTHS = [round(0.3 + 0.05 * i, 2) for i in range(193)]
 
 
 @pytest.fixture
@@ -66,7 +68,10 @@ def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried, monkeypat
     monkeypatch.setattr(taker, "score", lambda self, *_: self.settings["C"] == float("inf"))
     baseline = logistic_regression("paper")
     baseline.fit(TOY, TOY)
-    assert json.dumps(baseline.settings, allow_nan=False) == '{"C": null, "class_weight": null, "max_iter": 50}'
+    assert (
+        json.dumps(baseline.settings, allow_nan=False)
+        == '{"C": null, "class_weight": null, "max_iter": 50}'
+    )
 
 
 @pytest.mark.parametrize("make", [support_vectors, logistic_regression])

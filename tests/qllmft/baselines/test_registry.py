@@ -18,16 +18,37 @@ def examples(n: int, seed: int) -> Examples:
 
 
 def config_of(*names: str) -> RunConfig:
-    return parse_config({"baselines": {"names": list(names), "grid": "small"}, "train": {"epochs": 2}}, "the test")
+    return parse_config(
+        {"baselines": {"names": list(names), "grid": "small"}, "train": {"epochs": 2}}, "the test"
+    )
 
 
 def test_a_run_names_them():
-    names = ["logistic_regression", "logistic_regression_c1", "logistic_regression_same_vectors", "svc", "svc_full"]
-    names += ["svc_quadratic", "mlp", "low_rank", "pca", "random_projection", "quantised", "ridge", "svr", "linear"]
+    names = [
+        "logistic_regression",
+        "logistic_regression_c1",
+        "logistic_regression_same_vectors",
+        "svc",
+        "svc_full",
+    ]
+    names += [
+        "svc_quadratic",
+        "mlp",
+        "low_rank",
+        "pca",
+        "random_projection",
+        "quantised",
+        "ridge",
+        "svr",
+        "linear",
+    ]
     names += ["logistic_regression_ovr", "svc_ovr"]
     assert list(BASELINES) == names
     tuned = ["logistic_regression", "svc", "svc_full"]
-    assert [name for name, baseline in CLASSIFIERS.items() if baseline.tuned] == [*tuned, "svc_quadratic"]
+    assert [name for name, baseline in CLASSIFIERS.items() if baseline.tuned] == [
+        *tuned,
+        "svc_quadratic",
+    ]
     assert [name for name, baseline in CLASSIFIERS.items() if baseline.is_grid] == tuned
     assert RunConfig().baselines.names == ("logistic_regression", "svc", "mlp")
 
@@ -60,7 +81,10 @@ def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
         "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear, logistic_regression_ovr, svc_ovr"
     )
     message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
-    for refused in (lambda: check_baselines(["svc", "knn"]), lambda: make_baselines(config_of("knn"), 20, 6, 2)):
+    for refused in (
+        lambda: check_baselines(["svc", "knn"]),
+        lambda: make_baselines(config_of("knn"), 20, 6, 2),
+    ):
         with pytest.raises(UserError, match=message):
             refused()
     check_baselines([])

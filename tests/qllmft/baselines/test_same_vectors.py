@@ -19,12 +19,18 @@ D, AXES = 12, 7
 def blobs(n: int, seed: int, k: int = 2) -> Examples:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
-    x = rng.normal(size=(n, D)) * np.linspace(2, 0.5, D) + 1.2 * np.random.default_rng(0).normal(size=(k, D))[y] + 1
+    x = (
+        rng.normal(size=(n, D)) * np.linspace(2, 0.5, D)
+        + 1.2 * np.random.default_rng(0).normal(size=(k, D))[y]
+        + 1
+    )
     return Examples.from_arrays(x.astype(np.float32), y)
 
 
 def config(**model):
-    return parse_config({"model": {"head": "none", "encoder_qubits": 4, "encoder_layers": 2, **model}}, "test")
+    return parse_config(
+        {"model": {"head": "none", "encoder_qubits": 4, "encoder_layers": 2, **model}}, "test"
+    )
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -42,14 +48,20 @@ def test_logistic_regression_sees_exactly_the_loaded_vectors(odd, k):
         return turned / np.linalg.norm(turned, axis=1, keepdims=True)
 
     by_hand = LogisticRegression(max_iter=500).fit(unit(x), train.y.numpy())
-    assert (head.predict(test.x.numpy()) == by_hand.predict(unit(test.x.double().numpy()))).mean() > 0.99
+    assert (
+        head.predict(test.x.numpy()) == by_hand.predict(unit(test.x.double().numpy()))
+    ).mean() > 0.99
     rows = 1 if k == 2 else k
-    assert (head.n_parameters, head.settings) == (rows * (AXES + 1), {"C": 1.0, "stored": D * (1 + AXES)})
+    assert (head.n_parameters, head.settings) == (
+        rows * (AXES + 1),
+        {"C": 1.0, "stored": D * (1 + AXES)},
+    )
 
     classifier = build_classifier(config(**model).model, D, k)
     classifier.data_map.fit(train.x)
     loaded = np.sqrt(2) * amplitudes(classifier.encoder.mapped(test.x), "bias").numpy()[:, :AXES]
-    np.testing.assert_allclose(abs(loaded), abs(unit(test.x.double().numpy())), atol=1e-5)  # an axis has no sign
+    # an axis has no sign
+    np.testing.assert_allclose(abs(loaded), abs(unit(test.x.double().numpy())), atol=1e-5)
 
 
 def test_the_preset_odd_gives_128_parameters_and_the_numbers_of_its_map():
@@ -75,9 +87,13 @@ def test_the_quadratic_kernel_is_linear_in_all_products_of_two_amplitudes(pad):
 
     by_hand = SVC(kernel="linear", C=head.settings["C"]).fit(products(train), train.y.numpy())
     assert (head.predict(test.x.numpy()) == by_hand.predict(products(test))).mean() > 0.985
-    others = [SVC(kernel="linear", C=s["C"]).fit(products(train), train.y.numpy()) for s in head._grid]
+    others = [
+        SVC(kernel="linear", C=s["C"]).fit(products(train), train.y.numpy()) for s in head._grid
+    ]
     scores = [float(other.score(products(validation), validation.y.numpy())) for other in others]
-    assert by_hand.score(products(validation), validation.y.numpy()) == pytest.approx(max(scores), abs=0.034)
+    assert by_hand.score(products(validation), validation.y.numpy()) == pytest.approx(
+        max(scores), abs=0.034
+    )
     assert abs(head.n_parameters - len(by_hand.support_)) <= 2
 
 

@@ -26,7 +26,9 @@ def quantum() -> torch.nn.Module:
 def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):
     epochs = []
     file = tmp_path / "state.safetensors"
-    head = TrainedHead("a name", quantum(), CONFIG, 7, checkpoint=Checkpoint(file), on_epoch=epochs.append)
+    head = TrainedHead(
+        "a name", quantum(), CONFIG, 7, checkpoint=Checkpoint(file), on_epoch=epochs.append
+    )
     assert head.selection is None
     head.fit(examples(), examples(12, 1))
 
@@ -55,7 +57,9 @@ def test_no_perceptron_is_nearer_in_size(target, d, k):
     nearest = min(range(len(sizes)), key=lambda hidden: (abs(sizes[hidden] - target), hidden))
     if nearest in (1, 2, 3):
         ranks = [rank * (d + k) + k for rank in range(1, k)]
-        assert baseline.n_parameters == next((size for size in ranks if size >= target), parameters_of(0, d, k))
+        assert baseline.n_parameters == next(
+            (size for size in ranks if size >= target), parameters_of(0, d, k)
+        )
     else:
         assert baseline.n_parameters == sizes[nearest]
     assert baseline.n_parameters == sum(p.numel() for p in baseline.model.parameters())
@@ -94,10 +98,13 @@ def test_its_weights_and_its_training_follow_the_seed():
     def weights(baseline: TrainedHead) -> torch.Tensor:
         return torch.cat([p.detach().flatten().clone() for p in baseline.model.parameters()])
 
-    first, second, other = (perceptron_baseline(RunConfig(train=CONFIG, seed=seed), 40, 6, 2) for seed in (1, 1, 2))
+    first, second, other = (
+        perceptron_baseline(RunConfig(train=CONFIG, seed=seed), 40, 6, 2) for seed in (1, 1, 2)
+    )
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), weights(other))
-    other.model.load_state_dict(first.model.state_dict())  # the same start, another order of the examples
+    # the same start, another order of the examples
+    other.model.load_state_dict(first.model.state_dict())
     for baseline in (first, second, other):
         baseline.fit(examples(), examples(12, 1))
     assert torch.equal(weights(first), weights(second))

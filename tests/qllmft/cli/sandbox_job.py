@@ -10,9 +10,23 @@ from typing import Any
 import pytest
 
 TOKEN = "key-7c1e9b52d0fa4683"
-TEXTS = ["a good and lovely film", "an awful dull plot", "the cast is great", "score", "not very bad", "dull", "a film"]
+TEXTS = [
+    "a good and lovely film",
+    "an awful dull plot",
+    "the cast is great",
+    "score",
+    "not very bad",
+    "dull",
+    "a film",
+]
 FAST = ["poll_interval_s=0.02", "settle_s=0.15", "retry_s=2.0", "circuits_per_job=3"]
-VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL", "QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")
+VARIABLES = (
+    "QISKIT_IONQ_API_URL",
+    "IONQ_API_URL",
+    "QISKIT_IONQ_API_TOKEN",
+    "IONQ_API_KEY",
+    "IONQ_API_TOKEN",
+)
 
 
 def option_arguments(*pairs: str) -> list[str]:
@@ -45,11 +59,24 @@ class Job:
         self, *arguments: Any, backend: str = "ionq_forte", texts: list[str] = TEXTS, code: int = 0
     ) -> tuple[str, str]:
         """`qllmft predict` through IonQ, in jobs of three circuits."""
-        return self("predict", self.path, *texts, "--backend", backend, *option_arguments(), *arguments, code=code)
+        return self(
+            "predict",
+            self.path,
+            *texts,
+            "--backend",
+            backend,
+            *option_arguments(),
+            *arguments,
+            code=code,
+        )
 
-    def evaluate(self, *arguments: Any, backend: str = "ionq_forte", code: int = 0) -> tuple[str, str]:
+    def evaluate(
+        self, *arguments: Any, backend: str = "ionq_forte", code: int = 0
+    ) -> tuple[str, str]:
         """`qllmft evaluate` through IonQ."""
-        return self("evaluate", self.path, "--backend", backend, *option_arguments(), *arguments, code=code)
+        return self(
+            "evaluate", self.path, "--backend", backend, *option_arguments(), *arguments, code=code
+        )
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -69,7 +96,11 @@ class Job:
 
     def assert_paid_once(self, circuits: int, jobs: int) -> None:
         totals = self.totals
-        assert (totals["circuits_paid"], totals["circuits_submitted"], totals["jobs"]) == (circuits, circuits, jobs)
+        assert (totals["circuits_paid"], totals["circuits_submitted"], totals["jobs"]) == (
+            circuits,
+            circuits,
+            jobs,
+        )
         assert set(totals["times"].values()) == {1}
 
 
@@ -77,14 +108,20 @@ def release(box: Any) -> None:
     """Clear a mock server's faults, and let every job end that was held; back when they have ended."""
     store = box.store
     box.faults.clear()
-    for job in [job for job in store.jobs.values() if job.outcome == "never_ends" and not job.parent]:
+    for job in [
+        job for job in store.jobs.values() if job.outcome == "never_ends" and not job.parent
+    ]:
         job.outcome = ""
         store._worker.submit(store._work, job).result()
 
 
 @contextmanager
 def sandbox_job(
-    run: Any, cli: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch, folder: Path, **store: Any
+    run: Any,
+    cli: Callable[..., tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    **store: Any,
 ) -> Iterator[Job]:
     """A `Job` in ``folder``; the environment names its mock server and its key.
 
@@ -95,7 +132,9 @@ def sandbox_job(
         folder: an empty one.
         store: of the mock server's `Store`.
     """
-    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    pytest.importorskip(
+        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+    )
     from qllmft_backends.ionq.mock_server import MockServer, Store
 
     with MockServer(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
@@ -103,11 +142,14 @@ def sandbox_job(
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
         monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", TOKEN)
-        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))  # where the ledger lies that nobody named
+        # where the ledger lies that nobody named
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
         yield Job(Path(shutil.copytree(run.path, folder / "run")), box, cli)
 
 
 def needs_aer(name: str) -> None:
     """Skip where ``name`` is one of Aer's backends and Aer is not installed."""
     if name.startswith("aer"):
-        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+        pytest.importorskip(
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+        )

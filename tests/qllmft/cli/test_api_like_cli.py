@@ -29,7 +29,10 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: train(train__epoch=3), "train.epoch .got 3.: there is no such setting; expected one of epochs"),
+        (
+            lambda: train(train__epoch=3),
+            "train.epoch .got 3.: there is no such setting; expected one of epochs",
+        ),
         (lambda: train(preset="x"), "there is no preset 'x'"),
         (lambda: train("none.tsv"), "there is no file or folder none.tsv"),
         (lambda: load("no-such-run"), "there is no trained model in no-such-run"),

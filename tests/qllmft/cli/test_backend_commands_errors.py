@@ -88,10 +88,14 @@ def assert_refused(job, tmp_path, command, parts):
     assert "hush-hush" not in message
     assert job.totals["requests"] == {}
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert {path: content for path, content in after.items() if path.name != "ledger.lock"} == before
+    assert {
+        path: content for path, content in after.items() if path.name != "ledger.lock"
+    } == before
 
 
-@pytest.mark.parametrize(("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG])
+@pytest.mark.parametrize(
+    ("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG]
+)
 def test_it_is_refused_before_anything_is_sent(job, tmp_path, command, parts):
     needs_aer(next((a for a in command if a.startswith("aer")), ""))
     assert_refused(job, tmp_path, command, parts)
@@ -99,21 +103,42 @@ def test_it_is_refused_before_anything_is_sent(job, tmp_path, command, parts):
 
 def test_an_address_in_the_environment_is_checked_too(job, tmp_path, monkeypatch):
     monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://api.ionq.co/v0.4")
-    assert_refused(job, tmp_path, [*FORTE, "--yes"], ["the environment variable QISKIT_IONQ_API_URL: url is 'http://"])
+    assert_refused(
+        job,
+        tmp_path,
+        [*FORTE, "--yes"],
+        ["the environment variable QISKIT_IONQ_API_URL: url is 'http://"],
+    )
 
 
 def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     needs_aer("aer_statevector")
-    classical = ["--set", "model.head=mlp", "--set", "model.encoder=none", "--no-baselines", "--epochs", "1"]
-    structure = [part for name in ("n_qubits", "encoder_layers") for part in ("--set", f"model.{name}=4")]
+    classical = [
+        "--set",
+        "model.head=mlp",
+        "--set",
+        "model.encoder=none",
+        "--no-baselines",
+        "--epochs",
+        "1",
+    ]
+    structure = [
+        part for name in ("n_qubits", "encoder_layers") for part in ("--set", f"model.{name}=4")
+    ]
     cli(
         "train", "--preset", "nn-head-0", "--data", run.data, "--body", run.body, "--per-label", "20",
         "--out", tmp_path / "classical", *structure, *classical,
     )  # fmt: skip
-    for command in (["predict", tmp_path / "classical", TEXTS[0]], ["evaluate", tmp_path / "classical"]):
+    for command in (
+        ["predict", tmp_path / "classical", TEXTS[0]],
+        ["evaluate", tmp_path / "classical"],
+    ):
         for backend in ("adjoint", "aer_statevector", "ionq_forte"):
             _, message = job(*command, "--backend", backend, code=2)
-            assert "head is classical; there is no circuit to run on a backend. Omit --backend." in message
+            assert (
+                "head is classical; there is no circuit to run on a backend. Omit --backend."
+                in message
+            )
     assert job.totals["requests"] == {}
 
 

@@ -49,7 +49,9 @@ def test_with_shots_the_report_is_that_of_python(run, cli, arguments, subset, to
     found = json.loads(cli("evaluate", run.path, "--json", *given)[0])
     assert found == json.loads(json.dumps(expected.as_dict()))
     assert found["source"] == f"{run.data} (the run's test set){told}"
-    assert found["agreement"]["samples"] == sum(map(sum, found["confusion"])) == (11 if subset else 40)
+    assert (
+        found["agreement"]["samples"] == sum(map(sum, found["confusion"])) == (11 if subset else 40)
+    )
     assert found["agreement"]["undecided"] > 0
     output, _ = cli("evaluate", run.path, *given)
     assert f"aer_statevector: {expected.agreement}" in output.splitlines()
@@ -76,21 +78,47 @@ SAME = {"shot_test": "same"}
     [
         ([], {}, "40 shots, one error trajectory each"),
         (["--shots", 50], {"shots": 50}, "50 shots, one error trajectory each"),
-        (["--backend-option", "shot_test=same"], SAME, "one error trajectory for all 40 shots of a text (cheap)"),
-        (["--backend-option", "trajectories=30"], SAME | {"trajectories": 30}, "30 error trajectories, 40 shots each"),
-        (["--backend-option", "noise=forte1"], {"noise": "forte1"}, "40 shots, one error trajectory each"),
+        (
+            ["--backend-option", "shot_test=same"],
+            SAME,
+            "one error trajectory for all 40 shots of a text (cheap)",
+        ),
+        (
+            ["--backend-option", "trajectories=30"],
+            SAME | {"trajectories": 30},
+            "30 error trajectories, 40 shots each",
+        ),
+        (
+            ["--backend-option", "noise=forte1"],
+            {"noise": "forte1"},
+            "40 shots, one error trajectory each",
+        ),
     ],
 )
-def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, tmp_path, given, changed, told):
+def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(
+    run, cli, tmp_path, given, changed, told
+):
     noisy = shutil.copytree(run.path, tmp_path / "noisy")
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.02}
     config = RunFolder(noisy).read_config()
     noise = NoiseConfig(gates="explicit", shots=40, **rates)
-    changed_config = config.model_copy(update={"noise": noise}).model_dump(mode="json", exclude_none=True)
+    changed_config = config.model_copy(update={"noise": noise}).model_dump(
+        mode="json", exclude_none=True
+    )
     (noisy / "config.toml").write_text(tomli_w.dumps(changed_config))
-    options = {"noise": "explicit", "shots": 40, "shot_model": "gaussian", "trajectories": 1, **rates}
+    options = {
+        "noise": "explicit",
+        "shots": 40,
+        "shot_model": "gaussian",
+        "trajectories": 1,
+        **rates,
+    }
     options |= {"shot_test": "per_shot"} | changed
-    options = {name: value for name, value in options.items() if "noise" not in changed or name not in rates}
+    options = {
+        name: value
+        for name, value in options.items()
+        if "noise" not in changed or name not in rates
+    }
     expected = evaluate_run(noisy, backend=create("adjoint", options)).as_dict()
     arguments = ["evaluate", noisy, "--backend", "adjoint", *given]
     assert json.loads(cli(*arguments, "--json")[0]) == json.loads(json.dumps(expected))
@@ -100,11 +128,19 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(run, cli, t
 def test_other_texts_through_aer_with_noise(run, cli, tmp_path):
     needs_aer("aer_forte")
     file = tmp_path / "other.csv"
-    texts = [("a good film", "positive"), ("a dull film", "negative"), ("an awful plot", "positive")]
+    texts = [
+        ("a good film", "positive"),
+        ("a dull film", "negative"),
+        ("an awful plot", "positive"),
+    ]
     file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in texts))
-    found = json.loads(cli("evaluate", run.path, "--data", file, "--json", "--backend", "aer_forte")[0])
+    found = json.loads(
+        cli("evaluate", run.path, "--data", file, "--json", "--backend", "aer_forte")[0]
+    )
     options = create("aer_forte")
-    predicted = [p.label for p in Predictor.load(run.path, options).predict([text for text, _ in texts])]
+    predicted = [
+        p.label for p in Predictor.load(run.path, options).predict([text for text, _ in texts])
+    ]
     confusion = [[0, 0], [0, 0]]
     for (_, label), name in zip(texts, predicted, strict=True):
         confusion[found["labels"].index(label)][found["labels"].index(name)] += 1
@@ -122,12 +158,20 @@ def test_a_sample_through_ionq_is_what_it_costs(job):
     job.assert_paid_once(5, jobs=2)
     assert (job.path / "ledger" / "ledger.jsonl").is_file()
     output, _ = job.evaluate("--sample", 5)
-    assert f"ionq_forte: agreement with the exact model over 5 texts: {found['agreement']['flips']} labels" in output
+    assert (
+        f"ionq_forte: agreement with the exact model over 5 texts: {found['agreement']['flips']} labels"
+        in output
+    )
     job.assert_paid_once(5, jobs=2)
 
 
 SEVERAL = ["--backend", "adjoint, aer_forte,pennylane,qiskit:generic", "--limit", 4, "--shots", 200]
-OWN = ["adjoint.shots=100", "aer_forte.seed=3", "aer_forte.max_parallel_threads=1", "qiskit:generic.machine=10"]
+OWN = [
+    "adjoint.shots=100",
+    "aer_forte.seed=3",
+    "aer_forte.max_parallel_threads=1",
+    "qiskit:generic.machine=10",
+]
 
 
 def test_one_head_on_several_backends_is_one_table(run, cli):
@@ -138,7 +182,9 @@ def test_one_head_on_several_backends_is_one_table(run, cli):
     assert [row["name"] for row in rows] == ["adjoint", "aer_forte", "pennylane", "qiskit:generic"]
     assert [row["agreement"]["shots"] for row in rows] == [100, 200, 200, 200]
     alone = ["--backend", "aer_forte", "--limit", 4, "--shots", 200, "--backend-option", "seed=3"]
-    (found, _) = cli("evaluate", run.path, "--json", *alone, "--backend-option", "max_parallel_threads=1")
+    (found, _) = cli(
+        "evaluate", run.path, "--json", *alone, "--backend-option", "max_parallel_threads=1"
+    )
     assert json.loads(found) == {name: value for name, value in rows[1].items() if name != "name"}
     for row in rows:
         assert 0 < row["agreement"]["mean_standard_error"] <= 0.1
@@ -146,7 +192,10 @@ def test_one_head_on_several_backends_is_one_table(run, cli):
     output, _ = cli("evaluate", run.path, *given)
     lines = output.splitlines()
     assert any(line.split()[:2] == ["backend", "right"] for line in lines)
-    assert any(line.startswith("qiskit:generic ") and line.endswith(" 200") for line in map(str.strip, lines))
+    assert any(
+        line.startswith("qiskit:generic ") and line.endswith(" 200")
+        for line in map(str.strip, lines)
+    )
     assert max(map(len, lines[2:])) <= 80
 
 
@@ -154,7 +203,11 @@ def test_one_head_on_several_backends_is_one_table(run, cli):
     ("command", "given", "message"),
     [
         ("evaluate", ["--backend", "adjoint,adjoint"], "expected different names"),
-        ("evaluate", ["--backend", "adjoint,aer_forte", "--dry-run"], "no --aggregation, --dry-run or --resume"),
+        (
+            "evaluate",
+            ["--backend", "adjoint,aer_forte", "--dry-run"],
+            "no --aggregation, --dry-run or --resume",
+        ),
         ("evaluate", ["--backend", "adjoint,no_such"], "no_such"),
         (
             "evaluate",
@@ -172,13 +225,22 @@ def test_several_backends_that_do_not_fit_are_refused(run, cli, command, given, 
 
 def test_mitigation_is_named_beside_the_agreement(run, cli, monkeypatch):
     needs_aer("aer_forte")
-    monkeypatch.setattr("qllmft_backends.mitigation.backend.check_installed", lambda: None)  # of mitiq
-    monkeypatch.setattr("qllmft_backends.mitigation.backend.zero_noise_weights", lambda *_: np.array([1.5, -0.5]))
+    # of mitiq
+    monkeypatch.setattr("qllmft_backends.mitigation.backend.check_installed", lambda: None)
+    monkeypatch.setattr(
+        "qllmft_backends.mitigation.backend.zero_noise_weights", lambda *_: np.array([1.5, -0.5])
+    )
     arguments = ["evaluate", run.path, "--limit", 4, "--backend", "aer_forte", "--shots", 200]
     given = [*arguments, "--mitigation", "zne", "--scale-factors", "1,3"]
-    assert "aer_forte, zne (linear, scale factors 1, 3), 2 times the circuits: agreement" in cli(*given)[0]
+    assert (
+        "aer_forte, zne (linear, scale factors 1, 3), 2 times the circuits: agreement"
+        in cli(*given)[0]
+    )
     found, plain = (json.loads(cli(*each, "--json")[0]) for each in (given, arguments))
-    assert (found["measured"], plain["measured"]) == ("zne (linear, scale factors 1, 3), 2 times the circuits", None)
+    assert (found["measured"], plain["measured"]) == (
+        "zne (linear, scale factors 1, 3), 2 times the circuits",
+        None,
+    )
     raised = found["agreement"]["mean_standard_error"] / plain["agreement"]["mean_standard_error"]
     assert raised == pytest.approx(np.sqrt(1.5**2 + 0.5**2), rel=0.1)
     both = cli(*arguments[:-4], "--backend", "adjoint,aer_forte", *given[-6:])[0]

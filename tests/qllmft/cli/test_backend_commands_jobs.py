@@ -41,8 +41,13 @@ def test_the_jobs_of_a_ledger(job, under_way):
     table, _ = job("jobs", "list", job.path, "--offline")
     assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
     jobs = [(i, n, f"~{n * EACH:.2f}") for i, n in zip(under_way, (3, 3, 1), strict=True)]
-    assert rows(table) == [[i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs]
-    assert table.splitlines()[-1] == f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
+    assert rows(table) == [
+        [i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs
+    ]
+    assert (
+        table.splitlines()[-1]
+        == f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
+    )
     found = json.loads(job("jobs", "list", job.path, "--json", "--offline")[0])
     assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == [
         (i, n, f"000{c}") for c, (i, n, _) in enumerate(jobs, start=1)
@@ -70,7 +75,8 @@ def test_what_was_charged(job):
     assert [row[-1] for row in rows(table)] == [f"{3 * EACH:.2f}", f"{EACH:.2f}"]
     lines = table.splitlines()
     assert lines[-1] == f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged"
-    # by hand: 36 gates of 130 µs and 20 of 970 µs, 1000 shots, at 20 kW; by formula 4 qubits at 300 W
+    # by hand: 36 gates of 130 µs and 20 of 970 µs, 1000 shots, at 20 kW; by formula 4 qubits at 300
+    # W
     seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)
     assert lines[-3:-1] == [
         f"energy measured by the server: {4 * 20 * seconds:.4g} kJ for 4 circuits, {20 * seconds:.4g} kJ each; "
@@ -82,8 +88,16 @@ def test_what_was_charged(job):
 def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
     assert "Inference on hardware" not in render_report(RunFolder(run.path))
     job.predict("--yes", "--limit", 4)
-    page = render_report(RunFolder(job.path)).partition("Inference on hardware")[2].partition("</table>")[0]
-    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line) for line in page.splitlines() if 'scope="row"' in line]
+    page = (
+        render_report(RunFolder(job.path))
+        .partition("Inference on hardware")[2]
+        .partition("</table>")[0]
+    )
+    rows = [
+        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line)
+        for line in page.splitlines()
+        if 'scope="row"' in line
+    ]
     seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)  # as above
     energies = [f"{20 * seconds:.4g}", f"{0.3 * 4 * seconds:.4g}"]
     ids = [j.id for j in job.box.store.jobs.values() if not j.parent]
@@ -96,7 +110,11 @@ def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
 def test_only_the_named_jobs_are_canceled(job, under_way):
     output, _ = job("jobs", "cancel", "--job", under_way[0], "--job", under_way[2])
     assert output.splitlines() == [f"{under_way[0]}: canceled", f"{under_way[2]}: canceled"]
-    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["canceled", "started", "canceled"]
+    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == [
+        "canceled",
+        "started",
+        "canceled",
+    ]
 
 
 @pytest.mark.filterwarnings("error")
@@ -113,7 +131,9 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     assert "not canceled" in job("jobs", "cancel", job.path)[0]
     model = job.path / "model" / "model.json"
     record = json.loads(model.read_text())
-    model.write_text(json.dumps(record | {"label_names": [f"{nasty}{name}" for name in record["label_names"]]}))
+    model.write_text(
+        json.dumps(record | {"label_names": [f"{nasty}{name}" for name in record["label_names"]]})
+    )
     texts = [f"a film {nasty}"]
     job.box.faults.clear()
     for form in ([], ["--json"]):
@@ -128,7 +148,10 @@ def test_the_jobs_that_the_server_knows(job, under_way):
     job.predict(backend="ionq_simulator", texts=["a film"])
     found = rows(job("jobs", "list", "--server")[0])
     assert [row[0] for row in found[1:]] == under_way[::-1], "the last one first"
-    assert [row[1:3] for row in found] == [["completed", "simulator"], *[["started", "qpu.forte-1"]] * 3]
+    assert [row[1:3] for row in found] == [
+        ["completed", "simulator"],
+        *[["started", "qpu.forte-1"]] * 3,
+    ]
     assert [row[0] for row in rows(job("jobs", "list", "--server", "--limit", 2)[0])] == [
         found[0][0],
         under_way[2],
@@ -147,7 +170,9 @@ def test_waiting_collects_what_has_ended(job, under_way):
     assert len(output.splitlines()) == 7
     assert job.totals["requests"] == requests, "all of it was in the ledger"
     assert requests["submit"] == sent
-    assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected", "nothing to wait for"
+    assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected", (
+        "nothing to wait for"
+    )
 
 
 def test_canceling_and_what_becomes_of_it(job, under_way):
@@ -156,10 +181,14 @@ def test_canceling_and_what_becomes_of_it(job, under_way):
     assert set(job.totals["statuses"].values()) == {"canceled"}
     assert job.totals["circuits_paid"] == 0
     assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"canceled"}
-    assert {row[1] for row in rows(job("jobs", "list", job.path, "--offline")[0])} == {"submitted"}, "who waits writes"
+    assert {row[1] for row in rows(job("jobs", "list", job.path, "--offline")[0])} == {
+        "submitted"
+    }, "who waits writes"
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
-    assert table.splitlines()[-4:-1] == [f"{i}: canceled" for i in under_way], "why, below the table"
+    assert table.splitlines()[-4:-1] == [f"{i}: canceled" for i in under_way], (
+        "why, below the table"
+    )
     assert table.splitlines()[-1] == "total: 0 jobs, 0 circuits: free"
     assert job("jobs", "cancel", job.path) == ("", ""), "nothing is under way any more"
     _, messages = job.predict("--resume", "--yes", code=2)
@@ -183,7 +212,9 @@ def test_jobs_of_another_server_are_left_alone(job, under_way, monkeypatch):
     """The key goes to the server that the environment names, never to one that a file names."""
     for action in ("wait", "cancel"):
         _, messages = job("jobs", action, job.path, "--url", "http://127.0.0.1:9/v0.4", code=2)
-        assert f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4." in messages
+        assert (
+            f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4." in messages
+        )
     assert set(job.totals["statuses"].values()) == {"started"}
 
 
@@ -191,7 +222,12 @@ def test_every_backend_is_listed(job, monkeypatch):
     output, _ = job("backends")
     for name, entry in BACKENDS.items():
         assert f"{name}  " in output
-        for part in (entry.summary, f"runs on: {entry.device}", f"noise: {entry.noise}", f"limits: {entry.limits}"):
+        for part in (
+            entry.summary,
+            f"runs on: {entry.device}",
+            f"noise: {entry.noise}",
+            f"limits: {entry.limits}",
+        ):
             assert part in output
     assert re.search(r"^ionq_forte  (not )?available, paid$", output, re.M)
     assert re.search(r"^adjoint  available, free$", output, re.M)
@@ -206,7 +242,9 @@ def test_every_backend_is_listed(job, monkeypatch):
     output, _ = job("backends")
     assert re.search(r"^ionq_forte  not available, paid$", output, re.M)
     assert "there is no IonQ API key" in output
-    assert not {r["name"]: r for r in json.loads(job("backends", "--json")[0])}["ionq_forte"]["available"]
+    assert not {r["name"]: r for r in json.loads(job("backends", "--json")[0])}["ionq_forte"][
+        "available"
+    ]
     assert job.totals["requests"] == {}, "nothing is sent"
 
 
@@ -234,7 +272,11 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
             told[0]
             == "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:\n"
         )
-        exports = dict(line.removeprefix("export ").rstrip().split("=") for line in told if line.startswith("export "))
+        exports = dict(
+            line.removeprefix("export ").rstrip().split("=")
+            for line in told
+            if line.startswith("export ")
+        )
         assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
         for name, value in exports.items():
             monkeypatch.setenv(name, value)
@@ -249,7 +291,9 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
         process.send_signal(signal.SIGINT)
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
-    assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, "a job, its three circuits, and a job of one"
+    assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, (
+        "a job, its three circuits, and a job of one"
+    )
 
 
 PASSWORD = "url holds a user or a password; expected none"
@@ -264,7 +308,9 @@ PASSWORD = "url holds a user or a password; expected none"
         ("http://host/v0.4", "url is 'http://host/v0.4'; expected https://..."),
     ],
 )
-def test_an_address_with_a_password_or_in_the_clear_is_refused_and_no_password_repeated(cli, url, told):
+def test_an_address_with_a_password_or_in_the_clear_is_refused_and_no_password_repeated(
+    cli, url, told
+):
     _, errors = cli("jobs", "list", "--url", url, code=2)
     assert errors.startswith(f"error: --url: {told}")
     assert errors.count("\n") == 1

@@ -10,7 +10,8 @@ from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
 from qllmft_backends.ionq.mock_server import Fault, MockServer
 
-# The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
+# The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
+# CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the mock server's prices
 
@@ -70,7 +71,10 @@ def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
     )
     assert "credits are not dollars" in output
     assert "refused" not in "".join(job.predict("--dry-run", "--max-cost", price + 0.01))
-    assert "would be refused" in job.predict("--dry-run", "--offline", "--max-cost", price + 0.01, code=2)[1]
+    assert (
+        "would be refused"
+        in job.predict("--dry-run", "--offline", "--max-cost", price + 0.01, code=2)[1]
+    )
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
@@ -88,24 +92,33 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
     assert re.match(
-        r"error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run", messages
+        r"error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run",
+        messages,
     )
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     output, _ = call("--dry-run", "--offline", "--limit", 4)
     estimate, note = output.splitlines()[-2:]
-    # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices of that day
+    # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices
+    # of that day
     price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
     assert f"estimated price: {price:.2f} usd, without a circuit of known answer" in estimate
-    assert "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft" in estimate
+    assert (
+        "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft"
+        in estimate
+    )
     assert "112 native one-qubit and 20 ZZ gates a circuit" in estimate
     assert note == "dry run: nothing was sent"
     assert job.totals["requests"] == {}
 
 
-def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there_is_no_price(job, monkeypatch):
+def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there_is_no_price(
+    job, monkeypatch
+):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
-    assert re.match(r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages)
+    assert re.match(
+        r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages
+    )
     job.box.store.requests.clear()
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job.predict("--dry-run", code=2)
@@ -122,8 +135,14 @@ def test_a_cap_that_the_service_keeps(job):
     job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        output, messages = job.predict("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
-    assert re.search(r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$", messages, re.M)
+        output, messages = job.predict(
+            "--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3
+        )
+    assert re.search(
+        r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$",
+        messages,
+        re.M,
+    )
     assert len(output.splitlines()) == 1
     job.assert_paid_once(8, jobs=4)
 
@@ -138,7 +157,9 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
     assert "submit" not in job.totals["requests"]
     assert job.totals["jobs"] == 0
     _, messages = job.predict("--max-cost", price + 0.01, code=2)
-    assert "Add --yes to send paid circuits without confirmation." in messages, "a ceiling is no agreement"
+    assert "Add --yes to send paid circuits without confirmation." in messages, (
+        "a ceiling is no agreement"
+    )
     assert job.totals["jobs"] == 0
     job.predict("--max-cost", price + 0.01, "--yes")
     job.assert_paid_once(7, jobs=3)
@@ -189,7 +210,10 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)
     _, messages = job.predict("--yes", code=2)
-    assert "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY" in messages
+    assert (
+        "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY"
+        in messages
+    )
     assert job.totals["requests"] == {}
     job.predict("--yes", "--token-file", key_file(tmp_path, f"{TOKEN}\n"))
     job.assert_paid_once(7, jobs=3)
@@ -199,7 +223,13 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, ["the file that token_file names cannot be read (FileNotFoundError)", "not the key itself"]),
+        (
+            None,
+            [
+                "the file that token_file names cannot be read (FileNotFoundError)",
+                "not the key itself",
+            ],
+        ),
         ("", ["the file that token_file names does not hold an API key", "expected one line of 4"]),
         ("two words\n", ["does not hold an API key", "without spaces. Nothing was sent."]),
         ("wrong-key-0bd9e2\n", ["answered 401: Invalid key provided", "Check the key"]),
@@ -236,11 +266,14 @@ def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path, monkeypatch):
     job.predict("--yes", "--shots", 78, "--backend-option", "retry_s=0", code=2)
     job.box.faults.arm(Fault("job_failed", "submit"))
     job.predict("--yes", "--shots", 79, code=2)
-    job.predict("--token-file", TOKEN, "--yes", "--shots", 80, code=2)  # the key in place of the file's name
+    # the key in place of the file's name
+    job.predict("--token-file", TOKEN, "--yes", "--shots", 80, code=2)
     job.predict("--backend-option", f"token={TOKEN}", code=2)
     job("train", "--data", "reviews", "--backend", "ionq_forte", *option_arguments(), code=2)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= {path.name for path in files}
+    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= {
+        path.name for path in files
+    }
     for path in files:
         assert TOKEN.encode() not in path.read_bytes(), path
         assert TOKEN not in path.name

@@ -35,7 +35,9 @@ def by_python(run, name, options, shots):
 
 
 def arguments_of(name, options, shots):
-    pairs = [part for key, value in options.items() for part in ("--backend-option", f"{key}={value}")]
+    pairs = [
+        part for key, value in options.items() for part in ("--backend-option", f"{key}={value}")
+    ]
     return ["--backend", name, *pairs, *(["--shots", shots] if shots else [])]
 
 
@@ -63,7 +65,10 @@ def test_simulated_here(run, cli, exact, name, options, shots):
     assert ("exact)" in messages) == (shots is None)
     if shots == 60:
         assert {line.split("\t")[0].endswith("?") for line in output.splitlines()} == {True, False}
-        assert f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots" in messages
+        assert (
+            f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots"
+            in messages
+        )
 
 
 def test_json_lines_say_how_sure(run, cli):
@@ -110,23 +115,41 @@ def test_ionq_forte_by_the_sandbox(job, exact):
     assert np.abs(p - q).max() > 1e-4, "measured, not computed"
     job.assert_paid_once(7, jobs=3)
     assert job.totals["shots_paid"] == 7 * 2000
-    ids = [line.removeprefix("job ").removesuffix(": completed") for line in messages.splitlines() if "compl" in line]
+    ids = [
+        line.removeprefix("job ").removesuffix(": completed")
+        for line in messages.splitlines()
+        if "compl" in line
+    ]
     assert sorted(ids) == sorted(job.totals["statuses"])
-    assert messages.splitlines()[-1].startswith("ionq_forte: agreement with the exact model over 7 texts: ")
+    assert messages.splitlines()[-1].startswith(
+        "ionq_forte: agreement with the exact model over 7 texts: "
+    )
     assert "shot noise alone would give" in messages
     assert (job.path / "ledger" / "ledger.jsonl").is_file()
-    lines = [f"{r['label']}{'' if r['decided'] else '?'}\t{r['probabilities'][r['label']]:.4f}±" for r in found]
+    lines = [
+        f"{r['label']}{'' if r['decided'] else '?'}\t{r['probabilities'][r['label']]:.4f}±"
+        for r in found
+    ]
     again, _ = job.predict("--shots", 2000)  # nobody has to agree to what is paid
-    assert [line[: len(start)] for line, start in zip(again.splitlines(), lines, strict=True)] == lines
+    assert [
+        line[: len(start)] for line, start in zip(again.splitlines(), lines, strict=True)
+    ] == lines
     job.assert_paid_once(7, jobs=3)
 
 
 def test_ionqs_simulator_by_the_sandbox(job, exact):
     output, messages = job.predict(backend="ionq_simulator")
-    assert output.splitlines() == [f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact]
-    assert "0 labels differ, 0 undecided at this number of shots, mean |Δ⟨Z⟩| = 0.0000 (exact)" in messages
+    assert output.splitlines() == [
+        f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact
+    ]
+    assert (
+        "0 labels differ, 0 undecided at this number of shots, mean |Δ⟨Z⟩| = 0.0000 (exact)"
+        in messages
+    )
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
-    noisy, _ = job.predict("--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator")
+    noisy, _ = job.predict(
+        "--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator"
+    )
     assert all(r["standard_error"] > 0 for r in records(noisy))
     assert job.totals["jobs"] == 6
 
@@ -144,10 +167,17 @@ def test_several_aggregations_of_one_paid_job(job):
         "aggregation voting:",
         "aggregation dnl:",
     ]
-    alone = {name: job.predict("--aggregation", name, *DEBIASED)[0] for name in ("average", "voting", "dnl")}
-    assert lines == [row for name, text in alone.items() for row in (f"aggregation {name}:", *text.splitlines())]
+    alone = {
+        name: job.predict("--aggregation", name, *DEBIASED)[0]
+        for name in ("average", "voting", "dnl")
+    }
+    assert lines == [
+        row for name, text in alone.items() for row in (f"aggregation {name}:", *text.splitlines())
+    ]
     assert len(set(alone.values())) == 3
-    assert [line.split(":")[0] for line in messages.splitlines()[-3:]] == [f"ionq_forte, {name}" for name in alone]
+    assert [line.split(":")[0] for line in messages.splitlines()[-3:]] == [
+        f"ionq_forte, {name}" for name in alone
+    ]
     found = records(job.predict("--aggregation", "voting,dnl", "--json", *DEBIASED)[0])
     assert [record["aggregation"] for record in found] == ["voting"] * 7 + ["dnl"] * 7
     output, _ = job.evaluate("--limit", 3, "--json", "--aggregation", "average,dnl", *DEBIASED)
@@ -159,7 +189,9 @@ def test_several_aggregations_of_one_paid_job(job):
 
 def test_symmetry_verification_is_asked_for(job):
     job.predict("--yes", "--limit", 2, "--symmetry-verification")
-    (sent,) = {json.dumps(j.payload["settings"]["error_mitigation"]) for j in job.box.store.jobs.values()}
+    (sent,) = {
+        json.dumps(j.payload["settings"]["error_mitigation"]) for j in job.box.store.jobs.values()
+    }
     assert json.loads(sent)["symmetry_verification"] is True
 
 
@@ -178,7 +210,9 @@ def test_the_bootstrap_beside_the_formula(job):
     output, messages = job.predict("--bootstrap", 50)
     assert "bootstrap: 50 draws from the counts; per_shot=true reads the single shots" in messages
     line = output.splitlines()[0]
-    assert re.fullmatch(r"\w+\??\t0\.\d{4}±0\.\d{4}\tbootstrap 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]\t.*", line), line
+    assert re.fullmatch(
+        r"\w+\??\t0\.\d{4}±0\.\d{4}\tbootstrap 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]\t.*", line
+    ), line
     _, messages = job.predict("--bootstrap", 50, "--backend-option", "per_shot=true")
     assert "bootstrap: 50 draws from the single shots" in messages
     job.assert_paid_once(7, jobs=3)
@@ -187,12 +221,17 @@ def test_the_bootstrap_beside_the_formula(job):
 def test_a_backend_that_keeps_no_counts_has_no_bootstrap(run, cli):
     given = ["--backend", "adjoint", "--shots", 400, "--bootstrap", 10]
     _, messages = cli("predict", run.path, TEXTS[0], *given, code=2)
-    assert "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it." in messages
+    assert (
+        "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
+        in messages
+    )
 
 
 def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):
     folder = tmp_path / "other"
-    job.predict("--yes", "--limit", 2, "--ledger", folder, "--backend-option", "target=forte-enterprise-1")
+    job.predict(
+        "--yes", "--limit", 2, "--ledger", folder, "--backend-option", "target=forte-enterprise-1"
+    )
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"qpu.forte-enterprise-1"}
     assert (folder / "ledger.jsonl").is_file()
     assert not (job.path / "ledger").exists()

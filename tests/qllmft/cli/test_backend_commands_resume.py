@@ -42,7 +42,10 @@ def interrupted(job):
         assert output == ""
         assert TOKEN not in messages
         arguments = [str(job.path), *TEXTS, "--backend", "ionq_forte", *option_arguments(), "--yes"]
-        assert messages.splitlines()[-1] == f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
+        assert (
+            messages.splitlines()[-1]
+            == f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
+        )
         return messages.splitlines()
 
     return call
@@ -54,7 +57,9 @@ def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
     assert job.totals["requests"]["submit"] == 3
     assert job("jobs", "list", job.path)[0].count("collected") == 3
     with sandbox_job(run, cli, monkeypatch, folder) as other:
-        assert other.predict("--yes")[0] == output, "the same jobs in the same order: the same shots"
+        assert other.predict("--yes")[0] == output, (
+            "the same jobs in the same order: the same shots"
+        )
 
 
 def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path):
@@ -63,7 +68,9 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
     lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
     assert lines[0].startswith("qpu.forte-1: 7 circuits to send in 3 jobs")
     told = lines[lines.index("interrupted. 3 job(s) continue at the server, and are paid:") :]
-    for line, (job_id, n) in zip(told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True):
+    for line, (job_id, n) in zip(
+        told[1:4], zip(job.totals["statuses"], (3, 3, 1), strict=True), strict=True
+    ):
         assert line == f"  {job_id}: {n} circuits, about {n * 0.236:.2f} sandbox-credit"
     assert told[4:6] == [
         f"collect them: qllmft jobs wait --ledger {job.path / 'ledger'}",
@@ -83,7 +90,9 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
     told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
     assert told[1] == "interrupted. 2 job(s) continue at the server, and are paid:"
-    assert told[3].startswith("  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab")
+    assert told[3].startswith(
+        "  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab"
+    )
     table, _ = job("jobs", "list", job.path, "--offline")
     assert (table.count("submitted"), table.count("sent")) == (1, 1)
     wait_until(lambda: job.totals["jobs"] == 2)
@@ -96,7 +105,9 @@ def test_resuming_twice_and_with_more_texts(job):
     assert "after 0.1 s 1 job(s) have not ended: " in messages
     assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
-    _, messages = job.predict("--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
+    _, messages = job.predict(
+        "--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2
+    )
     assert f"{stuck.id} (started)" in messages
     job.assert_paid_once(4, jobs=2)
     job.release()
@@ -118,7 +129,8 @@ def test_an_evaluation_is_resumed_from_the_same_ledger(job):
     assert "5 drawn with seed 3" in " ".join(output.split())
     assert "ionq_forte: agreement with the exact model over 5 texts: " in output
     job.assert_paid_once(5, jobs=2)
-    job.evaluate("--resume", "--sample", 5, "--sample-seed", 4, code=2)  # other texts: somebody has to agree
+    # other texts: somebody has to agree
+    job.evaluate("--resume", "--sample", 5, "--sample-seed", 4, code=2)
     job.assert_paid_once(5, jobs=2)
 
 

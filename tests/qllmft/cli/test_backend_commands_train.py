@@ -56,16 +56,24 @@ def test_aer_trains_what_adjoint_trains(train, tmp_path, batch_size):
     output, messages = train("aer", *AER, *size)
     assert messages == ""
     lines = output.splitlines()
-    announced = [i for i, line in enumerate(lines) if line.startswith("aer_statevector: an epoch will take about ")]
+    announced = [
+        i
+        for i, line in enumerate(lines)
+        if line.startswith("aer_statevector: an epoch will take about ")
+    ]
     trained = [i for i, line in enumerate(lines) if line.startswith("epoch 1/1 ")]
     assert len(announced) == len(trained) == 1
     assert announced < trained, "said beforehand"
-    assert re.search(r"about \d+ s, 1 epochs \d+ min\. The backend adjoint .* faster", " ".join(output.split()))
+    assert re.search(
+        r"about \d+ s, 1 epochs \d+ min\. The backend adjoint .* faster", " ".join(output.split())
+    )
     assert "an epoch will take" not in train("adjoint again", *size)[0]
     (ours,), (theirs,) = metrics(tmp_path / "adjoint"), metrics(tmp_path / "aer")
     assert theirs["train_loss"] == pytest.approx(ours["train_loss"], abs=1e-6)
     assert theirs["validation_loss"] == pytest.approx(ours["validation_loss"], abs=1e-5)
-    mine, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("adjoint", "aer"))
+    mine, other = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("adjoint", "aer")
+    )
     assert mine.keys() == other.keys()
     for name, weights in mine.items():
         np.testing.assert_allclose(other[name], weights, atol=1e-4, err_msg=name)
@@ -88,7 +96,14 @@ def test_a_run_from_aer_is_used_like_any_other(train, cli, tmp_path):
 
 def test_aer_with_noise_trains_too(train, tmp_path):
     needs_aer("aer_forte")
-    given = ["--backend", "aer_forte", "--backend-option", "max_parallel_threads=1", "--backend-option", "shots=300"]
+    given = [
+        "--backend",
+        "aer_forte",
+        "--backend-option",
+        "max_parallel_threads=1",
+        "--backend-option",
+        "shots=300",
+    ]
     output, _ = train("noisy", *given)
     assert "aer_forte: an epoch will take about " in output
     train("adjoint")
@@ -100,7 +115,10 @@ def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):
     needs_aer("aer_statevector")
     monkeypatch.setattr("qiskit_aer.AerSimulator.available_devices", lambda self: ("CPU",))
     _, messages = train("gpu", *AER, "--device", "GPU", code=2)
-    assert re.match(r"error: device is 'GPU'\. Aer finds no GPU: its devices here are CPU \(.* installed\)", messages)
+    assert re.match(
+        r"error: device is 'GPU'\. Aer finds no GPU: its devices here are CPU \(.* installed\)",
+        messages,
+    )
     assert "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12" in messages
     assert "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'" in messages
     assert messages.endswith("Or choose device='CPU'.\n")
@@ -135,29 +153,44 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
 EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
 
 
-def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(job, train, tmp_path):
+def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(
+    job, train, tmp_path
+):
     given = ["paid", "--backend", "ionq_forte", *option_arguments(*AGREED, "circuit_budget=100")]
     _, messages = train(*given, code=2)
-    assert messages.startswith("error: training through ionq_forte sends paid circuits at every step")
-    assert messages.endswith("Add --yes to send them, and limits: --backend-option max_cost=..., circuit_budget=...\n")
+    assert messages.startswith(
+        "error: training through ionq_forte sends paid circuits at every step"
+    )
+    assert messages.endswith(
+        "Add --yes to send them, and limits: --backend-option max_cost=..., circuit_budget=...\n"
+    )
     assert job.totals["requests"] == {}
     output, _ = train(*given, "--yes")
     up_to = 3 * TRAIN + 2 * VALIDATION + TEST
     told = f"training by SPSA on ionq_forte sends up to {up_to} circuits; it stops at circuit_budget = 100 embedded 12 "
     assert " ".join(output.split()).startswith(told)
     prices = [line for line in output.splitlines() if line.startswith("qpu.forte-1: ")]
-    assert [line.split()[1] for line in prices] == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
+    assert [line.split()[1] for line in prices] == [
+        str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)
+    ]
     assert "yes" not in (tmp_path / "paid" / "config.toml").read_text(), "consent is for one call"
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)  # of 3 circuits; that last validation is known
+    # of 3 circuits; that last validation is known
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
     assert (tmp_path / "state" / "qllmft" / "ionq" / "ledger.jsonl").is_file()
     result = json.loads((tmp_path / "paid" / "result.json").read_text())
     assert [row["name"] for row in result["models"]] == ["quantum head"]
     (line,) = metrics(tmp_path / "paid")
     train("exact")
-    assert line["train_loss"] == pytest.approx(metrics(tmp_path / "exact")[0]["train_loss"], abs=0.1)
-    exact, paid = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("exact", "paid"))
+    assert line["train_loss"] == pytest.approx(
+        metrics(tmp_path / "exact")[0]["train_loss"], abs=0.1
+    )
+    exact, paid = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("exact", "paid")
+    )
     apart = [float(np.abs(exact[name] - paid[name]).max()) for name in exact]
-    assert 0.05 < max(apart) < 0.11, "Adam's first step has the length 0.05; SPSA turns some of its signs"
+    assert 0.05 < max(apart) < 0.11, (
+        "Adam's first step has the length 0.05; SPSA turns some of its signs"
+    )
 
 
 def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, train, tmp_path):
@@ -179,8 +212,12 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     straight = train("straight", *ASKED_FOR, "--backend-option", "circuit_budget=24")
     assert straight[1] == "", "all is known"
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
-    once, twice = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("straight", "budget"))
-    assert [{**row, "seconds": 0} for row in once["models"]] == [{**row, "seconds": 0} for row in twice["models"]]
+    once, twice = (
+        json.loads((tmp_path / name / "result.json").read_text()) for name in ("straight", "budget")
+    )
+    assert [{**row, "seconds": 0} for row in once["models"]] == [
+        {**row, "seconds": 0} for row in twice["models"]
+    ]
 
 
 def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):
@@ -218,10 +255,13 @@ def test_a_server_that_fails_while_a_gradient_is_measured(job, train):
 def test_ionqs_simulator_is_free_to_train_on(job, train, tmp_path):
     output, _ = train("simulated", "--backend", "ionq_simulator", *option_arguments())
     assert (
-        output.splitlines()[0] == f"training by SPSA on ionq_simulator sends up to {EPOCH + VALIDATION + TEST} circuits"
+        output.splitlines()[0]
+        == f"training by SPSA on ionq_simulator sends up to {EPOCH + VALIDATION + TEST} circuits"
     )
     assert job.totals["circuits_submitted"] == EPOCH + TEST
     assert "estimate" not in job.totals["requests"]
     train("exact")
     (simulated,), (exact,) = metrics(tmp_path / "simulated"), metrics(tmp_path / "exact")
-    assert simulated["train_loss"] == pytest.approx(exact["train_loss"], abs=1e-5), "before the first step"
+    assert simulated["train_loss"] == pytest.approx(exact["train_loss"], abs=1e-5), (
+        "before the first step"
+    )

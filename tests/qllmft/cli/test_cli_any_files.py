@@ -13,7 +13,12 @@ from sandbox_job import TEXTS, option_arguments, sandbox_job
 RUN_FILES = [
     "config.toml", "result.json", "metrics.jsonl", "predictions.json", "model/model.json", "model/model.safetensors"
 ]  # fmt: skip
-UNFINISHED_FILES = ["metrics.jsonl", "checkpoint/state.safetensors", "validation.json", "model/model.safetensors"]
+UNFINISHED_FILES = [
+    "metrics.jsonl",
+    "checkpoint/state.safetensors",
+    "validation.json",
+    "model/model.safetensors",
+]
 READERS = {
     "result.json": [("report", "RUN"), ("info", "RUN"), ("card", "RUN"), ("verify", "RUN"), ("train",),
                     ("figure", "8a", "--runs", "RUN", "--out", "/dev/null/x.svg"), ("paper", "--runs", "RUN")],
@@ -22,13 +27,28 @@ READERS = {
     "model/model.json": [("predict", "RUN", "a good film"), ("verify", "RUN"), ("card", "RUN")],
 }  # fmt: skip
 LEDGER_FILES = ["ledger.jsonl", "ledger.id", "ledger.count"]
-READING = [("predict", "RUN", "a good film"), ("report", "RUN"), ("export", "RUN", "--text", "a good film"), ("train",)]
-IMPATIENT = ("retry_s=0.05", "settle_s=0.05", "deadline_s=0.3", "poll_interval_s=0.01", "request_timeout_s=2")
+READING = [
+    ("predict", "RUN", "a good film"),
+    ("report", "RUN"),
+    ("export", "RUN", "--text", "a good film"),
+    ("train",),
+]
+IMPATIENT = (
+    "retry_s=0.05",
+    "settle_s=0.05",
+    "deadline_s=0.3",
+    "poll_interval_s=0.01",
+    "request_timeout_s=2",
+)
 ROUTES = ["backends", "estimate", "submit", "list", "poll", "results", "cost"]
 
 
 def arguments_of(command, run, path):
-    return run.arguments(path) if command == ("train",) else [path if part == "RUN" else part for part in command]
+    return (
+        run.arguments(path)
+        if command == ("train",)
+        else [path if part == "RUN" else part for part in command]
+    )
 
 
 @examples(25)
@@ -64,7 +84,11 @@ def test_any_value_in_a_record(data, name, value, run, tmp_path_factory):
     """Numbers without a float, numbers that overflow in a sum, and values of other types."""
     folder = tmp_path_factory.mktemp("any") / "run"
     shutil.copytree(run.path, folder)
-    first, *rest = (run.path / name).read_text().split("\n") if name.endswith("l") else [(run.path / name).read_text()]
+    first, *rest = (
+        (run.path / name).read_text().split("\n")
+        if name.endswith("l")
+        else [(run.path / name).read_text()]
+    )
     content = json.loads(first)
     path = ("seed",) if data is None else data.draw(st.sampled_from(list(places(content))))
     (folder / name).write_text("\n".join([json.dumps(with_value(content, path, value)), *rest]))
@@ -97,14 +121,24 @@ def paid_predict(path, *pairs):
 
 
 @examples(15)
-@given(data=st.data(), name=st.sampled_from(LEDGER_FILES), command=st.sampled_from(["list", "wait", "predict"]))
+@given(
+    data=st.data(),
+    name=st.sampled_from(LEDGER_FILES),
+    command=st.sampled_from(["list", "wait", "predict"]),
+)
 @example(data=None, name="ledger.jsonl", command="predict")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
     kept, totals = contents(ledger), paid.totals
     content = kept[name] if data is None else data.draw(damaged(kept[name]))
     (ledger / name).write_bytes(content)
-    ended(*(paid_predict(paid.path, *IMPATIENT) if command == "predict" else ["jobs", command, paid.path]))
+    ended(
+        *(
+            paid_predict(paid.path, *IMPATIENT)
+            if command == "predict"
+            else ["jobs", command, paid.path]
+        )
+    )
     if name == "ledger.jsonl" and data is not None:
         left = (ledger / name).read_bytes()
         assert left.startswith(content[: content.rfind(b"\n") + 1]), "whole lines stay as they are"
@@ -120,7 +154,11 @@ def test_any_ledger(data, name, command, paid):
     status=st.sampled_from([200, 200, 200, 201, 302, 400, 401, 404, 409, 429, 500, 503]),
     answer=st.one_of(JSON, st.binary(max_size=40)),
 )
-@example(route="list", status=200, answer={"jobs": [{"id": "x", "metadata": {"client_token": "y"}, "status": []}]})
+@example(
+    route="list",
+    status=200,
+    answer={"jobs": [{"id": "x", "metadata": {"client_token": "y"}, "status": []}]},
+)
 @example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):

@@ -27,11 +27,16 @@ VALUES = st.one_of(
     st.text(max_size=12),
     st.integers().map(str),
     st.floats().map(repr),
-    st.sampled_from(["true", "[]", "{}", "[[1]]", "{a = 1}", "2020-01-01", "12:00:00", '"x"', "1\nother = 2"]),
+    st.sampled_from(
+        ["true", "[]", "{}", "[[1]]", "{a = 1}", "2020-01-01", "12:00:00", '"x"', "1\nother = 2"]
+    ),
 )
 DEEP, LONG = "[" * 100_000, "9" * 5_000
 TEXTS = pd.DataFrame(
-    {"label": ["good", "bad"] * 3, "text": ["a fine film", "a dull plot", "lovely", "poor", "naïve", "x"]}
+    {
+        "label": ["good", "bad"] * 3,
+        "text": ["a fine film", "a dull plot", "lovely", "poor", "naïve", "x"],
+    }
 )
 WHOLE = {
     "parquet": TEXTS.to_parquet(),
@@ -39,7 +44,9 @@ WHOLE = {
     "tsv": TEXTS.to_csv(index=False, sep="\t").encode(),
     "jsonl": TEXTS.to_json(orient="records", lines=True, force_ascii=False).encode(),
 }
-TABLE = st.sampled_from(sorted(WHOLE)).flatmap(lambda suffix: st.tuples(st.just(suffix), damaged(WHOLE[suffix])))
+TABLE = st.sampled_from(sorted(WHOLE)).flatmap(
+    lambda suffix: st.tuples(st.just(suffix), damaged(WHOLE[suffix]))
+)
 STUDY = """title = "a study"
 subject = "quantum head"
 baseline = "classical head"
@@ -104,7 +111,11 @@ def alphabet(monkeypatch):
 
 
 @QUICK
-@given(pairs=st.lists(st.one_of(st.text(max_size=20), st.builds("{}={}".format, NAMES, VALUES)), max_size=3))
+@given(
+    pairs=st.lists(
+        st.one_of(st.text(max_size=20), st.builds("{}={}".format, NAMES, VALUES)), max_size=3
+    )
+)
 @example(pairs=[f"train.lr={DEEP}"])
 @example(pairs=[f"seed={LONG}"])
 @example(pairs=[f"train.lr={'9' * 4000}"])
@@ -122,7 +133,9 @@ def test_any_setting(pairs, not_run):
     content=st.one_of(
         st.binary(max_size=60),
         st.builds("{} = {}".format, NAMES, VALUES).map(str.encode),
-        st.lists(st.builds("{} = {}".format, NAMES, VALUES), max_size=3).map("\n".join).map(str.encode),
+        st.lists(st.builds("{} = {}".format, NAMES, VALUES), max_size=3)
+        .map("\n".join)
+        .map(str.encode),
     )
 )
 @example(content=f"seed = {LONG}".encode())
@@ -135,7 +148,10 @@ def test_any_configuration(content, not_run, tmp_path):
 
 
 @QUICK
-@given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode)), json=st.booleans())
+@given(
+    content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode)),
+    json=st.booleans(),
+)
 @example(content=b"one\ntwo\nthr\xffe\nfour", json=False)
 def test_any_stream(content, json, alphabet, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -148,7 +164,9 @@ def test_any_stream(content, json, alphabet, monkeypatch, tmp_path):
         except UnicodeDecodeError:
             break
     assert (code == 0) == (len(readable) == len(lines))
-    assert output.count("\n") == len([text for text in readable if not is_blank(text)]), "all before the first bad line"
+    assert output.count("\n") == len([text for text in readable if not is_blank(text)]), (
+        "all before the first bad line"
+    )
     if not json:
         assert all(line.count("\t") == 2 for line in output.removesuffix("\n").split("\n") if line)
 
@@ -173,7 +191,11 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
     ("command", "work", "whole"),
     [
         (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
-        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.search.run_sweep", SEARCH.encode()),
+        (
+            ["sweep", "--data", "reviews", "--body", "minilm"],
+            "qllmft.campaign.search.run_sweep",
+            SEARCH.encode(),
+        ),
     ],
     ids=["study", "search"],
 )
@@ -193,4 +215,6 @@ def test_any_campaign(command, work, whole, data, monkeypatch, tmp_path):
 def test_an_argument_that_is_not_utf8_is_named(argument):
     code, _, message = ended("train", argument)
     assert code == 2
-    assert message == (f"error: argument 2, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file.\n")
+    assert message == (
+        f"error: argument 2, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file.\n"
+    )

@@ -17,7 +17,12 @@ from qllmft.run import RunFolder
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.vectors import embed_tables
 
-TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great", "the film has a plot"]
+TEXTS = [
+    "a good and lovely film",
+    "an awful , dull plot",
+    "the cast is great",
+    "the film has a plot",
+]
 
 
 def embedded_splits(run):
@@ -26,8 +31,12 @@ def embedded_splits(run):
     return dict(zip(splits.tables, parts, strict=True))
 
 
-def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(run, cli, tmp_path):
-    cli(*run.arguments(tmp_path / "run"), "--no-baselines", "--set", "train.calibration=temperature")
+def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(
+    run, cli, tmp_path
+):
+    cli(
+        *run.arguments(tmp_path / "run"), "--no-baselines", "--set", "train.calibration=temperature"
+    )
     plain, warm = Predictor.load(run.path), Predictor.load(tmp_path / "run")
     held, test = embedded_splits(run.path)["validation"], embedded_splits(run.path)["test"]
     temperature = best_temperature(logits(plain, held), held.y.numpy())
@@ -42,7 +51,10 @@ def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature
     page = render_report(RunFolder(tmp_path / "run"))
     assert "divided by the temperature" in page
     assert 'id="reliability-' in page
-    assert "The expected calibration error on the test texts is" in cli("card", tmp_path / "run", "me/mine")[0]
+    assert (
+        "The expected calibration error on the test texts is"
+        in cli("card", tmp_path / "run", "me/mine")[0]
+    )
 
 
 def logits(predictor, examples):
@@ -53,16 +65,30 @@ def logits(predictor, examples):
 def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
     rows = run.data.read_text().splitlines()
     uneven = tmp_path / "uneven.tsv"
-    uneven.write_text("\n".join([rows[0], *[r for i, r in enumerate(rows[1:]) if r.startswith("pos") or i % 5 == 1]]))
-    given = [*run.arguments(tmp_path / "run"), "--data", uneven, "--set", 'baselines.names=["logistic_regression_c1"]']
+    uneven.write_text(
+        "\n".join(
+            [rows[0], *[r for i, r in enumerate(rows[1:]) if r.startswith("pos") or i % 5 == 1]]
+        )
+    )
+    given = [
+        *run.arguments(tmp_path / "run"),
+        "--data",
+        uneven,
+        "--set",
+        'baselines.names=["logistic_regression_c1"]',
+    ]
     cli(*given, "--set", "train.class_weight=balanced")
     parts = embedded_splits(tmp_path / "run")
     train, test = parts["train"], parts["test"]
     weights = compute_sample_weight("balanced", train.y.numpy())
     assert len(set(weights)) == 2
-    direct = LogisticRegression(C=1.0, max_iter=500).fit(train.x.numpy(), train.y.numpy(), sample_weight=weights)
+    direct = LogisticRegression(C=1.0, max_iter=500).fit(
+        train.x.numpy(), train.y.numpy(), sample_weight=weights
+    )
     models = json.loads((tmp_path / "run" / "result.json").read_text())["models"]
-    assert models[1]["test"]["right"] == int((direct.predict(test.x.numpy()) == test.y.numpy()).sum())
+    assert models[1]["test"]["right"] == int(
+        (direct.predict(test.x.numpy()) == test.y.numpy()).sum()
+    )
     first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     cli(*given, "--out", tmp_path / "other")
     other = json.loads((tmp_path / "other" / "metrics.jsonl").read_text().splitlines()[0])
@@ -73,24 +99,38 @@ def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
     given = [*run.arguments(tmp_path / "run"), "--no-baselines", "--epochs", 40, "--lr", 0.5]
     cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2")
     epochs = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
-    assert epochs == json.loads((tmp_path / "run" / "result.json").read_text())["selected_epoch"] + 2 < 40
+    assert (
+        epochs
+        == json.loads((tmp_path / "run" / "result.json").read_text())["selected_epoch"] + 2
+        < 40
+    )
     cli("verify", tmp_path / "run")  # fewer epochs than the configuration has are no fault
-    assert "finished already" in "".join(cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2"))
+    assert "finished already" in "".join(
+        cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2")
+    )
 
 
 def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
-    found = [json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json")[0].splitlines()]
+    found = [
+        json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json")[0].splitlines()
+    ]
     second = sorted(f["probabilities"]["positive"] for f in found)
     threshold = (second[-1] + second[-2]) / 2
-    moved = [line.split("\t")[0] for line in cli("predict", run.path, *TEXTS, "--threshold", threshold)[0].splitlines()]
-    assert moved == ["positive" if f["probabilities"]["positive"] >= threshold else "negative" for f in found]
+    moved = [
+        line.split("\t")[0]
+        for line in cli("predict", run.path, *TEXTS, "--threshold", threshold)[0].splitlines()
+    ]
+    assert moved == [
+        "positive" if f["probabilities"]["positive"] >= threshold else "negative" for f in found
+    ]
     leads = sorted(abs(2 * f["probabilities"]["positive"] - 1) for f in found)
     margin = (leads[0] + leads[1]) / 2
     output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
     assert [line.split("\t")[0] for line in output.splitlines()].count("?") == 1
     assert "No answer to 1 of 4 texts (25.0 %)" in messages
     records = [
-        json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json", "--margin", margin)[0].splitlines()
+        json.loads(line)
+        for line in cli("predict", run.path, *TEXTS, "--json", "--margin", margin)[0].splitlines()
     ]
     assert sum(record.get("unsure", False) for record in records) == 1
 
@@ -116,7 +156,10 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     ("options", "message"),
     [
         (["--threshold", 1], "the threshold is 1; expected a probability above 0 and below 1."),
-        (["--margin", "nan"], "the margin is nan; expected a difference of probabilities, from 0 to below 1."),
+        (
+            ["--margin", "nan"],
+            "the margin is nan; expected a difference of probabilities, from 0 to below 1.",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", [["predict", "RUN", "a text"], ["evaluate", "RUN"]])

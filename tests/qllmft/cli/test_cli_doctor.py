@@ -32,14 +32,19 @@ def test_it_says_what_is_here(cli, cache):
     assert not any(row["wrong"] for row in found.values())
     output, _ = cli("doctor")
     assert all(f"{what}: {row['found']}" in output for what, row in found.items())
-    assert output.endswith("nothing wrong. qllmft doctor --noise checks that noise and shots are applied.\n")
+    assert output.endswith(
+        "nothing wrong. qllmft doctor --noise checks that noise and shots are applied.\n"
+    )
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
     cache.write_text("a file")
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["cache"]
-    assert "cannot be written: File exists. Choose another with QLLMFT_CACHE." in found["cache"]["found"]
+    assert (
+        "cannot be written: File exists. Choose another with QLLMFT_CACHE."
+        in found["cache"]["found"]
+    )
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monkeypatch):
@@ -73,4 +78,7 @@ def test_a_version_that_is_too_old_is_wrong(cli, cache, monkeypatch):
     monkeypatch.setattr(installation, "version_of", lambda name: old.get(name) or version_of(name))
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["numpy", "torch"]
-    assert re.fullmatch(r"1\.21\.0 is installed, expected (>=2[\d.]*): pip install 'numpy\1'", found["numpy"]["found"])
+    assert re.fullmatch(
+        r"1\.21\.0 is installed, expected (>=2[\d.]*): pip install 'numpy\1'",
+        found["numpy"]["found"],
+    )

@@ -60,7 +60,9 @@ def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkey
 
 @pytest.mark.usefixtures("usual_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(run, cli, tmp_path, monkeypatch, number):
+def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
+    run, cli, tmp_path, monkeypatch, number
+):
     original = qllmft.training.loop.Training.epoch
 
     def stopped_at_the_perceptron(training, *arguments):
@@ -78,13 +80,17 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(r
     result = json.loads(cli(*arguments, "--json")[0])
     for model, expected in zip(result["models"], run.result["models"], strict=True):
         assert (model["name"], model["test"]) == (expected["name"], expected["test"])
-    assert [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()] == [
-        json.loads(line) for line in metrics.splitlines()
-    ], "the head's epochs are not trained again"
+    assert [
+        json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    ] == [json.loads(line) for line in metrics.splitlines()], (
+        "the head's epochs are not trained again"
+    )
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
-def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cli, tmp_path, monkeypatch):
+def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
+    run, cli, tmp_path, monkeypatch
+):
     folder = tmp_path / "out"
     arguments = [*run.arguments(folder), "--no-baselines"]
     write = RunFolder.write_metrics
@@ -99,7 +105,10 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cl
         patch.setattr(RunFolder, "write_metrics", write_and_stop)
         output, messages = cli(*arguments, code=130)
     assert messages == ""
-    assert f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; " in output
+    assert (
+        f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; "
+        in output
+    )
     assert "the same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()
     assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")
@@ -107,7 +116,10 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cl
     output, _ = cli(*arguments)
     assert "continuing after epoch " in output
     found, whole = (
-        [json.loads(line) | {"seconds": 0} for line in (path / "metrics.jsonl").read_text().splitlines()]
+        [
+            json.loads(line) | {"seconds": 0}
+            for line in (path / "metrics.jsonl").read_text().splitlines()
+        ]
         for path in (folder, run.path)
     )
     assert found == whole
@@ -115,7 +127,9 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(run, cl
     assert (folder / weights).read_bytes() == (run.path / weights).read_bytes()
 
 
-@pytest.mark.parametrize("command", [["predict", "RUN", "a good film"], ["info"], ["info", "--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["predict", "RUN", "a good film"], ["info"], ["info", "--json"]], ids=" ".join
+)
 def test_a_reader_that_has_left_ends_it_silently(run, monkeypatch, capsys, command):
     from qllmft.cli.main import main
 

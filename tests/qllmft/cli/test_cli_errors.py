@@ -120,19 +120,26 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG])
+@pytest.mark.parametrize(
+    ("command", "parts"), WRONG, ids=[" ".join(command)[-60:] for command, _ in WRONG]
+)
 def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, command, parts):
     monkeypatch.chdir(tmp_path)
     places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP": tmp_path}
     before = sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*"))
-    named = [re.sub("^(RUN|DATA|BODY|TMP)(?=/|$)", lambda m: str(places[m[1]]), argument) for argument in command]
+    named = [
+        re.sub("^(RUN|DATA|BODY|TMP)(?=/|$)", lambda m: str(places[m[1]]), argument)
+        for argument in command
+    ]
     output, message = cli(*named, code=2)
     assert output == "" or "embedded" in output
     assert message.startswith("error: ")
     assert message.endswith("\n")
     assert message.count("\n") == 1
     assert re.search(".*".join(map(re.escape, parts)), message), message
-    assert sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*")) == before, "nothing is written"
+    assert (
+        sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*")) == before
+    ), "nothing is written"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,9 @@ def test_a_message_with_brackets_is_printed_as_it_is(cli, tmp_path):
      "circuit_budget = 9", "allow_paid_training = true", "settle_s = 0.0", "repetition = 1", "retry_failed = true",
      "retry_wrong = true"],
 )  # fmt: skip
-def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(cli, tmp_path, no_work, option):
+def test_a_configuration_neither_agrees_to_a_price_nor_names_an_address(
+    cli, tmp_path, no_work, option
+):
     file = tmp_path / "config.toml"
     file.write_text(f"[backend]\nname = 'ionq_forte'\n[backend.options]\n{option}\n")
     _, message = cli("train", "--config", file, "--out", tmp_path / "run", code=2)
@@ -216,7 +225,15 @@ def test_metrics_that_are_not_utf8_are_read_up_to_there(run, cli, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ['{"a": 1}', "[]", "null", "[" * 100_000, "9" * 5_000, "\udcff", '{"label_names": ["a"], "labels": [1e999]}'],
+    [
+        '{"a": 1}',
+        "[]",
+        "null",
+        "[" * 100_000,
+        "9" * 5_000,
+        "\udcff",
+        '{"label_names": ["a"], "labels": [1e999]}',
+    ],
     ids=lambda c: c[:8],
 )
 @pytest.mark.parametrize("name", ["result.json", "predictions.json", "model/model.json"])

@@ -24,12 +24,16 @@ WRONG_TWICE = [
 ]
 
 
-def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embeddings_of_the_cache(run, cli, no_work):
+def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embeddings_of_the_cache(
+    run, cli, no_work
+):
     output, _ = cli("evaluate", run.path, "--json")
     found = json.loads(output)
     assert found["accuracy"] == run.result["models"][0]["test"]
     assert found["source"] == f"{run.data} (the run's test set)"
-    assert json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])["accuracy"]["total"] == 9
+    assert (
+        json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])["accuracy"]["total"] == 9
+    )
     confusion = np.array(found["confusion"])
     assert confusion.sum(axis=1).tolist() == [20, 20]
     assert np.trace(confusion) == found["accuracy"]["right"]
@@ -47,18 +51,36 @@ def test_the_table_says_the_same(run, cli):
         assert f"{name} {row[0]} {row[1]}" in text
 
 
-@pytest.mark.parametrize("given", [[], ["--text-column", "review", "--label-column", "stars"]], ids=["run's", "given"])
-def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(run, cli, tmp_path, given):
+@pytest.mark.parametrize(
+    "given", [[], ["--text-column", "review", "--label-column", "stars"]], ids=["run's", "given"]
+)
+def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(
+    run, cli, tmp_path, given
+):
     named, file = shutil.copytree(run.path, tmp_path / "named"), tmp_path / "stars.csv"
-    file.write_text("text,label,review,stars\n" + "".join(f"x,y,{t},{label}\n" for t, label in WRONG_TWICE))
+    file.write_text(
+        "text,label,review,stars\n" + "".join(f"x,y,{t},{label}\n" for t, label in WRONG_TWICE)
+    )
     if not given:
         config = RunFolder(named).read_config()
         columns = DataConfig(source=config.data.source, text_column="review", label_column="stars")
-        changed = config.model_copy(update={"data": columns}).model_dump(mode="json", exclude_none=True)
+        changed = config.model_copy(update={"data": columns}).model_dump(
+            mode="json", exclude_none=True
+        )
         (named / "config.toml").write_text(tomli_w.dumps(changed))
     found = json.loads(cli("evaluate", named, "--data", file, *given, "--json")[0])
     assert (found["confusion"], found["source"]) == ([[1, 1], [1, 2]], str(file))
-    _, messages = cli("evaluate", named, "--data", file, "--text-column", "text", "--label-column", "label", code=2)
+    _, messages = cli(
+        "evaluate",
+        named,
+        "--data",
+        file,
+        "--text-column",
+        "text",
+        "--label-column",
+        "label",
+        code=2,
+    )
     assert "label" in messages
 
 
@@ -85,11 +107,16 @@ def test_each_label_has_its_precision_recall_and_f1(run, cli):
     truth = np.repeat([0, 0, 1, 1], confusion.ravel())
     answers = np.repeat([0, 1, 0, 1], confusion.ravel())
     parts = precision_recall_fscore_support(truth, answers)
-    table = [[scores[name] for name in ("precision", "recall", "f1", "texts")] for scores in found["by_label"].values()]
+    table = [
+        [scores[name] for name in ("precision", "recall", "f1", "texts")]
+        for scores in found["by_label"].values()
+    ]
     np.testing.assert_allclose(table, np.transpose(parts))
     assert list(found["by_label"]) == found["labels"]
     first = " ".join(f"{100 * share:.1f} %" for share in table[0][:3])
-    assert f"{found['labels'][0]} {table[0][3]} {first}" in " ".join(cli("evaluate", run.path)[0].split())
+    assert f"{found['labels'][0]} {table[0][3]} {first}" in " ".join(
+        cli("evaluate", run.path)[0].split()
+    )
 
 
 def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
@@ -97,8 +124,9 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     sizes = run.result["data"]["sizes"]
     assert found["trained_on"] == sizes["train"] + sizes["validation"]
     output = cli("evaluate", run.path, "--data", run.data)[0]
-    assert f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts" in " ".join(
-        output.split()
+    assert (
+        f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts"
+        in " ".join(output.split())
     )
     assert json.loads(cli("evaluate", run.path, "--json")[0])["trained_on"] == 0
     elsewhere = shutil.copytree(run.path, tmp_path / "run")
@@ -112,16 +140,24 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     text = "a good film dull"
     found = json.loads(cli("explain", run.path, text, "--json")[0])
     given = [text, "good film dull", "a film dull", "a good dull", "a good film"]
-    answers = [json.loads(line) for line in cli("predict", run.path, *given, "--json")[0].splitlines()]
+    answers = [
+        json.loads(line) for line in cli("predict", run.path, *given, "--json")[0].splitlines()
+    ]
     shares = [answer["probabilities"][found["label"]] for answer in answers]
     effects = {word["position"]: word["effect"] for word in found["words"]}
-    assert [effects[i] for i in range(1, 5)] == pytest.approx([shares[0] - share for share in shares[1:]], abs=1e-5)
-    assert [abs(word["effect"]) for word in found["words"]] == sorted(map(abs, effects.values()), reverse=True)
+    assert [effects[i] for i in range(1, 5)] == pytest.approx(
+        [shares[0] - share for share in shares[1:]], abs=1e-5
+    )
+    assert [abs(word["effect"]) for word in found["words"]] == sorted(
+        map(abs, effects.values()), reverse=True
+    )
     config = RunFolder(run.path).read_config()
     train = split_corpus(read_corpus(config.data), config.data, config.seed).train.texts
     vectors = embed([text, *train], config.body).vectors
     cosines = cosine_similarity(vectors[:1], vectors[1:])[0]
-    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
+    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(
+        sorted(cosines)[::-1][:5], abs=1e-6
+    )
     assert all(each["text"] in train for each in found["neighbours"])
     output = cli("explain", run.path, text)[0]
     assert "training text" in output

@@ -30,17 +30,32 @@ def export(trained_run, capfd):
     [
         ([], ExportRequest()),
         (["--text", TEXT], ExportRequest(text=TEXT)),
-        (["--format", "qasm2", "--text", TEXT, "--measure"], ExportRequest("qasm2", text=TEXT, measure=True)),
+        (
+            ["--format", "qasm2", "--text", TEXT, "--measure"],
+            ExportRequest("qasm2", text=TEXT, measure=True),
+        ),
         (["--weights", "free"], ExportRequest(weights="free")),
         (["--format", "txt"], ExportRequest("txt")),
         (["--part", "encoder", "--encoder", 1], ExportRequest(part="encoder", encoder=1)),
         (
-            ["--part", "encoder", "--encoder", 0, "--text", TEXT, "--decompose", "--format", "qasm2"],
+            [
+                "--part",
+                "encoder",
+                "--encoder",
+                0,
+                "--text",
+                TEXT,
+                "--decompose",
+                "--format",
+                "qasm2",
+            ],
             ExportRequest("qasm2", "encoder", TEXT, encoder=0, decompose=True),
         ),
     ],
 )
-def test_text_goes_to_standard_output_and_is_what_python_gives(trained_run, export, options, request_):
+def test_text_goes_to_standard_output_and_is_what_python_gives(
+    trained_run, export, options, request_
+):
     assert export(*options).encode() == export_run(trained_run, request_).content
 
 
@@ -50,8 +65,13 @@ def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_
     assert said == f"{file} and {file}.names.json: 4 qubits, 44 operations, 20 free parameters.\n"
     names = json.loads((tmp_path / "new" / "head.qasm.names.json").read_text(encoding="utf-8"))
     circuit = from_qasm3(file.read_text(encoding="utf-8"), names)
-    assert [p.name for p in circuit.parameters] == [f"theta[{i}]" for i in range(16)] + [f"x[{i}]" for i in range(4)]
-    assert sorted(path.name for path in file.parent.iterdir()) == ["head.qasm", "head.qasm.names.json"]
+    assert [p.name for p in circuit.parameters] == [f"theta[{i}]" for i in range(16)] + [
+        f"x[{i}]" for i in range(4)
+    ]
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "head.qasm",
+        "head.qasm.names.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +92,18 @@ def test_drawings_hold_the_gates(export, tmp_path):
     assert svg.startswith("<?xml")
     assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 28
     assert svg.count("<!-- x[3] -->") == 3
-    export("--format", "svg", "--part", "encoder", "--encoder", 0, "--text", TEXT, "--out", tmp_path / "e.svg")
+    export(
+        "--format",
+        "svg",
+        "--part",
+        "encoder",
+        "--encoder",
+        0,
+        "--text",
+        TEXT,
+        "--out",
+        tmp_path / "e.svg",
+    )
     assert "<!-- load -->" in (tmp_path / "e.svg").read_text(encoding="utf-8")
     drawing = export("--format", "txt")
     assert drawing.count("Ry(x[3])") == 3
@@ -82,11 +113,17 @@ def test_drawings_hold_the_gates(export, tmp_path):
 def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
     (tmp_path / "file").touch()
     for options, message in (
-        (["--format", "qpy"], "QPY is binary and is not written to standard output. Name a file with --out."),
+        (
+            ["--format", "qpy"],
+            "QPY is binary and is not written to standard output. Name a file with --out.",
+        ),
         (["--format", "qasm4"], "qasm4"),
         (["--part", "body"], "body"),
         (["--out", tmp_path], f"error: {tmp_path} is a folder. Give --out the name of a file.\n"),
-        (["--out", tmp_path / "file" / "head.qasm"], f"the file {tmp_path}/file/head.qasm cannot be written: "),
+        (
+            ["--out", tmp_path / "file" / "head.qasm"],
+            f"the file {tmp_path}/file/head.qasm cannot be written: ",
+        ),
     ):
         said = export(*options, code=2)
         assert message in said

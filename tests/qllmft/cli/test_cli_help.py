@@ -24,7 +24,9 @@ def test_no_name_of_an_option_is_cut(name, columns, cli, monkeypatch):
     assert "…" not in output
     assert max(map(len, output.splitlines())) <= columns
     words = output.replace(",", " ").replace("/", " ").split()
-    options = [option for param in COMMANDS[name].params for option in (*param.opts, *param.secondary_opts)]
+    options = [
+        option for param in COMMANDS[name].params for option in (*param.opts, *param.secondary_opts)
+    ]
     assert {option for option in options if option.startswith("--")} <= set(words)
 
 
@@ -43,9 +45,13 @@ def test_commands_and_options_are_in_panels(cli):
 
 def test_no_number_of_a_runs_table_is_cut(monkeypatch):
     record = RunFolder(GOLDEN).read_result()
-    record = replace(record, models=(record.head, replace(record.models[1], name="low rank, 1 for an MLP " * 2)))
+    record = replace(
+        record, models=(record.head, replace(record.models[1], name="low rank, 1 for an MLP " * 2))
+    )
     for columns in ("80", None):
-        monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv("COLUMNS", raising=False)
+        monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv(
+            "COLUMNS", raising=False
+        )
         console = PlainConsole()
         console.file = io.StringIO()
         console.print(result_table(record))
@@ -57,14 +63,20 @@ def test_no_number_of_a_runs_table_is_cut(monkeypatch):
 
 def test_jobs_lists_the_run_that_it_is_given(cli, tmp_path):
     (tmp_path / "run").mkdir()
-    listed, alone = (cli("jobs", *words, tmp_path / "run", "--offline", code=2)[1] for words in (["list"], []))
+    listed, alone = (
+        cli("jobs", *words, tmp_path / "run", "--offline", code=2)[1] for words in (["list"], [])
+    )
     assert listed == alone
     assert "ledger" in alone
     assert "expected list, wait, cancel, or the folder of a run" in cli("jobs", "cancle", code=2)[1]
 
 
 def test_the_energies_of_a_column_have_one_format(cli):
-    rows = [line.split() for line in cli("energy", "--qubits", "10-60")[0].splitlines() if line.strip()[:1].isdigit()]
+    rows = [
+        line.split()
+        for line in cli("energy", "--qubits", "10-60")[0].splitlines()
+        if line.strip()[:1].isdigit()
+    ]
     assert len(rows) > 10
     for column in zip(*[row[-3:] for row in rows], strict=True):
         assert len({"e" in number for number in column}) == 1

@@ -60,7 +60,10 @@ def test_a_drawing_that_fits_the_screen_is_drawn(cli, tmp_path, arguments, drawn
 
 def test_a_longer_drawing_is_left_to_an_option(cli):
     output, _ = cli("info", "single-10q")
-    assert re.search(r"The drawing of the head's circuit has \d+ lines: --draw prints it.", " ".join(output.split()))
+    assert re.search(
+        r"The drawing of the head's circuit has \d+ lines: --draw prints it.",
+        " ".join(output.split()),
+    )
     for other in (output, cli("info", "single-10q", "--no-draw")[0], cli("info", "nn-head-48")[0]):
         assert "Ry" not in other
 

@@ -27,7 +27,10 @@ def test_a_comment_of_every_default_is_a_line_of_the_file_and_says_what_it_is():
     assert parse_config(parse_toml(uncommented), "config.toml") == RunConfig()
     assert "\n# batch_size = 16" in text
     assert '# one of "cx_ry", "ry_cx"\n# block = "cx_ry"' in text
-    assert "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n" in text
+    assert (
+        "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
+        in text
+    )
 
 
 def test_the_command(cli, tmp_path):
@@ -36,4 +39,7 @@ def test_the_command(cli, tmp_path):
     assert f"qllmft train --config {file}" in out
     assert "odd = true" in file.read_text(encoding="utf-8")
     assert "exists and is not overwritten" in cli("init", file, code=2)[1]
-    assert "choose one with --preset: odd, odd-wide" in cli("init", tmp_path / "b.toml", "--preset", "auto", code=2)[1]
+    assert (
+        "choose one with --preset: odd, odd-wide"
+        in cli("init", tmp_path / "b.toml", "--preset", "auto", code=2)[1]
+    )

@@ -10,7 +10,9 @@ def learned(cli, run, tmp_path):
     """The output of a run whose body is tuned and then trained with the head, and its folder."""
     out = tmp_path / "learned"
     settings = ["body.trainable=true", "train.body_lr=0.01", "body.contrastive.iterations=1"]
-    output, _ = cli(*run.arguments(out), *(word for setting in settings for word in ("--set", setting)))
+    output, _ = cli(
+        *run.arguments(out), *(word for setting in settings for word in ("--set", setting))
+    )
     return output, out
 
 
@@ -22,7 +24,9 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     assert "(contrastive step, trained with the head), D = 16" in words
     assert "baselines use the body before it was trained with the head" in words
     assert "quantum head and body" in output
-    assert "…" not in output.split("selected")[1].split("baselines use")[0], "nothing in the table is cut off"
+    assert "…" not in output.split("selected")[1].split("baselines use")[0], (
+        "nothing in the table is cut off"
+    )
     page = (out / "report.html").read_text()
     assert "the baselines use the body as it was before it was trained with the head" in page
     assert "all but the body" in page

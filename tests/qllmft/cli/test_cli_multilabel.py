@@ -9,7 +9,11 @@ from sklearn.metrics import average_precision_score, f1_score
 import qllmft
 from qllmft.inference import Predictor
 
-GOOD, BAD, THINGS = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor"), ("film", "plot", "cast")
+GOOD, BAD, THINGS = (
+    ("good", "great", "fine", "lovely"),
+    ("bad", "awful", "dull", "poor"),
+    ("film", "plot", "cast"),
+)
 SMALL = ("model.n_qubits=4", "model.encoder_qubits=5", "model.encoder_layers=2", "train.lr=0.05")
 
 
@@ -21,7 +25,11 @@ def table(tmp_path_factory):
     for i, word in enumerate((*GOOD, *BAD) * 3):
         for j, thing in enumerate(THINGS):
             words = [word, thing] + ["not"] * ((i + j) % 2)
-            labels = ["good"] * (word in GOOD) + ["film"] * (thing == "film") + ["not"] * ("not" in words)
+            labels = (
+                ["good"] * (word in GOOD)
+                + ["film"] * (thing == "film")
+                + ["not"] * ("not" in words)
+            )
             rows.append({"text": f"{' '.join(words)} {i}", "label": labels})
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -30,7 +38,10 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(table, tiny_body, tmp_path_factory):
     """The folder of a run with thresholds of the validation texts."""
-    settings = {name.replace(".", "__"): json.loads(value) for name, value in (pair.split("=") for pair in SMALL)}
+    settings = {
+        name.replace(".", "__"): json.loads(value)
+        for name, value in (pair.split("=") for pair in SMALL)
+    }
     return qllmft.train(
         table,
         body=str(tiny_body),
@@ -48,7 +59,11 @@ def test_a_run_has_the_scores_of_scikit_learn_and_thresholds_of_its_validation_t
     kept = json.loads((run / "predictions.json").read_text())
     labels = np.array(kept["labels"])
     names = [model["name"] for model in record["models"]]
-    assert names[:3] == ["quantum head", "logistic regression, one-versus-rest", "SVC, one-versus-rest"]
+    assert names[:3] == [
+        "quantum head",
+        "logistic regression, one-versus-rest",
+        "SVC, one-versus-rest",
+    ]
     for model in record["models"]:
         leads, found = np.array(kept["answers"][model["name"]]), model["test"]
         assert found["macro_f1"] == pytest.approx(f1_score(labels, leads >= 0, average="macro"))
@@ -76,7 +91,11 @@ def test_predictions_have_all_labels_over_their_thresholds(run, cli):
     found = [json.loads(line) for line in cli("predict", run, *texts, "--json")[0].splitlines()]
     for each, answer in zip(found, model.predict(texts), strict=True):
         over = zip(answer.probabilities.items(), model.model.thresholds, strict=True)
-        assert each["labels"] == list(answer.labels) == [name for (name, p), least in over if p >= least]
+        assert (
+            each["labels"]
+            == list(answer.labels)
+            == [name for (name, p), least in over if p >= least]
+        )
     model.model = model.model.model_copy(update={"thresholds": (0.0, 1.0, 0.0)})
     assert model.predict("a good film")[0].labels == ("film", "not")
     every = cli("predict", run, "a film", "--threshold", "0.0001")[0]
@@ -96,7 +115,9 @@ def test_a_server_gives_all_labels_and_explains_none(run):
 
 def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli):
     exact = json.loads(cli("evaluate", run, "--limit", 6, "--json")[0])
-    found = json.loads(cli("evaluate", run, "--backend", "aer_statevector", "--limit", 6, "--json")[0])
+    found = json.loads(
+        cli("evaluate", run, "--backend", "aer_statevector", "--limit", 6, "--json")[0]
+    )
     assert found["scores"] == exact["scores"]
     assert found["agreement"]["flips"] == 0
     from qllmft_backends import create
@@ -104,15 +125,26 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
     model = Predictor.load(run, create("adjoint", {"shots": 400, "seed": 1}))
     vectors = model.embed(["a good film"] * 300)
     drawn = model.answer(vectors)
-    np.testing.assert_allclose(drawn.probabilities.std(axis=0), drawn.standard_errors.mean(axis=0), rtol=0.25)
+    np.testing.assert_allclose(
+        drawn.probabilities.std(axis=0), drawn.standard_errors.mean(axis=0), rtol=0.25
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "a film", "--margin", "0.1"], "a margin is the lead of one label over the others"),
-        (["evaluate", "--backend", "adjoint,pennylane"], "several backends are compared on one label per text"),
-        (["explain", "a film"], "an explanation is about one label per text, and the model gives any number"),
+        (
+            ["predict", "a film", "--margin", "0.1"],
+            "a margin is the lead of one label over the others",
+        ),
+        (
+            ["evaluate", "--backend", "adjoint,pennylane"],
+            "several backends are compared on one label per text",
+        ),
+        (
+            ["explain", "a film"],
+            "an explanation is about one label per text, and the model gives any number",
+        ),
         (["analyse"], "an analysis is about one label per text"),
         (["dequantise"], "a surrogate is compared on one label per text"),
     ],
@@ -125,8 +157,12 @@ def test_what_is_about_one_label_is_refused(run, cli, tmp_path, monkeypatch, arg
 
 def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
     (tmp_path / "other.jsonl").write_text('{"text": "a film", "label": ["film", "sad"]}\n' * 2)
-    message = "has the labels film, sad; the model has film, good, not. Evaluate on texts with the labels"
-    assert message in " ".join(cli("evaluate", run, "--data", tmp_path / "other.jsonl", code=2)[1].split())
+    message = (
+        "has the labels film, sad; the model has film, good, not. Evaluate on texts with the labels"
+    )
+    assert message in " ".join(
+        cli("evaluate", run, "--data", tmp_path / "other.jsonl", code=2)[1].split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,10 +171,22 @@ def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
         (["--label-separator", ","], "'good' is the only label, expected two or more"),
         ([], "the labels are 'good', expected a list. Name the character"),
         (["--set", 'data.targets=["label", "text2"]'], "there is no column 'text2'"),
-        (["--set", 'baselines.names=["svc"]'], "'svc', which is not for multilabel; expected some of mlp, low_rank"),
+        (
+            ["--set", 'baselines.names=["svc"]'],
+            "'svc', which is not for multilabel; expected some of mlp, low_rank",
+        ),
     ],
 )
 def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, message):
     (tmp_path / "texts.tsv").write_text("text\tlabel\n" + "a film\tgood\n" * 20)
-    given = ["train", "--task", "multilabel", "--data", tmp_path / "texts.tsv", "--body", tiny_body, *options]
+    given = [
+        "train",
+        "--task",
+        "multilabel",
+        "--data",
+        tmp_path / "texts.tsv",
+        "--body",
+        tiny_body,
+        *options,
+    ]
     assert message in " ".join(cli(*given, code=2)[1].split())

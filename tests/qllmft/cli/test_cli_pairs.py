@@ -21,16 +21,34 @@ PAIRS = [(a, b) for a in GOOD + BAD for b in GOOD + BAD]
 def table(tmp_path_factory):
     """Pairs of words, and whether they are both good or both bad."""
     file = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
-    rows = [f"{a} film\t{b} plot\t{'same' if (a in GOOD) == (b in GOOD) else 'other'}" for a, b in PAIRS]
+    rows = [
+        f"{a} film\t{b} plot\t{'same' if (a in GOOD) == (b in GOOD) else 'other'}" for a, b in PAIRS
+    ]
     file.write_text("text\tsecond\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return file
 
 
 def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     run = tmp_path / "run"
-    small = ("model.n_qubits=4", "model.encoder_qubits=6", "model.encoder_layers=2", 'baselines.names=["svc"]')
+    small = (
+        "model.n_qubits=4",
+        "model.encoder_qubits=6",
+        "model.encoder_layers=2",
+        'baselines.names=["svc"]',
+    )
     pairs = [part for pair in small for part in ("--set", pair)]
-    given = ["train", "--data", table, "--pair-column", "second", "--body", tiny_body, "--out", run, *pairs]
+    given = [
+        "train",
+        "--data",
+        table,
+        "--pair-column",
+        "second",
+        "--body",
+        tiny_body,
+        "--out",
+        run,
+        *pairs,
+    ]
     cli(*given, "--per-label", 20, "--epochs", 6, "--lr", "0.05")
     record = json.loads((run / "result.json").read_text())
     assert record["body"]["dimension"] == 32
@@ -44,7 +62,10 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     answers = predictor.answer(by_hand).labels
     assert int((answers == splits.test.labels).sum()) == record["models"][0]["test"]["right"]
     assert json.loads(cli("evaluate", run, "--json")[0])["accuracy"] == record["models"][0]["test"]
-    printed = [json.loads(line) for line in cli("predict", run, *items[0], *items[1], "--json")[0].splitlines()]
+    printed = [
+        json.loads(line)
+        for line in cli("predict", run, *items[0], *items[1], "--json")[0].splitlines()
+    ]
     expected = predictor.predict(items[:2])
     assert [p["label"] for p in printed] == [p.label for p in expected]
     assert printed[0]["text"] == f"{items[0][0]} ‖ {items[0][1]}"
@@ -56,7 +77,9 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in " ".join(cli("predict", run, *arguments, code=2)[1].split())
-    with pytest.raises(UserError, match="the model compares two texts, and got 'a text'; expected pairs"):
+    with pytest.raises(
+        UserError, match="the model compares two texts, and got 'a text'; expected pairs"
+    ):
         predictor.predict(["a text"])
 
 
@@ -70,9 +93,13 @@ def test_the_order_of_a_pair_does_not_matter():
 def test_pairs_with_one_text_and_copies_of_pairs():
     config = DataConfig(pair_column="second")
     data = {"text": ["a", "a", "b", "b"], "second": ["x", "x", "x", ""], "label": [0, 0, 1, 1]}
-    with pytest.raises(UserError, match=r"row 4: the second text is empty.*Fill them in, or leave them out"):
+    with pytest.raises(
+        UserError, match=r"row 4: the second text is empty.*Fill them in, or leave them out"
+    ):
         corpus_in_memory(data, config)
-    skipped = corpus_in_memory(data, config.model_copy(update={"bad_rows": "skip", "duplicates": "drop"}))
+    skipped = corpus_in_memory(
+        data, config.model_copy(update={"bad_rows": "skip", "duplicates": "drop"})
+    )
     assert skipped.pooled().items == ["a ‖ x", "b ‖ x"]
     with pytest.raises(UserError, match="there is no column 'second'"):
         corpus_in_memory({"text": ["a"], "label": [0]}, config)
@@ -83,7 +110,10 @@ def test_pairs_with_one_text_and_copies_of_pairs():
     [
         ({"data": {"pair_features": "product"}}, "texts are single; name a pair_column"),
         ({"data": {"pair_column": "text"}}, "pair_column is 'text', like another column; choose"),
-        ({"data": {"pair_column": "b"}, "body": {"trainable": True}}, "a body that learns reads single ones"),
+        (
+            {"data": {"pair_column": "b"}, "body": {"trainable": True}},
+            "a body that learns reads single ones",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tree, message):

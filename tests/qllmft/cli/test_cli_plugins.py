@@ -13,14 +13,23 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 PLUGIN = Path(__file__).parents[3] / "examples" / "plugin"
-OURS = [("ansatz", "star"), ("backend", "statevector"), ("baseline", "nearest_mean"), ("tracker", "spreadsheet")]
+OURS = [
+    ("ansatz", "star"),
+    ("backend", "statevector"),
+    ("baseline", "nearest_mean"),
+    ("tracker", "spreadsheet"),
+]
 
 
 @pytest.fixture
 def example(install):
     """Installed as pip would: the modules, and the entry points that its pyproject.toml has."""
-    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
-    modules = {file.relative_to(PLUGIN).as_posix(): file.read_text() for file in PLUGIN.rglob("*.py")}
+    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "entry-points"
+    ]
+    modules = {
+        file.relative_to(PLUGIN).as_posix(): file.read_text() for file in PLUGIN.rglob("*.py")
+    }
     install("qllmft-example", points, modules)
 
 
@@ -38,10 +47,20 @@ def star(cli, run, example, tmp_path):
 
 def test_pip_installs_the_example_with_the_entry_points_that_the_other_tests_write(tmp_path):
     source, site = shutil.copytree(PLUGIN, tmp_path / "source"), tmp_path / "site"
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True)
+    options = (
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--disable-pip-version-check",
+    )
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True
+    )
     (found,) = distributions(path=[str(site)])
-    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    points = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "entry-points"
+    ]
     assert {(p.group, p.name, p.value) for p in found.entry_points} == {
         (group, name, value) for group, named in points.items() for name, value in named.items()
     }
@@ -65,13 +84,19 @@ def test_they_are_listed_with_their_package(cli, example):
 
 def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
     install(
-        "broken", {"qllmft.baselines": {"oops": "oops_module:OOPS"}}, {"oops_module.py": "raise ValueError('no\\nway')"}
+        "broken",
+        {"qllmft.baselines": {"oops": "oops_module:OOPS"}},
+        {"oops_module.py": "raise ValueError('no\\nway')"},
     )
     (row,) = [row for row in listed(cli) if row["name"] == "oops"]
-    assert row["error"].startswith("the baseline 'oops' of broken 1.0 does not load: ValueError: no way.")
+    assert row["error"].startswith(
+        "the baseline 'oops' of broken 1.0 does not load: ValueError: no way."
+    )
     cli("predict", run.path, "a good film")
     cli("backends")
-    _, messages = cli(*run.arguments(run.path.parent / "oops"), "--set", 'baselines.names=["oops"]', code=2)
+    _, messages = cli(
+        *run.arguments(run.path.parent / "oops"), "--set", 'baselines.names=["oops"]', code=2
+    )
     assert "of broken 1.0 does not load" in messages
     assert not (run.path.parent / "oops").exists()
 
@@ -80,17 +105,24 @@ def test_the_example_from_training_to_a_noisy_machine(cli, star, tmp_path):
     record = json.loads((star / "model" / "model.json").read_text())
     assert (record["model"]["ansatz"], record["ansatz_source"]) == ("star", "qllmft-example 1.0")
     info = json.loads(cli("info", star, "--json")[0])
-    # two encoders of 5 qubits and 2 layers with their scales, a head of 4 qubits and (R - 1)·N + M = 5 layers, 4·2 + 2
+    # two encoders of 5 qubits and 2 layers with their scales, a head of 4 qubits and (R - 1)·N + M
+    # = 5 layers, 4·2 + 2
     assert info["parameters"] == record["n_parameters"] == 2 * (5 * 2 + 1) + 4 * 5 + 10
     text = "a good and lovely film"
     exact = json.loads(cli("predict", star, text, "--json")[0])
     by_plugin = json.loads(cli("predict", star, text, "--backend", "statevector", "--json")[0])
     assert by_plugin["probabilities"] == pytest.approx(exact["probabilities"], abs=1e-5)
-    noisy = json.loads(cli("predict", star, text, "--backend", "aer_forte", "--shots", 2000, "--json")[0])
+    noisy = json.loads(
+        cli("predict", star, text, "--backend", "aer_forte", "--shots", 2000, "--json")[0]
+    )
     assert noisy["standard_error"] > 0
     assert noisy["probabilities"] == pytest.approx(exact["probabilities"], abs=0.2)
     circuit = exported(cli, star, tmp_path, text)
-    assert (circuit.num_qubits, circuit.count_ops()["ry"], circuit.count_ops()["cx"]) == (4, 4 * 4 + 4 * 5, 3 * 5)
+    assert (circuit.num_qubits, circuit.count_ops()["ry"], circuit.count_ops()["cx"]) == (
+        4,
+        4 * 4 + 4 * 5,
+        3 * 5,
+    )
     assert Statevector(circuit).is_valid()
     cli("report", star)
     cli("verify", star)
@@ -111,7 +143,8 @@ def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypat
         (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
     _, messages = cli("predict", star, "a film", code=2)
     assert (
-        "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, " in messages
+        "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, "
+        in messages
     )
 
 
@@ -124,6 +157,9 @@ def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_pat
 def test_an_unknown_tracker_is_refused_before_any_work(cli, run, no_work, tmp_path):
     for command in (run.arguments(tmp_path / "run"), ("study", "table2"), ("sweep", "table-06")):
         _, messages = cli(*command, "--track", "tensorboard,spreadsheets", code=2)
-        assert "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb" in messages
+        assert (
+            "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb"
+            in messages
+        )
     _, messages = cli("sweep", "table-06", "--plan-only", "--track", "mlflow", code=2)
     assert "--plan-only does none" in messages

@@ -37,7 +37,8 @@ def test_texts_by_argument(run, cli, expected):
 
 
 @pytest.mark.parametrize(
-    "content", ["\n".join(TEXTS), "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n", "\ufeff" + "\n".join(TEXTS)]
+    "content",
+    ["\n".join(TEXTS), "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n", "\ufeff" + "\n".join(TEXTS)],
 )
 @pytest.mark.parametrize("way", ["--file", "-f", "-"])
 def test_texts_by_file_and_standard_input_without_empty_lines(
@@ -53,7 +54,9 @@ def test_texts_by_file_and_standard_input_without_empty_lines(
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_neither_the_batch_size_nor_a_bad_byte_later_changes_an_answer(edited_run, cli, expected, tmp_path, batch_size):
+def test_neither_the_batch_size_nor_a_bad_byte_later_changes_an_answer(
+    edited_run, cli, expected, tmp_path, batch_size
+):
     run, file = edited_run(batch_size=batch_size), tmp_path / "texts.txt"
     assert cli("predict", run, *TEXTS)[0].splitlines() == lines_of(expected)
     file.write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")

@@ -10,7 +10,16 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from qllmft.inference import Predictor
 
-WORDS = {"good": 1.0, "great": 2.0, "fine": 0.5, "lovely": 1.5, "bad": -1.0, "awful": -2.0, "dull": -0.5, "poor": -1.5}
+WORDS = {
+    "good": 1.0,
+    "great": 2.0,
+    "fine": 0.5,
+    "lovely": 1.5,
+    "bad": -1.0,
+    "awful": -2.0,
+    "dull": -0.5,
+    "poor": -1.5,
+}
 
 
 def write_ratings(path):
@@ -30,9 +39,27 @@ def ratings(tmp_path_factory):
 
 
 def train(cli, data, body, out, *options, code=0):
-    settings = ("model.n_qubits=4", "model.encoder_qubits=5", "model.encoder_layers=2", "train.embedding_noise=0.01")
+    settings = (
+        "model.n_qubits=4",
+        "model.encoder_qubits=5",
+        "model.encoder_layers=2",
+        "train.embedding_noise=0.01",
+    )
     pairs = [part for pair in settings for part in ("--set", pair)]
-    given = ["train", "--task", "regression", "--data", data, "--body", body, "--out", out, "--epochs", 12, *pairs]
+    given = [
+        "train",
+        "--task",
+        "regression",
+        "--data",
+        data,
+        "--body",
+        body,
+        "--out",
+        out,
+        "--epochs",
+        12,
+        *pairs,
+    ]
     return cli(*given, "--lr", "0.05", "--label-column", "stars", *options, code=code)
 
 
@@ -42,7 +69,12 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     record = json.loads((run / "result.json").read_text())
     kept = json.loads((run / "predictions.json").read_text())
     targets = np.array(kept["labels"])
-    assert [model["name"] for model in record["models"]] == ["quantum head", "ridge regression", "SVR", "linear layer"]
+    assert [model["name"] for model in record["models"]] == [
+        "quantum head",
+        "ridge regression",
+        "SVR",
+        "linear layer",
+    ]
     for model in record["models"]:
         values, found = np.array(kept["answers"][model["name"]]), model["test"]
         assert found["r2"] == pytest.approx(r2_score(targets, values))
@@ -57,7 +89,10 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     assert "rank correlation" in cli("evaluate", run)[0]
     assert json.loads(cli("evaluate", run, "--data", ratings, "--json")[0])["scores"]["total"] == 80
     texts = ["a great and lovely film", "an awful film"]
-    printed = [json.loads(line)["values"]["stars"] for line in cli("predict", run, *texts, "--json")[0].splitlines()]
+    printed = [
+        json.loads(line)["values"]["stars"]
+        for line in cli("predict", run, *texts, "--json")[0].splitlines()
+    ]
     assert printed == [each.values["stars"] for each in Predictor.load(run).values(texts)]
     assert cli("predict", run, *texts)[0].splitlines()[0] == f"{printed[0]:.6g}\t{texts[0]}"
     page = (run / "report.html").read_text()
@@ -68,9 +103,17 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     assert "# Quantum text regression" in card
     assert "model.values([" in card
     assert f"{record['models'][0]['test']['r2']:.3f}" in cli("runs", tmp_path)[0]
-    for refused in (["predict", run, "a film", "--margin", "0.1"], ["evaluate", run, "--backend", "adjoint"]):
-        assert "are about labels, and the model gives real values. Omit them." in cli(*refused, code=2)[1]
-    assert "gives real values (stars) and no labels" in " ".join(cli("explain", run, "a film", code=2)[1].split())
+    for refused in (
+        ["predict", run, "a film", "--margin", "0.1"],
+        ["evaluate", run, "--backend", "adjoint"],
+    ):
+        assert (
+            "are about labels, and the model gives real values. Omit them."
+            in cli(*refused, code=2)[1]
+        )
+    assert "gives real values (stars) and no labels" in " ".join(
+        cli("explain", run, "a film", code=2)[1].split()
+    )
 
 
 def test_several_targets(cli, ratings, tiny_body, tmp_path):
@@ -97,4 +140,6 @@ def test_several_targets(cli, ratings, tiny_body, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused(cli, ratings, tiny_body, tmp_path, options, message):
-    assert message in " ".join(train(cli, ratings, tiny_body, tmp_path / "run", *options, code=2)[1].split())
+    assert message in " ".join(
+        train(cli, ratings, tiny_body, tmp_path / "run", *options, code=2)[1].split()
+    )

@@ -51,14 +51,21 @@ def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
 def test_two_runs_are_compared_text_by_text(runs, cli):
     found = json.loads(cli("runs", runs, "--compare", "one", "two", "--json")[0])
     assert list(found["settings"]) == ["train.lr"]
-    first, second = (json.loads((runs / name / "predictions.json").read_text()) for name in ("one", "two"))
+    first, second = (
+        json.loads((runs / name / "predictions.json").read_text()) for name in ("one", "two")
+    )
     head = next(iter(first["answers"]))
-    right = [np.array(each["answers"][head]) == np.array(each["labels"]) for each in (first, second)]
+    right = [
+        np.array(each["answers"][head]) == np.array(each["labels"]) for each in (first, second)
+    ]
     differences = right[0].astype(float) - right[1]
     assert found["difference"]["value"] == pytest.approx(differences.mean())
-    augmented = np.append(differences, [1.0, -1.0])  # the interval is Wald's with one more text of either kind
+    # the interval is Wald's with one more text of either kind
+    augmented = np.append(differences, [1.0, -1.0])
     error = stats.norm.ppf(0.975) * augmented.std() / np.sqrt(len(augmented))
-    assert found["difference"]["interval95"] == pytest.approx([augmented.mean() - error, augmented.mean() + error])
+    assert found["difference"]["interval95"] == pytest.approx(
+        [augmented.mean() - error, augmented.mean() + error]
+    )
     text = cli("runs", runs, "--compare", runs / "one", runs / "two")[0]
     assert f"first minus second on the same {len(differences)} texts" in text
 
@@ -72,7 +79,10 @@ def test_the_interval_of_a_paired_difference_covers_the_truth():
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
-    [("seed = ", "seed = 1", "other seeds"), ("n_per_label = ", "n_per_label = 1", "in other ways")],
+    [
+        ("seed = ", "seed = 1", "other seeds"),
+        ("n_per_label = ", "n_per_label = 1", "in other ways"),
+    ],
 )
 def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
     file = runs / "two" / "config.toml"
@@ -88,11 +98,18 @@ def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkey
     assert "nothing was deleted" in cli("runs", runs, "--delete", "one", code=2)[1]
     assert (runs / "one").exists()
     (runs / "two" / "ledger").mkdir()
-    assert "ledger of paid jobs" in cli("runs", runs, "--delete", "one", "--delete", "two", "--yes", code=2)[1]
+    assert (
+        "ledger of paid jobs"
+        in cli("runs", runs, "--delete", "one", "--delete", "two", "--yes", code=2)[1]
+    )
     (runs / "two" / "ledger").rmdir()
     with sole_use(runs / "two", None):
-        assert "another process works on" in cli("runs", runs, "--delete", "two", "--yes", code=2)[1]
-    assert len(cli("runs", runs, "--delete", "one", "--delete", "two", "--yes")[0].splitlines()) == 2
+        assert (
+            "another process works on" in cli("runs", runs, "--delete", "two", "--yes", code=2)[1]
+        )
+    assert (
+        len(cli("runs", runs, "--delete", "one", "--delete", "two", "--yes")[0].splitlines()) == 2
+    )
     assert not list(runs.iterdir())
     assert "there is no run" in cli("runs", runs)[0]
     assert "there is no folder" in cli("runs", runs / "nowhere", code=2)[1]

@@ -6,14 +6,17 @@ import sys
 import pytest
 from sandbox_job import TOKEN, option_arguments
 
-EACH = 1000 * ((4 * 4 + 5 * 4) * 1e-6 + 5 * 4 * 1e-5)  # of a text, 1000 shots at the mock server's prices
+# of a text, 1000 shots at the mock server's prices
+EACH = 1000 * ((4 * 4 + 5 * 4) * 1e-6 + 5 * 4 * 1e-5)
 FORTE = ("--backend", "ionq_forte", *option_arguments())
 
 
 @pytest.fixture
 def visited(monkeypatch):
     """A function that replaces the wait for Ctrl-C by calls of a client."""
-    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip(
+        "starlette", reason="starlette is not installed: pip install 'qllmft[serve]'"
+    )
     from starlette.testclient import TestClient
 
     from qllmft.serving import server
@@ -30,9 +33,13 @@ def visited(monkeypatch):
     return visit
 
 
-def test_a_server_without_its_packages_names_the_command_that_installs_them(run, cli, visited, monkeypatch):
+def test_a_server_without_its_packages_names_the_command_that_installs_them(
+    run, cli, visited, monkeypatch
+):
     visited(pytest.fail)
-    for name in [name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.guard")]:
+    for name in [
+        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.guard")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     _, messages = cli("serve", run.path, code=2)
@@ -61,7 +68,11 @@ def test_other_machines_are_let_in_only_if_asked_for_and_see_no_training_texts(r
     assert "Serving" in output
     assert "http://127.0.0.1:" in output
     assert (messages, found["explains"]) == ("", True)
-    visited(lambda client: found.update(client.get("/health", headers={"Host": "localhost"}).json()["model"]))
+    visited(
+        lambda client: found.update(
+            client.get("/health", headers={"Host": "localhost"}).json()["model"]
+        )
+    )
     _, messages = cli("serve", run.path, "--port", 0, "--host", "0.0.0.0")
     assert "there is no password" in messages
     assert found["explains"] is False
@@ -78,10 +89,17 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     seen = []
 
     def calls(client):
-        for texts in (["a good film", "a bad film"], ["a fine film", "a dull film"], ["a fine film"], ["a bad film"]):
+        for texts in (
+            ["a good film", "a bad film"],
+            ["a fine film", "a dull film"],
+            ["a fine film"],
+            ["a bad film"],
+        ):
             answer = client.post("/predict", json={"texts": texts})
             seen.append(answer.status_code)
-            assert answer.status_code == 402 or answer.json()["predictions"][0]["standard_error"] > 0
+            assert (
+                answer.status_code == 402 or answer.json()["predictions"][0]["standard_error"] > 0
+            )
 
     visited(calls)
     _, messages = job("serve", job.path, "--port", 0, *FORTE, "--yes", "--max-cost", 3.5 * EACH)
@@ -90,6 +108,7 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     assert "above max_cost" in messages
     assert "a fine film" not in messages
     assert TOKEN not in messages
-    job("serve", job.path, "--port", 0, *FORTE, "--yes", "--max-cost", 3.5 * EACH)  # a second life of the server
+    # a second life of the server
+    job("serve", job.path, "--port", 0, *FORTE, "--yes", "--max-cost", 3.5 * EACH)
     assert seen[4:] == [200, 402, 200, 200]
     assert job.totals["circuits_paid"] == 3

@@ -42,10 +42,15 @@ finally:
 def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(run):
     command = [sys.executable, "-c", SIMPLE, str(run.path)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert [line for line in found.stdout.splitlines() if ": []" in line] == ["loaded: [] []", "lists: []"]
+    assert [line for line in found.stdout.splitlines() if ": []" in line] == [
+        "loaded: [] []",
+        "lists: []",
+    ]
     assert run.path.name in found.stdout
     assert found.returncode == 2
-    assert found.stderr.startswith("error: there is no preset 'recomended'. Did you mean 'recommended'?")
+    assert found.stderr.startswith(
+        "error: there is no preset 'recomended'. Did you mean 'recommended'?"
+    )
     assert found.stderr.count("\n") == 1
 
 
@@ -57,12 +62,15 @@ def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
         for text, label in (("a good and lovely film", "positive"), ("an awful plot", "negative")):
             process.stdin.write(f"{text}\n".encode())
             process.stdin.flush()
-            answer = json.loads(process.stdout.readline())  # before more is written, or the input is closed
+            # before more is written, or the input is closed
+            answer = json.loads(process.stdout.readline())
             assert (answer["text"], answer["label"]) == (text, label)
         rest, messages = process.communicate(b"caf\xe9\nfine\n", timeout=PATIENCE_S)
     assert process.returncode == 2
     assert rest == b""
-    assert messages.decode() == "error: -, line 3: byte 0xe9 is not UTF-8. Convert the file first.\n"
+    assert (
+        messages.decode() == "error: -, line 3: byte 0xe9 is not UTF-8. Convert the file first.\n"
+    )
 
 
 def test_the_version(cli):
@@ -84,5 +92,7 @@ def test_every_option_has_a_help_that_is_a_sentence(name):
         text = getattr(parameter, "help", None)
         assert text, f"{name}: {parameter.name}"
         assert text.endswith("."), f"{name} {parameter.name}: {text}"
-        assert Text.from_markup(text).plain == text.replace("\\[", "["), "brackets that rich takes for markup"
+        assert Text.from_markup(text).plain == text.replace("\\[", "["), (
+            "brackets that rich takes for markup"
+        )
     assert COMMANDS[name].help

@@ -14,7 +14,12 @@ from qllmft.progress import left_text
 
 SMALL = [
     part
-    for pair in ("model.n_qubits=4", "model.encoder_qubits=5", "model.encoder_layers=2", "data.n_per_label=20")
+    for pair in (
+        "model.n_qubits=4",
+        "model.encoder_qubits=5",
+        "model.encoder_layers=2",
+        "data.n_per_label=20",
+    )
     for part in ("--set", pair)
 ]
 
@@ -47,7 +52,8 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     output, _ = cli("report", tmp_path / "study")
     assert output.strip() == str(page)
     assert page.read_bytes() == before
-    output, _ = cli("study", "table4", "--quick", "--seeds", 3, *arguments)  # one seed more is two runs more
+    # one seed more is two runs more
+    output, _ = cli("study", "table4", "--quick", "--seeds", 3, *arguments)
     assert "6 runs, 4 of them finished already" in output
 
 
@@ -74,7 +80,8 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     page = (tmp_path / "study" / "report.html").read_text()
     assert "without noise, %" in page
     assert page.count("<svg") == 1 + 1 + 4  # both noises' differences in one figure
-    assert "paper, %" not in page + output + (tmp_path / "study" / "table.md").read_text()  # it prints no numbers
+    # it prints no numbers
+    assert "paper, %" not in page + output + (tmp_path / "study" / "table.md").read_text()
     assert "The figure is" in output
 
 
@@ -94,13 +101,16 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())
     assert [row["label"] for row in record["rows"]] == ["Five", "MLP beside it"]
     assert record["rows"][1]["model"] == "MLP, no hidden layer"
-    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]  # a baseline is fitted beside its head
+    # a baseline is fitted beside its head
+    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]
 
 
 def test_the_list_has_every_study(cli):
     output, _ = cli("study", "--list")
     for name, rows, small in (("table2", 14, 12), ("fig11", 15, 6), ("table4", 2, 2)):
-        assert any(line.split()[:3] == [name, str(rows), str(small)] for line in output.splitlines())
+        assert any(
+            line.split()[:3] == [name, str(rows), str(small)] for line in output.splitlines()
+        )
 
 
 def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):

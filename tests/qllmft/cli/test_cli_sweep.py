@@ -28,10 +28,18 @@ def sweep(cli, run, tmp_path):
     return call
 
 
-def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(sweep, tmp_path):
+def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(
+    sweep, tmp_path
+):
     output, _ = sweep("--seeds", "2")
-    assert "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each" in output
-    assert "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation" in output
+    assert (
+        "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each"
+        in output
+    )
+    assert (
+        "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
+        in output
+    )
     for n in range(2, 7):
         assert f"\nrun {n} of 6: reupload_layers " in output
     searched = output[: output.index(", test; ")]
@@ -43,9 +51,13 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert "mean of 2 seeds" in output
     assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
     best = record["ranking"][0]
-    assert f"Winner by validation: model.reupload_layers = {best['point']['model.reupload_layers']}." in output
+    assert (
+        f"Winner by validation: model.reupload_layers = {best['point']['model.reupload_layers']}."
+        in output
+    )
     tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
-    assert len(tested) == 6  # two seeds of the best of each row: with main_layers and lr fixed, of every configuration
+    # two seeds of the best of each row: with main_layers and lr fixed, of every configuration
+    assert len(tested) == 6
     assert record["winner"] in tested
     low, high = record["test"]["interval95"]
     assert low <= record["test"]["mean"] <= high
@@ -55,23 +67,39 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
-    output, _ = sweep("--sampler", "tpe", "--trials", "4")  # another search in the same folder shares the runs
+    # another search in the same folder shares the runs
+    output, _ = sweep("--sampler", "tpe", "--trials", "4")
     assert "tpe, 4 trials" in output
     assert "trials repeated a configuration and took its value" in output
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")
+    } == before
 
 
 def test_several_processes_find_what_one_finds(sweep, tmp_path):
     sweep("--jobs", "1")
     sweep("--jobs", "2", "--out", tmp_path / "two")
-    assert (tmp_path / "two" / "sweep.json").read_bytes() == (tmp_path / "sweep" / "sweep.json").read_bytes()
+    assert (tmp_path / "two" / "sweep.json").read_bytes() == (
+        tmp_path / "sweep" / "sweep.json"
+    ).read_bytes()
     _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
     assert "Omit one of them" in errors
 
 
 def test_a_search_of_ones_own(cli, run, tmp_path):
     file = tmp_path / "mine.toml"
-    given = ["--data", run.data, "--body", run.body, "--per-label", 20, "--epochs", 2, "--out", tmp_path / "sweep"]
+    given = [
+        "--data",
+        run.data,
+        "--body",
+        run.body,
+        "--per-label",
+        20,
+        "--epochs",
+        2,
+        "--out",
+        tmp_path / "sweep",
+    ]
     file.write_text(
         'title = "ours"\npreset = "single-10q"\nsettings.model.encoder_layers = 2\n'
         '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [4, 5]\n'
@@ -83,7 +111,10 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
     assert plan["base"]["train"]["epochs"] == 2
     file.write_text(file.read_text().replace("n_qubits", "qubits"))
     _, errors = cli("sweep", file, *given, code=2)
-    assert "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting" in " ".join(errors.split())
+    assert (
+        "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting"
+        in " ".join(errors.split())
+    )
 
 
 def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
@@ -94,7 +125,18 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
         '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [10, 12]\n'
         '[[parameters]]\nsetting = "train.lr"\nvalues = [1e-3, 5e-2]\n'
     )
-    given = ["--data", run.data, "--body", run.body, "--per-label", 20, "--epochs", 2, "--out", tmp_path / "sweep"]
+    given = [
+        "--data",
+        run.data,
+        "--body",
+        run.body,
+        "--per-label",
+        20,
+        "--epochs",
+        2,
+        "--out",
+        tmp_path / "sweep",
+    ]
     output, _ = cli("sweep", file, *given)
     record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert [(row["row"], row["published"]) for row in record["rows"]] == [
@@ -106,15 +148,31 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
     assert record["winner"] in tested
     table = output[output.index("the best of each row") :]
     for row in record["rows"]:
-        own = [each for each in record["ranking"] if each["point"]["model.n_qubits"] == row["row"]["model.n_qubits"]]
+        own = [
+            each
+            for each in record["ranking"]
+            if each["point"]["model.n_qubits"] == row["row"]["model.n_qubits"]
+        ]
         assert len(own) == 2
         assert row["winner"] == own[0]["identity"]
         assert row["validation"] == max(each["validation"][0] for each in own)
         assert f"{100 * row['test']['mean']:.2f} % [" in table
         assert f"{row['published']:.2f} %" in table
-    figure, _ = cli("figure", "8a", "--runs", tmp_path / "sweep", "--partial", "--out", tmp_path / "f.svg", "--json")
+    figure, _ = cli(
+        "figure",
+        "8a",
+        "--runs",
+        tmp_path / "sweep",
+        "--partial",
+        "--out",
+        tmp_path / "f.svg",
+        "--json",
+    )
     points = json.loads(figure)["points"]
-    expected = [(row["row"]["model.n_qubits"], row["test"]["mean"], row["point"]["train.lr"]) for row in record["rows"]]
+    expected = [
+        (row["row"]["model.n_qubits"], row["test"]["mean"], row["point"]["train.lr"])
+        for row in record["rows"]
+    ]
     assert [(point["x"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
     page, _ = cli("paper", "--runs", tmp_path / "sweep")
     for row in record["rows"]:
@@ -126,7 +184,17 @@ def test_screening_prints_main_effects(cli, run, tmp_path):
     settings = [part for part in SETTINGS if part not in ("--set", "model.main_layers=2")]
     pairs = [part for setting in settings for part in ("--set", setting)]
     output, _ = cli(
-        "sweep", "table-11", "--sampler", "screening", "--data", run.data, "--body", run.body, "--out", tmp_path, *pairs
+        "sweep",
+        "table-11",
+        "--sampler",
+        "screening",
+        "--data",
+        run.data,
+        "--body",
+        run.body,
+        "--out",
+        tmp_path,
+        *pairs,
     )
     effects = output[output.index("main effects") :]
     assert "main_layers" in effects
@@ -140,7 +208,9 @@ def test_screening_prints_main_effects(cli, run, tmp_path):
 
 
 def test_a_baselines_table_is_its_own_grid(cli, run):
-    output, _ = cli("sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20")
+    output, _ = cli(
+        "sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20"
+    )
     assert "the whole grid of table VIII" in output
     assert "gamma = " in output
 

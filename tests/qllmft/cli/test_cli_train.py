@@ -17,10 +17,17 @@ from qllmft.data import read_corpus, split_corpus
 
 
 def test_a_run_leaves_its_folder(run):
-    assert {path.name for path in (run.path / "model").iterdir()} >= {"model.safetensors", "model.json"}
+    assert {path.name for path in (run.path / "model").iterdir()} >= {
+        "model.safetensors",
+        "model.json",
+    }
     config = parse_config(tomllib.loads((run.path / "config.toml").read_text()), "config.toml")
     assert (config.data.source, config.body.model) == (str(run.data), str(run.body))
-    assert (config.train.epochs, config.train.lr, config.data.n_per_label) == (small_job.EPOCHS, 0.05, 20)
+    assert (config.train.epochs, config.train.lr, config.data.n_per_label) == (
+        small_job.EPOCHS,
+        0.05,
+        20,
+    )
     assert (config.model.n_encoders, config.model.pad, config.model.n_qubits) == (2, "bias", 4)
     assert config.identity == run.result["identity"]
     assert min(model["test"]["value"] for model in run.result["models"]) > 0.7, "the heads learn"
@@ -37,14 +44,21 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
         assert f"{100 * model['test']['value']:.2f} % [" in line
         assert f"{100 * model['validation']['value']:.1f} %" in line
         assert f" {model['parameters']} " in line
-    assert f"The run is in {tmp_path / 'again'}. Use it: qllmft predict {tmp_path / 'again'} 'your text'" in output
+    assert (
+        f"The run is in {tmp_path / 'again'}. Use it: qllmft predict {tmp_path / 'again'} 'your text'"
+        in output
+    )
     for file in ("model/model.safetensors", "config.toml"):
-        assert (tmp_path / "again" / file).read_bytes() == (run.path / file).read_bytes(), "the same to the bit"
+        assert (tmp_path / "again" / file).read_bytes() == (run.path / file).read_bytes(), (
+            "the same to the bit"
+        )
 
 
 def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     output, _ = cli(*run.arguments())
-    assert f"This run is finished already; its record is {run.path}/result.json." in " ".join(output.split())
+    assert f"This run is finished already; its record is {run.path}/result.json." in " ".join(
+        output.split()
+    )
     assert "quantum head" in output
     assert "epoch 1/" not in output
     output, messages = cli(*run.arguments(), "--json")
@@ -53,7 +67,9 @@ def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
 
 
 def test_a_runs_own_configuration_gives_the_same_run(run, cli, tmp_path):
-    output, messages = cli("train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json")
+    output, messages = cli(
+        "train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json"
+    )
     assert json.loads(output) == json.loads((tmp_path / "copy" / "result.json").read_text())
     assert json.loads(output)["identity"] == run.result["identity"]
     assert "epoch 1/6" in messages
@@ -61,12 +77,23 @@ def test_a_runs_own_configuration_gives_the_same_run(run, cli, tmp_path):
     assert (tmp_path / "copy" / weights).read_bytes() == (run.path / weights).read_bytes()
 
 
-def test_the_folder_is_named_after_the_identity_and_embeddings_come_from_the_cache(run, cli, tmp_path, monkeypatch):
+def test_the_folder_is_named_after_the_identity_and_embeddings_come_from_the_cache(
+    run, cli, tmp_path, monkeypatch
+):
     monkeypatch.delattr("sentence_transformers.SentenceTransformer")
     monkeypatch.chdir(tmp_path)
     arguments = run.arguments()
     at = arguments.index("--out")
-    output, _ = cli(*arguments[:at], *arguments[at + 2 :], "--seed", 1, "--epochs", 1, "--no-baselines", "--json")
+    output, _ = cli(
+        *arguments[:at],
+        *arguments[at + 2 :],
+        "--seed",
+        1,
+        "--epochs",
+        1,
+        "--no-baselines",
+        "--json",
+    )
     result = json.loads(output)
     assert (result["seed"], sum(result["data"]["sizes"].values())) == (1, 80)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [result["identity"]]
@@ -85,7 +112,9 @@ def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     )  # fmt: skip
     result = json.loads(output)
     assert result["data"]["sizes"] == {"train": 23, "validation": 5, "test": 10}
-    config = parse_config(tomllib.loads((tmp_path / "out" / "config.toml").read_text()), "config.toml")
+    config = parse_config(
+        tomllib.loads((tmp_path / "out" / "config.toml").read_text()), "config.toml"
+    )
     assert (config.seed, config.train.batch_size, config.train.epochs) == (3, 8, 1)
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     assert splits.sizes == result["data"]["sizes"]
@@ -115,13 +144,19 @@ def test_a_setting_is_toml_where_it_can_be_else_text(pair, value):
 
 def test_options_go_before_the_files_settings(tmp_path):
     (tmp_path / "mine.toml").write_text("[train]\nepochs = 5\nlr = 0.5\n[backend.options]\na = 1\n")
-    config = build_config("recommended", tmp_path / "mine.toml", {"train.epochs": 9, "backend.options.b": 2, "seed": 4})
+    config = build_config(
+        "recommended",
+        tmp_path / "mine.toml",
+        {"train.epochs": 9, "backend.options.b": 2, "seed": 4},
+    )
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
     assert config.train.schedule == "exponential", "a file stands in the preset's place"
 
 
-def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(run, cli, no_work, monkeypatch, tmp_path):
+def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
+    run, cli, no_work, monkeypatch, tmp_path
+):
     def refused(path):
         raise OSError(errno.EROFS, "Read-only file system")
 

@@ -62,7 +62,12 @@ def turn(predictions):
 @pytest.mark.parametrize(
     ("name", "change", "part", "told"),
     [
-        ("result.json", lambda r: r["models"][0]["test"].update(right=1), "predictions", "and the record has 1 of"),
+        (
+            "result.json",
+            lambda r: r["models"][0]["test"].update(right=1),
+            "predictions",
+            "and the record has 1 of",
+        ),
         (
             "result.json",
             lambda r: r.update(identity="another", seed=99),
@@ -73,7 +78,12 @@ def turn(predictions):
         ("predictions.json", answer(7), "predictions", "is not one of the 2 labels"),
         ("predictions.json", answer(-1), "predictions", "is not one of the 2 labels"),
         *(
-            ("predictions.json", lambda p, labels=labels: p.update(labels=labels), "predictions", "")
+            (
+                "predictions.json",
+                lambda p, labels=labels: p.update(labels=labels),
+                "predictions",
+                "",
+            )
             for labels in ([], [0], [[0, 1]], [10**30], "x")
         ),
     ],
@@ -100,11 +110,27 @@ def flip_weights(copy):
 @pytest.mark.parametrize(
     ("change", "part", "told"),
     [
-        (replace_in("config.toml", "reuploads = ", "reuploads = 1"), "model", "the model belongs to another run"),
-        (replace_in("config.toml", "reuploads = ", "reuploads = 1"), "record", "belongs to another run"),
+        (
+            replace_in("config.toml", "reuploads = ", "reuploads = 1"),
+            "model",
+            "the model belongs to another run",
+        ),
+        (
+            replace_in("config.toml", "reuploads = ", "reuploads = 1"),
+            "record",
+            "belongs to another run",
+        ),
         (flip_weights, "model", "is not what was saved"),
-        (lambda copy: (copy / "result.json").unlink(), "record", "the run is not finished: there is no result.json"),
-        (lambda copy: (copy / "predictions.json").unlink(), "predictions", "there is no predictions.json"),
+        (
+            lambda copy: (copy / "result.json").unlink(),
+            "record",
+            "the run is not finished: there is no result.json",
+        ),
+        (
+            lambda copy: (copy / "predictions.json").unlink(),
+            "predictions",
+            "there is no predictions.json",
+        ),
     ],
 )
 def test_a_part_of_another_run_or_none_is_a_fault(copy, cli, change, part, told):
@@ -137,7 +163,9 @@ def test_a_body_that_was_changed(copy, cli, tmp_path, run):
 
 
 def test_a_ledger_is_read(copy, cli):
-    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    pytest.importorskip(
+        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+    )
     (copy / "ledger").mkdir()
     (copy / "ledger" / "ledger.jsonl").write_text("")
     output, _ = cli("verify", copy)
@@ -151,4 +179,8 @@ def test_a_ledger_is_read(copy, cli):
 def test_no_run_at_all(cli, tmp_path, name):
     (tmp_path / "empty").mkdir()
     output, errors = cli("verify", tmp_path / name, code=2)
-    assert ("there is no folder" in errors) if name == "none" else (output.count("FAULT") == len(PARTS))
+    assert (
+        ("there is no folder" in errors)
+        if name == "none"
+        else (output.count("FAULT") == len(PARTS))
+    )

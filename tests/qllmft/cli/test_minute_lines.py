@@ -41,7 +41,9 @@ def test_a_log_has_them_and_a_terminal_has_a_bar(campaign, terminal, monkeypatch
     clock = [0.0]
     monkeypatch.setattr("qllmft.progress.EVERY_S", 0.0)
     file = io.StringIO()
-    listener = ConsoleListener(Console(file=file, force_terminal=terminal, width=200), campaign=campaign)
+    listener = ConsoleListener(
+        Console(file=file, force_terminal=terminal, width=200), campaign=campaign
+    )
     with listener:
         embedded(listener, clock)
         listener(Message("end"))

@@ -42,10 +42,15 @@ def settings(tiny_body):
     }  # fmt: skip
 
 
-def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(tmp_path, monkeypatch, frame, settings):
+def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(
+    tmp_path, monkeypatch, frame, settings
+):
     monkeypatch.chdir(tmp_path)
     first = train(frame, **settings)
-    assert first.record.data.source == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
+    assert (
+        first.record.data.source
+        == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
+    )
     assert first.folder.report_file.is_file()
     lines = Lines()
     again = train(frame.copy(), on_event=lines, **settings)
@@ -53,7 +58,11 @@ def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(tmp_path, monke
     assert "finished already" in lines.said[0]
     other = train(frame.assign(text=frame["text"] + "!"), **settings)
     assert other.record.identity != first.record.identity
-    kept = "".join(path.read_text(errors="replace") for path in first.folder.path.rglob("*.*") if path.is_file())
+    kept = "".join(
+        path.read_text(errors="replace")
+        for path in first.folder.path.rglob("*.*")
+        if path.is_file()
+    )
     wrong = {mistake.text for mistake in first.folder.read_predictions().mistakes}
     assert not [text for text in frame["text"] if text in kept and text not in wrong]
 
@@ -76,12 +85,18 @@ def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli
     frame.loc[len(frame)] = ["positive", ""]
     frame.to_csv(semicolons, sep=";", index=False)
     options = ["--delimiter", ";", "--bad-rows", "skip", "--json"]
-    assert json.loads(cli("evaluate", run, "--data", semicolons, *options)[0])["accuracy"]["total"] == 80
+    assert (
+        json.loads(cli("evaluate", run, "--data", semicolons, *options)[0])["accuracy"]["total"]
+        == 80
+    )
     answers = cli("predict", run, "--file", semicolons, "--delimiter", ";")[0].splitlines()
     assert [line.split("\t")[2] for line in answers] == frame["text"].tolist()[:-1]
     frame.to_parquet(tmp_path / "other.parquet")
     assert cli("predict", run, "--file", tmp_path / "other.parquet")[0].splitlines() == answers
-    assert "expected one character" in cli("predict", run, "--file", semicolons, "--delimiter", ";;", code=2)[1]
+    assert (
+        "expected one character"
+        in cli("predict", run, "--file", semicolons, "--delimiter", ";;", code=2)[1]
+    )
 
 
 def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
@@ -89,10 +104,19 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
     frame.loc[len(frame)] = ["negative", ""]
     lines = Lines()
     outcome = train(
-        frame, out=tmp_path / "run", on_event=lines, data__bad_rows="skip", **settings | {"data__n_per_label": 60}
+        frame,
+        out=tmp_path / "run",
+        on_event=lines,
+        data__bad_rows="skip",
+        **settings | {"data__n_per_label": 60},
     )
     said = "\n".join(lines.said)
-    assert said.count("1 row is left out, without a text or a label: split 'all', row 82: the text is empty.") == 1
+    assert (
+        said.count(
+            "1 row is left out, without a text or a label: split 'all', row 82: the text is empty."
+        )
+        == 1
+    )
     assert said.count("Duplicates: 1 texts occur more than once") == 1
     assert said.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())
@@ -130,7 +154,15 @@ def test_a_report_that_cannot_be_written_loses_no_outcome(tmp_path, monkeypatch,
 
 
 def test_texts_that_are_cut_off_are_counted(tmp_path):
-    texts = ["a short film", "a " + "very " * 300 + "long film", "so " * 253, "so " * 255, "x" * 400]
+    texts = [
+        "a short film",
+        "a " + "very " * 300 + "long film",
+        "so " * 253,
+        "so " * 255,
+        "x" * 400,
+    ]
     lines, table = Lines(), Table(texts, np.zeros(5, np.int64))
     embed_tables({"": table}, BodyConfig(model="minilm"), lines, cache_folder=tmp_path)
-    assert lines.said == ["2 texts have more than the 256 tokens that minilm reads: the rest of them is cut off."]
+    assert lines.said == [
+        "2 texts have more than the 256 tokens that minilm reads: the rest of them is cut off."
+    ]

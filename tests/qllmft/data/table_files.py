@@ -14,7 +14,9 @@ def write_table(path: Path, rows: list[dict]) -> Path:
     if path.suffix == ".parquet":
         pd.DataFrame(rows).to_parquet(path)
     elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+        )
     elif path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
@@ -22,7 +24,9 @@ def write_table(path: Path, rows: list[dict]) -> Path:
             writer.writerows(rows)
     else:
         lines = [list(rows[0]), *(row.values() for row in rows)]
-        path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
+        path.write_text(
+            "".join("\t".join(map(str, line)) + "\n" for line in lines), encoding="utf-8"
+        )
     return path
 
 

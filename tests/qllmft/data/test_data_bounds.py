@@ -33,7 +33,9 @@ def refused(path, message, *, predict=True):
 def repeated(path, text, rows):
     """A file of a few kB with one text in many rows."""
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
-    pq.write_table(pa.table({"text": texts, "label": pa.array([0, 1] * (rows // 2))}), path, compression="zstd")
+    pq.write_table(
+        pa.table({"text": texts, "label": pa.array([0, 1] * (rows // 2))}), path, compression="zstd"
+    )
     return path
 
 
@@ -46,7 +48,10 @@ def test_a_repeated_text_takes_its_memory_once(tmp_path):
 
 
 def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
-    refused(repeated(tmp_path / "x.parquet", "a" * 2_000_000, 4), "a cell has 2,000,000 bytes, expected at most 1,0")
+    refused(
+        repeated(tmp_path / "x.parquet", "a" * 2_000_000, 4),
+        "a cell has 2,000,000 bytes, expected at most 1,0",
+    )
     many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
     monkeypatch.setattr("qllmft.data.parquet.MOST_BYTES", 1_000)
     refused(many, r"unpacks to 4 rows and 3,\d+ bytes; expected at most")
@@ -91,9 +96,13 @@ def test_a_long_label_is_refused(tmp_path, digits, first, quoted):
     )
 
 
-@pytest.mark.parametrize("metadata", [b"{", b"\xff", b"[]", b'{"index_columns": ["gone"], "columns": []}'])
+@pytest.mark.parametrize(
+    "metadata", [b"{", b"\xff", b"[]", b'{"index_columns": ["gone"], "columns": []}']
+)
 def test_what_pandas_wrote_about_a_table_is_not_read(tmp_path, metadata):
-    table = pa.table({"text": ["a", "b"], "label": [0, 1]}).replace_schema_metadata({b"pandas": metadata})
+    table = pa.table({"text": ["a", "b"], "label": [0, 1]}).replace_schema_metadata(
+        {b"pandas": metadata}
+    )
     pq.write_table(table, tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet").splits["all"].texts == ["a", "b"]
 
@@ -105,7 +114,9 @@ def test_a_closed_standard_input_is_said(monkeypatch):
 
 
 def test_categories_and_an_index_are_columns_like_others(tmp_path):
-    frame = pd.DataFrame({"text": ["a", "b"], "label": pd.Categorical([3, 2])}, index=pd.Index([5, 6], name="n"))
+    frame = pd.DataFrame(
+        {"text": ["a", "b"], "label": pd.Categorical([3, 2])}, index=pd.Index([5, 6], name="n")
+    )
     frame.to_parquet(tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet").label_names == ("2", "3")
 
@@ -118,15 +129,21 @@ def test_a_stream_of_rows_has_bounds(tmp_path, suffix):
     long.write_text("text\nfilm\n" + "a" * 1_000_001 + "\n")
     quoted.write_text('text\nfilm\n"' + "a\n" * 400_000 + "," * 700_000)
     expected = {wide: "has 10,002 columns", long: "line 3: it has more than 1,000,000 bytes"}
-    for path, message in (expected | ({quoted: "larger than|has more than"} if suffix == ".csv" else {})).items():
+    for path, message in (
+        expected | ({quoted: "larger than|has more than"} if suffix == ".csv" else {})
+    ).items():
         with pytest.raises(UserError, match=message):
             list(read_texts(path, "text"))
 
 
 def test_a_row_of_many_lines_is_not_read_without_end(tmp_path):
     path = tmp_path / "x.csv"
-    path.write_text("text,x\nfilm,1\n" + '"' + "a\n" * 50_000 + '",' + ('"' + "a\n" * 50_000 + '",') * 20)
-    with pytest.raises(UserError, match=r"its row has more than 1,000,000 characters\. Is a quote not closed"):
+    path.write_text(
+        "text,x\nfilm,1\n" + '"' + "a\n" * 50_000 + '",' + ('"' + "a\n" * 50_000 + '",') * 20
+    )
+    with pytest.raises(
+        UserError, match=r"its row has more than 1,000,000 characters\. Is a quote not closed"
+    ):
         list(read_texts(path, "text"))
 
 
@@ -150,5 +167,7 @@ def test_a_cell_of_400_megabytes(tmp_path, suffix):
 
 
 def test_parquet_with_a_column_twice_is_refused(tmp_path):
-    pq.write_table(pa.table([["a"], ["b"], ["good"]], names=["text", "text", "label"]), tmp_path / "x.parquet")
+    pq.write_table(
+        pa.table([["a"], ["b"], ["good"]], names=["text", "text", "label"]), tmp_path / "x.parquet"
+    )
     refused(tmp_path / "x.parquet", "has several columns named 'text', expected one", predict=True)

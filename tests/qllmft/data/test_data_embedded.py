@@ -27,7 +27,9 @@ def test_no_text_is_there_twice(corpus):
 
 
 def test_no_template_made_it(corpus):
-    beginnings = Counter(tuple(re.findall(r"[\w']+", text.lower())[:5]) for text in corpus.pooled().texts)
+    beginnings = Counter(
+        tuple(re.findall(r"[\w']+", text.lower())[:5]) for text in corpus.pooled().texts
+    )
     assert beginnings.most_common(1)[0][1] <= 3
 
 

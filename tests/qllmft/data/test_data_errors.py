@@ -17,15 +17,32 @@ TRAIN = {"train.tsv": f"{HEAD}a\t0\nb\t1\n"}
 WRONG = {
     "unknown suffix": ("mine.txt", "a", ["mine.txt has the suffix '.txt'", "expected one of .tsv"]),
     "no suffix": ("mine", "a", ["the suffix ''", "expected one of .tsv, .csv, .jsonl, .parquet"]),
-    "an empty file": ("mine.csv", "", ["mine.csv is empty; expected a first line that names the columns"]),
-    "only a first line": ("mine.tsv", HEAD, ["split 'all'", "no row", "Fill it in, or leave it out"]),
+    "an empty file": (
+        "mine.csv",
+        "",
+        ["mine.csv is empty; expected a first line that names the columns"],
+    ),
+    "only a first line": (
+        "mine.tsv",
+        HEAD,
+        ["split 'all'", "no row", "Fill it in, or leave it out"],
+    ),
     "no parquet": ("mine.parquet", "hello", ["cannot be read as parquet", "Parquet"]),
     "no text column": (
         "mine.tsv",
         "review\tlabel\na\t1\nb\t0\n",
-        ["split 'all'", "no column 'text'", "its columns are review, label", "--text-column and --label-column"],
+        [
+            "split 'all'",
+            "no column 'text'",
+            "its columns are review, label",
+            "--text-column and --label-column",
+        ],
     ),
-    "no label column": ("mine.csv", "text,stars\na,1\n", ["no column 'label'", "its columns are text, stars"]),
+    "no label column": (
+        "mine.csv",
+        "text,stars\na,1\n",
+        ["no column 'label'", "its columns are text, stars"],
+    ),
     "more fields than columns": (
         "mine.tsv",
         f"{HEAD}a\t1\tb\nc\t0\td\n",
@@ -39,17 +56,28 @@ WRONG = {
     "one row with more fields": (
         "mine.csv",
         "text,label\ngood,1\nno, bad,0\n",
-        ["mine.csv, line 3: it has 3 fields, and the first line names 2 columns. Quote the texts", "--delimiter"],
+        [
+            "mine.csv, line 3: it has 3 fields, and the first line names 2 columns. Quote the texts",
+            "--delimiter",
+        ],
     ),
     "a blank line": ("mine.tsv", f"{HEAD}a\t1\n\nb\t0\n", ["row 3", "the text is empty"]),
-    "an empty text": ("mine.jsonl", f'{A}\n{{"text": "", "label": 0}}\n', ["row 3", "the text is empty"]),
+    "an empty text": (
+        "mine.jsonl",
+        f'{A}\n{{"text": "", "label": 0}}\n',
+        ["row 3", "the text is empty"],
+    ),
     "no text in an object": ("mine.jsonl", f'{A}{{"label": 0}}\n', ["row 2", "the text is empty"]),
     "a number for a text": (
         "mine.jsonl",
         f'{A}{{"text": 5, "label": 0}}\n',
         ["row 2", "the text is 5", "expected a string", "--text-column"],
     ),
-    "null for a label": ("mine.jsonl", f'{{"text": "a", "label": null}}\n{A}', ["row 1: the label is empty"]),
+    "null for a label": (
+        "mine.jsonl",
+        f'{{"text": "a", "label": null}}\n{A}',
+        ["row 1: the label is empty"],
+    ),
     "one label": (
         "mine.tsv",
         f"{HEAD}a\tspam\nb\tspam\n",
@@ -70,8 +98,16 @@ WRONG = {
         "{}\n" + "[" * 100_000,
         ["mine.jsonl, line 2: not JSON (it is nested too deeply). Expected one object per line"],
     ),
-    "not JSON": ("mine.jsonl", f'{A}{{"text": "b"\n', ["line 2", "not JSON", "Expected one object per line"]),
-    "not an object": ("mine.jsonl", f'{A}\n["b", 0]\n', ["mine.jsonl, line 3", "list", "expected an object"]),
+    "not JSON": (
+        "mine.jsonl",
+        f'{A}{{"text": "b"\n',
+        ["line 2", "not JSON", "Expected one object per line"],
+    ),
+    "not an object": (
+        "mine.jsonl",
+        f'{A}\n["b", 0]\n',
+        ["mine.jsonl, line 3", "list", "expected an object"],
+    ),
 }
 # the files of a folder
 WRONG_FOLDERS = {
@@ -98,7 +134,9 @@ WRONG_FOLDERS = {
 
 def assert_says(message: str, parts: list[str]):
     """The parts are there, in this order."""
-    assert re.search(".*".join(map(re.escape, parts)), message, re.DOTALL), f"{parts} expected in: {message}"
+    assert re.search(".*".join(map(re.escape, parts)), message, re.DOTALL), (
+        f"{parts} expected in: {message}"
+    )
 
 
 def refused(source, parts):
@@ -123,7 +161,10 @@ def test_a_bad_folder_is_refused(tmp_path, files, parts):
 @pytest.mark.parametrize(
     ("source", "parts"),
     [
-        ("/no/mine.tsv", ["no file or folder", "mine.tsv", ".tsv, .csv, .jsonl, .parquet", "SetFit"]),
+        (
+            "/no/mine.tsv",
+            ["no file or folder", "mine.tsv", ".tsv, .csv, .jsonl, .parquet", "SetFit"],
+        ),
         ("~nosuchuser/mine", ["no file or folder ~nosuchuser/mine", "Give a"]),
         ("/dev/null", ["/dev/null has the suffix ''; expected one of .tsv"]),
     ],

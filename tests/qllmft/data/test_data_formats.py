@@ -44,7 +44,9 @@ def test_a_file_is_one_split_with_its_texts_as_they_are(tmp_path, suffix):
 @EVERY_FORMAT
 def test_the_columns_are_chosen_by_name_and_others_are_left_alone(tmp_path, suffix):
     rows = [{"id": i, "review": text, "stars": label} for i, (text, label) in enumerate(PAIRS)]
-    corpus = read(write_table(tmp_path / f"mine{suffix}", rows), text_column="review", label_column="stars")
+    corpus = read(
+        write_table(tmp_path / f"mine{suffix}", rows), text_column="review", label_column="stars"
+    )
     assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
     assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
 
@@ -96,7 +98,10 @@ def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
     assert corpus.label_names == ("no", "yes")
     assert corpus.splits["test"].labels.tolist() == [0]
     assert corpus.splits["validation"].labels.tolist() == [1]
-    assert (corpus.pooled().texts, corpus.pooled().labels.tolist()) == (["c", "d", "a", "b"], [1, 0, 0, 1])
+    assert (corpus.pooled().texts, corpus.pooled().labels.tolist()) == (
+        ["c", "d", "a", "b"],
+        [1, 0, 0, 1],
+    )
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv"])
@@ -107,8 +112,14 @@ def test_digits_stay_the_text_that_they_are(tmp_path, suffix):
 
 
 def test_csv_has_quoting(tmp_path):
-    (tmp_path / "mine.csv").write_text('text,label\n"one, two",0\n"she said ""no""",1\n"two\nlines",0\n')
-    assert read(tmp_path / "mine.csv").splits["all"].texts == ["one, two", 'she said "no"', "two\nlines"]
+    (tmp_path / "mine.csv").write_text(
+        'text,label\n"one, two",0\n"she said ""no""",1\n"two\nlines",0\n'
+    )
+    assert read(tmp_path / "mine.csv").splits["all"].texts == [
+        "one, two",
+        'she said "no"',
+        "two\nlines",
+    ]
 
 
 def test_tsv_has_none(tmp_path):

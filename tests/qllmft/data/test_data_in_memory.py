@@ -28,7 +28,16 @@ TABLE = {"text": TEXTS, "label": LABELS}
         ({"text": np.array(TEXTS), "label": pd.Series(LABELS)}, "dict"),
         (pa.table(TABLE), "Table"),  # like a polars frame, which has to_pandas and no features
     ],
-    ids=["DataFrame", "column features", "Dataset", "lists", "arrays", "dict of lists", "dict of arrays", "Arrow"],
+    ids=[
+        "DataFrame",
+        "column features",
+        "Dataset",
+        "lists",
+        "arrays",
+        "dict of lists",
+        "dict of arrays",
+        "Arrow",
+    ],
 )
 def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
     config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))
@@ -39,7 +48,9 @@ def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
 
 
 def test_a_dataset_dict_has_splits_and_names_of_labels():
-    features = datasets.Features({"t": datasets.Value("string"), "y": datasets.ClassLabel(names=["no", "yes"])})
+    features = datasets.Features(
+        {"t": datasets.Value("string"), "y": datasets.ClassLabel(names=["no", "yes"])}
+    )
     part = datasets.Dataset.from_dict({"t": TEXTS, "y": [1, 0, 1]}, features)
     config = DataConfig(text_column="t", label_column="y")
     corpus = corpus_in_memory(datasets.DatasetDict(train=part, dev=part), config)
@@ -52,7 +63,9 @@ def test_a_dataset_dict_has_splits_and_names_of_labels():
 
 def test_rows_are_counted_from_1_and_settings_apply():
     frame = pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]})
-    with pytest.raises(UserError, match=r"in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty"):
+    with pytest.raises(
+        UserError, match=r"in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty"
+    ):
         corpus_in_memory(frame, DataConfig())
     assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).pooled().texts == TEXTS
 
@@ -60,15 +73,30 @@ def test_rows_are_counted_from_1_and_settings_apply():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (7, "given as int; expected a path, a DataFrame of pandas or polars, a Dataset or DatasetDict, a dict of"),
-        ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2; expected columns of one length"),
-        ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple; expected columns of one length by name, or tab"),
+        (
+            7,
+            "given as int; expected a path, a DataFrame of pandas or polars, a Dataset or DatasetDict, a dict of",
+        ),
+        (
+            {"text": TEXTS, "label": LABELS[:2]},
+            "the dict holds 'text': 3, 'label': 2; expected columns of one length",
+        ),
+        (
+            {"train": (TEXTS, LABELS)},
+            "the dict holds 'train': tuple; expected columns of one length by name, or tab",
+        ),
         (("a text", "a label"), "given as tuple; expected"),
         ({}, "given as dict; expected"),
-        ({"train": TEXTS}, "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are train"),
+        (
+            {"train": TEXTS},
+            "in memory: dict of 3 rows, split 'all': there is no column 'text'; its columns are train",
+        ),
         ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
         ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
-        (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
+        (
+            pd.DataFrame({"text": TEXTS}),
+            "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'",
+        ),
     ],
 )
 def test_other_objects_are_refused(data, message):

@@ -22,14 +22,28 @@ def read(source, **settings):
         (["1.5", "0.5"], ("0.5", "1.5")),
         ([" spam ", "ham"], ("ham", "spam")),
     ],
-    ids=["words", "numbers", "negative numbers", "numbers and a word", "two signs", "halves", "spaces"],
+    ids=[
+        "words",
+        "numbers",
+        "negative numbers",
+        "numbers and a word",
+        "two signs",
+        "halves",
+        "spaces",
+    ],
 )
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_names_in_order(tmp_path, suffix, labels, names):
-    corpus = read(write_table(tmp_path / f"mine{suffix}", labelled(*((f"text {i}", y) for i, y in enumerate(labels)))))
+    corpus = read(
+        write_table(
+            tmp_path / f"mine{suffix}", labelled(*((f"text {i}", y) for i, y in enumerate(labels)))
+        )
+    )
     assert corpus.label_names == names
     assert corpus.n_classes == len(names)
-    assert [names[y] for y in corpus.splits["all"].labels] == [str(label).strip() for label in labels]
+    assert [names[y] for y in corpus.splits["all"].labels] == [
+        str(label).strip() for label in labels
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

@@ -106,7 +106,11 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
     assert np.bincount(drawn.labels).tolist() == [20, 20]
     assert not pairs(drawn) - pairs(data.splits["train"])
     assert len(set(drawn.texts)) == 40
-    assert splits.sizes == {"train": 40 if validation else 34, "validation": 60 if validation else 6, "test": 100}
+    assert splits.sizes == {
+        "train": 40 if validation else 34,
+        "validation": 60 if validation else 6,
+        "test": 100,
+    }
 
 
 @pytest.mark.parametrize(
@@ -198,12 +202,18 @@ def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings
 def test_the_cut_that_an_error_suggests_works():
     data = corpus(all=table("a", 20, 20, 20))
     settings = {"n_per_label": 4, "train_fraction": 0.5}
-    assert split_corpus(data, DataConfig(**settings), 0).sizes == {"train": 6, "validation": 6, "test": 48}
+    assert split_corpus(data, DataConfig(**settings), 0).sizes == {
+        "train": 6,
+        "validation": 6,
+        "test": 48,
+    }
 
 
 def test_an_error_lists_a_few_of_many_labels():
     names = tuple(f"name {i}" for i in range(1000))
-    data = Corpus("made", names, {"all": Table([f"text {i}" for i in range(1000)], np.arange(1000))})
+    data = Corpus(
+        "made", names, {"all": Table([f"text {i}" for i in range(1000)], np.arange(1000))}
+    )
     with pytest.raises(UserError, match=r"'name 4', and 995 more; a label needs") as caught:
         split_corpus(data, DataConfig(n_per_label=3), 0)
     assert "name 5" not in str(caught.value)

@@ -10,7 +10,9 @@ from qllmft.data import Corpus, Findings, Table, read_corpus, split_corpus
 from qllmft.data.texts import read_texts
 from qllmft.errors import UserError
 
-ROWS = labelled(("a", 1), ("", 1), ("b", 0), ("c", ""), (" ", 0), ("d", 1), ("e", ""), ("", ""), ("", 0))
+ROWS = labelled(
+    ("a", 1), ("", 1), ("b", 0), ("c", ""), (" ", 0), ("d", 1), ("e", ""), ("", ""), ("", 0)
+)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -36,11 +38,15 @@ def test_bad_rows_are_all_counted_or_left_out(tmp_path, suffix):
 def test_a_split_of_bad_rows_alone_is_refused(tmp_path):
     write_table(tmp_path / "train.csv", labelled(("a", 1), ("b", 0)))
     write_table(tmp_path / "test.csv", labelled(("c", ""), ("", 1)))
-    with pytest.raises(UserError, match=r"split 'test': no row has a text and a label. Are the columns right"):
+    with pytest.raises(
+        UserError, match=r"split 'test': no row has a text and a label. Are the columns right"
+    ):
         read_corpus(DataConfig(source=str(tmp_path), bad_rows="skip"))
 
 
-@pytest.mark.parametrize(("name", "delimiter"), [("mine.csv", ";"), ("mine.csv", "\\t"), ("mine.tsv", "|")])
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("mine.csv", ";"), ("mine.csv", "\\t"), ("mine.tsv", "|")]
+)
 def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
     mark = "\t" if delimiter == "\\t" else delimiter
     file = tmp_path / name
@@ -51,7 +57,8 @@ def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
     assert list(read_texts(file, "text", config.delimiter)) == ["one, two", "b"]
     if mark != "\t":
         with pytest.raises(
-            UserError, match=r"there is no column 'text'; its columns are .* between the fields with --delimiter"
+            UserError,
+            match=r"there is no column 'text'; its columns are .* between the fields with --delimiter",
         ):
             read_corpus(DataConfig(source=str(file)))
 
@@ -61,14 +68,18 @@ def test_the_delimiter_is_a_setting(tmp_path, name, delimiter):
 def test_utf_16_is_named(tmp_path, encoding, suffix):
     file = tmp_path / f"mine{suffix}"
     file.write_bytes("text\tlabel\ngood\t1\nbad\t0\n".encode(encoding))
-    with pytest.raises(UserError, match=r"is UTF-16, expected UTF-8\. Convert it: iconv -f utf-16 -t utf-8 mine"):
+    with pytest.raises(
+        UserError, match=r"is UTF-16, expected UTF-8\. Convert it: iconv -f utf-16 -t utf-8 mine"
+    ):
         read_corpus(DataConfig(source=str(file)))
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_several_labels_a_text_are_refused(tmp_path, suffix):
     source = str(write_table(tmp_path / f"mine{suffix}", labelled(("a", ["x"]), ("b", ["x", "y"]))))
-    with pytest.raises(UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label per text"):
+    with pytest.raises(
+        UserError, match=r"row 1: the label is .*'x'.*, several values; expected one label per text"
+    ):
         read_corpus(DataConfig(source=source))
 
 
@@ -80,7 +91,10 @@ DOUBLE = {
 
 
 def doubled(**changes):
-    rows = {name: Table([t for t, _ in part], np.array([y for _, y in part])) for name, part in DOUBLE.items()}
+    rows = {
+        name: Table([t for t, _ in part], np.array([y for _, y in part]))
+        for name, part in DOUBLE.items()
+    }
     return Corpus("made", ("no", "yes"), rows | changes)
 
 
@@ -89,7 +103,9 @@ def test_duplicates_are_counted_over_the_three_parts():
     found = splits.findings(doubled())
     assert found == Findings(repeated_texts=5, crossing_texts=3, contradictory_texts=1)
     (said,) = found.sentences()
-    assert said.startswith("Duplicates: 5 texts occur more than once, 3 of them in more than one of training, val")
+    assert said.startswith(
+        "Duplicates: 5 texts occur more than once, 3 of them in more than one of training, val"
+    )
 
 
 def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
@@ -102,16 +118,23 @@ def test_of_duplicates_one_copy_stays_that_of_the_test_set_first():
     assert corpus.findings.dropped_rows == 6
     assert list(corpus.findings.sentences()) == ["6 rows are left out as duplicates."]
     alone = Table(["c", "e"], np.array([1, 1]))
-    with pytest.raises(UserError, match="every text of the split 'train' is in another split, or has several labels"):
+    with pytest.raises(
+        UserError,
+        match="every text of the split 'train' is in another split, or has several labels",
+    ):
         doubled(train=alone).without_duplicates()
 
 
 def test_duplicates_are_dropped_where_they_are_read(tmp_path):
-    pd.DataFrame({"text": ["a", "b", "a", "c"], "label": [0, 1, 0, 1]}).to_csv(tmp_path / "mine.csv")
+    pd.DataFrame({"text": ["a", "b", "a", "c"], "label": [0, 1, 0, 1]}).to_csv(
+        tmp_path / "mine.csv"
+    )
     corpus = read_corpus(DataConfig(source=str(tmp_path / "mine.csv"), duplicates="drop"))
     assert corpus.pooled().texts == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(("setting", "value"), [("delimiter", ";"), ("bad_rows", "skip"), ("duplicates", "drop")])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("delimiter", ";"), ("bad_rows", "skip"), ("duplicates", "drop")]
+)
 def test_what_changes_the_texts_changes_the_runs_name(setting, value):
     assert parse_config({"data": {setting: value}}, "the test").identity != RunConfig().identity

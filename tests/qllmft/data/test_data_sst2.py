@@ -35,5 +35,7 @@ def test_the_papers_protocol_gives_435_77_9101(corpus, seed):
     assert splits.sizes == {"train": 435, "validation": 77, "test": 9101}
     parts = (splits.train, splits.validation, splits.test)
     assert sum(map(pairs, parts), Counter()) == pairs(corpus.pooled()), "a partition"
-    assert np.bincount(np.concatenate([splits.train.labels, splits.validation.labels])).tolist() == [256, 256]
+    assert np.bincount(
+        np.concatenate([splits.train.labels, splits.validation.labels])
+    ).tolist() == [256, 256]
     assert sorted(np.bincount(splits.train.labels).tolist()) == [217, 218]

@@ -64,9 +64,14 @@ def test_a_module_that_is_not_the_librarys_is_not_imported(body, tmp_path, monke
     for stem in ("evil", "evil_module"):
         (body / f"{stem}.py").write_text(f"open({str(written)!r}, 'w').close()\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(str(body))
-    change(body / "modules.json", lambda modules: modules.append({"idx": 1, "name": "1", "path": "", "type": name}))
+    change(
+        body / "modules.json",
+        lambda modules: modules.append({"idx": 1, "name": "1", "path": "", "type": name}),
+    )
     refused(
-        body, "modules.json", f"it names the module {name!r}; of sentence-transformers these are loaded: Transformer, "
+        body,
+        "modules.json",
+        f"it names the module {name!r}; of sentence-transformers these are loaded: Transformer, ",
     )
     assert not written.exists()
 
@@ -82,7 +87,11 @@ def test_a_list_of_modules_that_is_none(body, content):
 )
 def test_a_module_outside_the_folder(body, place):
     change(body / "modules.json", lambda modules: modules[0].update(path=place))
-    refused(body, "modules.json", f"it names the place {place!r}, expected a folder inside the body's own")
+    refused(
+        body,
+        "modules.json",
+        f"it names the place {place!r}, expected a folder inside the body's own",
+    )
 
 
 def test_weights_in_a_pickle_alone_are_not_read(body, tmp_path):
@@ -91,7 +100,9 @@ def test_weights_in_a_pickle_alone_are_not_read(body, tmp_path):
     weights.unlink()
     torch.save(TouchesAFile(written), weights.with_name("pytorch_model.bin"))
     refused(
-        body, "pytorch_model.bin", "weights are read from model.safetensors only, which is missing in the same folder"
+        body,
+        "pytorch_model.bin",
+        "weights are read from model.safetensors only, which is missing in the same folder",
     )
     assert not written.exists()
 
@@ -114,13 +125,20 @@ def test_an_adapter_to_other_weights(body):
 def test_a_link_out_of_the_folder(body, tmp_path, target):
     (tmp_path / "outside.json").write_text("{}")
     (body / "inside").mkdir()
-    places = {"a file outside": tmp_path / "outside.json", "a folder inside": body / "inside", "nothing": body / "no"}
+    places = {
+        "a file outside": tmp_path / "outside.json",
+        "a folder inside": body / "inside",
+        "nothing": body / "no",
+    }
     link(body / "link", places[target])
     refused(body, "link", "it is a link to a folder, or leads out of the body's own folder")
 
 
 def test_links_of_the_hubs_cache_are_followed(body, tmp_path):
-    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "1", tmp_path / "models--a--b" / "blobs"
+    snapshot, blobs = (
+        tmp_path / "models--a--b" / "snapshots" / "1",
+        tmp_path / "models--a--b" / "blobs",
+    )
     shutil.copytree(body, snapshot)
     blobs.mkdir()
     (weights,) = snapshot.rglob("*.safetensors")
@@ -135,9 +153,15 @@ def test_a_body_of_another_identity_is_not_even_loaded(trained_run, tmp_path, mo
 
     run = shutil.copytree(trained_run, tmp_path / "run")
     change(run / "model" / "model.json", lambda record: record.update(body_identity="another"))
-    monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        "sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded")
+    )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(UserError, match=r"is not the one that this model was trained on .*expected another"):
+    with pytest.raises(
+        UserError, match=r"is not the one that this model was trained on .*expected another"
+    ):
         Predictor.load(run).predict(["good film"])
-    with pytest.raises(UserError, match=r"is not the one that this model was trained on .*expected another"):
+    with pytest.raises(
+        UserError, match=r"is not the one that this model was trained on .*expected another"
+    ):
         evaluate_run(run)

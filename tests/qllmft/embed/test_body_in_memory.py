@@ -11,7 +11,9 @@ from qllmft.errors import UserError
 from qllmft.sklearn import QuantumTextClassifier, TextEmbedder
 
 TEXTS = [
-    f"a {word} {noun}" for noun in ("film", "plot", "cast", "score") for word in ("good", "awful", "great", "dull")
+    f"a {word} {noun}"
+    for noun in ("film", "plot", "cast", "score")
+    for word in ("good", "awful", "great", "dull")
 ]
 LABELS = [1, 0] * 8
 
@@ -25,14 +27,21 @@ def body(tiny_body, tmp_path, monkeypatch):
 def test_a_body_is_saved_once_by_its_content(body, tmp_path):
     place = body_name(body)
     assert body_name(body) == place
-    assert [folder.name for folder in (tmp_path / "cache" / "bodies").iterdir()] == [place.rpartition("/")[2]]
+    assert [folder.name for folder in (tmp_path / "cache" / "bodies").iterdir()] == [
+        place.rpartition("/")[2]
+    ]
     with torch.no_grad():
         next(body.parameters()).add_(1.0)
     assert body_name(body) != place
 
 
 def test_training_with_the_object_is_training_with_its_folder(body, tiny_body, tmp_path):
-    small = {"preset": "single-10q", "data__n_per_label": 6, "train__epochs": 2, "model__n_qubits": 4}
+    small = {
+        "preset": "single-10q",
+        "data__n_per_label": 6,
+        "train__epochs": 2,
+        "model__n_qubits": 4,
+    }
     small |= {"baselines__names": [], "noise__shots": 0, "model__encoder_qubits": 5}
     ours = qllmft.train((TEXTS, LABELS), body=body, out=tmp_path / "ours", **small)
     theirs = qllmft.train((TEXTS, LABELS), body=tiny_body, out=tmp_path / "theirs", **small)
@@ -45,10 +54,14 @@ def test_estimators_take_the_object(body, tiny_body):
     vectors = [TextEmbedder(each).fit_transform(TEXTS) for each in (body, str(tiny_body))]
     np.testing.assert_array_equal(*vectors)
     settings = {"model.n_qubits": 4, "model.encoder_qubits": 5}
-    model = QuantumTextClassifier("recommended", body=body, settings=settings, epochs=2, random_state=0)
+    model = QuantumTextClassifier(
+        "recommended", body=body, settings=settings, epochs=2, random_state=0
+    )
     assert set(model.fit(TEXTS, LABELS).predict(TEXTS)) <= {0, 1}
 
 
 def test_another_object_is_refused():
-    with pytest.raises(UserError, match="body got a int, expected a name, a folder or a SentenceTransformer"):
+    with pytest.raises(
+        UserError, match="body got a int, expected a name, a folder or a SentenceTransformer"
+    ):
         body_name(3)

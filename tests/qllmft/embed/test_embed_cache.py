@@ -19,7 +19,13 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed, embedder
 from qllmft.errors import UserError
 
-TEXTS = ["a good film", "a dull and awful plot", "fine", "the cast is great , the ending poor", "bad score"]
+TEXTS = [
+    "a good film",
+    "a dull and awful plot",
+    "fine",
+    "the cast is great , the ending poor",
+    "bad score",
+]
 
 
 @pytest.fixture
@@ -80,7 +86,8 @@ def test_a_full_hit_loads_no_model(body, tmp_path, no_model):
     assert second.from_cache == len(TEXTS)
     assert second.identity == first.identity
     np.testing.assert_array_equal(second.vectors, first.vectors[::-1])
-    with pytest.raises(UserError, match="a model was loaded"):  # the forbidden one is that of a miss
+    # the forbidden one is that of a miss
+    with pytest.raises(UserError, match="a model was loaded"):
         embed(["another"], body, cache_folder=tmp_path)
 
 
@@ -90,7 +97,9 @@ def test_a_partial_hit_embeds_what_is_missing(body, tmp_path, encoded):
     result = embed(TEXTS, body, cache_folder=tmp_path)
     assert sorted(encoded) == sorted([TEXTS[0], TEXTS[4]])
     assert result.from_cache == 3
-    np.testing.assert_array_equal(result.vectors, embed(TEXTS, body, cache_folder=tmp_path / "other").vectors)
+    np.testing.assert_array_equal(
+        result.vectors, embed(TEXTS, body, cache_folder=tmp_path / "other").vectors
+    )
 
 
 def test_a_text_that_comes_often_is_embedded_once(body, tmp_path, encoded):
@@ -98,7 +107,9 @@ def test_a_text_that_comes_often_is_embedded_once(body, tmp_path, encoded):
     result = embed(often, body, cache_folder=tmp_path)
     assert sorted(encoded) == sorted(TEXTS[:2])
     assert result.from_cache == 0
-    np.testing.assert_array_equal(result.vectors, embed(TEXTS, body, cache_folder=tmp_path).vectors[[0, 1, 0, 0, 1]])
+    np.testing.assert_array_equal(
+        result.vectors, embed(TEXTS, body, cache_folder=tmp_path).vectors[[0, 1, 0, 0, 1]]
+    )
 
 
 def test_texts_that_differ_in_a_space_are_two(body, tmp_path, encoded):
@@ -145,7 +156,9 @@ def test_a_copy_elsewhere_is_the_same_body(body, tmp_path, no_model):
 def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
     first = embed(TEXTS, body.model_copy(update={"batch_size": 2}), cache_folder=tmp_path)
     no_model()
-    second = embed(TEXTS, body.model_copy(update={"batch_size": 3, "device": "other"}), cache_folder=tmp_path)
+    second = embed(
+        TEXTS, body.model_copy(update={"batch_size": 3, "device": "other"}), cache_folder=tmp_path
+    )
     np.testing.assert_array_equal(second.vectors, first.vectors)
 
 
@@ -195,7 +208,9 @@ REMEDY = r"Set QLLMFT_CACHE to a folder that can be written, or delete the file\
 
 
 def refused(body, folder, asked, message):
-    with pytest.raises(UserError, match=rf"the cache of embeddings .* cannot be used: .*{message}.* {REMEDY}"):
+    with pytest.raises(
+        UserError, match=rf"the cache of embeddings .* cannot be used: .*{message}.* {REMEDY}"
+    ):
         embed(asked, body, cache_folder=folder)
 
 
@@ -208,7 +223,10 @@ def change(cache, statement, *values):
 def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path):
     embed([f"film {i}" for i in range(300)], body, cache_folder=tmp_path)
     (cache,) = tmp_path.glob("*.sqlite")
-    change(cache, "CREATE TRIGGER full BEFORE INSERT ON embeddings BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    change(
+        cache,
+        "CREATE TRIGGER full BEFORE INSERT ON embeddings BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+    )
     refused(body, tmp_path, TEXTS, r"disk is full\.")
     content = cache.read_bytes()
     cache.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))  # all but the first page
@@ -224,7 +242,11 @@ def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path)
         (b"\0" * 7, TEXTS[:1], "it holds an embedding of 7 bytes, expected 4 per number"),
         (b"", TEXTS[:1], "it holds an embedding of 0 bytes, expected 4 per number"),
         (b"\0" * 12, TEXTS, "it holds embeddings of 3 and 16 numbers by one body"),
-        (b"\0" * 12, [TEXTS[0], "another"], "it holds an embedding of 3 numbers, and the body's have 16"),
+        (
+            b"\0" * 12,
+            [TEXTS[0], "another"],
+            "it holds an embedding of 3 numbers, and the body's have 16",
+        ),
     ],
 )
 def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked, message):

@@ -17,7 +17,11 @@ VALUES = (
     {"AutoModel": "evil.Evil"},
 )  # fmt: skip
 KEYS = {
-    "auto_map": {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]},
+    "auto_map": {
+        "AutoModel": "evil.Evil",
+        "AutoConfig": "evil.Evil",
+        "AutoTokenizer": ["evil.Evil", None],
+    },
     "custom_pipelines": {"a": {"impl": "evil.Evil"}},
     "trust_remote_code": True,
     "weights_only": False,
@@ -35,7 +39,12 @@ KEYS = {
     "text_config": {"model_type": "bert"},
     "kwargs": {"trust_remote_code": True},
     "requirements": {"evil": "1"},
-    "model_args": {"subfolder": "..", "gguf_file": "weights.dat", "variant": "evil", "device_map": "meta"},
+    "model_args": {
+        "subfolder": "..",
+        "gguf_file": "weights.dat",
+        "variant": "evil",
+        "device_map": "meta",
+    },
     "model_kwargs": {"weights_only": False, "use_safetensors": False, "state_dict": {}},
     "tokenizer_args": {"vocab_file": "weights.dat"},
     "config_kwargs": {"cache_dir": "OUTSIDE"},
@@ -67,7 +76,13 @@ def refused(folder, *parts):
 
 def places(content, path=()):
     """Paths of all objects in a JSON value, and of everything in them."""
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    items = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
     for key, value in items:
         yield (*path, key)
         yield from places(value, (*path, key))
@@ -94,7 +109,9 @@ def harmless(folder, file, content):
         loaded = False
     finally:
         file.write_text(original)
-    assert sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts) == before, content
+    assert sorted(p for p in folder.parent.rglob("*") if "__pycache__" not in p.parts) == before, (
+        content
+    )
     assert not {"evil", "torch.distributed.elastic.Evil"} & sys.modules.keys(), content
     return loaded
 
@@ -133,9 +150,14 @@ def test_no_value_of_any_key_runs_code(body, value):
 
 def test_a_pickle_that_an_index_names_is_not_read(body, tmp_path):
     pickled_weights(body, tmp_path / "was run")
-    refused(body, "model.safetensors.index.json: its key 'weight_map' has a value that is not accepted")
+    refused(
+        body, "model.safetensors.index.json: its key 'weight_map' has a value that is not accepted"
+    )
     (body / "model.safetensors.index.json").unlink()
-    refused(body, "sentence_bert_config.json: in 'model_args', it has the key 'weights_only', which is not known")
+    refused(
+        body,
+        "sentence_bert_config.json: in 'model_args', it has the key 'weights_only', which is not known",
+    )
     assert not (tmp_path / "was run").exists()
 
 
@@ -170,14 +192,20 @@ def test_a_text_that_would_be_read_whole_is_bounded(body):
     refused(body, "README.md: it has more than 134,217,728 bytes")
 
 
-@pytest.mark.parametrize("activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3])
+@pytest.mark.parametrize(
+    "activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3]
+)
 def test_only_known_activations_are_imported(body, activation):
     file = body / "2_Dense" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"activation_function": activation}))
-    refused(body, "2_Dense/config.json: its key 'activation_function' has a value that is not accepted")
+    refused(
+        body, "2_Dense/config.json: its key 'activation_function' has a value that is not accepted"
+    )
 
 
-@pytest.mark.parametrize("name", ["processor_config.json", "preprocessor_config.json", "1_Pooling/adapter_config.json"])
+@pytest.mark.parametrize(
+    "name", ["processor_config.json", "preprocessor_config.json", "1_Pooling/adapter_config.json"]
+)
 def test_files_that_transformers_would_read_are_refused(body, name):
     (body / name).write_text("{}")
     refused(body, f"{name}: it ")

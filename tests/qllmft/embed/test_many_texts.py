@@ -14,7 +14,21 @@ from qllmft.embed import Body, Embedder, embed, embedder, workers
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 
-WORDS = ["a", "good", "film", "and", "a", "lovely", "plot", "the", "score", "is", "fine", "an", "ending"] * 3
+WORDS = [
+    "a",
+    "good",
+    "film",
+    "and",
+    "a",
+    "lovely",
+    "plot",
+    "the",
+    "score",
+    "is",
+    "fine",
+    "an",
+    "ending",
+] * 3
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +64,20 @@ def test_the_mean_has_norm_one_if_the_body_has(tiny_bert, tmp_path):
     model.append(Normalize())
     model.save(str(tmp_path), create_model_card=False)
     text = " ".join(GOOD * 10)
-    norms = [np.linalg.norm(Body(body_of(place, long_texts="mean")).encode([text])) for place in (tmp_path, tiny_bert)]
+    norms = [
+        np.linalg.norm(Body(body_of(place, long_texts="mean")).encode([text]))
+        for place in (tmp_path, tiny_bert)
+    ]
     assert norms[0] == pytest.approx(1.0, abs=1e-6)
     assert norms[1] != pytest.approx(1.0, abs=1e-3)
 
 
 def test_cut_and_mean_are_two_bodies(folder, tmp_path):
     long = [" ".join(WORDS)]
-    cut, mean = (embed(long, body_of(folder, **each), cache_folder=tmp_path) for each in ({}, {"long_texts": "mean"}))
+    cut, mean = (
+        embed(long, body_of(folder, **each), cache_folder=tmp_path)
+        for each in ({}, {"long_texts": "mean"})
+    )
     assert (cut.truncated, cut.longest, mean.truncated) == (1, 16, 0)
     assert cut.identity != mean.identity
     assert not np.allclose(cut.vectors, mean.vectors)
@@ -78,8 +98,12 @@ def threads(config, location, jobs):
     return ThreadPoolExecutor(jobs)
 
 
-@pytest.mark.parametrize("pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)])
-def test_several_processes_give_the_same_vectors_in_order_and_keep_them(tiny_body, tmp_path, monkeypatch, pool):
+@pytest.mark.parametrize(
+    "pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)]
+)
+def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
+    tiny_body, tmp_path, monkeypatch, pool
+):
     texts = [f"good film {'very ' * (i % 7)}{i}" for i in range(300)]
     monkeypatch.setattr(embedder, "CHUNK", 64)
     monkeypatch.setattr(embedder, "worker_pool", pool)
@@ -103,13 +127,20 @@ def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
     monkeypatch.setattr(embedder, "worker_pool", lambda *_: Broken(1))
     with (
         Embedder(body_of(tiny_body), tmp_path, jobs=2) as found,
-        pytest.raises(UserError, match=r"perhaps for want of memory: each has a body of its own\. Take fewer --jobs"),
+        pytest.raises(
+            UserError,
+            match=r"perhaps for want of memory: each has a body of its own\. Take fewer --jobs",
+        ),
     ):
         found.embed(["a", "b"])
 
 
-@pytest.mark.parametrize("pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)])
-def test_predictions_of_several_processes_are_those_of_one(trained_run, tmp_path, monkeypatch, pool):
+@pytest.mark.parametrize(
+    "pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)]
+)
+def test_predictions_of_several_processes_are_those_of_one(
+    trained_run, tmp_path, monkeypatch, pool
+):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
     monkeypatch.setattr(embedder, "worker_pool", pool)
     texts = [f"a {word} film {i}" for i in range(20) for word in ("good", "dull")]

@@ -14,11 +14,21 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
 
-TEXTS = ["a good film", "bad", "a great plot and a lovely cast", "the score is dull", "an awful ending"]
+TEXTS = [
+    "a good film",
+    "bad",
+    "a great plot and a lovely cast",
+    "the score is dull",
+    "an awful ending",
+]
 RUNTIMES = ("onnx", "openvino")
 # OpenVINO's exporter leaves its temporary folder to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-installed = pytest.mark.skipif(importlib.util.find_spec("optimum") is None, reason="see make test-runtimes")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("optimum") is None, reason="see make test-runtimes"
+)
 
 
 def body_of(folder, runtime, **settings):
@@ -45,7 +55,9 @@ def cache(tmp_path, monkeypatch):
 )
 def test_settings_that_do_not_fit_are_refused(settings, named):
     for runtime in RUNTIMES:
-        with pytest.raises(ValueError, match=f"runtime '{runtime}' .* go with {named}; set runtime to 'torch'"):
+        with pytest.raises(
+            ValueError, match=f"runtime '{runtime}' .* go with {named}; set runtime to 'torch'"
+        ):
             BodyConfig(runtime=runtime, **settings)
 
 
@@ -57,8 +69,13 @@ def test_bfloat16_is_for_openvino():
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_missing_package_is_named_with_its_extra(tiny_bert, cache, monkeypatch, runtime):
-    monkeypatch.setattr("qllmft.embed.runtimes.version_of", lambda name: None if name.startswith("optimum-") else "1")
-    with pytest.raises(UserError, match=rf"optimum-\w+ is not installed: pip install 'qllmft\[body-{runtime}\]'"):
+    monkeypatch.setattr(
+        "qllmft.embed.runtimes.version_of",
+        lambda name: None if name.startswith("optimum-") else "1",
+    )
+    with pytest.raises(
+        UserError, match=rf"optimum-\w+ is not installed: pip install 'qllmft\[body-{runtime}\]'"
+    ):
         Body(body_of(tiny_bert, runtime))
 
 
@@ -71,11 +88,18 @@ def test_embeddings_of_a_runtime_have_a_name_of_their_own(tiny_bert):
 
 @installed
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_vectors_are_those_of_torch_and_files_of_the_folder_are_not_read(tiny_bert, tmp_path, cache, runtime):
+def test_vectors_are_those_of_torch_and_files_of_the_folder_are_not_read(
+    tiny_bert, tmp_path, cache, runtime
+):
     """A folder with an ONNX file of somebody else: the export is made from the safetensors, once."""
     folder = tmp_path / "body"
     shutil.copytree(tiny_bert, folder)
-    for name in ("onnx/model.onnx", "model.onnx", "openvino/openvino_model.xml", "openvino_model.xml"):
+    for name in (
+        "onnx/model.onnx",
+        "model.onnx",
+        "openvino/openvino_model.xml",
+        "openvino_model.xml",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"external data in ../../secret")
     torch = Body(body_of(folder, "torch")).encode(TEXTS)
@@ -94,6 +118,11 @@ def test_a_run_on_it_trains_and_predicts(tiny_bert, tmp_path, cache, runtime):
     runs = {}
     for each in ("torch", runtime):
         run_experiment(run_config(corpus, tiny_bert, body__runtime=each), tmp_path / each)
-        runs[each] = [answer.probabilities for answer in Predictor.load(tmp_path / each).predict(TEXTS)]
-    a, b = (np.array([list(row.values()) if isinstance(row, dict) else row for row in run]) for run in runs.values())
+        runs[each] = [
+            answer.probabilities for answer in Predictor.load(tmp_path / each).predict(TEXTS)
+        ]
+    a, b = (
+        np.array([list(row.values()) if isinstance(row, dict) else row for row in run])
+        for run in runs.values()
+    )
     np.testing.assert_allclose(a, b, atol=1e-3)

@@ -18,7 +18,11 @@ def test_the_crossover_is_printed_and_marked(cli):
 
 @pytest.mark.parametrize(
     ("model", "crossover", "name"),
-    [("paper", 46, "energy_kj"), ("measured", 49, "energy_kj"), ("follow-up", 34, "relative_energy")],
+    [
+        ("paper", 46, "energy_kj"),
+        ("measured", 49, "energy_kj"),
+        ("follow-up", 34, "relative_energy"),
+    ],
 )
 def test_json_has_every_width_and_the_unit_in_its_names(cli, model, crossover, name):
     record = json.loads(cli("energy", "--model", model, "--qubits", "10-12", "--json")[0])
@@ -33,14 +37,19 @@ def test_settings_change_the_circuit(cli):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"one_qubit_s": 1e-4, "two_qubit_s": 1e-5}', '{"timing": {"1q": 1e-4, "2q": 1e-5}}']
+    "content",
+    ['{"one_qubit_s": 1e-4, "two_qubit_s": 1e-5}', '{"timing": {"1q": 1e-4, "2q": 1e-5}}'],
 )
 def test_a_calibration_gives_gate_times(cli, tmp_path, content):
     file = tmp_path / "calibration.json"
     file.write_text(content)
     found = json.loads(cli("energy", "--model", "measured", "--calibration", file, "--json")[0])
-    assert (found["constants"]["one_qubit_gate_s"], found["constants"]["two_qubit_gate_s"]) == (1e-4, 1e-5)
-    assert (found["constants"]["qpu_power_w"], found["crossover_qubits"]) == (300.0, 46)  # all are the paper's
+    assert (found["constants"]["one_qubit_gate_s"], found["constants"]["two_qubit_gate_s"]) == (
+        1e-4,
+        1e-5,
+    )
+    # all are the paper's
+    assert (found["constants"]["qpu_power_w"], found["crossover_qubits"]) == (300.0, 46)
 
 
 def test_the_figure_is_drawn(cli, tmp_path):
@@ -60,7 +69,8 @@ def test_the_figure_says_where_the_curves_cross():
     assert [text.get_text() for text in axes.texts] == ["crossover: 46 qubits"]
     (marker,) = [line for line in axes.lines if line.get_marker() == "o"]
     assert marker.get_xdata()[0] == pytest.approx(45.93, abs=0.01)
-    assert not draw_energy(energy_curve(ModelConfig(), range(10, 31))).axes[0].texts  # they do not cross there
+    # they do not cross there
+    assert not draw_energy(energy_curve(ModelConfig(), range(10, 31))).axes[0].texts
 
 
 @pytest.mark.parametrize(
@@ -70,7 +80,10 @@ def test_the_figure_says_where_the_curves_cross():
         ("{", "is not a JSON object of gate times"),
         ('{"timing": 3}', "is not a JSON object of gate times"),
         ('{"one_qubit_s": "x"}', "is not a JSON object of gate times"),
-        ('{"one_qubit_s": 1e-4}', "has gate times of 0.0001 s (1Q) and None s (2Q); both are needed"),
+        (
+            '{"one_qubit_s": 1e-4}',
+            "has gate times of 0.0001 s (1Q) and None s (2Q); both are needed",
+        ),
     ],
 )
 def test_a_calibration_that_is_none_is_refused(cli, tmp_path, content, message):
@@ -85,4 +98,9 @@ def test_here_measures_or_says_why_not(cli):
     except UserError:
         assert "cannot be measured" in cli("energy", "--here", code=2)[1]
     else:  # a machine with counters
-        assert json.loads(cli("energy", "--here", "--set", "model.n_qubits=4", "--json")[0])["energy_kj"] > 0
+        assert (
+            json.loads(cli("energy", "--here", "--set", "model.n_qubits=4", "--json")[0])[
+                "energy_kj"
+            ]
+            > 0
+        )

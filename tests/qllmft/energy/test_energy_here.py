@@ -45,7 +45,10 @@ def test_packages_and_memory_are_counted_once(tmp_path):
     zone(tmp_path, "intel-rapl:0:1", "dram", 700_000)
     zone(tmp_path, "intel-rapl:1", "psys", 9_000_000)
     counters = find_counters(tmp_path, nvml())
-    assert [c.name for c in counters] == ["RAPL package-0 (intel-rapl:0)", "RAPL dram (intel-rapl:0:1)"]
+    assert [c.name for c in counters] == [
+        "RAPL package-0 (intel-rapl:0)",
+        "RAPL dram (intel-rapl:0:1)",
+    ]
     assert [c.read_j() for c in counters] == [2.5, 0.7]
     assert counters[0].span_j == 1.0
 
@@ -62,7 +65,9 @@ def test_gpus_are_counted_in_joules(tmp_path):
 
 
 def test_no_counters_say_what_was_looked_for(tmp_path):
-    with pytest.raises(UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"):
+    with pytest.raises(
+        UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"
+    ):
         find_counters(tmp_path, nvml())
 
 
@@ -76,7 +81,9 @@ def test_a_counter_for_root_only_is_named(tmp_path, monkeypatch):
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(type(file), "read_text", read_text)
-    with pytest.raises(UserError, match=r"energy_uj is readable by root only \(sudo chmod a\+r it\)"):
+    with pytest.raises(
+        UserError, match=r"energy_uj is readable by root only \(sudo chmod a\+r it\)"
+    ):
         find_counters(tmp_path, nvml())
 
 
@@ -91,12 +98,16 @@ def test_a_batch_is_run_and_the_energy_divided(tmp_path):
     assert measured.samples % config.train.batch_size == 0
     assert measured.counts.n_qubits == 4
     assert measured.power_w == pytest.approx(50.0, rel=0.01)
-    assert measured.energy_kj * measured.samples == pytest.approx(50e-3 * measured.seconds, rel=0.01)
+    assert measured.energy_kj * measured.samples == pytest.approx(
+        50e-3 * measured.seconds, rel=0.01
+    )
     assert abs(measured.net_energy_kj) < 0.01 * measured.energy_kj
     assert measured.as_dict()["energy_kj"] == measured.energy_kj
 
 
 def test_other_backends_are_refused():
     config = RunConfig.model_validate({"backend": {"name": "aer_statevector"}})
-    with pytest.raises(UserError, match="'aer_statevector'; measured here is the backend 'adjoint' only"):
+    with pytest.raises(
+        UserError, match="'aer_statevector'; measured here is the backend 'adjoint' only"
+    ):
         measure_here(config, counters=[])

@@ -15,13 +15,16 @@ from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count
 
 HEAD = ModelConfig()  # R = 4, N = 1, M = 2
-# the readings of figure 1, as heads of so many layers: N between and M last, N after each then M, N + M after each
+# the readings of figure 1, as heads of so many layers: N between and M last, N after each then M, N
+# + M after each
 READINGS = [
     (HEAD, 5),
     (HEAD.model_copy(update={"main_layers": 3}), 6),
     (HEAD.model_copy(update={"reupload_layers": 3, "main_layers": 3}), 12),
 ]
-EVERY_READING = pytest.mark.parametrize(("head", "layers"), READINGS, ids=["between", "after each", "every"])
+EVERY_READING = pytest.mark.parametrize(
+    ("head", "layers"), READINGS, ids=["between", "after each", "every"]
+)
 
 
 @EVERY_READING
@@ -33,7 +36,9 @@ def test_counts_come_from_the_circuit_and_agree_with_the_layers_by_hand(head, la
 
 
 def test_counting_between_is_the_trained_head():
-    config = ModelConfig(n_qubits=7, reuploads=3, reupload_layers=2, main_layers=1, connectivity=3, ring=False)
+    config = ModelConfig(
+        n_qubits=7, reuploads=3, reupload_layers=2, main_layers=1, connectivity=3, ring=False
+    )
     assert head_counts(config, 7) == count(head_template(config))
 
 
@@ -57,12 +62,20 @@ def test_printed_p_qpu_in_e_gpu_would_not_give_the_published_46():
 
 def test_constants_are_table_v_and_what_other_gate_times_would_give():
     assert EnergyConstants() == EnergyConstants(300.0, 1e-4, 1e-5, 8000, 700.0, 3.4e13)
-    assert crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46, "exchanged"
-    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s, crossover_qubits(HEAD, FORTE)) == (130e-6, 970e-6, 49)
+    assert (
+        crossover_qubits(HEAD, replace(PAPER, one_qubit_gate_s=1e-5, two_qubit_gate_s=1e-4)) == 46
+    ), "exchanged"
+    assert (FORTE.one_qubit_gate_s, FORTE.two_qubit_gate_s, crossover_qubits(HEAD, FORTE)) == (
+        130e-6,
+        970e-6,
+        49,
+    )
 
 
 def test_energies_by_hand_at_three_qubits():
-    counts = CircuitCounts(3, one_qubit_gates=20, two_qubit_gates=7, depth=9, weights=1, data_angles=1)
+    counts = CircuitCounts(
+        3, one_qubit_gates=20, two_qubit_gates=7, depth=9, weights=1, data_angles=1
+    )
     # 20 × 100 µs + 7 × 10 µs = 2.07 ms a shot; 8,000 shots 16.56 s at 900 W
     assert qpu_energy_kj(counts) == pytest.approx(16.56 * 0.9)
     # 8 amplitudes × 136 operations = 1,088 at 3.4e13 a second: 32 ps at 700 W
@@ -77,7 +90,9 @@ def test_gpu_operations_agree_with_those_of_matrix_products():
         for n, n_gates in ((1, counts.one_qubit_gates), (2, counts.two_qubit_gates))
     )
     with_additions = 2 * multiplications  # the paper counts 2·4^n·2^(Q-n) = 2^(Q+n+1) of a gate
-    assert gpu_energy_kj(counts, replace(PAPER, gpu_flops=1.0, gpu_power_w=1000.0)) == with_additions
+    assert (
+        gpu_energy_kj(counts, replace(PAPER, gpu_flops=1.0, gpu_power_w=1000.0)) == with_additions
+    )
 
 
 def test_follow_up_is_linear_for_the_qpu_and_meets_at_34():
@@ -108,7 +123,8 @@ def test_a_tensor_network_leaves_no_crossover_where_its_bond_is_small():
     points = energy_curve(HEAD, [10, 46, 92], against="tensor-network").points
     assert points[0].gpu == gpu_energy_kj(points[0].counts)  # the state vector is cheaper
     assert points[2].gpu == pytest.approx(2 * points[1].gpu)
-    assert points[1].gpu == pytest.approx(46 * 2**29 / 3.4e13 * 0.7)  # 16·(2^5)^5 operations per qubit
+    # 16·(2^5)^5 operations per qubit
+    assert points[1].gpu == pytest.approx(46 * 2**29 / 3.4e13 * 0.7)
     # with the twelve layers of the longest reading the bond is 4^12, and the crossover stays
     assert crossover_qubits(READINGS[2][0], against="tensor-network") == 46
     relative = energy_curve(HEAD, [34, 92], "follow-up", against="tensor-network").points

@@ -11,7 +11,8 @@ J_PER_FLOP = 700 / 3.4e13
 
 def test_the_papers_head_and_its_simulated_encoder():
     on_gpu, on_qpu = quantum_energies_j(ModelConfig(), 768, 2)
-    simulated = J_PER_FLOP * (2**10 * 280 * (4 + 8) + 2 * 10 * 2)  # 28 layers of ten R_Y and CNOT; the linear layer
+    # 28 layers of ten R_Y and CNOT; the linear layer
+    simulated = J_PER_FLOP * (2**10 * 280 * (4 + 8) + 2 * 10 * 2)
     head = J_PER_FLOP * 2**10 * (90 * 4 + 50 * 8)
     assert on_gpu == pytest.approx(simulated + head)
     assert on_qpu == pytest.approx(simulated + 10 * (90 * 1e-4 + 50 * 1e-5) * 8_000 * 300)

@@ -52,7 +52,9 @@ def test_accuracy_over_qubits(made_run, figure, name, preset, published):
             made_run(f"{preset}-{q}q", 600 + q, 60, seed=seed, train__lr=1e-3)
     data, drawing = figure(name)
     assert [(p.x, p.lr) for p in data.points] == [(q, 2e-3) for q in QUBITS]
-    assert [p.accuracy.mean for p in data.points] == pytest.approx([0.705 + q / 1000 for q in QUBITS])
+    assert [p.accuracy.mean for p in data.points] == pytest.approx(
+        [0.705 + q / 1000 for q in QUBITS]
+    )
     np.testing.assert_allclose([p.others for p in data.points], [[0.6 + q / 1000] for q in QUBITS])
     assert list(data.parameters.values()) == (
         [353, 423, 493, 563, 633] if preset == "single" else [858, 872, 886, 900, 914]
@@ -60,7 +62,9 @@ def test_accuracy_over_qubits(made_run, figure, name, preset, published):
     (axes,) = drawing.axes
     assert hollow(axes) == published == list(data.published)
     (bars,) = axes.containers
-    np.testing.assert_allclose(np.asarray(bars.lines[0].get_ydata(), float), [70.5 + q / 10 for q in QUBITS])
+    np.testing.assert_allclose(
+        np.asarray(bars.lines[0].get_ydata(), float), [70.5 + q / 10 for q in QUBITS]
+    )
     segment = bars.lines[2][0].get_segments()[0]
     assert segment[1][1] - segment[0][1] == pytest.approx(200 * data.points[0].accuracy.half_width)
     assert "%" in axes.get_ylabel()
@@ -72,7 +76,9 @@ def test_noise_has_three_curves_of_the_same_circumstances(made_run, figure):
             made_run(f"{preset}-{q}q", 800 - 10 * i)
     data, drawing = figure("11")
     assert [point.accuracy.mean for point in data.points if point.x == 10] == [0.8, 0.79, 0.78]
-    assert [text.get_text() for text in drawing.legends[0].get_texts()][-1] == "paper, no gate noise"
+    assert [text.get_text() for text in drawing.legends[0].get_texts()][
+        -1
+    ] == "paper, no gate noise"
     assert "one seed" in drawing.get_supxlabel()
 
 
@@ -86,10 +92,14 @@ def test_missing_runs_are_named_with_their_commands(made_run, figure):
     assert "--seed 0 | 1. Or draw the runs that exist: --partial." in text
     lines = text.splitlines()[1:]
     assert [line.split()[3] for line in lines] == [f"single-{q}q" for q in (12, 14, 16, 18)]
-    assert "single-12q --data /data/sst2 --body minilm --epochs 100 --no-baselines --out " in lines[0]
+    assert (
+        "single-12q --data /data/sst2 --body minilm --epochs 100 --no-baselines --out " in lines[0]
+    )
     data, _ = figure("8a", partial=True)
     assert data.missing == ("single-12q", "single-14q", "single-16q", "single-18q")
-    with pytest.raises(UserError, match=r"figure 8b has no run under [^\n]*\n  qllmft train --preset multi-10q "):
+    with pytest.raises(
+        UserError, match=r"figure 8b has no run under [^\n]*\n  qllmft train --preset multi-10q "
+    ):
         figure("8b", partial=True)
 
 
@@ -111,7 +121,12 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
         CliRunner().invoke(app, command[1:])
     wanted = [e for e in experiments("9").values() if e.overrides][:3]
     for config, experiment in zip(asked, wanted, strict=True):
-        settings = {"train.epochs": 7, "body.model": "minilm", "data.source": "/data/sst2", "baselines.names": []}
+        settings = {
+            "train.epochs": 7,
+            "body.model": "minilm",
+            "data.source": "/data/sst2",
+            "baselines.names": [],
+        }
         assert config == Experiment(experiment.preset, {**experiment.overrides, **settings}).config
 
 
@@ -126,7 +141,9 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
 def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, choice):
     made_run("multi-10q", train__epochs=100)
     made_run("multi-12q", **other)
-    with pytest.raises(UserError, match=r"would mix runs of different circumstances: (.*) Choose with") as caught:
+    with pytest.raises(
+        UserError, match=r"would mix runs of different circumstances: (.*) Choose with"
+    ) as caught:
         figure("8b", partial=True)
     assert f"Choose with {choice}, or with another --runs." in str(caught.value)
 
@@ -146,7 +163,8 @@ def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
             made_run("single-14q", 800 + 10 * curve - x + seed, seed=seed, **settings)
     data, drawing = figure(name)
     assert {(p.curve, p.x): p.accuracy.mean for p in data.points} == {
-        (f"${labels}$ = {curve}", x): pytest.approx((800.5 + 10 * curve - x) / 1000) for curve, x in grid
+        (f"${labels}$ = {curve}", x): pytest.approx((800.5 + 10 * curve - x) / 1000)
+        for curve, x in grid
     }
     shown = [text.get_text() for text in drawing.legends[0].get_texts()]
     assert shown == [f"${labels}$ = {curve}" for curve in curves[1]]

@@ -16,7 +16,9 @@ def figures():
 def test_draws_have_the_mean_and_the_scatter_of_shots(figures, name):
     data = figures[name]
     assert data.shots == 8192
-    assert abs(data.draws.mean() - data.exact) < 5 * data.standard_deviation / len(data.draws) ** 0.5
+    assert (
+        abs(data.draws.mean() - data.exact) < 5 * data.standard_deviation / len(data.draws) ** 0.5
+    )
     assert data.draws.std() == pytest.approx(data.standard_deviation, rel=0.1)
     assert kstest((data.draws - data.exact) / data.standard_deviation, "norm").pvalue > 1e-4
 
@@ -55,7 +57,9 @@ def test_the_gradient_without_shots_agrees_with_finite_differences(figures):
                 weights[i] += step
                 ends.append(float(head(latent)[0, 0]))
             weights[i] += 0.01
-            assert (ends[0] - ends[1]) / 0.02 == pytest.approx(figures["6"].exact_gradient[i], abs=2e-3)
+            assert (ends[0] - ends[1]) / 0.02 == pytest.approx(
+                figures["6"].exact_gradient[i], abs=2e-3
+            )
 
 
 def test_the_drawing_says_whether_the_gradient_is_blocked(figures):

@@ -54,7 +54,9 @@ def gradient_of(model: torch.nn.Module) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, NOISE, {"shots": 100, "shot_model": "gaussian"}], ids=["exact", "gates", "shots"]
+    "options",
+    [{}, NOISE, {"shots": 100, "shot_model": "gaussian"}],
+    ids=["exact", "gates", "shots"],
 )
 def test_a_head_on_it_trains_by_vector_jacobian_products(options):
     foreign = build_classifier(CONFIG, 8, 2, seed=1, backend=Foreign(**options))
@@ -95,4 +97,6 @@ def test_a_backend_that_says_so_and_has_not_the_methods_is_refused_by_their_name
 def test_a_state_holds_each_weight_once():
     """`TorchConnector` itself registers its weight under two names."""
     model = build_classifier(CONFIG, 8, 2)
-    assert sum(tensor.numel() for tensor in model.state_dict().values()) == sum(p.numel() for p in model.parameters())
+    assert sum(tensor.numel() for tensor in model.state_dict().values()) == sum(
+        p.numel() for p in model.parameters()
+    )

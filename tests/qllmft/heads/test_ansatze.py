@@ -49,7 +49,9 @@ def opaque(n_qubits, n_layers):
     pair.ry(Parameter("t"), 0)
     pair.cx(0, 1)
     for angle in ParameterVector("a", n_layers * (n_qubits - 1)):
-        circuit.append(pair.to_gate({pair.parameters[0]: angle}), [angle.index % (n_qubits - 1), n_qubits - 1])
+        circuit.append(
+            pair.to_gate({pair.parameters[0]: angle}), [angle.index % (n_qubits - 1), n_qubits - 1]
+        )
     return circuit
 
 
@@ -81,9 +83,13 @@ def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
                     parameter[i] += step
                     ends.append(logits(model, config, X)[:, 0].sum())
                     parameter[i] -= step
-            assert parameter.grad[i].item() == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3)
+            assert parameter.grad[i].item() == pytest.approx(
+                (ends[0] - ends[1]) / 2e-2, rel=2e-3, abs=2e-3
+            )
     model.double()
-    np.testing.assert_allclose(model(X.double()).detach().numpy(), logits(model, config, X.double()), atol=1e-12)
+    np.testing.assert_allclose(
+        model(X.double()).detach().numpy(), logits(model, config, X.double()), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", [*REAL, "efficient_su2"])
@@ -92,16 +98,26 @@ def test_every_parameter_is_counted_once(name):
     head, encoder = head_template(config), encoder_template(config)
     backend = create("aer_statevector") if name == "efficient_su2" else None
     model = build_classifier(config, D, 2, backend=backend)
-    assert model.head.connector.weight.numel() == head.num_parameters - Q == head_counts(config, Q).weights
+    assert (
+        model.head.connector.weight.numel()
+        == head.num_parameters - Q
+        == head_counts(config, Q).weights
+    )
     if encoder is not None:
         assert model.encoder.encoders[0].theta.numel() == encoder.num_parameters
         parts = {part.name: part for part in describe(config, D, 2).parts}
-        assert parts["encoder"].parameters == encoder.num_parameters + 1 == parts["encoder"].circuit.weights + 1
+        assert (
+            parts["encoder"].parameters
+            == encoder.num_parameters + 1
+            == parts["encoder"].circuit.weights + 1
+        )
         sizes = [len(i.qubits) for i in head.data if i.operation.name != "barrier"]
         assert parts["head"].circuit.two_qubit_gates == sizes.count(2)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("mixed", {}), ("efficient_su2", {"encoder": "mlp"})])
+@pytest.mark.parametrize(
+    ("name", "settings"), [("mixed", {}), ("efficient_su2", {"encoder": "mlp"})]
+)
 def test_every_backend_measures_the_same(name, settings, tmp_path):
     head = head_template(config_of(name, **settings, reuploads=2, main_layers=1))
     values = np.random.default_rng(2).uniform(-2, 2, (2, head.num_parameters))
@@ -110,10 +126,13 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
     answer = create("aer_statevector").expectations(head, values, observables)
     np.testing.assert_allclose(answer.values, exact, atol=1e-9)
     noisy = create(
-        "aer_forte", {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "shots": 4000}
+        "aer_forte",
+        {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0, "shots": 4000},
     ).expectations(head, values, observables)
     assert np.abs(noisy.values - exact).max() < 4 / np.sqrt(4000)
-    mock_server = pytest.importorskip("qllmft_backends.ionq.mock_server", reason="qiskit-ionq is not installed")
+    mock_server = pytest.importorskip(
+        "qllmft_backends.ionq.mock_server", reason="qiskit-ionq is not installed"
+    )
     with (
         mock_server.MockServer(token="key-of-the-test", store=mock_server.Store()) as box,
         pytest.MonkeyPatch.context() as patch,
@@ -136,7 +155,8 @@ def stored(config):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("mixed", {}), ("brickwork", {"final_linear": False}), ("opaque", {"encoder": "mlp"})]
+    ("name", "settings"),
+    [("mixed", {}), ("brickwork", {"final_linear": False}), ("opaque", {"encoder": "mlp"})],
 )
 def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_path):
     model = stored(config_of(name, **settings))
@@ -144,7 +164,9 @@ def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_pat
     record = json.loads((tmp_path / "model.json").read_text())
     assert record["model"]["ansatz"] == name
     assert record.get("ansatz_source") == (None if name == "brickwork" else "registered in Python")
-    assert torch.equal(logits_of(load_model(tmp_path).classifier, X), logits_of(model.classifier, X))
+    assert torch.equal(
+        logits_of(load_model(tmp_path).classifier, X), logits_of(model.classifier, X)
+    )
 
 
 def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path):
@@ -164,11 +186,16 @@ def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path
 
 
 def test_the_ansatz_is_a_part_of_a_runs_identity():
-    named, other = (parse_config({"model": {"ansatz": name}}, "test") for name in ("paper", "brickwork"))
+    named, other = (
+        parse_config({"model": {"ansatz": name}}, "test") for name in ("paper", "brickwork")
+    )
     assert named.identity == RunConfig().identity != other.identity
     assert RunConfig.model_validate(other.model_dump(mode="json")) == other
     assert ModelConfig.model_validate_json(other.model.model_dump_json()).ansatz == "brickwork"
-    with pytest.raises(UserError, match=r"ansatz is 'brickwork', and connectivity, ring would not be read: .*to True"):
+    with pytest.raises(
+        UserError,
+        match=r"ansatz is 'brickwork', and connectivity, ring would not be read: .*to True",
+    ):
         parse_config({"model": {"ansatz": "brickwork", "connectivity": 2, "ring": False}}, "test")
 
 
@@ -176,12 +203,18 @@ def test_what_the_engine_lacks_is_said_with_what_runs_it():
     with pytest.raises(UnsupportedGateError, match=r"'opaque_pair'.*aer_statevector"):
         check_circuits(config_of("opaque", encoder="mlp"), create("adjoint", {"noise": "forte1"}))
     check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
-    for refused in (check_circuits, lambda config, backend: build_classifier(config, D, 2, backend=backend)):
-        with pytest.raises(UserError, match=r"'opaque_pair'.*Only the engine runs encoders: choose another ansatz"):
+    for refused in (
+        check_circuits,
+        lambda config, backend: build_classifier(config, D, 2, backend=backend),
+    ):
+        with pytest.raises(
+            UserError, match=r"'opaque_pair'.*Only the engine runs encoders: choose another ansatz"
+        ):
             refused(config_of("opaque"), create("aer_statevector"))
     check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
     check_circuits(config_of("mixed"), create("adjoint", {"noise": "forte1"}))
-    model = build_classifier(config_of("opaque", encoder="mlp"), D, 2, seed=3)  # on the exact backend that runs it
+    # on the exact backend that runs it
+    model = build_classifier(config_of("opaque", encoder="mlp"), D, 2, seed=3)
     expected = logits(model, config_of("opaque", encoder="mlp"), X[:1])
     np.testing.assert_allclose(model(X[:1]).detach().numpy(), expected, atol=1e-5)
 
@@ -205,17 +238,41 @@ def with_gate(method, *arguments):
 
 RANDOM = np.random.default_rng(0)
 FAULTS = {
-    "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
+    "another width": (
+        lambda n, k: made(n, k, width=1),
+        "3 qubits and 1 layer, made a circuit of 4 qubits",
+    ),
     "no circuit": (lambda n, k: "ry", "made a str; expected a qiskit.QuantumCircuit"),
-    "an error": (lambda n, k: n / 0, r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division"),
-    "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
-    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]; make the vector as long"),
-    "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least"),
-    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every"),
-    "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
+    "an error": (
+        lambda n, k: n / 0,
+        r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division",
+    ),
+    "arguments": (
+        lambda n: made(n, 1),
+        "failed: TypeError: .* takes 1 positional argument but 2 were given",
+    ),
+    "unused": (
+        lambda n, k: made(n, k, unused=2),
+        r"does not use the parameter a\[1\]; make the vector as long",
+    ),
+    "none": (
+        lambda n, k: QuantumCircuit(n),
+        "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least",
+    ),
+    "layers": (
+        lambda n, k: made(n, 1),
+        "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every",
+    ),
+    "random": (
+        lambda n, k: made(n, k, offset=RANDOM.normal()),
+        "made two different circuits of the same numbers",
+    ),
     "measured": (with_gate("measure_all"), "has a 'measure'; expected gates only"),
     "reset": (with_gate("reset", 0), "has a 'reset'; expected gates only"),
-    "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits; write it as gates on one and two"),
+    "wide": (
+        with_gate("ccx", 0, 1, 2),
+        r"has the gate 'ccx' on 3 qubits; write it as gates on one and two",
+    ),
 }
 
 
@@ -248,6 +305,7 @@ def test_the_guide_s_own_ansatz():
 
 def test_an_unknown_name_is_answered_with_those_there_are():
     with pytest.raises(
-        UserError, match=r"no ansatz 'brick'; expected one of paper, brickwork, .* mixed, opaque. Did you"
+        UserError,
+        match=r"no ansatz 'brick'; expected one of paper, brickwork, .* mixed, opaque. Did you",
     ):
         build_classifier(config_of("brick"), D, 2)

@@ -44,7 +44,11 @@ def built(options: dict[str, object], k: int = 2, seed: int = 0, **kwargs) -> Cl
 def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
     """(name, qubits..., parameter) of every gate."""
     return [
-        (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits), *map(str, i.operation.params))
+        (
+            i.operation.name,
+            *(circuit.find_bit(q).index for q in i.qubits),
+            *map(str, i.operation.params),
+        )
         for i in circuit.data
     ]
 
@@ -62,7 +66,11 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
     latent = float(encoder.scale.detach()) * z_values(encoder_circuit(Q, 2), theta, state)
     circuit = head_circuit(Q, 2, 1, 2)
     angles = rows(circuit, latent, model.head.connector.weight.detach().double())
-    words = [word for n in range(1, Q + 1) for word in combinations([z_string(1 << q, Q) for q in range(Q)], n)]
+    words = [
+        word
+        for n in range(1, Q + 1)
+        for word in combinations([z_string(1 << q, Q) for q in range(Q)], n)
+    ]
     measured = expectations_by_statevector(
         circuit, angles, [reduce(SparsePauliOp.dot, word) for word in words[:observables]]
     )
@@ -108,7 +116,9 @@ def test_every_option_reaches_the_circuits(options):
     assert len(model.encoder.encoders) == config.n_encoders
     for encoder in model.encoder.encoders:
         circuit = encoder_circuit(
-            config.encoder_qubits or Q, config.encoder_layers, AnsatzOptions(1, config.ring, config.block)
+            config.encoder_qubits or Q,
+            config.encoder_layers,
+            AnsatzOptions(1, config.ring, config.block),
         )
         assert encoder.theta.numel() == circuit.num_parameters
         assert encoder.pad == config.pad
@@ -123,7 +133,9 @@ def test_the_encoder_follows_ring_and_block_too(ring, block):
     start = np.zeros((1, 8))
     start[0, :D] = (X[0] / X[0].norm()).double().numpy()
     expected = z_values(circuit, encoder.theta.detach().double().numpy()[None], start)
-    np.testing.assert_allclose(encoder(X[:1]).detach() / encoder.scale.detach(), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        encoder(X[:1]).detach() / encoder.scale.detach(), expected, rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("backend", [None, StatevectorBackend()], ids=["none", "object"])
@@ -137,18 +149,30 @@ def test_a_backend_is_given_as_an_object(backend):
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
-    options = {"encoder": "none", "head": "mlp", "hidden_layers": int(hidden > 0), "hidden_dim": hidden}
+    options = {
+        "encoder": "none",
+        "head": "mlp",
+        "hidden_layers": int(hidden > 0),
+        "hidden_dim": hidden,
+    }
     model = built(options | {"batch_norm": batch_norm}, k)
     assert (model.encoder, model.final) == (None, None)
     dense = (D + 1) * hidden + (hidden + 1) * k if hidden else (D + 1) * k
     assert model.n_parameters == dense + 2 * (hidden or D) * batch_norm
-    np.testing.assert_allclose(model.eval()(X).detach(), perceptron_by_hand(model.head, X.numpy()), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        model.eval()(X).detach(), perceptron_by_hand(model.head, X.numpy()), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("hidden", [0, 6])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_classical_encoder_feeds_the_quantum_head(hidden, batch_norm):
-    options = {"encoder": "mlp", "hidden_layers": int(hidden > 0), "hidden_dim": hidden, "batch_norm": batch_norm}
+    options = {
+        "encoder": "mlp",
+        "hidden_layers": int(hidden > 0),
+        "hidden_dim": hidden,
+        "batch_norm": batch_norm,
+    }
     model = built(options).eval()
     latent = perceptron_by_hand(model.encoder, X.numpy())
     np.testing.assert_allclose(model.encoder(X).detach(), latent, rtol=0, atol=1e-5)

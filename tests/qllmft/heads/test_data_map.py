@@ -31,13 +31,17 @@ def test_fewer_texts_than_axes_still_give_a_basis():
 
 
 def test_centring_and_rotating_are_chosen_apart():
-    centred, rotated = DataMap(6, centre=True, components=None), DataMap(6, centre=False, components=2)
+    centred, rotated = (
+        DataMap(6, centre=True, components=None),
+        DataMap(6, centre=False, components=2),
+    )
     for data_map in (centred, rotated):
         data_map.fit(torch.from_numpy(X))
     np.testing.assert_allclose(centred(torch.from_numpy(X)).numpy(), X - X.mean(axis=0), atol=1e-5)
     both = DataMap(6, centre=True, components=2)
     both.fit(torch.from_numpy(X))
-    np.testing.assert_allclose(rotated.axes, both.axes, atol=1e-6)  # of the covariance, whatever is subtracted
+    # of the covariance, whatever is subtracted
+    np.testing.assert_allclose(rotated.axes, both.axes, atol=1e-6)
     assert (centred.n_stored, rotated.n_stored) == (6, 12)
 
 

@@ -17,7 +17,9 @@ KINDS = {
 }
 
 
-def weights(options: dict[str, object], seed: int = 0, k: int = 2, d: int = 9) -> dict[str, torch.Tensor]:
+def weights(
+    options: dict[str, object], seed: int = 0, k: int = 2, d: int = 9
+) -> dict[str, torch.Tensor]:
     model = build_classifier(ModelConfig(**options), d, k, seed=seed)
     return {name: p.detach() for name, p in model.named_parameters() if not name.endswith("scale")}
 

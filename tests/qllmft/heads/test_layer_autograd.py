@@ -25,7 +25,9 @@ def engine(circuit):
 
 @pytest.fixture
 def angles(circuit):
-    return torch.from_numpy(np.random.default_rng(0).uniform(-3, 3, size=(11, circuit.num_parameters)))
+    return torch.from_numpy(
+        np.random.default_rng(0).uniform(-3, 3, size=(11, circuit.num_parameters))
+    )
 
 
 def tapes(engine: AdjointEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -34,12 +36,16 @@ def tapes(engine: AdjointEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("forward", "values", "vjp"):
         real = getattr(engine, name)
         monkeypatch.setattr(
-            engine, name, lambda *a, _name=name, _real=real, **k: (called.append(_name), _real(*a, **k))[1]
+            engine,
+            name,
+            lambda *a, _name=name, _real=real, **k: (called.append(_name), _real(*a, **k))[1],
         )
     return called
 
 
-def test_without_gradients_values_are_the_same_and_no_tape_is_kept(circuit, engine, angles, monkeypatch):
+def test_without_gradients_values_are_the_same_and_no_tape_is_kept(
+    circuit, engine, angles, monkeypatch
+):
     called = tapes(engine, monkeypatch)
     with_gradient = expectations(engine, angles.clone().requires_grad_())
     assert called == ["forward"]
@@ -59,7 +65,9 @@ def test_without_gradients_values_are_the_same_and_no_tape_is_kept(circuit, engi
 def test_one_output_can_be_swept_twice_with_different_cotangents(circuit, engine, angles):
     angles.requires_grad_()
     out = expectations(engine, angles)
-    jacobian = jacobian_by_shifts(circuit, angles.detach().numpy()[:3], [z_string(1 << q, N) for q in range(N)])
+    jacobian = jacobian_by_shifts(
+        circuit, angles.detach().numpy()[:3], [z_string(1 << q, N) for q in range(N)]
+    )
     for qubit in (2, 0, 2):
         cotangent = torch.zeros_like(out)
         cotangent[:, qubit] = 1.0
@@ -84,7 +92,10 @@ def test_only_what_is_asked_for_gets_a_gradient(engine, angles, wanted):
 def test_a_second_derivative_is_refused_and_not_silently_zero(engine, angles, power):
     angles.requires_grad_()
     loss = (expectations(engine, angles) ** power).sum()
-    with pytest.raises(RuntimeError, match=r"create_graph is on, but .* cannot be differentiated again; leave it off"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"create_graph is on, but .* cannot be differentiated again; leave it off",
+    ):
         torch.autograd.grad(loss, angles, create_graph=True)
 
 

@@ -26,10 +26,18 @@ from qllmft.errors import UserError
 from qllmft.heads import AdjointConnector, without_noise
 from qllmft_backends import UnsupportedGateError, create
 
-NOISY = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "readout_error": 0.02, "seed": 3}
+NOISY = {
+    "noise": "explicit",
+    "one_qubit_rate": 0.05,
+    "two_qubit_rate": 0.1,
+    "readout_error": 0.02,
+    "seed": 3,
+}
 LAYERS = {
     "head": lambda: QuantumHead(3, 2, generator=seeded()),
-    "sums": lambda: own_head([SparsePauliOp.from_list([("ZIZ", 0.3), ("IZI", -1.1)]), SparsePauliOp("ZZZ")]),
+    "sums": lambda: own_head(
+        [SparsePauliOp.from_list([("ZIZ", 0.3), ("IZI", -1.1)]), SparsePauliOp("ZZZ")]
+    ),
     "encoder": lambda: QuantumEncoder(3, 3, 2, 2, pad="bias", generator=seeded()),
 }
 
@@ -54,7 +62,9 @@ def own_circuit() -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
 
 def own_head(observables=None, **options) -> QuantumHead:
     circuit, data, weights = own_circuit()
-    return QuantumHead.from_circuit(circuit, observables, data=data, weights=weights, generator=seeded(), **options)
+    return QuantumHead.from_circuit(
+        circuit, observables, data=data, weights=weights, generator=seeded(), **options
+    )
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -129,7 +139,10 @@ def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobia
         default_precision=None,  # exact values
     )
     gradients = []
-    for kind in (AdjointConnector(network, backend, torch.arange(2.0)), TorchConnector(network, np.arange(2.0))):
+    for kind in (
+        AdjointConnector(network, backend, torch.arange(2.0)),
+        TorchConnector(network, np.arange(2.0)),
+    ):
         x = torch.linspace(-1, 1, 6).reshape(2, 3).requires_grad_()
         kind(x).square().sum().backward()
         gradients.append((x.grad, kind.weight.grad))
@@ -139,7 +152,10 @@ def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobia
 def test_what_is_not_the_circuits_is_refused():
     circuit, data, weights = own_circuit()
     for wrong in (weights[:1], [*weights, *weights], [*weights, *ParameterVector("b", 1)]):
-        with pytest.raises(UserError, match=r"data and weights name the parameters .*, expected each of the circuit's"):
+        with pytest.raises(
+            UserError,
+            match=r"data and weights name the parameters .*, expected each of the circuit's",
+        ):
             QuantumHead.from_circuit(circuit, data=data, weights=wrong)
     for spoil, message in (
         (lambda c: c.rx(data[0] * weights[0], 0), "is a product or a function"),
@@ -187,7 +203,8 @@ def test_copies_are_layers_of_their_own(layer):
 
 def test_pickles_work_in_another_process(tmp_path):
     layers, x = [make() for make in LAYERS.values()], drawn(9, 3)
-    out = [layer(x).tolist() for layer in layers]  # compiled functions and plans are at addresses of this process
+    # compiled functions and plans are at addresses of this process
+    out = [layer(x).tolist() for layer in layers]
     (tmp_path / "layers").write_bytes(pickle.dumps((layers, x)))
     script = (
         "import pickle; layers, x = pickle.load(open('layers', 'rb')); out = [layer(x) for layer in layers];"
@@ -200,7 +217,10 @@ def test_pickles_work_in_another_process(tmp_path):
 def test_two_processes_have_the_gradients_of_one(tmp_path):
     worker = [sys.executable, str(Path(__file__).with_name("two_processes.py"))]
     one_thread = {**os.environ, "QLLMFT_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    started = [subprocess.Popen([*worker, str(rank), tmp_path / "store", tmp_path], env=one_thread) for rank in (0, 1)]
+    started = [
+        subprocess.Popen([*worker, str(rank), tmp_path / "store", tmp_path], env=one_thread)
+        for rank in (0, 1)
+    ]
     try:
         assert [process.wait(timeout=120) for process in started] == [0, 0]
     finally:
@@ -214,8 +234,10 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
             np.testing.assert_allclose(got[name], mine, rtol=0, atol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's own
-@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")  # torch's own
+# torch's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+# torch's own
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_compile_breaks_the_graph_around_a_layer(backend):
     plain, x = model(), drawn(6, 6).double()
@@ -224,7 +246,9 @@ def test_compile_breaks_the_graph_around_a_layer(backend):
     with torch.no_grad():
         torch.testing.assert_close(compiled(x), plain(x), rtol=0, atol=1e-14)
     torch.testing.assert_close(compiled(x), plain(x), rtol=0, atol=1e-14)
-    for mine, theirs in zip(gradients(plain, slice(None)), gradients(compiled, slice(None)), strict=True):
+    for mine, theirs in zip(
+        gradients(plain, slice(None)), gradients(compiled, slice(None)), strict=True
+    ):
         np.testing.assert_allclose(theirs, mine, rtol=0, atol=1e-14)
 
 
@@ -238,16 +262,22 @@ def test_mixed_precision_ends_at_the_layer(layer):
 
 
 def test_half_precision_weights_and_inputs_that_would_lose_digits_are_refused(layer):
-    with pytest.raises(UserError, match=r"are torch.float64, the layer's weights torch.float32: call .double\(\) on"):
+    with pytest.raises(
+        UserError,
+        match=r"are torch.float64, the layer's weights torch.float32: call .double\(\) on",
+    ):
         layer(drawn(4, 3).double())
-    with pytest.raises(UserError, match=r"weights are torch.float16, .* call .float\(\) on the layer"):
+    with pytest.raises(
+        UserError, match=r"weights are torch.float16, .* call .float\(\) on the layer"
+    ):
         layer.half()(drawn(4, 3).half())
 
 
 def test_tensors_on_a_device_that_the_engine_does_not_compute_on_are_refused(layer):
     layer.to("meta")
     with pytest.raises(
-        UserError, match=r"tensors are on meta, .* engine computes on the cpu: keep the layer on the CPU"
+        UserError,
+        match=r"tensors are on meta, .* engine computes on the cpu: keep the layer on the CPU",
     ):
         layer(torch.zeros(4, 3, device="meta"))
 
@@ -255,9 +285,9 @@ def test_tensors_on_a_device_that_the_engine_does_not_compute_on_are_refused(lay
 def test_a_layer_follows_torchs_default_dtype():
     torch.set_default_dtype(torch.float64)
     try:
-        out = nn.Sequential(nn.Linear(2, 3), QuantumHead(3), QuantumEncoder(3, 3, 2, 1), nn.Linear(2, 1))(
-            drawn(4, 2).double()
-        )
+        out = nn.Sequential(
+            nn.Linear(2, 3), QuantumHead(3), QuantumEncoder(3, 3, 2, 1), nn.Linear(2, 1)
+        )(drawn(4, 2).double())
     finally:
         torch.set_default_dtype(torch.float32)
     assert out.dtype == torch.float64

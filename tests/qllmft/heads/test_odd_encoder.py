@@ -18,13 +18,24 @@ from qllmft_backends import create
 from qllmft_circuits import encoder_circuit
 
 Q, D = 3, 6
-ODD = {"head": "none", "encoder_qubits": Q, "encoder_layers": 4, "pad": "bias", "odd": True, "n_encoders": 2}
+ODD = {
+    "head": "none",
+    "encoder_qubits": Q,
+    "encoder_layers": 4,
+    "pad": "bias",
+    "odd": True,
+    "n_encoders": 2,
+}
 X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D)))
 
 
 def built(k: int = 2, **changes):
     model = build_classifier(
-        ModelConfig(**(ODD | changes)), D, k, seed=4, backend=create("adjoint", {"dtype": "float64"})
+        ModelConfig(**(ODD | changes)),
+        D,
+        k,
+        seed=4,
+        backend=create("adjoint", {"dtype": "float64"}),
     )
     return model.double()
 
@@ -35,8 +46,13 @@ def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_
     rows = []
     for e, encoder in enumerate(model.encoder.encoders):
         theta = np.tile(encoder.theta.detach().numpy(), (5, 1))
-        by_sign = [z_values(encoder_circuit(Q, 4), theta, amplitudes(X, "bias", sign).numpy()) for sign in (1.0, -1.0)]
-        np.testing.assert_allclose(latent[:, e * Q : e * Q + Q], (by_sign[0] - by_sign[1]) / 2, atol=1e-12)
+        by_sign = [
+            z_values(encoder_circuit(Q, 4), theta, amplitudes(X, "bias", sign).numpy())
+            for sign in (1.0, -1.0)
+        ]
+        np.testing.assert_allclose(
+            latent[:, e * Q : e * Q + Q], (by_sign[0] - by_sign[1]) / 2, atol=1e-12
+        )
         rows.append(OddRows(encoder, D).rows(theta[0]))
     unit = (X / X.norm(dim=1, keepdim=True)).numpy()
     np.testing.assert_allclose(latent, unit @ np.concatenate(rows).T, atol=1e-12)
@@ -77,10 +93,18 @@ def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
     assert np.abs(slopes).max() > 0.1
 
 
-@pytest.mark.parametrize(("k", "encoders", "parameters"), [(2, 1, 184), (3, 2, 381), (6, 3, 636), (20, 3, 944)])
+@pytest.mark.parametrize(
+    ("k", "encoders", "parameters"), [(2, 1, 184), (3, 2, 381), (6, 3, 636), (20, 3, 944)]
+)
 def test_as_many_encoders_as_labels_less_one_up_to_three(k, encoders, parameters):
     config = ModelConfig(
-        head="none", n_encoders="auto", encoder_qubits=7, encoder_layers=24, pad="bias", odd=True, components=127
+        head="none",
+        n_encoders="auto",
+        encoder_qubits=7,
+        encoder_layers=24,
+        pad="bias",
+        odd=True,
+        components=127,
     )
     model = build_classifier(config, 384, k)
     assert len(model.encoder.encoders) == encoders
@@ -101,7 +125,9 @@ def test_a_linear_layer_reads_every_qubit_of_the_encoders(changes):
 
 
 def test_a_quantum_head_reads_odd_encoders_and_learns_with_them():
-    structure = ModelConfig(n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, pad="bias", odd=True)
+    structure = ModelConfig(
+        n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, pad="bias", odd=True
+    )
     model = build_classifier(structure, D, 2, seed=0)
     before = model.encoder.encoders[1].theta.detach().clone()
     latent = model.encoder(X.float()).detach()

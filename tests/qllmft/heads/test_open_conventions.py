@@ -27,13 +27,17 @@ def by_qiskit(encoder, qubits: list[int]) -> np.ndarray:
         loaded = np.zeros(2**encoder.n_qubits)
         loaded[:DIMENSION] = x / np.linalg.norm(x)
         state = Statevector(loaded).evolve(circuit)
-        operators = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], encoder.n_qubits) for q in qubits]
+        operators = [
+            SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], encoder.n_qubits) for q in qubits
+        ]
         found.append([state.expectation_value(operator).real for operator in operators])
     return encoder.scale.item() * np.array(found)
 
 
 @pytest.mark.parametrize(("wires", "qubits"), [("first", [0, 1]), ("last", [3, 4])])
-@pytest.mark.parametrize(("given", "scale"), [(None, math.pi), ("pi", math.pi), (1.0, 1.0), (0.25, 0.25)])
+@pytest.mark.parametrize(
+    ("given", "scale"), [(None, math.pi), ("pi", math.pi), (1.0, 1.0), (0.25, 0.25)]
+)
 def test_the_latent_values_are_those_of_the_named_qubits(wires, qubits, given, scale):
     structure = config(n_encoders=2, encoder_qubits=5, wires=wires, latent_scale=given).model
     model = build_classifier(structure, DIMENSION, 2, seed=3)
@@ -52,7 +56,9 @@ def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(given, scal
     assert not encoder.scale.requires_grad
     assert encoder.scale.item() == pytest.approx(scale)
     assert model.n_parameters == 3 * 4 + 2 * (4 + 1)
-    np.testing.assert_allclose(model.encoder(X).detach().numpy(), by_qiskit(encoder, [0, 1, 2, 3]), atol=3e-6)
+    np.testing.assert_allclose(
+        model.encoder(X).detach().numpy(), by_qiskit(encoder, [0, 1, 2, 3]), atol=3e-6
+    )
     circuits = model_circuits(model, X.numpy())
     values = by_qiskit(encoder, [0, 1, 2, 3]) / scale
     torch.testing.assert_close(circuits.logits(model, values), model(X).detach(), atol=1e-5, rtol=0)
@@ -62,7 +68,9 @@ def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(given, scal
 
 @pytest.mark.parametrize(("given", "largest"), [(None, math.pi), (0.5, 0.5)])
 def test_initial_angles_are_uniform_within_their_bound(given, largest):
-    model = build_classifier(config(n_qubits=6, encoder_layers=40, initial_angle=given).model, DIMENSION, 2, seed=1)
+    model = build_classifier(
+        config(n_qubits=6, encoder_layers=40, initial_angle=given).model, DIMENSION, 2, seed=1
+    )
     (encoder,) = model.encoder.encoders
     for angles in (encoder.theta.detach().numpy(), model.head.connector.weight.detach().numpy()):
         assert abs(angles).max() <= largest
@@ -79,8 +87,16 @@ def test_the_paper_without_its_head_has_302_parameters():
 def test_a_default_is_no_part_of_the_identity():
     plain = config()
     assert config(latent_scale=None, wires="first", initial_angle=None).identity == plain.identity
-    others = [config(latent_scale="pi"), config(initial_angle=0.5), config(n_encoders=2, wires="last")]
-    others.append(plain.model_copy(update={"noise": plain.noise.model_copy(update={"gradient": "reparametrised"})}))
+    others = [
+        config(latent_scale="pi"),
+        config(initial_angle=0.5),
+        config(n_encoders=2, wires="last"),
+    ]
+    others.append(
+        plain.model_copy(
+            update={"noise": plain.noise.model_copy(update={"gradient": "reparametrised"})}
+        )
+    )
     assert len({other.identity for other in [plain, *others]}) == 5
     assert RunConfig().identity == "35755b380ff4"
 
@@ -89,9 +105,15 @@ def test_a_default_is_no_part_of_the_identity():
     ("model", "message"),
     [
         ({"encoder": "mlp", "latent_scale": 1.0}, "latent_scale would not be read"),
-        ({"encoder": "none", "head": "mlp", "initial_angle": 0.5}, "initial_angle is about circuits"),
+        (
+            {"encoder": "none", "head": "mlp", "initial_angle": 0.5},
+            "initial_angle is about circuits",
+        ),
         ({"wires": "last"}, "all 4 qubits of an encoder give a value"),
-        ({"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True, "latent_scale": 2.0}, "the ridge of odd"),
+        (
+            {"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True, "latent_scale": 2.0},
+            "the ridge of odd",
+        ),
     ],
 )
 def test_an_option_without_effect_is_refused(model, message):

@@ -30,7 +30,8 @@ SHAPES = [
 def built(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncoder:
     generator = torch.Generator().manual_seed(seed)
     encoder = QuantumEncoder(d, q, outputs, LAYERS, ansatz=options, pad=pad, generator=generator)
-    if dtype == "float64":  # the engine in double precision: the prepared amplitudes are then tested to ten digits
+    # the engine in double precision: the prepared amplitudes are then tested to ten digits
+    if dtype == "float64":
         encoder.engine = AdjointEngine(encoder.engine.program, encoder.engine.masks, "float64")
     return encoder.to(getattr(torch, dtype))
 
@@ -38,7 +39,9 @@ def built(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncode
 def embeddings(batch: int, d: int, dtype: str = "float32") -> torch.Tensor:
     """Of several lengths: the encoder sees only their direction."""
     rng = np.random.default_rng(5)
-    return torch.from_numpy(rng.normal(size=(batch, d)) * rng.uniform(0.1, 9, (batch, 1))).to(getattr(torch, dtype))
+    return torch.from_numpy(rng.normal(size=(batch, d)) * rng.uniform(0.1, 9, (batch, 1))).to(
+        getattr(torch, dtype)
+    )
 
 
 def reference(shape, theta: np.ndarray, scale: float, x: np.ndarray) -> np.ndarray:
@@ -65,15 +68,21 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     unscaled = reference(shape, theta, 1.0, inputs)
     assert out.dtype == x.dtype
     np.testing.assert_allclose(out.detach(), scale * unscaled, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(encoder.scale.grad, (weighted * unscaled).sum(), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        encoder.scale.grad, (weighted * unscaled).sum(), rtol=0, atol=tolerance
+    )
 
     _, q, outputs, pad, options = shape
     state = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     if pad == "bias":
         state = np.hstack([state, np.ones((3, 1))]) / math.sqrt(2)
     rows, operators = np.tile(theta, (3, 1)), [z_string(1 << i, q) for i in range(outputs)]
-    jacobian = scale * jacobian_by_shifts(encoder_circuit(q, LAYERS, options), rows, operators, state)
-    np.testing.assert_allclose(encoder.theta.grad, np.einsum("bo,bog->g", weighted, jacobian), rtol=0, atol=tolerance)
+    jacobian = scale * jacobian_by_shifts(
+        encoder_circuit(q, LAYERS, options), rows, operators, state
+    )
+    np.testing.assert_allclose(
+        encoder.theta.grad, np.einsum("bo,bog->g", weighted, jacobian), rtol=0, atol=tolerance
+    )
 
     step = 3e-3 * np.linalg.norm(inputs, axis=1).min()
 
@@ -81,7 +90,9 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
         return float((reference(shape, theta, scale, v) * weighted).sum())
 
     by_differences = central_differences(loss, inputs, step)
-    np.testing.assert_allclose(x.grad, by_differences, atol=max(10 * tolerance, 1e-8), rtol=max(tolerance, 1e-8))
+    np.testing.assert_allclose(
+        x.grad, by_differences, atol=max(10 * tolerance, 1e-8), rtol=max(tolerance, 1e-8)
+    )
     assert np.abs(by_differences).max() > 1e-2
 
 
@@ -143,6 +154,9 @@ def test_parallel_encoders_lay_their_first_values_side_by_side(n_encoders, outpu
         theta = encoder.theta.detach().double().numpy()
         share = latent[:, index * outputs : (index + 1) * outputs].detach()
         np.testing.assert_allclose(
-            share, reference(shapes[index], theta, 1.0 + index, x.double().numpy()), rtol=0, atol=1e-4
+            share,
+            reference(shapes[index], theta, 1.0 + index, x.double().numpy()),
+            rtol=0,
+            atol=1e-4,
         )
         assert torch.equal(share, encoder(x).detach())

@@ -7,7 +7,12 @@ from qiskit import QuantumCircuit
 from qiskit.primitives import StatevectorEstimator
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_reference import rows
-from reference_circuits import StatevectorBackend, expectations_by_statevector, jacobian_by_shifts, z_string
+from reference_circuits import (
+    StatevectorBackend,
+    expectations_by_statevector,
+    jacobian_by_shifts,
+    z_string,
+)
 
 from qllmft.heads import QuantumHead
 from qllmft_backends import create
@@ -35,7 +40,14 @@ def latent(batch: int, n_qubits: int, dtype: torch.dtype = torch.float32) -> tor
 def built(structure, **options) -> QuantumHead:
     q, r, n, m, connectivity, ring, block, readout = structure
     return QuantumHead(
-        q, r, n, m, ansatz=AnsatzOptions(connectivity, ring, block), readout=readout, generator=generator(), **options
+        q,
+        r,
+        n,
+        m,
+        ansatz=AnsatzOptions(connectivity, ring, block),
+        readout=readout,
+        generator=generator(),
+        **options,
     )
 
 
@@ -60,10 +72,18 @@ def test_float64_agrees_with_the_statevector_to_ten_digits(structure):
     x = latent(3, n, torch.float64)
     out, by_x, by_weight, cotangent = swept(head, x, head.connector.weight)
 
-    circuit, operators = template(structure), [z_string(1 << q, n) for q in range(n if readout == "all" else 1)]
+    circuit, operators = (
+        template(structure),
+        [z_string(1 << q, n) for q in range(n if readout == "all" else 1)],
+    )
     angles = rows(circuit, x.numpy(), head.connector.weight.detach().numpy())
-    np.testing.assert_allclose(out, expectations_by_statevector(circuit, angles, operators), rtol=0, atol=1e-10)
-    columns = [list(circuit.parameters).index(p) for p in (*data_parameters(circuit), *weight_parameters(circuit))]
+    np.testing.assert_allclose(
+        out, expectations_by_statevector(circuit, angles, operators), rtol=0, atol=1e-10
+    )
+    columns = [
+        list(circuit.parameters).index(p)
+        for p in (*data_parameters(circuit), *weight_parameters(circuit))
+    ]
     jacobian = jacobian_by_shifts(circuit, angles, operators)[:, :, columns]
     product = np.einsum("bo,bop->bp", cotangent, jacobian)
     np.testing.assert_allclose(by_x, product[:, :n], rtol=0, atol=1e-10)
@@ -84,7 +104,9 @@ def test_another_backend_makes_it_the_plain_torch_connector(structure):
     assert len(backend.calls) >= 2  # values, and shifts
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
-    plain = TorchConnector(other.connector.neural_network, initial_weights=other.connector.weight.detach().numpy())
+    plain = TorchConnector(
+        other.connector.neural_network, initial_weights=other.connector.weight.detach().numpy()
+    )
     for a, b in zip(got, swept(plain, x, plain.weight), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -96,7 +118,11 @@ def test_an_estimator_that_would_add_noise_is_asked_for_exact_values():
         def estimator(self):
             return StatevectorEstimator(seed=1)
 
-    other, ours, x = built(STRUCTURES[0], backend=QiskitBackend()), built(STRUCTURES[0]), latent(4, 3)
+    other, ours, x = (
+        built(STRUCTURES[0], backend=QiskitBackend()),
+        built(STRUCTURES[0]),
+        latent(4, 3),
+    )
     torch.testing.assert_close(other(x), ours(x), rtol=0, atol=1e-5)
 
 
@@ -109,7 +135,9 @@ def test_the_engine_of_our_own_backend_asks_for_no_jacobian(monkeypatch):
     swept(head, latent(4, 3), head.connector.weight)
 
 
-@pytest.mark.parametrize(("shape", "got"), [((3, 5), r"\(3, 5\)"), ((3,), r"\(3,\)"), ((), r"\(\)"), (None, "None")])
+@pytest.mark.parametrize(
+    ("shape", "got"), [((3, 5), r"\(3, 5\)"), ((3,), r"\(3,\)"), ((), r"\(\)"), (None, "None")]
+)
 def test_wrong_shapes_are_refused(shape, got):
     head = QuantumHead(4, generator=generator())
     with pytest.raises(ValueError, match=f"data angles are {got}, expected \\(..., 4\\)"):

@@ -32,7 +32,9 @@ def entry(request, monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(BACKENDS, "_things", dict(BACKENDS._things))
     monkeypatch.setattr(BACKENDS, "_sources", dict(BACKENDS._sources))
-    twin = Entry("a twin", module.__name__, "Twin", "TwinOptions", adjoint=True, noise_section=request.param)
+    twin = Entry(
+        "a twin", module.__name__, "Twin", "TwinOptions", adjoint=True, noise_section=request.param
+    )
     register("backend", "twin", twin)
     return twin
 
@@ -52,7 +54,9 @@ def test_an_entry_says_what_the_backend_says(name):
 
 def test_encoders_train_on_it(entry):
     assert (
-        config(model={"head": "none", "encoder": "quantum", "encoder_qubits": 4, "final_linear": True}).backend.entry
+        config(
+            model={"head": "none", "encoder": "quantum", "encoder_qubits": 4, "final_linear": True}
+        ).backend.entry
         is entry
     )
 
@@ -60,12 +64,16 @@ def test_encoders_train_on_it(entry):
 def test_the_section_noise_is_its_own_if_it_takes_it(entry):
     if entry.noise_section:
         assert config(**NOISE).noise.backend_options["shots"] == 64
-        with pytest.raises(ValidationError, match="noise of training belongs to the section noise; move shots"):
+        with pytest.raises(
+            ValidationError, match="noise of training belongs to the section noise; move shots"
+        ):
             config(backend={"name": "twin", "options": {"shots": 64}})
     else:
         with pytest.raises(ValidationError, match="'twin' has its own noise and shots"):
             config(**NOISE)
-        assert config(backend={"name": "twin", "options": {"shots": 64}}).backend.options == {"shots": 64}
+        assert config(backend={"name": "twin", "options": {"shots": 64}}).backend.options == {
+            "shots": 64
+        }
 
 
 def test_runs_on_it_share_the_processors(entry, monkeypatch):
@@ -78,7 +86,9 @@ def test_runs_on_it_share_the_processors(entry, monkeypatch):
 
 def test_its_energy_is_measured_here(entry):
     head = config(model={"n_qubits": 3, "reuploads": 1})
-    measured = measure_here(head, seconds=0.0, idle_seconds=0.0, counters=[EnergyCounter("x", lambda: 0.0, 1.0)])
+    measured = measure_here(
+        head, seconds=0.0, idle_seconds=0.0, counters=[EnergyCounter("x", lambda: 0.0, 1.0)]
+    )
     assert measured.samples == head.train.batch_size
 
 

@@ -16,7 +16,9 @@ from qllmft import QuantumEncoder, QuantumHead
 
 def model() -> nn.Sequential:
     generator = torch.Generator().manual_seed(0)
-    layers = nn.Sequential(QuantumEncoder(6, 3, 3, 2), nn.Linear(3, 3), QuantumHead(3, 2), nn.Linear(3, 2))
+    layers = nn.Sequential(
+        QuantumEncoder(6, 3, 3, 2), nn.Linear(3, 3), QuantumHead(3, 2), nn.Linear(3, 2)
+    )
     with torch.no_grad():
         for parameter in layers.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))

@@ -44,7 +44,9 @@ class Model:
 def test_an_answer_is_explained_by_words_and_by_training_texts(monkeypatch):
     def embed_tables(tables, body, on_event):
         table = tables[""]
-        return "the test's", [Examples.from_arrays(np.stack([vector(text) for text in table.texts]), table.labels)]
+        return "the test's", [
+            Examples.from_arrays(np.stack([vector(text) for text in table.texts]), table.labels)
+        ]
 
     monkeypatch.setattr(explanation, "embed_tables", embed_tables)
     found = explain_text(Model(), GOLDEN, "bad good film here", nearest=4)
@@ -52,7 +54,8 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(monkeypatch):
     assert [(word.word, word.position) for word in found.words[:2]] == [("good", 2), ("bad", 1)]
     whole = 1 / (1 + np.exp(-1.1))
     expected = {
-        word: whole - 1 / (1 + np.exp(-(1.1 - WEIGHTS.get(word, 0.0)))) for word in ["bad", "good", "film", "here"]
+        word: whole - 1 / (1 + np.exp(-(1.1 - WEIGHTS.get(word, 0.0))))
+        for word in ["bad", "good", "film", "here"]
     }
     assert {word.word: word.effect for word in found.words} == pytest.approx(expected)
     assert {word.word: word.label for word in found.words}["good"] == "bad"

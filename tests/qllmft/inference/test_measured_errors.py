@@ -13,7 +13,9 @@ from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
 
 Q, S = 4, 20_000
-R = 4000  # bootstrap repetitions: a standard deviation is known to 1/sqrt(2R) = 1.1 %, and to about 2 % from S shots
+# bootstrap repetitions: a standard deviation is known to 1/sqrt(2R) = 1.1 %, and to about 2 % from
+# S shots
+R = 4000
 WEIGHTS = {  # of the labels; the qubits 1 to 3 are nearly equal (see `request_for`)
     "errors add up": [[1.0, 0.9, 0.7, 0.8], [-0.2, -0.1, -0.3, 0.0]],
     "errors cancel": [[0.8, 1.1, -0.9, 0.2], [-0.2, 0.0, 0.2, 0.1]],
@@ -24,7 +26,9 @@ WEIGHTS = {  # of the labels; the qubits 1 to 3 are nearly equal (see `request_f
 def classifier(weights: list[list[float]] | None, **structure: object) -> Classifier:
     """A head of one ansatz layer with the given final layer."""
     k = len(weights) if weights else 2
-    model = build_classifier(ModelConfig(n_qubits=Q, reuploads=1, main_layers=1, **structure), 4, k, seed=0)
+    model = build_classifier(
+        ModelConfig(n_qubits=Q, reuploads=1, main_layers=1, **structure), 4, k, seed=0
+    )
     model.eval()
     with torch.no_grad():
         if model.final is not None:
@@ -34,7 +38,9 @@ def classifier(weights: list[list[float]] | None, **structure: object) -> Classi
     return model
 
 
-def request_for(model: Classifier, spread: float = 0.35, samples: int = 6, seed: int = 5) -> HeadCircuits:
+def request_for(
+    model: Classifier, spread: float = 0.35, samples: int = 6, seed: int = 5
+) -> HeadCircuits:
     """Qubit 0 turned by about half π before a ring of CNOTs: with little spread the qubits 1 to 3 are a GHZ state."""
     rng = np.random.default_rng(seed)
     latent = rng.uniform(-spread, spread, (samples, Q)) + np.pi / 2 * (np.arange(Q) == 0)
@@ -48,10 +54,13 @@ def request_for(model: Classifier, spread: float = 0.35, samples: int = 6, seed:
 def distributions(request: HeadCircuits) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
     circuit = request.circuit
-    return np.stack([Statevector(circuit.assign_parameters(row)).probabilities() for row in request.parameters])
+    return np.stack(
+        [Statevector(circuit.assign_parameters(row)).probabilities() for row in request.parameters]
+    )
 
 
-SIGNS = 1 - 2 * (np.arange(2**Q)[:, None] >> np.arange(Q) & 1)  # (2^Q, Q): what each qubit shows in each outcome
+# (2^Q, Q): what each qubit shows in each outcome
+SIGNS = 1 - 2 * (np.arange(2**Q)[:, None] >> np.arange(Q) & 1)
 
 
 def logits_by_hand(model: Classifier, latent: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -72,7 +81,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def bootstrap(model: Classifier, request: HeadCircuits) -> np.ndarray:
     """(N, k) spread of the probabilities over R repetitions of S shots, from the multinomial distribution itself."""
     rng = np.random.default_rng(9)
-    z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in distributions(request)])  # (N, R, Q)
+    # (N, R, Q)
+    z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in distributions(request)])
     return softmax(logits_by_hand(model, request.latent[:, None, :], z)).std(axis=1, ddof=1)
 
 
@@ -90,9 +100,13 @@ class Shots(Backend):
 
     def expectations(self, circuit, values, observables) -> Expectations:
         rows = np.unique(values, axis=0, return_inverse=True)
-        p = np.stack([Statevector(circuit.assign_parameters(row)).probabilities() for row in rows[0]])
-        self.outcomes = np.stack([self.rng.choice(len(p[i]), self.shots, p=p[i]) for i in rows[1]])  # (N, S)
-        diagonals = np.stack([o.to_matrix().diagonal().real for o in observables], axis=1)  # (2^Q, O)
+        p = np.stack(
+            [Statevector(circuit.assign_parameters(row)).probabilities() for row in rows[0]]
+        )
+        # (N, S)
+        self.outcomes = np.stack([self.rng.choice(len(p[i]), self.shots, p=p[i]) for i in rows[1]])
+        # (2^Q, O)
+        diagonals = np.stack([o.to_matrix().diagonal().real for o in observables], axis=1)
         seen = diagonals[self.outcomes]  # (N, S, O)
         return Expectations(seen.mean(axis=1), seen.std(axis=1, ddof=1) / np.sqrt(self.shots))
 
@@ -104,7 +118,10 @@ STRUCTURES = [
     ({"final_linear": False}, None),
     ({"readout": "first"}, [[0.7], [-0.4], [0.2]]),
     ({"skip": True}, [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8]]),
-    ({"skip": True}, [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8], [0.9, -0.9, 0.9, -0.9, 0.1]]),
+    (
+        {"skip": True},
+        [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8], [0.9, -0.9, 0.9, -0.9, 0.1]],
+    ),
 ]
 EVERY_READOUT = pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
 
@@ -114,7 +131,9 @@ EVERY_READOUT = pytest.mark.parametrize(("structure", "weights"), STRUCTURES, id
 def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind, backend):
     """And not that of independent qubits, which is far off here."""
     if backend == "aer_statevector":
-        pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+        pytest.importorskip(
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+        )
     model = classifier(WEIGHTS[kind])
     request = request_for(model)
     answers = measure(model, request, create(backend, {"shots": S, "seed": 3}))
@@ -123,7 +142,9 @@ def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind,
     difference = np.subtract(*np.array(WEIGHTS[kind]))
     alone = answers.probabilities.prod(axis=1) * np.sqrt(answers.value_errors**2 @ difference**2)
     ratio = alone / spread[:, 0]
-    assert (ratio < 0.75).all() if kind == "errors add up" else (ratio > 1.3).all(), "the covariance matters here"
+    assert (ratio < 0.75).all() if kind == "errors add up" else (ratio > 1.3).all(), (
+        "the covariance matters here"
+    )
 
 
 @pytest.mark.parametrize("index", [2, 4, 6])
@@ -149,15 +170,20 @@ def test_errors_and_decisions_are_those_of_the_shots_one_by_one(structure, weigh
     np.testing.assert_allclose(answers.values, z.mean(axis=1)[:, :read], atol=1e-12)
     by_qubit = z.std(axis=1, ddof=1)[:, :read] / np.sqrt(150)
     np.testing.assert_allclose(answers.value_errors, by_qubit, atol=1e-12)
-    logits = logits_by_hand(model, request.latent[:, None, :], z)  # (N, S, k): linear in z, so also in the mean
+    # (N, S, k): linear in z, so also in the mean
+    logits = logits_by_hand(model, request.latent[:, None, :], z)
     p = softmax(logits.mean(axis=1))
     np.testing.assert_allclose(answers.probabilities, p, atol=1e-6)
     k = logits.shape[2]
     for n in range(len(p)):
         top = int(p[n].argmax())
-        pairs = {(a, b): logits[n, :, a] - logits[n, :, b] for a in range(k) for b in range(k) if a != b}
+        pairs = {
+            (a, b): logits[n, :, a] - logits[n, :, b] for a in range(k) for b in range(k) if a != b
+        }
         error = {pair: d.std(ddof=1) / np.sqrt(150) for pair, d in pairs.items()}
-        expected = [p[n, a] * sum(p[n, b] * error[a, b] for b in range(k) if b != a) for a in range(k)]
+        expected = [
+            p[n, a] * sum(p[n, b] * error[a, b] for b in range(k) if b != a) for a in range(k)
+        ]
         np.testing.assert_allclose(answers.standard_errors[n], expected, rtol=1e-5)
         ahead = [pairs[top, b].mean() > 1.959964 * error[top, b] for b in range(k) if b != top]
         assert answers.decided[n] == all(ahead), n
@@ -168,7 +194,9 @@ def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
     """Z₀Z₁, Z₁Z₂Z₃ and Z₃: values, errors and decisions are those of the shots one by one."""
     model = classifier([[0.9, -0.4, 0.3, 0.0], [-0.5, 0.7, 0.2, 0.0], [0.1, 0.2, -0.8, 0.0]])
     read = [[0, 1], [1, 2, 3], [3]]
-    model.head.observables = [SparsePauliOp.from_sparse_list([("Z" * len(q), q, 1.0)], Q) for q in read]
+    model.head.observables = [
+        SparsePauliOp.from_sparse_list([("Z" * len(q), q, 1.0)], Q) for q in read
+    ]
     with torch.no_grad():
         model.final.weight = torch.nn.Parameter(model.final.weight[:, :3])
     request = request_for(model, spread=1.3, samples=30)
@@ -179,12 +207,16 @@ def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
     np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
     exact = measure(model, request, create("adjoint", {"dtype": "float64"}))
     np.testing.assert_allclose(exact.values, distributions(request) @ products, atol=1e-9)
-    assert np.abs(exact.values - distributions(request) @ SIGNS[:, :3]).max() > 0.3, "not those of single qubits"
+    assert np.abs(exact.values - distributions(request) @ SIGNS[:, :3]).max() > 0.3, (
+        "not those of single qubits"
+    )
     logits = logits_by_hand(model, request.latent[:, None, :], z)
     p = softmax(logits.mean(axis=1))
     np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
     for a in range(3):
-        error = [(logits[:, :, a] - logits[:, :, b]).std(axis=1, ddof=1) / np.sqrt(150) for b in range(3)]
+        error = [
+            (logits[:, :, a] - logits[:, :, b]).std(axis=1, ddof=1) / np.sqrt(150) for b in range(3)
+        ]
         expected = p[:, a] * sum(p[:, b] * error[b] for b in range(3))
         np.testing.assert_allclose(found.standard_errors[:, a], expected, rtol=1e-5)
 
@@ -198,7 +230,10 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     with torch.no_grad():
         model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
     repeated = HeadCircuits(
-        request.circuit, request.observables, request.latent.repeat(4000, 0), request.parameters.repeat(4000, 0)
+        request.circuit,
+        request.observables,
+        request.latent.repeat(4000, 0),
+        request.parameters.repeat(4000, 0),
     )
     answers = measure(model, repeated, Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)

@@ -30,7 +30,8 @@ MODELS = [
     ({"skip": True}, 3),
     ({"final_linear": False}, 2),
     ({"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 6, "batch_norm": True}, 2),
-    ({"n_qubits": 11, "encoder": "mlp", "reuploads": 1, "main_layers": 1}, 2),  # x[10] and theta[10] beside x[2], ...
+    # x[10] and theta[10] beside x[2], ...
+    ({"n_qubits": 11, "encoder": "mlp", "reuploads": 1, "main_layers": 1}, 2),
 ]
 EVERY_MODEL = pytest.mark.parametrize(("structure", "k"), MODELS, ids=str)
 
@@ -56,15 +57,24 @@ def by_name(model: Classifier) -> tuple[np.ndarray, list[dict[str, float]]]:
 def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     """⟨Z⟩ (N, Q_m) of the circuit bound by name, by Qiskit's state vector: p(even) - p(odd) of each word's qubits."""
     states = [Statevector(model.head.circuit.assign_parameters(values)) for values in named]
-    words = [word for n in range(1, 5) for word in combinations(range(model.head.circuit.num_qubits), n)]
+    words = [
+        word for n in range(1, 5) for word in combinations(range(model.head.circuit.num_qubits), n)
+    ]
     signs = [(-1) ** np.bitwise_count(np.arange(2 ** len(word))).astype(int) for word in words]
     read = len(model.head.observables)
-    return np.array([[s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)] for s in states])
+    return np.array(
+        [
+            [s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)]
+            for s in states
+        ]
+    )
 
 
 def asked(model: Classifier, name: str) -> tuple[HeadCircuits, Answers]:
     request = model_circuits(model, VECTORS)
-    return request, measure(model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {})))
+    return request, measure(
+        model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {}))
+    )
 
 
 @EVERY_MODEL
@@ -75,13 +85,21 @@ def test_parameters_stand_in_the_order_of_the_circuits_parameters(structure, k):
     names = [p.name for p in model.head.circuit.parameters]
     assert (request.circuit, request.observables) == (model.head.circuit, model.head.observables)
     assert len(names) > 10
-    assert (names[0], names[-1]) == ("theta[0]", f"x[{latent.shape[1] - 1}]"), "theta comes before x"
+    assert (names[0], names[-1]) == ("theta[0]", f"x[{latent.shape[1] - 1}]"), (
+        "theta comes before x"
+    )
     np.testing.assert_allclose(request.latent, latent, atol=0)
-    np.testing.assert_allclose(request.parameters, [[row[name] for name in names] for row in named], atol=0)
+    np.testing.assert_allclose(
+        request.parameters, [[row[name] for name in names] for row in named], atol=0
+    )
     for row, values in zip(request.parameters, named, strict=True):
         by_order = model.head.circuit.assign_parameters(row)
-        assert Statevector(by_order).equiv(Statevector(model.head.circuit.assign_parameters(values)))
-    assert np.abs(np.diff(request.parameters[0])).min() > 0, "no two parameters are equal: an exchange would show"
+        assert Statevector(by_order).equiv(
+            Statevector(model.head.circuit.assign_parameters(values))
+        )
+    assert np.abs(np.diff(request.parameters[0])).min() > 0, (
+        "no two parameters are equal: an exchange would show"
+    )
 
 
 @EVERY_MODEL
@@ -107,7 +125,9 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name):
 
 def test_a_classical_head_has_no_circuit():
     model = build_classifier(ModelConfig(head="mlp", encoder="none"), D, 2)
-    with pytest.raises(UserError, match=r"head is classical; there is no circuit to run .* Omit --backend"):
+    with pytest.raises(
+        UserError, match=r"head is classical; there is no circuit to run .* Omit --backend"
+    ):
         model_circuits(model, VECTORS)
 
 

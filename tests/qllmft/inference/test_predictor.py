@@ -62,7 +62,10 @@ def test_it_shows_source_parameters_body_and_labels(trained, out):
 
 @pytest.mark.parametrize(
     ("texts", "message"),
-    [(None, "the texts are given as NoneType; expected a string, or a list"), (["good", 7], "a text is 7, expected")],
+    [
+        (None, "the texts are given as NoneType; expected a string, or a list"),
+        (["good", 7], "a text is 7, expected"),
+    ],
 )
 def test_what_is_no_text_is_refused(trained, texts, message):
     with pytest.raises(UserError, match=message):
@@ -87,28 +90,39 @@ def test_a_string_is_one_text(trained):
 
 def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(trained):
     trained.model = trained.model.model_copy(update={"label_names": ("a", "b", "c")})
-    p, errors = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]), np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
+    p, errors = (
+        np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]),
+        np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]]),
+    )
     answers = Answers(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
-    found = [(f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)]
+    found = [
+        (f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)
+    ]
     assert found == [("b", 0.02, False), ("c", 0.06, True)]
 
 
 def test_what_is_no_number_is_named(trained, monkeypatch):
     x = np.stack([vector(text) for text in TEXTS])
     x[3, 0] = np.nan
-    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"):
+    with pytest.raises(
+        UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"
+    ):
         trained.answer(x)
     with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\]"):
         trained.exact(x)
     monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
-    with pytest.raises(UserError, match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite"):
+    with pytest.raises(
+        UserError,
+        match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite",
+    ):
         trained.predict(TEXTS)
 
 
 def test_another_body_is_refused(trained, monkeypatch):
     monkeypatch.setattr(predictor, "body_identity", lambda *_: "some other body")
     message = (
-        r"the body 'hash' is not the one that this model was trained on \(got some other body, expected the hash body\)"
+        r"the body 'hash' is not the one that this model was trained on "
+        r"\(got some other body, expected the hash body\)"
     )
     for _ in range(2):  # and not accepted the second time either
         with pytest.raises(UserError, match=message):

@@ -19,7 +19,9 @@ SETTINGS = ContrastiveConfig(iterations=2, epochs=2, batch_size=8, lr=0.01)
 SUPERVISED = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01, temperature=0.2)
 
 
-@pytest.mark.parametrize(("labels", "iterations"), [([0, 1] * 6, 3), ([0, 1, 2, 2, 1, 0, 2], 2), ([1, 0, 0, 1], 20)])
+@pytest.mark.parametrize(
+    ("labels", "iterations"), [([0, 1] * 6, 3), ([0, 1, 2, 2, 1, 0, 2], 2), ([1, 0, 0, 1], 20)]
+)
 def test_every_text_has_as_many_partners_of_its_label_as_of_others(labels, iterations):
     labels = np.array(labels)
     pairs = draw_pairs(labels, iterations, seed=1)
@@ -28,7 +30,10 @@ def test_every_text_has_as_many_partners_of_its_label_as_of_others(labels, itera
     assert set(np.unique(pairs.same)) == {0.0, 1.0}
     assert (pairs.first != pairs.second).all()
     for row in range(len(labels)):
-        assert np.bincount(pairs.same[pairs.first == row].astype(int)).tolist() == [iterations, iterations]
+        assert np.bincount(pairs.same[pairs.first == row].astype(int)).tolist() == [
+            iterations,
+            iterations,
+        ]
 
 
 def test_partners_are_drawn_evenly():
@@ -36,8 +41,12 @@ def test_partners_are_drawn_evenly():
     first_alike = pairs.second[(pairs.first == 0) & (pairs.same == 1)]
     first_other = pairs.second[(pairs.first == 0) & (pairs.same == 0)]
     # five standard deviations of a count
-    assert np.bincount(first_alike, minlength=7)[1:3] == pytest.approx(1500, abs=5 * np.sqrt(3000 / 4))
-    assert np.bincount(first_other, minlength=7)[3:] == pytest.approx(750, abs=5 * np.sqrt(3000 * 3 / 16))
+    assert np.bincount(first_alike, minlength=7)[1:3] == pytest.approx(
+        1500, abs=5 * np.sqrt(3000 / 4)
+    )
+    assert np.bincount(first_other, minlength=7)[3:] == pytest.approx(
+        750, abs=5 * np.sqrt(3000 * 3 / 16)
+    )
 
 
 def test_a_text_alone_with_its_label_has_no_partner_of_it():
@@ -72,7 +81,9 @@ def similarities(vectors, labels):
 def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_bert):
     held_out, body = table(40, seed=9), trainable(tiny_bert)
     same, different = similarities(body.body.encode(held_out.texts), held_out.labels)
-    loss = fit_contrastive(body, table(60), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0)
+    loss = fit_contrastive(
+        body, table(60), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0
+    )
     same_after, different_after = similarities(body.body.encode(held_out.texts), held_out.labels)
     assert loss < 0.2, "a quarter where nothing was learned: targets are 0 and 1"
     assert same_after - different_after > same - different + 0.25
@@ -80,14 +91,18 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
 
 
 def test_the_real_body_brings_held_out_texts_of_one_label_together():
-    same, _, same_after, different_after = on_the_reviews(32, ContrastiveConfig(iterations=1, lr=1e-4))
+    same, _, same_after, different_after = on_the_reviews(
+        32, ContrastiveConfig(iterations=1, lr=1e-4)
+    )
     assert same_after > same + 0.1
     assert same_after > different_after
 
 
 @pytest.mark.slow
 def test_with_more_pairs_the_real_body_tells_labels_apart_better():
-    same, different, same_after, different_after = on_the_reviews(200, ContrastiveConfig(iterations=3, lr=5e-5))
+    same, different, same_after, different_after = on_the_reviews(
+        200, ContrastiveConfig(iterations=3, lr=5e-5)
+    )
     assert same_after > same + 0.1
     assert same_after - different_after > 2 * (same - different)
 
@@ -103,11 +118,19 @@ def on_the_reviews(n, settings):
     return *before, *similarities(body.body.encode(held_out.texts), held_out.labels)
 
 
-@pytest.mark.parametrize(("settings", "stop_at"), [(SETTINGS, 2), (SETTINGS, 12), (SUPERVISED, 2), (SUPERVISED, 8)])
-def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, settings, stop_at):
+@pytest.mark.parametrize(
+    ("settings", "stop_at"), [(SETTINGS, 2), (SETTINGS, 12), (SUPERVISED, 2), (SUPERVISED, 8)]
+)
+def test_a_step_that_was_stopped_ends_in_the_same_bits(
+    tiny_bert, tmp_path, monkeypatch, settings, stop_at
+):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
     train = table(13)  # one text is alone in its batch
-    whole, body, checkpoint = trainable(tiny_bert), trainable(tiny_bert), Checkpoint(tmp_path / "state.safetensors")
+    whole, body, checkpoint = (
+        trainable(tiny_bert),
+        trainable(tiny_bert),
+        Checkpoint(tmp_path / "state.safetensors"),
+    )
     fit_contrastive(whole, train, settings, 4)
     assert not same_bits(weights(whole), weights(body))
     assert all(tensor.isfinite().all() for tensor in weights(whole).values())
@@ -117,7 +140,9 @@ def test_a_step_that_was_stopped_ends_in_the_same_bits(tiny_bert, tmp_path, monk
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_contrastive(trainable(tiny_bert), train, settings, 4, checkpoint=checkpoint, on_step=stop)
+        fit_contrastive(
+            trainable(tiny_bert), train, settings, 4, checkpoint=checkpoint, on_step=stop
+        )
     assert checkpoint.epochs_done() == stop_at - 1  # progress is reported before it is saved
     torch.manual_seed(99)
     steps = []

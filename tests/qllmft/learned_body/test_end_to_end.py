@@ -27,7 +27,9 @@ def trained(folder, path=None, *, head="quantum", stop_at=None, seed=0, config=T
             raise KeyboardInterrupt
 
     checkpoint = Checkpoint(path) if path else None
-    selection = fit_end_to_end(model, TRAIN, VALIDATION, config, SEED, checkpoint=checkpoint, on_epoch=on_epoch)
+    selection = fit_end_to_end(
+        model, TRAIN, VALIDATION, config, SEED, checkpoint=checkpoint, on_epoch=on_epoch
+    )
     return selection, model, metrics
 
 
@@ -38,23 +40,39 @@ def test_it_learns_and_every_weight_that_the_loss_sees_moves(tiny_bert, head):
     selection, model, metrics = trained(tiny_bert, head=head, config=config)
     after = weights(model)
     unmoved = {name for name in before if torch.equal(before[name], after[name])}
-    # the pooler of BERT is not read, no text has token types of a second kind, and attention is blind to keys' biases
-    assert all("pooler" in name or name.startswith("classifier.head.connector._") for name in unmoved), unmoved
+    # the pooler of BERT is not read, no text has token types of a second kind, and attention is
+    # blind to keys' biases
+    assert all(
+        "pooler" in name or name.startswith("classifier.head.connector._") for name in unmoved
+    ), unmoved
     assert metrics[-1].train_loss < 0.7 * metrics[0].train_loss
     assert selection.validation_accuracy > 0.8
-    assert evaluate(model.classifier, model.embedded(VALIDATION))[1] == selection.validation_accuracy
+    assert (
+        evaluate(model.classifier, model.embedded(VALIDATION))[1] == selection.validation_accuracy
+    )
 
 
 def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):
     """Adam's first step is the learning rate in every coordinate whose gradient is not tiny."""
     moved = {}
     for body_lr in (1e-4, 1e-2, None):
-        config = TrainConfig(epochs=1, batch_size=len(TRAIN), lr=1e-3, body_lr=body_lr, select="last")
+        config = TrainConfig(
+            epochs=1, batch_size=len(TRAIN), lr=1e-3, body_lr=body_lr, select="last"
+        )
         before, model = weights(end_to_end(tiny_bert)), trained(tiny_bert, config=config)[1]
-        change = {name: (after - before[name]).abs().max().item() for name, after in weights(model).items()}
+        change = {
+            name: (after - before[name]).abs().max().item()
+            for name, after in weights(model).items()
+        }
         moved[body_lr] = max(value for name, value in change.items() if name.startswith("body."))
-        assert max(v for n, v in change.items() if n.startswith("classifier.")) == pytest.approx(1e-3, rel=1e-2)
-    assert moved == {1e-4: pytest.approx(1e-4, rel=1e-2), 1e-2: pytest.approx(1e-2, rel=1e-2), None: moved[None]}
+        assert max(v for n, v in change.items() if n.startswith("classifier.")) == pytest.approx(
+            1e-3, rel=1e-2
+        )
+    assert moved == {
+        1e-4: pytest.approx(1e-4, rel=1e-2),
+        1e-2: pytest.approx(1e-2, rel=1e-2),
+        None: moved[None],
+    }
     assert moved[None] == pytest.approx(1e-3, rel=1e-2), "one rate for both, as in table XVI"
 
 
@@ -62,15 +80,21 @@ def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
     seen = []
     step = torch.optim.Adam.step
     monkeypatch.setattr(
-        torch.optim.Adam, "step", lambda self: (seen.append([g["lr"] for g in self.param_groups]), step(self))[1]
+        torch.optim.Adam,
+        "step",
+        lambda self: (seen.append([g["lr"] for g in self.param_groups]), step(self))[1],
     )
-    trained(tiny_bert, config=TrainConfig(epochs=3, batch_size=25, lr=0.1, body_lr=0.01, lr_decay=0.5))
+    trained(
+        tiny_bert, config=TrainConfig(epochs=3, batch_size=25, lr=0.1, body_lr=0.01, lr_decay=0.5)
+    )
     np.testing.assert_allclose(seen, [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]])
 
 
 @pytest.mark.parametrize("done", [0, 1, 3])
 @pytest.mark.parametrize("head", HEADS)
-def test_continued_from_any_epoch_it_ends_in_the_same_bits(tiny_bert, tmp_path, monkeypatch, head, done):
+def test_continued_from_any_epoch_it_ends_in_the_same_bits(
+    tiny_bert, tmp_path, monkeypatch, head, done
+):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
     whole = trained(tiny_bert, tmp_path / "whole", head=head)
     file = tmp_path / "state.safetensors"
@@ -96,7 +120,14 @@ def test_dropout_is_on_in_training_and_leaves_torchs_generator_alone(tiny_bert):
     losses = []
     for model in (usual, without):
         config = TRAINING.model_copy(update={"epochs": 1})
-        fit_end_to_end(model, TRAIN, VALIDATION, config, SEED, on_epoch=lambda line: losses.append(line.train_loss))
+        fit_end_to_end(
+            model,
+            TRAIN,
+            VALIDATION,
+            config,
+            SEED,
+            on_epoch=lambda line: losses.append(line.train_loss),
+        )
     assert losses[0] != losses[1]
     assert torch.equal(torch.rand(3), expected)
 
@@ -106,7 +137,10 @@ def test_a_body_without_weights_is_refused():
         transformer = torch.nn.Identity()
         config = BodyConfig(model="empty")
 
-    with pytest.raises(UserError, match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\."):
+    with pytest.raises(
+        UserError,
+        match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\.",
+    ):
         module.TrainableBody(Empty())
 
 

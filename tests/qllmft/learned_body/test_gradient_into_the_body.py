@@ -36,7 +36,12 @@ def test_by_weights_of_the_body(name, tiny_bert):
     texts = table(4)
     y = torch.from_numpy(texts.labels)
     cross_entropy(model(texts.texts), y).backward()
-    chosen = [(w, i) for w in body.parameters() if w.grad is not None for i in [int(w.grad.abs().argmax())]]
+    chosen = [
+        (w, i)
+        for w in body.parameters()
+        if w.grad is not None
+        for i in [int(w.grad.abs().argmax())]
+    ]
     assert len(chosen) > 15, "every layer of the body takes part"
     for weight, index in chosen:
         values = weight.data.view(-1)
@@ -55,15 +60,21 @@ def test_training_embeds_as_inference_does(tiny_bert):
     body = trainable(tiny_bert).eval()
     texts = [*table(5).texts, "a"]
     with torch.no_grad():
-        np.testing.assert_allclose(body(texts).numpy(), body.body.encode(texts), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            body(texts).numpy(), body.body.encode(texts), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_the_bodys_own_prompt_comes_before_the_texts(tiny_bert):
     body = trainable(tiny_bert).eval()
     plain = body(["a good film"])
-    with_prompt = SimpleNamespace(prompts={"other": "no ", "ask": "not "}, default_prompt_name="ask")
+    with_prompt = SimpleNamespace(
+        prompts={"other": "no ", "ask": "not "}, default_prompt_name="ask"
+    )
     body.body.prompt = prompt_of(with_prompt, BodyConfig(model="minilm"))
     assert body.body.prompt == "not "
     with torch.no_grad():
         assert not torch.allclose(body(["a good film"]), plain, atol=1e-3)
-        np.testing.assert_allclose(body(["a good film"]).numpy(), body.body.encode(["a good film"]), atol=1e-6)
+        np.testing.assert_allclose(
+            body(["a good film"]).numpy(), body.body.encode(["a good film"]), atol=1e-6
+        )

@@ -21,19 +21,40 @@ from qllmft_backends.protocol import Capabilities
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"train": {"body_lr": 1e-5}}, "train.body_lr is 1e-05 and the body is frozen; set body.trainable to true"),
-        ({"train": {"body_lr": 0}, "body": {"trainable": True}}, "train.body_lr (got 0): Input should be greater than"),
+        (
+            {"train": {"body_lr": 1e-5}},
+            "train.body_lr is 1e-05 and the body is frozen; set body.trainable to true",
+        ),
+        (
+            {"train": {"body_lr": 0}, "body": {"trainable": True}},
+            "train.body_lr (got 0): Input should be greater than",
+        ),
         *(
             ({"body": {"contrastive": tree}}, message)
             for tree, message in [
-                ({"loss": "supervised", "iterations": 1}, "takes all pairs of a batch; leave iterations out"),
+                (
+                    {"loss": "supervised", "iterations": 1},
+                    "takes all pairs of a batch; leave iterations out",
+                ),
                 ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
-                ({"loss": "supervised", "temperature": 0}, "temperature (got 0): Input should be greater than 0"),
-                ({"iterations": 1, "temperature": 0.1}, "temperature is 0.1 and loss 'cosine' has none"),
+                (
+                    {"loss": "supervised", "temperature": 0},
+                    "temperature (got 0): Input should be greater than 0",
+                ),
+                (
+                    {"iterations": 1, "temperature": 0.1},
+                    "temperature is 0.1 and loss 'cosine' has none",
+                ),
                 ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),
                 ({"lr": 1e-3}, "iterations is 0, so lr would not be read; set"),
-                ({"epochs": 3, "batch_size": 4}, "iterations is 0, so epochs, batch_size would not"),
-                ({"iterations": -1}, "body.contrastive.iterations (got -1): Input should be greater"),
+                (
+                    {"epochs": 3, "batch_size": 4},
+                    "iterations is 0, so epochs, batch_size would not",
+                ),
+                (
+                    {"iterations": -1},
+                    "body.contrastive.iterations (got -1): Input should be greater",
+                ),
                 ({"pairs": 3}, "expected one of iterations, epochs, batch_size, lr"),
             ]
         ),
@@ -70,19 +91,27 @@ def corpus(tmp_path):
     return write_corpus(tmp_path / "corpus.tsv")
 
 
-@pytest.mark.parametrize("capabilities", [{"remote": True}, {"remote": True, "paid": True}, {"paid": True}])
-def test_a_body_is_not_trained_through_circuits_that_are_sent_away(corpus, tmp_path, monkeypatch, capabilities):
+@pytest.mark.parametrize(
+    "capabilities", [{"remote": True}, {"remote": True, "paid": True}, {"paid": True}]
+)
+def test_a_body_is_not_trained_through_circuits_that_are_sent_away(
+    corpus, tmp_path, monkeypatch, capabilities
+):
     monkeypatch.setattr(setup, "create", lambda *_: Sending(**capabilities))
     monkeypatch.setattr(bodies, "Body", None)  # nothing may be loaded
     config = run_config(corpus, tmp_path, body__trainable=True)
     with pytest.raises(UserError) as caught:
         run_experiment(config, tmp_path / "run")
-    assert "body.trainable is true and the backend is 'far_away', which sends circuits away" in str(caught.value)
+    assert "body.trainable is true and the backend is 'far_away', which sends circuits away" in str(
+        caught.value
+    )
     assert "Train with the backend 'adjoint'" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("fault", [SafetensorError("No space left on device"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "fault", [SafetensorError("No space left on device"), OSError(28, "No space left on device")]
+)
 def test_a_full_disk_leaves_no_part_of_a_body(tiny_bert, tmp_path, monkeypatch, fault):
     body = TrainableBody(Body(BodyConfig(model=str(tiny_bert), device="cpu")))
     write = body.transformer.save
@@ -97,8 +126,12 @@ def test_a_full_disk_leaves_no_part_of_a_body(tiny_bert, tmp_path, monkeypatch, 
     assert not list(tmp_path.glob("*body*"))
 
 
-@pytest.mark.parametrize("name", [".lock-holder", "contrastive.safetensors", "state.safetensors", "sqlite"])
-def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(corpus, tiny_bert, tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    "name", [".lock-holder", "contrastive.safetensors", "state.safetensors", "sqlite"]
+)
+def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(
+    corpus, tiny_bert, tmp_path, monkeypatch, name
+):
     """Full when the lock, either checkpoint or the cache of embeddings is written."""
     config = run_config(corpus, tiny_bert, body__contrastive={"iterations": 1})
     monkeypatch.setattr(contrastive, "CHECKPOINT_EVERY_S", -1.0)
@@ -117,19 +150,32 @@ def test_a_full_disk_ends_a_run_of_a_learned_body_which_continues(corpus, tiny_b
         patch.setattr(os, "fsync", full)
         if name == "sqlite":
             patch.setattr(EmbeddingCache, "put", put)
-        with pytest.raises((OSError, UserError), match=r"No space left on device|database or disk is full"):
+        with pytest.raises(
+            (OSError, UserError), match=r"No space left on device|database or disk is full"
+        ):
             run_experiment(config, tmp_path / "full")
-    assert not [path for path in tmp_path.rglob(".*") if path.is_file()], "no part of a file is left, and no lock"
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()], (
+        "no part of a file is left, and no lock"
+    )
     records = [run_experiment(config, tmp_path / folder).record for folder in ("full", "sound")]
     assert records[0].head.test == records[1].head.test
-    weights = [(tmp_path / folder / "model" / "model.safetensors").read_bytes() for folder in ("full", "sound")]
+    weights = [
+        (tmp_path / folder / "model" / "model.safetensors").read_bytes()
+        for folder in ("full", "sound")
+    ]
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize("learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}])
-def test_a_head_or_a_body_that_cannot_be_is_refused_before_the_body_learns(corpus, tiny_bert, tmp_path, learning):
+@pytest.mark.parametrize(
+    "learning", [{"body__trainable": True}, {"body__contrastive": {"iterations": 1}}]
+)
+def test_a_head_or_a_body_that_cannot_be_is_refused_before_the_body_learns(
+    corpus, tiny_bert, tmp_path, learning
+):
     narrow = run_config(corpus, tiny_bert, model__n_qubits=2, **learning)
-    with pytest.raises(UserError, match="the body's embedding has 8 values; 2 encoder qubits hold 4 amplitudes"):
+    with pytest.raises(
+        UserError, match="the body's embedding has 8 values; 2 encoder qubits hold 4 amplitudes"
+    ):
         run_experiment(narrow, tmp_path / "run")
     with pytest.raises(UserError, match="there is no folder"):
         run_experiment(run_config(corpus, tmp_path / "nowhere", **learning), tmp_path / "run")

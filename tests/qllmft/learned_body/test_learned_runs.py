@@ -79,7 +79,11 @@ def body_of(outcome):
 def test_a_run_keeps_its_body_and_says_what_it_takes(finished, tiny_bert, kind):
     outcome, watcher = finished[kind]
     out, result = outcome.folder.path, outcome.record.to_json()
-    assert {p.name for p in (out / "model").iterdir()} == {"model.safetensors", "model.json", "body"}
+    assert {p.name for p in (out / "model").iterdir()} == {
+        "model.safetensors",
+        "model.json",
+        "body",
+    }
     assert not (out / "checkpoint").exists(), "it is several times the body's size"
     assert not same_bits(body_of(outcome), weights(trainable(tiny_bert)))
     assert not list((out / "model" / "body").rglob("*.bin")), "safetensors, never pickle"
@@ -113,13 +117,20 @@ def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert
     config = run_config(corpus, tiny_bert)
     test = split_corpus(read_corpus(config.data), config.data, config.seed).test
     assert [named[text] for text in test.texts] == [("bad", "good")[answer] for answer in answers]
-    assert np.array_equal(embedding(predictor.model, texts[0]).numpy()[0], predictor.embed(texts[:1])[0])
+    assert np.array_equal(
+        embedding(predictor.model, texts[0]).numpy()[0], predictor.embed(texts[:1])[0]
+    )
 
 
-def test_the_baselines_of_a_trained_body_read_the_one_that_it_began_from(finished, corpus, tiny_bert, tmp_path):
+def test_the_baselines_of_a_trained_body_read_the_one_that_it_began_from(
+    finished, corpus, tiny_bert, tmp_path
+):
     baselines = {kind: outcome.record.models[1] for kind, (outcome, _) in finished.items()}
     frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.models[1]
-    for one, other in ((baselines["end to end"], frozen), (baselines["both"], baselines["contrastive"])):
+    for one, other in (
+        (baselines["end to end"], frozen),
+        (baselines["both"], baselines["contrastive"]),
+    ):
         assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
 
 
@@ -130,7 +141,9 @@ def test_without_baselines_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp
     assert not cache.exists(), "a body of the run's own leaves nothing in the user's cache"
 
 
-def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(finished, corpus, tiny_bert, tmp_path, kind):
+def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(
+    finished, corpus, tiny_bert, tmp_path, kind
+):
     name, commit = "qllmft-tests/tiny-bert", "c" * 40
     folder = Path(constants.HF_HUB_CACHE) / "models--qllmft-tests--tiny-bert"
     shutil.copytree(tiny_bert, folder / "snapshots" / commit)
@@ -143,13 +156,20 @@ def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(finished, cor
     local = finished[kind][0]
     assert without_seconds(hub)["models"] == without_seconds(local.record.to_json())["models"]
     assert hub["body"]["model"] == name
-    answer, same = (Predictor.load(path).predict(["a good film"]) for path in (tmp_path / "hub", local.folder.path))
+    answer, same = (
+        Predictor.load(path).predict(["a good film"])
+        for path in (tmp_path / "hub", local.folder.path)
+    )
     assert answer == same, "the hub's model is no longer needed"
 
 
 def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
-    config = run_config(corpus, tiny_bert, body__trainable=True, noise__gates="paper_high", noise__shots=64)
-    results = [without_seconds(run_experiment(config, tmp_path / name).record.to_json()) for name in "ab"]
+    config = run_config(
+        corpus, tiny_bert, body__trainable=True, noise__gates="paper_high", noise__shots=64
+    )
+    results = [
+        without_seconds(run_experiment(config, tmp_path / name).record.to_json()) for name in "ab"
+    ]
     assert results[0] == results[1]
     assert 0.0 <= results[0]["models"][0]["test_exact"] <= 1.0
 
@@ -157,7 +177,8 @@ def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
 def test_killed_in_the_contrastive_step_it_goes_on_to_the_same_bits(corpus, tiny_bert, tmp_path):
     out = tmp_path / "killed"
     killed(Path(__file__).with_name("killed_step.py"), corpus, tiny_bert, out)
-    assert RunFolder(out).contrastive_checkpoint.epochs_done() == 2  # the third batch was reported, not yet saved
+    # the third batch was reported, not yet saved
+    assert RunFolder(out).contrastive_checkpoint.epochs_done() == 2
     assert not RunFolder(out).contrastive_body.exists()
     config = run_config(corpus, tiny_bert, body__trainable=True, body__contrastive=CONTRASTIVE)
     ours, whole = (run_experiment(config, place) for place in (out, tmp_path / "whole"))
@@ -165,8 +186,14 @@ def test_killed_in_the_contrastive_step_it_goes_on_to_the_same_bits(corpus, tiny
     assert contents(ours.folder.model_folder) == contents(whole.folder.model_folder)
 
 
-def test_without_the_test_set_first_it_ends_as_the_whole_run_does(finished, corpus, tiny_bert, tmp_path, kind):
-    config, watcher, (whole, _) = run_config(corpus, tiny_bert, **KINDS[kind]), Watcher(), finished[kind]
+def test_without_the_test_set_first_it_ends_as_the_whole_run_does(
+    finished, corpus, tiny_bert, tmp_path, kind
+):
+    config, watcher, (whole, _) = (
+        run_config(corpus, tiny_bert, **KINDS[kind]),
+        Watcher(),
+        finished[kind],
+    )
     first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
     assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
     assert not any("test" in row for row in first.record.to_json()["models"])
@@ -198,7 +225,10 @@ def test_ctrl_c_leaves_a_model_with_its_body(corpus, tiny_bert, tmp_path):
 def test_a_model_without_its_body_or_with_another_one_is_refused(finished, tiny_bert, tmp_path):
     model = shutil.copytree(finished["end to end"][0].folder.model_folder, tmp_path / "model")
     shutil.rmtree(model / "body")
-    with pytest.raises(UserError, match=r"trained together with its body, and the folder body is missing\. Copy the"):
+    with pytest.raises(
+        UserError,
+        match=r"trained together with its body, and the folder body is missing\. Copy the",
+    ):
         Predictor.load(model)
     shutil.copytree(tiny_bert, model / "body")
     with pytest.raises(UserError, match="is not the one that this model was trained on"):

@@ -15,7 +15,11 @@ from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.run import run_experiment
 
 SETTINGS = {"max_seq_length": 6, "do_lower_case": False}
-POOLING = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+POOLING = {
+    "word_embedding_dimension": 8,
+    "pooling_mode_mean_tokens": True,
+    "pooling_mode_cls_token": False,
+}
 PLAIN = {"sentence_bert_config": SETTINGS, "1_Pooling__config": POOLING}
 HEAVY = ("datasets", "matplotlib", "optuna", "scipy.stats", "sentence_transformers", "sklearn")
 
@@ -30,7 +34,12 @@ def changed(folder, copy, **files):
 def modules(*kinds):
     places = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
     return [
-        {"idx": i, "name": str(i), "path": places[kind], "type": f"sentence_transformers.models.{kind}"}
+        {
+            "idx": i,
+            "name": str(i),
+            "path": places[kind],
+            "type": f"sentence_transformers.models.{kind}",
+        }
         for i, kind in enumerate(kinds)
     ]
 
@@ -38,10 +47,20 @@ def modules(*kinds):
 @pytest.mark.parametrize("unit", [False, True])
 def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
     folder = changed(
-        tiny_bert, tmp_path / "body", **PLAIN, modules=modules("Transformer", "Pooling", *["Normalize"] * unit)
+        tiny_bert,
+        tmp_path / "body",
+        **PLAIN,
+        modules=modules("Transformer", "Pooling", *["Normalize"] * unit),
     )
-    texts = [*table(9).texts, "a", " not  a film ", "a very long text of many more words than the body reads " * 3]
-    light, whole = (Body(BodyConfig(model=str(folder), device="cpu"), light=light) for light in (True, False))
+    texts = [
+        *table(9).texts,
+        "a",
+        " not  a film ",
+        "a very long text of many more words than the body reads " * 3,
+    ]
+    light, whole = (
+        Body(BodyConfig(model=str(folder), device="cpu"), light=light) for light in (True, False)
+    )
     assert isinstance(light.transformer, PlainBody)
     np.testing.assert_array_equal(light.encode(texts), whole.encode(texts))
     assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6)
@@ -74,6 +93,8 @@ def test_predict_imports_only_what_it_uses(tiny_bert, tmp_path):
         f"app(['predict', {str(tmp_path / 'run')!r}, 'a good film'], standalone_mode=False)\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split("\t")[0] in ("bad", "good")
     assert done.stderr.splitlines()[-1] == "[]"

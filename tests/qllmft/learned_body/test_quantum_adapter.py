@@ -29,12 +29,16 @@ from qllmft.training import end_to_end
 from qllmft_circuits import adapter_circuit
 
 SETTINGS = {"rank": 2, "layers": 2, "alpha": 3.0, "targets": ["query", "intermediate.dense"]}
-N_QUERY, N_DENSE = 2 * (3 + 8) + 2, (3 + 8) + (4 + 12) + 2  # 8 to 8 and 8 to 16 dimensions: angles and values
+# 8 to 8 and 8 to 16 dimensions: angles and values
+N_QUERY, N_DENSE = 2 * (3 + 8) + 2, (3 + 8) + (4 + 12) + 2
 
 
 def body_of(folder, **settings):
     return BodyConfig(
-        model=str(folder), device="cpu", trainable="quantum_adapter", quantum_adapter={**SETTINGS, **settings}
+        model=str(folder),
+        device="cpu",
+        trainable="quantum_adapter",
+        quantum_adapter={**SETTINGS, **settings},
     )
 
 
@@ -90,7 +94,9 @@ def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(fin
     for layer in ("query", "intermediate.dense"):
         parts = {}
         for factor in ("input", "output"):
-            exported = export_run(run, ExportRequest("qasm2", "adapter", layer=layer, factor=factor))
+            exported = export_run(
+                run, ExportRequest("qasm2", "adapter", layer=layer, factor=factor)
+            )
             numbers = json.loads(exported.content.decode().splitlines()[1].partition(": ")[2])
             matrix = Operator(QuantumCircuit.from_qasm_str(exported.content.decode())).data.real
             parts[factor] = matrix[: numbers["rows"], : numbers["rank"]]
@@ -109,21 +115,36 @@ def test_only_the_adapter_is_trained_counted_and_kept(finished, tmp_path):
     outcome, said = finished
     head = load_model(outcome.folder.path).classifier.n_parameters
     assert outcome.record.models[0].parameters == head + N_QUERY + N_DENSE
-    assert "an adapter of 53 weights learns too, beside 0.0 million frozen ones. An epoch will take" in said
+    assert (
+        "an adapter of 53 weights learns too, beside 0.0 million frozen ones. An epoch will take"
+        in said
+    )
     assert {path.name for path in outcome.folder.model_folder.rglob("*")} == {
-        *("model.json", "model.safetensors", "adapter", "adapter_config.json", "adapter_model.safetensors")
+        *(
+            "model.json",
+            "model.safetensors",
+            "adapter",
+            "adapter_config.json",
+            "adapter_model.safetensors",
+        )
     }
     run = outcome.folder.path
     assert evaluate_run(run).accuracy.right == outcome.record.head.tested.right
     texts = table(20, seed=9).texts
     expected = [answer.probabilities for answer in Predictor.load(run).predict(texts)]
     pushed = Predictor.load(run).save_pretrained(tmp_path / "pushed")
-    assert [answer.probabilities for answer in Predictor.from_pretrained(pushed).predict(texts)] == expected
+    assert [
+        answer.probabilities for answer in Predictor.from_pretrained(pushed).predict(texts)
+    ] == expected
 
 
-def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(finished, corpus, tiny_bert, tmp_path, monkeypatch):
+def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
+    finished, corpus, tiny_bert, tmp_path, monkeypatch
+):
     monkeypatch.setattr(end_to_end, "CHECKPOINT_EVERY_S", -1.0)
-    config = run_config(corpus, tiny_bert, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS)
+    config = run_config(
+        corpus, tiny_bert, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS
+    )
     assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
     again = run_experiment(config, tmp_path / "run")
     assert without_seconds(again.record.to_json()) == without_seconds(finished[0].record.to_json())
@@ -135,8 +156,14 @@ def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(finished, corpus, ti
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"targets": ["q_proj"]}, r"no linear layer has the name 'q_proj'. Its linear layers are dense, key, query"),
-        ({"rank": 9}, r"rank is 9, and the layer encoder.layer.0.attention.self.query has 8 inputs or outputs; set it"),
+        (
+            {"targets": ["q_proj"]},
+            r"no linear layer has the name 'q_proj'. Its linear layers are dense, key, query",
+        ),
+        (
+            {"rank": 9},
+            r"rank is 9, and the layer encoder.layer.0.attention.self.query has 8 inputs or outputs; set it",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_model_are_refused(tiny_bert, settings, message):
@@ -145,7 +172,9 @@ def test_settings_that_do_not_fit_the_model_are_refused(tiny_bert, settings, mes
 
 
 def test_a_setting_that_would_not_be_read_is_refused():
-    with pytest.raises(UserError, match=r"quantum_adapter.rank would not be read, because trainable is lora; set"):
+    with pytest.raises(
+        UserError, match=r"quantum_adapter.rank would not be read, because trainable is lora; set"
+    ):
         parse_config({"body": {"trainable": "lora", "quantum_adapter": {"rank": 2}}}, "my.toml")
 
 
@@ -172,9 +201,13 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
     said = refusal({**content, "sizes": wide}, weights)
     assert "numbers of inputs and outputs of its layers are others" in said
     assert remedy in said
-    assert f"only one of the two has {first}" in refusal(content, {n: w for n, w in weights.items() if n != first})
+    assert f"only one of the two has {first}" in refusal(
+        content, {n: w for n, w in weights.items() if n != first}
+    )
     assert "expected (11,) finite numbers" in refusal(content, {**weights, first: torch.ones(3)})
-    assert "rank (got 'many'): Input should be a valid integer" in refusal({**content, "rank": "many"}, weights)
+    assert "rank (got 'many'): Input should be a valid integer" in refusal(
+        {**content, "rank": "many"}, weights
+    )
 
 
 def test_an_export_of_a_damaged_adapter_is_refused(finished, tmp_path):
@@ -192,12 +225,15 @@ def test_an_export_names_one_layer(finished, trained_run):
     free = export_run(run, ExportRequest("qasm3", "adapter", layer="query", weights="free"))
     assert free.circuit.num_parameters == 11
     with pytest.raises(
-        UserError, match=r"the adapter changes 2 layers, and an export writes one. Name one with --layer: "
+        UserError,
+        match=r"the adapter changes 2 layers, and an export writes one. Name one with --layer: ",
     ):
         export_run(run, ExportRequest("qasm3", "adapter"))
     with pytest.raises(UserError, match="this model has no quantum adapter"):
         export_run(trained_run, ExportRequest("qasm3", "adapter", layer="query"))
-    with pytest.raises(UserError, match="--layer and --factor name a circuit of an adapter, and --part is head"):
+    with pytest.raises(
+        UserError, match="--layer and --factor name a circuit of an adapter, and --part is head"
+    ):
         ExportRequest(layer="query")
     with pytest.raises(UserError, match="is the same for all texts and is not measured"):
         ExportRequest(part="adapter", layer="query", measure=True)

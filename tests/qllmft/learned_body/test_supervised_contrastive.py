@@ -24,20 +24,28 @@ def by_loops(vectors, labels, temperature):
     """Equation 2 of arXiv 2004.11362, written out."""
     unit, terms = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), []
     for i in range(len(labels)):
-        weight = {j: math.exp(unit[i] @ unit[j] / temperature) for j in range(len(labels)) if j != i}
+        weight = {
+            j: math.exp(unit[i] @ unit[j] / temperature) for j in range(len(labels)) if j != i
+        }
         partners = [weight[j] for j in weight if labels[j] == labels[i]]
         if partners:
             terms.append(-sum(math.log(p / sum(weight.values())) for p in partners) / len(partners))
     return sum(terms) / len(terms) if terms else 0.0
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 1, 0, 1], [0, 1, 2, 2, 1, 0, 2, 3], [0, 0], [0, 1, 2], [1]])
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 1, 0, 1], [0, 1, 2, 2, 1, 0, 2, 3], [0, 0], [0, 1, 2], [1]]
+)
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 def test_the_loss_and_its_gradient_by_two_routes(labels, temperature):
-    vectors = torch.from_numpy(np.random.default_rng(len(labels)).normal(size=(len(labels), 6))).requires_grad_()
+    vectors = torch.from_numpy(
+        np.random.default_rng(len(labels)).normal(size=(len(labels), 6))
+    ).requires_grad_()
     y = torch.tensor(labels)
     loss = supervised_loss(vectors, y, temperature)
-    assert loss.item() == pytest.approx(by_loops(vectors.detach().numpy(), labels, temperature), rel=1e-12)
+    assert loss.item() == pytest.approx(
+        by_loops(vectors.detach().numpy(), labels, temperature), rel=1e-12
+    )
     assert torch.autograd.gradcheck(lambda x: supervised_loss(x, y, temperature), vectors)
     assert supervised_loss(3.0 * vectors, y, temperature).item() == pytest.approx(loss.item())
     (gradient,) = torch.autograd.grad(supervised_loss(vectors.float(), y, temperature), vectors)
@@ -50,32 +58,52 @@ def test_texts_are_embedded_in_parts_of_like_length_to_the_same_loss(tiny_bert, 
     for size in (1, 4, 64):
         monkeypatch.setattr(module, "TEXTS_AT_ONCE", size)
         losses.append(module._supervised(body, TRAIN, rows, 0.2).item())
-    assert losses == pytest.approx([supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), 0.2).item()] * 3)
+    assert losses == pytest.approx(
+        [supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), 0.2).item()] * 3
+    )
 
 
 def test_the_step_lowers_the_loss_of_held_out_texts_and_is_as_long_as_announced(tiny_bert):
     held_out, body, seen, losses = table(40, seed=9), trainable(tiny_bert), [], []
-    settings, labels = SETTINGS.model_copy(update={"batch_size": 16}), torch.from_numpy(held_out.labels)
-    for train in (lambda: None, lambda: fit_contrastive(body, table(60), settings, 0, on_step=seen.append)):
+    settings, labels = (
+        SETTINGS.model_copy(update={"batch_size": 16}),
+        torch.from_numpy(held_out.labels),
+    )
+    for train in (
+        lambda: None,
+        lambda: fit_contrastive(body, table(60), settings, 0, on_step=seen.append),
+    ):
         train()
-        losses.append(supervised_loss(torch.from_numpy(body.body.encode(held_out.texts)), labels, 0.2).item())
+        losses.append(
+            supervised_loss(torch.from_numpy(body.body.encode(held_out.texts)), labels, 0.2).item()
+        )
     assert losses[1] < losses[0] - 0.2
     assert seen == list(range(1, contrastive_steps(60, settings) + 1)) == list(range(1, 13))
     assert contrastive_pairs(13, SETTINGS) == 15 + 15 + 0
 
 
 def test_settings_that_are_not_given_are_the_chosen_ones():
-    config = parse_config({"body": {"contrastive": {"loss": "supervised", "epochs": 2}}}, "the test")
-    assert config.body.contrastive == ContrastiveConfig(**{**SUPERVISED, "loss": "supervised", "epochs": 2})
+    config = parse_config(
+        {"body": {"contrastive": {"loss": "supervised", "epochs": 2}}}, "the test"
+    )
+    assert config.body.contrastive == ContrastiveConfig(
+        **{**SUPERVISED, "loss": "supervised", "epochs": 2}
+    )
     assert config.body.learns
     assert load_preset("contrastive-single-10q").config().identity == "f6e839db94d5"
-    assert parse_config(config.model_dump(mode="json"), "again").identity == config.identity != RunConfig().identity
+    assert (
+        parse_config(config.model_dump(mode="json"), "again").identity
+        == config.identity
+        != RunConfig().identity
+    )
 
 
 def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch):
     corpus = write_corpus(tmp_path / "corpus.tsv")
     step = {"loss": "supervised", "epochs": 2, "batch_size": 8, "lr": 0.01}
-    configs = [run_config(corpus, tiny_bert, body__contrastive=step, model__reuploads=r) for r in (2, 3)]
+    configs = [
+        run_config(corpus, tiny_bert, body__contrastive=step, model__reuploads=r) for r in (2, 3)
+    ]
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "alone"))
     alone = run_experiment(configs[1], tmp_path / "runs" / "alone").record.to_json()
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "shared"))
@@ -87,6 +115,8 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     assert first["body"]["learned"]["contrastive_pairs"] == 4 * 28 + 1
     (place,) = (tmp_path / "shared").glob("contrastive-*")
     kept = {path.suffix for path in place.iterdir()}
-    assert kept == {"", ".sqlite", ".lock"}, "the body, what it embedded and the lock of that, nothing else"
+    assert kept == {"", ".sqlite", ".lock"}, (
+        "the body, what it embedded and the lock of that, nothing else"
+    )
     with pytest.raises(TypeError):  # another seed draws other texts, and wants a step of its own
         run_experiment(configs[0].model_copy(update={"seed": 3}), tmp_path / "runs" / "third")

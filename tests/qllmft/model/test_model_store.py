@@ -27,7 +27,10 @@ STRUCTURES = {
     "sign": (SMALL | {"final_linear": False}, 2),
     "chain": (SMALL | {"ring": False, "block": "ry_cx", "connectivity": 2}, 2),
     "classical encoder": ({"encoder": "mlp", "n_qubits": 3, "batch_norm": True}, 2),
-    "classical head": ({"encoder": "none", "head": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True}, 3),
+    "classical head": (
+        {"encoder": "none", "head": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True},
+        3,
+    ),
 }
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(11, D))).float()
 
@@ -114,11 +117,28 @@ def change(folder: Path, *, drop: str = "", **values: object) -> None:
 
 
 DAMAGED = [
-    *(("json", lambda _, new=new: new, "cannot be read: ") for new in (b"", b'{"format": 1', b"\xff\xfe\x00")),
-    *(("json", lambda _, new=new: new, "has format None; this version reads 1") for new in (b"[]", b"1", b"{}")),
-    *(("safetensors", lambda old, keep=keep: old[:keep], "cannot be read: ") for keep in (0, 7, 100, -1)),
-    ("safetensors", lambda old: old + b"0" * 100, "cannot be read: model.safetensors is damaged or was cut"),
-    ("safetensors", lambda _: (2**62).to_bytes(8, "little") + b"{}", "cannot be read: model.safetensors is damaged"),
+    *(
+        ("json", lambda _, new=new: new, "cannot be read: ")
+        for new in (b"", b'{"format": 1', b"\xff\xfe\x00")
+    ),
+    *(
+        ("json", lambda _, new=new: new, "has format None; this version reads 1")
+        for new in (b"[]", b"1", b"{}")
+    ),
+    *(
+        ("safetensors", lambda old, keep=keep: old[:keep], "cannot be read: ")
+        for keep in (0, 7, 100, -1)
+    ),
+    (
+        "safetensors",
+        lambda old: old + b"0" * 100,
+        "cannot be read: model.safetensors is damaged or was cut",
+    ),
+    (
+        "safetensors",
+        lambda _: (2**62).to_bytes(8, "little") + b"{}",
+        "cannot be read: model.safetensors is damaged",
+    ),
 ]
 
 
@@ -133,7 +153,10 @@ def test_a_damaged_file_is_refused(folder, suffix, damage, message):
 @pytest.mark.parametrize("found", [0, 2, "1", None])
 def test_another_format_is_refused(folder, found):
     change(folder, format=found)
-    with pytest.raises(UserError, match=f"has format {found!r}; this version reads 1. Install the version of qllmft"):
+    with pytest.raises(
+        UserError,
+        match=f"has format {found!r}; this version reads 1. Install the version of qllmft",
+    ):
         load_model(folder)
 
 
@@ -143,7 +166,8 @@ def test_weights_that_are_no_numbers_are_refused(folder, value):
     weights["final.weight"][1, 2] = value
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(
-        UserError, match=rf"{folder}: its weights hold NaN or infinity \(final.weight\). Train it again"
+        UserError,
+        match=rf"{folder}: its weights hold NaN or infinity \(final.weight\). Train it again",
     ):
         load_model(folder)
 
@@ -151,7 +175,9 @@ def test_weights_that_are_no_numbers_are_refused(folder, value):
 @pytest.mark.parametrize("key", ["model", "body", "body_identity", "dimension", "label_names"])
 def test_a_record_that_lacks_a_part_is_refused(folder, key):
     change(folder, drop=key)
-    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: {key}: Field required"):
+    with pytest.raises(
+        UserError, match=f"the model in {folder} does not fit its record: {key}: Field required"
+    ):
         load_model(folder)
 
 
@@ -162,9 +188,15 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             {"model": {"n_qubits": 3, "encoder_layers": 2}},
             r"head.connector.weight has the shape \(12,\), expected \(15,",
         ),
-        ({"model": {"n_qubits": -3}}, r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$"),
+        (
+            {"model": {"n_qubits": -3}},
+            r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$",
+        ),
         ({"model": {"no_such_setting": 1}}, "no_such_setting"),
-        ({"label_names": ["a", "b", "c"], "check": None}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
+        (
+            {"label_names": ["a", "b", "c"], "check": None},
+            r"final.weight has the shape \(2, 4\), expected \(3, 4\)",
+        ),
         ({"label_names": ["a", "b", "c"]}, "check.logits has 2 numbers, expected 3"),
         ({"label_names": 2}, r"label_names \(got 2\): Input should be a valid tuple"),
         ({"label_names": ["a", 2]}, r"label_names\[2\] \(got 2\): Input should be a valid string"),
@@ -181,12 +213,21 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             {"model": SMALL | {"encoder_layers": 10**9}},
             "encoders would have 8,000,000,000 gates, expected at most 100,0",
         ),
-        ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
-        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
+        (
+            {"model": SMALL | {"reuploads": 10**7}},
+            "circuit of the head would have 120,000,008 gates",
+        ),
+        (
+            {"model": SMALL | {"n_qubits": 40}},
+            "n_qubits is 40, encoder_qubits 4; expected at most 30",
+        ),
         ({"check": 3}, r"check \(got 3\): Input should be"),
         ({"check": {}}, "check.logits: Field required"),
         ({"check": {"logits": [1.0]}}, "check.logits has 1 numbers, expected 2"),
-        ({"check": {"logits": ["a", None]}}, r"check.logits\[1\] \(got 'a'\): Input should be a valid number"),
+        (
+            {"check": {"logits": ["a", None]}},
+            r"check.logits\[1\] \(got 'a'\): Input should be a valid number",
+        ),
         ({"check": {"logits": [float("inf"), 0.0]}}, "Input should be a finite number"),
         ({"more": 1}, r"more \(got 1\): there is no such setting"),
         ({"thresholds": [0.5, 0.5]}, "it has 2 thresholds, task classification and 2 labels"),
@@ -195,7 +236,9 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
 )
 def test_a_record_of_another_model_is_refused(folder, values, message):
     change(folder, **values)
-    with pytest.raises(UserError, match=f"(?s)the model in {folder} does not fit its record: .*{message}"):
+    with pytest.raises(
+        UserError, match=f"(?s)the model in {folder} does not fit its record: .*{message}"
+    ):
         load_model(folder)
 
 
@@ -204,10 +247,14 @@ def test_another_weight_gives_other_logits_and_is_told(structure, tmp_path):
     """Of the same shape, so that nothing else tells."""
     save_model(tmp_path, stored(structure), versions())
     weights = load_file(tmp_path / "model.safetensors")
-    name = max((name for name in weights if "theta" in name or "weight" in name), key=lambda n: weights[n].numel())
+    name = max(
+        (name for name in weights if "theta" in name or "weight" in name),
+        key=lambda n: weights[n].numel(),
+    )
     save_file(weights | {name: weights[name].flip(0) + 0.3}, tmp_path / "model.safetensors")
     with pytest.raises(
-        UserError, match=r"is not what was saved: its logits of the check embedding are \(.*\), and its "
+        UserError,
+        match=r"is not what was saved: its logits of the check embedding are \(.*\), and its ",
     ):
         load_model(tmp_path)
 
@@ -216,15 +263,21 @@ def test_what_differs_is_told(folder):
     record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     logits = record["check"]["logits"]
     change(
-        folder, check={"logits": [logits[0] + 0.01, logits[1]]}, versions=versions() | {"torch": "1.0", "numpy": "0.9"}
+        folder,
+        check={"logits": [logits[0] + 0.01, logits[1]]},
+        versions=versions() | {"torch": "1.0", "numpy": "0.9"},
     )
     with pytest.raises(UserError) as caught:
         load_model(folder)
     message = str(caught.value)
     assert (
-        f"({logits[0]:.4f}, {logits[1]:.4f}), and its record has ({logits[0] + 0.01:.4f}, {logits[1]:.4f})" in message
+        f"({logits[0]:.4f}, {logits[1]:.4f}), and its record has ({logits[0] + 0.01:.4f}, {logits[1]:.4f})"
+        in message
     )
-    assert f"numpy 0.9 then, {versions()['numpy']} here; torch 1.0 then, {versions()['torch']} here" in message
+    assert (
+        f"numpy 0.9 then, {versions()['numpy']} here; torch 1.0 then, {versions()['torch']} here"
+        in message
+    )
     assert "qiskit" not in message
     change(folder, check={"logits": [logits[0] + 1e-4, logits[1]]})
     load_model(folder)
@@ -246,14 +299,21 @@ def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
     [
         (lambda w: {**w, "more": torch.zeros(3)}, "more is no weight of it"),
         (lambda w: {k: v for k, v in w.items() if k != "final.bias"}, "final.bias is missing"),
-        (lambda w: {**w, "final.bias": w["final.bias"].double()}, "final.bias is of type F64, expected F32"),
+        (
+            lambda w: {**w, "final.bias": w["final.bias"].double()},
+            "final.bias is of type F64, expected F32",
+        ),
         (lambda w: {f"{k}.x": v for k, v in w.items()}, "; and 7 more"),
     ],
 )
-def test_weights_of_another_structure_are_named_before_they_are_read(folder, monkeypatch, edit, message):
+def test_weights_of_another_structure_are_named_before_they_are_read(
+    folder, monkeypatch, edit, message
+):
     save_file(edit(load_file(folder / "model.safetensors")), folder / "model.safetensors")
     monkeypatch.setattr("qllmft.model.store.load_file", None)
-    with pytest.raises(UserError, match=f"the model in {folder} does not fit its record: .*{message}"):
+    with pytest.raises(
+        UserError, match=f"the model in {folder} does not fit its record: .*{message}"
+    ):
         load_model(folder)
 
 

@@ -31,7 +31,9 @@ NOISES = {
 
 
 def model(noise: NoiseConfig, seed: int = 0, structure: ModelConfig = STRUCTURE) -> torch.nn.Module:
-    return build_classifier(structure, D, 2, seed=seed, backend=create("adjoint", noise.backend_options))
+    return build_classifier(
+        structure, D, 2, seed=seed, backend=create("adjoint", noise.backend_options)
+    )
 
 
 def examples(n: int, seed: int = 0) -> Examples:

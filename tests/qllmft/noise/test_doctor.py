@@ -43,13 +43,18 @@ def without_gate_noise(name, options):
 
 def twice_the_noise(name, options):
     strong = {"paper_low": "paper_high"}
-    return create(name, options | ({"noise": strong[options["noise"]]} if options.get("noise") in strong else {}))
+    return create(
+        name,
+        options | ({"noise": strong[options["noise"]]} if options.get("noise") in strong else {}),
+    )
 
 
 def without_shots(name, options):
     if name == "aer_forte":
         return create(name, options | {"shots": None, "method": "density_matrix"})
-    return create(name, {key: value for key, value in options.items() if key not in ("shots", "shot_model")})
+    return create(
+        name, {key: value for key, value in options.items() if key not in ("shots", "shot_model")}
+    )
 
 
 @pytest.mark.parametrize(

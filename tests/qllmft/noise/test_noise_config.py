@@ -22,11 +22,20 @@ def parsed(**noise) -> RunConfig:
 def test_an_exact_run_keeps_its_name():
     assert RunConfig().identity == "35755b380ff4"
     assert parsed(gates="none").identity == RunConfig().identity
-    names = [parsed(**n).identity for n in ({"gates": "paper_low"}, {"shots": 100}, {"readout_error": 0.1})]
+    names = [
+        parsed(**n).identity
+        for n in ({"gates": "paper_low"}, {"shots": 100}, {"readout_error": 0.1})
+    ]
     assert len({RunConfig().identity, *names}) == 4
 
 
-CHOICES = {"renormalize": True, "shot_test": "multinomial", "rate": "nonidentity", "draw": "batch", "uploads": False}
+CHOICES = {
+    "renormalize": True,
+    "shot_test": "multinomial",
+    "rate": "nonidentity",
+    "draw": "batch",
+    "uploads": False,
+}
 
 
 def test_a_choice_renames_a_run_where_it_is_not_the_default():
@@ -50,7 +59,9 @@ def test_the_section_becomes_options_of_the_engine(name):
     assert noise.gates == PRESETS[name]
     assert (noise.shots, noise.shot_model, noise.trajectories) == (8192, "gaussian", 1)
     assert NoiseConfig().backend_options == {}
-    explicit = NoiseConfig(gates="explicit", one_qubit_rate=0.1, two_qubit_rate=0.2, readout_error=0.05, trajectories=4)
+    explicit = NoiseConfig(
+        gates="explicit", one_qubit_rate=0.1, two_qubit_rate=0.2, readout_error=0.05, trajectories=4
+    )
     noise = create("adjoint", explicit.backend_options).noise
     assert (noise.gates, noise.shots, noise.trajectories) == (GateNoise(0.1, 0.2, 0.05), None, 4)
 
@@ -70,7 +81,10 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ({"noise": {"gates": "aria"}}, "noise.gates .got 'aria'."),
         ({"noise": {"shots": 1}}, "shots is 1; give 2 or more"),
         ({"noise": {"shots": -5}}, "noise.shots .got -5."),
-        ({"noise": {"gates": "explicit", "two_qubit_rate": 0.1}}, "give one_qubit_rate and two_qubit_rate"),
+        (
+            {"noise": {"gates": "explicit", "two_qubit_rate": 0.1}},
+            "give one_qubit_rate and two_qubit_rate",
+        ),
         ({"noise": {"one_qubit_rate": 0.1}}, "with gates = 'explicit' only, and gates is 'none'"),
         ({"noise": {"readout_error": 0.7}}, "noise.readout_error .got 0.7."),
         ({"noise": {"shot_model": "exact"}}, "noise.shot_model .got 'exact'."),
@@ -82,10 +96,16 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
             {"backend": {"options": {"shots": 10, "noise": "forte1"}}},
             "noise of training belongs to the section noise; move noise, shots of the backend there",
         ),
-        ({"noise": {"renormalize": True, "draw": "batch"}}, "renormalize, draw would not be read without noise; set"),
+        (
+            {"noise": {"renormalize": True, "draw": "batch"}},
+            "renormalize, draw would not be read without noise; set",
+        ),
         ({"noise": {"rate": "process"}}, "noise.rate .got 'process'."),
         ({"backend": {"options": {"uploads": False}}}, "move uploads of the backend there"),
-        ({"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}}, "noise acts on a quantum head"),
+        (
+            {"noise": {"shots": 10}, "model": {"head": "mlp", "encoder": "none"}},
+            "noise acts on a quantum head",
+        ),
         (
             {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},
             "words share qubits; set noise.shot_model to 'multinomial'",
@@ -100,17 +120,45 @@ def test_what_does_not_fit_is_named(tree, message):
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
     monkeypatch.setattr(vectors, "embed", embed_by_hash)
-    settings = ("data.n_per_label=20", "model.n_qubits=3", "model.encoder_layers=2", "model.reuploads=2")
+    settings = (
+        "data.n_per_label=20",
+        "model.n_qubits=3",
+        "model.encoder_layers=2",
+        "model.reuploads=2",
+    )
     texts = write_corpus(tmp_path / "texts.tsv")
     return [
-        *("train", "--preset", "noise-high-10q", "--data", str(texts), "--out", str(tmp_path / "run")),
+        *(
+            "train",
+            "--preset",
+            "noise-high-10q",
+            "--data",
+            str(texts),
+            "--out",
+            str(tmp_path / "run"),
+        ),
         *("--epochs", "3", "--no-baselines", *(word for s in settings for word in ("--set", s))),
     ]
 
 
 def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
-    assert ended([*arguments, "--noise", "paper_low", "--shots", "64", "--set", "noise.readout_error=0.01"]) == 0
-    assert "quantum head without its circuit's noise: validation" in " ".join(capsys.readouterr().out.split())
+    assert (
+        ended(
+            [
+                *arguments,
+                "--noise",
+                "paper_low",
+                "--shots",
+                "64",
+                "--set",
+                "noise.readout_error=0.01",
+            ]
+        )
+        == 0
+    )
+    assert "quantum head without its circuit's noise: validation" in " ".join(
+        capsys.readouterr().out.split()
+    )
     folder = RunFolder(tmp_path / "run")
     noise = NoiseConfig(gates="paper_low", shots=64, readout_error=0.01)
     assert folder.read_config().noise == noise
@@ -126,22 +174,35 @@ def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
     result = RunFolder(tmp_path / "run").read_result().to_json()
     assert "noise" not in result
     assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
-    assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [None] * 3
+    assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [
+        None
+    ] * 3
 
 
-def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(arguments, tmp_path, capsys):
+def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(
+    arguments, tmp_path, capsys
+):
     assert ended([*arguments, "--set", "noise.shot_test=per_shot", "--shots", "30"]) == 0
     record = RunFolder(tmp_path / "run").read_result()
     assert record.trajectories == "30 shots, one error trajectory each"
     assert record.trajectories in " ".join(capsys.readouterr().out.split())
-    identities = {parsed(gates="paper_high", shots=30, **more).identity for more in ({}, {"shot_test": "per_shot"})}
+    identities = {
+        parsed(gates="paper_high", shots=30, **more).identity
+        for more in ({}, {"shot_test": "per_shot"})
+    }
     assert len(identities) == 2
 
 
 def test_the_guide_has_the_shares_of_labels_that_the_kept_evaluations_have():
     docs = Path(__file__).parents[3] / "docs"
     kept = json.loads((docs / "records" / "noise-shots.json").read_text())
-    flips, samples = zip(*((kept[n]["agreement"]["flips"], kept[n]["agreement"]["samples"]) for n in kept), strict=True)
+    flips, samples = zip(
+        *((kept[n]["agreement"]["flips"], kept[n]["agreement"]["samples"]) for n in kept),
+        strict=True,
+    )
     guide = " ".join((docs / "guide.md").read_text("utf-8").split())
     assert f"{100 * flips[0] / samples[0]:.2f} % of the labels differ" in guide
-    assert f"{100 * flips[1] / samples[1]:.2f} % by the second ({flips[0]} and {flips[1]} of the same 2,000" in guide
+    assert (
+        f"{100 * flips[1] / samples[1]:.2f} % by the second ({flips[0]} and {flips[1]} of the same 2,000"
+        in guide
+    )

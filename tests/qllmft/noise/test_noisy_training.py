@@ -23,17 +23,29 @@ def trained(noise, file=None, stop_at=None, seed=SEED):
     head, metrics = model(noise), []
 
     def on_epoch(m):
-        metrics.append((m.epoch, m.train_loss, m.validation_loss, m.validation_accuracy, m.validation_accuracy_exact))
+        metrics.append(
+            (
+                m.epoch,
+                m.train_loss,
+                m.validation_loss,
+                m.validation_accuracy,
+                m.validation_accuracy_exact,
+            )
+        )
         if m.epoch == stop_at:
             raise KeyboardInterrupt
 
     checkpoint = Checkpoint(file) if file else None
-    selection = fit(head, TRAIN, VALIDATION, SETTINGS, seed, checkpoint=checkpoint, on_epoch=on_epoch)
+    selection = fit(
+        head, TRAIN, VALIDATION, SETTINGS, seed, checkpoint=checkpoint, on_epoch=on_epoch
+    )
     return selection, head.state_dict(), metrics
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_a_resumed_training_ends_in_the_same_bits_and_noise_follows_the_seed(name, tmp_path, monkeypatch):
+def test_a_resumed_training_ends_in_the_same_bits_and_noise_follows_the_seed(
+    name, tmp_path, monkeypatch
+):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
     selection, weights, metrics = trained(NOISES[name])
     stopped = trained(NOISES[name], tmp_path / "state", stop_at=3)
@@ -50,14 +62,22 @@ def test_a_resumed_training_ends_in_the_same_bits_and_noise_follows_the_seed(nam
 @pytest.mark.parametrize(("name", "options"), [("gates", {"noise": "explicit"}), ("naive", {})])
 def test_the_noise_of_words_averages_to_what_a_backend_measures(name, options):
     """Many passes of training, against the values of Aer's density matrix; shots alone leave the exact ones."""
-    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+    pytest.importorskip(
+        "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+    )
     classifier = model(NOISES[name], structure=STRUCTURE.model_copy(update={"readout": "words"}))
     request = model_circuits(classifier, VALIDATION.x[:1].numpy())
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.05} if options else {}
-    backend = create("aer_forte", options | rates | {"shots": 200_000}) if options else create("adjoint")
+    backend = (
+        create("aer_forte", options | rates | {"shots": 200_000}) if options else create("adjoint")
+    )
     expected = backend.expectations(request.circuit, request.parameters, request.observables)
     with torch.no_grad():
-        passes = classifier.head(torch.from_numpy(request.latent).float().expand(20_000, -1)).double().numpy()
+        passes = (
+            classifier.head(torch.from_numpy(request.latent).float().expand(20_000, -1))
+            .double()
+            .numpy()
+        )
     error = passes.std(axis=0) / np.sqrt(20_000) + expected.standard_errors[0]
     assert passes.shape == (20_000, 10)
     assert np.abs((passes.mean(axis=0) - expected.values[0]) / error).max() < 4
@@ -79,7 +99,8 @@ def test_every_pass_epoch_and_set_draws_its_own_noise():
 
 
 def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
-    noise = NoiseConfig(gates="explicit", one_qubit_rate=1.3, two_qubit_rate=1.0)  # nothing is left of the state
+    # nothing is left of the state
+    noise = NoiseConfig(gates="explicit", one_qubit_rate=1.3, two_qubit_rate=1.0)
     noisy, exact = trained(noise)[2], trained(NoiseConfig())[2]
     assert all(m[4] is None for m in exact)
     assert all(0 <= m[4] <= 1 for m in noisy)
@@ -159,7 +180,10 @@ def test_the_gradient_reaches_the_encoder_through_gate_noise_and_through_equatio
     assert all(not naive[name].any() for name in circuit)
     assert naive["final.weight"].any()
     few = gradients(NoiseConfig(shots=10))
-    assert all(few[name].any() and not torch.allclose(few[name], exact[name], rtol=1e-3) for name in circuit)
+    assert all(
+        few[name].any() and not torch.allclose(few[name], exact[name], rtol=1e-3)
+        for name in circuit
+    )
     drawn = [gradients(NOISES["gates"], seed) for seed in range(60)]
     for name in circuit:
         stacked = torch.stack([d[name] for d in drawn])
@@ -183,11 +207,14 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     noisy, exact = logits_of(head.model, data.x), exact_accuracy(head.model, data)
     asked, encoder = [], head.model.encoder.encoders[0]
     latent = encoder._latent
-    monkeypatch.setattr(encoder, "_latent", lambda x, theta: asked.append(len(x)) or latent(x, theta))
+    monkeypatch.setattr(
+        encoder, "_latent", lambda x, theta: asked.append(len(x)) or latent(x, theta)
+    )
     assert np.array_equal(head.predict(data.x.numpy()), noisy.argmax(dim=1).numpy())
     assert head.exact_accuracy(data) == exact
     assert sum(asked) == 1100
     head.predict(VALIDATION.x.numpy())
-    assert head.exact_accuracy(data) == exact  # of other embeddings than those of the last prediction
+    # of other embeddings than those of the last prediction
+    assert head.exact_accuracy(data) == exact
     reseed(head.model, derive_seed(SEED, "prediction noise"))
     assert torch.equal(logits_of(head.model, data.x, shared_latent(head.model, data.x)), noisy)

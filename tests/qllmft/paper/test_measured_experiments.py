@@ -48,10 +48,15 @@ def test_other_heads_noise_and_training_do_not_belong(made_run, measured):
     assert not measured("multi-10q")
 
 
-def test_exact_values_are_circumstances_of_their_own_and_come_after_the_papers_shots(made_run, measured):
+def test_exact_values_are_circumstances_of_their_own_and_come_after_the_papers_shots(
+    made_run, measured
+):
     made_run("single-10q", 801, noise__shots=0, train__epochs=900)
     (found,) = measured("single-10q")
-    assert str(found.circumstances) == "sst2, body minilm (384-d), 900 epochs, exact values in place of shots"
+    assert (
+        str(found.circumstances)
+        == "sst2, body minilm (384-d), 900 epochs, exact values in place of shots"
+    )
     made_run("single-10q", 802)
     assert [each.chosen.test.mean for each in measured("single-10q")] == [0.802, 0.801]
 
@@ -82,13 +87,19 @@ def test_a_baseline_is_taken_from_any_head_s_run_of_the_same_grid(made_run, meas
     made_run("multi-14q", seed=1, baselines=[("SVC", 340, 870, 66)])
     made_run("multi-14q", seed=2, baselines=[("SVC", 340, 900, 66)], baselines__grid="small")
     paper, small = measured("svc")
-    assert (paper.chosen.test.mean, paper.chosen.test.n, small.chosen.test.mean) == (pytest.approx(0.86), 2, 0.9)
+    assert (paper.chosen.test.mean, paper.chosen.test.n, small.chosen.test.mean) == (
+        pytest.approx(0.86),
+        2,
+        0.9,
+    )
     assert paper.chosen.parameters == (300, 340)
     (lr,) = measured("logistic-regression")
     assert lr.chosen.test.mean == 0.86
 
 
-def test_settings_on_top_of_a_preset_are_an_experiment_of_their_own_with_its_command(made_run, measured):
+def test_settings_on_top_of_a_preset_are_an_experiment_of_their_own_with_its_command(
+    made_run, measured
+):
     made_run("single-14q", 811, model__main_layers=5)
     made_run("single-14q", 812)
     (found,) = measured("single-14q", model__main_layers=5)

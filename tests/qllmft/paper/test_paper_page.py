@@ -28,7 +28,9 @@ def test_every_published_number_is_on_the_page():
     for value in published().of("parameters"):
         counted = page["Trained parameters", value.label]
         assert counted[1] == f"{value.value:,}"
-        assert counted[-1] == ("training decides" if value.label in ("SVC 296", "SVC 435") else "equal")
+        assert counted[-1] == (
+            "training decides" if value.label in ("SVC 296", "SVC 435") else "equal"
+        )
     for value in published().of("difference"):
         assert page["Differences, percentage points", value.label][0] == f"+{value.value:.2f}"
     for value in published().of("training_time"):
@@ -38,7 +40,13 @@ def test_every_published_number_is_on_the_page():
 
 def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
     for seed, (head, svc) in enumerate([(700, 760), (720, 770)]):
-        made_run("multi-14q", head, seed=seed, train__epochs=100, baselines=[("SVC", 300 + seed, svc, 66)])
+        made_run(
+            "multi-14q",
+            head,
+            seed=seed,
+            train__epochs=100,
+            baselines=[("SVC", 300 + seed, svc, 66)],
+        )
     made_run("single-10q", 690, train__epochs=100)
     text = render_page(read_finished_runs([tmp_path]))
     page = rows(text)
@@ -87,7 +95,10 @@ def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
     made_run("nn-head-0", 810, train__epochs=100)
     made_run("nn-head-48", 710, train__epochs=40, baselines=[("SVC", 300, 760, 66)])
     page = rows(render_page(read_finished_runs([tmp_path])))
-    table = {label: page["Table II", label][1:4] for label in ("Single sQE 10Q", "Multi sQE 10Q", "SVC 296")}
+    table = {
+        label: page["Table II", label][1:4]
+        for label in ("Single sQE 10Q", "Multi sQE 10Q", "SVC 296")
+    }
     assert table == {
         "Single sQE 10Q": ["70.00", "1", "40"],
         "Multi sQE 10Q": ["70.00", "1", "40"],
@@ -104,12 +115,22 @@ def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(
     for run in runs[:1]:
         body = run.config.body.model_copy(update={"model": "wide"})
         config = run.config.model_copy(update={"body": body})
-        wide.append(replace(run, config=config, record=replace(run.record, body=BodyRecord("wide", "other", 768))))
+        wide.append(
+            replace(
+                run,
+                config=config,
+                record=replace(run.record, body=BodyRecord("wide", "other", 768)),
+            )
+        )
     text = render_page([*runs, *wide])
     page = rows(text)
-    shown = {label: page["Table II", label][4] for label in ("Multi sQE 10Q", "Multi sQE 14Q", "SVC 296")}
+    shown = {
+        label: page["Table II", label][4] for label in ("Multi sQE 10Q", "Multi sQE 14Q", "SVC 296")
+    }
     assert sorted(shown.values()) == ["a", "b", "—"]
-    assert "The body `wide` has the paper's dimension: levels may be held against each other" in text
+    assert (
+        "The body `wide` has the paper's dimension: levels may be held against each other" in text
+    )
     assert "level cannot" not in text
 
 
@@ -126,7 +147,10 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
     made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
     page = rows(render_page(read_finished_runs([tmp_path])))
     for other in ("Neural Network (1/192)", "Encoder: NN 1/144"):
-        assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == ["—", "—"]
+        assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == [
+            "—",
+            "—",
+        ]
 
 
 def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, cli):
@@ -134,5 +158,7 @@ def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_
     made_run("recommended", 690)
     page, records = tmp_path / "page.md", tmp_path / "records.json"
     for runs, out in ((tmp_path / "runs", page), (records, tmp_path / "again.md")):
-        assert cli("paper", "--runs", runs, "--out", out, "--records", records)[0].startswith("1 runs: ")
+        assert cli("paper", "--runs", runs, "--out", out, "--records", records)[0].startswith(
+            "1 runs: "
+        )
     assert page.read_text() == (tmp_path / "again.md").read_text()

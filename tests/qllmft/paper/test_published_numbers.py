@@ -18,11 +18,14 @@ def test_every_row_of_tables_ii_to_iv_is_there():
     assert max(value.value for value in PAPER.of("accuracy")) == 93.62
 
 
-@pytest.mark.parametrize("value", [v for v in PAPER.values if v.where in ("Table II", "Table III", "Table IV")])
+@pytest.mark.parametrize(
+    "value", [v for v in PAPER.values if v.where in ("Table II", "Table III", "Table IV")]
+)
 def test_a_row_has_a_preset_that_names_its_table(value):
     preset = load_preset(value.preset)
     assert value.where in preset.source
-    if value.sweep not in (None, "Table XII"):  # table IV's "Yes" is the model of table VI with one more learning rate
+    # table IV's "Yes" is the model of table VI with one more learning rate
+    if value.sweep not in (None, "Table XII"):
         assert value.sweep in preset.source
 
 
@@ -35,7 +38,9 @@ def test_every_table_and_figure_of_a_preset_is_named_in_its_title():
 
 def test_printed_differences_are_those_of_the_printed_accuracies():
     for difference in PAPER.of("difference"):
-        a, b = (PAPER.of_preset("accuracy", preset) for preset in (difference.preset, difference.than))
+        a, b = (
+            PAPER.of_preset("accuracy", preset) for preset in (difference.preset, difference.than)
+        )
         assert difference.value == pytest.approx(a.value - b.value)
 
 

@@ -12,7 +12,9 @@ from qllmft.paper.page import of_the_paper
 
 
 def test_a_summary_equals_its_folders(made_run, tmp_path):
-    made_run("single-10q", 801, baselines=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100)
+    made_run(
+        "single-10q", 801, baselines=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100
+    )
     made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
     records = read_finished_runs([tmp_path / "runs"])
     file = tmp_path / "records.json"
@@ -22,7 +24,11 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
         kept = a.curve if a is records[1] else None
         assert replace(a, curve=kept, record=b.record) == b
         assert (a.record.models, a.record.data.sizes) == (b.record.models, b.record.data.sizes)
-        assert (a.data, a.record.data.source, b.record.data.source) == ("sst2", "/data/sst2", "sst2")
+        assert (a.data, a.record.data.source, b.record.data.source) == (
+            "sst2",
+            "/data/sst2",
+            "sst2",
+        )
     assert {run.validation_loss for run in again} == {None, 0.5}
     assert "/data" not in file.read_text()
     assert len(file.read_text().splitlines()) == 2 + 2, "a line a run"
@@ -35,7 +41,11 @@ def test_a_run_that_chose_its_structure_comes_back_with_all_candidates(made_run,
     write_finished_runs(runs, file, [])
     [again] = read_finished_runs([file])
     assert again.config == runs[0].config
-    assert [candidate.name for candidate in again.config.candidates] == ["odd", "odd-wide", "reuploading"]
+    assert [candidate.name for candidate in again.config.candidates] == [
+        "odd",
+        "odd-wide",
+        "reuploading",
+    ]
 
 
 def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
@@ -93,5 +103,7 @@ def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_pa
         read_finished_runs([tmp_path / "empty"])
     run = made_run("single-10q")
     (run / "result.json").write_text(json.dumps({"models": []}))
-    with pytest.raises(UserError, match="is not a run's record of the form that this version writes: identity"):
+    with pytest.raises(
+        UserError, match="is not a run's record of the form that this version writes: identity"
+    ):
         read_finished_runs([tmp_path / "runs"])

@@ -9,7 +9,9 @@ from qllmft.campaign.results import best, collect, ranked
 
 
 def result(name, validation, loss=(0.5,), parameters=(100,)):
-    return SimpleNamespace(name=name, validation=validation, validation_loss=loss, parameters=parameters)
+    return SimpleNamespace(
+        name=name, validation=validation, validation_loss=loss, parameters=parameters
+    )
 
 
 @pytest.mark.parametrize(
@@ -17,10 +19,19 @@ def result(name, validation, loss=(0.5,), parameters=(100,)):
     [
         ([result("low", (0.7, 0.8), (0.1,)), result("high", (0.9, 0.8), (0.9,))], ["high", "low"]),
         # 0.7 + 0.8 and 0.75 + 0.75 differ in their last bit
-        ([result("loss", (0.7, 0.8), (0.6,)), result("less", (0.75, 0.75), (0.4,))], ["less", "loss"]),
-        ([result("large", (0.8,), parameters=(9,)), result("small", (0.8,), parameters=(8,))], ["small", "large"]),
+        (
+            [result("loss", (0.7, 0.8), (0.6,)), result("less", (0.75, 0.75), (0.4,))],
+            ["less", "loss"],
+        ),
+        (
+            [result("large", (0.8,), parameters=(9,)), result("small", (0.8,), parameters=(8,))],
+            ["small", "large"],
+        ),
         ([result("first", (0.8,)), result("second", (0.8,))], ["first", "second"]),
-        ([result("large", (0.8,), (0.1,), (9,)), result("without loss", (0.8,), ())], ["large", "without loss"]),
+        (
+            [result("large", (0.8,), (0.1,), (9,)), result("without loss", (0.8,), ())],
+            ["large", "without loss"],
+        ),
         (
             [result("loss", (0.8,), (0.1,), (9,)), result("small, without", (0.8,), (), (8,))],
             ["small, without", "loss"],
@@ -34,7 +45,14 @@ def test_accuracy_then_loss_then_parameters_then_order(results, order):
 
 def test_runs_are_grouped_by_settings(made_run, tmp_path):
     for seed in (1, 0):
-        made_run("single-10q", 800 + seed, 60, seed=seed, curve=[(0.7, 0.5)], baselines=[("SVC", 300, 850, 66)])
+        made_run(
+            "single-10q",
+            800 + seed,
+            60,
+            seed=seed,
+            curve=[(0.7, 0.5)],
+            baselines=[("SVC", 300, 850, 66)],
+        )
         made_run("single-10q", 900, 61, seed=seed, train__lr=5e-3)
     made_run("single-10q", 800, 60, folder="copy")
     runs = sorted(read_finished_runs([tmp_path]), key=lambda run: run.config.train.lr)

@@ -12,11 +12,21 @@ from qllmft.errors import UserError
 from qllmft.paper.page import render_page
 from qllmft.run.record import BodyRecord, DataRecord
 
-LETTER, SLOW, FAST, WIDE = (0.81, 0.80, 0.79), (0.83, 0.80, 0.80), (0.80, 0.82, 0.79), (0.85, 0.83, 0.84)
+LETTER, SLOW, FAST, WIDE = (
+    (0.81, 0.80, 0.79),
+    (0.83, 0.80, 0.80),
+    (0.80, 0.82, 0.79),
+    (0.85, 0.83, 0.84),
+)
 
 
 def row(label, side, test, preset="single-10q", **more):
-    values = {"group": "one encoder", "model": "quantum head", "epochs": (1,) * len(test), "published": None}
+    values = {
+        "group": "one encoder",
+        "model": "quantum head",
+        "epochs": (1,) * len(test),
+        "published": None,
+    }
     values |= {"runs": (), "parameters": (353,), "validation": test}
     return RowResult(label=label, side=side, test=test, preset=preset, **(values | more))
 
@@ -85,7 +95,14 @@ def test_choices_on_test_texts_are_apart_and_named():
 def test_slopes_are_beside_those_of_the_printed_numbers():
     presets = {10: "single-10q", 12: "single-12q", 18: "single-18q"}
     found = [
-        row(f"{q}", "baseline", (0.7 + q / 100, 0.6 + q / 100, 0.5 + q / 100), preset, series="one", qubits=q)
+        row(
+            f"{q}",
+            "baseline",
+            (0.7 + q / 100, 0.6 + q / 100, 0.5 + q / 100),
+            preset,
+            series="one",
+            qubits=q,
+        )
         for q, preset in presets.items()
     ]
     found.append(row("none", "subject", (0.7, 0.7, 0.7)))
@@ -101,11 +118,19 @@ def test_the_rows_of_the_papers_size_of_body_are_beside_its_own_numbers():
         row("Single", "subject", LETTER),
         row("Odd", "subject", WIDE, "odd"),
         row("LR, grid", "baseline", WIDE, "odd", **regression),
-        row("LR, C = 1", "baseline", WIDE, "odd", **(regression | {"model": "logistic regression, C = 1"})),
+        row(
+            "LR, C = 1",
+            "baseline",
+            WIDE,
+            "odd",
+            **(regression | {"model": "logistic regression, C = 1"}),
+        ),
     )
     page = rows(render_page([], [found]))
     section = "On a body of 768 dimensions"
-    printed = {label: page[section, label][2] for label in ("Single", "Odd", "LR, grid", "LR, C = 1")}
+    printed = {
+        label: page[section, label][2] for label in ("Single", "Odd", "LR, grid", "LR, C = 1")
+    }
     assert printed == {"Single": "90.21", "Odd": "—", "LR, grid": "89.06", "LR, C = 1": "—"}
     assert page[section, "Single"][3] == "80.00 ± 2.48"
 

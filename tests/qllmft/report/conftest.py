@@ -12,7 +12,9 @@ from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
-HOSTILE = "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\""
+HOSTILE = (
+    "<script>alert('owned')</script><img src=http://evil.example/x.png onerror=alert(1)> & \"good\""
+)
 LABELS = ("<b>bad</b>", "good & fine", "null")
 
 
@@ -26,12 +28,16 @@ def make_run(tmp_path):
     """Return a function that writes a run of 60 test texts with three labels and returns its folder."""
 
     def make(config=None, baselines=(("SVC", 50),), wrong=30, finished=True, texts=None):
-        config = config or load_preset("single-10q").config({"model.n_qubits": 4, "train.epochs": 5})
+        config = config or load_preset("single-10q").config(
+            {"model.n_qubits": 4, "train.epochs": 5}
+        )
         assert isinstance(config, RunConfig)
         folder = RunFolder(tmp_path / "run")
         folder.open_for(config)
         for epoch in range(1, 6):
-            folder.write_metrics(EpochMetrics(epoch, 1 / epoch, 1.1 / epoch, 0.5 + 0.05 * epoch, 1e-3, 0.1))
+            folder.write_metrics(
+                EpochMetrics(epoch, 1 / epoch, 1.1 / epoch, 0.5 + 0.05 * epoch, 1e-3, 0.1)
+            )
         if not finished:
             return folder
         labels = np.arange(60) % 3
@@ -39,15 +45,22 @@ def make_run(tmp_path):
         answers[:wrong] = (labels[:wrong] + 1) % 3
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
         others = {name: labels for name, _ in baselines}
-        folder.write_predictions(TestPredictions.of(LABELS, table, {"quantum head": answers, **others}))
+        folder.write_predictions(
+            TestPredictions.of(LABELS, table, {"quantum head": answers, **others})
+        )
         folder.write_result(
             RunRecord(
                 identity=config.identity,
                 seed=config.seed,
-                data=DataRecord("<i>texts</i>.tsv", "f00d", LABELS, {"train": 40, "validation": 12, "test": 60}),
+                data=DataRecord(
+                    "<i>texts</i>.tsv", "f00d", LABELS, {"train": 40, "validation": 12, "test": 60}
+                ),
                 body=BodyRecord("a body", "abc", 12),
                 selected_epoch=3,
-                models=(model("quantum head", 60 - wrong), *(model(*baseline) for baseline in baselines)),
+                models=(
+                    model("quantum head", 60 - wrong),
+                    *(model(*baseline) for baseline in baselines),
+                ),
                 versions={"python": "3.12", "qllmft": "0.1.0"},
             )
         )

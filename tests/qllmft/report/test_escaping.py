@@ -47,7 +47,9 @@ def test_a_text_keeps_the_structure_of_a_page_in_markdown(text):
     outside = re.sub(r"\n    .*", "", shown)
     assert not re.search(r"<[A-Za-z/!?]|(?<!\\)\]\(", outside)
     bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in outside.splitlines()]
-    assert bars == [len(re.findall(r"\|", line)) for line in re.sub(r"\n    .*", "", plain).splitlines()]
+    assert bars == [
+        len(re.findall(r"\|", line)) for line in re.sub(r"\n    .*", "", plain).splitlines()
+    ]
 
 
 @examples(40)
@@ -63,11 +65,15 @@ def test_a_text_keeps_the_structure_of_a_table_in_latex(text):
 
 @pytest.mark.parametrize(
     ("name", "effects"),
-    {"study.md.j2": ("<script", "[e](", "\n# a", "a|b"), "study.tex.j2": (r"\input{", "\n[", " % ")}.items(),
+    {
+        "study.md.j2": ("<script", "[e](", "\n# a", "a|b"),
+        "study.tex.j2": (r"\input{", "\n[", " % "),
+    }.items(),
 )
 def test_hostile_text_has_no_effect(name, effects):
     shown = page(HOSTILE, name)
-    table = re.sub(r"(?m)^(    |% ).*$", "", shown)  # without the command, which has no effect there
+    # without the command, which has no effect there
+    table = re.sub(r"(?m)^(    |% ).*$", "", shown)
     assert not [effect for effect in effects if effect in table]
     assert not HIDDEN.search(shown)
 
@@ -80,6 +86,8 @@ def test_notes_are_markdown_without_html():
 def test_the_page_of_a_run_shows_control_characters_as_a_sign(make_run):
     from qllmft.report.run_page import render_report
 
-    html = render_report(make_run(texts=[f"{HOSTILE} {i}" for i in range(60)], baselines=((HOSTILE, 50),)))
+    html = render_report(
+        make_run(texts=[f"{HOSTILE} {i}" for i in range(60)], baselines=((HOSTILE, 50),))
+    )
     assert not HIDDEN.search(html)
     assert "�[31m" in html

@@ -16,7 +16,9 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
     file = run / "predictions.json"
     answers = json.loads(file.read_text(encoding="utf-8"))
     mistake = {"text": TEXT, "label": "negative", "answer": "positive"}
-    file.write_text(json.dumps(answers | {"mistakes": [mistake, mistake | {"text": "other"}]}), encoding="utf-8")
+    file.write_text(
+        json.dumps(answers | {"mistakes": [mistake, mistake | {"text": "other"}]}), encoding="utf-8"
+    )
     found = explain_text(Predictor.load(run), run, TEXT)
     assert "nearest training text" not in write_report(run).read_text(encoding="utf-8")
     cli("report", run, "--explain", 1)

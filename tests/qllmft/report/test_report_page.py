@@ -89,7 +89,9 @@ def test_texts_and_names_are_escaped_and_nothing_reaches_out_or_runs(make_run):
     for piece in ("<script", "<img", "<b>bad", "<i>texts"):
         assert piece not in html
     page = Page(html)
-    assert not {"script", "img", "iframe", "link", "object", "embed", "form", "base"} & set(page.tags)
+    assert not {"script", "img", "iframe", "link", "object", "embed", "form", "base"} & set(
+        page.tags
+    )
     for name, value in page.attributes:
         assert not name.startswith("on")
         if name in REACHING:
@@ -109,7 +111,10 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
     assert [int(text.text.split()[-1]) for text in answers.mistakes] == list(range(7))
     page = Page(render_report(folder))
     text = " ".join(" ".join(page.text).split())
-    assert f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}" in text
+    assert (
+        f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}"
+        in text
+    )
     assert "7 of 7 test texts that the quantum head got wrong." in text
 
 
@@ -177,13 +182,18 @@ def test_the_command_is_the_same_run():
     assert not {setting.name for setting in configuration.same} & differing
     words = shlex.split(configuration.command)
     given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
-    assert build_config(words[words.index("--preset") + 1], None, parse_settings(given)).identity == config.identity
+    assert (
+        build_config(words[words.index("--preset") + 1], None, parse_settings(given)).identity
+        == config.identity
+    )
 
 
 def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
     """TOML has no word for None: encoder_qubits of the preset cannot be taken back by --set."""
     config = load_preset("recommended").config({"model.encoder_qubits": None})
-    assert [setting.name for setting in describe_settings(config).differing] == ["model.encoder_qubits"]
+    assert [setting.name for setting in describe_settings(config).differing] == [
+        "model.encoder_qubits"
+    ]
     assert describe_settings(config).command is None
     html = render_report(make_run(config))
     assert "<td>not set</td>" in html
@@ -194,7 +204,9 @@ def test_refusals(make_run, tmp_path):
     with pytest.raises(UserError, match=r"is not a run: there is no config\.toml"):
         write_report(tmp_path / "nothing")
     folder = make_run(finished=False)
-    with pytest.raises(UserError, match=r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"):
+    with pytest.raises(
+        UserError, match=r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"
+    ):
         write_report(folder.path)
     folder = make_run()
     folder.predictions_file.write_text('{"labels": 3}')
@@ -202,6 +214,8 @@ def test_refusals(make_run, tmp_path):
         write_report(folder.path)
     folder.predictions_file.unlink()
     folder.result_file.write_text(json.dumps({"models": []}))
-    with pytest.raises(UserError, match="is not a run's record of the form that this version writes"):
+    with pytest.raises(
+        UserError, match="is not a run's record of the form that this version writes"
+    ):
         write_report(folder.path)
     assert RunFolder(folder.path).report_file.exists() is False

@@ -17,9 +17,18 @@ def row(name, right, total=200):
 
 @pytest.mark.parametrize("other", range(100, 201, 5))
 def test_the_word_follows_from_the_intervals(other):
-    (low, high), (other_low, other_high) = Accuracy(150, 200).interval, Accuracy(other, 200).interval
+    (low, high), (other_low, other_high) = (
+        Accuracy(150, 200).interval,
+        Accuracy(other, 200).interval,
+    )
     sentence = verdict([row("quantum head", 150), row("SVC", other)])
-    expected = "loses to the SVC" if other_low > high else "beats the SVC" if other_high < low else "Nothing can be"
+    expected = (
+        "loses to the SVC"
+        if other_low > high
+        else "beats the SVC"
+        if other_high < low
+        else "Nothing can be"
+    )
     assert expected in sentence
     assert ("In this one run" in sentence) != ("Nothing can be concluded" in sentence)
 
@@ -51,7 +60,14 @@ def test_the_whole_sentence(models, sentence):
 
 
 def test_all_three_at_once():
-    sentence = verdict([row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("logistic regression", 152)])
+    sentence = verdict(
+        [
+            row("quantum head", 150),
+            row("SVC", 190),
+            row("MLP", 100),
+            row("logistic regression", 152),
+        ]
+    )
     assert re.search(r"loses to the SVC \(.*\) and beats the MLP \(.*\): it got 75\.0 %", sentence)
     assert sentence.endswith(
         "nothing can be concluded about the logistic regression (76.0 %), as their intervals overlap."
@@ -110,4 +126,7 @@ def test_the_title_fits_two_lines_of_a_phone_and_the_sentence_is_below(others, t
 
 
 def test_a_constant_head_has_no_better_title():
-    assert headline([uneven("quantum head", 0, 960), row("SVC", 10)]) == "The same answer to every text"
+    assert (
+        headline([uneven("quantum head", 0, 960), row("SVC", 10)])
+        == "The same answer to every text"
+    )

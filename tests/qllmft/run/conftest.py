@@ -1,4 +1,5 @@
 from run_fixtures import body, corpus, loaded, out
 
 __all__ = ["body", "corpus", "loaded", "out"]
-collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+# it holds no doctests, and other folders have a module of this name
+collect_ignore = ["conftest.py"]

@@ -26,4 +26,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     vectors.embed = HashBody()
-    run_tracked(config(Path(sys.argv[1])), Path(sys.argv[2]), within_the_epoch, Tracking.of(sys.argv[4:]))
+    run_tracked(
+        config(Path(sys.argv[1])), Path(sys.argv[2]), within_the_epoch, Tracking.of(sys.argv[4:])
+    )

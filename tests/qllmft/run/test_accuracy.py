@@ -18,7 +18,17 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-CASES = [(0, 1), (1, 1), (0, 20), (20, 20), (3, 7), (50, 100), (90, 100), (6961, 9101), (8520, 9101)]
+CASES = [
+    (0, 1),
+    (1, 1),
+    (0, 20),
+    (20, 20),
+    (3, 7),
+    (50, 100),
+    (90, 100),
+    (6961, 9101),
+    (8520, 9101),
+]
 
 
 @pytest.mark.parametrize(("right", "total"), CASES)
@@ -39,11 +49,18 @@ def test_for_json():
 
 @pytest.mark.parametrize(("right", "total"), [(-1, 3), (4, 3), (0, 0), (1, 0)])
 def test_impossible_counts_are_refused(right, total):
-    with pytest.raises(ValueError, match=f"{right} right of {total}; expected 0 ≤ right ≤ total, total at least 1"):
+    with pytest.raises(
+        ValueError, match=f"{right} right of {total}; expected 0 ≤ right ≤ total, total at least 1"
+    ):
         Accuracy(right, total)
 
 
-CONFUSIONS = [[[0, 10], [0, 476]], [[5, 5], [40, 436]], [[3, 1, 0], [2, 9, 4], [0, 0, 0]], [[50, 7, 3, 0]] * 4]
+CONFUSIONS = [
+    [[0, 10], [0, 476]],
+    [[5, 5], [40, 436]],
+    [[3, 1, 0], [2, 9, 4], [0, 0, 0]],
+    [[50, 7, 3, 0]] * 4,
+]
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")

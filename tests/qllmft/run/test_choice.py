@@ -24,7 +24,14 @@ def examples(n: int = 40, k: int = 3, d: int = 9) -> Examples:
 @pytest.fixture
 def objective() -> ReuploadingObjective:
     config = ModelConfig(
-        n_qubits=4, encoder_qubits=4, encoder_layers=3, n_encoders=2, centre=True, components=7, pad="bias", odd=True
+        n_qubits=4,
+        encoder_qubits=4,
+        encoder_layers=3,
+        n_encoders=2,
+        centre=True,
+        components=7,
+        pad="bias",
+        odd=True,
     )
     model = build_classifier(config, 9, 3)
     model.data_map.fit(examples().x)
@@ -36,20 +43,27 @@ def test_the_gradient_is_that_of_finite_differences(objective):
     gradient = objective(vector)[1]
     for _ in range(3):
         step = 1e-5 * random.normal(size=vector.size)
-        assert objective(vector + step)[0] - objective(vector - step)[0] == pytest.approx(2 * gradient @ step, rel=1e-6)
+        assert objective(vector + step)[0] - objective(vector - step)[0] == pytest.approx(
+            2 * gradient @ step, rel=1e-6
+        )
 
 
-def test_the_objective_is_that_of_the_simulated_model_and_of_the_map_measured_vector_by_vector(objective):
+def test_the_objective_is_that_of_the_simulated_model_and_of_the_map_measured_vector_by_vector(
+    objective,
+):
     vector, data = objective.parameters(), examples()
     value = objective(vector)[0]
     model = objective._model
     with torch.no_grad():
         simulated = model(data.x.double())  # every text through the encoders' circuits
         unit = torch.eye(7, dtype=torch.float64)
-        rows = torch.cat([encoder(unit) for encoder in model.encoder.encoders], dim=1)  # odd values are linear
+        # odd values are linear
+        rows = torch.cat([encoder(unit) for encoder in model.encoder.encoders], dim=1)
     np.testing.assert_allclose(objective.logits(vector, objective.x), simulated.numpy(), atol=1e-12)
     ridge = 16 / 0.5 / (2 * 40) * float((model.final.weight.detach() ** 2).sum() * (rows**2).sum())
-    assert value == pytest.approx(float(torch.nn.functional.cross_entropy(simulated, data.y)) + ridge, rel=1e-9)
+    assert value == pytest.approx(
+        float(torch.nn.functional.cross_entropy(simulated, data.y)) + ridge, rel=1e-9
+    )
 
 
 def test_a_trained_model_is_back_in_its_own_precision(objective):
@@ -59,7 +73,9 @@ def test_a_trained_model_is_back_in_its_own_precision(objective):
 
 def test_the_smallest_is_taken_of_those_with_about_the_highest_accuracy():
     sizes = {"a": (900, 9), "b": (890, 8), "c": (889, 1), "d": (895, 8)}
-    a, b, c, d = (Tried(name, right, 1000, 0.4 + (name == "b"), size) for name, (right, size) in sizes.items())
+    a, b, c, d = (
+        Tried(name, right, 1000, 0.4 + (name == "b"), size) for name, (right, size) in sizes.items()
+    )
     assert Choice((a, b, c, d), 5).taken == d
     assert Choice((a, b, c), 5).taken == b
     assert str(Choice((a, c), 5)) == (
@@ -108,12 +124,17 @@ def test_settings_of_the_head_have_the_first_fallback_that_fits_as_their_base(se
 def test_model_and_train_must_be_those_of_a_candidate():
     tree = load_preset("auto").config().model_dump(mode="json", exclude_none=True)
     tree["model"]["encoder_layers"] = 3
-    with pytest.raises(UserError, match="model and train belong to none of the candidates odd, odd-wide, reuploading"):
+    with pytest.raises(
+        UserError,
+        match="model and train belong to none of the candidates odd, odd-wide, reuploading",
+    ):
         parse_config(tree, "x")
 
 
 def test_a_run_keeps_its_choice_and_is_finished_the_second_time(tmp_path):
-    config = load_preset("auto").config({"train.epochs": 3, "baselines.names": [], "data.n_per_label": 20})
+    config = load_preset("auto").config(
+        {"train.epochs": 3, "baselines.names": [], "data.n_per_label": 20}
+    )
     outcome = run_experiment(config, tmp_path / "run")
     record = outcome.record
     assert record.choice.taken.name in record.head.name

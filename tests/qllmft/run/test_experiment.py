@@ -56,7 +56,9 @@ def splits_of(corpus):
 def test_the_record_of_a_run(corpus, out, body):
     asked = config(corpus)
     outcome = run_experiment(asked, out)
-    result = json.loads((out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    result = json.loads(
+        (out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail
+    )
     assert outcome.record.to_json() == result == outcome.folder.read_result().to_json()
     assert outcome.epochs_done == 4
     assert {k: v for k, v in result.items() if k not in ("models", "selected_epoch", "data")} == {
@@ -79,14 +81,22 @@ def test_the_record_of_a_run(corpus, out, body):
         "SVC",
         "MLP, no hidden layer",
     ]
-    assert [model["parameters"] for model in result["models"][::3]] == [24, 18]  # no linear head is larger
+    # no linear head is larger
+    assert [model["parameters"] for model in result["models"][::3]] == [24, 18]
     keys = {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
     for row in result["models"]:
         assert set(row) == keys | ({"test_calibration"} if row["name"] != "SVC" else set())
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
         assert row["seconds"] > 0
-    kept = {"config.toml", "metrics.jsonl", "checkpoint", "model", "result.json", "predictions.json"}
+    kept = {
+        "config.toml",
+        "metrics.jsonl",
+        "checkpoint",
+        "model",
+        "result.json",
+        "predictions.json",
+    }
     assert {p.name for p in out.iterdir()} == kept
     assert outcome.folder.read_config() == asked
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
@@ -94,7 +104,9 @@ def test_the_record_of_a_run(corpus, out, body):
 
 def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):
     three = write_corpus(tmp_path / "three.tsv", labels=("bad", "good", "fair"))
-    with pytest.raises(UserError, match=r"the data has 3 labels; the sign of one qubit .* Set model.final_linear"):
+    with pytest.raises(
+        UserError, match=r"the data has 3 labels; the sign of one qubit .* Set model.final_linear"
+    ):
         run_experiment(config(three, model__final_linear=False), tmp_path / "three")
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file" / "run", tmp_path / "file" / "deeper" / "run"):
@@ -103,7 +115,9 @@ def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_p
     assert body.calls == []
 
 
-def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(corpus, tmp_path, body, monkeypatch):
+def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(
+    corpus, tmp_path, body, monkeypatch
+):
     monkeypatch.setattr("qllmft.run.folder.os.access", lambda path, mode: path != tmp_path)
     with pytest.raises(UserError, match=r"cannot be written: .* is not writable"):
         run_experiment(config(corpus, data__source="no-such-file.tsv"), tmp_path / "deep" / "run")
@@ -114,27 +128,39 @@ def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
     """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
     result = run_experiment(config(corpus), out).record.to_json()
     splits = splits_of(corpus)
-    x = {name: np.stack([vector(t) for t in getattr(splits, name).texts]) for name in ("train", "validation", "test")}
+    x = {
+        name: np.stack([vector(t) for t in getattr(splits, name).texts])
+        for name in ("train", "validation", "test")
+    }
     head, _, svc, _ = result["models"]
 
     model = load_model(out)
     assert (model.label_names, model.dimension) == (LABELS, D)
-    assert head["parameters"] == sum(p.numel() for p in model.classifier.parameters()) == (2 * 3 + 1) + 3 * 3 + 4 * 2
+    assert (
+        head["parameters"]
+        == sum(p.numel() for p in model.classifier.parameters())
+        == (2 * 3 + 1) + 3 * 3 + 4 * 2
+    )
     for name in ("validation", "test"):
         predicted = logits_of(model.classifier, torch.from_numpy(x[name])).argmax(dim=1).numpy()
         assert head[name]["right"] == (predicted == getattr(splits, name).labels).sum()
     by_hand = SVC(**svc["settings"]).fit(x["train"], splits.train.labels)
     for name in ("validation", "test"):
-        assert svc[name]["right"] == (by_hand.predict(x[name]) == getattr(splits, name).labels).sum()
+        assert (
+            svc[name]["right"] == (by_hand.predict(x[name]) == getattr(splits, name).labels).sum()
+        )
     assert svc["parameters"] == by_hand.n_support_.sum()
     assert head["settings"] == {"epoch": result["selected_epoch"]}
 
 
-def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(corpus, out, predictions, body):
+def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(
+    corpus, out, predictions, body
+):
     run_experiment(config(corpus), out)
     on_test = [i for i, event in enumerate(predictions) if event == ("predict", TEST_SIZE)]
     assert len(on_test) == 4  # once a model
-    assert on_test == list(range(len(predictions) - 4, len(predictions)))  # the very last that happens
+    # the very last that happens
+    assert on_test == list(range(len(predictions) - 4, len(predictions)))
     assert Counter(predictions) == {("fit", 34): 4, ("predict", 6): 4, ("predict", TEST_SIZE): 4}
     assert len(body.calls) == 1  # texts are embedded once
     splits = splits_of(corpus)
@@ -151,8 +177,12 @@ def test_no_test_label_reaches_a_model_or_a_choice(corpus, out, tmp_path):
     splits = splits_of(corpus)
     for name, flip in (("train", False), ("validation", False), ("test", True)):
         texts = getattr(splits, name).texts
-        rows = [f"{t}\t{labels[t] if not flip else LABELS[1 - LABELS.index(labels[t])]}" for t in texts]
-        (folder / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        rows = [
+            f"{t}\t{labels[t] if not flip else LABELS[1 - LABELS.index(labels[t])]}" for t in texts
+        ]
+        (folder / f"{name}.tsv").write_text(
+            "text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8"
+        )
     changed = run_experiment(
         config(corpus, data={"source": str(folder), "protocol": "given"}), tmp_path / "other"
     ).record.to_json()  # fmt: skip
@@ -175,8 +205,12 @@ def test_a_second_call_does_no_work(corpus, out, predictions, body):
     assert second.epochs_done == 4
     assert predictions == []
     assert len(body.calls) == 1
-    assert events == [Message(f"This run is finished already; its record is {out / 'result.json'}.")]
-    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()} == before
+    assert events == [
+        Message(f"This run is finished already; its record is {out / 'result.json'}.")
+    ]
+    assert {
+        p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()
+    } == before
 
 
 def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
@@ -199,7 +233,10 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
     [
         ({"baselines__names": []}, ["quantum head"]),
         ({"baselines__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
-        ({"model": {"encoder": "none", "head": "mlp"}, "baselines__names": ["svc"]}, ["classical head", "SVC"]),
+        (
+            {"model": {"encoder": "none", "head": "mlp"}, "baselines__names": ["svc"]},
+            ["classical head", "SVC"],
+        ),
     ],
     ids=str,
 )
@@ -214,7 +251,12 @@ def test_the_baselines_are_those_that_are_named(corpus, out, changes, names):
         StageStarted("training", names[0], 4),
         *(StageStarted("fitting", name) for name in names[1:]),
     ]
-    assert [event.metrics.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3, 4]
+    assert [event.metrics.epoch for event in events if isinstance(event, EpochEnded)] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert sum(isinstance(event, StageEnded) for event in events) == 1 + len(names)
 
 
@@ -229,7 +271,9 @@ def test_three_labels(tmp_path, out):
 def test_texts_that_changed_since_make_it_another_run(corpus, out):
     run_experiment(config(corpus), out)
     write_corpus(corpus, per_label=36)
-    with pytest.raises(UserError, match=f"holds a finished run on other texts: {corpus} has changed since"):
+    with pytest.raises(
+        UserError, match=f"holds a finished run on other texts: {corpus} has changed since"
+    ):
         run_experiment(config(corpus), out)
 
 
@@ -294,7 +338,9 @@ def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, mo
 
 
 def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
-    with pytest.raises(UserError, match="embedding has 8 values; 2 encoder qubits hold 4 amplitudes"):
+    with pytest.raises(
+        UserError, match="embedding has 8 values; 2 encoder qubits hold 4 amplitudes"
+    ):
         run_experiment(config(corpus, model__n_qubits=2), out)
     assert not out.exists()
 
@@ -319,10 +365,14 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path, width):
     predictions = RunFolder(out).read_predictions()
     for name, answers in predictions.answers.items():
         scores = record.model(name).test_classes
-        assert scores.balanced == pytest.approx(balanced_accuracy_score(predictions.labels, answers))
+        assert scores.balanced == pytest.approx(
+            balanced_accuracy_score(predictions.labels, answers)
+        )
         assert scores.texts == (4, 90)
         assert scores.uneven
-    found = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0]["test_classes"]
+    found = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0][
+        "test_classes"
+    ]
     assert found["macro_f1"] == record.head.test_classes.macro_f1
     assert evaluate_run(out).as_dict()["classes"] == found
     console = PlainConsole()

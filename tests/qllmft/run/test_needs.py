@@ -22,18 +22,27 @@ from qllmft.run import SharedInputs, needs
 def test_memory_of_a_step_and_what_does_not_fit(monkeypatch, model, states):
     config = parse_config({"model": model}, "the test")
     assert needs.check_memory(config, 3) == 3 * 4 * states
-    monkeypatch.setattr(needs.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 4 * states))
+    monkeypatch.setattr(
+        needs.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 4 * states)
+    )
     with pytest.raises(UserError, match=r"2 texts fit\. Set train\.batch_size"):
         needs.check_memory(config, 3)
 
 
 def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path):
-    (tmp_path / "texts.tsv").write_text("text\tlabel\n" + "".join(f"a good film {i}\t{i % 2}\n" for i in range(60)))
+    (tmp_path / "texts.tsv").write_text(
+        "text\tlabel\n" + "".join(f"a good film {i}\t{i % 2}\n" for i in range(60))
+    )
     timed = []
     monkeypatch.setattr(
-        "qllmft.campaign.estimate.epoch_core_seconds", lambda config, *sizes: timed.append(sizes) or 2.0
+        "qllmft.campaign.estimate.epoch_core_seconds",
+        lambda config, *sizes: timed.append(sizes) or 2.0,
     )
-    overrides = {"data.source": str(tmp_path / "texts.tsv"), "data.n_per_label": 10, "body.model": str(tiny_body)}
+    overrides = {
+        "data.source": str(tmp_path / "texts.tsv"),
+        "data.n_per_label": 10,
+        "body.model": str(tiny_body),
+    }
     plan = make_sweep(load_space("table-06"), "grid", overrides, seeds=2)
     found = estimate(plan, SharedInputs())
     assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]

@@ -33,29 +33,40 @@ S = 3000
 
 
 def odd(corpus, **changes):
-    return config(corpus, model=MODEL, train=TRAIN, baselines={"names": ["logistic_regression_c1"]}, **changes)
+    return config(
+        corpus, model=MODEL, train=TRAIN, baselines={"names": ["logistic_regression_c1"]}, **changes
+    )
 
 
 @pytest.fixture
 def run(corpus, out, monkeypatch):
     run_experiment(odd(corpus), out)
-    monkeypatch.setattr(verification, "locate_body", lambda _: type("Nowhere", (), {"identity": ""}))
+    monkeypatch.setattr(
+        verification, "locate_body", lambda _: type("Nowhere", (), {"identity": ""})
+    )
     return out
 
 
 def test_the_record_says_what_was_trained_and_stored(run):
     record = RunFolder(run).read_result()
-    assert [model.name for model in record.models] == ["quantum head", "logistic regression (C = 1)"]
+    assert [model.name for model in record.models] == [
+        "quantum head",
+        "logistic regression (C = 1)",
+    ]
     assert record.head.parameters == 6 * 3 + (3 + 1) * 2
     assert record.head.settings == {"epoch": record.selected_epoch, "stored": 8 + 8 * 5}
     assert record.head.tested.value > 0.9
-    assert all(check.sound for check in verify_run(run)), [check.finding for check in verify_run(run)]
+    assert all(check.sound for check in verify_run(run)), [
+        check.finding for check in verify_run(run)
+    ]
     page = write_report(run).read_text(encoding="utf-8")
     assert "data map (48 numbers stored, none trained)" in page
     assert "The encoder's circuit" in page.replace("&#39;", "'")
 
 
-def test_a_killed_training_begins_again_and_ends_in_the_same_bits(run, corpus, tmp_path, monkeypatch):
+def test_a_killed_training_begins_again_and_ends_in_the_same_bits(
+    run, corpus, tmp_path, monkeypatch
+):
     killed, other = RunFolder(tmp_path / "killed"), odd(corpus)
     write = RunFolder.write_metrics
 
@@ -89,7 +100,9 @@ def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_mo
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert found.values.shape == (len(X), 2 * 3)
     bound = [Statevector(request.circuit.assign_parameters(row)) for row in request.parameters]
-    by_qiskit = np.array([[state.expectation_value(z).real for z in request.observables] for state in bound])
+    by_qiskit = np.array(
+        [[state.expectation_value(z).real for z in request.observables] for state in bound]
+    )
     np.testing.assert_allclose(found.values, by_qiskit.reshape(len(X), -1), atol=1e-6)
     assert not found.standard_errors.any()
     assert set(found.probabilities.argmax(axis=1)) == {0, 1}
@@ -99,10 +112,14 @@ def test_the_error_of_a_probability_from_shots_is_its_spread(run):
     """Over many seeds; the shots of the two circuits are independent."""
     model = load_model(run).classifier
     request = model_circuits(model, X)
-    asked = [measure(model, request, backend_named("aer_statevector", shots=S, seed=i)) for i in range(30)]
+    asked = [
+        measure(model, request, backend_named("aer_statevector", shots=S, seed=i))
+        for i in range(30)
+    ]
     spread = np.std([each.probabilities for each in asked], axis=0, ddof=1)
     ratio = np.mean([each.standard_errors for each in asked], axis=0) / spread
-    assert 0.85 < np.mean(ratio) < 1.15  # of 30 draws, each ratio is known to 13 %, their mean to 5 %
+    # of 30 draws, each ratio is known to 13 %, their mean to 5 %
+    assert 0.85 < np.mean(ratio) < 1.15
     assert np.abs(ratio - 1).max() < 0.5
 
 
@@ -132,21 +149,28 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
     request = model_circuits(model, X)
     found = measure(model, request, backend)
     assert len(request.parameters) == 4 * len(X)
-    weight = model.final.weight.detach().double().numpy().reshape(3, 2, 1, 3) * [[0.5], [-0.5]]  # (k, E, sign, qubit)
+    # (k, E, sign, qubit)
+    weight = model.final.weight.detach().double().numpy().reshape(3, 2, 1, 3) * [[0.5], [-0.5]]
     values = found.values.reshape(-1, 2, 2, 3)
     logits = np.einsum("kesq,nesq->nk", weight, values) + model.final.bias.detach().double().numpy()
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
     errors = backend.errors.reshape(-1, 2, 2, 3)
     between = [
-        [np.sqrt(np.einsum("esq,nesq->n", (weight[a] - weight[b]) ** 2, errors**2)) for b in range(3)] for a in range(3)
+        [
+            np.sqrt(np.einsum("esq,nesq->n", (weight[a] - weight[b]) ** 2, errors**2))
+            for b in range(3)
+        ]
+        for a in range(3)
     ]
     expected = [p[:, a] * sum(p[:, b] * between[a][b] for b in range(3)) for a in range(3)]
     np.testing.assert_allclose(found.standard_errors, np.stack(expected, axis=1), rtol=1e-5)
 
 
 def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch, tmp_path):
-    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'")
+    pytest.importorskip(
+        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
+    )
     from qllmft_backends.ionq.mock_server import MockServer, Store
 
     model = load_model(run).classifier
@@ -159,7 +183,12 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
     assert np.abs(noisy.values - exact.values).max() > 0.01
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-tests")
     with MockServer(store=Store(qpu_noise="ideal")) as box:
-        place = {"url": box.url, "ledger": tmp_path / "ledger", "poll_interval_s": 0.02, "yes": True}
+        place = {
+            "url": box.url,
+            "ledger": tmp_path / "ledger",
+            "poll_interval_s": 0.02,
+            "yes": True,
+        }
         predictor = Predictor(load_model(run), create("ionq_forte", {"shots": S, **place}))
         sent = predictor.answer(X[:2])
         drawn_again = predictor.bootstrap(X[:2], 200)

@@ -34,7 +34,12 @@ def settings(corpus) -> RunConfig:
     "overrides",
     [
         {"backend.options": {"dtype": "float64"}},
-        {"data.source": 'a "quoted"\\path é\n', "data.n_per_label": 7, "data.subset": "s", "data.revision": "r"},
+        {
+            "data.source": 'a "quoted"\\path é\n',
+            "data.n_per_label": 7,
+            "data.subset": "s",
+            "data.revision": "r",
+        },
         {"model.readout": "first", "model.encoder_qubits": 11, "model.skip": True},
         {"train.lr": 1e-300, "train.weight_decay": 0.1 + 0.2, "seed": 2**63 - 1},
         {"baselines.names": [], "body.device": "cpu"},
@@ -61,12 +66,17 @@ def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
     [
         ({"train__lr": 0.1}, "train.lr"),
         ({"seed": 4}, "seed"),
-        ({"model__n_qubits": 4, "train__epochs": 9, "seed": 8}, "model.n_qubits, seed, train.epochs"),
+        (
+            {"model__n_qubits": 4, "train__epochs": 9, "seed": 8},
+            "model.n_qubits, seed, train.epochs",
+        ),
         ({"baselines__names": ["svc"]}, "baselines.names"),
         ({"model__encoder_qubits": 3}, "model.encoder_qubits"),
     ],
 )
-def test_a_run_of_another_configuration_is_refused_and_the_differences_named(changes, named, folder, corpus):
+def test_a_run_of_another_configuration_is_refused_and_the_differences_named(
+    changes, named, folder, corpus
+):
     folder.open_for(config(corpus))
     before = folder.config_file.read_bytes()
     message = (
@@ -86,8 +96,12 @@ def test_what_cannot_change_a_result_makes_no_other_run(folder, corpus):
     assert folder.read_config().body.batch_size == 7
 
 
-@pytest.mark.parametrize("name", [".config.toml.4711", "..lock-holder.4711", ".lock", ".lock-holder"])
-def test_a_folder_in_which_a_process_was_killed_as_it_began_may_become_a_run(folder, settings, name):
+@pytest.mark.parametrize(
+    "name", [".config.toml.4711", "..lock-holder.4711", ".lock", ".lock-holder"]
+)
+def test_a_folder_in_which_a_process_was_killed_as_it_began_may_become_a_run(
+    folder, settings, name
+):
     folder.path.mkdir()
     (folder.path / name).write_text("half a fi")
     folder.check_holds(settings)
@@ -102,14 +116,20 @@ def test_a_place_that_holds_something_else_is_refused_and_left_alone(kind, folde
         (folder.path / "thesis.tex").write_text("years of work")
     else:
         folder.path.write_text("years of work")
-    with pytest.raises(UserError, match=f"{folder.path} exists and holds no run. Choose another folder with --out"):
+    with pytest.raises(
+        UserError, match=f"{folder.path} exists and holds no run. Choose another folder with --out"
+    ):
         folder.open_for(settings)
-    assert (folder.path / "thesis.tex" if kind == "folder" else folder.path).read_text() == "years of work"
+    assert (
+        folder.path / "thesis.tex" if kind == "folder" else folder.path
+    ).read_text() == "years of work"
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, settings):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"the run's folder .*/file/run cannot be written: Not a directory"):
+    with pytest.raises(
+        UserError, match=r"the run's folder .*/file/run cannot be written: Not a directory"
+    ):
         RunFolder(tmp_path / "file" / "run").open_for(settings)
 
 
@@ -118,7 +138,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, settings):
     [
         (b"[train", r"config\.toml cannot be read: "),
         (b"seed = '\xff'", r"config\.toml cannot be read: .*utf-8"),
-        (b"[train]\nlearning_rate = 1", r"config\.toml: train\.learning_rate \(got 1\): there is no such setting"),
+        (
+            b"[train]\nlearning_rate = 1",
+            r"config\.toml: train\.learning_rate \(got 1\): there is no such setting",
+        ),
         (b"[train]\nepochs = 0", r"config\.toml: train\.epochs \(got 0\)"),
     ],
 )
@@ -130,7 +153,9 @@ def test_a_damaged_configuration_is_refused(content, message, folder, settings):
             read()
 
 
-@pytest.mark.parametrize("value", ["9" * 400, "-" + "9" * 400, "NaN", "Infinity", "1e999", '"a"', "[]"])
+@pytest.mark.parametrize(
+    "value", ["9" * 400, "-" + "9" * 400, "NaN", "Infinity", "1e999", '"a"', "[]"]
+)
 def test_metrics_end_at_a_value_that_is_no_finite_number(folder, value):
     folder.path.mkdir()
     folder.write_metrics(epoch(1))
@@ -148,7 +173,9 @@ def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_
     for number in (1, 2, 3):
         folder.write_metrics(epoch(number))
     lines = folder.metrics_file.read_text().splitlines()
-    assert [json.loads(line) | {"task": "classification"} for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
+    assert [json.loads(line) | {"task": "classification"} for line in lines] == [
+        asdict(epoch(n)) for n in (1, 2, 3)
+    ]
     for done in (4, 3, 1, 0):
         folder.keep_metrics_until(done)
         assert folder.metrics() == [epoch(number) for number in range(1, min(done, 3) + 1)]
@@ -172,8 +199,12 @@ def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
     assert folder.read_result() is None
     accuracy = Accuracy(1, 3)
     head = ModelResult("⟨Z⟩", accuracy, 7, 0.1 + 0.2, {"C": None}, 0.5, accuracy, 0.25)
-    data = DataRecord("texts.tsv", "f00d", ("bad", "good"), {"train": 4, "validation": 2, "test": 3})
-    record = RunRecord("abc", 1, data, BodyRecord("minilm", "id", 384), 2, (head,), {"python": "3.12"})
+    data = DataRecord(
+        "texts.tsv", "f00d", ("bad", "good"), {"train": 4, "validation": 2, "test": 3}
+    )
+    record = RunRecord(
+        "abc", 1, data, BodyRecord("minilm", "id", 384), 2, (head,), {"python": "3.12"}
+    )
     folder.write_result(record)
     assert folder.read_result() == record
     assert folder.result_file.read_text(encoding="utf-8").endswith("}\n")
@@ -183,11 +214,16 @@ def test_the_result_comes_back_and_is_there_only_when_it_is_written(folder):
 def test_a_damaged_result_is_refused_with_the_remedy(folder, content):
     folder.path.mkdir()
     folder.result_file.write_bytes(content)
-    with pytest.raises(UserError, match=r"result\.json cannot be read: .*Delete it; the same command makes it again"):
+    with pytest.raises(
+        UserError,
+        match=r"result\.json cannot be read: .*Delete it; the same command makes it again",
+    ):
         folder.read_result()
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"]
+)
 def test_metrics_that_are_a_pipe_or_a_device(folder, make):
     folder.path.mkdir()
     make(folder.metrics_file)

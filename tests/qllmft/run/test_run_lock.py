@@ -15,7 +15,9 @@ from qllmft.run.lock import HOLDER, RunBusyError, sole_use
 
 def test_a_second_one_is_told_who_has_the_run(tmp_path):
     folder = tmp_path / "run"
-    busy = pytest.raises(RunBusyError, match=rf"run is worked on by process {os.getpid()} on .* since 20")
+    busy = pytest.raises(
+        RunBusyError, match=rf"run is worked on by process {os.getpid()} on .* since 20"
+    )
     with sole_use(folder, None), busy, sole_use(folder, None):
         pytest.fail("both have the run")
     with sole_use(folder, None):
@@ -108,19 +110,29 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     assert f"process {process.pid} on" in waited[0]
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"]
+)
 def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_an_error_at_once(tmp_path, make):
     make(tmp_path / ".lock")
-    with pytest.raises(UserError, match=r"is a pipe or a device|is a link"), sole_use(tmp_path, None):
+    with (
+        pytest.raises(UserError, match=r"is a pipe or a device|is a link"),
+        sole_use(tmp_path, None),
+    ):
         pass
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"]
+)
 def test_the_holder_of_a_lock_is_not_read_from_a_pipe_or_a_device(tmp_path, make):
     with sole_use(tmp_path, None):
         (tmp_path / HOLDER).unlink()
         make(tmp_path / HOLDER)
-        with pytest.raises(RunBusyError, match="worked on by another process"), sole_use(tmp_path, None):
+        with (
+            pytest.raises(RunBusyError, match="worked on by another process"),
+            sole_use(tmp_path, None),
+        ):
             pass
 
 

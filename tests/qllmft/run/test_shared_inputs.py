@@ -10,13 +10,16 @@ from qllmft.run import RunFolder, SharedInputs, inputs, run_experiment
 
 
 def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, body, monkeypatch):
-    corpus.write_text(corpus.read_text() + "bad text number 0\tbad\nbad text  number 1\tgood\n")  # two copies
+    # two copies
+    corpus.write_text(corpus.read_text() + "bad text number 0\tbad\nbad text  number 1\tgood\n")
     configs = [config(corpus, seed=seed, train__lr=lr) for seed in (3, 4) for lr in (0.05, 0.1)]
     alone = [run_experiment(each, tmp_path / "alone" / each.identity) for each in configs]
     calls, shared = [], SharedInputs()
     for module, name in ((inputs, "read_corpus"), (data, "copies_of")):
         real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *a, _real=real, _name=name: calls.append(_name) or _real(*a))
+        monkeypatch.setattr(
+            module, name, lambda *a, _real=real, _name=name: calls.append(_name) or _real(*a)
+        )
     body.calls.clear()
     for each, whole in zip(configs, alone, strict=True):
         outcome = run_experiment(each, tmp_path / "shared" / each.identity, inputs=shared)
@@ -48,6 +51,8 @@ def test_embeddings_beyond_the_limit_are_not_kept(corpus, monkeypatch):
     monkeypatch.setattr(inputs, "MOST_BYTES", 7)
     shared, body = SharedInputs(), config(corpus).body
     for _ in range(2):
-        found = shared.embed(["a"], body, lambda texts: Embeddings(np.ones((len(texts), 2), np.float32), "body", 0))
+        found = shared.embed(
+            ["a"], body, lambda texts: Embeddings(np.ones((len(texts), 2), np.float32), "body", 0)
+        )
         assert found.vectors.shape == (1, 2)
         assert found.from_cache == 0

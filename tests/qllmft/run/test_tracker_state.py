@@ -32,5 +32,7 @@ def test_a_link_in_a_run_is_not_sent(tmp_path):
     (tmp_path / "run" / "result.json").write_text("{}")
     for name in ("model/model.json", "config.toml"):
         (tmp_path / "run" / name).symlink_to(tmp_path / "secret")
-    listener = tracking.TrackingListener(RunConfig(), tmp_path / "run", Tracking(files=True), ignore)
+    listener = tracking.TrackingListener(
+        RunConfig(), tmp_path / "run", Tracking(files=True), ignore
+    )
     assert listener._files() == [tmp_path / "run" / "result.json"]

@@ -81,7 +81,9 @@ def in_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    (settings,), (table,) = (events.Tensors(f"{name}/text_summary") for name in ("settings", "table"))
+    (settings,), (table,) = (
+        events.Tensors(f"{name}/text_summary") for name in ("settings", "table")
+    )
     text = settings.tensor_proto.string_val[0].decode() + table.tensor_proto.string_val[0].decode()
     return [(each.step, each.value) for each in events.Scalars("validation_loss")], text
 
@@ -92,7 +94,10 @@ def in_mlflow(tmp_path):
     client = MlflowClient()
     (run,) = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
     assert run.info.status == "FINISHED"
-    values = [(each.step, each.value) for each in client.get_metric_history(run.info.run_id, "validation_loss")]
+    values = [
+        (each.step, each.value)
+        for each in client.get_metric_history(run.info.run_id, "validation_loss")
+    ]
     return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
 
 
@@ -114,7 +119,9 @@ def wandb_records(file):
 
 
 def in_wandb(tmp_path):
-    files = sorted(tmp_path.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime_ns)
+    files = sorted(
+        tmp_path.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime_ns
+    )
     assert len({file.name for file in files}) == 1  # two sessions, one run
     for _ in range(100):  # the run's last block is on the disk a moment after its end
         records = [record for file in files for record in wandb_records(file)]
@@ -123,7 +130,9 @@ def in_wandb(tmp_path):
         time.sleep(0.05)
     values = []
     for line in (record.history for record in records if record.HasField("history")):
-        items = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in line.item}
+        items = {
+            "/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in line.item
+        }
         if "validation_loss" in items:
             values.append((items["_step"], items["validation_loss"]))
     return values, " ".join(str(record) for record in records)
@@ -131,10 +140,14 @@ def in_wandb(tmp_path):
 
 def assert_told_once(name, tmp_path, outcome):
     """The curve of the run's own file, the table's accuracies, the settings, and no text."""
-    values, told = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}[name](tmp_path)
+    values, told = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}[name](
+        tmp_path
+    )
     own = outcome.folder.metrics()
     assert [step for step, _ in values] == [1, 2, 3, 4]
-    assert [value for _, value in values] == pytest.approx([metrics.validation_loss for metrics in own], rel=1e-6)
+    assert [value for _, value in values] == pytest.approx(
+        [metrics.validation_loss for metrics in own], rel=1e-6
+    )
     assert "quantum head/test" in told
     assert str(outcome.record.head.tested.value)[:12] in told
     assert "train.embedding_noise" in told
@@ -151,8 +164,11 @@ def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(corpus, out, tmp_p
     assert outcome.folder.config_file.read_bytes() == untracked.folder.config_file.read_bytes()
 
 
-def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(corpus, out, tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # the process of this one's W&B is not the killed one's
+def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(
+    corpus, out, tmp_path, monkeypatch
+):
+    # the process of this one's W&B is not the killed one's
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
     names = ("tensorboard", "wandb")  # MLflow's client returns when its store has the values
     killed(Path(__file__).with_name("killed_run.py"), corpus, out, 3, *names)
     folder = RunFolder(out)
@@ -166,7 +182,9 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(corpus
 
 
 @pytest.mark.parametrize("fails_at", ["start", "epoch", "end"])
-def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, noted, monkeypatch, fails_at):
+def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(
+    corpus, out, noted, monkeypatch, fails_at
+):
     register("tracker", "failing", type("Failing", (Noted,), {"calls": [], "fails_at": fails_at}))
     try:
         with pytest.warns(TrackerWarning) as warned:
@@ -179,7 +197,11 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(corpus, out, not
         "OSError: no answer from https://***@host/api at all"
     )
     assert outcome.record == outcome.folder.read_result()
-    assert noted.calls == [("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", True, [])]
+    assert noted.calls == [
+        ("start", None),
+        *(("epoch", epoch) for epoch in (1, 2, 3, 4)),
+        ("end", True, []),
+    ]
 
 
 def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
@@ -194,7 +216,9 @@ def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
 
 def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
     for read_test in (False, True, True):
-        do_run(PlannedRun(config(corpus), "a run", read_test), tmp_path, ignore, Tracking.of(["noted"]))
+        do_run(
+            PlannedRun(config(corpus), "a run", read_test), tmp_path, ignore, Tracking.of(["noted"])
+        )
     assert noted.calls == [
         *(("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", False, [])),
         *(("start", "a key"), ("end", True, [])),
@@ -205,21 +229,46 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
     events = []
     tree = flat(settings(corpus)) | {"baselines.names": []}
-    given = {name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"}
-    train(corpus, preset="single-10q", out=out, on_event=events.append, track=["noted"], track_files=True, **given)
+    given = {
+        name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"
+    }
+    train(
+        corpus,
+        preset="single-10q",
+        out=out,
+        on_event=events.append,
+        track=["noted"],
+        track_files=True,
+        **given,
+    )
     *_, (_, _, files) = noted.calls
     model = ["model.json", "model.safetensors"]
-    assert sorted(files) == ["config.toml", "metrics.jsonl", *model, "predictions.json", "result.json"]
+    assert sorted(files) == [
+        "config.toml",
+        "metrics.jsonl",
+        *model,
+        "predictions.json",
+        "result.json",
+    ]
     size = (out / "report.html").stat().st_size
-    message = f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000."
+    message = (
+        f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000."
+    )
     assert Message(message) in events
 
 
 @pytest.mark.parametrize(
     ("asked", "files", "message"),
     [
-        ("tensorbord", False, "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb"),
-        *((name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'") for name in REAL),
+        (
+            "tensorbord",
+            False,
+            "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb",
+        ),
+        *(
+            (name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'")
+            for name in REAL
+        ),
         ((), True, "--track-files needs a tracker; add one"),
     ],
 )
@@ -252,7 +301,13 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
         assert [call[0] for call in Models.calls[-2:]] == ["model", "end"]
         assert Models.calls[-2] == ("model", ["model.json"])
         events = []
-        run_tracked(config(corpus), tmp_path / "b", events.append, Tracking.of("models", files=True), pack=fail)
+        run_tracked(
+            config(corpus),
+            tmp_path / "b",
+            events.append,
+            Tracking.of("models", files=True),
+            pack=fail,
+        )
         assert Message("The model is not logged: the body is gone.") in events
         run_tracked(config(corpus), tmp_path / "c", ignore, Tracking.of("models"), pack=pack)
         assert [call[0] for call in Models.calls].count("model") == 1
@@ -275,8 +330,11 @@ def two_tracked_runs(corpus, tmp_path):
     return do
 
 
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's use of SQLAlchemy
-def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(two_tracked_runs, tmp_path, monkeypatch):
+# MLflow's use of SQLAlchemy
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(
+    two_tracked_runs, tmp_path, monkeypatch
+):
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
@@ -288,7 +346,8 @@ def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(two_tracked_runs, 
     assert (parent.info.run_name, parent.info.status) == ("table2", "FINISHED")
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert sorted(run.info.run_name for run in children) == sorted(names)
-    client._tracking_client.store.engine.dispose()  # it is cached, and would be open when the session ends
+    # it is cached, and would be open when the session ends
+    client._tracking_client.store.engine.dispose()
 
 
 def test_runs_of_a_campaign_are_a_group_in_wandb(two_tracked_runs, tmp_path):
@@ -310,11 +369,15 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
     start = HParamsPluginData.FromString(content).session_start_info.hparams
     assert start["train.epochs"].number_value == 4
     assert start["body.model"].string_value
-    assert events.Scalars("quantum head/test")[0].value == pytest.approx(outcome.record.head.tested.value)
+    assert events.Scalars("quantum head/test")[0].value == pytest.approx(
+        outcome.record.head.tested.value
+    )
     assert [path.name for path in (out / "tensorboard").iterdir() if path.is_dir()] == []
 
 
-def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_work(tmp_path, monkeypatch):
+def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_work(
+    tmp_path, monkeypatch
+):
     from mlflow import environment_variables
 
     if not hasattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE"):
@@ -322,11 +385,14 @@ def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_wor
 
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     assert not environment_variables.MLFLOW_ALLOW_FILE_STORE.get()
-    with pytest.raises(UserError, match="MLflow refuses; set MLFLOW_TRACKING_URI to a database, such as sqlite"):
+    with pytest.raises(
+        UserError, match="MLflow refuses; set MLFLOW_TRACKING_URI to a database, such as sqlite"
+    ):
         Tracking.of("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mlruns" / "0").mkdir(parents=True)  # of an older MLflow, which would be taken as the store
+    # of an older MLflow, which would be taken as the store
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
     assert make_tracker("mlflow")._store == "sqlite:///mlflow.db"
 
 
@@ -341,7 +407,15 @@ def test_trackio_gets_one_run_with_its_curve_and_table(corpus, out, monkeypatch)
             told.append("finish")
 
     def init(**given):
-        told.append((given["project"], given["name"], given["group"], given["resume"], given["config"]["train.epochs"]))
+        told.append(
+            (
+                given["project"],
+                given["name"],
+                given["group"],
+                given["resume"],
+                given["config"]["train.epochs"],
+            )
+        )
         return Session()
 
     monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=init))

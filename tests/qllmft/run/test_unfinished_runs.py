@@ -22,7 +22,9 @@ def whole(corpus, tmp_path) -> Outcome:
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 4])
-def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(corpus, out, whole, epoch):
+def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
+    corpus, out, whole, epoch
+):
     outcome = run_experiment(config(corpus), out, Stop(epoch))
     assert (outcome.record, outcome.epochs_done) == (None, epoch)
     assert not (out / "result.json").exists()

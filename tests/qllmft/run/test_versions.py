@@ -10,9 +10,14 @@ MODULES = ("numba", "numpy", "qiskit", "qiskit-machine-learning", "sklearn", "to
 
 def test_every_package_that_decides_about_numbers_is_there_with_the_version_that_it_says_of_itself():
     found = versions()
-    assert set(found) == {"python", "machine", "qllmft", "sentence-transformers", "scikit-learn", *MODULES} - {
-        "sklearn"
-    }
+    assert set(found) == {
+        "python",
+        "machine",
+        "qllmft",
+        "sentence-transformers",
+        "scikit-learn",
+        *MODULES,
+    } - {"sklearn"}
     assert (found["python"], found["machine"]) == (platform.python_version(), platform.machine())
     for name in MODULES:
         module = importlib.import_module(name.replace("-", "_"))

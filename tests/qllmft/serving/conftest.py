@@ -4,18 +4,23 @@ from contextlib import contextmanager
 
 import pytest
 
-collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+# it holds no doctests, and other folders have a module of this name
+collect_ignore = ["conftest.py"]
 
 
 @pytest.fixture
 def served(trained_run):
     """A function that makes a served model, with changes of the stored one."""
-    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip(
+        "starlette", reason="starlette is not installed: pip install 'qllmft[serve]'"
+    )
     from qllmft.inference import Predictor
     from qllmft.serving.model import ServedModel
 
     def make(backend=None, **changes):
-        predictor = Predictor(Predictor.load(trained_run).model.model_copy(update=changes), folder=trained_run)
+        predictor = Predictor(
+            Predictor.load(trained_run).model.model_copy(update=changes), folder=trained_run
+        )
         model = ServedModel(predictor, trained_run, backend)
         model.load()
         return model
@@ -33,7 +38,9 @@ def client():
     @contextmanager
     def connect(model, limits=None, **options):
         app = make_app(model, limits, **options)
-        with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as found:
+        with TestClient(
+            app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+        ) as found:
             yield found
 
     return connect

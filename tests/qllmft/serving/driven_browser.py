@@ -30,7 +30,9 @@ class Page:
         raise AssertionError("the browser has ended")
 
     async def value(self, expression):
-        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        found = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -57,7 +59,13 @@ class Page:
 @asynccontextmanager
 async def opened(address, profile):
     """Open a page in a new browser."""
-    command = [CHROMIUM, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    command = [
+        CHROMIUM,
+        *FLAGS,
+        "--remote-debugging-port=0",
+        f"--user-data-dir={profile}",
+        "about:blank",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         line = ""

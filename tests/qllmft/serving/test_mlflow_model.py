@@ -14,15 +14,21 @@ TEXTS = ["a good film", "an awful plot"]
 
 
 def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'qllmft[track]'")
+    mlflow = pytest.importorskip(
+        "mlflow", reason="mlflow is not installed: pip install 'qllmft[track]'"
+    )
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
     model, tracker = qllmft.load(trained_run), make_tracker("mlflow")
     key = tracker.start(TrackedRun("a-run", trained_run, {"seed": 0}, None))
     tracker.model(model.save_pretrained(tmp_path / "packed"))
     tracker.end(RunFolder(trained_run).read_result().to_json(), [])
-    place = Path(mlflow.artifacts.download_artifacts(f"runs:/{key}/model", dst_path=str(tmp_path / "there")))
-    assert not [file for file in place.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+    place = Path(
+        mlflow.artifacts.download_artifacts(f"runs:/{key}/model", dst_path=str(tmp_path / "there"))
+    )
+    assert not [
+        file for file in place.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".bin")
+    ]
     assert "cloudpickle" not in (place / "MLmodel").read_text()
     loaded = mlflow.pyfunc.load_model(str(place))
     expected = [answer.as_dict() for answer in model.predict(TEXTS)]

@@ -39,7 +39,9 @@ def test_answers_are_those_of_the_model_for_one_text_and_for_many(served, client
 
 
 def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, client):
-    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'")
+    pytest.importorskip(
+        "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+    )
     model = served(create("aer_statevector", {"shots": 4000, "seed": 1}))
     with client(model) as page:
         found = checked(page, "/predict", {"texts": TEXTS})["predictions"]
@@ -48,13 +50,20 @@ def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, cl
     classifier = model.predictor.model.classifier
     circuits = model_circuits(classifier, model.predictor.embed(TEXTS))
     gap = SparsePauliOp.sum(
-        [w * o for w, o in zip(np.subtract(*circuits.weights(classifier)[:, 0]), circuits.observables, strict=True)]
+        [
+            w * o
+            for w, o in zip(
+                np.subtract(*circuits.weights(classifier)[:, 0]), circuits.observables, strict=True
+            )
+        ]
     )
     for each, row in zip(found, circuits.parameters, strict=True):
         state = Statevector(circuits.circuit.assign_parameters(row))
         variance = (state.expectation_value(gap @ gap) - state.expectation_value(gap) ** 2).real
         p = each["probabilities"][each["label"]]
-        assert each["standard_error"] == pytest.approx(p * (1 - p) * np.sqrt(variance / 4000), rel=0.1)
+        assert each["standard_error"] == pytest.approx(
+            p * (1 - p) * np.sqrt(variance / 4000), rel=0.1
+        )
         assert each["decided"] is True
 
 
@@ -78,13 +87,19 @@ def test_an_explanation_has_words_and_the_nearest_training_texts(served, client,
         found = checked(page, "/explain", {"text": text})
     train = texts_of_run(trained_run)[2].train.texts
     cosines = cosine_similarity(model.predictor.embed([text]), model.predictor.embed(train))[0]
-    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
+    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(
+        sorted(cosines)[::-1][:5], abs=1e-6
+    )
     without = model.predictor.predict(["a very plot"])[0].probabilities[found["label"]]
     (good,) = [word for word in found["words"] if word["word"] == "good"]
-    assert good["effect"] == pytest.approx(found["probabilities"][found["label"]] - without, abs=1e-6)
+    assert good["effect"] == pytest.approx(
+        found["probabilities"][found["label"]] - without, abs=1e-6
+    )
 
 
-def test_without_its_texts_a_run_explains_by_words_and_names_no_path(served, client, trained_run, monkeypatch):
+def test_without_its_texts_a_run_explains_by_words_and_names_no_path(
+    served, client, trained_run, monkeypatch
+):
     from qllmft.errors import UserError
     from qllmft.serving.model import TrainingTexts
 

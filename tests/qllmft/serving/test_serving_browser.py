@@ -15,14 +15,20 @@ TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
 
 @pytest.mark.slow
 def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_path):
-    pytest.importorskip("starlette", reason="starlette is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip(
+        "starlette", reason="starlette is not installed: pip install 'qllmft[serve]'"
+    )
     pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")
     command = [sys.executable, "-m", "qllmft", "serve", str(trained_run), "--port", "0"]
     command += ["--backend", "aer_statevector", "--shots", "500"]
     server = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     try:
         line = server.stdout.readline()
@@ -46,7 +52,10 @@ async def visit(address, folder):
         await page.click("#predict")
         await page.until("!document.querySelector('#answer').hidden")
         shown = await page.value("document.querySelector('#answer').innerText")
-        label, probabilities = shown.split("\n")[0], re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", shown)
+        label, probabilities = (
+            shown.split("\n")[0],
+            re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", shown),
+        )
         assert label in ("0", "1", "bad", "good", "negative", "positive")
         assert sum(float(value) for value, _ in probabilities) == pytest.approx(100, abs=0.02)
         assert sum(bool(error) for _, error in probabilities) == 1
@@ -64,5 +73,6 @@ async def visit(address, folder):
         await page.click("#predict")
         await page.until("!document.querySelector('#fault').hidden")
         assert "a text is empty" in await page.value("document.querySelector('#fault').innerText")
-        assert all(each["entry"].get("networkRequestId") for each in page.problems)  # no script's error
+        # no script's error
+        assert all(each["entry"].get("networkRequestId") for each in page.problems)
         assert (await page.value("document.title")).startswith("qllmft: ")

@@ -15,7 +15,12 @@ class Slow:
     """Model that answers with the text itself, after ``go``; it notes its batches and fails for some texts."""
 
     def __init__(self, error=None):
-        self.go, self.begun, self.batches, self.error = threading.Event(), threading.Event(), [], error
+        self.go, self.begun, self.batches, self.error = (
+            threading.Event(),
+            threading.Event(),
+            [],
+            error,
+        )
 
     def answer(self, items):
         self.begun.set()
@@ -49,12 +54,16 @@ def test_requests_that_wait_are_one_batch(slow):
         last = batches.answer(["last"])
         slow.go.set()
         assert first.result(10) == [{"label": "first"}]
-        assert [each.result(10) for each in others] == [[{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)]
+        assert [each.result(10) for each in others] == [
+            [{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)
+        ]
         assert (explained.result(10), last.result(10)) == ({"text": "why"}, [{"label": "last"}])
     assert slow.batches == [["first"], ["0", "0'", "1", "1'"], ["2", "2'"], ["last"]]
 
 
-@pytest.mark.parametrize(("error", "failing"), [(UserError("one text"), 1), (BackendError("no network"), 3)])
+@pytest.mark.parametrize(
+    ("error", "failing"), [(UserError("one text"), 1), (BackendError("no network"), 3)]
+)
 def test_an_error_is_that_of_the_request_that_caused_it(error, failing):
     model = Slow(error)
     with Batches(model, most=10, waiting=100) as batches:
@@ -105,7 +114,9 @@ def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypa
 
 
 @pytest.mark.parametrize(("kind", "status"), [(BackendError, 502), (RuntimeError, 500)])
-def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(served, client, monkeypatch, kind, status):
+def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
+    served, client, monkeypatch, kind, status
+):
     model, lines = served(), []
 
     def fail(items):

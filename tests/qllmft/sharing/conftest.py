@@ -3,7 +3,8 @@
 import pytest
 from hub_stand_in import Hub
 
-collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+# it holds no doctests, and other folders have a module of this name
+collect_ignore = ["conftest.py"]
 
 
 @pytest.fixture

@@ -46,7 +46,12 @@ class Hub:
 
     def put_folder(self, name, folder):
         return self.put(
-            name, {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+            name,
+            {
+                p.relative_to(folder).as_posix(): p.read_bytes()
+                for p in folder.rglob("*")
+                if p.is_file()
+            },
         )
 
     def files(self, name, revision="main"):
@@ -99,7 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
                 {"type": "file", "path": p, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
                 for p, c in files.items()
             ]
-            info = {"id": name, "sha": _sha(files), "siblings": [{"rfilename": p} for p in files], "tags": []}
+            info = {
+                "id": name,
+                "sha": _sha(files),
+                "siblings": [{"rfilename": p} for p in files],
+                "tags": [],
+            }
             self.answer(listed if kind == "tree" else info)
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             if (files := self.found(match[1], match[2])) is None:
@@ -108,7 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=_sha(files))
                 return
             content = files[match[3]]
-            self.answer(content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=_sha(files))
+            self.answer(
+                content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=_sha(files)
+            )
         else:
             self.answer({"error": f"unknown {path}"}, 404)
 
@@ -131,7 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer({"url": f"{hub.url}/{name}", "name": name}, 409 if there else 200)
         elif match := re.fullmatch(r"/api/models/(.+)/preupload/main", path):
             files = [f["path"] for f in json.loads(body)["files"]]
-            self.answer({"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in files]})
+            self.answer(
+                {
+                    "files": [
+                        {"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in files
+                    ]
+                }
+            )
         elif match := re.fullmatch(r"/api/models/(.+)/commit/main", path):
             files = dict(hub.files(match[1]))
             for line in map(json.loads, body.splitlines()):
@@ -140,6 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
                 elif line["key"] == "deletedFile":
                     del files[line["value"]["path"]]
             sha = hub.put(match[1], files)
-            self.answer({"success": True, "commitOid": sha, "commitUrl": f"{hub.url}/{match[1]}/commit/{sha}"})
+            self.answer(
+                {
+                    "success": True,
+                    "commitOid": sha,
+                    "commitUrl": f"{hub.url}/{match[1]}/commit/{sha}",
+                }
+            )
         else:
             self.answer({"error": f"unknown {path}"}, 404)

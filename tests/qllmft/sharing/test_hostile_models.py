@@ -53,7 +53,10 @@ def test_the_body_of_a_model_on_the_hub_is_not_even_downloaded_whole(hub, model,
 
 def test_a_body_on_the_hub_that_a_model_names_is_not_unpickled(hub, model, written, tmp_path):
     hub.put_folder("evil/body", model / "body")
-    change(model / "model.json", lambda record: record.update(own_body=False, body={"model": "evil/body"}))
+    change(
+        model / "model.json",
+        lambda record: record.update(own_body=False, body={"model": "evil/body"}),
+    )
     refused(lambda: qllmft.load(model).predict(TEXTS), written)
     assert not list((tmp_path / "hub").rglob("weights.dat"))
 
@@ -61,11 +64,16 @@ def test_a_body_on_the_hub_that_a_model_names_is_not_unpickled(hub, model, writt
 def test_a_body_on_the_hub_is_downloaded_without_code_and_loaded(hub, tiny_bert, tmp_path):
     commit = hub.put_folder("ann/bert", tiny_bert)
     files = hub.files("ann/bert")
-    hub.put("ann/bert", {**files, "evil.py": b"", "pytorch_model.bin": b"", "onnx/model.json": b"{}", "a.dat": b""})
+    hub.put(
+        "ann/bert",
+        {**files, "evil.py": b"", "pytorch_model.bin": b"", "onnx/model.json": b"{}", "a.dat": b""},
+    )
     here = Body(BodyConfig(model=str(tiny_bert), device="cpu"))
     for revision in (None, commit):
         body = Body(BodyConfig(model="ann/bert", revision=revision, device="cpu"))
         assert (body.encode(TEXTS) == here.encode(TEXTS)).all()
         assert body.location.path == "ann/bert"
     assert body.location.identity == commit
-    assert not {"evil.py", "pytorch_model.bin", "model.json", "a.dat"} & {p.name for p in (tmp_path / "hub").rglob("*")}
+    assert not {"evil.py", "pytorch_model.bin", "model.json", "a.dat"} & {
+        p.name for p in (tmp_path / "hub").rglob("*")
+    }

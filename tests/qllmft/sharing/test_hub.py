@@ -28,13 +28,20 @@ def contents(*folders):
 def test_a_saved_model_is_moved_and_answers_the_same(trained_run, tmp_path):
     expected = answers(qllmft.load(trained_run))
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
-    assert {p.name for p in saved.iterdir()} == {"README.md", "body", "model.json", "model.safetensors"}
+    assert {p.name for p in saved.iterdir()} == {
+        "README.md",
+        "body",
+        "model.json",
+        "model.safetensors",
+    }
     moved = shutil.move(saved, tmp_path / "moved")
     again = Predictor.from_pretrained(moved).save_pretrained(tmp_path / "again")
     assert answers(qllmft.load(moved)) == answers(qllmft.load(again)) == expected
     assert str(tmp_path).encode() not in contents(moved, again)
     assert str(trained_run.parent).encode() not in contents(moved, again)  # of the run's texts too
-    with pytest.raises(UserError, match=r"again exists and is not an empty folder\. Choose another one\."):
+    with pytest.raises(
+        UserError, match=r"again exists and is not an empty folder\. Choose another one\."
+    ):
         qllmft.load(trained_run).save_pretrained(again)
 
 
@@ -43,10 +50,17 @@ def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, m
     body = BodyConfig(model="ann/words", device="cpu")
     embed(TEXTS, body, cache_folder=tmp_path / "cache")
     identity = body_identity(body, locate_body(body))
-    stored = Predictor.load(model_of()).model.model_copy(update={"body": body, "body_identity": identity})
+    stored = Predictor.load(model_of()).model.model_copy(
+        update={"body": body, "body_identity": identity}
+    )
     saved = Predictor(stored).save_pretrained(tmp_path / "saved")
     record = json.loads((saved / "model.json").read_text())
-    assert record["body"] == {"model": "ann/words", "revision": commit, "batch_size": 64, "device": None}
+    assert record["body"] == {
+        "model": "ann/words",
+        "revision": commit,
+        "batch_size": 64,
+        "device": None,
+    }
     assert not (saved / "body").exists()
     assert "base_model: ann/words" in (saved / "README.md").read_text()
     expected = answers(Predictor(stored))
@@ -68,7 +82,10 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub, trained_run, tmp_path):
     assert first == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}"
     assert hub.created[0]["visibility"] == "private"
     revision, kept = hub.sha("ann/films"), hub.files("ann/films")
-    hub.put("ann/films", {**kept, "body/old.txt": b"", "evil.pkl": b"", "body/more.bin": b"", "body/x.py": b""})
+    hub.put(
+        "ann/films",
+        {**kept, "body/old.txt": b"", "evil.pkl": b"", "body/more.bin": b"", "body/x.py": b""},
+    )
     hub.refused.add("ann/films")
     for name in (f"ann/films@{revision}", "ann/films"):
         assert answers(Predictor.from_pretrained(name, token=TOKEN)) == answers(model)
@@ -89,7 +106,9 @@ def test_a_folder_wins_over_the_hub(hub, trained_run, tmp_path, monkeypatch):
     assert not hub.tokens
 
 
-def test_the_command_pushes_with_the_token_of_the_environment(hub, trained_run, tmp_path, monkeypatch, cli):
+def test_the_command_pushes_with_the_token_of_the_environment(
+    hub, trained_run, tmp_path, monkeypatch, cli
+):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     output, messages = cli("push", trained_run, "ann/films")
     assert output == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}\n"
@@ -128,7 +147,11 @@ def test_a_model_that_is_not_there(hub, name, message):
 @pytest.mark.parametrize(
     ("name", "token", "message"),
     [
-        ("ann/films", "hf_wrong", r"could not be uploaded to ann/films: .*401.*Log in with `hf auth login`"),
+        (
+            "ann/films",
+            "hf_wrong",
+            r"could not be uploaded to ann/films: .*401.*Log in with `hf auth login`",
+        ),
         ("ann/films", "hf_two\nlines", r"the token holds a space, an end of line"),
         ("ann/films/x", TOKEN, r"could not be uploaded to ann/films/x: Repo id must"),
     ],
@@ -144,7 +167,10 @@ def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"could not be uploaded to ann/films: .*offline"):
         qllmft.load(trained_run).push_to_hub("ann/films", token=TOKEN)
-    with pytest.raises(UserError, match=r"could not be downloaded: Cannot find .* outgoing traffic has been disabled"):
+    with pytest.raises(
+        UserError,
+        match=r"could not be downloaded: Cannot find .* outgoing traffic has been disabled",
+    ):
         qllmft.load("ann/films")
 
 
@@ -163,13 +189,19 @@ def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loade
     modules = json.loads((saved / "body" / "modules.json").read_text())
     add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": module})
     hub.put_folder("eve/films", saved)
-    monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded"))
-    with pytest.raises(UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"):
+    monkeypatch.setattr(
+        "sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded")
+    )
+    with pytest.raises(
+        UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"
+    ):
         qllmft.load("eve/films")
     assert not written.exists()
 
 
-def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, tiny_body, model_of, tmp_path):
+def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(
+    hub, tiny_body, model_of, tmp_path
+):
     body, written = shutil.copytree(tiny_body, tmp_path / "body"), tmp_path / "was run"
     add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
@@ -179,7 +211,8 @@ def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(hub, tiny
     (folder / "model" / "model.json").write_text(json.dumps(record))
     hub.put_folder("eve/films", folder / "model")
     with pytest.raises(
-        UserError, match=r"the body in .* is not loaded because of modules.json: it names the module 'evil.Evil'"
+        UserError,
+        match=r"the body in .* is not loaded because of modules.json: it names the module 'evil.Evil'",
     ):
         qllmft.load("eve/films").predict(TEXTS)
     assert not written.exists()

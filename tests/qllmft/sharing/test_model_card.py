@@ -67,8 +67,14 @@ def test_the_card_has_the_numbers_of_the_record_and_of_the_answers():
         low, high = model.test.interval
         cell = f"| {100 * model.test.value:.2f} % [{100 * low:.1f}, {100 * high:.1f}] |"
         assert re.search(rf"\| `{model.name}` {re.escape(cell)}.* {model.parameters} \|", body)
-    assert f"| always the most frequent label | {100 * np.bincount(answers.labels).max() / 16:.2f} %" in body
-    assert "Nothing can be concluded from this one run about which head is better: the `quantum head` got" in body
+    assert (
+        f"| always the most frequent label | {100 * np.bincount(answers.labels).max() / 16:.2f} %"
+        in body
+    )
+    assert (
+        "Nothing can be concluded from this one run about which head is better: the `quantum head` got"
+        in body
+    )
     assert "| encoder | 9 | 4 | 8 | 8 | 16 |" in body
     assert all(version in body for version in record.versions.values())
 
@@ -107,23 +113,37 @@ def test_a_name_with_markup_stays_text(golden, text):
 
     run = golden(f"data set {text}", rename)
     answers = (run / "predictions.json").read_text()
-    (run / "predictions.json").write_text(answers.replace('"logistic regression"', json.dumps(text)))
+    (run / "predictions.json").write_text(
+        answers.replace('"logistic regression"', json.dumps(text))
+    )
     expected, _ = card_of(GOLDEN)
     metadata, body = card_of(run)
     assert metadata.keys() == expected.keys()
     source = metadata["model-index"][0]["results"][0]["dataset"]["name"]
-    shown, given = (" ".join(each.replace("\u202e", " ").split()) for each in (text, f"data set {text}"))
-    page = Elements(MarkdownIt("gfm-like", {"linkify": False}).render(body.partition("## Results")[0]))
+    shown, given = (
+        " ".join(each.replace("\u202e", " ").split()) for each in (text, f"data set {text}")
+    )
+    page = Elements(
+        MarkdownIt("gfm-like", {"linkify": False}).render(body.partition("## Results")[0])
+    )
     assert page.names <= {"h1", "h2", "p", "code"}
     assert source in given  # the last part of what may be a path
     assert {shown, source} <= set(page.codes)
-    (row,) = [line for line in body.splitlines() if line.endswith(" | 9 |") and "most frequent" not in line]
+    (row,) = [
+        line
+        for line in body.splitlines()
+        if line.endswith(" | 9 |") and "most frequent" not in line
+    ]
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 
-@pytest.mark.parametrize("source", ["/home/ann/secret/texts.tsv", "C:\\Users\\ann\\texts.tsv", "~/secret/texts.tsv"])
+@pytest.mark.parametrize(
+    "source", ["/home/ann/secret/texts.tsv", "C:\\Users\\ann\\texts.tsv", "~/secret/texts.tsv"]
+)
 def test_folders_of_this_machine_are_not_shown(golden, source):
-    metadata, body = card_of(golden(source, lambda record: record["body"].update(model="/home/ann/secret/body")))
+    metadata, body = card_of(
+        golden(source, lambda record: record["body"].update(model="/home/ann/secret/body"))
+    )
     assert "`texts.tsv`" in body
     assert not re.search(r"secret|/home|Users", body + str(metadata))
 
@@ -152,11 +172,15 @@ def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch)
 def test_the_texts_drawn_a_label_are_told_where_the_setting_leaves_them_to_the_protocol(golden):
     run = golden()
     lines = (run / "config.toml").read_text().splitlines(keepends=True)
-    (run / "config.toml").write_text("".join(line for line in lines if not line.startswith("n_per_label")))
+    (run / "config.toml").write_text(
+        "".join(line for line in lines if not line.startswith("n_per_label"))
+    )
     assert "256 of each label" in card_of(run)[1]
 
 
-def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(trained_run, model_of, tmp_path):
+def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(
+    trained_run, model_of, tmp_path
+):
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "films")
     again = qllmft.load(saved).save_pretrained(tmp_path / "again")
     assert (again / "README.md").read_text() == (saved / "README.md").read_text()
@@ -172,7 +196,17 @@ def test_the_command_prints_the_card_that_is_pushed(trained_run, cli):
 
 
 def test_fields_that_a_run_does_not_have(cli):
-    card = cli("card", GOLDEN, "ann/films", "--license", "apache-2.0", "--language", "en", "--language", "de")[0]
+    card = cli(
+        "card",
+        GOLDEN,
+        "ann/films",
+        "--license",
+        "apache-2.0",
+        "--language",
+        "en",
+        "--language",
+        "de",
+    )[0]
     metadata = yaml.safe_load(card.split("---\n", 2)[1])
     assert (metadata["license"], metadata["language"]) == ("apache-2.0", ["en", "de"])
     assert "base_model" not in metadata  # its body is a folder
@@ -194,7 +228,9 @@ def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
             return lambda *given, **named: asked.append((name, named)) or self
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    monkeypatch.setattr(Predictor, "save_pretrained", lambda _, folder, name, **card: saved.append(card) or tmp_path)
+    monkeypatch.setattr(
+        Predictor, "save_pretrained", lambda _, folder, name, **card: saved.append(card) or tmp_path
+    )
     options = ("--revision", "v2", "--pull-request", "--license", "mit", "--language", "en")
     assert cli("push", GOLDEN, "ann/films", *options)[0] == "of the pull request\n"
     assert [name for name, _ in asked] == ["create_repo", "create_branch", "upload_folder"]

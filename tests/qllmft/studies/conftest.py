@@ -10,7 +10,8 @@ from qllmft.campaign.executors import Executor
 from qllmft.campaign.study import run_study
 from qllmft.report import finish_study
 
-collect_ignore = ["conftest.py"]  # it holds no doctests, and other folders have a module of this name
+# it holds no doctests, and other folders have a module of this name
+collect_ignore = ["conftest.py"]
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def signed(value: float) -> str:
 
 STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
 PAGES = {name: ["report", RECORDS / name, "--table"] for name in (*STUDIES, "where-it-pays")}
-IN_THE_BUDGET = [RECORDS / name for name in ("paper-size", "budget", "which-part") if name in STUDIES]
+IN_THE_BUDGET = [
+    RECORDS / name for name in ("paper-size", "budget", "which-part") if name in STUDIES
+]
 PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json"]
 PAGES["paper-vs-here"] += [word for folder in IN_THE_BUDGET for word in ("--study", folder)]
 PAGES["paper-vs-here"] += ["--out"]
@@ -53,9 +55,14 @@ def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_charac
 def test_the_readme_has_the_numbers_of_the_records():
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     table = [line.split(" | ") for line in lines if " ± " in line and " % | " in line]
-    frozen, tuned = (read_record(RECORDS / name).rows for name in ("paper-size", "paper-size-tuned"))
+    frozen, tuned = (
+        read_record(RECORDS / name).rows for name in ("paper-size", "paper-size-tuned")
+    )
     for column, rows in ((2, frozen), (3, tuned)):
-        means = {f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %" for row in rows}
+        means = {
+            f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %"
+            for row in rows
+        }
         assert {cells[column] for cells in table} == means
     assert len(table) == len(frozen) == len(tuned)
 
@@ -63,7 +70,9 @@ def test_the_readme_has_the_numbers_of_the_records():
 def test_the_papers_page_has_the_numbers_of_table_2():
     """Both come from the same kind of runs, counted by other functions."""
     page = (ROOT / "docs" / "results" / "paper-vs-here.md").read_text("utf-8")
-    table = [line.split(" | ") for line in page.split("### ")[1].splitlines() if line.startswith("| ")]
+    table = [
+        line.split(" | ") for line in page.split("### ")[1].splitlines() if line.startswith("| ")
+    ]
     found = {cells[0].removeprefix("| "): cells[2] for cells in table}
     names = ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q"]
     rows = {each.label: each.test_interval for each in read_record(RECORDS / "table2").rows}
@@ -72,7 +81,9 @@ def test_the_papers_page_has_the_numbers_of_table_2():
         "SVC": "SVC 296",
         "NN head (1/192)": "Neural Network (1/192)",
     }.items():
-        assert found[other] == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}", label
+        assert (
+            found[other] == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}"
+        ), label
 
 
 MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays").iterdir()]
@@ -84,8 +95,12 @@ def test_the_study_is_the_one_of_its_record(folder):
     seeds = range(found.seeds[0], found.seeds[-1] + 1)
     plan = load_study(found.study).model_copy(update={"seeds": seeds})
     if added := {each.label for each in plan.rows} - {each.label for each in found.rows}:
-        pytest.xfail(f"the study has rows that its record has not, {sorted(added)}: its command makes the record again")
-    assert found.notes == plan.notes, "make the record again with the study's command; finished runs are not done twice"
+        pytest.xfail(
+            f"the study has rows that its record has not, {sorted(added)}: its command makes the record again"
+        )
+    assert found.notes == plan.notes, (
+        "make the record again with the study's command; finished runs are not done twice"
+    )
     assert "/" not in json.dumps([found.data.source, found.settings])
     assert " /" not in found.command
     assert [each.label for each in found.rows] == [each.label for each in plan.rows]
@@ -94,7 +109,11 @@ def test_the_study_is_the_one_of_its_record(folder):
 
 
 def test_the_table_of_tried_settings_is_that_of_its_record():
-    lines = [line.replace("**", "") for line in load_study("accuracy").notes.splitlines() if line.startswith("| ")]
+    lines = [
+        line.replace("**", "")
+        for line in load_study("accuracy").notes.splitlines()
+        if line.startswith("| ")
+    ]
     expected = []
     for tried in TRIED["sst2"]:
         parameters = "" if tried["parameters"] is None else tried["parameters"]

@@ -23,9 +23,12 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 
 
 @pytest.mark.parametrize(
-    ("subject", "said"), [((0.91, 0.92, 0.9), "1 of 1 points; Table 0: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")]
+    ("subject", "said"),
+    [((0.91, 0.92, 0.9), "1 of 1 points; Table 0: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")],
 )
-def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tmp_path, subject, said, cli):
+def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
+    tmp_path, subject, said, cli
+):
     folder = written(tmp_path, subject)
     (compared,) = [found for _, found in read_maps(folder)["parameters"] if found]
     assert [c.baseline for c in compared] == ["small"]
@@ -36,7 +39,10 @@ def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(tm
     assert "| 50 | 57 | Q | 50 |" in text
     for name in ("parameters", "energy"):
         svg = (tmp_path / "page" / "figures" / f"map-{name}.svg").read_text("utf-8")
-        assert all(f"<!-- {word} -->" in svg for word in ("quantum", "axes", "test accuracy (%)", *AXES[name]))
+        assert all(
+            f"<!-- {word} -->" in svg
+            for word in ("quantum", "axes", "test accuracy (%)", *AXES[name])
+        )
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):

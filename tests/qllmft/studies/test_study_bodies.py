@@ -20,17 +20,29 @@ from qllmft.report import write_study_table
 DOCS = Path(__file__).parents[3] / "docs"
 BODIES = ("frozen", "tuned", "trained")
 QUANTUM = {"frozen": (0.70, 0.72, 0.71), "tuned": (0.79, 0.80, 0.81), "trained": (0.80, 0.80, 0.83)}
-CLASSICAL = {"frozen": (0.75, 0.77, 0.74), "tuned": (0.80, 0.81, 0.79), "trained": (0.81, 0.82, 0.80)}
+CLASSICAL = {
+    "frozen": (0.75, 0.77, 0.74),
+    "tuned": (0.80, 0.81, 0.79),
+    "trained": (0.81, 0.82, 0.80),
+}
 
 
 def study(quantum=QUANTUM):
     rows = []
     for body in BODIES:
         suffix = " and body" if body == "trained" else ""
-        heads = ((f"quantum head{suffix}", "subject", quantum), (f"classical head{suffix}", "baseline", CLASSICAL))
-        rows += [replace(row(f"{n[0]} {body}", side, of[body], group=body), model=n) for n, side, of in heads]
+        heads = (
+            (f"quantum head{suffix}", "subject", quantum),
+            (f"classical head{suffix}", "baseline", CLASSICAL),
+        )
+        rows += [
+            replace(row(f"{n[0]} {body}", side, of[body], group=body), model=n)
+            for n, side, of in heads
+        ]
         # worse by validation, so that no sentence is about it
-        rows.append(row(f"S {body}", "baseline", (0.9, 0.9, 0.9), validation=(0.1, 0.1, 0.1), group=body))
+        rows.append(
+            row(f"S {body}", "baseline", (0.9, 0.9, 0.9), validation=(0.1, 0.1, 0.1), group=body)
+        )
         rows[-1] = replace(rows[-1], model="SVC")
     return record(*rows, bodies=BODIES)
 
@@ -54,7 +66,9 @@ def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
     found = study()
     low = tuple(value - 0.2 for value in QUANTUM["frozen"])
     first = [each for each in found.rows if each.group == "frozen"]
-    multi = replace(first[0], label="Multi", preset="multi-10q", test=low, validation=(0.1, 0.1, 0.1))
+    multi = replace(
+        first[0], label="Multi", preset="multi-10q", test=low, validation=(0.1, 0.1, 0.1)
+    )
     other = replace(multi, label="Other", preset="odd")
     rows = (*found.rows, multi, other)
     (gain,) = gains_of_the_papers_heads(replace(found, rows=rows))
@@ -75,7 +89,9 @@ def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
     )
     higher = study(QUANTUM | {"frozen": (0.95, 0.96, 0.94)})
     assert verdict(higher).startswith("The kind of head gives more than the body: ")
-    assert verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)})).startswith("Whether the body or the kind of head")
+    assert verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)})).startswith(
+        "Whether the body or the kind of head"
+    )
     assert "gives" not in verdict(replace(study(), bodies=()))
     write_record(tmp_path, study(), {})
     page = write_study_table(tmp_path, tmp_path / "page.md").read_text("utf-8")
@@ -85,16 +101,24 @@ def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
 
 
 def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():
-    runs = [run.config for run in study_runs(load_study("body"), {"data.source": "sst2"}) if run.config.seed == 9]
+    runs = [
+        run.config
+        for run in study_runs(load_study("body"), {"data.source": "sst2"})
+        if run.config.seed == 9
+    ]
     tuned = [config for config in runs if config.body.contrastive.switched_on]
     frozen = [config for config in runs if not config.body.learns]
-    assert len({config.body.model_dump_json() for config in tuned}) == 1, "one contrastive step for all"
+    assert len({config.body.model_dump_json() for config in tuned}) == 1, (
+        "one contrastive step for all"
+    )
     assert [(c.model, c.train) for c in tuned] == [(c.model, c.train) for c in frozen]
     assert {(c.data.source, c.body.model) for c in runs} == {("sst2", "minilm")}
 
 
 def test_the_chosen_settings_are_the_best_that_were_tried():
-    tried = json.loads((DOCS / "records" / "frozen-or-tuned" / "tried.json").read_text("utf-8"))["tried"]
+    tried = json.loads((DOCS / "records" / "frozen-or-tuned" / "tried.json").read_text("utf-8"))[
+        "tried"
+    ]
     best = max(tried, key=lambda each: each["right"])
     assert {name: best[name] for name in SUPERVISED} == SUPERVISED
     page = (DOCS / "decisions" / "0012-contrastive-step.md").read_text("utf-8").replace("**", "")

@@ -48,7 +48,12 @@ def found_runs(folder):
         tested = run / "result.json"
         record = json.loads((tested if tested.exists() else run / "validation.json").read_text())
         lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-        yield content, record, {m["epoch"]: m["validation_loss"] for m in lines}[record["selected_epoch"]], run
+        yield (
+            content,
+            record,
+            {m["epoch"]: m["validation_loss"] for m in lines}[record["selected_epoch"]],
+            run,
+        )
 
 
 def test_the_tested_run_of_a_seed_is_the_best_on_validation_of_four(tuned):
@@ -57,7 +62,12 @@ def test_the_tested_run_of_a_seed_is_the_best_on_validation_of_four(tuned):
         for seed, identity in enumerate(row.runs):
             chosen = tomllib.loads((folder / "runs" / identity / "config.toml").read_text())
             tried = [
-                (found["models"][0]["validation"]["value"], -loss, content["train"], content["model"].get("batch_norm"))
+                (
+                    found["models"][0]["validation"]["value"],
+                    -loss,
+                    content["train"],
+                    content["model"].get("batch_norm"),
+                )
                 for content, found, loss, _ in found_runs(folder)
                 if content["seed"] == seed
                 and content["baselines"]["names"] == []
@@ -78,7 +88,8 @@ def test_the_test_texts_are_read_for_the_chosen_runs_alone(tuned):
         is_tested = [name for name in ("result.json", "predictions.json") if (run / name).exists()]
         assert len(is_tested) == (2 if run.name in chosen else 0)
         assert all(("test" in model) == (run.name in chosen) for model in found["models"])
-    assert len(list((folder / "runs").iterdir())) == 3 * 2 * 4 + 2  # the baselines' run is one of its own
+    # the baselines' run is one of its own
+    assert len(list((folder / "runs").iterdir())) == 3 * 2 * 4 + 2
 
 
 def test_the_table_says_how_many_settings_each_row_had(tuned):
@@ -96,9 +107,19 @@ def test_the_table_says_how_many_settings_each_row_had(tuned):
 
 
 def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():
-    rows = [made_up_row("Q", "subject", (0.6, 0.61, 0.63)), made_up_row("C", "baseline", (0.7, 0.72, 0.7))]
-    for tried, words in (((4, 4), "best of 4 settings each"), ((4, 3), "best of 4 settings and of 3")):
-        said = verdict(made_up(*(replace(each, tried=n) for each, n in zip(rows, tried, strict=True)), budget=4))
+    rows = [
+        made_up_row("Q", "subject", (0.6, 0.61, 0.63)),
+        made_up_row("C", "baseline", (0.7, 0.72, 0.7)),
+    ]
+    for tried, words in (
+        ((4, 4), "best of 4 settings each"),
+        ((4, 3), "best of 4 settings and of 3"),
+    ):
+        said = verdict(
+            made_up(
+                *(replace(each, tried=n) for each, n in zip(rows, tried, strict=True)), budget=4
+            )
+        )
         assert f"(3 seeds, {words}, paired t-test" in said
     assert "settings" not in verdict(made_up(*rows))
 
@@ -126,7 +147,9 @@ def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(tu
 
 def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
     def points(budget, **fixed):
-        plan = load_study("table2").in_small().model_copy(update={"budget": budget, "seeds": range(2)})
+        plan = (
+            load_study("table2").in_small().model_copy(update={"budget": budget, "seeds": range(2)})
+        )
         runs = tuning_runs(plan, study_runs(plan, fixed), fixed)
         return {(run.rows, run.config.seed, tuple(sorted(run.point.items()))) for run in runs}
 
@@ -136,16 +159,24 @@ def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
     rates = {value for rows, _, point in all_of_them if rows == (3,) for _, value in point}
     assert rates == {1e-3, 1.5e-3, 2.5e-3, 3e-3, 5e-3}  # table VII; two encoders
     assert not any("train.lr" in dict(point) for _, _, point in points(5, **{"train.lr": 1e-3}))
-    assert len({point for rows, _, point in all_of_them if rows == (8,)}) == 2 * 10 * 3 * 5  # table XIV
+    # table XIV
+    assert len({point for rows, _, point in all_of_them if rows == (8,)}) == 2 * 10 * 3 * 5
 
 
 def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refused(
     texts, tiny_body, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(execute, "run_tracked", None)
-    rows = [*(row.model_dump() for row in BUDGET.rows), {"label": "MLP", "preset": "single-10q", "classical": "mlp"}]
-    study = Study.model_validate({**BUDGET.model_dump(), "rows": [*rows[:-1], {**rows[-1], "side": "baseline"}]})
-    with pytest.raises(UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"):
+    rows = [
+        *(row.model_dump() for row in BUDGET.rows),
+        {"label": "MLP", "preset": "single-10q", "classical": "mlp"},
+    ]
+    study = Study.model_validate(
+        {**BUDGET.model_dump(), "rows": [*rows[:-1], {**rows[-1], "side": "baseline"}]}
+    )
+    with pytest.raises(
+        UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"
+    ):
         run_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
     with pytest.raises(UserError, match="choose their number with --budget"):
         study_runs(BUDGET, {"baselines.points": 3})
@@ -155,5 +186,7 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
 
 
 def test_the_points_of_a_grid_are_part_of_the_identity():
-    assert RunConfig().identity == RunConfig.model_validate({"baselines": {"points": None}}).identity
+    assert (
+        RunConfig().identity == RunConfig.model_validate({"baselines": {"points": None}}).identity
+    )
     assert RunConfig().identity != RunConfig.model_validate({"baselines": {"points": 3}}).identity

@@ -37,21 +37,35 @@ def test_every_number_of_the_record_is_on_the_page(finished):
     for name, versions in found.versions.items():
         assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
     assert "paraphrase-mpnet-base-v2" in html  # hollow: it is said why
-    assert html.count('<td class="open">') + html.count('<td class="better">') + html.count('<td class="worse">') == 3
+    assert (
+        html.count('<td class="open">')
+        + html.count('<td class="better">')
+        + html.count('<td class="worse">')
+        == 3
+    )
 
 
-def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a_figure(finished, tmp_path):
+def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a_figure(
+    finished, tmp_path
+):
     folder, found, _ = finished
     line = [
-        replace(each, series="one encoder", qubits=10 + 2 * place) if each.side == "subject" else each
+        replace(each, series="one encoder", qubits=10 + 2 * place)
+        if each.side == "subject"
+        else each
         for place, each in enumerate(found.rows)
     ]
     shutil.copy(folder / "predictions.npz", tmp_path)
     page = finish_study(tmp_path, replace(found, rows=tuple(line))).read_text("utf-8")
-    rise = sum(b - a for a, b in zip(line[0].test, line[1].test, strict=True)) / len(line[0].test) / 2
+    rise = (
+        sum(b - a for a, b in zip(line[0].test, line[1].test, strict=True)) / len(line[0].test) / 2
+    )
     slope = f"{100 * rise:+.2f}".replace("-", "−")
     assert '<h2 id="slopes">Accuracy per qubit</h2>' in page
-    assert f'<th scope="row">one encoder</th><td>10, 12</td><td class="n">2</td><td class="n">{slope}</td>' in page
+    assert (
+        f'<th scope="row">one encoder</th><td>10, 12</td><td class="n">2</td><td class="n">{slope}</td>'
+        in page
+    )
     assert page.count("<svg") == finished[2].read_text("utf-8").count("<svg") + 1
     (tmp_path / "docs").mkdir()
     write_study_table(tmp_path, tmp_path / "docs" / "page.md")
@@ -75,7 +89,10 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     assert published_accuracy(single, other) == "○ 90.21"
     assert "minilm on texts.tsv: the two columns are not comparable" in published_note(other)
     wide = replace(other, body=BodyRecord("all-mpnet-base-v2", "", 768))
-    assert "on texts.tsv: the bodies have one dimension, and the columns are those of two" in published_note(wide)
+    assert (
+        "on texts.tsv: the bodies have one dimension, and the columns are those of two"
+        in published_note(wide)
+    )
     papers = replace(other.data, source=DataConfig().source)
     same = replace(other, body=BodyRecord(BodyConfig().model, "", 768), data=papers)
     assert published_accuracy(single, same) == "● 90.21"
@@ -84,7 +101,11 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     assert published_note(nothing) == ""
     assert "paper" not in accuracies_svg(nothing)
     accuracies_svg(
-        replace(nothing, subject="a\x1b[2Jb", rows=(replace(nothing.rows[0], label="c\x1bd"), nothing.rows[1]))
+        replace(
+            nothing,
+            subject="a\x1b[2Jb",
+            rows=(replace(nothing.rows[0], label="c\x1bd"), nothing.rows[1]),
+        )
     )
     assert "paper" in accuracies_svg(other)
 
@@ -103,9 +124,15 @@ def test_markers_are_at_their_numbers():
         row("B", "baseline", (0.60, 0.62), published=PaperResult(91.0, 1, "II")),
     ]
     svg = accuracies_svg(record(*rows))
-    places = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)]
+    places = [
+        float(x)
+        for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*stroke: #c2410c', svg)
+    ]
     assert len(places) >= 2
-    ours = [float(x) for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*fill: #0b5fa5', svg)]
+    ours = [
+        float(x)
+        for x in re.findall(r'<use xlink:href="#dots-[^"]*" x="([\d.]+)"[^>]*fill: #0b5fa5', svg)
+    ]
     scale = (places[1] - places[0]) / 10  # a point
     assert any(abs(x - (places[0] - 10 * scale)) < 0.1 for x in ours)  # 71 is 10 points left of 81
 
@@ -116,7 +143,10 @@ def test_a_curve_of_one_epoch_has_a_marker():
 
 def noise_study(*, test=(0.70, 0.72), **changes):
     """Return rows of figure 11 at 10 qubits, whose heads have 17 parameters, unlike the presets'."""
-    rows = [row(p, "subject", test, parameters=17) for p in ("single-10q", "noise-low-10q", "noise-high-10q")]
+    rows = [
+        row(p, "subject", test, parameters=17)
+        for p in ("single-10q", "noise-low-10q", "noise-high-10q")
+    ]
     return record(*(replace(each, preset=each.label) for each in rows), **changes)
 
 
@@ -124,9 +154,13 @@ def test_figure_11_of_a_study_with_settings_of_its_own():
     """Check that rows are found by their presets, with any settings."""
     data = noise_figure(noise_study(settings={"train.lr": 0.05, "model.reuploads": 2}))
     assert data.parameters == {10: 17}
-    assert [(p.x, p.accuracy.mean, p.lr) for p in data.points] == [(10, pytest.approx(0.71), 0.05)] * 3
+    assert [(p.x, p.accuracy.mean, p.lr) for p in data.points] == [
+        (10, pytest.approx(0.71), 0.05)
+    ] * 3
     drawing = draw_accuracy(data)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [p.curve for p in data.points]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [
+        p.curve for p in data.points
+    ]
     assert "texts.tsv, body minilm (8-d), 3 epochs; 2 seeds, bars: 95 % interval" in " ".join(
         drawing.get_supxlabel().split()
     )
@@ -134,10 +168,17 @@ def test_figure_11_of_a_study_with_settings_of_its_own():
 
 def test_an_interval_of_a_hundred_points_does_not_set_the_scale():
     """Draw two seeds 16 points apart, 79 ± 103 by Student's t, whose interval runs out of the axes."""
-    narrow, wide = (draw_accuracy(noise_figure(noise_study(test=test))) for test in ((0.78, 0.80), (0.709, 0.871)))
+    narrow, wide = (
+        draw_accuracy(noise_figure(noise_study(test=test)))
+        for test in ((0.78, 0.80), (0.709, 0.871))
+    )
     assert "runs out" not in narrow.get_supxlabel()
-    assert "wider than shown where it runs out of the axes" in " ".join(wide.get_supxlabel().split())
+    assert "wider than shown where it runs out of the axes" in " ".join(
+        wide.get_supxlabel().split()
+    )
     low, high = wide.axes[0].get_ylim()
     assert 55 < low < 59
     assert 99 < high < 103
-    assert wide.axes[0].containers[0].lines[2][0].get_segments()[0][1][1] > 150, "the bar itself is whole"
+    assert wide.axes[0].containers[0].lines[2][0].get_segments()[0][1][1] > 150, (
+        "the bar itself is whole"
+    )

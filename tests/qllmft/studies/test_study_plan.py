@@ -46,7 +46,9 @@ side = "baseline"
 
 
 def whole_and_quick():
-    return [plan for name in study_names() for plan in (load_study(name), load_study(name).in_small())]
+    return [
+        plan for name in study_names() for plan in (load_study(name), load_study(name).in_small())
+    ]
 
 
 def test_table_2_is_the_papers():
@@ -84,32 +86,46 @@ def test_tables_3_and_4_are_the_papers():
 def test_the_quick_table_2():
     plan = load_study("table2").in_small()
     assert [row.preset for row in plan.rows] == [
-        *("single-10q", "single-10q-no-head", "single-12q", "multi-10q", "multi-14q", "nn-head-0", "nn-head-0"),
+        *(
+            "single-10q",
+            "single-10q-no-head",
+            "single-12q",
+            "multi-10q",
+            "multi-14q",
+            "nn-head-0",
+            "nn-head-0",
+        ),
         *(f"nn-head-{hidden}" for hidden in (0, 48, 96, 144, 192)),
     ]
     assert (plan.seeds, plan.epochs) == (range(5), 40)
     assert plan.reduced == "quick: without Single sQE 18Q, Multi sQE 18Q"
     runs = study_runs(plan, {})
     assert len(runs) == len({run.config.identity for run in runs}) == 10 * 5
-    assert Counter(name for run in runs for name in run.config.baselines.names) == {"svc": 5, "logistic_regression": 5}
+    assert Counter(name for run in runs for name in run.config.baselines.names) == {
+        "svc": 5,
+        "logistic_regression": 5,
+    }
     assert {run.config.baselines.grid for run in runs} == {"paper"}
     assert {run.config.seed for run in runs} == set(range(5))
 
 
 def test_every_study_is_valid_whole_and_quick():
     for plan in whole_and_quick():
-        runs = study_runs(plan, {"data.source": "sst2"} if plan.x else {})  # a map has presets of several sources
+        # a map has presets of several sources
+        runs = study_runs(plan, {"data.source": "sst2"} if plan.x else {})
         assert sorted({index for run in runs for index in run.rows}) == list(range(len(plan.rows)))
-        assert {len([run for run in runs if index in run.rows]) for index in range(len(plan.rows))} == {len(plan.seeds)}
+        assert {
+            len([run for run in runs if index in run.rows]) for index in range(len(plan.rows))
+        } == {len(plan.seeds)}
         assert not plan.reduced or max(run.config.model.n_qubits for run in runs) <= 14
 
 
 def test_figure_11_in_small_is_the_papers_noises():
     runs = study_runs(load_study("fig11-small"), {})
     assert len(runs) == len({run.config.identity for run in runs}) == 18
-    assert {(r.config.model.n_qubits, r.config.noise.gates, r.config.noise.shots) for r in runs} == {
-        (q, n, 8192) for q in (10, 12) for n in ("none", "paper_low", "paper_high")
-    }
+    assert {
+        (r.config.model.n_qubits, r.config.noise.gates, r.config.noise.shots) for r in runs
+    } == {(q, n, 8192) for q in (10, 12) for n in ("none", "paper_low", "paper_high")}
     assert {run.config.train.epochs for run in runs} == {300}
     assert {run.config.baselines.names for run in runs} == {()}
     assert len(load_study("fig11").in_small().rows) == 6
@@ -121,10 +137,20 @@ def test_l_bfgs_keeps_the_iterations_of_its_preset():
     assert [run.config.train.epochs for run in runs[:2]] == [100, 300]
     assert [run.config.baselines.names for run in runs[:2]] == [
         (),
-        ("logistic_regression_same_vectors", "logistic_regression_c1", "logistic_regression", "svc"),
+        (
+            "logistic_regression_same_vectors",
+            "logistic_regression_c1",
+            "logistic_regression",
+            "svc",
+        ),
     ]
     assert len(runs) == 50
-    assert study_runs(load_study("accuracy"), {"data.source": "sst2", "train.epochs": 7})[1].config.train.epochs == 7
+    assert (
+        study_runs(load_study("accuracy"), {"data.source": "sst2", "train.epochs": 7})[
+            1
+        ].config.train.epochs
+        == 7
+    )
 
 
 def test_settings_win_over_presets_and_seeds_are_the_studys():
@@ -148,12 +174,18 @@ def test_a_study_of_ones_own(tmp_path):
     study = load_study(str(file))
     assert (study.name, study.seeds, study.epochs) == ("mine", range(5), 800)
     ours, mlp = study_runs(study, {"data.source": "sst2"})[:2]
-    assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (0.01, 2, 2)
+    assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (
+        0.01,
+        2,
+        2,
+    )
     assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
     assert [paper_result(row) is None for row in study.rows] == [True, False]
     beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})
     assert paper_result(beside_ours) is None  # on another grid than the paper's
-    with pytest.raises(UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"):
+    with pytest.raises(
+        UserError, match=r"'Ours' and 'MLP' read different texts.*'reviews'.*Give --data"
+    ):
         study_runs(study, {})
     with pytest.raises(UserError, match=r"mine has no part \[quick\]"):
         study.in_small()
@@ -170,16 +202,36 @@ def test_a_study_of_ones_own(tmp_path):
         ),
         ('title = "Mine"\n', "", r"title: Field required"),
         ('title = "Mine"', 'tittle = "Mine"', r"title: Field required"),
-        ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
-        ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
+        (
+            'preset = "nn-head-48"',
+            'preset = "nn-head-49"',
+            r"row 'MLP': there is no preset 'nn-head-49'",
+        ),
+        (
+            "train.lr = 0.01",
+            "train.rate = 0.01",
+            r"row 'Ours': preset 'recommended': train.rate.*no such setting",
+        ),
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
         ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
-        ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
+        (
+            'label = "MLP"',
+            'label = "Ours"',
+            r"rows need labels of their own, and several are 'Ours'",
+        ),
         ('side = "subject"', 'side = "baseline"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a baseline in the group 'a'"),
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
-        ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\]; expected two or more groups"),
-        ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
+        (
+            "[[rows]]",
+            'bodies = ["a"]\n[[rows]]',
+            r"bodies names \['a'\]; expected two or more groups",
+        ),
+        (
+            "[[rows]]",
+            "settings.train.epochs = 3\n[[rows]]",
+            r"settings has train.epochs, which a study gives its runs",
+        ),
         (
             "[[rows]]",
             '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]',
@@ -209,12 +261,18 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
 
 
 def test_a_study_of_too_many_seeds_is_refused_before_the_first():
-    with pytest.raises(UserError, match=r"rows of the study tiny times its seeds: got 5,000,000,000, expected at most"):
+    with pytest.raises(
+        UserError,
+        match=r"rows of the study tiny times its seeds: got 5,000,000,000, expected at most",
+    ):
         study_runs(STUDY.model_copy(update={"seeds": range(10**9)}), {})
 
 
 def test_rows_that_are_the_same_are_refused():
-    rows = [*(row.model_dump() for row in STUDY.rows), {**STUDY.rows[2].model_dump(), "label": "SVC again"}]
+    rows = [
+        *(row.model_dump() for row in STUDY.rows),
+        {**STUDY.rows[2].model_dump(), "label": "SVC again"},
+    ]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows})
     with pytest.raises(UserError, match="rows 'SVC' and 'SVC again' are the same run"):
         study_runs(study, {})

@@ -51,8 +51,13 @@ def test_the_answers_are_those_of_the_runs(finished):
             answers = RunFolder(folder / "runs" / row.runs[seed]).read_predictions()
             model = next(name for name in answers.answers if name == row.model)
             kept = predictions.answers["test", seed]
-            pairs = sorted(zip(answers.labels.tolist(), answers.answers[model].tolist(), strict=True))
-            assert sorted(zip(kept.labels.tolist(), kept.answers[:, column].tolist(), strict=True)) == pairs
+            pairs = sorted(
+                zip(answers.labels.tolist(), answers.answers[model].tolist(), strict=True)
+            )
+            assert (
+                sorted(zip(kept.labels.tolist(), kept.answers[:, column].tolist(), strict=True))
+                == pairs
+            )
             right = (
                 predictions.answers["validation", seed].answers[:, column]
                 == predictions.answers["validation", seed].labels
@@ -78,9 +83,13 @@ def test_no_text_and_no_folder_is_kept(finished, kept):
     folder, record, _ = finished
     texts = [line.split("\t")[1] for line in (folder / "texts.tsv").read_text().splitlines()[1:]]
     with np.load(kept / FILE, allow_pickle=False) as arrays:
-        content = b"".join(arrays[name].tobytes() for name in arrays) + (kept / "study.json").read_bytes()
+        content = (
+            b"".join(arrays[name].tobytes() for name in arrays) + (kept / "study.json").read_bytes()
+        )
     assert not any(text.encode() in content for text in texts)
-    body = next(v for k, v in StudyPredictions.read(kept).settings["Single"].items() if k == "body.model")
+    body = next(
+        v for k, v in StudyPredictions.read(kept).settings["Single"].items() if k == "body.model"
+    )
     assert body == record.body.model == record.settings["body.model"]
     assert "/" not in body
     assert len(record.body.weights) == 64
@@ -96,7 +105,10 @@ def test_the_command(finished, kept, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["other"], "holds the predictions of the study tiny"), (["tiny", "--seeds", "3"], "--seeds cannot change")],
+    [
+        (["other"], "holds the predictions of the study tiny"),
+        (["tiny", "--seeds", "3"], "--seeds cannot change"),
+    ],
 )
 def test_a_command_that_does_not_fit(kept, arguments, message):
     result = CliRunner().invoke(app, ["study", *arguments, "--from-predictions", str(kept)])
@@ -113,7 +125,15 @@ def test_predictions_that_cannot_be_read(kept, content):
         finish_from_predictions(kept, kept)
 
 
-ABOUT = {"rows": [1], "seeds": [1, 1], "labels": 0, "settings": 3, "curves": "x", "format": math.inf, "more": 1}
+ABOUT = {
+    "rows": [1],
+    "seeds": [1, 1],
+    "labels": 0,
+    "settings": 3,
+    "curves": "x",
+    "format": math.inf,
+    "more": 1,
+}
 ODD_ARRAYS = [
     np.array(3), np.zeros(3), np.zeros((3, 1, 1), int), np.array(["a"]), np.array([-1]), np.array([2**63], np.uint64),
     np.array([], int),
@@ -126,7 +146,9 @@ def small(tmp_path):
     answers = _answers(np.arange(3), np.array([0, 1, 1]), np.zeros((3, 1), bool))
     found = {(split, 1): answers for split in ("validation", "test")}
     curves = {"row": np.array([[7, 5], [1, 2]])}
-    whole = StudyPredictions(("row",), (1,), np.arange(3, dtype=np.uint64), np.array([0, 1, 1]), found, {}, curves)
+    whole = StudyPredictions(
+        ("row",), (1,), np.arange(3, dtype=np.uint64), np.array([0, 1, 1]), found, {}, curves
+    )
     with np.load(whole.write(tmp_path)) as arrays:
         return dict(arrays)
 
@@ -140,7 +162,9 @@ def unreadable(folder):
 @pytest.mark.parametrize("name", ABOUT)
 def test_odd_descriptions_are_refused(small, tmp_path, name):
     about = json.loads(small["about"].tobytes()) | {name: ABOUT[name]}
-    np.savez(tmp_path / FILE, **small | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)})
+    np.savez(
+        tmp_path / FILE, **small | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+    )
     unreadable(tmp_path)
 
 
@@ -151,12 +175,17 @@ def test_odd_arrays_are_refused(small, tmp_path, odd):
         unreadable(tmp_path)
 
 
-@pytest.mark.parametrize("shape", ["(1000000000000,)", f"({'9' * 25},)", "(-3,)", "(" * 3000 + ")" * 3000])
+@pytest.mark.parametrize(
+    "shape", ["(1000000000000,)", f"({'9' * 25},)", "(-3,)", "(" * 3000 + ")" * 3000]
+)
 @pytest.mark.parametrize("kind", ["<f8", "|O"])
 def test_arrays_whose_headers_are_wrong_are_refused(small, tmp_path, shape, kind):
     np.savez(tmp_path / "whole", **small)
     header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    with zipfile.ZipFile(tmp_path / "whole.npz") as whole, zipfile.ZipFile(tmp_path / FILE, "w") as wrong:
+    with (
+        zipfile.ZipFile(tmp_path / "whole.npz") as whole,
+        zipfile.ZipFile(tmp_path / FILE, "w") as wrong,
+    ):
         for part in whole.namelist():
             content = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + b"N."
             wrong.writestr(part, content if part == "labels.npy" else whole.read(part))
@@ -180,7 +209,10 @@ def test_any_value_in_a_study_record(data, value, kept, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     content = json.loads((kept / "study.json").read_text())
     changed = with_value(content, data.draw(st.sampled_from(list(places(content)))), value)
-    for name, new in (("study.json", json.dumps(changed).encode()), (FILE, (kept / FILE).read_bytes())):
+    for name, new in (
+        ("study.json", json.dumps(changed).encode()),
+        (FILE, (kept / FILE).read_bytes()),
+    ):
         (folder / name).write_bytes(new)
     with contextlib.suppress(UserError):
         finish_from_predictions(folder, folder / "out")
@@ -191,7 +223,9 @@ def test_a_row_with_another_number_of_values_is_refused(kept, tmp_path, name):
     content = json.loads((kept / "study.json").read_text())
     content["rows"][1][name] = [content["rows"][1]["test"][0]] if name != "parameters" else []
     (tmp_path / "study.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"row '.*' has \[\d, \d\] values by seed, expected one number|epochs"):
+    with pytest.raises(
+        UserError, match=r"row '.*' has \[\d, \d\] values by seed, expected one number|epochs"
+    ):
         read_record(tmp_path)
 
 

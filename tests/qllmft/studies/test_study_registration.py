@@ -31,7 +31,9 @@ def test_a_registered_study_says_so_and_another_plan_is_refused(tmp_path, given)
     first = register_study(SMALL, folder, given)
     content = json.loads((folder / "registration.json").read_text())
     assert (
-        hashlib.sha256(json.dumps(content["plan"], sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        hashlib.sha256(
+            json.dumps(content["plan"], sort_keys=True, ensure_ascii=False).encode()
+        ).hexdigest()
         == (content["hash"])
     )
     assert register_study(SMALL, folder, given) == first, "the same plan again keeps its date"
@@ -45,7 +47,10 @@ def test_a_registered_study_says_so_and_another_plan_is_refused(tmp_path, given)
     with pytest.raises(UserError, match=r"train.lr \(0.05, now 0.5\)"):
         run_study(SMALL, folder, {**given, "train.lr": 0.5}, COMMAND)
     assert not (folder / "runs").exists()
-    assert run_study(changed(notes="Other words."), folder, given, COMMAND).registered == first.sentence
+    assert (
+        run_study(changed(notes="Other words."), folder, given, COMMAND).registered
+        == first.sentence
+    )
     page = finish_study(folder, run_study(SMALL, folder, given, COMMAND))
     assert read_record(folder).registered == first.sentence
     assert f"registered on {first.date[:10]}" in first.sentence
@@ -61,7 +66,9 @@ def test_a_study_without_a_registration_says_so(finished):
     assert "not registered" in finished[2].read_text()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"date": 3}', '{"date": "x", "hash": "y", "plan": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"date": 3}', '{"date": "x", "hash": "y", "plan": {}}']
+)
 def test_a_registration_that_cannot_be_read(tmp_path, given, content):
     (tmp_path / "registration.json").write_text(content)
     with pytest.raises(UserError, match=r"registration.json cannot be read.*Restore the file"):

@@ -32,14 +32,17 @@ EPOCHS = 3
 @pytest.fixture
 def run(tiny_body):
     def call(folder, texts, listener=ignore, study=STUDY, **changes):
-        return run_study(study, folder, settings(texts, tiny_body) | changes, COMMAND, Executor(listener))
+        return run_study(
+            study, folder, settings(texts, tiny_body) | changes, COMMAND, Executor(listener)
+        )
 
     return call
 
 
 def test_every_row_has_its_runs_values(finished):
     folder, record, _ = finished
-    assert len(list((folder / "runs").iterdir())) == 3 * 2  # SVC, logistic regression and the NN head share runs
+    # SVC, logistic regression and the NN head share runs
+    assert len(list((folder / "runs").iterdir())) == 3 * 2
     for row in record.rows:
         for seed, identity in enumerate(row.runs):
             result = RunFolder(folder / "runs" / identity).read_result().to_json()
@@ -58,7 +61,10 @@ def test_every_row_has_its_runs_values(finished):
 def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
     folder, record, _ = finished
     labels = [
-        [tuple(RunFolder(folder / "runs" / row.runs[seed]).read_predictions().labels) for row in record.rows]
+        [
+            tuple(RunFolder(folder / "runs" / row.runs[seed]).read_predictions().labels)
+            for row in record.rows
+        ]
         for seed in (0, 1)
     ]
     assert len(set(labels[0])) == len(set(labels[1])) == 1
@@ -68,8 +74,12 @@ def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
 def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished):
     folder, record, page = finished
     subject, baseline = leading(record)
-    for seed, found in differences_by_seed(StudyPredictions.read(folder), subject, baseline).items():
-        assert found.total == len(RunFolder(folder / "runs" / subject.runs[seed]).read_predictions().labels)
+    for seed, found in differences_by_seed(
+        StudyPredictions.read(folder), subject, baseline
+    ).items():
+        assert found.total == len(
+            RunFolder(folder / "runs" / subject.runs[seed]).read_predictions().labels
+        )
         assert found.value == pytest.approx(subject.test[seed] - baseline.test[seed])
     assert "McNemar" in page.read_text()
 
@@ -79,7 +89,11 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     content = json.loads((folder / "study.json").read_text())
     assert read_record(folder) == record
     assert content["verdict"] in (folder / "table.md").read_text()
-    assert [c["baseline"] for c in content["comparisons"]] == ["SVC", "Logistic regression", "NN head"]
+    assert [c["baseline"] for c in content["comparisons"]] == [
+        "SVC",
+        "Logistic regression",
+        "NN head",
+    ]
     subject = next(row for row in record.rows if row.label == content["comparisons"][0]["subject"])
     assert content["comparisons"][0]["difference"]["mean"] == pytest.approx(
         float(np.mean(subject.test) - np.mean(record.rows[2].test))
@@ -114,7 +128,9 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     rows = [row.model_dump() for row in STUDY.rows]
     rows[0]["settings"] = {"train.select": "last", "body.model": str(other)}
     given = settings(texts, tiny_body)
-    rows = [{**row, "settings": {"body.model": given["body.model"], **row["settings"]}} for row in rows]
+    rows = [
+        {**row, "settings": {"body.model": given["body.model"], **row["settings"]}} for row in rows
+    ]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows, "seeds": 1, "epochs": 1})
     del given["body.model"]
     record = run_study(study, tmp_path / "study", given, COMMAND)
@@ -142,7 +158,9 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, chan
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
     three = write_corpus(tmp_path / "three.tsv", labels="abc")
     monkeypatch.setattr(execute, "run_tracked", None)
-    with pytest.raises(UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"):
+    with pytest.raises(
+        UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"
+    ):
         run(tmp_path / "out", three, study=load_study("table4"), **{"model.encoder_qubits": 4})
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
@@ -181,16 +199,28 @@ def bits(folder):
     return found
 
 
-def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(finished, tmp_path, tiny_body, run):
+def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(
+    finished, tmp_path, tiny_body, run
+):
     """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
     C goes on with it, and is killed while it fits a baseline; this process goes on with that, and waits for A.
     """
     whole, record, _ = finished
-    texts, out, logs = whole / "texts.tsv", tmp_path / "study", [tmp_path / f"log-{name}" for name in "abc"]
-    places = (("Single, seed 0", 2), ("Single, seed 1", 2), ("NN head, seed 1", "logistic regression"))
+    texts, out, logs = (
+        whole / "texts.tsv",
+        tmp_path / "study",
+        [tmp_path / f"log-{name}" for name in "abc"],
+    )
+    places = (
+        ("Single, seed 0", 2),
+        ("Single, seed 1", 2),
+        ("NN head, seed 1", "logistic regression"),
+    )
     # they import torch at the same time
-    standing = [start(texts, tiny_body, out, log, *where) for log, where in zip(logs, places, strict=True)]
+    standing = [
+        start(texts, tiny_body, out, log, *where) for log, where in zip(logs, places, strict=True)
+    ]
     for process in standing:
         wait(process)
         if process is not standing[0]:
@@ -218,7 +248,8 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     assert by_run[1] == {"Short, seed 0", "NN head, seed 0", "Single, seed 1"}
     assert by_run[2] == {"Single, seed 1", "Short, seed 1", "NN head, seed 1"}
     assert len(set(trained)) == 6 * EPOCHS
-    assert [line for line, n in Counter(trained).items() if n > 1] == ["Single, seed 1; 2"]  # the epoch of the kill
+    # the epoch of the kill
+    assert [line for line, n in Counter(trained).items() if n > 1] == ["Single, seed 1; 2"]
     assert read_record(out) == record
     assert bits(out) == bits(whole)
 

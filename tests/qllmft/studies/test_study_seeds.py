@@ -17,7 +17,12 @@ def study(**changes):
 
 @pytest.mark.parametrize(
     ("given", "seeds"),
-    [(3, range(3)), ({"from": 8, "count": 2}, range(8, 10)), ("8-17", range(8, 18)), ("4", range(4))],
+    [
+        (3, range(3)),
+        ({"from": 8, "count": 2}, range(8, 10)),
+        ("8-17", range(8, 18)),
+        ("4", range(4)),
+    ],
 )
 def test_seeds_are_a_range(given, seeds):
     found = study(seeds=given)
@@ -26,7 +31,20 @@ def test_seeds_are_a_range(given, seeds):
 
 
 @pytest.mark.parametrize(
-    "given", [0, -1, True, 1.5, "x", "9-8", "1-", {"from": 3}, {"from": -1, "count": 2}, {"from": 1, "count": 0}, None]
+    "given",
+    [
+        0,
+        -1,
+        True,
+        1.5,
+        "x",
+        "9-8",
+        "1-",
+        {"from": 3},
+        {"from": -1, "count": 2},
+        {"from": 1, "count": 0},
+        None,
+    ],
 )
 def test_seeds_that_are_none(given):
     with pytest.raises(ValueError, match="seeds"):
@@ -36,7 +54,9 @@ def test_seeds_that_are_none(given):
 def test_choosing_and_reporting_seeds_are_disjoint():
     chosen = {"choosing_seeds": 8, "rule": "the best by cross-validation"}
     assert study(seeds="8-17", **chosen).choosing_seeds == range(8)
-    with pytest.raises(ValueError, match=r"seeds 7 to 7|seed 7 would be both chosen and reported on.*--seeds 8-10"):
+    with pytest.raises(
+        ValueError, match=r"seeds 7 to 7|seed 7 would be both chosen and reported on.*--seeds 8-10"
+    ):
         study(seeds="7-9", **chosen)
     with pytest.raises(ValueError, match="choosing_seeds has no rule"):
         study(seeds="8-17", choosing_seeds=8)

@@ -8,7 +8,13 @@ import pytest
 from scipy import stats
 
 from qllmft.campaign.comparison import Comparison, better_than_every
-from qllmft.statistics import MeanInterval, PairedDifference, TextDifference, detectable_effect, holm
+from qllmft.statistics import (
+    MeanInterval,
+    PairedDifference,
+    TextDifference,
+    detectable_effect,
+    holm,
+)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
@@ -16,7 +22,9 @@ def test_the_interval_of_a_mean_is_students(n):
     values = np.random.default_rng(n).normal(0.8, 0.02, n)
     found = MeanInterval.of(values)
     low, high = stats.t.interval(0.95, n - 1, values.mean(), values.std(ddof=1) / n**0.5)
-    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high), abs=1e-12)
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx(
+        (low, high), abs=1e-12
+    )
     assert found.n == n
 
 
@@ -77,7 +85,8 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
-    assert holm([0.01, None]) == [pytest.approx(0.02), None]  # what is not defined was looked at all the same
+    # what is not defined was looked at all the same
+    assert holm([0.01, None]) == [pytest.approx(0.02), None]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(10, 2), (2, 10), (7, 8), (0, 5), (30, 30), (0, 0)])
@@ -116,7 +125,9 @@ def test_a_detectable_difference_is_found_in_four_of_five_cases(n, level):
     """Compare with simulated t-tests, and with scipy's noncentral t where it is a number."""
     effect = detectable_effect(level, n - 1)
     samples = np.random.default_rng(n).normal(effect / np.sqrt(n), 1.0, (40_000, n))
-    assert (stats.ttest_1samp(samples, 0.0, axis=1).pvalue < level).mean() == pytest.approx(0.8, abs=0.008)
+    assert (stats.ttest_1samp(samples, 0.0, axis=1).pvalue < level).mean() == pytest.approx(
+        0.8, abs=0.008
+    )
     critical = stats.t.isf(level / 2, n - 1)
     if level == 0.05:
         assert stats.nct.sf(critical, n - 1, effect) == pytest.approx(0.8, abs=1e-3)
@@ -135,7 +146,10 @@ def test_better_than_every_baseline_needs_no_correction_over_the_baselines_of_a_
         found += p < 0.05
     assert 0.005 < found / points < 0.05  # near 2.5 %, as the tests are two-sided
     # all better: the largest p decides, and is multiplied by the number of points alone
-    sure = [Comparison("Q", "B", paired([d + 0.05 for d in DIFFERENCES[i:] + DIFFERENCES[:i]]), None) for i in range(3)]
+    sure = [
+        Comparison("Q", "B", paired([d + 0.05 for d in DIFFERENCES[i:] + DIFFERENCES[:i]]), None)
+        for i in range(3)
+    ]
     alone, together = better_than_every([sure])[0], better_than_every([sure, sure])
     assert alone == max(c.difference.p for c in sure)
     assert together == [pytest.approx(2 * alone)] * 2

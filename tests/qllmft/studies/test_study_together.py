@@ -48,7 +48,9 @@ def without_seconds(value):
 
 
 def results(folder):
-    found = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/result.json")}
+    found = {
+        path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/result.json")
+    }
     return without_seconds(found)
 
 

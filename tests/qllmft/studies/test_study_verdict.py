@@ -76,8 +76,10 @@ def test_the_count_is_over_all_comparisons():
     tests = {"SVC": ODD, "NN": LOW, "LR": HIGH, "Best": BEST}
     baselines = [row(label, "baseline", test) for label, test in tests.items()]
     found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *baselines)
-    assert {comparison.subject for comparison in compare(found)} == {"A"}  # B is not what validation prefers
-    assert outcomes(found) == ["open", "better", "open", "worse"]  # A and LR are equal: the test is not defined
+    # B is not what validation prefers
+    assert {comparison.subject for comparison in compare(found)} == {"A"}
+    # A and LR are equal: the test is not defined
+    assert outcomes(found) == ["open", "better", "open", "worse"]
     assert verdict(found).endswith(
         "; of all 4 comparisons with a classical head, 1 are won, 1 lost, 0 equal within 0.5 points, and 2 open."
     )
@@ -94,7 +96,9 @@ def test_the_correction_can_take_a_win_back():
     assert "Nothing can be said about Q against SVC (the classical" in verdict(crowd)
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval excludes 0 all the same, as a sentence states
-    assert any("may be open even if its interval excludes 0" in sentence for sentence in limits(crowd))
+    assert any(
+        "may be open even if its interval excludes 0" in sentence for sentence in limits(crowd)
+    )
 
 
 def test_groups_are_compared_within():
@@ -130,16 +134,26 @@ def test_the_limits_state_what_differs_between_seeds(changes, words):
 
 def test_numbers_in_words():
     assert [signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == ["+1.2", "−1.2", "0.0", "0.0"]
-    assert [p_value(p) for p in (None, 0.0004, 0.0123, 0.321)] == ["no p", "p < 0.001", "p = 0.012", "p = 0.32"]
+    assert [p_value(p) for p in (None, 0.0004, 0.0123, 0.321)] == [
+        "no p",
+        "p < 0.001",
+        "p = 0.012",
+        "p = 0.32",
+    ]
 
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():
     """Compare a subject that wins by accuracy and loses by balanced accuracy; a constant one beats nothing."""
     subject, baseline = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
     subject, baseline = replace(subject, balanced=LOW), replace(baseline, balanced=HIGH)
-    assert verdict(record(subject, baseline)).startswith("Multi loses to SVC by 5.9 points of balanced accuracy [5.6")
+    assert verdict(record(subject, baseline)).startswith(
+        "Multi loses to SVC by 5.9 points of balanced accuracy [5.6"
+    )
     constant = replace(subject, balanced=(0.5,) * 5, constant=True)
-    assert verdict(record(constant, baseline)) == "Multi gives the same answer to every test text, so it beats nothing."
+    assert (
+        verdict(record(constant, baseline))
+        == "Multi gives the same answer to every test text, so it beats nothing."
+    )
     assert measured_accuracy(subject) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
 
 
@@ -147,9 +161,13 @@ def test_equal_within_the_margin_and_open_are_told_apart():
     near = tuple(a + d for a, d in zip(LOW, (0.001, -0.001, 0.0005, -0.0015, 0.001), strict=True))
     rows = row("Q", "subject", near), row("SVC", "baseline", LOW)
     assert outcomes(record(*rows)) == ["equal"]
-    assert verdict(record(*rows)).startswith("Q and SVC are equal within 0.5 points: the difference is 0.0 points [")
+    assert verdict(record(*rows)).startswith(
+        "Q and SVC are equal within 0.5 points: the difference is 0.0 points ["
+    )
     assert "two one-sided t-tests, p < 0.001" in verdict(record(*rows))
-    assert outcomes(record(*rows, margin=0.05)) == ["open"], "a margin that the scatter does not allow"
+    assert outcomes(record(*rows, margin=0.05)) == ["open"], (
+        "a margin that the scatter does not allow"
+    )
     assert outcomes(record(row("Q", "subject", ODD), rows[1])) == ["open"]
 
 

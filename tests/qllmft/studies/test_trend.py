@@ -9,11 +9,21 @@ from qllmft.campaign.trend import trend
 
 
 def row(qubits: int, test: list[float]) -> RowResult:
-    nothing = {"model": "quantum head", "published": None, "runs": (), "parameters": (1,), "validation": ()}
-    return RowResult("a", "subject", "", "single-10q", test=tuple(test), series="line", qubits=qubits, **nothing)
+    nothing = {
+        "model": "quantum head",
+        "published": None,
+        "runs": (),
+        "parameters": (1,),
+        "validation": (),
+    }
+    return RowResult(
+        "a", "subject", "", "single-10q", test=tuple(test), series="line", qubits=qubits, **nothing
+    )
 
 
-@pytest.mark.parametrize(("places", "seeds"), [((10, 12, 14, 16, 18), 5), ((10, 12, 18), 3), ((3, 4, 9), 2)])
+@pytest.mark.parametrize(
+    ("places", "seeds"), [((10, 12, 14, 16, 18), 5), ((10, 12, 18), 3), ((3, 4, 9), 2)]
+)
 def test_the_slope_and_its_interval_are_those_of_a_regression_with_blocks(places, seeds):
     rng = np.random.default_rng(len(places) * seeds)
     y = (
@@ -36,8 +46,12 @@ def test_the_slope_and_its_interval_are_those_of_a_regression_with_blocks(places
 
 def test_seeds_of_different_level_do_not_widen_the_interval():
     level, line = np.array([0.1, 0.5, 0.9]), np.array([0.0, 0.02, 0.03])
-    found = trend([row(q, (level + rise).tolist()) for q, rise in zip((10, 12, 14), line, strict=True)])
-    alone = trend([row(q, (0 * level + rise).tolist()) for q, rise in zip((10, 12, 14), line, strict=True)])
+    found = trend(
+        [row(q, (level + rise).tolist()) for q, rise in zip((10, 12, 14), line, strict=True)]
+    )
+    alone = trend(
+        [row(q, (0 * level + rise).tolist()) for q, rise in zip((10, 12, 14), line, strict=True)]
+    )
     assert found.interval == pytest.approx(alone.interval)
 
 

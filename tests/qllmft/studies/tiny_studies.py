@@ -20,7 +20,12 @@ STUDY = Study.model_validate(
         "epochs": 3,
         "rows": [
             {"label": "Single", "preset": "single-10q", "side": "subject"},
-            {"label": "Short", "preset": "single-12q", "side": "subject", "settings": {"model": {"reuploads": 2}}},
+            {
+                "label": "Short",
+                "preset": "single-12q",
+                "side": "subject",
+                "settings": {"model": {"reuploads": 2}},
+            },
             {**NN, "label": "SVC", "classical": "svc"},
             {**NN, "label": "Logistic regression", "classical": "logistic_regression"},
             {**NN, "label": "NN head"},
@@ -61,14 +66,25 @@ def settings(texts: Path, body: Path) -> dict[str, Any]:
     }
 
 
-def row(label, side, test, *, validation=None, parameters=100, group="", published=None) -> RowResult:
+def row(
+    label, side, test, *, validation=None, parameters=100, group="", published=None
+) -> RowResult:
     """A measured row; by default validation prefers what the test set does."""
     n = len(test)
     validation = validation or (sum(test) / n,) * n
     zeros = ("0" * 12,) * n
     sizes = (parameters,) * n
     return RowResult(
-        label, side, group, "single-10q", "quantum head", published, zeros, sizes, tuple(validation), tuple(test)
+        label,
+        side,
+        group,
+        "single-10q",
+        "quantum head",
+        published,
+        zeros,
+        sizes,
+        tuple(validation),
+        tuple(test),
     )
 
 

@@ -16,4 +16,8 @@ def texts(tmp_path_factory):
 @pytest.fixture
 def environment():
     """Of processes that a test starts."""
-    return {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")}
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    }

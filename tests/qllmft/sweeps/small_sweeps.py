@@ -23,15 +23,36 @@ def settings(epochs: int = EPOCHS, **more) -> dict:
 
 def arguments(data: Path, body: Path, out: Path, *more: str, epochs: int = EPOCHS) -> list[str]:
     """Of `qllmft sweep`."""
-    pairs = [part for name, value in settings(epochs).items() for part in ("--set", f"{name}={value}")]
-    return ["sweep", "table-11", "--data", str(data), "--body", str(body), "--out", str(out), *pairs, *more]
+    pairs = [
+        part for name, value in settings(epochs).items() for part in ("--set", f"{name}={value}")
+    ]
+    return [
+        "sweep",
+        "table-11",
+        "--data",
+        str(data),
+        "--body",
+        str(body),
+        "--out",
+        str(out),
+        *pairs,
+        *more,
+    ]
 
 
-def start(arguments: list[str], log: Path, environment: dict[str, str], stop: int = 0) -> subprocess.Popen:
+def start(
+    arguments: list[str], log: Path, environment: dict[str, str], stop: int = 0
+) -> subprocess.Popen:
     """The command in a process of its own; at epoch number ``stop`` of those that it trains it waits for a file."""
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *arguments],
-        env={**environment, "SWEEP_LOG": str(log), "SWEEP_STOP": str(stop), "SWEEP_GO": f"{log}.go", "COLUMNS": "200"},
+        env={
+            **environment,
+            "SWEEP_LOG": str(log),
+            "SWEEP_STOP": str(stop),
+            "SWEEP_GO": f"{log}.go",
+            "COLUMNS": "200",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

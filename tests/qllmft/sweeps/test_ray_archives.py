@@ -38,14 +38,20 @@ def test_a_folder_comes_back_as_it_was(packed, tmp_path):
     assert contents(tmp_path / "other") == FILES
 
 
-@pytest.mark.parametrize("name", ["../other", "a/../../other", "/tmp/other", "C:\\other", "..\\other", ".", ""])
+@pytest.mark.parametrize(
+    "name", ["../other", "a/../../other", "/tmp/other", "C:\\other", "..\\other", ".", ""]
+)
 def test_a_name_that_leads_out_of_the_folder_is_refused(name, tmp_path):
-    with pytest.raises(UserError, match=r"returned a run that is not stored in .* no file of a run"):
+    with pytest.raises(
+        UserError, match=r"returned a run that is not stored in .* no file of a run"
+    ):
         unpack(archive(name), tmp_path / "a" / "run")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE]
+)
 @pytest.mark.parametrize("target", ["config.toml", "/etc/passwd"])
 def test_links_and_devices_are_refused(kind, target, tmp_path):
     with pytest.raises(UserError, match="'last' of its archive is no file of a run"):

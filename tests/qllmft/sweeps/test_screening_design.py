@@ -41,7 +41,12 @@ def test_points_take_the_first_and_the_last_level():
     a = Parameter(name="a", settings=("x.a",), values=((1,), (2,), (3,)))
     b = Parameter(name="b", settings=("x.b", "x.c"), values=((0, 0), (1, 48)))
     points = screening_points([a, b])
-    assert sorted((p["a"], p["b"]) for p in points) == [(1, "0/0"), (1, "1/48"), (3, "0/0"), (3, "1/48")]
+    assert sorted((p["a"], p["b"]) for p in points) == [
+        (1, "0/0"),
+        (1, "1/48"),
+        (3, "0/0"),
+        (3, "1/48"),
+    ]
 
 
 def least_squares(signs, y):
@@ -50,7 +55,9 @@ def least_squares(signs, y):
     coefficients, *_ = np.linalg.lstsq(design, y, rcond=None)
     residuals = y - design @ coefficients
     variance = residuals @ residuals / (len(y) - design.shape[1])
-    return 2 * coefficients[1:], 2 * np.sqrt(np.diag(variance * np.linalg.inv(design.T @ design)))[1:]
+    return 2 * coefficients[1:], 2 * np.sqrt(np.diag(variance * np.linalg.inv(design.T @ design)))[
+        1:
+    ]
 
 
 @pytest.mark.parametrize("factors", [2, 5, 8])
@@ -73,7 +80,9 @@ def test_what_a_seed_does_to_all_runs_is_no_error_of_the_effects():
     """Three seeds that differ by a shift only: the effects are exact, though accuracies scatter."""
     signs = screening_signs(3)
     y = 0.7 + signs @ [0.05, 0.0, -0.02]
-    found = main_effects(["a", "b", "c"], [(0, 1)] * 3, signs, y[:, None] + np.array([0.0, 0.1, -0.2]))
+    found = main_effects(
+        ["a", "b", "c"], [(0, 1)] * 3, signs, y[:, None] + np.array([0.0, 0.1, -0.2])
+    )
     assert [effect.name for effect in found.effects] == ["a", "c", "b"]
     assert [effect.effect for effect in found.effects] == pytest.approx([0.1, -0.04, 0.0])
     assert all(effect.standard_error < 1e-12 for effect in found.effects)
@@ -83,11 +92,15 @@ def test_the_error_over_seeds_is_the_true_scatter():
     """A thousand designs with known noise: the mean squared standard error is the variance of the effects."""
     rng = np.random.default_rng(0)
     signs = screening_signs(4)
-    found = [main_effects("abcd", [(0, 1)] * 4, signs, rng.normal(0.7, 0.1, (8, 3))) for _ in range(1000)]
+    found = [
+        main_effects("abcd", [(0, 1)] * 4, signs, rng.normal(0.7, 0.1, (8, 3))) for _ in range(1000)
+    ]
     effects = np.array([[e.effect for e in sorted(f.effects, key=lambda e: e.name)] for f in found])
     expected = 4 * 0.1**2 / (8 * 3)
     assert effects.var() == pytest.approx(expected, rel=0.1)
-    assert np.mean([f.effects[0].standard_error ** 2 for f in found]) == pytest.approx(expected, rel=0.05)
+    assert np.mean([f.effects[0].standard_error ** 2 for f in found]) == pytest.approx(
+        expected, rel=0.05
+    )
     assert found[0].degrees_of_freedom == 8
     p = np.array([e.p_value for f in found for e in f.effects])
     assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.015)

@@ -58,7 +58,12 @@ class Trainings:
             if read_test:
                 model = record.head
                 folder.write_result(
-                    RunRecord(**{**vars(record), "models": (ModelResult(**{**vars(model), "test": model.validation}),)})
+                    RunRecord(
+                        **{
+                            **vars(record),
+                            "models": (ModelResult(**{**vars(model), "test": model.validation}),),
+                        }
+                    )
                 )
         return SimpleNamespace(record=record)
 
@@ -80,7 +85,9 @@ def trainings(monkeypatch):
 
 def sweep_of(sampler="grid", trials=None, seeds=1, in_flight=1, **more):
     space = load_space("table-11")
-    return make_sweep(space, sampler, settings(**more), trials=trials, seeds=seeds, in_flight=in_flight)
+    return make_sweep(
+        space, sampler, settings(**more), trials=trials, seeds=seeds, in_flight=in_flight
+    )
 
 
 def planned(sweep, folder):
@@ -101,8 +108,12 @@ def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, traini
     assert (tmp_path / "sweep.json").read_bytes() == content
 
 
-@pytest.mark.parametrize("name", [".lock-holder", "config.toml", "validation.json", "result.json", "sweep.json"])
-def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(tmp_path, trainings, monkeypatch, name):
+@pytest.mark.parametrize(
+    "name", [".lock-holder", "config.toml", "validation.json", "result.json", "sweep.json"]
+)
+def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(
+    tmp_path, trainings, monkeypatch, name
+):
     made, sync = trainings(), os.fsync
 
     def full(descriptor):
@@ -112,12 +123,18 @@ def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(tmp_path, trai
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises((OSError, UserError), match=r"(written: No space|No space left on device: '.*/)"):
+        with pytest.raises(
+            (OSError, UserError), match=r"(written: No space|No space left on device: '.*/)"
+        ):
             run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
-    assert not [path for path in tmp_path.rglob(".*") if path.name[1:2] != "l"], "no part of a file is left"
+    assert not [path for path in tmp_path.rglob(".*") if path.name[1:2] != "l"], (
+        "no part of a file is left"
+    )
     run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
     run_sweep(sweep_of(**FEW), tmp_path / "sound", Executor())
-    assert (tmp_path / "full" / "sweep.json").read_bytes() == (tmp_path / "sound" / "sweep.json").read_bytes()
+    assert (tmp_path / "full" / "sweep.json").read_bytes() == (
+        tmp_path / "sound" / "sweep.json"
+    ).read_bytes()
     if name in ("result.json", "sweep.json"):
         assert set(made.trained.values()) == {2}, "nothing is trained again"
 
@@ -187,14 +204,20 @@ def test_tpe_continues_with_the_same_proposals_after_an_interruption(tmp_path, t
     for folder in ("twice", "once"):
         trainings()
         run_sweep(sweep, tmp_path / folder, Executor())
-    twice, once = (json.loads((tmp_path / folder / "sweep.json").read_text()) for folder in ("twice", "once"))
+    twice, once = (
+        json.loads((tmp_path / folder / "sweep.json").read_text()) for folder in ("twice", "once")
+    )
     assert twice == once
 
 
 def test_tpe_draws_between_the_values_and_finds_the_better_end(tmp_path, trainings):
     """Accuracy falls with the distance of the learning rate from 1e-3, on a scale from 0.5e-3 to 5e-3."""
-    trainings(lambda config: 1000 - round(400 * abs(math.log10(config.train.lr / 1e-3))), total=1000)
-    overrides = {k: v for k, v in settings().items() if k != "train.lr"} | {"model.final_linear": True}
+    trainings(
+        lambda config: 1000 - round(400 * abs(math.log10(config.train.lr / 1e-3))), total=1000
+    )
+    overrides = {k: v for k, v in settings().items() if k != "train.lr"} | {
+        "model.final_linear": True
+    }
     sweep = make_sweep(load_space("table-12"), "tpe", overrides, trials=24)
     ranking = run_sweep(sweep, tmp_path, Executor()).ranking
     assert len(ranking) == 24

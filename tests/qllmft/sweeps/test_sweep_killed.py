@@ -10,7 +10,9 @@ from small_sweeps import EPOCHS, arguments, epochs_trained, start, wait_for
 TRIALS = 3  # the re-uploading layers of table XI
 
 
-def test_the_same_command_goes_on_after_kill_9(texts, tiny_body, tmp_path, environment, monkeypatch, capsys):
+def test_the_same_command_goes_on_after_kill_9(
+    texts, tiny_body, tmp_path, environment, monkeypatch, capsys
+):
     out, log = tmp_path / "sweep", tmp_path / "log"
     command = arguments(texts, tiny_body, out, "--set", "model.main_layers=2")
     stop = EPOCHS + 3  # the third epoch of the second trial
@@ -30,11 +32,13 @@ def test_the_same_command_goes_on_after_kill_9(texts, tiny_body, tmp_path, envir
     assert "continuing" in said
     trained = epochs_trained(log)
     assert len(trained) == TRIALS * EPOCHS
-    assert [epoch for (_, epoch), times in trained.items() if times > 1] == ["3"]  # of the kill, in no checkpoint
+    # of the kill, in no checkpoint
+    assert [epoch for (_, epoch), times in trained.items() if times > 1] == ["3"]
 
     record = json.loads((out / "sweep.json").read_text())
     tested = [path.parent.name for path in out.glob("runs/*/result.json")]
-    assert sorted(tested) == sorted(row["winner"] for row in record["rows"])  # each is the only one of its row
+    # each is the only one of its row
+    assert sorted(tested) == sorted(row["winner"] for row in record["rows"])
     assert record["ranking"][0]["identity"] == record["winner"]
     done = {path.parent.name for path in out.glob("runs/*/validation.json")}
     assert done == {row["identity"] for row in record["ranking"]}

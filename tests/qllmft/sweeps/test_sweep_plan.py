@@ -20,7 +20,9 @@ def test_a_setting_that_is_given_is_no_longer_varied():
     found = plan()
     assert [p.name for p in found.parameters] == ["model.main_layers", "model.reupload_layers"]
     assert len(found.points) == 9
-    assert {config.train.lr for point in found.points.values() for config in found.configurations(point)} == {0.02}
+    assert {
+        config.train.lr for point in found.points.values() for config in found.configurations(point)
+    } == {0.02}
 
 
 def test_points_are_named_by_their_configuration():
@@ -52,7 +54,8 @@ def test_quasi_monte_carlo_spreads_over_the_scale_and_the_levels():
     assert rates[-1] < 5e-3
     eighths = [0.5e-3 * 10 ** (i / 8) for i in range(9)]
     for low, high in itertools.pairwise(eighths):
-        assert sum(low <= rate < high for rate in rates) == 2  # a Sobol' sequence: two of sixteen in each eighth
+        # a Sobol' sequence: two of sixteen in each eighth
+        assert sum(low <= rate < high for rate in rates) == 2
     assert sum(point["model.final_linear"] for point in found.points.values()) == 8
 
 
@@ -63,15 +66,26 @@ def test_few_levels_have_fewer_points_than_were_asked_for():
 
 def test_screening_takes_the_ends():
     found = plan("screening")
-    assert sorted(tuple(point.values()) for point in found.points.values()) == [(2, 1), (2, 4), (6, 1), (6, 4)]
+    assert sorted(tuple(point.values()) for point in found.points.values()) == [
+        (2, 1),
+        (2, 4),
+        (6, 1),
+        (6, 4),
+    ]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"model.main_layers": 2, "model.reupload_layers": 1}, "fixes every parameter of table-11"),
-        ({"name": "table-13", "model.hidden_dim": 48}, "go together: model.hidden_layers, model.hidden_dim"),
-        ({"sampler": "screening", "model.main_layers": 2}, "takes 2 to 30 parameters, and this search has 1"),
+        (
+            {"name": "table-13", "model.hidden_dim": 48},
+            "go together: model.hidden_layers, model.hidden_dim",
+        ),
+        (
+            {"sampler": "screening", "model.main_layers": 2},
+            "takes 2 to 30 parameters, and this search has 1",
+        ),
         ({"model.connectivity": 4}, "main_layers = 2.* connectivity below|connectivity 4"),
     ],
 )
@@ -94,7 +108,11 @@ def large(*sizes, **changes):
 @pytest.mark.parametrize(
     ("sizes", "options", "message"),
     [
-        ((200,) * 4, {"sampler": "grid"}, "times --seeds: got 1,600,000,000, expected at most 20,000; leave"),
+        (
+            (200,) * 4,
+            {"sampler": "grid"},
+            "times --seeds: got 1,600,000,000, expected at most 20,000; leave",
+        ),
         ((200,) * 4, {"sampler": "tpe"}, "points of the grid: got 1,600,000,000"),
         ((2,), {"sampler": "grid", "seeds": 10**9}, "--seeds: got 2,000,000,000"),
         ((2,), {"sampler": "qmc", "trials": 10**9}, "--seeds: got 1,000,000,000"),
@@ -120,5 +138,10 @@ def test_a_value_that_is_no_finite_number_is_refused(value, scale):
 
 def test_a_fault_of_one_configuration_is_found_before_any_work():
     """Only one corner of the grid is impossible: seven values from one encoder of six qubits."""
-    with pytest.raises(UserError, match=r"sweep table-07, model.n_qubits = 14, train.lr = 0.001.*must yield 7 values"):
-        make_sweep(load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1)
+    with pytest.raises(
+        UserError,
+        match=r"sweep table-07, model.n_qubits = 14, train.lr = 0.001.*must yield 7 values",
+    ):
+        make_sweep(
+            load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1
+        )

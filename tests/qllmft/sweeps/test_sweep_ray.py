@@ -40,7 +40,8 @@ rows = [
 @pytest.fixture
 def cluster(monkeypatch):
     """A head that does no runs, and a node of one processor; `add_node` adds another one."""
-    folder = tempfile.mkdtemp(prefix="qray-")  # short: the names of its sockets are limited to 107 characters
+    # short: the names of its sockets are limited to 107 characters
+    folder = tempfile.mkdtemp(prefix="qray-")
     for name, value in {
         "RAY_TMPDIR": folder,
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -63,7 +64,9 @@ def cluster(monkeypatch):
 
 def start(command, environment):
     words = [sys.executable, "-m", "qllmft.cli.main", *map(str, command)]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def until(condition, process):
@@ -97,7 +100,9 @@ def test_a_node_joins_a_sweep_and_is_killed_and_its_run_is_done_by_the_other(
     cluster, texts, tiny_body, tmp_path, environment
 ):
     few = ["--set", "model.main_layers=2", "--set", "model.n_qubits=8"]
-    command = arguments(texts, tiny_body, tmp_path / "ray", "--ray", cluster.address, *few, epochs=EPOCHS)
+    command = arguments(
+        texts, tiny_body, tmp_path / "ray", "--ray", cluster.address, *few, epochs=EPOCHS
+    )
     sweep = start(command, environment)
     try:
         until(lambda: trains(cluster.first), sweep)
@@ -111,8 +116,12 @@ def test_a_node_joins_a_sweep_and_is_killed_and_its_run_is_done_by_the_other(
     for run in tmp_path.glob("ray/runs/*"):
         lines = (run / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in lines] == list(range(1, EPOCHS + 1))
-    finished(start(arguments(texts, tiny_body, tmp_path / "here", *few, epochs=EPOCHS), environment))
-    assert (tmp_path / "ray" / "sweep.json").read_bytes() == (tmp_path / "here" / "sweep.json").read_bytes()
+    finished(
+        start(arguments(texts, tiny_body, tmp_path / "here", *few, epochs=EPOCHS), environment)
+    )
+    assert (tmp_path / "ray" / "sweep.json").read_bytes() == (
+        tmp_path / "here" / "sweep.json"
+    ).read_bytes()
 
 
 def test_a_ray_worker_and_the_driver_of_a_study_are_killed_and_it_ends_in_the_bits_of_one_machine(
@@ -120,9 +129,23 @@ def test_a_ray_worker_and_the_driver_of_a_study_are_killed_and_it_ends_in_the_bi
 ):
     cluster.add()
     (tmp_path / "tiny.toml").write_text(STUDY)
-    settings = ["model.n_qubits=4", "model.encoder_layers=2", "data.n_per_label=20", "baselines.grid=small"]
+    settings = [
+        "model.n_qubits=4",
+        "model.encoder_layers=2",
+        "data.n_per_label=20",
+        "baselines.grid=small",
+    ]
     pairs = [part for setting in settings for part in ("--set", setting)]
-    common = ["study", tmp_path / "tiny.toml", "--data", texts, "--body", tiny_body, *pairs, "--out"]
+    common = [
+        "study",
+        tmp_path / "tiny.toml",
+        "--data",
+        texts,
+        "--body",
+        tiny_body,
+        *pairs,
+        "--out",
+    ]
     command = [*common, tmp_path / "ray", "--ray", cluster.address]
     killed = start(command, environment)
     until(lambda: trains(cluster.first), killed)
@@ -136,10 +159,14 @@ def test_a_ray_worker_and_the_driver_of_a_study_are_killed_and_it_ends_in_the_bi
     finished(start(command, environment))
     assert {path: path.stat().st_mtime_ns for path in before} == before
     finished(start([*common, tmp_path / "here"], environment))
-    records = [json.loads((tmp_path / place / "study.json").read_text()) for place in ("ray", "here")]
+    records = [
+        json.loads((tmp_path / place / "study.json").read_text()) for place in ("ray", "here")
+    ]
     for record in records:
         del record["command"]
     assert records[0] == records[1]
     for run in tmp_path.glob("here/runs/*"):
         for name in ("model/model.safetensors", "checkpoint/state.safetensors", "predictions.json"):
-            assert (tmp_path / "ray" / "runs" / run.name / name).read_bytes() == (run / name).read_bytes()
+            assert (tmp_path / "ray" / "runs" / run.name / name).read_bytes() == (
+                run / name
+            ).read_bytes()

@@ -17,13 +17,24 @@ TABLES = {
     "table-07": ("VII", {"model.n_qubits": QUBITS, "train.lr": [1, 1.5, 2.5, 3, 5]}),
     "table-10": (
         "X",
-        {"model.reuploads": [4, 6, 8], "model.main_layers": [2, 3, 4, 5, 6, 7, 8], "train.lr": [2, 2.5, 5]},
+        {
+            "model.reuploads": [4, 6, 8],
+            "model.main_layers": [2, 3, 4, 5, 6, 7, 8],
+            "train.lr": [2, 2.5, 5],
+        },
     ),
     "table-11": (
         "XI",
-        {"model.main_layers": [2, 4, 6], "model.reupload_layers": [1, 2, 4], "train.lr": [2, 2.5, 5]},
+        {
+            "model.main_layers": [2, 4, 6],
+            "model.reupload_layers": [1, 2, 4],
+            "train.lr": [2, 2.5, 5],
+        },
     ),
-    "table-12": ("XII", {"model.final_linear": [True, False], "train.lr": [0.5, 1, 1.5, 2, 2.5, 3, 5]}),
+    "table-12": (
+        "XII",
+        {"model.final_linear": [True, False], "train.lr": [0.5, 1, 1.5, 2, 2.5, 3, 5]},
+    ),
     "table-13": (
         "XIII",
         {
@@ -44,7 +55,10 @@ TABLES = {
     ),
 }
 TABLES["table-14"] = ("XIV", TABLES["table-13"][1])
-TABLES["table-16"] = ("XVI", TABLES["table-13"][1] | {"train.lr": [0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5]})
+TABLES["table-16"] = (
+    "XVI",
+    TABLES["table-13"][1] | {"train.lr": [0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5]},
+)
 # rows with one value, where they differ from the paper's default
 FIXED = {
     "table-06": {"n_encoders": 1},
@@ -65,10 +79,16 @@ def test_the_values_are_the_tables(name):
     space = load_space(name)
     assert space.table == numeral
     found = {parameter.name: list(parameter.labels) for parameter in space.parameters}
-    expected = {k: [v / 1000 for v in values] if k == "train.lr" else values for k, values in rows.items()}
+    expected = {
+        k: [v / 1000 for v in values] if k == "train.lr" else values for k, values in rows.items()
+    }
     assert found.keys() == expected.keys()
     for parameter, values in expected.items():
-        assert found[parameter] == pytest.approx(values) if parameter == "train.lr" else found[parameter] == values
+        assert (
+            found[parameter] == pytest.approx(values)
+            if parameter == "train.lr"
+            else found[parameter] == values
+        )
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -79,7 +99,8 @@ def test_everything_else_is_the_tables_too(name):
     (config,) = plan.configurations(point)
     assert (config.train.batch_size, config.model.connectivity) == (16, 1)
     assert config.body.trainable == (name == "table-16")
-    assert config.train.epochs == (20 if name == "table-16" else 800)  # the paper gives no epochs for table XVI
+    # the paper gives no epochs for table XVI
+    assert config.train.epochs == (20 if name == "table-16" else 800)
     assert config.baselines.names == ()
     assert config.noise.shots == (0 if name in ("table-14", "table-16") else 8192)
     for setting, value in FIXED[name].items():

@@ -48,7 +48,9 @@ def keys(content) -> set[str]:
     return set().union(*(keys(value) for value in content)) if isinstance(content, list) else set()
 
 
-def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_selected_epochs(config, tmp_path, embedded):
+def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_selected_epochs(
+    config, tmp_path, embedded
+):
     result = trial(config, tmp_path)
     assert embedded == [40]  # training and validation; the other 40 are the test set
     folder = RunFolder(tmp_path / config.identity)
@@ -59,10 +61,15 @@ def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_sele
     outcome = run_experiment(config, folder.path, read_test=False)
     assert outcome.record.to_json() == record
     assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
-    best = max(folder.metrics(), key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch))
+    best = max(
+        folder.metrics(), key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch)
+    )
     assert result.record.head.validation.value == pytest.approx(best.validation_accuracy)
     assert result.validation_loss == best.validation_loss
-    assert result.record.head.parameters == load_model(tmp_path / config.identity).classifier.n_parameters
+    assert (
+        result.record.head.parameters
+        == load_model(tmp_path / config.identity).classifier.n_parameters
+    )
 
 
 def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monkeypatch):
@@ -78,7 +85,10 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
         patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
         winner = run_experiment(config, folder).record.head
     assert winner.tested.total == 40
-    assert (winner.validation, winner.seconds) == (first.record.head.validation, first.record.head.seconds)
+    assert (winner.validation, winner.seconds) == (
+        first.record.head.validation,
+        first.record.head.seconds,
+    )
     assert trial(config, tmp_path / "a").record.without_test() == first.record
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics

@@ -17,7 +17,9 @@ class Looks:
 
     def __init__(self, plan, folder):
         self.now, self.folder, self.seen = 100.0, folder, []
-        self.progress = CampaignProgress(plan, FinishedRuns(folder), self.seen.append, lambda: self.now)
+        self.progress = CampaignProgress(
+            plan, FinishedRuns(folder), self.seen.append, lambda: self.now
+        )
 
     def begin(self, run, epochs):
         folder = run.folder(self.folder)
@@ -42,13 +44,18 @@ def test_work_is_gates_times_amplitudes():
 
 
 def test_larger_models_cost_more_and_baselines_something():
-    costs = [epoch_cost(load_preset(name).config()) for name in ("nn-head-0", "single-10q", "single-12q", "multi-14q")]
+    costs = [
+        epoch_cost(load_preset(name).config())
+        for name in ("nn-head-0", "single-10q", "single-12q", "multi-14q")
+    ]
     assert costs == sorted(costs)
     # measured on one core, milliseconds a step: 1.2, 2.9 and 40
     assert costs[1:] == pytest.approx([1.2, 4.4, 33], rel=0.1)
     alone = RunConfig(baselines={"names": []})
     assert run_cost(RunConfig()) - run_cost(alone) == 210.0
-    assert run_cost(alone) - run_cost(alone, read_test=False) == pytest.approx(7 * epoch_cost(alone))
+    assert run_cost(alone) - run_cost(alone, read_test=False) == pytest.approx(
+        7 * epoch_cost(alone)
+    )
 
 
 RUNS = [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(5)]
@@ -58,7 +65,12 @@ def test_time_left_counts_the_work_since_the_first_look(tmp_path):
     looks = Looks(FixedPlan(RUNS), tmp_path)
     looks.finish(RUNS[0])  # before: it says nothing about the speed
     first = looks.after(0.0)
-    assert (first.runs, first.finished, first.share, first.seconds_left) == (5, 1, pytest.approx(0.2), None)
+    assert (first.runs, first.finished, first.share, first.seconds_left) == (
+        5,
+        1,
+        pytest.approx(0.2),
+        None,
+    )
     looks.finish(RUNS[1])
     assert looks.after(120.0).seconds_left == pytest.approx(120 * 3)
     looks.finish(*RUNS[2:])
@@ -70,7 +82,9 @@ def test_time_left_counts_the_work_since_the_first_look(tmp_path):
 def test_epochs_of_runs_in_progress_count_and_lost_work_is_not_slow_work(tmp_path):
     looks = Looks(FixedPlan(RUNS), tmp_path)
     looks.begin(RUNS[0], 300)
-    assert looks.after(0.0).share == pytest.approx((50 + 300 * epoch_cost(RunConfig())) / (5 * RUNS[0].cost))
+    assert looks.after(0.0).share == pytest.approx(
+        (50 + 300 * epoch_cost(RunConfig())) / (5 * RUNS[0].cost)
+    )
     looks.begin(RUNS[0], 100)  # the checkpoint of a killed run is older than its last epoch
     assert looks.after(10.0).seconds_left is None
     looks.begin(RUNS[0], 200)
@@ -80,7 +94,8 @@ def test_epochs_of_runs_in_progress_count_and_lost_work_is_not_slow_work(tmp_pat
 
 
 def test_a_search_counts_cost_and_not_trials(tmp_path, monkeypatch):
-    sweep = make_sweep(load_space("table-06"), "grid", {"train.lr": 1e-3}, seeds=2)  # 10, 12, … 18 qubits
+    # 10, 12, … 18 qubits
+    sweep = make_sweep(load_space("table-06"), "grid", {"train.lr": 1e-3}, seeds=2)
     plan = plan_of(sweep)
     monkeypatch.setattr(CampaignProgress, "_best", lambda *_: 0.5)
     looks = Looks(plan, tmp_path)

@@ -10,7 +10,9 @@ from qllmft.training import Examples, fit
 from qllmft.training.evaluation import evaluate
 
 
-def shown(n: int, batch_size: int, *, epochs: int = 1, seed: int = 0, noise: float = 0.0) -> list[torch.Tensor]:
+def shown(
+    n: int, batch_size: int, *, epochs: int = 1, seed: int = 0, noise: float = 0.0
+) -> list[torch.Tensor]:
     """The training batches of a fit on ``n`` examples."""
     recorder = Recorder()
     config = TrainConfig(epochs=epochs, batch_size=batch_size, embedding_noise=noise)
@@ -68,10 +70,19 @@ def noise_of(scale: float, sigma: float, *, epochs: int = 1, seed: int = 0) -> t
     x[:, 0] = scale
     train = Examples(x, torch.arange(400) % 2)
     recorder = Recorder(d=50)
-    fit(recorder, train, train, TrainConfig(epochs=epochs, batch_size=64, embedding_noise=sigma), seed)
-    assert all(torch.equal(part, x) for part in recorder.batches(training=False))  # validation is untouched
+    fit(
+        recorder,
+        train,
+        train,
+        TrainConfig(epochs=epochs, batch_size=64, embedding_noise=sigma),
+        seed,
+    )
+    # validation is untouched
+    assert all(torch.equal(part, x) for part in recorder.batches(training=False))
     assert torch.equal(train.x, x)  # and so are the examples
-    return (torch.cat(recorder.batches(training=True)) - x.repeat(epochs, 1)).reshape(epochs, 400, 50)
+    return (torch.cat(recorder.batches(training=True)) - x.repeat(epochs, 1)).reshape(
+        epochs, 400, 50
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.08, 0.5])
@@ -104,7 +115,9 @@ def test_validation_runs_in_evaluation_mode_and_keeps_no_graph():
     recorder = Recorder()
     fit(recorder, examples(9), examples(5, seed=1), TrainConfig(epochs=2), 0)
     assert [mode for mode, _ in recorder.seen] == [True, False, True, False]
-    assert all(torch.equal(part, examples(5, seed=1).x) for part in recorder.batches(training=False))
+    assert all(
+        torch.equal(part, examples(5, seed=1).x) for part in recorder.batches(training=False)
+    )
     recorder.train()
     evaluate(recorder, examples(5))
     assert not recorder.training

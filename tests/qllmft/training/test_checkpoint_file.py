@@ -80,19 +80,27 @@ def test_moments_of_other_parameters_are_refused(file):
 
 def test_rates_are_the_configurations_and_not_the_files(file):
     _, _, optimizer = loaded(file)
-    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.123, 0.4)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (
+        0.123,
+        0.4,
+    )
 
 
 @pytest.mark.parametrize(
     "damage",
     [
         *(lambda old, keep=keep: old[:keep] for keep in (0, 5, 8, 300, -1)),
-        *(lambda _, new=new: new for new in (b"not a checkpoint at all", b"\x00" * 64, b"\xff" * 64)),
+        *(
+            lambda _, new=new: new
+            for new in (b"not a checkpoint at all", b"\x00" * 64, b"\xff" * 64)
+        ),
     ],
 )
 def test_a_damaged_file_is_refused_with_the_remedy(file, damage):
     file.write_bytes(damage(file.read_bytes()))
-    message = rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start again"
+    message = (
+        rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start again"
+    )
     for read in (loaded, lambda path: Checkpoint(path).epochs_done()):
         with pytest.raises(UserError, match=message):
             read(file)
@@ -106,7 +114,9 @@ def test_a_damaged_file_is_refused_with_the_remedy(file, damage):
     ],
 )
 def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
-    tensors = {name: tensor for name, tensor in load_file(file).items() if not name.startswith(missing)}
+    tensors = {
+        name: tensor for name, tensor in load_file(file).items() if not name.startswith(missing)
+    }
     save_file(tensors, file, metadata(file))
     with pytest.raises(UserError, match=f"cannot be continued: {message}"):
         loaded(file)

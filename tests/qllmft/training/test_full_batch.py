@@ -25,7 +25,9 @@ def model(k: int, *, encoders: int = 2, layers: int = 5, exact: bool = False):
     )  # fmt: skip
     if not exact:
         return build_classifier(structure, D, k, seed=1)
-    return build_classifier(structure, D, k, seed=1, backend=create("adjoint", {"dtype": "float64"})).double()
+    return build_classifier(
+        structure, D, k, seed=1, backend=create("adjoint", {"dtype": "float64"})
+    ).double()
 
 
 def examples(k: int, n: int = 60, seed: int = 0) -> Examples:
@@ -44,15 +46,28 @@ def test_objective_and_gradient_are_those_of_the_circuits(k):
     found, gradient = objective(vector)
     loss = torch.nn.functional.cross_entropy(head(data.x.double()), data.y)
     loss.backward()
-    rows = np.concatenate([OddRows(e, 5).rows(e.theta.detach().numpy()) for e in head.encoder.encoders])
+    rows = np.concatenate(
+        [OddRows(e, 5).rows(e.theta.detach().numpy()) for e in head.encoder.encoders]
+    )
     linear = head.final.weight.detach().numpy() @ rows
     r = {2: 2 / C, 3: 1 / C}[k] / len(data)
     assert found == pytest.approx(float(loss.detach()) + r / 2 * (linear**2).sum(), abs=1e-12)
-    np.testing.assert_allclose(objective.logits(vector, objective.x), head(data.x.double()).detach(), atol=1e-12)
+    np.testing.assert_allclose(
+        objective.logits(vector, objective.x), head(data.x.double()).detach(), atol=1e-12
+    )
     without_ridge = LinearObjective(head, data, 1e12)(vector)[1]
-    by_autograd = [*(e.theta.grad for e in head.encoder.encoders), head.final.weight.grad, head.final.bias.grad]
-    np.testing.assert_allclose(without_ridge, np.concatenate([g.numpy().ravel() for g in by_autograd]), atol=1e-9)
-    slopes = [(objective(vector + d)[0] - objective(vector - d)[0]) / 2e-5 for d in 1e-5 * np.eye(len(vector))]
+    by_autograd = [
+        *(e.theta.grad for e in head.encoder.encoders),
+        head.final.weight.grad,
+        head.final.bias.grad,
+    ]
+    np.testing.assert_allclose(
+        without_ridge, np.concatenate([g.numpy().ravel() for g in by_autograd]), atol=1e-9
+    )
+    slopes = [
+        (objective(vector + d)[0] - objective(vector - d)[0]) / 2e-5
+        for d in 1e-5 * np.eye(len(vector))
+    ]
     np.testing.assert_allclose(gradient, slopes, atol=1e-8)
     assert np.abs(gradient - without_ridge).max() > 1e-3, "the ridge is seen"
 
@@ -65,8 +80,12 @@ def test_circuits_with_enough_angles_reach_logistic_regression(k):
     objective = LinearObjective(head, data, C)
     x, baseline = objective.x, LogisticRegression(C=C, tol=1e-8, max_iter=1000)
     baseline.fit(x, data.y.numpy())
-    coefficients = baseline.coef_ if k > 2 else np.concatenate([-baseline.coef_, baseline.coef_]) / 2
-    logits = x @ coefficients.T + (baseline.intercept_ if k > 2 else np.array([-0.5, 0.5]) * baseline.intercept_)
+    coefficients = (
+        baseline.coef_ if k > 2 else np.concatenate([-baseline.coef_, baseline.coef_]) / 2
+    )
+    logits = x @ coefficients.T + (
+        baseline.intercept_ if k > 2 else np.array([-0.5, 0.5]) * baseline.intercept_
+    )
     best = float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), data.y))
     best += (2 if k == 2 else 1) / C / (2 * len(data)) * (coefficients**2).sum()
     ours = objective(objective.parameters())[0]
@@ -81,9 +100,19 @@ def test_metrics_selection_and_bits():
     for _ in range(2):
         head, lines = model(2), []
         selection = fit(head, examples(2), examples(2, 30, 1), SETTINGS, 0, on_epoch=lines.append)
-        runs.append((selection, [(m.epoch, m.train_loss, m.validation_accuracy) for m in lines], head.state_dict()))
+        runs.append(
+            (
+                selection,
+                [(m.epoch, m.train_loss, m.validation_accuracy) for m in lines],
+                head.state_dict(),
+            )
+        )
     (selection, lines, weights), again = runs
-    assert (selection.epoch, selection.epochs_done, selection.finished) == (len(lines), len(lines), True)
+    assert (selection.epoch, selection.epochs_done, selection.finished) == (
+        len(lines),
+        len(lines),
+        True,
+    )
     assert 3 < len(lines) < 200
     assert [epoch for epoch, *_ in lines] == list(range(1, len(lines) + 1))
     assert lines[-1][1] < lines[0][1] < np.log(2) + 1
@@ -112,6 +141,10 @@ def test_ctrl_c_ends_it_with_the_last_point():
         selection = fit(head, examples(2), examples(2), SETTINGS, 0, on_epoch=on_epoch)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert (selection.finished, selection.epochs_done, selection.signal) == (False, 2, signal.SIGINT)
+    assert (selection.finished, selection.epochs_done, selection.signal) == (
+        False,
+        2,
+        signal.SIGINT,
+    )
     loss = float(torch.nn.functional.cross_entropy(logits_of(head, examples(2).x), examples(2).y))
     assert loss == pytest.approx(lines[-1].train_loss, abs=1e-5)

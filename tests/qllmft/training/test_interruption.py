@@ -41,16 +41,25 @@ def trained(path=None, signals=(), monkeypatch=None):
         before_every_batch(send, monkeypatch.setattr)
     checkpoint = Checkpoint(path) if path else None
     selection = fit(
-        head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=checkpoint, on_epoch=lambda m: epochs.append(m.epoch)
+        head,
+        TRAIN,
+        VALIDATION,
+        SETTINGS,
+        SEED,
+        checkpoint=checkpoint,
+        on_epoch=lambda m: epochs.append(m.epoch),
     )
     return selection, head.state_dict(), epochs
 
 
 @BOTH
-def test_the_running_epoch_is_finished_and_saved_where_the_last_one_is_not(tmp_path, monkeypatch, number):
+def test_the_running_epoch_is_finished_and_saved_where_the_last_one_is_not(
+    tmp_path, monkeypatch, number
+):
     file = tmp_path / "state"
     with monkeypatch.context() as patch:
-        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)  # in the third epoch
+        # in the third epoch
+        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)
     assert (selection.epochs_done, selection.finished, selection.signal) == (3, False, number)
     assert epochs == [1, 2, 3]
     assert Checkpoint(file).epochs_done() == 3

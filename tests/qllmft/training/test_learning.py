@@ -25,7 +25,12 @@ def adam_by_hand(train: Examples, config: TrainConfig) -> tuple[np.ndarray, list
     """
     x = np.hstack([train.x.double().numpy(), np.ones((len(train), 1))])
     y = np.eye(2)[train.y.numpy()]
-    weights, mean, square, losses = np.zeros((2, D + 1)), np.zeros((2, D + 1)), np.zeros((2, D + 1)), []
+    weights, mean, square, losses = (
+        np.zeros((2, D + 1)),
+        np.zeros((2, D + 1)),
+        np.zeros((2, D + 1)),
+        [],
+    )
     for step in range(1, config.epochs + 1):
         p = softmax(x @ weights.T)
         losses.append(float(-np.log((p * y).sum(axis=1)).mean()))
@@ -45,7 +50,14 @@ def adam_by_hand(train: Examples, config: TrainConfig) -> tuple[np.ndarray, list
 def test_weights_and_losses_are_those_of_adam_by_hand(settings):
     config = TrainConfig(epochs=12, batch_size=64, lr=0.05, select="last", **settings)
     train, recorder, losses = examples(40), Recorder(), []
-    fit(recorder, train, examples(5, seed=1), config, 0, on_epoch=lambda m: losses.append(m.train_loss))
+    fit(
+        recorder,
+        train,
+        examples(5, seed=1),
+        config,
+        0,
+        on_epoch=lambda m: losses.append(m.train_loss),
+    )
     weights, expected = adam_by_hand(train, config)
     ours = torch.cat([recorder.layer.weight, recorder.layer.bias[:, None]], dim=1).detach()
     np.testing.assert_allclose(ours, weights, rtol=0, atol=2e-5)
@@ -92,7 +104,10 @@ def test_a_tiny_set_is_learned_by_heart(structure):
 def test_a_validation_loss_that_is_no_number_ends_training(value):
     broken = examples(6)
     broken.x[2, 1] = value
-    with pytest.raises(UserError, match=r"epoch 1: the validation loss is nan, expected a finite .* Lower train\.lr"):
+    with pytest.raises(
+        UserError,
+        match=r"epoch 1: the validation loss is nan, expected a finite .* Lower train\.lr",
+    ):
         fit(Recorder(), examples(12), broken, TrainConfig(epochs=2, lr=0.05), 0)
 
 

@@ -17,7 +17,12 @@ AT_ONCE, NEVER = -1.0, 1e9
 
 
 def trained(
-    structure: str, path: Path | None = None, *, stop_at: int | None = None, seed: int = 0, config=SETTINGS
+    structure: str,
+    path: Path | None = None,
+    *,
+    stop_at: int | None = None,
+    seed: int = 0,
+    config=SETTINGS,
 ) -> tuple[Selection, dict[str, torch.Tensor], list[EpochMetrics]]:
     """A fit that Ctrl-C stops after epoch ``stop_at``, before that epoch is saved; and its metrics without seconds."""
     head, metrics = model(structure, seed), []
@@ -28,7 +33,13 @@ def trained(
             raise KeyboardInterrupt
 
     selection = fit(
-        head, TRAIN, VALIDATION, config, SEED, checkpoint=Checkpoint(path) if path else None, on_epoch=on_epoch
+        head,
+        TRAIN,
+        VALIDATION,
+        config,
+        SEED,
+        checkpoint=Checkpoint(path) if path else None,
+        on_epoch=on_epoch,
     )
     return selection, head.state_dict(), metrics
 

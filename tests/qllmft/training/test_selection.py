@@ -22,7 +22,9 @@ SCRIPTS = [
 Weights = dict[str, torch.Tensor]
 
 
-def run(script, monkeypatch, **settings) -> tuple[Selection, Recorder, list[Weights], list[EpochMetrics]]:
+def run(
+    script, monkeypatch, **settings
+) -> tuple[Selection, Recorder, list[Weights], list[EpochMetrics]]:
     """A fit whose validation gives the script's values; the weights after every epoch."""
     answers = iter(script)
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(answers))
@@ -33,7 +35,12 @@ def run(script, monkeypatch, **settings) -> tuple[Selection, Recorder, list[Weig
         after.append({k: v.clone() for k, v in model.state_dict().items()})
 
     config = TrainConfig(epochs=len(script), **settings)
-    return fit(model, examples(12), examples(4), config, 0, on_epoch=on_epoch), model, after, metrics
+    return (
+        fit(model, examples(12), examples(4), config, 0, on_epoch=on_epoch),
+        model,
+        after,
+        metrics,
+    )
 
 
 @pytest.mark.parametrize(("script", "winner"), SCRIPTS)
@@ -41,7 +48,9 @@ def test_the_model_holds_the_weights_of_the_selected_epoch(script, winner, monke
     selection, model, after, metrics = run(script, monkeypatch)
     assert selection == Selection(winner, script[winner - 1][1], len(script), finished=True)
     assert same_bits(model.state_dict(), after[winner - 1])
-    assert not any(same_bits(after[i], after[winner - 1]) for i in range(len(after)) if i != winner - 1)
+    assert not any(
+        same_bits(after[i], after[winner - 1]) for i in range(len(after)) if i != winner - 1
+    )
     assert [m.epoch for m in metrics] == list(range(1, len(script) + 1))
     assert [m.validation_accuracy for m in metrics] == [accuracy for _, accuracy in script]
     assert [m.validation_loss for m in metrics] == [loss for loss, _ in script]

@@ -50,12 +50,15 @@ def test_loss_and_gradient_are_autograds(structure):
         parts = torch.split(vector.grad, [p.numel() for p in model.parameters()])
         for (name, p), part in zip(model.named_parameters(), parts, strict=True):
             assert np.abs(expected[name]).max() > 1e-4, name
-            np.testing.assert_allclose(part.view(p.shape).numpy(), expected[name], rtol=0, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(
+                part.view(p.shape).numpy(), expected[name], rtol=0, atol=1e-6, err_msg=name
+            )
     assert loss == pytest.approx(expected_loss, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "options", [{"noise": "paper_high"}, {"noise": "forte1", "shots": 200, "shot_model": "gaussian"}]
+    "options",
+    [{"noise": "paper_high"}, {"noise": "forte1", "shots": 200, "shot_model": "gaussian"}],
 )
 def test_noise_is_drawn_as_by_autograd(options):
     x, y = batch()
@@ -76,7 +79,8 @@ def test_adam_moves_as_torchs_own_step_does(weight_decay):
     models = [model_of(), model_of()]
     with step_of(models[0]) as step, step_of(models[1]) as other:
         optimizers = [
-            torch.optim.Adam(s.parameters(), lr=0.01, weight_decay=weight_decay, fused=True) for s in (step, other)
+            torch.optim.Adam(s.parameters(), lr=0.01, weight_decay=weight_decay, fused=True)
+            for s in (step, other)
         ]
         start = step.parameters()[0].detach().clone()
         for epoch in range(30):

@@ -40,11 +40,17 @@ def copies(rows):
 
 @pytest.mark.parametrize("head", ["none", "quantum"])
 def test_the_objectives_of_all_texts_are_those_of_copies(rows, copies, head):
-    structure = ModelConfig(head=head, n_qubits=4, encoder_qubits=4, encoder_layers=3, pad="bias", odd=True)
+    structure = ModelConfig(
+        head=head, n_qubits=4, encoder_qubits=4, encoder_layers=3, pad="bias", odd=True
+    )
     found = []
     for data in (rows, copies):
         net = build_classifier(structure, 6, 2, seed=1)
-        objective = LinearObjective(net, data, 0.7) if head == "none" else ReuploadingObjective(net, data, 0.7, 4)
+        objective = (
+            LinearObjective(net, data, 0.7)
+            if head == "none"
+            else ReuploadingObjective(net, data, 0.7, 4)
+        )
         found.append(objective(objective.parameters()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-9)
@@ -92,12 +98,19 @@ def test_a_baseline_has_the_weights_too(rows):
     head = plain_logistic_regression()
     head.fit(rows, examples(10, seed=2))
     relative = rows.weight.numpy() / rows.weight.numpy().mean()
-    direct = LogisticRegression(C=1.0, max_iter=500).fit(rows.x.numpy(), rows.y.numpy(), sample_weight=relative)
-    np.testing.assert_allclose(head.probabilities(rows.x.numpy()), direct.predict_proba(rows.x.numpy()), rtol=1e-6)
+    direct = LogisticRegression(C=1.0, max_iter=500).fit(
+        rows.x.numpy(), rows.y.numpy(), sample_weight=relative
+    )
+    np.testing.assert_allclose(
+        head.probabilities(rows.x.numpy()), direct.predict_proba(rows.x.numpy()), rtol=1e-6
+    )
 
 
 def test_default_configurations_keep_their_identity():
-    identities = {name: load_preset(name).config().identity for name in ("single-10q", "auto", "recommended", "odd")}
+    identities = {
+        name: load_preset(name).config().identity
+        for name in ("single-10q", "auto", "recommended", "odd")
+    }
     assert identities == IDENTITIES
     for setting in ("train.class_weight=balanced", "train.calibration=temperature"):
         name, value = setting.split("=")
@@ -109,15 +122,25 @@ def test_default_configurations_keep_their_identity():
 def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, monkeypatch):
     script = iter([(0.5, 0.5), (0.4, 0.8), (0.3, 0.7), (0.2, 0.7), (0.1, 0.9)])
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(script))
-    checkpoint, config, net = Checkpoint(tmp_path / "state"), TrainConfig(epochs=50, patience=2), Recorder()
+    checkpoint, config, net = (
+        Checkpoint(tmp_path / "state"),
+        TrainConfig(epochs=50, patience=2),
+        Recorder(),
+    )
     selection = fit(net, examples(12), examples(4), config, 0, checkpoint=checkpoint)
     assert (selection.epoch, selection.epochs_done, selection.finished) == (2, 4, True)
     again = fit(Recorder(), examples(12), examples(4), config, 0, checkpoint=checkpoint)
     assert (again.epoch, again.epochs_done) == (2, 4), "a finished training is not continued"
-    with pytest.raises(UserError, match="patience is 3 and select 'last' keeps the last epoch; set select to 'acc"):
+    with pytest.raises(
+        UserError, match="patience is 3 and select 'last' keeps the last epoch; set select to 'acc"
+    ):
         load_preset("recommended").config({"train.patience": 3})
 
 
 def test_a_temperature_needs_a_linear_layer():
-    with pytest.raises(ValueError, match="divides the logits of a final linear layer, and there is none; set model"):
-        RunConfig.model_validate({"model": {"final_linear": False}, "train": {"calibration": "temperature"}})
+    with pytest.raises(
+        ValueError, match="divides the logits of a final linear layer, and there is none; set model"
+    ):
+        RunConfig.model_validate(
+            {"model": {"final_linear": False}, "train": {"calibration": "temperature"}}
+        )

@@ -16,7 +16,9 @@ def drop_stale_kernels(folder: Path) -> None:
     passes wrong arguments to a new one, which can end the process.
     """
     cache = folder / "__pycache__"
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
+    digest = hashlib.sha256(
+        b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))
+    ).hexdigest()
     with suppress(OSError):  # a folder that cannot be written has no cache of numba's
         stamp = cache / _STAMP
         if stamp.is_file() and stamp.read_text(encoding="ascii", errors="replace") == digest:

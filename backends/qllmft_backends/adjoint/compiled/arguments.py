@@ -57,7 +57,8 @@ class PlanArrays(NamedTuple):
 class ForwardArrays(NamedTuple):
     """Arrays of a forward pass."""
 
-    # (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its ``product``
+    # (chunks, 2^Q · L and a gap), overwritten with the final states, each divided by its
+    # ``product``
     states: RealTable
     sin: RealTable  # (1 or B, G) of half the angles; `cos` too
     cos: RealTable
@@ -67,8 +68,8 @@ class ForwardArrays(NamedTuple):
     product: RealTable
     # (B, D) initial amplitudes of all samples, D = 0 for |0...0⟩
     amplitudes: RealTable
-    # (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and 0 for rectified
-    # ones; (chunks, 0): exact values
+    # (chunks, 2^Q · L and a gap) for the ε of eq. 2, overwritten with 1 for outcomes that count and
+    # 0 for rectified ones; (chunks, 0): exact values
     noise: RealTable
     scale: Reals  # (1,) 1/sqrt(n) of n shots
     # source of ε, see `GaussianShots.stream`; (0,) without shots
@@ -142,13 +143,17 @@ class ComplexBackward(NamedTuple):
 
 _PLANS = (PlanArrays, ComplexPlanArrays)
 _PASSES = (ForwardArrays, BackwardArrays, ComplexForward, ComplexBackward)
-OWN = EACH * max(len(layout._fields) for layout in _PLANS)  # first word of a pass's own arrays, after those of its plan
+# first word of a pass's own arrays, after those of its plan
+OWN = EACH * max(len(layout._fields) for layout in _PLANS)
 WORDS = OWN + EACH * max(len(layout._fields) for layout in _PASSES)
 
 
 def _types(layout: type[Any], real: types.Type) -> list[types.Array]:
     specs = [get_args(hint)[1] for hint in get_type_hints(layout, include_extras=True).values()]
-    return [types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C") for spec in specs]
+    return [
+        types.Array(from_dtype(np.dtype(spec.dtype)) if spec.dtype else real, spec.ndim, "C")
+        for spec in specs
+    ]
 
 
 def _word(context, builder, signature, args, at):
@@ -161,16 +166,22 @@ def _word(context, builder, signature, args, at):
 def pack(typingctx, words, first, arrays):
     """Describe the arrays of a tuple in ``words``, from number ``first`` on. They must stay where they are."""
     real = next(array.dtype for array in arrays.types if isinstance(array.dtype, types.Float))
-    for name, got, expected in zip(arrays.fields, arrays.types, _types(arrays.instance_class, real), strict=True):
+    for name, got, expected in zip(
+        arrays.fields, arrays.types, _types(arrays.instance_class, real), strict=True
+    ):
         if (got.dtype, got.ndim, got.layout) != (expected.dtype, expected.ndim, expected.layout):
             raise TypingError(f"{name} is {got}, expected {expected}")
 
     def codegen(context, builder, signature, args):
         for number, array_type in enumerate(arrays.types):
-            array = context.make_array(array_type)(context, builder, builder.extract_value(args[2], number))
+            array = context.make_array(array_type)(
+                context, builder, builder.extract_value(args[2], number)
+            )
             lengths = cgutils.unpack_tuple(builder, array.shape)
             rows = lengths[0] if len(lengths) == 2 else ir.Constant(ir.IntType(64), 1)
-            for i, value in enumerate((builder.ptrtoint(array.data, ir.IntType(64)), rows, lengths[-1])):
+            for i, value in enumerate(
+                (builder.ptrtoint(array.data, ir.IntType(64)), rows, lengths[-1])
+            ):
                 builder.store(value, _word(context, builder, signature, args, EACH * number + i))
         return context.get_dummy_value()
 
@@ -188,7 +199,8 @@ def unpacker(layout):
             members = []
             for number, array_type in enumerate(result.types):
                 address, rows, columns = (
-                    builder.load(_word(context, builder, signature, args, EACH * number + i)) for i in range(EACH)
+                    builder.load(_word(context, builder, signature, args, EACH * number + i))
+                    for i in range(EACH)
                 )
                 itemsize = context.get_constant(
                     types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -201,7 +213,8 @@ def unpacker(layout):
                 array.itemsize = itemsize
                 array.shape = cgutils.pack_array(builder, lengths)
                 array.strides = cgutils.pack_array(builder, strides)
-                array.meminfo = cgutils.get_null_value(array.meminfo.type)  # the caller owns the memory
+                # the caller owns the memory
+                array.meminfo = cgutils.get_null_value(array.meminfo.type)
                 array.parent = cgutils.get_null_value(array.parent.type)
                 members.append(array._getvalue())
             return context.make_tuple(builder, result, members)
@@ -211,6 +224,13 @@ def unpacker(layout):
     return unpack
 
 
-plan_arrays, forward_arrays, backward_arrays = unpacker(PlanArrays), unpacker(ForwardArrays), unpacker(BackwardArrays)
+plan_arrays, forward_arrays, backward_arrays = (
+    unpacker(PlanArrays),
+    unpacker(ForwardArrays),
+    unpacker(BackwardArrays),
+)
 complex_plan_arrays = unpacker(ComplexPlanArrays)
-complex_forward_arrays, complex_backward_arrays = unpacker(ComplexForward), unpacker(ComplexBackward)
+complex_forward_arrays, complex_backward_arrays = (
+    unpacker(ComplexForward),
+    unpacker(ComplexBackward),
+)

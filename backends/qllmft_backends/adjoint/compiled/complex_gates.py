@@ -17,7 +17,8 @@ from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, 
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _part = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)  # part of the functions that are cached
+# part of the functions that are cached
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @_part
@@ -109,7 +110,8 @@ def _matrix(coefficients, at):
     )  # fmt: skip
 
 
-# --- forward ---------------------------------------------------------------------------------------------------------
+# --- forward
+# ---------------------------------------------------------------------------------------------------------
 
 
 @_inlined
@@ -155,7 +157,8 @@ def flip(s, step):
         _put(s, j, a)
 
 
-# --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y -------------------------------------------------------
+# --- the way back: ``m`` undoes the gate, ``sums`` are K, X, Y
+# -------------------------------------------------------
 
 
 @_part
@@ -170,7 +173,9 @@ def _add_cross(sums, p, q, a, b):
 
 @_part
 def _add_all(sums, p, q, a, b):
-    return _add_turn(_add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b)
+    return _add_turn(
+        _add_cross((add(sums[0], _imaginary(q, b)), sums[1], sums[2]), p, q, a, b), p, q, a, b
+    )
 
 
 @_inlined
@@ -220,7 +225,8 @@ def undo_phase(s, c, step, m, sums):
     return by_one, sums[1], sums[2]
 
 
-# --- steps one after the other ---------------------------------------------------------------------------------------
+# --- steps one after the other
+# ---------------------------------------------------------------------------------------
 
 
 @_jit

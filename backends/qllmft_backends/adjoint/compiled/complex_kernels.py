@@ -6,8 +6,15 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.complex_blocks import aligned, run_backward, run_forward
-from qllmft_backends.adjoint.compiled.complex_matrices import add_derivatives, make_matrices, spread_matrices
-from qllmft_backends.adjoint.compiled.complex_observables import measure_paulis, start_complex_costate
+from qllmft_backends.adjoint.compiled.complex_matrices import (
+    add_derivatives,
+    make_matrices,
+    spread_matrices,
+)
+from qllmft_backends.adjoint.compiled.complex_observables import (
+    measure_paulis,
+    start_complex_costate,
+)
 from qllmft_backends.adjoint.compiled.simd import lanes
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -73,4 +80,6 @@ def backward(plan, arrays, chunk):
     sums = aligned(s, 3 * plan.gates.shape[0] * width)
     sums[:] = 0
     run_backward(s, c, plan, _coefficients(plan, arrays, start, True), sums)
-    add_derivatives(plan.gates, plan.factors, arrays.sin, arrays.cos, start, batch, sums, arrays.gradient)
+    add_derivatives(
+        plan.gates, plan.factors, arrays.sin, arrays.cos, start, batch, sums, arrays.gradient
+    )

@@ -19,7 +19,12 @@ def _turn(m, i, j, cos, sin, imaginary):
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
             c, s = cos[sample], sin[sample]
-            ar, ai, br, bi = m[i + k, sample], m[i + k + 1, sample], m[j + k, sample], m[j + k + 1, sample]
+            ar, ai, br, bi = (
+                m[i + k, sample],
+                m[i + k + 1, sample],
+                m[j + k, sample],
+                m[j + k + 1, sample],
+            )
             if imaginary:
                 m[i + k, sample], m[i + k + 1, sample] = c * ar + s * bi, c * ai - s * br
                 m[j + k, sample], m[j + k + 1, sample] = c * br + s * ai, c * bi - s * ar

@@ -8,7 +8,8 @@ from numba import njit
 from qllmft_backends.adjoint.compiled.normals import threefry, u32
 from qllmft_backends.adjoint.compiled.observables import odd
 
-RY, H, CX, CZ, SWAP, PAULI = 0, 1, 2, 3, 4, 5  # PAULI: X, Z and the identity, which leave every frame as it is
+# PAULI: X, Z and the identity, which leave every frame as it is
+RY, H, CX, CZ, SWAP, PAULI = 0, 1, 2, 3, 4, 5
 
 STREAM = u32(0xFFFFFFFF)  # of a seed's random words; shots have those from 0 up
 
@@ -31,7 +32,11 @@ def draw_errors(gates, thresholds, count, key_0, key_1):
     for run in range(count):
         for g in range(n_gates):
             hits += np.int64(x[run * n_gates + g]) < thresholds[g]
-    rows, places, paulis = np.empty(hits, np.int64), np.empty(hits, np.int64), np.empty(hits, np.int64)
+    rows, places, paulis = (
+        np.empty(hits, np.int64),
+        np.empty(hits, np.int64),
+        np.empty(hits, np.int64),
+    )
     found = 0
     for run in range(count):
         for g in range(n_gates):

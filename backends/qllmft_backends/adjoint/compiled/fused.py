@@ -41,7 +41,9 @@ class _Block:
         for j in range(n_qubits):
             stride = builder.extract_value(strides, j)
             offsets += [builder.add(offset, stride) for offset in offsets]
-        pointers = [element_pointer(context, builder, array_type, array, offset) for offset in offsets]
+        pointers = [
+            element_pointer(context, builder, array_type, array, offset) for offset in offsets
+        ]
         self._pointers = [builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers]
         self.values = [builder.load(pointer) for pointer in self._pointers]
         for value in self.values:
@@ -54,12 +56,16 @@ class _Block:
     def halves_exchanged(self, x):
         half = self._lanes // 2
         order = [(i + half) % self._lanes for i in range(self._lanes)]
-        return self._builder.shuffle_vector(x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
+        return self._builder.shuffle_vector(
+            x, x, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
+        )
 
     def lower_and_upper(self, x, y):
         """Return the lower half of x with the upper half of y."""
         order = [i if i < self._lanes // 2 else i + self._lanes for i in range(self._lanes)]
-        return self._builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order))
+        return self._builder.shuffle_vector(
+            x, y, ir.Constant(ir.VectorType(ir.IntType(32), self._lanes), order)
+        )
 
     def crossed(self, low, high, control):
         """Return the pair (low, high) after a CNOT (see `_pairs` for ``control``)."""
@@ -97,7 +103,9 @@ def forward_group(gates):
     def group(typingctx, s, base, strides, tangents):
         def codegen(context, builder, signature, args):
             array, base_value, stride_values, tangent_values = args
-            block = _Block(context, builder, signature.args[0], array, base_value, stride_values, n_qubits)
+            block = _Block(
+                context, builder, signature.args[0], array, base_value, stride_values, n_qubits
+            )
             x = block.values
             for number, (control, target) in enumerate(gates):
                 t = builder.extract_value(tangent_values, number)
@@ -109,7 +117,10 @@ def forward_group(gates):
                     continue
                 for low, high, is_set in _pairs(n_qubits, control, target):
                     a, b = block.crossed(x[low], x[high], is_set)
-                    x[low], x[high] = _multiply_subtract(builder, t, b, a), _multiply_add(builder, t, a, b)
+                    x[low], x[high] = (
+                        _multiply_subtract(builder, t, b, a),
+                        _multiply_add(builder, t, a, b),
+                    )
             block.store()
             return context.get_dummy_value()
 
@@ -131,8 +142,12 @@ def backward_group(gates):
     def group(typingctx, s, c, base, strides, tangents, sums):
         def codegen(context, builder, signature, args):
             state, costate, base_value, stride_values, tangent_values, sum_values = args
-            block = _Block(context, builder, signature.args[0], state, base_value, stride_values, n_qubits)
-            other = _Block(context, builder, signature.args[1], costate, base_value, stride_values, n_qubits)
+            block = _Block(
+                context, builder, signature.args[0], state, base_value, stride_values, n_qubits
+            )
+            other = _Block(
+                context, builder, signature.args[1], costate, base_value, stride_values, n_qubits
+            )
             x, y = block.values, other.values
             totals = [builder.extract_value(sum_values, i) for i in range(2 * len(gates))]
             for number in reversed(range(len(gates))):
@@ -141,7 +156,9 @@ def backward_group(gates):
                 if target == HALF:
                     for i in range(1 << n_qubits):
                         exchanged = block.halves_exchanged(x[i])
-                        totals[2 * number] = _multiply_add(builder, y[i], exchanged, totals[2 * number])
+                        totals[2 * number] = _multiply_add(
+                            builder, y[i], exchanged, totals[2 * number]
+                        )
                         x[i] = _multiply_subtract(builder, t, exchanged, x[i])
                         y[i] = _multiply_subtract(builder, t, block.halves_exchanged(y[i]), y[i])
                         if control is not None and i >> control & 1:

@@ -49,7 +49,8 @@ def bit_sign(signs, distance):
     return load(signs, row * lanes(signs.itemsize))
 
 
-# --- rotations on a state s, undone on both with a co-state c, whose gradient is added up ----------------------------
+# --- rotations on a state s, undone on both with a co-state c, whose gradient is added up
+# ----------------------------
 
 
 @_jit
@@ -177,7 +178,8 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
     return gradient
 
 
-# --- gates without an angle: permutations and signs, each its own inverse --------------------------------------------
+# --- gates without an angle: permutations and signs, each its own inverse
+# --------------------------------------------
 
 
 @_jit

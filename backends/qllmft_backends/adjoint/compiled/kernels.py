@@ -73,7 +73,11 @@ def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the gradient (see `PlanArrays` and `BackwardArrays`)."""
     batch, size = plan.sizes[0], plan.sizes[1]
     start = chunk * batch
-    s, c, kept = arrays.states[chunk, :size], arrays.costates[chunk, :size], arrays.kept[chunk, :size]
+    s, c, kept = (
+        arrays.states[chunk, :size],
+        arrays.costates[chunk, :size],
+        arrays.kept[chunk, :size],
+    )
     is_full, product = arrays.is_full[chunk], arrays.product[chunk]
     gradient, by_amplitude = arrays.gradient, arrays.by_amplitude
     width = lanes(s.itemsize)
@@ -84,7 +88,9 @@ def backward(plan, arrays, chunk):
         for lane in range(width):
             sample = start + lane % batch
             if sample < samples:
-                twice[t * width + lane] = 2 * arrays.weights[sample, t] * plan.lane_signs[t * width + lane]
+                twice[t * width + lane] = (
+                    2 * arrays.weights[sample, t] * plan.lane_signs[t * width + lane]
+                )
     stream = arrays.stream
     if stream.size:
         key = np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk)

@@ -16,7 +16,9 @@ _jit: Any = njit(cache=True, error_model="numpy")
 
 
 @_jit
-def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real) -> Real:
+def head_angles(
+    latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real
+) -> Real:
     """Return angles A_x z + A_θ θ + a (B, G) of z (B, Q), θ (P,), A_x (G, Q), A_θ (G, P) and a (G,), in radians."""
     batch, n_angles = len(latent), len(offset)
     angles = np.empty((batch, n_angles), np.float32)
@@ -33,7 +35,9 @@ def head_angles(latent: Real, weights: Real, by_latent: Real, by_weight: Real, o
 
 
 @_jit
-def back_through_angles(by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real) -> Real:
+def back_through_angles(
+    by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real
+) -> Real:
     """Return the gradient of z (B, Q) of `head_angles`, and overwrite that of θ (P,)."""
     batch, n_angles = by_angle.shape
     gradient = np.zeros((batch, by_latent.shape[1]), np.float32)
@@ -83,7 +87,9 @@ def linear(seen: Real, weight: Real, bias: Real) -> Real:
 
 
 @_jit
-def back_through_linear(by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real) -> Real:
+def back_through_linear(
+    by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real
+) -> Real:
     """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten."""
     gradient = np.zeros(seen.shape, np.float32)
     by_weight[:] = 0

@@ -13,7 +13,8 @@ from numba import njit
 # "contract" alone: a product and a sum may become one fused multiply-add; nothing is reordered
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
-u32, i32, f32 = np.uint32, np.int32, np.float32  # numba widens sums of 32 bits to 64: each is narrowed again
+# numba widens sums of 32 bits to 64: each is narrowed again
+u32, i32, f32 = np.uint32, np.int32, np.float32
 _PARITY = u32(0x1BD11BDA)
 _SQRT_HALF_BITS = i32(0x3F3504F3)  # of the float32 sqrt(1/2)
 _LN_2 = f32(np.log(2))
@@ -73,7 +74,9 @@ def box_muller(x, y):
     radius = np.sqrt(f32(-2) * _log(uniform))
     angle = (f32(i32(y >> u32(9))) - f32(2**22 - 0.5)) * f32(np.pi / 2**24)
     t = angle * angle
-    sin = angle * (f32(1) + t * (f32(-1 / 6) + t * (f32(1 / 120) + t * (f32(-1 / 5040) + t * f32(1 / 362880)))))
+    sin = angle * (
+        f32(1) + t * (f32(-1 / 6) + t * (f32(1 / 120) + t * (f32(-1 / 5040) + t * f32(1 / 362880))))
+    )
     cos = f32(1) + t * (f32(-1 / 2) + t * (f32(1 / 24) + t * (f32(-1 / 720) + t * f32(1 / 40320))))
     radius *= f32(1) - f32(i32(y & u32(2)))
     across = (y & u32(1)) != 0

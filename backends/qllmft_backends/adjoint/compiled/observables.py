@@ -95,7 +95,12 @@ def measure_shots(s, noise, product, scale, row_masks, out):
             table[width + lane] = scale
             table[2 * width + lane] = product[sample]
             table[3 * width + lane] = 1
-    u, v, factor, one = load(table, 0), load(table, width), load(table, 2 * width), load(table, 3 * width)
+    u, v, factor, one = (
+        load(table, 0),
+        load(table, width),
+        load(table, 2 * width),
+        load(table, 3 * width),
+    )
     out[:] = 0
     for first in range(0, rows, count):
         for i in range(count):
@@ -152,7 +157,8 @@ def start_reparametrised(s, c, product, row_masks, weights, key, noise, scale):
     noise[:] = 1
     start_costate(noise, c, np.ones_like(product), row_masks, weights)  # 2 Σ_t w_t Z_t
     fill_normal(key[0], key[1], key[2], noise)
-    overlap, kept = np.zeros(batch, s.dtype), np.zeros(batch, s.dtype)  # Σ ψ ε, and Σ w ψ² of positive outcomes
+    # Σ ψ ε, and Σ w ψ² of positive outcomes
+    overlap, kept = np.zeros(batch, s.dtype), np.zeros(batch, s.dtype)
     for k in range(s.size):
         s[k] *= product[k % batch]
         overlap[k % batch] += s[k] * noise[k]

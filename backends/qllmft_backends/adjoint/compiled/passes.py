@@ -48,11 +48,15 @@ def chunk_functions(dtype: str) -> tuple[int, int]:
 
     def forward_chunk(arguments, chunk):
         words = carray(arguments, (WORDS,), np.int64)
-        kernels.forward(layouts.plan_arrays(words, 0, real), layouts.forward_arrays(words, OWN, real), chunk)
+        kernels.forward(
+            layouts.plan_arrays(words, 0, real), layouts.forward_arrays(words, OWN, real), chunk
+        )
 
     def backward_chunk(arguments, chunk):
         words = carray(arguments, (WORDS,), np.int64)
-        kernels.backward(layouts.plan_arrays(words, 0, real), layouts.backward_arrays(words, OWN, real), chunk)
+        kernels.backward(
+            layouts.plan_arrays(words, 0, real), layouts.backward_arrays(words, OWN, real), chunk
+        )
 
     return int(_chunk(forward_chunk).address), int(_chunk(backward_chunk).address)
 

@@ -15,15 +15,30 @@ def multiply_add(values, repeats):
     w = lanes(values.itemsize)
     a, b, c, d = load(values, 0), load(values, w), load(values, 2 * w), load(values, 3 * w)
     e, f, g, h = load(values, 4 * w), load(values, 5 * w), load(values, 6 * w), load(values, 7 * w)
-    i, j, k, m = load(values, 8 * w), load(values, 9 * w), load(values, 10 * w), load(values, 11 * w)
+    i, j, k, m = (
+        load(values, 8 * w),
+        load(values, 9 * w),
+        load(values, 10 * w),
+        load(values, 11 * w),
+    )
     x, y = load(values, 12 * w), load(values, 13 * w)
     for _ in range(repeats):
         a, b, c, d = add(mul(a, x), y), add(mul(b, x), y), add(mul(c, x), y), add(mul(d, x), y)
         e, f, g, h = add(mul(e, x), y), add(mul(f, x), y), add(mul(g, x), y), add(mul(h, x), y)
         i, j, k, m = add(mul(i, x), y), add(mul(j, x), y), add(mul(k, x), y), add(mul(m, x), y)
     store(values, 0, a), store(values, w, b), store(values, 2 * w, c), store(values, 3 * w, d)
-    store(values, 4 * w, e), store(values, 5 * w, f), store(values, 6 * w, g), store(values, 7 * w, h)
-    store(values, 8 * w, i), store(values, 9 * w, j), store(values, 10 * w, k), store(values, 11 * w, m)
+    (
+        store(values, 4 * w, e),
+        store(values, 5 * w, f),
+        store(values, 6 * w, g),
+        store(values, 7 * w, h),
+    )
+    (
+        store(values, 8 * w, i),
+        store(values, 9 * w, j),
+        store(values, 10 * w, k),
+        store(values, 11 * w, m),
+    )
 
 
 @_jit

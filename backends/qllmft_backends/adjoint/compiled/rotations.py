@@ -14,10 +14,21 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.simd import any_below, div, lanes, load, mul, select_positive, store, sub
+from qllmft_backends.adjoint.compiled.simd import (
+    any_below,
+    div,
+    lanes,
+    load,
+    mul,
+    select_positive,
+    store,
+    sub,
+)
 
-LARGEST_TANGENT = 4096.0  # its square is far from float32's range, and its rounding error that of sin itself
-# A sum over amplitudes of state times co-state, each grown by this at most, stays under float32's 2^127.
+# its square is far from float32's range, and its rounding error that of sin itself
+LARGEST_TANGENT = 4096.0
+# A sum over amplitudes of state times co-state, each grown by this at most, stays under float32's
+# 2^127.
 LARGEST_GROWTH = 2.0**50
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -81,7 +92,10 @@ def compute_coefficients(sin, cos, start, coefficients, is_full, product, square
     width, n_gates = lanes(sin.itemsize), sin.shape[1]
     batch = product.size
     one, zero = sin.dtype.type(1), sin.dtype.type(0)
-    smallest_cos, smallest_product = sin.dtype.type(1 / LARGEST_TANGENT), sin.dtype.type(1 / LARGEST_GROWTH)
+    smallest_cos, smallest_product = (
+        sin.dtype.type(1 / LARGEST_TANGENT),
+        sin.dtype.type(1 / LARGEST_GROWTH),
+    )
     ones = np.ones(width, sin.dtype)
     total = ones.copy()
     for i in range(n_gates):

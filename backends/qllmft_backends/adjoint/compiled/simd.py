@@ -53,7 +53,9 @@ def load(typingctx, array, index):
     vector = VectorType(array.dtype)
 
     def codegen(context, builder, signature, args):
-        value = builder.load(_pointer(context, builder, signature.args[0], args[0], args[1], vector))
+        value = builder.load(
+            _pointer(context, builder, signature.args[0], args[0], args[1], vector)
+        )
         value.align = array.dtype.bitwidth // 8
         return value
 
@@ -76,7 +78,8 @@ def _binary(instruction):
     @intrinsic
     def operation(typingctx, a, b):
         def codegen(context, builder, signature, args):
-            # "contract" alone: a product and a sum may become one fused multiply-add; nothing is reordered
+            # "contract" alone: a product and a sum may become one fused multiply-add; nothing is
+            # reordered
             return getattr(builder, instruction)(args[0], args[1], flags=("contract",))
 
         return a(a, b), codegen
@@ -99,7 +102,9 @@ def any_below(typingctx, a, limit):
         limits = ir.Constant(vector, ir.Undefined)
         for lane in range(vector.count):
             limits = builder.insert_element(limits, args[1], ir.Constant(ir.IntType(32), lane))
-        below = builder.bitcast(builder.fcmp_ordered("<", args[0], limits), ir.IntType(vector.count))
+        below = builder.bitcast(
+            builder.fcmp_ordered("<", args[0], limits), ir.IntType(vector.count)
+        )
         return builder.icmp_unsigned("!=", below, ir.Constant(below.type, 0))
 
     return types.boolean(a, a.dtype), codegen

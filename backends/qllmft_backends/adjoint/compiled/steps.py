@@ -19,15 +19,21 @@ from qllmft_backends.adjoint.program.schedule import GATES, Shape
 ) = (int(shape) for shape in Shape)  # fmt: skip
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-_inlined = njit(nogil=True, error_model="numpy", forceinline=True)  # part of the functions that are cached
+# part of the functions that are cached
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 (
     _chain_3, _rotations_3, _half_chain_3, _half_rotations_3, _bridge, _chain_2, _rotations_2, _half_chain_2,
     _half_rotations_2, _to_half,
 ) = map(forward_group, GATES.values())  # fmt: skip
-_undo_bridge, _undo_chain_2, _undo_rotations_2, _undo_half_chain_2, _undo_half_rotations_2, _undo_to_half = (
-    backward_group(gates) for gates in GATES.values() if len(gates) < 3
-)
+(
+    _undo_bridge,
+    _undo_chain_2,
+    _undo_rotations_2,
+    _undo_half_chain_2,
+    _undo_half_rotations_2,
+    _undo_to_half,
+) = (backward_group(gates) for gates in GATES.values() if len(gates) < 3)
 
 
 @_inlined
@@ -90,7 +96,11 @@ def _rotation(s, c, batch, op, cos, sin, signs, gradient):
 @_jit
 def _step(s, batch, shape, ops, coefficients, signs):
     width, slot = lanes(s.itemsize), ops[0, 3]
-    control, q0, t0 = batch << max(ops[0, 1], 0), batch << ops[0, 2], _tangent(coefficients, slot, width)
+    control, q0, t0 = (
+        batch << max(ops[0, 1], 0),
+        batch << ops[0, 2],
+        _tangent(coefficients, slot, width),
+    )
     if shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
         t0 = mul(t0, bit_sign(signs, width // 2))
     if shape == TO_HALF:
@@ -109,7 +119,11 @@ def _step(s, batch, shape, ops, coefficients, signs):
         _sweep(_half_rotations_2, s, (q1,), (t0, t1))
     else:
         _step_of_three(
-            s, batch << ops[2, 2], shape, (control, q0, q1), (t0, t1, _tangent(coefficients, slot + 2, width))
+            s,
+            batch << ops[2, 2],
+            shape,
+            (control, q0, q1),
+            (t0, t1, _tangent(coefficients, slot + 2, width)),
         )
 
 
@@ -145,7 +159,11 @@ def _any_full(is_full, slot, count):
 def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
     width, slot = lanes(s.itemsize), ops[0, 3]
     control, q0 = batch << max(ops[0, 1], 0), batch << ops[0, 2]
-    t0, g0, sign = _tangent(coefficients, slot, width), load(gradients, slot * width), bit_sign(signs, width // 2)
+    t0, g0, sign = (
+        _tangent(coefficients, slot, width),
+        load(gradients, slot * width),
+        bit_sign(signs, width // 2),
+    )
     zero, in_half = sub(t0, t0), shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2)
     if in_half:  # the sign of a lane comes out of the sum
         t0, g0 = mul(t0, sign), mul(g0, sign)
@@ -170,7 +188,8 @@ def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
     store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
 
 
-# --- all steps of a program ------------------------------------------------------------------------------------------
+# --- all steps of a program
+# ------------------------------------------------------------------------------------------
 
 
 @_jit
@@ -185,7 +204,9 @@ def _steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
         elif c is None:
             _step(s, batch, shape, ops[first : first + count], coefficients, signs)
         else:
-            _undo_step(s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients)
+            _undo_step(
+                s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients
+            )
 
 
 @_jit
@@ -204,7 +225,27 @@ def run(s, c, batch, plan, coefficients, is_full, gradients):
                 part = steps[runs[r, 1] : runs[r, 2]]
                 for k in range(i, i + large, size):
                     if c is None:
-                        _steps(s[k : k + size], None, batch, ops, part, coefficients, is_full, signs, None)
+                        _steps(
+                            s[k : k + size],
+                            None,
+                            batch,
+                            ops,
+                            part,
+                            coefficients,
+                            is_full,
+                            signs,
+                            None,
+                        )
                     else:
                         stop = k + size
-                        _steps(s[k:stop], c[k:stop], batch, ops, part, coefficients, is_full, signs, gradients)
+                        _steps(
+                            s[k:stop],
+                            c[k:stop],
+                            batch,
+                            ops,
+                            part,
+                            coefficients,
+                            is_full,
+                            signs,
+                            gradients,
+                        )

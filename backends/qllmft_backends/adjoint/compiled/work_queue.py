@@ -19,9 +19,11 @@ from numba.extending import intrinsic
 
 from qllmft_backends.adjoint.compiled.simd import element_pointer
 
-CLAIMS, DONE, FUNCTION, ARGUMENTS, COUNT = 0, 8, 16, 17, 18  # places in the queue; what changes has its own cache line
+# places in the queue; what changes has its own cache line
+CLAIMS, DONE, FUNCTION, ARGUMENTS, COUNT = 0, 8, 16, 17, 18
 QUEUE_WORDS = 24
-CHUNK_BITS = 22  # CLAIMS is the job's number, the first chunk left, the chunk after the last one left
+# CLAIMS is the job's number, the first chunk left, the chunk after the last one left
+CHUNK_BITS = 22
 _CHUNKS = (1 << CHUNK_BITS) - 1
 _JOBS = (1 << 63 - 2 * CHUNK_BITS) - 1
 
@@ -33,7 +35,9 @@ def _read(typingctx, queue, place):
     """Read a place with all earlier writes of other threads."""
 
     def codegen(context, builder, signature, args):
-        return builder.load_atomic(element_pointer(context, builder, signature.args[0], *args), "acquire", 8)
+        return builder.load_atomic(
+            element_pointer(context, builder, signature.args[0], *args), "acquire", 8
+        )
 
     return types.int64(queue, types.intp), codegen
 
@@ -64,7 +68,9 @@ def _replace(typingctx, queue, place, old, new):
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.extract_value(builder.cmpxchg(pointer, args[2], args[3], "acq_rel", "acquire"), 1)
+        return builder.extract_value(
+            builder.cmpxchg(pointer, args[2], args[3], "acq_rel", "acquire"), 1
+        )
 
     return types.boolean(queue, types.intp, types.int64, types.int64), codegen
 
@@ -87,7 +93,9 @@ def _pause(typingctx):
     def codegen(context, builder, signature, args):
         if platform.machine().lower() in ("x86_64", "amd64"):
             pause = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+            builder.call(
+                cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), []
+            )
         return context.get_dummy_value()
 
     return types.void(), codegen

@@ -15,10 +15,12 @@ from qllmft_backends.adjoint.cuda.plan import Limits
 from qllmft_backends.errors import BackendError
 
 DeviceArray = Any  # numba's, or one with __cuda_array_interface__: a torch tensor on a GPU
-SIMULATED = bool(numba.config.ENABLE_CUDASIM)  # numba's simulator, for tests: NUMBA_ENABLE_CUDASIM=1
+# numba's simulator, for tests: NUMBA_ENABLE_CUDASIM=1
+SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 # at 128 registers 512 threads fill a multiprocessor; the simulator's jit has no such option
 kernel = cuda.jit(cache=True) if SIMULATED else cuda.jit(cache=True, max_registers=128)
-_PLAIN_SHARED_BYTES = 48 * 1024  # what every kernel may use; more must be asked for, kernel by kernel
+# what every kernel may use; more must be asked for, kernel by kernel
+_PLAIN_SHARED_BYTES = 48 * 1024
 _MOST_KEPT_SHAPES, _MOST_KEPT_OF_A_SHAPE = 32, 4
 _NEEDED = (
     "device='cuda' needs an NVIDIA GPU of compute capability 7.0 or later, its driver (525 or later; `nvidia-smi` "
@@ -39,7 +41,9 @@ def find_limits() -> Limits:
     except PackageNotFoundError:
         raise BackendError(f"numba-cuda is not installed. {_NEEDED}.") from None
     try:
-        problem = "" if cuda.is_available() else cuda.cuda_error() or "no CUDA toolkit library (libnvvm)"
+        problem = (
+            "" if cuda.is_available() else cuda.cuda_error() or "no CUDA toolkit library (libnvvm)"
+        )
         if not problem:
             device = cuda.get_current_device()
             if device.compute_capability >= (7, 0):
@@ -47,7 +51,9 @@ def find_limits() -> Limits:
             problem = f"{device.name}, of compute capability {'.'.join(map(str, device.compute_capability))}"
     except Exception as error:  # the driver's and the runtime's own: they have no common base
         problem = str(error)
-    raise BackendError(f"found {found}, but no usable GPU: {' '.join(problem.split()).rstrip(' .:')}. {_NEEDED}.")
+    raise BackendError(
+        f"found {found}, but no usable GPU: {' '.join(problem.split()).rstrip(' .:')}. {_NEEDED}."
+    )
 
 
 def is_on_device(array: object) -> bool:
@@ -81,12 +87,14 @@ class Device:
     def __init__(self, memory_bytes: int | None = None) -> None:
         self.launches = 0
         self._memory_bytes = memory_bytes
-        # changed by single operations only: a tape returns its arrays whenever it is collected, in any thread
+        # changed by single operations only: a tape returns its arrays whenever it is collected, in
+        # any thread
         self._kept: dict[tuple[Any, ...], list[DeviceArray]] = {}
         self._configured: dict[tuple[Any, ...], Any] = {}
         self._shared_bytes_of: dict[tuple[Any, ...], int] = {}
 
-    # --- memory -----------------------------------------------------------------------------------------------------
+    # --- memory
+    # -----------------------------------------------------------------------------------------------------
 
     def free_bytes(self) -> int:
         """Return the bytes available, arrays kept for their next use included."""
@@ -146,10 +154,16 @@ class Device:
                 "batch, or end other programs that hold its memory."
             ) from error
 
-    # --- launches -----------------------------------------------------------------------------------------------------
+    # --- launches
+    # -----------------------------------------------------------------------------------------------------
 
     def launch(
-        self, kernel: Any, blocks: int | tuple[int, int], threads: int | tuple[int, int], shared_bytes: int, *args: Any
+        self,
+        kernel: Any,
+        blocks: int | tuple[int, int],
+        threads: int | tuple[int, int],
+        shared_bytes: int,
+        *args: Any,
     ) -> None:
         """Start a kernel and return before it has run."""
         self.launches += 1
@@ -177,7 +191,9 @@ class Device:
 
             function = kernel.compile(types)._codelibrary.get_cufunc()
             attribute = CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            driver.cuKernelSetAttribute(attribute, shared_bytes, function.handle, function.device.id)
+            driver.cuKernelSetAttribute(
+                attribute, shared_bytes, function.handle, function.device.id
+            )
         except (ImportError, AttributeError) as error:
             raise BackendError(
                 f"numba-cuda {version('numba-cuda')} has no way to ask for {shared_bytes} bytes of shared memory that "

@@ -15,7 +15,12 @@ from qllmft_backends.adjoint.cuda.device import Device, DeviceArray, find_limits
 from qllmft_backends.adjoint.cuda.plan import OP_WIDTH, Limits, make_plan
 from qllmft_backends.adjoint.cuda.sums import add_up
 from qllmft_backends.adjoint.program import Program
-from qllmft_backends.adjoint.requests import EngineCopies, check_circuit, check_cotangent, request_size
+from qllmft_backends.adjoint.requests import (
+    EngineCopies,
+    check_circuit,
+    check_cotangent,
+    request_size,
+)
 from qllmft_backends.errors import BackendError
 
 Real = NDArray[np.floating]
@@ -32,8 +37,8 @@ class CudaTape:
     dimension: int  # D, amplitudes loaded; 0 for |0...0⟩
     shared: bool  # the angles were (G,)
     amplitudes: DeviceArray | None  # (B, D), or None
-    # returned to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states`` (B, 2^n) until a
-    # sweep has consumed them
+    # returned to the engine with the tape: ``coefficients`` of the gates' matrices, and ``states``
+    # (B, 2^n) until a sweep has consumed them
     arrays: dict[str, DeviceArray]
 
 
@@ -67,7 +72,8 @@ class CudaAdjointEngine(EngineCopies):
         limits = self.limits or find_limits()
         self._threads = limits.threads
         itemsize = np.dtype(self.dtype).itemsize
-        # an array of nothing would be a case of its own in every kernel: one number that nobody asks for instead
+        # an array of nothing would be a case of its own in every kernel: one number that nobody
+        # asks for instead
         self._n_masks, self._n_angles = max(self.masks.size, 1), max(self.program.n_angles, 1)
         masks = self.masks if self.masks.size else np.zeros(1, np.int64)
         self._forward = make_plan(self.program, masks, itemsize, limits, backward=False)
@@ -75,7 +81,8 @@ class CudaAdjointEngine(EngineCopies):
         self._device = Device(self.memory_bytes)
         self._tables = self._device.put(self._forward.table), self._device.put(self._backward.table)
 
-    # --- public -----------------------------------------------------------------------------------------------------
+    # --- public
+    # -----------------------------------------------------------------------------------------------------
 
     @property
     def launches(self) -> int:
@@ -91,21 +98,31 @@ class CudaAdjointEngine(EngineCopies):
         self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None
     ) -> tuple[Real | DeviceArray, CudaTape]:
         """Return expectation values, and a tape for one backward sweep (see `AdjointEngine.forward`)."""
-        samples, dimension = request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
+        samples, dimension = request_size(
+            angles, amplitudes, self.program.n_angles, self.program.n_qubits
+        )
         if samples == 0:
-            return np.zeros((0, self.masks.size), self.dtype), CudaTape(0, dimension, angles.ndim == 1, None, {})
+            return np.zeros((0, self.masks.size), self.dtype), CudaTape(
+                0, dimension, angles.ndim == 1, None, {}
+            )
         if self._fitting(samples, dimension, training=True) < samples:
             raise self._too_many(samples, dimension, training=True)
         tape = self._tape(samples, angles, amplitudes)
         values = self._run(tape, keep=True)
         return self._handed_out(values, self.masks.size, is_on_device(angles)), tape
 
-    def values(self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None) -> Real | DeviceArray:
+    def values(
+        self, angles: Real | DeviceArray, amplitudes: Real | DeviceArray | None = None
+    ) -> Real | DeviceArray:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        samples, dimension = request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
+        samples, dimension = request_size(
+            angles, amplitudes, self.program.n_angles, self.program.n_qubits
+        )
         if samples == 0:
             return np.zeros((0, self.masks.size), self.dtype)
-        step = min(samples, max(1, EVALUATION_BYTES // self.bytes_per_sample(dimension, training=False)))
+        step = min(
+            samples, max(1, EVALUATION_BYTES // self.bytes_per_sample(dimension, training=False))
+        )
         step = min(step, self._fitting(step, dimension, training=False))
         if step == 0:
             raise self._too_many(samples, dimension, training=False)
@@ -118,7 +135,9 @@ class CudaAdjointEngine(EngineCopies):
         for start in range(0, samples, step):
             part = slice(start, min(start + step, samples))
             loaded = None if amplitudes is None else amplitudes[part]
-            tape = self._tape(part.stop - start, angles if angles.ndim == 1 else angles[part], loaded)
+            tape = self._tape(
+                part.stop - start, angles if angles.ndim == 1 else angles[part], loaded
+            )
             values = self._run(tape, keep=False)
             if is_on_device(angles):
                 answer[part].copy_to_device(values.reshape(part.stop - start, self._n_masks))
@@ -134,10 +153,14 @@ class CudaAdjointEngine(EngineCopies):
         samples, plan, device = tape.samples, self._backward, self._device
         check_cotangent(cotangent, samples, self.masks)
         if samples == 0:
-            empty = np.zeros(self.program.n_angles if tape.shared else (0, self.program.n_angles), self.dtype)
+            empty = np.zeros(
+                self.program.n_angles if tape.shared else (0, self.program.n_angles), self.dtype
+            )
             return empty, np.zeros((0, tape.dimension), self.dtype) if amplitudes else None
         on_device = is_on_device(cotangent)
-        weights = self._received(cotangent if self.masks.size else np.zeros((samples, 1)), "cotangents")
+        weights = self._received(
+            cotangent if self.masks.size else np.zeros((samples, 1)), "cotangents"
+        )
         if "states" not in tape.arrays:
             device.give(self._run(tape, keep=True))
         states = tape.arrays.pop("states")
@@ -168,7 +191,12 @@ class CudaAdjointEngine(EngineCopies):
         """Return the most memory that a sample takes on the device, in ``training`` with a backward sweep."""
         forward, backward = self._forward, self._backward
         state = 1 << forward.n_qubits
-        numbers = (forward.tiles + 1) * self._n_masks + dimension + 2 * OP_WIDTH * forward.n_ops + 2 * self._n_angles
+        numbers = (
+            (forward.tiles + 1) * self._n_masks
+            + dimension
+            + 2 * OP_WIDTH * forward.n_ops
+            + 2 * self._n_angles
+        )
         if training:
             numbers += state + self._n_masks + (backward.tiles + 1) * self._n_angles + dimension
             numbers += state if len(backward.groups) > 1 else 0
@@ -176,7 +204,8 @@ class CudaAdjointEngine(EngineCopies):
             numbers += state
         return numbers * np.dtype(self.dtype).itemsize
 
-    # --- launches -----------------------------------------------------------------------------------------------------
+    # --- launches
+    # -----------------------------------------------------------------------------------------------------
 
     def _tape(self, samples: int, angles: Any, amplitudes: Any) -> CudaTape:
         """Return a tape without states. Its arrays return to the device's store when it is collected."""
@@ -186,8 +215,12 @@ class CudaAdjointEngine(EngineCopies):
         if kept:
             radians = view(angles, ("float32", "float64"), "angles")
         else:
-            radians = device.put(np.asarray(angles, np.float64) if self.program.n_angles else np.zeros((rows, 1)))
-        coefficients = device.take((rows, OP_WIDTH * plan.n_ops), np.result_type(self.dtype, np.complex64))
+            radians = device.put(
+                np.asarray(angles, np.float64) if self.program.n_angles else np.zeros((rows, 1))
+            )
+        coefficients = device.take(
+            (rows, OP_WIDTH * plan.n_ops), np.result_type(self.dtype, np.complex64)
+        )
         threads = min(self._threads, _COEFFICIENT_THREADS)
         device.launch(
             compute_coefficients, -(-coefficients.size // threads), threads, 0,
@@ -238,7 +271,8 @@ class CudaAdjointEngine(EngineCopies):
         self._device.give(shares)
         return totals
 
-    # --- arrays in and out --------------------------------------------------------------------------------------------
+    # --- arrays in and out
+    # --------------------------------------------------------------------------------------------
 
     def _received(self, array: Any, what: str) -> DeviceArray:
         if is_on_device(array):
@@ -254,13 +288,16 @@ class CudaAdjointEngine(EngineCopies):
         self._device.give(array)
         return host
 
-    # --- checks -------------------------------------------------------------------------------------------------------
+    # --- checks
+    # -------------------------------------------------------------------------------------------------------
 
     def _fitting(self, samples: int, dimension: int, *, training: bool) -> int:
         """Return ``samples``, or the number that the device has memory for, computed once per size."""
         key = dimension, training
         if samples > self._admitted.get(key, 0):
-            fitting = self._device.free_bytes() // self.bytes_per_sample(dimension, training=training)
+            fitting = self._device.free_bytes() // self.bytes_per_sample(
+                dimension, training=training
+            )
             if fitting < samples:
                 return fitting
             self._admitted[key] = samples
@@ -268,7 +305,10 @@ class CudaAdjointEngine(EngineCopies):
 
     def _too_many(self, samples: int, dimension: int, *, training: bool) -> BackendError:
         each = self.bytes_per_sample(dimension, training=training)
-        free, fitting = self._device.free_bytes(), self._fitting(samples, dimension, training=training)
+        free, fitting = (
+            self._device.free_bytes(),
+            self._fitting(samples, dimension, training=training),
+        )
         what = "state, co-state and gradients" if training else "state and values"
         return BackendError(
             f"{samples} samples of {self.program.n_qubits} qubits need {samples * each / 2**20:.1f} MiB on the GPU "

@@ -11,7 +11,8 @@ from numba import cuda
 
 from qllmft_backends.adjoint.cuda.plan import ROTATED
 
-INDEX = 0x7FFFFFFF  # a masked index is not negative: the compiler drops the test for one that counts from the end
+# a masked index is not negative: the compiler drops the test for one that counts from the end
+INDEX = 0x7FFFFFFF
 
 device = cuda.jit(device=True)
 

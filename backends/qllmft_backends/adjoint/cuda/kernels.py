@@ -98,7 +98,8 @@ def _run_pass(s, costate, size, outer, table, number, coefficients, sums, first_
         i += threads
 
 
-# --- tiles ------------------------------------------------------------------------------------------------------------
+# --- tiles
+# ------------------------------------------------------------------------------------------------------------
 
 
 @device
@@ -189,7 +190,8 @@ def _add_rows(sums, rows, gradients, first_slot):
         row += threads
 
 
-# --- launches ---------------------------------------------------------------------------------------------------------
+# --- launches
+# ---------------------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -246,7 +248,9 @@ def forward(states, amplitudes, dimension, coefficients, table, group, keep, val
 
 
 @kernel
-def backward(states, costates, weights, coefficients, table, group, gradients, amplitude_gradients, dimension):
+def backward(
+    states, costates, weights, coefficients, table, group, gradients, amplitude_gradients, dimension
+):
     """Undo a group of gates on all tiles, with a block per tile and sample, and collect gradients.
 
     Args:
@@ -296,7 +300,9 @@ def backward(states, costates, weights, coefficients, table, group, gradients, a
         while number > read(table, run):
             number -= PASS_WIDTH
             cuda.syncthreads()
-            _run_pass(s, costate, size, tile << bits, table, number, of_sample, sums, first_slot, True)
+            _run_pass(
+                s, costate, size, tile << bits, table, number, of_sample, sums, first_slot, True
+            )
         cuda.syncthreads()
         _add_rows(sums, read(table, run + 3) - first_slot, gradients[sample, tile], first_slot)
     cuda.syncthreads()
@@ -304,4 +310,13 @@ def backward(states, costates, weights, coefficients, table, group, gradients, a
         _return(s, states[sample], whole, s.dtype.type(1), part, bits, table, high)
         _return(costate, costates[sample], whole, s.dtype.type(1), part, bits, table, high)
     elif dimension:
-        _return(costate, amplitude_gradients[sample], dimension, s.dtype.type(2), part, bits, table, high)
+        _return(
+            costate,
+            amplitude_gradients[sample],
+            dimension,
+            s.dtype.type(2),
+            part,
+            bits,
+            table,
+            high,
+        )

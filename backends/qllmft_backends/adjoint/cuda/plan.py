@@ -26,8 +26,10 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.program import Op, Program
 from qllmft_backends.errors import BackendError
 
-WINDOW = 4  # target qubits of a pass: 16 amplitudes each of state and co-state fit in a thread's registers
-ROTATED, SWAPPED, REFLECTED, SUMMED = range(4)  # R_Y; R_Y·X; R_Y·Z; X + Z, the Hadamard matrix times √2
+# target qubits of a pass: 16 amplitudes each of state and co-state fit in a thread's registers
+WINDOW = 4
+# R_Y; R_Y·X; R_Y·Z; X + Z, the Hadamard matrix times √2
+ROTATED, SWAPPED, REFLECTED, SUMMED = range(4)
 OP_WIDTH, PASS_WIDTH, RUN_WIDTH, GROUP_WIDTH = 2, 2 + WINDOW, 4, 13
 (
     PASSES, PASSES_END, RUNS, RUNS_END, TRANSFORM, TRANSFORM_END, MASKS, MASKS_END, HIGH, OUTER, TILE_BITS,
@@ -114,16 +116,24 @@ def make_plan(
     for first, end, order in _groups(ops, n_qubits, tile_bits):
         row = _append_group(table, shared, ops, first, end, order, sum_rows, backward=backward)
         row[MASKS] = len(table)
-        table += [sum((mask >> qubit & 1) << p for p, qubit in enumerate(order)) for mask in masks.tolist()]
+        table += [
+            sum((mask >> qubit & 1) << p for p, qubit in enumerate(order))
+            for mask in masks.tolist()
+        ]
         row[MASKS_END] = row[HIGH] = len(table)
         high = order[min(ROW_BITS, tile_bits - WINDOW) : tile_bits]
-        table += [sum((i >> b & 1) << qubit for b, qubit in enumerate(high)) for i in range(1 << len(high))]
+        table += [
+            sum((i >> b & 1) << qubit for b, qubit in enumerate(high))
+            for i in range(1 << len(high))
+        ]
         row[OUTER] = len(table)
         table += order[tile_bits:]
         rows.append(row)
     groups = tuple(len(table) + GROUP_WIDTH * i for i in range(len(rows)))
     table += chain.from_iterable(rows)
-    return LaunchPlan(np.array(table, dtype=np.int32), n_ops, groups, n_qubits, tile_bits, threads, shared_bytes)
+    return LaunchPlan(
+        np.array(table, dtype=np.int32), n_ops, groups, n_qubits, tile_bits, threads, shared_bytes
+    )
 
 
 def _append_group(
@@ -157,7 +167,9 @@ def _append_group(
     return row
 
 
-def _tile(n_qubits: int, itemsize: int, limits: Limits, backward: bool) -> tuple[int, int, int, int]:
+def _tile(
+    n_qubits: int, itemsize: int, limits: Limits, backward: bool
+) -> tuple[int, int, int, int]:
     """Return a tile's qubits, threads, rows of sums and bytes: the whole state if it fits, else one of two tiles."""
     for bits in range(min(n_qubits, limits.tile_qubits or n_qubits), WINDOW - 1, -1):
         blocks = 1 if bits == n_qubits else 2
@@ -177,7 +189,9 @@ def _tile(n_qubits: int, itemsize: int, limits: Limits, backward: bool) -> tuple
     )
 
 
-def _groups(ops: list[list[int]], n_qubits: int, tile_bits: int) -> Iterator[tuple[int, int, list[int]]]:
+def _groups(
+    ops: list[list[int]], n_qubits: int, tile_bits: int
+) -> Iterator[tuple[int, int, list[int]]]:
     """Yield first gate, end and order of the qubits of each launch: as many gates as have their targets in one tile."""
     low = range(n_qubits if tile_bits == n_qubits else min(ROW_BITS, tile_bits - WINDOW))
     first = 0
@@ -214,7 +228,9 @@ def _passes(ops: list[list[int]], first: int, end: int, sum_rows: int) -> Iterat
 def _window(positions: Sequence[int], tile_bits: int) -> list[int]:
     """Return four ascending positions: the targets', and the tile's highest, on which no warp's reads depend."""
     window = set(positions)
-    window.update([p for p in range(tile_bits - 1, -1, -1) if p not in window][: WINDOW - len(window)])
+    window.update(
+        [p for p in range(tile_bits - 1, -1, -1) if p not in window][: WINDOW - len(window)]
+    )
     return sorted(window)
 
 
@@ -222,7 +238,9 @@ def _below(window: Sequence[int]) -> list[int]:
     return [(1 << p) - 1 for p in window]
 
 
-def _runs(ops: list[list[int]], passes: Sequence[tuple[int, int, list[int]]], at: int, sum_rows: int) -> list[int]:
+def _runs(
+    ops: list[list[int]], passes: Sequence[tuple[int, int, list[int]]], at: int, sum_rows: int
+) -> list[int]:
     """Return the rows of the runs of a group whose passes begin at ``at``. Slots are in the order of the gates."""
     rows: list[list[int]] = []
     slot = sum(op[3] >= 0 for op in ops[: passes[0][0]]) if passes else 0
@@ -243,7 +261,12 @@ def _encoded(op: list[int], position: dict[int, int], window: list[int]) -> list
     families = _FAMILIES[Op(kind)]
     return [
         condition,
-        _code(window.index(position[target]), window.index(position[control]) + 1 if inside else 0, *families, slot),
+        _code(
+            window.index(position[target]),
+            window.index(position[control]) + 1 if inside else 0,
+            *families,
+            slot,
+        ),
     ]
 
 

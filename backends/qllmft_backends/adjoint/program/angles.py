@@ -66,10 +66,16 @@ class AngleMap:
     def by_parameter(self, by_angle: NDArray[np.floating], values: Floats) -> Floats:
         """Return derivatives by parameters (B, P) from those by angles (B, G), at ``values`` (B, P)."""
         out = np.asarray(by_angle.astype(np.float64) @ self.slopes)
-        return out if self.expressions is None else out + self.expressions.pull_back(by_angle[:, self.curved], values)
+        return (
+            out
+            if self.expressions is None
+            else out + self.expressions.pull_back(by_angle[:, self.curved], values)
+        )
 
 
-def angle_map(angles: Sequence[float | ParameterExpression], parameters: tuple[Parameter, ...]) -> AngleMap:
+def angle_map(
+    angles: Sequence[float | ParameterExpression], parameters: tuple[Parameter, ...]
+) -> AngleMap:
     """Return the map from a circuit's parameters to ``angles``."""
     index_of = {parameter: i for i, parameter in enumerate(parameters)}
     slopes, offsets = np.zeros((len(angles), len(parameters))), np.zeros(len(angles))
@@ -80,11 +86,15 @@ def angle_map(angles: Sequence[float | ParameterExpression], parameters: tuple[P
             curved.append(slot)
         else:
             slopes[slot], offsets[slot] = row
-    expressions = compile_expressions(tuple(angles[slot] for slot in curved), parameters) if curved else None
+    expressions = (
+        compile_expressions(tuple(angles[slot] for slot in curved), parameters) if curved else None
+    )
     return AngleMap(parameters, slopes, offsets, expressions, np.array(curved, np.int64))
 
 
-def _affine(angle: float | ParameterExpression, index_of: dict[Parameter, int]) -> tuple[Floats, float] | None:
+def _affine(
+    angle: float | ParameterExpression, index_of: dict[Parameter, int]
+) -> tuple[Floats, float] | None:
     """Return the slopes (P,) and the constant of an angle, None if it is not affine."""
     slopes = np.zeros(len(index_of))
     if not isinstance(angle, ParameterExpression):
@@ -110,7 +120,8 @@ class CompiledExpressions:
 
     # maps P columns (B,) to the angles, then their derivatives
     function: Callable[..., list[Any]]
-    # (angle, parameter) of each derivative, both as positions in the arguments of `compile_expressions`
+    # (angle, parameter) of each derivative, both as positions in the arguments of
+    # `compile_expressions`
     places: tuple[tuple[int, int], ...]
     count: int
 
@@ -128,21 +139,31 @@ class CompiledExpressions:
 
     def _evaluate(self, values: Floats) -> Floats:
         columns = self.function(*values.T)
-        return np.stack([np.broadcast_to(np.real(column), len(values)) for column in columns], axis=1)
+        return np.stack(
+            [np.broadcast_to(np.real(column), len(values)) for column in columns], axis=1
+        )
 
 
 @lru_cache(maxsize=32)
-def compile_expressions(expressions: tuple[Any, ...], parameters: tuple[Parameter, ...]) -> CompiledExpressions:
+def compile_expressions(
+    expressions: tuple[Any, ...], parameters: tuple[Parameter, ...]
+) -> CompiledExpressions:
     """Compile expressions and their derivatives. Equal ones are compiled once."""
     import sympy  # takes a third of a second, and most circuits do without
 
     symbols = [sympy.Symbol(f"x{i}", real=True) for i in range(len(parameters))]
     # Qiskit 2.0 returns objects of symengine, whose symbols are not equal to sympy's
-    names = {sympy.sympify(parameter.sympify()): symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
+    names = {
+        sympy.sympify(parameter.sympify()): symbol
+        for parameter, symbol in zip(parameters, symbols, strict=True)
+    }
     terms = [sympy.sympify(expression.sympify()).xreplace(names) for expression in expressions]
     places, slopes = [], []
     for i, term in enumerate(terms):
         for j in (j for j, symbol in enumerate(symbols) if symbol in term.free_symbols):
             places.append((i, j))
-            slopes.append(term.diff(symbols[j]).replace(sympy.DiracDelta, lambda *_: 0))  # a step has slope 0
-    return CompiledExpressions(sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True), tuple(places), len(terms))
+            # a step has slope 0
+            slopes.append(term.diff(symbols[j]).replace(sympy.DiracDelta, lambda *_: 0))
+    return CompiledExpressions(
+        sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True), tuple(places), len(terms)
+    )

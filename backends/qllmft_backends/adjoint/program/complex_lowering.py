@@ -103,7 +103,9 @@ class _Builder:
             return Factor(part.kind, -1, 0.0, part.scale)
         angle = parameters[part.parameter]
         if isinstance(angle, ParameterExpression) and angle.parameters:
-            return Factor(part.kind, self.slot_of.setdefault(angle, len(self.slot_of)), part.scale, 0.0)
+            return Factor(
+                part.kind, self.slot_of.setdefault(angle, len(self.slot_of)), part.scale, 0.0
+            )
         return Factor(part.kind, -1, 0.0, part.scale * float(angle))
 
     def _pair(self, wires: list[int], factor: Factor) -> None:
@@ -127,7 +129,9 @@ class _Builder:
                 return
         self._settle(control, FactorKind.Z)
         self._settle(target, FactorKind.X)
-        self._append(Gate(MatrixForm.FLIP, control, target, (Factor(FactorKind.FLIP, -1, 0.0, 0.0),)))
+        self._append(
+            Gate(MatrixForm.FLIP, control, target, (Factor(FactorKind.FLIP, -1, 0.0, 0.0),))
+        )
 
     def _settle(self, wire: int, commuting: FactorKind | None = None) -> None:
         """Append the factors held back on a wire as one gate, unless all are of the kind ``commuting``."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Gate, MatrixForm
 from qllmft_backends.adjoint.program.schedule import table
 
-BLOCK_BYTES = 128 * 2**10  # of a block, whose state and co-state then stay in the caches of one core
+# of a block, whose state and co-state then stay in the caches of one core
+BLOCK_BYTES = 128 * 2**10
 _SHORTEST = 3  # gates; fewer are not worth a copy
 _NEVER = 1 << 62  # a stride beyond every array
 
@@ -23,11 +24,11 @@ _NEVER = 1 << 62  # a stride beyond every array
 class ComplexPlan(NamedTuple):
     """Arrays of a program for chunks of one size."""
 
-    # (N, 6): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's lane distance, 0:
-    # outside; first factor, factor after the last; 1 if a factor has a parameter
+    # (N, 6): `MatrixForm`; mask of the lanes that must be set for the gate to act; the target's
+    # lane distance, 0: outside; first factor, factor after the last; 1 if a factor has a parameter
     gates: NDArray[np.int64]
-    # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of its row bits, offset
-    # of the control, stride of the target, lane distance
+    # (N, 8), ordered: `MatrixForm`, gate, numbers to loop over, the lower and the higher stride of
+    # its row bits, offset of the control, stride of the target, lane distance
     steps: NDArray[np.int64]
     # (n, 3): first step, step after the last, row bits; 0: all rows in place
     blocks: NDArray[np.int64]
@@ -60,15 +61,24 @@ def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) ->
     blocks, strides = [], []
     wires = [{gate.control, gate.target} - {-1} for gate in program.gates]
     for members, bits in _blocks([place.rows for place in places], wires, capacity, all_bits):
-        local = {bit: i for i, bit in enumerate(bits)} if bits else {bit: bit for bit in range(all_bits)}
+        local = (
+            {bit: i for i, bit in enumerate(bits)}
+            if bits
+            else {bit: bit for bit in range(all_bits)}
+        )
         blocks.append((len(steps), len(steps) + len(members), len(bits)))
         strides.append([1 << bit for bit in bits] + [0] * (capacity - len(bits)))
         steps += [_step(places[g], g, local, 2 * width) for g in members]
     ends = np.cumsum([0] + [len(gate.factors) for gate in program.gates])
     turned = [any(factor.slot >= 0 for factor in gate.factors) for gate in program.gates]
     masks = [p.control_lane | (p.target_lane if p.path == MatrixForm.PHASE else 0) for p in places]
-    gates = [(p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g]) for g, p in enumerate(places)]
-    return ComplexPlan(*(table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity))))
+    gates = [
+        (p.path, masks[g], p.target_lane, ends[g], ends[g + 1], turned[g])
+        for g, p in enumerate(places)
+    ]
+    return ComplexPlan(
+        *(table(t, n) for t, n in ((gates, 6), (steps, 8), (blocks, 3), (strides, capacity)))
+    )
 
 
 def _place(gate: Gate, register_bits: int, batch: int) -> _Place:

@@ -21,8 +21,8 @@ class FactorKind(IntEnum):
 class Part(NamedTuple):
     """Part of a gate."""
 
-    # ``turn`` of one qubit, ``controlled`` turn, ``phase`` exp(iθ) if both qubits are 1, ``flip`` (CNOT), ``exchange``
-    # of two qubits
+    # ``turn`` of one qubit, ``controlled`` turn, ``phase`` exp(iθ) if both qubits are 1, ``flip``
+    # (CNOT), ``exchange`` of two qubits
     name: str
     # positions among the gate's qubits; the control comes first
     qubits: tuple[int, ...]
@@ -89,4 +89,8 @@ PARTS: dict[str, tuple[Part, ...]] = {  # up to a global phase
     "ryy": _in_basis(_X),
 }
 REAL_GATES = ("ry", "cx", "x", "z", "h", "cz", "swap", "id")  # matrices of real numbers
-CLASSES = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items() if name in PARTS}
+CLASSES = {
+    name: gate.base_class
+    for name, gate in get_standard_gate_name_mapping().items()
+    if name in PARTS
+}

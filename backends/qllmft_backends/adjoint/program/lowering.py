@@ -46,7 +46,11 @@ def lower(circuit: QuantumCircuit) -> Program:
         for part in PARTS[operation.name]:
             first, last = qubits[part.qubits[0]], qubits[part.qubits[-1]]
             if part.name == "exchange":
-                ops += [(Op.CX, first, last, -1), (Op.CX, last, first, -1), (Op.CX, first, last, -1)]
+                ops += [
+                    (Op.CX, first, last, -1),
+                    (Op.CX, last, first, -1),
+                    (Op.CX, first, last, -1),
+                ]
             elif part.name in ("flip", "phase"):
                 ops.append((Op.CX if part.name == "flip" else Op.CZ, first, last, -1))
             elif part.kind != FactorKind.Y:  # by π
@@ -56,7 +60,9 @@ def lower(circuit: QuantumCircuit) -> Program:
                 if ops and ops[-1][0] == Op.CX and ops[-1][2] == first:
                     op, control = Op.CX_ROT, ops.pop()[1]
                 ops.append((op, control, first, len(angles)))
-                angles.append(part.scale if part.parameter is None else operation.params[part.parameter])
+                angles.append(
+                    part.scale if part.parameter is None else operation.params[part.parameter]
+                )
                 positions.append(position)
     found = angle_map(angles, tuple(circuit.parameters))
     if found.expressions is not None:
@@ -65,4 +71,6 @@ def lower(circuit: QuantumCircuit) -> Program:
             f"the angle of gate {positions[slot]} is {angles[slot]}; the adjoint engine takes angles that are affine "
             "in the parameters (a·x + b). Compute the expression before the circuit and pass its value as a parameter."
         )
-    return Program(**vars(found), n_qubits=circuit.num_qubits, ops=np.array(ops, np.int32).reshape(-1, 4))
+    return Program(
+        **vars(found), n_qubits=circuit.num_qubits, ops=np.array(ops, np.int32).reshape(-1, 4)
+    )

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.lowering import Op, Program
 
-L1_BYTES = 32 * 2**10  # what a run on small blocks may hold; two thirds of a usual first-level cache
+# what a run on small blocks may hold; two thirds of a usual first-level cache
+L1_BYTES = 32 * 2**10
 L2_BYTES = 512 * 2**10  # the same for the second level
 _SHORTEST_RUN = 3  # steps; a shorter run on small blocks is not worth its loop
 
@@ -38,7 +39,8 @@ class Shape(IntEnum):
 
 
 HALF = -1  # the qubit that divides a register into its upper and lower half
-GATES: dict[Shape, list[tuple[int | None, int]]] = {  # (control, target) by the group's qubits; the longest come first
+# (control, target) by the group's qubits; the longest come first
+GATES: dict[Shape, list[tuple[int | None, int]]] = {
     Shape.CHAIN_3: [(0, 1), (1, 2), (2, 3)],
     Shape.ROTATIONS_3: [(None, 0), (None, 1), (None, 2)],
     Shape.HALF_CHAIN_3: [(HALF, 0), (0, 1), (1, 2)],
@@ -63,7 +65,9 @@ class Schedule(NamedTuple):
     outer: NDArray[np.int64]
 
 
-def make_schedule(program: Program, batch: int, width: int, itemsize: int, *, backward: bool) -> Schedule:
+def make_schedule(
+    program: Program, batch: int, width: int, itemsize: int, *, backward: bool
+) -> Schedule:
     """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes.
 
     On the way ``backward``, last gate first, two arrays are in cache, and groups have two gates at most.
@@ -89,7 +93,9 @@ def table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
-def _groups(ops: NDArray[np.int32], register_bits: int, longest: int, border: int) -> list[tuple[Shape, int, int]]:
+def _groups(
+    ops: NDArray[np.int32], register_bits: int, longest: int, border: int
+) -> list[tuple[Shape, int, int]]:
     """Return (shape, first gate, number of gates), covering all gates in order.
 
     A group of three gates does not begin below qubit ``border`` and end at it or above: no block would contain it.

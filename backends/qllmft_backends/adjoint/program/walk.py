@@ -85,4 +85,6 @@ def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
     for inner in definition.data:
         if inner.operation.name != "barrier":
             qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
-            yield from _opened(Step(inner.operation, qubits, step.position), bool(inner.clbits), name)
+            yield from _opened(
+                Step(inner.operation, qubits, step.position), bool(inner.clbits), name
+            )

@@ -12,7 +12,13 @@ from qllmft_backends.ionq.mock_server.job import ACCOUNT
 from qllmft_backends.ionq.mock_server.refused import RefusedError
 from qllmft_backends.ionq.mock_server.request import Request, json_object
 from qllmft_backends.ionq.mock_server.results import Results
-from qllmft_backends.ionq.mock_server.shapes import backend, characterization, cost, estimate, job_description
+from qllmft_backends.ionq.mock_server.shapes import (
+    backend,
+    characterization,
+    cost,
+    estimate,
+    job_description,
+)
 from qllmft_backends.ionq.mock_server.store import BACKENDS, Store
 
 _PAGE = 25
@@ -24,7 +30,8 @@ _MALFORMED = (
     TypeError,
     ValueError,
 )
-# (route of `Fault.on`, method and path below the version); the groups of a path are the arguments of the handler
+# (route of `Fault.on`, method and path below the version); the groups of a path are the arguments
+# of the handler
 _ROUTES = [
     ("backends", "GET backends", "backends"),
     ("backends", "GET backends/([^/]+)", "backend"),
@@ -104,7 +111,10 @@ class Api(Results):
 
     def _characterizations(self, request: Request, name: str) -> dict[str, Any]:
         self._backend(request, name)
-        return {"characterizations": [characterization(name)] if name != "simulator" else [], "pages": 0}
+        return {
+            "characterizations": [characterization(name)] if name != "simulator" else [],
+            "pages": 0,
+        }
 
     def _one_characterization(self, request: Request, name: str, identity: str) -> dict[str, Any]:
         found = self._characterizations(request, name)["characterizations"]
@@ -122,7 +132,11 @@ class Api(Results):
     def _format(self, _: Request, name: str) -> dict[str, Any]:
         if name not in shapes.FORMATS:
             raise RefusedError(404, f"no format {name}")
-        return {"$schema": "https://json-schema.org/draft-07/schema", "$id": name, "type": shapes.FORMATS[name]}
+        return {
+            "$schema": "https://json-schema.org/draft-07/schema",
+            "$id": name,
+            "type": shapes.FORMATS[name],
+        }
 
     def _sessions(self, request: Request) -> dict[str, Any]:
         now, active = self._store.now(), request.query.get("active")
@@ -183,8 +197,12 @@ class Api(Results):
 
     def _job(self, request: Request, job_id: str) -> dict[str, Any]:
         job = self._store.get(job_id)
-        style = "none" if request.fault_kind == "no_shots" and not job.children else self.results_style
-        return job_description(job, style) | ({"status": "pondering"} if request.fault_kind == "odd_state" else {})
+        style = (
+            "none" if request.fault_kind == "no_shots" and not job.children else self.results_style
+        )
+        return job_description(job, style) | (
+            {"status": "pondering"} if request.fault_kind == "odd_state" else {}
+        )
 
     def _cost(self, _: Request, job_id: str) -> dict[str, Any]:
         return cost(self._store.get(job_id))

@@ -46,7 +46,9 @@ class Compiler:
             for control, target in (targets, targets[::-1], targets):
                 self.add({"gate": "x", "control": control, "target": target})
         else:
-            raise RefusedError(400, f"gate {gate.get('gate')!r} on {controls + targets}: compiled up to two qubits")
+            raise RefusedError(
+                400, f"gate {gate.get('gate')!r} on {controls + targets}: compiled up to two qubits"
+            )
 
     def _rotate(self, matrix: NDArray[Any], qubit: int) -> None:
         """Append a gate on one qubit: Rz(a) Ry(t) Rz(b) = Rz(a + t + b) GPI2(pi - t - b) GPI2(-b)."""
@@ -61,7 +63,9 @@ class Compiler:
             return
         after, before = (both + difference) / 2, (both - difference) / 2
         for phase in (-before, np.pi - turn - before):
-            self.gates.append({"gate": "gpi2", "target": qubit, "phase": float(phase) / (2 * np.pi) % 1.0})
+            self.gates.append(
+                {"gate": "gpi2", "target": qubit, "phase": float(phase) / (2 * np.pi) % 1.0}
+            )
         self._frames_rad[qubit] = after + turn + before
 
     def _controlled(self, matrix: NDArray[Any], control: int, target: int) -> None:
@@ -70,10 +74,17 @@ class Compiler:
         basis, _ = np.linalg.qr(basis)  # eigenvectors of a unitary are orthogonal, but for rounding
         first, second = np.angle(values)
         self._frames_rad[control] += (first + second) / 2
-        self._in_basis(basis, [target], (first - second) / (4 * np.pi), [control, target], (second - first) / 2)
+        self._in_basis(
+            basis, [target], (first - second) / (4 * np.pi), [control, target], (second - first) / 2
+        )
 
     def _in_basis(
-        self, basis: NDArray[Any], rotated: Sequence[int], turns: float, pair: Sequence[int], frame_rad: float = 0.0
+        self,
+        basis: NDArray[Any],
+        rotated: Sequence[int],
+        turns: float,
+        pair: Sequence[int],
+        frame_rad: float = 0.0,
     ) -> None:
         """Append ZZ on ``pair`` between the changes to a basis of ``rotated`` and back."""
         for qubit in rotated:

@@ -77,7 +77,9 @@ class StoredJob:
 
     def single_shots(self) -> list[str]:
         """Return the shots behind its results, decimal, in a reproducible random order."""
-        found = [state for state, p in (self.results or {}).items() for _ in range(round(p * self.shots))]
+        found = [
+            state for state, p in (self.results or {}).items() for _ in range(round(p * self.shots))
+        ]
         random.Random(self.number).shuffle(found)  # noqa: S311 - a simulated machine's
         return found
 
@@ -102,13 +104,17 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     for entry, circuit in zip(entries, circuits, strict=True):
         gateset = entry.get("gateset", body.get("gateset"))
         if gateset not in ("qis", "native"):
-            raise RefusedError(400, f"gateset {gateset!r}; the mock server takes 'qis' and 'native'")
+            raise RefusedError(
+                400, f"gateset {gateset!r}; the mock server takes 'qis' and 'native'"
+            )
         if any(
             (gate.get("gate") in _NATIVE_ONLY or "angle" in gate) != (gateset == "native")
             for gate in circuit
             if gate.get("gate") != "zz" or "angle" in gate
         ):
-            raise RefusedError(400, f"a circuit of the gateset {gateset!r} has gates of another one")
+            raise RefusedError(
+                400, f"a circuit of the gateset {gateset!r} has gates of another one"
+            )
     return circuits
 
 
@@ -121,7 +127,11 @@ def price(backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots
 
 def job_price(job: StoredJob) -> float:
     """Return the invented price of all circuits of a job."""
-    return 0.0 if job.dry_run else price(job.backend, job.gate_counts["1q"], job.gate_counts["2q"], job.shots)
+    return (
+        0.0
+        if job.dry_run
+        else price(job.backend, job.gate_counts["1q"], job.gate_counts["2q"], job.shots)
+    )
 
 
 def _is_wide(gate: Mapping[str, Any]) -> bool:

@@ -20,7 +20,16 @@ class Journal:
 
     def submitted(self, job: StoredJob) -> None:
         """Record a job and its children, which are in the job's payload."""
-        fields = ("id", "payload", "submitted_at", "number", "name", "children", "outcome", "message")
+        fields = (
+            "id",
+            "payload",
+            "submitted_at",
+            "number",
+            "name",
+            "children",
+            "outcome",
+            "message",
+        )
         self._append({name: getattr(job, name) for name in fields})
 
     def changed(self, job: StoredJob) -> None:
@@ -48,7 +57,9 @@ class Journal:
                 for name in record["deleted"]:
                     del jobs[name]
             else:
-                job = jobs[record["id"]] = StoredJob(circuits=circuits_of(record["payload"]), **record)
+                job = jobs[record["id"]] = StoredJob(
+                    circuits=circuits_of(record["payload"]), **record
+                )
                 for n, child_id in enumerate(job.children):
                     jobs[child_id] = child_of(job, n, child_id)
         return jobs
@@ -68,4 +79,6 @@ def child_of(job: StoredJob, n: int, child_id: str) -> StoredJob:
     """Return the job of the ``n``-th circuit of a multi-circuit job."""
     name = job.payload["input"]["circuits"][n].get("name")
     number = job.number + 1 + n
-    return StoredJob(child_id, job.payload, [job.circuits[n]], job.submitted_at, number, name=name, parent=job.id)
+    return StoredJob(
+        child_id, job.payload, [job.circuits[n]], job.submitted_at, number, name=name, parent=job.id
+    )

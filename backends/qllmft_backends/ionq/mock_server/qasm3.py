@@ -37,22 +37,31 @@ def gates(program: str) -> tuple[int, list[dict[str, Any]]]:
         RefusedError: if it cannot be read, has other gates, has gates after a measurement, or may be large.
     """
     if found_large := _LARGE.search(program):
-        raise RefusedError(400, f"the mock server takes no loops, powers or registers like {found_large[0]!r}")
+        raise RefusedError(
+            400, f"the mock server takes no loops, powers or registers like {found_large[0]!r}"
+        )
     try:
         circuit = qasm3.loads(program)
     except MissingOptionalLibraryError:
-        raise RefusedError(400, "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server") from None
+        raise RefusedError(
+            400, "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server"
+        ) from None
     except Exception as error:  # the parser raises errors of many kinds
         raise RefusedError(400, f"the program cannot be read: {str(error)[:200]}") from None
     found: list[dict[str, Any]] = []
     measured = set()
     for instruction in circuit.data:
-        qubits, name = [circuit.find_bit(q).index for q in instruction.qubits], instruction.operation.name
+        qubits, name = (
+            [circuit.find_bit(q).index for q in instruction.qubits],
+            instruction.operation.name,
+        )
         if name in ("measure", "barrier"):
             measured |= set(qubits) if name == "measure" else set()
             continue
         if name not in _GATES or measured & set(qubits):
-            raise RefusedError(400, f"the mock server does not have {name!r} at this place of the program")
+            raise RefusedError(
+                400, f"the mock server does not have {name!r} at this place of the program"
+            )
         gate, controls = _GATES[name]
         angles = [float(angle) for angle in instruction.operation.params]
         found.append(

@@ -40,13 +40,19 @@ class Results:
         return [str(int(shots[0]) ^ 1), *shots[1:]] if kind == "contradiction" else shots
 
     def _results(self, request: Request, job_id: str, aggregated: bool = False) -> dict[str, Any]:
-        job, kind, how = self._store.get(job_id), request.fault_kind, request.query.get("aggregation", "average")
+        job, kind, how = (
+            self._store.get(job_id),
+            request.fault_kind,
+            request.query.get("aggregation", "average"),
+        )
         if job.status != "completed" or (job.children and not aggregated):
             raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
         if not job.children:
             return _faulty(_sharpened(job, how), kind)
         children = list(reversed(job.children)) if kind == "reorder" else job.children
-        results: dict[str, Any] = {child: _sharpened(self._store.jobs[child], how) for child in children}
+        results: dict[str, Any] = {
+            child: _sharpened(self._store.jobs[child], how) for child in children
+        }
         if kind == "missing":
             del results[children[-1]]
         elif kind in ("empty", "not_a_number"):
@@ -62,7 +68,11 @@ class Results:
         bits = {_bits(state, job): p for state, p in result.items()}
         if not combined:
             return {"probabilities": {"registers": {"output_all": bits}}}
-        return {"histogram": {"registers": {"output_all": {state: p * job.shots for state, p in bits.items()}}}}
+        return {
+            "histogram": {
+                "registers": {"output_all": {state: p * job.shots for state, p in bits.items()}}
+            }
+        }
 
     def _variant(self, request: Request, job_id: str, number: str) -> dict[str, Any]:
         """Return the counts of one variant of a debiased circuit."""
@@ -77,7 +87,9 @@ class Results:
         job = self._store.get(job_id)
         if not job.dry_run or job.children:
             raise RefusedError(404, f"job {job.id} is no dry run of a circuit")
-        return compiled(job.circuits[0], job.qubits, str(job.payload["input"].get("gateset", "qis")))
+        return compiled(
+            job.circuits[0], job.qubits, str(job.payload["input"].get("gateset", "qis"))
+        )
 
     def _aggregated(self, request: Request, job_id: str) -> dict[str, Any]:
         return self._results(request, job_id, aggregated=True)
@@ -93,7 +105,10 @@ def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
     results = dict(job.results or {})
     if how not in _SHARPENING:
         raise RefusedError(400, f"aggregation {how!r}")
-    if not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing") or how == "average":
+    if (
+        not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing")
+        or how == "average"
+    ):
         return results
     powers = {state: p ** _SHARPENING[how] for state, p in results.items()}
     return {state: p / sum(powers.values()) for state, p in powers.items()}

@@ -40,14 +40,18 @@ class MockServer:
         store: jobs; a new store by default.
     """
 
-    def __init__(self, port: int = 0, *, token: str | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self, port: int = 0, *, token: str | None = None, store: Store | None = None
+    ) -> None:
         self.store = store or Store()
         self.faults = Faults()
         self.token = token
         self.api = Api(self.store)
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.mock = self
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -58,7 +62,12 @@ class MockServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -105,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the header ``Date`` by the mock server's clock."""
-        return super().date_time_string(self.server.mock.store.now() if timestamp is None else timestamp)
+        return super().date_time_string(
+            self.server.mock.store.now() if timestamp is None else timestamp
+        )
 
     def _serve(self) -> None:
         mock = self.server.mock
@@ -141,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not (text.isascii() and text.isdecimal()):
             raise RefusedError(400, f"Content-Length {text[:40]!r}")
         if len(text) > 12 or int(text) > MAX_BODY_BYTES:
-            raise RefusedError(413, f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read")
+            raise RefusedError(
+                413, f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
+            )
         return int(text)
 
     def _refuse(self, refused: RefusedError) -> None:
@@ -171,7 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
         elif kind in ("status", "status_after"):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            self._answer(fault.code, error(fault.code, fault.value or "a fault of the mock server"), headers)
+            self._answer(
+                fault.code, error(fault.code, fault.value or "a fault of the mock server"), headers
+            )
         elif kind == "not_json":
             self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         elif kind == "huge":
@@ -187,7 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _check_key(self) -> None:
         given, expected = self.headers.get("Authorization", ""), self.server.mock.token
-        if not given.startswith("apiKey ") or (expected is not None and given != f"apiKey {expected}"):
+        if not given.startswith("apiKey ") or (
+            expected is not None and given != f"apiKey {expected}"
+        ):
             raise RefusedError(401, "Invalid key provided")
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.ionq.mock_server.job import ACCOUNT, FREE_ENDS, PRICE_UNIT, StoredJob, job_price
+from qllmft_backends.ionq.mock_server.job import (
+    ACCOUNT,
+    FREE_ENDS,
+    PRICE_UNIT,
+    StoredJob,
+    job_price,
+)
 from qllmft_backends.ionq.mock_server.refused import RefusedError
 
 _CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
@@ -76,7 +82,9 @@ class Sessions:
             raise RefusedError(400, f"settings {caps!r}")
         unit = (caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
         if unit != PRICE_UNIT:
-            raise RefusedError(400, f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}")
+            raise RefusedError(
+                400, f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}"
+            )
         session = Session(str(uuid.uuid4()), backend, caps, now)
         self.known[session.id] = session
         return session
@@ -98,14 +106,18 @@ class Sessions:
         others = [
             other
             for other in jobs
-            if not other.parent and other.payload.get("session_id") == session_id and other.status not in FREE_ENDS
+            if not other.parent
+            and other.payload.get("session_id") == session_id
+            and other.status not in FREE_ENDS
         ]
         if len(others) >= session.caps.get("job_count_limit", float("inf")):
             raise RefusedError(400, f"session {session_id} has its {len(others)} jobs")
         session.jobs += 1
         cap = session.caps.get("cost_limit")
         if cap is not None and sum(map(job_price, [*others, job])) > cap["value"]:
-            raise RefusedError(400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}")
+            raise RefusedError(
+                400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}"
+            )
 
 
 def _iso(seconds: float) -> str:

@@ -48,9 +48,13 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
     results = None
     if job.status == "completed" and not job.dry_run:
-        name, suffix = ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
+        name, suffix = (
+            ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
+        )
         address = f"/v0.4/jobs/{job.id}/results"
-        results = _result_entry("probabilities", f"{address}/probabilities{suffix}", name, results_style)
+        results = _result_entry(
+            "probabilities", f"{address}/probabilities{suffix}", name, results_style
+        )
         if job.sampled and not job.children:
             results |= _result_entry("shots", f"{address}/shots", "shots", results_style)
     return {
@@ -107,16 +111,27 @@ def characterization(name: str) -> dict[str, Any]:
         "qubits": BACKENDS[name],
         "connectivity": [],
         "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
-        "timing": {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1},
+        "timing": {
+            "readout": 150e-6,
+            "reset": 50e-6,
+            "1q": 130e-6,
+            "2q": 970e-6,
+            "t1": 100,
+            "t2": 1,
+        },
         "sandbox": LABEL,
     }
 
 
 def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     """Return the answer of GET /jobs/estimate. ``former`` adds the names of the form before 2026."""
-    one, two, shots = (int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000")))
+    one, two, shots = (
+        int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000"))
+    )
     amount = price(query.get("backend"), one, two, shots)
-    numbers = {key: int(query[key]) for key in ("qubits", "shots", "1q_gates", "2q_gates") if key in query}
+    numbers = {
+        key: int(query[key]) for key in ("qubits", "shots", "1q_gates", "2q_gates") if key in query
+    }
     mitigated = query.get("error_mitigation", "false") == "true"
     context: dict[str, Any] = {
         "backend": query.get("backend", "simulator"),
@@ -131,7 +146,12 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     }
     return {
         **(added if former else {}),
-        "estimate_context": {**context, "error_mitigation": mitigated, "organization": ACCOUNT, "project": None},
+        "estimate_context": {
+            **context,
+            "error_mitigation": mitigated,
+            "organization": ACCOUNT,
+            "project": None,
+        },
         "estimated_at": _now(),
         "estimated_unit": PRICE_UNIT,
         "estimated_total_cost": amount,
@@ -173,7 +193,11 @@ def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]
 def _stats(job: StoredJob) -> dict[str, Any]:
     """Return the statistics of a job; its energy and time are invented, and proportional to gates and shots."""
     counts = job.gate_counts
-    stats: dict[str, Any] = {"qubits": job.qubits, "circuits": len(job.circuits), "gate_counts": counts}
+    stats: dict[str, Any] = {
+        "qubits": job.qubits,
+        "circuits": len(job.circuits),
+        "gate_counts": counts,
+    }
     if job.backend == "simulator" or job.status != "completed" or job.dry_run:
         return stats
     time_us = job.shots * (GATE_US[0] * counts["1q"] + GATE_US[1] * counts["2q"])
@@ -202,7 +226,12 @@ def _output(job: StoredJob, style: str) -> dict[str, Any]:
         native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
         return {"compilation": {"compiled_circuits": native}} if done else {}
     mitigation = mapping(mapping(job.payload.get("settings")).get("error_mitigation"))
-    if job.status != "completed" or job.children or not mitigation.get("debiasing") or style in ("url", "none"):
+    if (
+        job.status != "completed"
+        or job.children
+        or not mitigation.get("debiasing")
+        or style in ("url", "none")
+    ):
         return {}
     form = "ionq.result.histogram.json.v2"
     found = {name: _artifact(f"aggregation-{name}", form) for name in AGGREGATIONS}

@@ -18,9 +18,9 @@ from qllmft_backends.noise import GateNoise, pauli_error_probability
 Gate = Mapping[str, Any]
 State = NDArray[np.complex64]  # (T, 2**n)
 
-# With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1 errors has probability
-# r / 4**n. Forte Enterprise and Tempo have Forte-1's noise here, because their own is not
-# published.
+# With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1
+# errors has probability r / 4**n. Forte Enterprise and Tempo have Forte-1's noise here, because
+# their own is not published.
 NOISE: dict[str, GateNoise] = {
     "ideal": CLOUD_NOISE["ideal"],
     "forte-1": CLOUD_NOISE["forte-1"],
@@ -90,18 +90,24 @@ def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
         raise CircuitError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
     if not 1 <= n_qubits <= limit:
-        raise CircuitError(f"{n_qubits} qubits; the mock server simulates up to {limit} with noise {noise!r}")
+        raise CircuitError(
+            f"{n_qubits} qubits; the mock server simulates up to {limit} with noise {noise!r}"
+        )
     for position, gate in enumerate(circuit):
         _, targets = qubits_of(gate)
         used = _used(gate)
         if matrix_of(gate) is None:
-            raise CircuitError(f"gate {position} is {gate.get('gate')!r}, which the mock server does not have")
+            raise CircuitError(
+                f"gate {position} is {gate.get('gate')!r}, which the mock server does not have"
+            )
         if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
             raise CircuitError(
                 f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
             )
         if noise != "ideal" and len(used) > 2:
-            raise CircuitError(f"gate {position} acts on {len(used)} qubits; with noise the mock server takes up to 2")
+            raise CircuitError(
+                f"gate {position} acts on {len(used)} qubits; with noise the mock server takes up to 2"
+            )
 
 
 def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
@@ -121,7 +127,9 @@ def counts(
     at its first error, so that the common beginning is computed once.
     """
     model, widths = NOISE[noise], [len(_used(gate)) for gate in circuit]
-    error_rates = np.array([pauli_error_probability(model.rate(w), w) if noise != "ideal" else 0.0 for w in widths])
+    error_rates = np.array(
+        [pauli_error_probability(model.rate(w), w) if noise != "ideal" else 0.0 for w in widths]
+    )
     hit = rng.random((shots, len(circuit))) < error_rates  # (shots, gates)
     first = np.where(hit.any(axis=1), hit.argmax(axis=1), len(circuit))
     branching = np.argsort(first, kind="stable")
@@ -129,7 +137,8 @@ def counts(
     result = np.zeros(2**n_qubits, np.int64)
     for start in range(0, max(1, len(branching)), _BATCH):
         members = branching[start : start + _BATCH]  # runs, by their first error
-        states = np.eye(1, 2**n_qubits, dtype=np.complex64)  # |0...0⟩. Row 0: no error so far; row j: member j - 1
+        # |0...0⟩. Row 0: no error so far; row j: member j - 1
+        states = np.eye(1, 2**n_qubits, dtype=np.complex64)
         joined = 0
         for g, gate in enumerate(circuit):
             states = _run(states, gate, n_qubits)
@@ -161,7 +170,9 @@ def matrix_of(gate: Gate) -> NDArray[Any] | None:
         return None
     if name in _GENERATORS and angle is not None:
         generator = _GENERATORS[name]
-        return np.asarray(np.cos(angle / 2) * np.eye(len(generator)) - 1j * np.sin(angle / 2) * generator)
+        return np.asarray(
+            np.cos(angle / 2) * np.eye(len(generator)) - 1j * np.sin(angle / 2) * generator
+        )
     if name in _FIXED and angle is None:
         return np.asarray(_FIXED[name])
     return None
@@ -210,11 +221,16 @@ def _error(state: State, gate: Gate, n_qubits: int, rng: np.random.Generator) ->
 
 
 def _apply(
-    state: State, matrix: NDArray[Any], targets: list[int], n_qubits: int, controls: Sequence[int] = ()
+    state: State,
+    matrix: NDArray[Any],
+    targets: list[int],
+    n_qubits: int,
+    controls: Sequence[int] = (),
 ) -> State:
     """Apply ``matrix`` to ``targets`` in each row of a copy of ``state``, if all controls are 1."""
     result = state.copy()
-    old, new = state.reshape(-1, *[2] * n_qubits), result.reshape(-1, *[2] * n_qubits)  # qubit q is axis n - q
+    # qubit q is axis n - q
+    old, new = state.reshape(-1, *[2] * n_qubits), result.reshape(-1, *[2] * n_qubits)
 
     def part(value: int) -> tuple[Any, ...]:
         """Return the index of amplitudes with all controls 1 and bit i of ``value`` on target i."""
@@ -228,5 +244,7 @@ def _apply(
     elements = matrix.astype(np.complex64)
     for row in range(len(elements)):
         columns = np.flatnonzero(elements[row])
-        new[part(row)] = sum(elements[row, column] * old[part(column)] for column in columns.tolist())
+        new[part(row)] = sum(
+            elements[row, column] * old[part(column)] for column in columns.tolist()
+        )
     return result

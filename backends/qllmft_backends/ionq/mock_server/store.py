@@ -55,7 +55,11 @@ class Store:
         self._stop = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mock-server")
         for job in self.jobs.values():
-            if job.status in ("submitted", "ready", "started") and not job.parent and not job.outcome:
+            if (
+                job.status in ("submitted", "ready", "started")
+                and not job.parent
+                and not job.outcome
+            ):
                 self._worker.submit(self._work, job)
 
     def now(self) -> float:
@@ -67,7 +71,9 @@ class Store:
         self._stop.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, payload: dict[str, Any], outcome: str = "", message: str | None = None) -> StoredJob:
+    def submit(
+        self, payload: dict[str, Any], outcome: str = "", message: str | None = None
+    ) -> StoredJob:
         """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
         job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
         job.name, job.outcome, job.message = payload.get("name"), outcome, message
@@ -75,7 +81,9 @@ class Store:
         if backend not in BACKENDS:
             raise RefusedError(400, f"unknown backend {backend!r}")
         if job.qubits > BACKENDS[backend]:
-            raise RefusedError(400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}")
+            raise RefusedError(
+                400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
+            )
         if not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS[backend]:
             raise RefusedError(400, f"TooManyShots: {shots}")
         for circuit in job.circuits:
@@ -89,7 +97,9 @@ class Store:
             self.jobs[job.id] = job
             if payload["type"] == "ionq.multi-circuit.v1":
                 job.children = [str(uuid.uuid4()) for _ in job.circuits]
-                self.jobs |= {child_id: child_of(job, n, child_id) for n, child_id in enumerate(job.children)}
+                self.jobs |= {
+                    child_id: child_of(job, n, child_id) for n, child_id in enumerate(job.children)
+                }
             self._journal.submitted(job)
         self._worker.submit(self._work, job)
         return job
@@ -134,7 +144,9 @@ class Store:
             for job in self.jobs.values():
                 if job.children or job.status in FREE_ENDS or job.dry_run:
                     continue
-                text = json.dumps([job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True)
+                text = json.dumps(
+                    [job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True
+                )
                 circuits[sha256(text.encode()).hexdigest()] += 1
                 shots += job.shots
             return {
@@ -160,7 +172,9 @@ class Store:
         self._journal.changed(job)
 
     def _noise(self, job: StoredJob) -> str:
-        return str(job.noise.get("model", "ideal")) if job.backend == "simulator" else self._qpu_noise
+        return (
+            str(job.noise.get("model", "ideal")) if job.backend == "simulator" else self._qpu_noise
+        )
 
     def _work(self, job: StoredJob) -> None:
         for status in ("ready", "started"):
@@ -183,7 +197,8 @@ class Store:
             return
         for part in (*parts[completed:], *([job] if job.children else [])):
             message = job.message or "a fault of the mock server failed this job"
-            part.failure = {"code": "SimulationError", "message": message, "error": message}  # "error": the older name
+            # "error": the older name
+            part.failure = {"code": "SimulationError", "message": message, "error": message}
             self._move(part, "failed")
 
     def _move(self, job: StoredJob, status: str) -> bool:

@@ -27,7 +27,9 @@ def _unwritten_memory_is_nan(monkeypatch):
 
     monkeypatch.setattr(kernelapi.FakeCUDAShared, "__init__", start_with_nan)
     monkeypatch.setattr(kernelapi.FakeCUDALocal, "array", lambda *args: filled(local(*args)))
-    monkeypatch.setattr(cuda, "device_array", lambda shape, dtype: cuda.to_device(filled(np.empty(shape, dtype))))
+    monkeypatch.setattr(
+        cuda, "device_array", lambda shape, dtype: cuda.to_device(filled(np.empty(shape, dtype)))
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

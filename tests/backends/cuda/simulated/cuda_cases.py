@@ -18,7 +18,9 @@ class Problem:
     def __init__(self, program, masks, angles, amplitudes, cotangent):
         self.program, self.masks, self.cotangent = program, np.array(masks), cotangent
         self.angles, self.amplitudes = angles, amplitudes
-        self.values, self.by_angle, self.by_amplitude = self.ask(AdjointEngine(program, self.masks, "float64"))
+        self.values, self.by_angle, self.by_amplitude = self.ask(
+            AdjointEngine(program, self.masks, "float64")
+        )
 
     def engine(self, limits=WHOLE, dtype="float64", **options):
         return CudaAdjointEngine(self.program, self.masks, dtype, limits, **options)
@@ -31,7 +33,9 @@ class Problem:
     def check(self, limits=WHOLE, dtype="float64"):
         """The GPU's engine has the CPU's answers."""
         for got, expected in zip(
-            self.ask(self.engine(limits, dtype)), (self.values, self.by_angle, self.by_amplitude), strict=True
+            self.ask(self.engine(limits, dtype)),
+            (self.values, self.by_angle, self.by_amplitude),
+            strict=True,
         ):
             close(got, expected, dtype)
 

@@ -18,14 +18,19 @@ OBSERVABLES = [SparsePauliOp(["IIZ", "ZZI"], [0.5, -2.0]), SparsePauliOp(["ZIZ"]
 
 
 def test_the_backend_runs_on_the_device_that_its_option_names():
-    cpu, gpu = (create("adjoint", {"dtype": "float64", "device": device}) for device in ("cpu", "cuda"))
+    cpu, gpu = (
+        create("adjoint", {"dtype": "float64", "device": device}) for device in ("cpu", "cuda")
+    )
     circuit = every_gate(3)
     values = np.random.default_rng(0).uniform(-3, 3, (2, circuit.num_parameters))
     assert isinstance(gpu.compile(circuit, OBSERVABLES)[0], CudaAdjointEngine)
     answers = [backend.expectations(circuit, values, OBSERVABLES).values for backend in (cpu, gpu)]
     np.testing.assert_allclose(answers[1], answers[0], atol=1e-12)
     gradients = [
-        backend.gradient().run([circuit], [OBSERVABLES[0]], [values[0].tolist()]).result().gradients[0]
+        backend.gradient()
+        .run([circuit], [OBSERVABLES[0]], [values[0].tolist()])
+        .result()
+        .gradients[0]
         for backend in (cpu, gpu)
     ]
     np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-12)

@@ -22,7 +22,11 @@ CASES = [
 
 @pytest.mark.parametrize(("n_qubits", "limits", "start"), CASES)
 def test_values_and_gradients_are_the_cpu_engines(n_qubits, limits, start):
-    dimension = {"zero state": None, "fewer amplitudes": 2**n_qubits - 1, "all amplitudes": 2**n_qubits}[start]
+    dimension = {
+        "zero state": None,
+        "fewer amplitudes": 2**n_qubits - 1,
+        "all amplitudes": 2**n_qubits,
+    }[start]
     case = Case(n_qubits, 2, dimension=dimension)
     case.check(limits)
     close(case.engine(limits).values(case.angles, case.amplitudes), case.values)
@@ -61,7 +65,9 @@ def test_few_rotations_are_added_up_by_several_threads_each(rotations, threads):
         circuit.cx(2 * qubit, 2 * qubit + 1)
     amplitudes = np.random.default_rng(rotations).normal(size=(1, 128))
     angles = np.linspace(-2, 2, rotations)[np.newaxis]
-    Problem(lower(circuit), [1, 3, 64], angles, amplitudes, np.ones((1, 3))).check(Limits(48 * 1024, threads))
+    Problem(lower(circuit), [1, 3, 64], angles, amplitudes, np.ones((1, 3))).check(
+        Limits(48 * 1024, threads)
+    )
 
 
 def test_many_rotations_on_one_qubit_make_several_passes():
@@ -80,12 +86,16 @@ def test_launches_that_begin_with_passes_of_no_rotation():
             circuit.cx(qubit, (qubit + 1) % 6)
         circuit.ry(theta, 0)
     amplitudes = np.random.default_rng(0).normal(size=(2, 64))
-    Problem(lower(circuit), [1, 8, 33], np.array([0.3, -1.0, 2.0]), amplitudes, np.ones((2, 3))).check(GROUPED)
+    Problem(
+        lower(circuit), [1, 8, 33], np.array([0.3, -1.0, 2.0]), amplitudes, np.ones((2, 3))
+    ).check(GROUPED)
 
 
 def test_no_gates_on_several_threads():
     amplitudes = np.random.default_rng(0).normal(size=(2, 64))
-    Problem(lower(QuantumCircuit(6)), [1, 32], np.zeros((2, 0)), amplitudes, np.ones((2, 2))).check()
+    Problem(
+        lower(QuantumCircuit(6)), [1, 32], np.zeros((2, 0)), amplitudes, np.ones((2, 2))
+    ).check()
 
 
 @pytest.mark.parametrize(("columns", "depth"), [(2, 3), (4, 1), (1, 4)])

@@ -18,7 +18,8 @@ from qllmft_backends.adjoint.cuda import engine as engine_module
 BOTH = pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "grouped"])
 
 
-# --- launches and memory ----------------------------------------------------------------------------------------------
+# --- launches and memory
+# ----------------------------------------------------------------------------------------------
 
 
 def test_a_whole_state_takes_one_launch_a_pass():
@@ -53,7 +54,9 @@ def test_after_the_first_step_nothing_is_allocated(limits, monkeypatch):
     engine = case.engine(limits)
     allocated = []
     allocate = cuda.device_array
-    monkeypatch.setattr(cuda, "device_array", lambda *args: allocated.append(args) or allocate(*args))
+    monkeypatch.setattr(
+        cuda, "device_array", lambda *args: allocated.append(args) or allocate(*args)
+    )
     for _ in range(2):
         allocated.clear()
         _, tape = engine.forward(case.angles, case.amplitudes)
@@ -85,13 +88,17 @@ def test_two_tapes_do_not_disturb_each_other(limits):
     close(engine.vjp(tape, case.cotangent)[0], case.by_angle)
 
 
-@pytest.mark.parametrize(("limits", "shared"), [(WHOLE, False), (GROUPED, True)], ids=["whole", "grouped"])
+@pytest.mark.parametrize(
+    ("limits", "shared"), [(WHOLE, False), (GROUPED, True)], ids=["whole", "grouped"]
+)
 def test_evaluation_in_small_parts_gives_the_same_bits(limits, shared, monkeypatch):
     case = Case(5, 5, dimension=20, shared=shared)
     engine = case.engine(limits)
     expected = engine.values(case.angles, case.amplitudes)
     launches = engine.launches
-    monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 2 * engine.bytes_per_sample(20, training=False))
+    monkeypatch.setattr(
+        engine_module, "EVALUATION_BYTES", 2 * engine.bytes_per_sample(20, training=False)
+    )
     np.testing.assert_array_equal(engine.values(case.angles, case.amplitudes), expected)
     assert engine.launches == 4 * launches  # 2 + 2 + 1 samples
     on_device = engine.values(cuda.to_device(case.angles), cuda.to_device(case.amplitudes))
@@ -104,7 +111,10 @@ def test_memory_is_checked_before_it_is_taken(monkeypatch):
     assert each > 8 * (2**5 + case.program.n_angles + 2 * 32)
     engine = case.engine(memory_bytes=3 * each + each // 2)
     monkeypatch.setattr(cuda, "device_array", lambda *args: pytest.fail("memory was taken"))
-    with pytest.raises(BackendError, match=r"4 samples of 5 qubits need .* MiB .* are free: 3 of them fit\. Use a sma"):
+    with pytest.raises(
+        BackendError,
+        match=r"4 samples of 5 qubits need .* MiB .* are free: 3 of them fit\. Use a sma",
+    ):
         engine.forward(case.angles, case.amplitudes)
     monkeypatch.undo()
     values, _ = engine.forward(case.angles[:3], case.amplitudes[:3])
@@ -115,7 +125,9 @@ def test_memory_for_not_even_one():
     case = Case(5, 2)
     engine = case.engine(memory_bytes=100)
     for ask in (engine.forward, engine.values):
-        with pytest.raises(BackendError, match=r"2 samples of 5 qubits need .* not even one of them fits"):
+        with pytest.raises(
+            BackendError, match=r"2 samples of 5 qubits need .* not even one of them fits"
+        ):
             ask(case.angles)
 
 
@@ -186,15 +198,19 @@ def test_many_shapes_are_not_kept_for_ever(monkeypatch):
         assert all(len(arrays) <= 1 for arrays in engine._device._kept.values())
 
 
-# --- arrays -----------------------------------------------------------------------------------------------------------
+# --- arrays
+# -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("limits", "dtype"), [(WHOLE, "float32"), (GROUPED, "float64")], ids=["whole", "grouped"])
+@pytest.mark.parametrize(
+    ("limits", "dtype"), [(WHOLE, "float32"), (GROUPED, "float64")], ids=["whole", "grouped"]
+)
 def test_arrays_of_the_device_stay_there(limits, dtype):
     case = Case(5, 2, dimension=32, shared=True)
     engine = case.engine(limits, dtype)
     angles, amplitudes, cotangent = (
-        cuda.to_device(array.astype(dtype)) for array in (case.angles, case.amplitudes, case.cotangent)
+        cuda.to_device(array.astype(dtype))
+        for array in (case.angles, case.amplitudes, case.cotangent)
     )
     values, tape = engine.forward(angles, amplitudes)
     by_angle, by_amplitude = engine.vjp(tape, cotangent, amplitudes=True)
@@ -223,11 +239,17 @@ class Tensor:
 
     def __init__(self, array):
         self.array, self.shape, self.ndim = array, array.shape, array.ndim
-        self.__cuda_array_interface__ = {"shape": array.shape, "typestr": array.dtype.str, "version": 2}
+        self.__cuda_array_interface__ = {
+            "shape": array.shape,
+            "typestr": array.dtype.str,
+            "version": 2,
+        }
 
 
 def test_whatever_shows_the_cuda_array_interface_is_taken(monkeypatch):
-    monkeypatch.setattr(cuda, "as_cuda_array", lambda tensor: cuda.to_device(tensor.array), raising=False)
+    monkeypatch.setattr(
+        cuda, "as_cuda_array", lambda tensor: cuda.to_device(tensor.array), raising=False
+    )
     case = Case(4, 2, dimension=16)
     engine = case.engine()
     values, tape = engine.forward(Tensor(case.angles), Tensor(case.amplitudes))
@@ -237,7 +259,10 @@ def test_whatever_shows_the_cuda_array_interface_is_taken(monkeypatch):
 
 @pytest.mark.parametrize(
     ("change", "found"),
-    [(lambda a: a.astype(np.float32), "float32 and contiguous"), (lambda a: a[:, ::2], "float64 and not contiguous")],
+    [
+        (lambda a: a.astype(np.float32), "float32 and contiguous"),
+        (lambda a: a[:, ::2], "float64 and not contiguous"),
+    ],
 )
 def test_other_arrays_of_the_device_are_refused_with_the_remedy(change, found):
     case = Case(4, 2, dimension=16)
@@ -245,11 +270,15 @@ def test_other_arrays_of_the_device_are_refused_with_the_remedy(change, found):
     fake = cuda.to_device(np.ascontiguousarray(amplitudes))
     if "not" in found:
         fake.is_c_contiguous = lambda: False
-    with pytest.raises(BackendError, match=rf"amplitudes on the device are {found}, expected float64 .*\.contiguous"):
+    with pytest.raises(
+        BackendError,
+        match=rf"amplitudes on the device are {found}, expected float64 .*\.contiguous",
+    ):
         case.engine().forward(case.angles, fake)
 
 
-# --- requests ---------------------------------------------------------------------------------------------------------
+# --- requests
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_to_do_is_done():
@@ -258,9 +287,18 @@ def test_nothing_to_do_is_done():
     fixed.x(0)
     requests = product((every_gate(3), fixed, QuantumCircuit(3)), ([], [1, 3]), (0, 2), (None, 5))
     for circuit, masks, samples, dimension in requests:
-        program, start = lower(circuit), None if dimension is None else np.ones((samples, dimension))
+        program, start = (
+            lower(circuit),
+            None if dimension is None else np.ones((samples, dimension)),
+        )
         masks = np.array(masks, np.int64)
-        case = Problem(program, masks, np.ones((samples, program.n_angles)), start, np.ones((samples, len(masks))))
+        case = Problem(
+            program,
+            masks,
+            np.ones((samples, program.n_angles)),
+            start,
+            np.ones((samples, len(masks))),
+        )
         case.check(dtype="float32")
         close(case.engine(dtype="float32").values(case.angles, start), case.values, "float32")
 
@@ -287,17 +325,25 @@ def test_batches_of_different_size():
     with pytest.raises(BackendError, match="2 samples of angles, but 3 of amplitudes"):
         case.engine().forward(case.angles, np.zeros((3, 8)))
     _, tape = case.engine().forward(case.angles)
-    with pytest.raises(BackendError, match=r"the cotangent is \(2, 1\), expected \(2, 7\): \(B, T\)"):
+    with pytest.raises(
+        BackendError, match=r"the cotangent is \(2, 1\), expected \(2, 7\): \(B, T\)"
+    ):
         case.engine().vjp(tape, np.zeros((2, 1)))
 
 
 def test_circuits_and_masks_that_do_not_fit():
     with pytest.raises(BackendError, match=r"masks \[8\] reach past the circuit's 3 qubits"):
         CudaAdjointEngine(lower(QuantumCircuit(3)), np.array([8]))
-    with pytest.raises(BackendError, match="the circuit has 31 qubits; the adjoint engine runs 1 to 30"):
+    with pytest.raises(
+        BackendError, match="the circuit has 31 qubits; the adjoint engine runs 1 to 30"
+    ):
         CudaAdjointEngine(lower(QuantumCircuit(31)), np.array([1]))
-    with pytest.raises(BackendError, match="gives a block 300 bytes of shared memory, too few for 2"):
-        CudaAdjointEngine(lower(QuantumCircuit(5)), np.array([1]), "float64", Limits(shared_bytes=300))
+    with pytest.raises(
+        BackendError, match="gives a block 300 bytes of shared memory, too few for 2"
+    ):
+        CudaAdjointEngine(
+            lower(QuantumCircuit(5)), np.array([1]), "float64", Limits(shared_bytes=300)
+        )
 
 
 def test_the_simulator_stands_in_for_a_gpu():
