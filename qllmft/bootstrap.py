@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from qllmft.randomness import numpy_generator
 
 REPEATS = 1_000  # bootstrap samples of the texts
 INTERVAL = (0.025, 0.975)
+
+Score = Callable[[NDArray[Any], NDArray[Any]], float]  # of true labels and answers
 
 
 class ScorePart(NamedTuple):
@@ -66,3 +69,33 @@ def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:
     random = numpy_generator(0, "bootstrap of texts")
     for _ in range(REPEATS):
         yield random.integers(n, size=n)
+
+
+@dataclass(frozen=True)
+class BootstrapDifference:
+    """Difference of a score of two trained models on the same texts."""
+
+    value: float  # score of the first model minus that of the second
+    interval: tuple[float, float]  # 95 %, over bootstrap samples of the texts
+    total: int  # number of texts
+
+    @classmethod
+    def maker(cls, score: Score) -> Callable[..., BootstrapDifference]:
+        """Return a function from true labels and the answers of two models to the difference of a score."""
+
+        def of(
+            labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
+        ) -> BootstrapDifference:
+            def value(rows: NDArray[np.int64] | slice) -> float:
+                true = labels[rows]
+                return score(true, first[rows]) - score(true, second[rows])
+
+            drawn = [value(rows) for rows in resampled_rows(len(labels))]
+            low, high = np.quantile(drawn, INTERVAL)
+            return cls(value(slice(None)), (float(low), float(high)), len(labels))
+
+        return of
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the difference as JSON values."""
+        return {"value": self.value, "interval95": list(self.interval), "total": self.total}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from qllmft.config.data import Task
     from qllmft.data import Findings
     from qllmft.training import EpochMetrics
     from qllmft_backends import Backend
@@ -81,7 +82,8 @@ class RunEnded:
     """End of a run of a campaign, in any process."""
 
     label: str
-    validation: float  # accuracy in [0, 1]
+    validation: float  # score of the task
+    task: Task = "classification"
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ class CampaignAdvanced:
     runs: int  # number of runs
     finished: int  # number of finished runs
     share: float  # of the estimated cost that is done, in [0, 1]
-    # highest validation accuracy so far, in [0, 1]; None if the campaign selects none
+    # highest validation score so far; None if the campaign selects none
     best: float | None = None
     seconds_left: float | None = None  # None before anything was done
+    task: Task = "classification"
 
 
 Event = (

@@ -18,6 +18,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.run.timing import duration_text
+from qllmft.scores import MEASURES
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
@@ -113,11 +114,8 @@ class LineListener:
     def epoch_text(self, metrics: EpochMetrics) -> str:
         """Return the loss and the score of an epoch."""
         score = metrics.validation_accuracy
-        found = f"{100 * score:.1f} %"
-        if metrics.task != "classification":
-            from qllmft.training import TASKS  # it imports torch
-
-            found = f"{TASKS[metrics.task].score_name} {score:.3f}"
+        measure = MEASURES[metrics.task]
+        found = measure.stated(score, measure.coarse)
         return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
 
     def _start(self, started: StageStarted) -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from qllmft.bootstrap import INTERVAL, BootstrapScores, ScorePart, resampled_rows
 
+NAMES = ("R²", "mean absolute error", "rank correlation")
+
 Floats = NDArray[np.float64]
 
 
@@ -20,7 +22,7 @@ class TargetScores(BootstrapScores):
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
 
-    NAME: ClassVar = "R²"
+    NAME: ClassVar = NAMES[0]
 
     total: int  # N, number of texts
     r2: float  # share of the targets' variance that is explained, at most 1
@@ -66,9 +68,27 @@ class TargetScores(BootstrapScores):
     def others(self) -> tuple[ScorePart, ...]:
         """Return the scores beside R²."""
         return (
-            ScorePart("error", "mean absolute error", self.mae, self.mae_interval),
-            ScorePart("rank", "rank correlation", self.spearman, self.spearman_interval),
+            ScorePart("error", NAMES[1], self.mae, self.mae_interval),
+            ScorePart("rank", NAMES[2], self.spearman, self.spearman_interval),
         )
+
+
+def target_values(targets: Floats, values: Floats) -> dict[str, float]:
+    """Return the scores of values (N, T) for true targets (N, T) by name, without intervals."""
+    each = _scores(targets[None].astype(np.float64), values[None].astype(np.float64))[0]
+    return dict(zip(NAMES, each.mean(axis=0).tolist(), strict=True))
+
+
+def r2(targets: Floats, values: Floats) -> float:
+    """Return R² of values (N, T) for true targets (N, T), the mean over the targets."""
+    return float(_r2(targets[None], values[None].astype(np.float64)).mean())
+
+
+def _r2(targets: Floats, values: Floats) -> Floats:
+    """Return R² (S, T) of S samples (S, N, T)."""
+    spread = ((targets - targets.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    errors = ((targets - values) ** 2).sum(axis=1)
+    return np.asarray(1.0 - errors / np.where(spread > 0, spread, np.inf))
 
 
 def _scores(targets: Floats, values: Floats) -> Floats:
@@ -76,10 +96,8 @@ def _scores(targets: Floats, values: Floats) -> Floats:
     from scipy.stats import rankdata
 
     errors = targets - values
-    spread = ((targets - targets.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    r2 = 1.0 - (errors**2).sum(axis=1) / np.where(spread > 0, spread, np.inf)
     ranks = [rankdata(each, axis=1) for each in (targets, values)]
     ranks = [each - each.mean(axis=1, keepdims=True) for each in ranks]
     norms = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
     spearman = (ranks[0] * ranks[1]).sum(axis=1) / np.where(norms > 0, norms, np.inf)
-    return np.stack([r2, np.abs(errors).mean(axis=1), spearman], axis=-1)
+    return np.stack([_r2(targets, values), np.abs(errors).mean(axis=1), spearman], axis=-1)

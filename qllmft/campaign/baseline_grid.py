@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qllmft.baselines import BASELINES, accuracy_of, fit_and_score
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
 from qllmft.config import RunConfig
 from qllmft.events import OnEvent, stage
 from qllmft.run import ModelResult, SharedInputs
@@ -15,6 +15,7 @@ def search_baseline(
     name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs
 ) -> ModelResult:
     """Fit a baseline with every setting of its grid, select on validation, and test the best. The head is ignored."""
+    check_baselines([name], config.data.task)
     splits, n_classes = (
         inputs.splits(config.data, config.seed),
         inputs.corpus(config.data).n_classes,
@@ -28,4 +29,4 @@ def search_baseline(
         head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings
     )
     _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
-    return replace(chosen, test=accuracy_of(head, test))
+    return replace(chosen, test=score_of(test, head.predict(test.x.numpy())))

@@ -1,4 +1,4 @@
-"""Paired tests of subjects against baselines on the same splits, and McNemar's test within a seed."""
+"""Paired tests of subjects against baselines on the same splits, over the seeds and over the texts of each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from qllmft.bootstrap import BootstrapDifference
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
+from qllmft.scores import ACCURACY, MEASURE_NAMED, Measure
 from qllmft.statistics import PairedDifference, TextDifference, holm
 
 ALPHA = 0.05
@@ -21,7 +23,7 @@ class Comparison:
 
     subject: str  # label of its row
     baseline: str  # label of its row
-    # subject minus baseline, by seed, of test accuracies; balanced if labels are uneven
+    # subject minus baseline, by seed, of test scores; balanced accuracies if labels are uneven
     difference: PairedDifference
     # after Holm's correction over all comparisons; None if the test is not defined
     p_holm: float | None
@@ -56,19 +58,21 @@ def compare(record: StudyRecord) -> list[Comparison]:
         for baseline in record.rows_of("baseline")
         if subject.group == baseline.group
     ]
-    return compare_pairs(pairs, record.margin)
+    return compare_pairs(pairs, record.margin, record.measure)
 
 
-def compare_pairs(pairs: Sequence[tuple[RowResult, RowResult]], margin: float) -> list[Comparison]:
+def compare_pairs(
+    pairs: Sequence[tuple[RowResult, RowResult]], margin: float, measure: Measure = ACCURACY
+) -> list[Comparison]:
     """Compare each subject with its baseline. p is corrected over all pairs.
 
-    ``margin``, in points, is that within which two heads count as equal.
+    ``margin``, as the measure shows it, is that within which two heads count as equal.
     """
     differences = [
         PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs
     ]
     corrected = holm([difference.p for difference in differences])
-    equal = holm([difference.equivalence_p(margin / 100) for difference in differences])
+    equal = holm([difference.equivalence_p(margin / measure.factor) for difference in differences])
     return [
         Comparison(
             subject.label,
@@ -134,7 +138,8 @@ def limits(record: StudyRecord) -> list[str]:
     sentences.append(
         "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
         "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
-        f"within {record.margin:g} points, the margin said beforehand, at 5 % after Holm's correction. Open: neither."
+        f"within {record.measure.within(record.margin)}, the margin said beforehand, at 5 % after Holm's correction. "
+        "Open: neither."
     )
     sentences.append(
         "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
@@ -145,11 +150,9 @@ def limits(record: StudyRecord) -> list[str]:
 
 def differences_by_seed(
     predictions: StudyPredictions, subject: RowResult, baseline: RowResult
-) -> dict[int, TextDifference]:
+) -> dict[int, TextDifference | BootstrapDifference]:
     """Return the difference of a subject and a baseline on the test texts of each seed."""
     ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
     tests = {seed: predictions.answers["test", seed] for seed in predictions.seeds}
-    return {
-        seed: TextDifference.of(t.labels, t.answers[:, ours], t.answers[:, theirs])
-        for seed, t in tests.items()
-    }
+    paired = MEASURE_NAMED[predictions.score].paired
+    return {seed: paired(t.labels, t.of(ours), t.of(theirs)) for seed, t in tests.items()}

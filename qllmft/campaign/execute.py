@@ -60,7 +60,8 @@ def do_run(
     if outcome.record is None:
         raise KeyboardInterrupt
     if started:
-        on_event(RunEnded(run.label, outcome.record.head.validation.value))
+        score = outcome.record.head.validation.value
+        on_event(RunEnded(run.label, score, run.config.data.task))
     return outcome.record
 
 

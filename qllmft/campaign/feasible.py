@@ -14,17 +14,7 @@ from qllmft_backends import create
 
 def check_feasible(configs: Mapping[str, RunConfig], inputs: SharedInputs) -> None:
     """Raise an error if texts, a split, a body or a backend is missing, or a head does not fit on its body."""
-    for name, config in configs.items():
-        if config.data.pair:
-            raise UserError(
-                f"{name}: data.pair_column is {config.data.pair_column!r}, and studies and sweeps read single texts. "
-                "Train runs on pairs one by one with `qllmft train`."
-            )
-        if config.data.task != "classification":
-            raise UserError(
-                f"{name}: data.task is {config.data.task!r}, and studies and sweeps compare accuracies of labels. "
-                "Train such runs one by one with `qllmft train`."
-            )
+    for config in configs.values():
         locate_body(config.body)
         inputs.splits(config.data, config.seed)
     checked: set[str] = set()

@@ -114,8 +114,9 @@ class Study(CampaignFile):
     # seeds on whose drawn texts a row was chosen, which are never reported on
     choosing_seeds: Seeds | None = None
     rule: str = ""  # rule of that choice, written before it was applied
-    # points of accuracy within which two heads count as equal, said beforehand
-    margin: float = Field(default=0.5, gt=0.0, allow_inf_nan=False)
+    # points of accuracy, or another score, within which two heads count as equal, said beforehand;
+    # None: 0.5 points, or 0.01
+    margin: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     # of each run that Adam trains; L-BFGS has the iterations of its preset
     epochs: int = Field(default=800, ge=1)
     notes: str = ""  # Markdown below the study's table

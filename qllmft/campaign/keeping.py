@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.campaign.answers import Answers, TextIndex
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.finished import FinishedRun
-from qllmft.campaign.predictions import CURVE_UNIT, Answers, StudyPredictions, TextIndex
+from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.study_plan import StudyRun
 from qllmft.config import RunConfig
 from qllmft.config.settings import differing
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, SharedInputs
+from qllmft.scores import MEASURES
 
 
 def gather_predictions(
@@ -55,6 +57,7 @@ def gather_predictions(
             for row, (run, _) in rows.items()
         },
         curves=_curves(study, by_seed),
+        score=MEASURES[planned[0].config.data.task].name,
     )
 
 
@@ -73,7 +76,7 @@ def _answers(
             RunFolder(runs / plan.identity),
             run.record.models[model_place(row, plan)].name,
         )
-        kept = folder.read_predictions()
+        kept = folder.read_answers()
         found = {} if kept is None else kept.answers if split == "test" else kept.validation
         if name not in found or len(found[name]) != len(table):
             raise UserError(

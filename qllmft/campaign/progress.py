@@ -52,7 +52,8 @@ class CampaignProgress:
         began, before = self._start
         left = (now - began) * (1 - share) / (share - before) if share > before else None
         count = sum(self._finished.has(run) for run in planned)
-        self._on_event(CampaignAdvanced(self._plan.size, count, share, self._best(planned), left))
+        best, task = self._best(planned), planned[0].config.data.task
+        self._on_event(CampaignAdvanced(self._plan.size, count, share, best, left, task))
 
     def _share(self, planned: Sequence[PlannedRun]) -> float:
         """Return the finished share of the cost. Runs that are not planned yet cost the mean of the others."""
@@ -69,7 +70,7 @@ class CampaignProgress:
         return min(done / cost * len(planned) / self._plan.size, 1.0) if cost else 0.0
 
     def _best(self, planned: Sequence[PlannedRun]) -> float | None:
-        """Return the highest mean validation accuracy among points whose seeds are all finished."""
+        """Return the highest mean validation score among points whose seeds are all finished."""
         if not self._plan.selects:
             return None
         points: defaultdict[str, dict[str, PlannedRun]] = defaultdict(dict)

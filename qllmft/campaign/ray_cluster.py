@@ -169,7 +169,7 @@ class _Driver:
             finally:
                 release()
             validation = self._finished.record(run).head.validation.value
-            self._progress(RunEnded(run.label, validation))
+            self._progress(RunEnded(run.label, validation, run.config.data.task))
 
 
 def pack(folder: Path) -> bytes:

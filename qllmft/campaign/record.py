@@ -14,13 +14,16 @@ from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
+from qllmft.scores import LOWEST, MEASURE_NAMED, Measure, ScoreName
 from qllmft.statistics import MeanInterval
 
 FORMAT = 1
 FILE = "study.json"
 NOT_REGISTERED = "not registered"
 
-_Share = Annotated[float, Field(ge=0, le=1)]  # larger numbers would overflow in a mean
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Score = Annotated[float, Field(ge=LOWEST, le=1)]  # larger numbers would overflow in a mean
+_Other = Annotated[float, Field(ge=-1e100, le=1e100)]
 _Loss = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -45,12 +48,12 @@ class RowResult:
     published: PaperResult | None  # None if the paper prints none
     runs: tuple[str, ...]  # identities, which name the folders in ``runs/``
     parameters: tuple[int, ...]  # trained ones; support vectors of an SVC
-    validation: tuple[_Share, ...]  # accuracy of the selected model, in [0, 1]
-    test: tuple[_Share, ...]  # accuracy of the same model, in [0, 1]
-    # of the same model, in nats; empty for a baseline, or if not kept
+    validation: tuple[_Score, ...]  # the study's score of the selected model, at most 1
+    test: tuple[_Score, ...]  # the same score of the same model
+    # of the same model, such as nats; empty for a baseline, or if not kept
     validation_loss: tuple[_Loss, ...] = ()
-    # accuracy without the noise of the head's circuit; empty without noise
-    test_exact: tuple[_Share, ...] = ()
+    # score without the noise of the head's circuit; empty without noise
+    test_exact: tuple[_Score, ...] = ()
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
     # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of texts
     balanced: tuple[_Share, ...] = ()
@@ -64,20 +67,22 @@ class RowResult:
     series: str = ""
     qubits: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    # scores beside that of the study on the test texts, by name; none beside accuracy
+    others: dict[str, tuple[_Other, ...]] = field(default_factory=dict)
 
     @property
     def compared(self) -> tuple[float, ...]:
-        """Return the accuracies that rows are compared by: balanced ones if the labels are uneven."""
+        """Return the scores that rows are compared by: balanced accuracies if the labels are uneven."""
         return self.balanced or self.test
 
     @property
     def test_interval(self) -> MeanInterval:
-        """Return the mean test accuracy with its interval."""
+        """Return the mean test score with its interval."""
         return MeanInterval.of(self.test)
 
     @property
     def validation_interval(self) -> MeanInterval:
-        """Return the mean validation accuracy with its interval."""
+        """Return the mean validation score with its interval."""
         return MeanInterval.of(self.validation)
 
 
@@ -111,9 +116,15 @@ class StudyRecord:
     x: MapAxis = ""
     choosing_seeds: tuple[int, ...] = ()
     rule: str = ""
-    margin: float = 0.5
+    margin: float = 0.5  # in points of accuracy, or in units of the score
     # whether and when plan, rule and margin were written, in words
     registered: str = NOT_REGISTERED
+    score: ScoreName = "accuracy"  # by which rows are compared
+
+    @property
+    def measure(self) -> Measure:
+        """Return the score by which rows are compared."""
+        return MEASURE_NAMED[self.score]
 
     @property
     def as_published(self) -> bool:
@@ -140,19 +151,29 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json`` and return its path. ``derived`` is for people who read the file."""
-    content = {"format": FORMAT, **derived, **_ADAPTER.dump_python(record, mode="json")}
+    own = _ADAPTER.dump_python(record, mode="json")
+    if record.score == "accuracy":  # as in records that know no other score
+        del own["score"]
+        for row in own["rows"]:
+            del row["others"]
+    content = {"format": FORMAT, **derived, **own}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
 
-def _check_seeds(row: RowResult) -> None:
-    """Raise ValueError unless every field by seed has a value for each."""
-    by_seed = (row.runs, row.parameters, row.validation, row.test)
+def _check_row(row: RowResult, measure: Measure) -> None:
+    """Raise ValueError unless every field by seed has a value for each, and scores are possible ones."""
+    by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
     optional = (row.validation_loss, row.test_exact, row.epochs, row.balanced, row.chosen)
     numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
     if len(numbers) > 1 or 0 in numbers:
         raise ValueError(
             f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
+        )
+    lowest = min((*row.validation, *row.test, *row.test_exact))
+    if lowest < measure.lowest:
+        raise ValueError(
+            f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
         )
 
 
@@ -167,7 +188,7 @@ def read_record(folder: Path) -> StudyRecord:
             )
         record = _ADAPTER.validate_python(content)
         for row in record.rows:
-            _check_seeds(row)
+            _check_row(row, record.measure)
         return record
     except FileNotFoundError:
         raise UserError(

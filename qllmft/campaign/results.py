@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 from qllmft.campaign.finished import FinishedRun
 from qllmft.config.settings import settings_of
 from qllmft.run import ModelResult
-from qllmft.statistics import Accuracy, MeanInterval
+from qllmft.scores import MEASURES, Measure, Score
+from qllmft.statistics import MeanInterval
 
-DIGITS = 12  # of a mean accuracy: those of (0.7, 0.8) and (0.75, 0.75) are equal
+DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
 
 
 class _Selectable(Protocol):
@@ -45,12 +46,12 @@ class SeededResult:
 
     @property
     def validation(self) -> tuple[float, ...]:
-        """Return the validation accuracies, in [0, 1]."""
+        """Return the validation scores of the task."""
         return tuple(model.validation.value for model in self.models)
 
     @property
     def validation_loss(self) -> tuple[float, ...]:
-        """Return the validation losses in nats, empty for a baseline, or if one was not kept."""
+        """Return the validation losses of the task, empty for a baseline, or if one was not kept."""
         pairs = zip(self.runs, self.models, strict=True)
         losses = [run.validation_loss if model is run.record.head else None for run, model in pairs]
         return tuple(loss for loss in losses if loss is not None) if None not in losses else ()
@@ -61,14 +62,19 @@ class SeededResult:
         return tuple(model.parameters for model in self.models)
 
     @property
-    def tested(self) -> tuple[Accuracy, ...]:
-        """Return the accuracies on the test texts. ValueError if a run did not read them."""
-        return tuple(model.accuracy for model in self.models)
+    def measure(self) -> Measure:
+        """Return the score of the task."""
+        return MEASURES[self.runs[0].config.data.task]
+
+    @property
+    def tested(self) -> tuple[Score, ...]:
+        """Return the scores on the test texts. ValueError if a run did not read them."""
+        return tuple(model.tested for model in self.models)
 
     @property
     def test(self) -> MeanInterval:
-        """Return the mean test accuracy with its interval over the seeds."""
-        return MeanInterval.of([accuracy.value for accuracy in self.tested])
+        """Return the mean test score with its interval over the seeds."""
+        return MeanInterval.of([score.value for score in self.tested])
 
 
 def settings_without_seed(run: FinishedRun) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def collect(
 
 
 def ranked(results: Iterable[Result]) -> list[Result]:
-    """Sort results by mean validation accuracy, then validation loss, then parameters, the best first.
+    """Sort results by mean validation score, then validation loss, then parameters, the best first.
 
     Equal ones keep their order. The loss is compared only if every result has one.
     """

@@ -50,12 +50,12 @@ def screening_signs(n_factors: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean effect of a parameter on validation accuracy over the design."""
+    """Mean effect of a parameter on the validation score over the design."""
 
     name: str  # of the parameter
     low: Value  # one of its two levels
     high: Value  # the other
-    effect: float  # mean at ``high`` minus mean at ``low``, in [-1, 1]
+    effect: float  # mean at ``high`` minus mean at ``low``
     standard_error: float  # of the effect
     # of no effect, two-sided, by Student's t; not corrected for the number of parameters
     p_value: float
@@ -86,7 +86,7 @@ def main_effects(
         names: k parameters.
         levels: k pairs, low and high.
         signs: (n, k) of -1 and 1.
-        values: (n, s), accuracy of run and seed, in [0, 1].
+        values: (n, s), score of run and seed.
     """
     n, k = signs.shape
     seeds = values.shape[1]

@@ -22,6 +22,7 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
 from qllmft.files import write_text
 from qllmft.published import published
+from qllmft.scores import Measure
 from qllmft.statistics import MeanInterval
 
 
@@ -44,6 +45,11 @@ class SweepResult:
     rows: tuple[RowWinner, ...]  # in the order of their levels
     screening: Screening | None
     repeats: int  # trials that proposed a configuration again
+
+    @property
+    def measure(self) -> Measure:
+        """Return the score by which configurations are compared."""
+        return self.winner.measure
 
 
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
@@ -112,6 +118,8 @@ def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededRe
 def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     """Return the paper's best accuracy of its sweep with the head of ``point``, in percent."""
     config = sweep.configurations(point)[0]
+    if config.data.task != "classification":
+        return None
     for value in published().of("accuracy"):
         if value.sweep == f"Table {sweep.table}" and value.preset is not None:
             names = differing(config, load_preset(value.preset).config())
@@ -125,7 +133,7 @@ def published_accuracy(sweep: Sweep, point: Point) -> float | None:
 
 
 def interval95(result: SeededResult) -> tuple[float, float]:
-    """Return a 95 % interval: Wilson's for one seed (the test texts), Student's over several (the seeds' scatter)."""
+    """Return a 95 % interval: of the score for one seed (its test texts), Student's over several."""
     return result.test.interval or result.tested[0].interval
 
 
@@ -148,6 +156,7 @@ def _content(result: SweepResult) -> dict[str, Any]:
             }
             for each in result.ranking
         ],
+        **({} if result.measure.in_percent else {"score": result.measure.name}),
         "winner": _key(result.winner),
         "test": _test(result.winner),
         **({"rows": [_row(row) for row in result.rows]} if result.rows else {}),
@@ -162,5 +171,5 @@ def _row(row: RowWinner) -> dict[str, Any]:
 
 
 def _test(result: SeededResult) -> dict[str, Any]:
-    by_seed = [accuracy.as_dict() for accuracy in result.tested]
+    by_seed = [score.as_dict() for score in result.tested]
     return {"mean": result.test.mean, "interval95": list(interval95(result)), "by_seed": by_seed}

@@ -18,12 +18,13 @@ from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, Study
 from qllmft.campaign.registration import FILE as REGISTRATION
 from qllmft.campaign.registration import Registration, check_registered, plan_of, register
 from qllmft.campaign.results import collect
-from qllmft.campaign.study_plan import StudyRun, study_runs
+from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.record import BodyRecord
+from qllmft.scores import MEASURES
 
 
 def run_study(
@@ -39,6 +40,7 @@ def run_study(
     """
     executor = executor or Executor()
     planned = study_runs(study, settings)
+    study = with_margin(study, planned)
     tuned = tuning_runs(study, planned, settings) if study.budget is not None else []
     if folder.exists() and not folder.is_dir():
         raise UserError(
@@ -60,14 +62,17 @@ def run_study(
         planned = chosen_runs(study, planned, settings, tuned, finished)
     executor.execute(FixedPlan(planned), runs)
     found = [finished.read(run) for run in planned]
-    gather_predictions(study, planned, found, runs, executor.inputs).write(folder)
+    predictions = gather_predictions(study, planned, found, runs, executor.inputs)
+    predictions.write(folder)
     record = gather_record(study, planned, found, settings, command, executor.inputs)
-    return replace(record, registered=registered)
+    # scores of the answers as they are kept, so that the same record comes from them again
+    return replace(predictions.recomputed(record), registered=registered)
 
 
 def register_study(study: Study, folder: Path, settings: Mapping[str, Any]) -> Registration:
     """Register a study in its folder before its runs. No run is done and no text is read."""
-    return register(folder, study, settings, study_runs(study, settings))
+    planned = study_runs(study, settings)
+    return register(folder, with_margin(study, planned), settings, planned)
 
 
 def gather_record(
@@ -118,6 +123,7 @@ def gather_record(
         command=named(command, names),
         rows=tuple(_row(study, index, planned, finished) for index in range(len(study.rows))),
         versions=versions,
+        score=MEASURES[config.data.task].name,
     )
 
 
@@ -143,13 +149,13 @@ def _row(
         **row.model_dump(include={"label", "side", "group", "preset", "series", "qubits"}),
         settings=with_names(row.settings, body_names(finished)),
         model=models[0].name,
-        published=paper_result(row) if study.published else None,
+        published=paper_result(row) if study.published and classes else None,
         runs=tuple(run.record.identity for run in result.runs),
         parameters=result.parameters,
         stored=max(model.settings.get("stored", 0) for model in models),
         validation=result.validation,
         validation_loss=result.validation_loss,
-        test=tuple(accuracy.value for accuracy in result.tested),
+        test=tuple(score.value for score in result.tested),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
         epochs=() if row.classical else tuple(run.record.selected_epoch for run in result.runs),
         balanced=tuple(scores.balanced for scores in classes) if uneven else (),

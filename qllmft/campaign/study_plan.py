@@ -11,6 +11,7 @@ from qllmft.campaign.grid import check_size
 from qllmft.campaign.plan import PlannedRun
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
+from qllmft.scores import MEASURES
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,15 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
         of_seed = [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
         if seed == study.seeds[0]:
             _check_rows(study, of_seed)
+            _check_task(study, of_seed[0])
         runs += of_seed
     return runs
+
+
+def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
+    """Return the study with its margin, by default that of its score."""
+    margin = study.margin or MEASURES[runs[0].config.data.task].margin
+    return study.model_copy(update={"margin": margin})
 
 
 def study_run(
@@ -52,11 +60,11 @@ def study_run(
     if study.budget is not None and baselines:
         own["baselines.points"] = study.budget
     try:
-        check_baselines(baselines)
         preset = load_preset(rows[0].preset)
         if preset.config(own).train.optimizer == "adam":
             own["train.epochs"] = rows[0].epochs or study.epochs
         config = preset.config({**own, **settings, "seed": seed})
+        check_baselines(baselines, config.data.task)
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
     return StudyRun(config, f"{named.label}, seed {seed}", point=point, rows=tuple(indices))
@@ -82,4 +90,15 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
             raise UserError(
                 f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
                 f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."
+            )
+
+
+def _check_task(study: Study, run: StudyRun) -> None:
+    """Raise a UserError if the study has parts that are about accuracies, and its task another score."""
+    measure, parts = MEASURES[run.config.data.task], {"x": study.x, "bodies": study.bodies}
+    for name in parts if not measure.in_percent else ():
+        if parts[name]:
+            raise UserError(
+                f"study {study.name}: {name} is {parts[name]!r}, and maps and gains of bodies are in points of "
+                f"accuracy; data.task {run.config.data.task!r} is compared by {measure.name}. Leave {name} out."
             )

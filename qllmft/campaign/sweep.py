@@ -33,7 +33,7 @@ LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is
 
 
 class Sweep(Section):
-    """Search for the configuration with the highest mean validation accuracy over seeds."""
+    """Search for the configuration with the highest mean validation score over seeds."""
 
     space: str  # name of the search space
     # grid, qmc and screening have fixed lists of points; tpe proposes each from earlier results

@@ -1,4 +1,4 @@
-"""Change of test accuracy per qubit along a study's rows of one series."""
+"""Change of the test score per qubit along a study's rows of one series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Trend:
     series: str
     qubits: tuple[int, ...]  # ascending
     seeds: int  # of each row
-    slope: float  # of accuracies in [0, 1], per qubit
+    slope: float  # of test scores, per qubit
     # 95 % by Student's t; None if there is no scatter to judge by
     interval: tuple[float, float] | None
 

@@ -8,18 +8,8 @@ from collections.abc import Sequence
 from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gains, papers_margin
 from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.scores import ACCURACY, Measure
 from qllmft.statistics import PairedDifference
-
-
-def signed(difference: float) -> str:
-    """Return a difference of accuracies in percentage points with its sign: ``+1.2``, ``−1.2``."""
-    text = f"{100 * difference:+.1f}"
-    return text.replace("-", "−") if float(text) else "0.0"
-
-
-def brackets(ends: tuple[float, float] | None) -> str:
-    """Return an interval in percentage points: ``[+2.5, +5.3]``, or "" if there is none."""
-    return "" if ends is None else f"[{signed(ends[0])}, {signed(ends[1])}]"
 
 
 def p_value(p: float | None) -> str:
@@ -68,7 +58,8 @@ def body_sentence(record: StudyRecord) -> str:
 
 def gain_points(gain: Gain) -> str:
     """Return ``+3.9 [+2.5, +5.3]``, in points, or the mean alone for one seed."""
-    return f"{signed(gain.difference.mean)} {brackets(gain.difference.interval)}".rstrip()
+    difference = gain.difference
+    return f"{ACCURACY.signed(difference.mean)} {ACCURACY.brackets(difference.interval)}".rstrip()
 
 
 def gain_share(gain: Gain) -> str:
@@ -84,10 +75,11 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     )
     subject, baseline = (_name(row, record) for row in leaders)
     mean, n, count = pair.difference.mean, len(record.seeds), _count(record, comparisons)
+    measure = record.measure
     if leaders[0].constant:
         return f"{subject} gives the same answer to every test text, so it beats nothing."
-    unit = "points of balanced accuracy" if leaders[0].balanced else "points"
-    difference = f"the difference is {signed(mean)} {unit}"
+    unit = "points of balanced accuracy" if leaders[0].balanced else measure.unit
+    difference = f"the difference is {measure.signed(mean)} {unit}"
     if n == 1:
         return (
             f"Nothing can be said from one seed about {subject} against {baseline}: {difference} on the test texts, "
@@ -108,19 +100,17 @@ def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     if pair.outcome == "equal":
         equal = f"two one-sided t-tests, {p_value(pair.p_equal)}{corrected}"
         return (
-            f"{subject} and {baseline} are equal within {record.margin:g} points: {difference} "
-            f"{brackets((low, high))} on the test texts ({n} seeds, {_budget(*leaders)}{equal}){count}."
+            f"{subject} and {baseline} are equal within {measure.within(record.margin)}: {difference} "
+            f"{measure.brackets((low, high))} on the test texts ({n} seeds, {_budget(*leaders)}{equal}){count}."
         )
     if pair.outcome == "open":
         return (
-            f"Nothing can be said about {subject} against {baseline}: {difference} {brackets((low, high))} "
-            f"{test}{least_seen(pair)}{count}."
+            f"Nothing can be said about {subject} against {baseline}: {difference} {measure.brackets((low, high))} "
+            f"{test}{least_seen(pair, measure)}{count}."
         )
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    middle, near, far = (
-        f"{100 * value:.1f}" for value in (abs(mean), *sorted((abs(low), abs(high))))
-    )
+    middle, near, far = map(measure.size, (mean, *sorted((abs(low), abs(high)))))
     return f"{subject} {verb} {baseline} by {middle} {unit} [{near}, {far}] {test}{count}."
 
 
@@ -155,13 +145,13 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     )
     return (
         f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
-        f"{count['equal']} equal within {record.margin:g} points, and {count['open']} open"
+        f"{count['equal']} equal within {record.measure.within(record.margin)}, and {count['open']} open"
     )
 
 
-def least_seen(comparison: Comparison) -> str:
+def least_seen(comparison: Comparison, measure: Measure) -> str:
     """Return the least difference that could have been seen, in words, or "" if it is not known."""
     if comparison.detectable is None:
         return ""
-    points = f"{100 * comparison.detectable:.1f} points"
-    return f"; a true difference of {points} would have been found in four of five cases"
+    size = f"{measure.size(comparison.detectable)} {measure.unit}"
+    return f"; a true difference of {size} would have been found in four of five cases"

@@ -20,6 +20,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.progress import LineListener, left_text, stage_text
+from qllmft.scores import MEASURES
 
 
 class ConsoleListener(LineListener):
@@ -57,10 +58,10 @@ class ConsoleListener(LineListener):
                 if here:
                     self._bars.reset(self._one, description=label, fields="", visible=True)
                 self._start_run(label)
-            case RunEnded(label, validation):
+            case RunEnded(label, validation, task):
                 self._running.discard(label)
                 if not self._console.is_terminal:
-                    self.message(f"{label}: validation {100 * validation:.2f} %")
+                    self.message(f"{label}: validation {MEASURES[task].stated(validation)}")
             case StageAdvanced(_, done):
                 self._show(completed=done)
             case EpochEnded(metrics):
@@ -124,6 +125,6 @@ class ConsoleListener(LineListener):
         best = self._campaign.best
         words = [
             left_text(self._campaign.seconds_left),
-            "" if best is None else f"best {100 * best:.2f} %",
+            "" if best is None else f"best {MEASURES[self._campaign.task].stated(best)}",
         ]
         return ", ".join(filter(None, words))

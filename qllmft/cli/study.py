@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qllmft.campaign.file import Study
     from qllmft.campaign.record import StudyRecord
 
+OTHERS_SHOWN = 2  # scores beside that of the study; table.md and the page have all
 # what `qllmft study noise` stands for; the first by default
 NOISE, NOISE_STUDIES = "noise", ("fig11-small", "fig11")
 
@@ -94,7 +95,7 @@ def study(
     from_predictions: Annotated[
         Path | None,
         typer.Option(
-            help="Train nothing: compute all accuracies, comparisons, tables and the page again from the kept answers "
+            help="Train nothing: compute all scores, comparisons, tables and the page again from the kept answers "
             "in this folder (study.json and predictions.npz), and write them into --out, by default the same folder.",
             show_default=False,
         ),
@@ -156,7 +157,7 @@ def study(
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
     _print_result(console, record, finish_study(folder, record))
-    if plan.name in NOISE_STUDIES:
+    if plan.name in NOISE_STUDIES and record.measure.in_percent:
         from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
         from qllmft.report.style import save_figure
 
@@ -247,13 +248,18 @@ def study_table(record: StudyRecord) -> Table:
     """Return the table at the end: means over the seeds, and the paper's numbers."""
     from qllmft.report import study_table as cells
 
-    sizes, n = record.data.sizes, len(record.seeds)
+    sizes, n, measure = record.data.sizes, len(record.seeds), record.measure
+    others = list(record.rows[0].others)[:OTHERS_SHOWN]
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
     tried = [] if record.budget is None else ["settings"]
     shown = plain_table(
         *names("model"),
         *numbers(
-            *tried, "parameters", "test, %", *(("paper, %", "paper's") if record.published else ())
+            *tried,
+            "parameters",
+            measure.column("test"),
+            *others,
+            *(("paper, %", "paper's") if record.published else ()),
         ),
         title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
         f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
@@ -268,6 +274,11 @@ def study_table(record: StudyRecord) -> Table:
             else []
         )
         shown.add_row(
-            row.label, *own, cells.parameters(row), cells.measured_accuracy(row), *printed
+            row.label,
+            *own,
+            cells.parameters(row),
+            cells.measured(row, measure),
+            *(cells.other(row.others[name]) for name in others),
+            *printed,
         )
     return shown

@@ -73,7 +73,7 @@ def sweep(
         bool, typer.Option("--list", help="List the searches with their tables of the paper.")
     ] = False,
 ) -> None:
-    """Search over settings by validation accuracy; test the winner, and the best of each row of the paper's table.
+    """Search over settings by the validation score; test the winner, and the best of each row of the paper's table.
 
     If it is killed at any moment, the same command continues. No configuration is trained twice. If the same command
     runs several times, on one machine or on several that share --out, the calls share the runs.

@@ -23,7 +23,8 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
-from qllmft.statistics import MeanInterval
+from qllmft.scores import ACCURACY, MEASURES, Measure
+from qllmft.statistics import Accuracy, MeanInterval
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 BEST_SHOWN = 10
@@ -36,7 +37,7 @@ def print_result(result: SweepResult, folder: Path, console: Console) -> None:
     if result.rows:
         console.print(rows_table(result))
     if result.screening is not None:
-        console.print(effects_table(result.screening))
+        console.print(effects_table(result.screening, result.measure))
     say_lines(verdict(result), console)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
@@ -53,7 +54,7 @@ def search_baselines_grid(
         config = first.model_copy(update={"seed": seed})
         with ConsoleListener(console) as listener:
             results[seed] = search_baseline(space.grid_of, config, listener, inputs)
-    console.print(baseline_table(space, results))
+    console.print(baseline_table(space, results, MEASURES[first.data.task]))
 
 
 def headline(space: Space, plan: Sweep) -> str:
@@ -78,14 +79,15 @@ def ranking_table(result: SweepResult) -> Table:
     """Return the best configurations by validation, without results on the test set."""
     shown, parameters = result.ranking[:BEST_SHOWN], result.sweep.parameters
     title = f"the best {len(shown)} of {len(result.ranking)} configurations, by validation"
-    table = plain_table(*numbers("validation", "loss", "parameters"), title=title)
+    columns = numbers(result.measure.in_column("validation"), "loss", "parameters")
+    table = plain_table(*columns, title=title)
     few = len(parameters) <= COLUMNS
     for column in [short_name(parameter.name) for parameter in parameters] if few else ["settings"]:
         table.add_column(column, justify="right" if few else "left")
     for each in shown:
         labels = [level_text(each.settings[parameter.name]) for parameter in parameters]
         loss = MeanInterval.of(each.validation_loss).mean
-        measured = (_percent(each.validation), f"{loss:.4f}", f"{each.parameters[0]:,}")
+        measured = (_mean(each, each.validation), f"{loss:.4f}", f"{each.parameters[0]:,}")
         table.add_row(*measured, *(labels if few else [point_text(each.settings)]))
     return table
 
@@ -97,8 +99,8 @@ def rows_table(result: SweepResult) -> Table:
     table = plain_table(
         *numbers(
             *map(short_name, result.sweep.rows),
-            "validation",
-            "test [95 % interval]",
+            result.measure.in_column("validation"),
+            f"{result.measure.in_column('test')} [95 % interval]",
             *(["paper"] if printed else []),
         ),
         "chosen",
@@ -111,7 +113,7 @@ def rows_table(result: SweepResult) -> Table:
         chosen = {name: label for name, label in row.best.settings.items() if name not in row.row}
         table.add_row(
             *map(level_text, row.row.values()),
-            _percent(row.best.validation),
+            _mean(row.best, row.best.validation),
             _tested(row.best),
             *([f"{row.published:.2f} %" if row.published else ""] if printed else []),
             point_text(chosen),
@@ -119,12 +121,13 @@ def rows_table(result: SweepResult) -> Table:
     return table
 
 
-def effects_table(screening: Screening) -> Table:
-    """Return main effects, in percentage points of validation accuracy."""
+def effects_table(screening: Screening, measure: Measure = ACCURACY) -> Table:
+    """Return main effects on the validation score."""
+    points = ", in percentage points" * measure.in_percent
     table = plain_table(
         *names("setting"),
         *numbers("low", "high", "effect ± standard error", "p"),
-        title="main effects on validation accuracy, in percentage points: high level minus low level",
+        title=f"main effects on validation {measure.name}{points}: high level minus low level",
         caption=f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
         f"p is not corrected for {len(screening.effects)} settings.",
     )
@@ -133,37 +136,46 @@ def effects_table(screening: Screening) -> Table:
             short_name(effect.name),
             level_text(effect.low),
             level_text(effect.high),
-            f"{100 * effect.effect:+.2f} ± {100 * effect.standard_error:.2f}",
+            f"{measure.signed(effect.effect, measure.digits)} ± "
+            f"{measure.mean(MeanInterval.of([effect.standard_error]))}",
             f"{effect.p_value:.3f}",
         )
     return table
 
 
 def verdict(result: SweepResult) -> Iterator[str]:
-    """Yield sentences about the winner and its accuracy."""
-    winner = result.winner
+    """Yield sentences about the winner and its score."""
+    winner, measure = result.winner, result.measure
     settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.settings.items())
-    low, high = interval95(winner)
+    ends = measure.ends(interval95(winner))
     over = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
     yield f"Winner by validation: {settings}."
     yield (
-        f"Its test accuracy: {100 * winner.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]{over}; "
-        f"validation {_percent(winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
+        f"Its test {measure.name}: {measure.percent(winner.test.mean)} [95 % interval {ends}]{over}; validation "
+        f"{_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
     )
+    beside = [score.others for score in winner.tested if not isinstance(score, Accuracy)]
+    if beside:
+        means = [
+            f"{parts[0].name} {MeanInterval.of([part.value for part in parts]).mean:.3g}"
+            for parts in zip(*beside, strict=True)
+        ]
+        yield f"On the same texts: {', '.join(means)}."
     if result.repeats:
         yield f"{result.repeats} trials repeated a configuration and took its value."
 
 
-def baseline_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
+def baseline_table(space: Space, results: Mapping[int, ModelResult], measure: Measure) -> Table:
     """Return the selected setting of a classical baseline on each split, by seed."""
-    title = f"{space.title}, the whole grid of table {space.table}, chosen on validation"
-    table = plain_table(
-        *numbers("seed", "validation", "test [95 % interval]", "parameters"), "chosen", title=title
-    )
+    where = "" if space.table == "none" else f" of table {space.table}"
+    title = f"{space.title}, the whole grid{where}, chosen on validation"
+    validation, test = map(measure.in_column, ("validation", "test"))
+    columns = numbers("seed", validation, f"{test} [95 % interval]", "parameters")
+    table = plain_table(*columns, "chosen", title=title)
     for seed, result in results.items():
         table.add_row(
             str(seed),
-            f"{100 * result.validation.value:.2f} %",
+            measure.percent(result.validation.value),
             f"{result.tested}",
             f"{result.parameters:,}",
             ", ".join(f"{name} = {value}" for name, value in result.settings.items()),
@@ -171,10 +183,9 @@ def baseline_table(space: Space, results: Mapping[int, ModelResult]) -> Table:
     return table
 
 
-def _percent(accuracies: Sequence[float]) -> str:
-    return f"{100 * MeanInterval.of(accuracies).mean:.2f} %"
+def _mean(result: SeededResult, scores: Sequence[float]) -> str:
+    return result.measure.percent(MeanInterval.of(scores).mean)
 
 
 def _tested(result: SeededResult) -> str:
-    low, high = interval95(result)
-    return f"{100 * result.test.mean:.2f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{result.measure.percent(result.test.mean)} [{result.measure.ends(interval95(result))}]"

@@ -13,7 +13,6 @@ from typing import Any
 from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.record import StudyRecord
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.verdict import brackets, signed
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy.curve import crossover_qubits
@@ -26,7 +25,8 @@ from qllmft.paper.results.measured import Experiment, Measured, measure
 from qllmft.paper.studies import sections
 from qllmft.published import Published, published
 from qllmft.report.render import render
-from qllmft.report.study_table import OUTCOMES, accuracy, parameters, per_qubit
+from qllmft.report.study_table import OUTCOMES, parameters
+from qllmft.scores import ACCURACY
 from qllmft.statistics import MeanInterval
 
 NONE = "—"
@@ -62,7 +62,7 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         paper=paper,
         tables=tables,
         shown=shown,
-        accuracy=accuracy,
+        accuracy=ACCURACY.mean,
         commands={preset: Experiment(preset).command() for preset in presets},
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
         parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
@@ -83,9 +83,9 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         computed=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
         parameter_count=parameters,
-        per_qubit=per_qubit,
-        signed=signed,
-        brackets=brackets,
+        per_qubit=ACCURACY.per_qubit,
+        signed=ACCURACY.signed,
+        brackets=ACCURACY.brackets,
         outcomes=OUTCOMES,
         **sections(studies),
     )

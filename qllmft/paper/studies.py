@@ -41,7 +41,7 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
     """Return the page's variables of the studies. UserError if a study has no section, or is given twice."""
     found: dict[str, StudyRecord] = {}
     for record in records:
-        if record.study not in STUDIES or record.study in found:
+        if record.study not in STUDIES or record.study in found or record.score != "accuracy":
             problem = "was given twice" if record.study in found else "has no section on this page"
             raise UserError(
                 f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once."

@@ -73,7 +73,7 @@ def draw_map(
             alike = sorted(
                 {p.row.series for p in among if p.row.side == side and p.row.series}
             ).index(name)
-            look = {
+            look: dict[str, Any] = {
                 "color": _of(_COLORS[side], alike),
                 "marker": _of(_MARKERS[side], alike),
                 "lw": 1.1,

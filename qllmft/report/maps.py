@@ -14,7 +14,8 @@ from qllmft.files import write_text
 from qllmft.report import style
 from qllmft.report.map_figures import MapPoint, Value, draw_map
 from qllmft.report.render import render
-from qllmft.report.study_table import accuracy, parameters
+from qllmft.report.study_table import parameters
+from qllmft.scores import ACCURACY
 
 Compared = list[tuple[MapPoint, list[Comparison]]]  # each point with the comparisons of its row
 
@@ -126,7 +127,7 @@ def write_maps(folder: Path, file: Path) -> Path:
         )
     first = rows[0][0].record
     values = {
-        "accuracy": accuracy,
+        "accuracy": ACCURACY.mean,
         "parameters": parameters,
         "epochs": first.epochs,
         "seeds": len(first.seeds),

@@ -12,7 +12,8 @@ from qllmft.campaign.record import StudyRecord
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
-from qllmft.training import CLASSIFICATION, TASKS, EpochMetrics
+from qllmft.scores import ACCURACY, MEASURES, Measure
+from qllmft.training import TASKS, EpochMetrics
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
@@ -41,11 +42,15 @@ def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Marku
         "validation": [m.validation_loss for m in metrics],
     }
     task = TASKS[metrics[0].task]
-    percent = task is CLASSIFICATION
-    scores = {"validation": [(100 if percent else 1) * m.validation_accuracy for m in metrics]}
+    measure = MEASURES[task.name]
+    scores = {"validation": [measure.factor * m.validation_accuracy for m in metrics]}
     loss = curves_svg("loss", task.loss_name, losses, epochs, selected)
-    unit = "right answers (%)" if percent else task.score_name
-    return loss, curves_svg("accuracy", unit, scores, epochs, selected)
+    return loss, curves_svg("accuracy", score_unit(measure), scores, epochs, selected)
+
+
+def score_unit(measure: Measure) -> str:
+    """Return the label of the axis of a score over epochs."""
+    return "right answers (%)" if measure.in_percent else measure.name
 
 
 @style.figure_style(in_a_page=True)
@@ -95,45 +100,48 @@ def curves_svg(
 
 @style.figure_style(in_a_page=True)
 def accuracies_svg(record: StudyRecord) -> Markup:
-    """Draw each row's test accuracies, their mean with its 95 % interval, and the paper's value as a hollow marker."""
-    rows = record.rows
-    figure, axes = _labelled([row.label for row in rows], "test accuracy (%)")
+    """Draw each row's test scores, their mean with its 95 % interval, and the paper's value as a hollow marker."""
+    rows, factor = record.rows, record.measure.factor
+    figure, axes = _labelled([row.label for row in rows], record.measure.axis("test"))
     for place, row in enumerate(rows):
         (color, marker), found = _SIDES[row.side], row.test_interval
-        seeds = [100 * value for value in row.test]
+        seeds = [factor * value for value in row.test]
         axes.plot(seeds, [place] * len(seeds), "|", color=color, ms=6, mew=0.8, alpha=0.6)
         if found.half_width is not None:
-            axes.errorbar(
-                100 * found.mean, place, xerr=100 * found.half_width, color=color, lw=1.8, capsize=3
-            )
-        axes.plot(100 * found.mean, place, marker, color=color, ms=5.5, zorder=4)
+            half = factor * found.half_width
+            axes.errorbar(factor * found.mean, place, xerr=half, color=color, lw=1.8, capsize=3)
+        axes.plot(factor * found.mean, place, marker, color=color, ms=5.5, zorder=4)
         if row.published:
             axes.plot(row.published.accuracy, place, **_PAPER)
     for side, label in (("subject", record.subject), ("baseline", record.baseline)):
         axes.plot([], [], _SIDES[side][1], color=_SIDES[side][0], ms=5.5, label=label)
     if record.published:
         axes.plot([], [], label="paper", **_PAPER)
-    others = [100 * value for row in rows for value in row.test]
+    others = [factor * value for row in rows for value in row.test]
     others += [row.published.accuracy for row in rows if row.published]
-    style.keep_in_view(axes, "x", [row.test_interval for row in rows], others)
+    style.keep_in_view(axes, "x", [row.test_interval for row in rows], others, factor)
     figure.legend(loc="outside upper center", ncols=2, handletextpad=0.2)
     return style.as_svg(figure, "dots")
 
 
 @style.figure_style(in_a_page=True)
-def differences_svg(labels: Sequence[str], comparisons: Sequence[Comparison], name: str) -> Markup:
-    """Draw differences of test accuracies in percentage points, with their intervals, one line per label."""
-    figure, axes = _labelled(labels, "difference of test accuracies (points)")
+def differences_svg(
+    labels: Sequence[str], comparisons: Sequence[Comparison], name: str, measure: Measure = ACCURACY
+) -> Markup:
+    """Draw differences of test scores with their intervals, one line per label."""
+    unit, factor = " (points)" * measure.in_percent, measure.factor
+    figure, axes = _labelled(labels, f"difference of test {measure.plural}{unit}")
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
         color, inside = _OUTCOMES[comparison.outcome]
         ends = comparison.difference.interval
         if ends is not None:
-            axes.plot([100 * end for end in ends], [place, place], color=color, lw=1.8)
+            axes.plot([factor * end for end in ends], [place, place], color=color, lw=1.8)
         axes.plot(
-            100 * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4
+            factor * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4
         )
-    style.keep_in_view(axes, "x", [comparison.difference for comparison in comparisons], [0.0])
+    shown = [comparison.difference for comparison in comparisons]
+    style.keep_in_view(axes, "x", shown, [0.0], factor)
     for outcome, (color, inside) in _OUTCOMES.items():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
     figure.legend(loc="outside upper center", ncols=4)

@@ -22,9 +22,9 @@ from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TargetPredictions, TestPredictions
 from qllmft.run.verdict import headline, verdict
+from qllmft.scores import MEASURES
 from qllmft.statistics import Accuracy
 from qllmft.templates import encoder_template, head_template
-from qllmft.training import TASKS
 from qllmft_circuits import draw_text
 
 
@@ -88,7 +88,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         reliability=reliability_svg(calibrations) if calibrations else None,
         temperature=result.head.settings.get("temperature"),
         task=config.data.task,
-        score_name=TASKS[config.data.task].score_name,
+        score_name=MEASURES[config.data.task].name,
         others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.others,
         found=found,
         thresholds=result.head.settings.get("thresholds"),

@@ -18,15 +18,13 @@ from qllmft.config.settings import settings_of, with_settings
 from qllmft.description import describe
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
-from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg
+from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg, score_unit
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.report.trend_figure import trends_svg, write_trends
+from qllmft.scores import Measure
+from qllmft.training import TASKS
 
-_CURVES = (
-    ("training loss", "cross-entropy (nats)", 1),
-    ("validation accuracy", "right answers (%)", 100),
-)
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
@@ -41,7 +39,9 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         "verdict": shown["verdict"],
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in comparisons],
-        "mcnemar": [{"seed": seed, **d.as_dict()} for seed, d in within.items()],
+        "mcnemar" if record.measure.in_percent else "bootstrap": [
+            {"seed": seed, **d.as_dict()} for seed, d in within.items()
+        ],
     }
     if lines := shown["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
@@ -52,7 +52,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
 
 
 def finish_from_predictions(folder: Path, out: Path) -> tuple[StudyRecord, Path]:
-    """Count all accuracies of a study from its kept answers, write its files into ``out``, and return record and page.
+    """Compute all scores of a study from its kept answers, write its files into ``out``, and return record and page.
 
     Args:
         folder: contains ``study.json`` and ``predictions.npz``; no runs are needed.
@@ -107,7 +107,7 @@ def write_study_report(folder: Path) -> Path:
         dots=accuracies_svg(record),
         wider=_WIDER if style.runs_out([row.test_interval for row in record.rows]) else "",
         wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
-        differences=_differences(comparisons),
+        differences=_differences(comparisons, record.measure),
         curves=_curves(predictions, record),
         circuits=_circuits(record, configs),
         made_with=[
@@ -121,33 +121,39 @@ def write_study_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _differences(comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
+def _differences(comparisons: Sequence[Comparison], measure: Measure) -> list[tuple[str, Markup]]:
     """Return a figure for each subject, or one if each has one baseline, or none for one seed."""
     if any(c.difference.interval is None for c in comparisons):
         return []
     if len({c.subject for c in comparisons}) == len(comparisons) > 1:
-        return [
-            ("Each", differences_svg([c.subject for c in comparisons], comparisons, "differences"))
-        ]
+        labels = [c.subject for c in comparisons]
+        return [("Each", differences_svg(labels, comparisons, "differences", measure))]
     figures = []
     for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
         own = [c for c in comparisons if c.subject == subject]
         figures.append(
-            (subject, differences_svg([c.baseline for c in own], own, f"differences-{index}"))
+            (
+                subject,
+                differences_svg([c.baseline for c in own], own, f"differences-{index}", measure),
+            )
         )
     return figures
 
 
 def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[str, Markup]]:
-    """Return figures of the mean loss and validation accuracy, of the subjects and of the baselines."""
-    figures = []
+    """Return figures of the mean loss and validation score, of the subjects and of the baselines."""
+    figures, measure = [], record.measure
+    drawn = (
+        ("training loss", TASKS[measure.task].loss_name, 1.0),
+        (f"validation {measure.name}", score_unit(measure), measure.factor),
+    )
     sides: tuple[tuple[Side, str], ...] = (
         ("subject", record.subject),
         ("baseline", record.baseline),
     )
     for side, words in sides:
         labels = [row.label for row in record.rows_of(side) if row.label in predictions.curves]
-        for index, (name, unit, scale) in enumerate(_CURVES if labels else ()):
+        for index, (name, unit, scale) in enumerate(drawn if labels else ()):
             lines = {
                 label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist()
                 for label in labels

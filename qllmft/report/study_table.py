@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import floor, log10
 from typing import Any
 
 from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.comparison import Comparison, limits
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.trend import trends
-from qllmft.campaign.verdict import brackets, gain_points, gain_share, signed, verdict
+from qllmft.campaign.verdict import gain_points, gain_share, verdict
 from qllmft.published import published
+from qllmft.scores import Measure
 from qllmft.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
@@ -21,23 +23,24 @@ def about(record: StudyRecord) -> str:
     return f"{record.title} ({record.reduced})" if record.reduced else record.title
 
 
-def accuracy(interval: MeanInterval, digits: int = 2) -> str:
-    """Return ``76.40 ± 0.85``, in percent, or ``76.40`` for one seed."""
-    mean = f"{100 * interval.mean:.{digits}f}"
-    return (
-        mean if interval.half_width is None else f"{mean} ± {100 * interval.half_width:.{digits}f}"
-    )
+def measured(row: RowResult, measure: Measure) -> str:
+    """Return a row's test score, with its balanced accuracy if the labels are uneven."""
+    balanced = f" (balanced {measure.mean(MeanInterval.of(row.balanced))})" if row.balanced else ""
+    return measure.mean(row.test_interval) + balanced
 
 
-def measured_accuracy(row: RowResult) -> str:
-    """Return a row's test accuracy, with its balanced one if the labels are uneven."""
-    balanced = f" (balanced {accuracy(MeanInterval.of(row.balanced))})" if row.balanced else ""
-    return accuracy(row.test_interval) + balanced
+def exact(row: RowResult, measure: Measure) -> str:
+    """Return a row's test score without the noise of its circuit, or "" without noise."""
+    return measure.mean(MeanInterval.of(row.test_exact)) if row.test_exact else ""
 
 
-def exact_accuracy(row: RowResult) -> str:
-    """Return a row's test accuracy without the noise of its circuit, or "" without noise."""
-    return accuracy(MeanInterval.of(row.test_exact)) if row.test_exact else ""
+def other(values: Sequence[float]) -> str:
+    """Return ``0.612 ± 0.034``, the mean of a score beside that of the study, with two digits of its interval."""
+    found = MeanInterval.of(values)
+    if not found.half_width:
+        return f"{found.mean:.3g}".replace("-", "−")
+    digits = min(max(0, 1 - floor(log10(found.half_width))), 3)
+    return f"{found.mean:,.{digits}f} ± {found.half_width:,.{digits}f}".replace("-", "−")
 
 
 def parameters(row: RowResult) -> str:
@@ -49,12 +52,6 @@ def parameters(row: RowResult) -> str:
 def stored_numbers(row: RowResult) -> str:
     """Return ``49,152``, the numbers of a data map, which are stored and not trained, or "" without one."""
     return f"{row.stored:,}" if row.stored else ""
-
-
-def per_qubit(slope: float) -> str:
-    """Return ``+0.71``, in points per qubit."""
-    text = f"{100 * slope:+.2f}"
-    return text.replace("-", "−") if float(text) else "0.00"
 
 
 def published_parameters(row: RowResult) -> str:
@@ -97,8 +94,8 @@ def published_note(record: StudyRecord) -> str:
 def selection_note(record: StudyRecord) -> str:
     """Return how epochs and settings were selected."""
     rule = {
-        "accuracy": "The epoch of each run is the one with the highest validation accuracy, among equals the lowest "
-        "validation loss",
+        "accuracy": f"The epoch of each run is the one with the highest validation {record.measure.name}, among "
+        "equals the lowest validation loss",
         "last": "The epoch of each run is the last one",
         "of each row": "The epoch of each run is chosen as its row's setting train.select says",
     }[record.select]
@@ -106,8 +103,8 @@ def selection_note(record: StudyRecord) -> str:
         return (
             f"Every row has a budget of {record.budget} settings with each seed, drawn by the seed from the space of "
             "its kind, or all of a smaller space: the column settings. Tested is the one with the highest validation "
-            f"accuracy (of heads, among equals, the lowest validation loss). {rule}. The test texts are read only for "
-            "the chosen ones."
+            f"{record.measure.name} (of heads, among equals, the lowest validation loss). {rule}. The test texts are "
+            "read only for the chosen ones."
         )
     tuned = [row.label for row in record.rows if row.tuned]
     baselines = (
@@ -118,15 +115,15 @@ def selection_note(record: StudyRecord) -> str:
     return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
 
 
-def least(comparison: Comparison) -> str:
-    """Return the least difference that could have been seen, in points, or "" if it is not known."""
-    return "" if comparison.detectable is None else f"{100 * comparison.detectable:.1f}"
+def least(comparison: Comparison, measure: Measure) -> str:
+    """Return the least difference that could have been seen, or "" if it is not known."""
+    return "" if comparison.detectable is None else measure.size(comparison.detectable)
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(accuracy, measured_accuracy, exact_accuracy, published_accuracy),
+    *(measured, other, published_accuracy),
     *(parameters, stored_numbers, published_parameters),
-    *(per_qubit, signed, brackets, gain_points, gain_share, least),
+    *(gain_points, gain_share, least),
 )
 
 
@@ -135,6 +132,9 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
     return {
         **{function.__name__: function for function in _FUNCTIONS},
         "record": record,
+        "measure": record.measure,
+        "exact_score": exact,
+        "others": list(record.rows[0].others),
         "sizes": record.data.sizes,
         "verdict": verdict(record, comparisons),
         "about": about(record),

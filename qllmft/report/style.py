@@ -17,7 +17,7 @@ from qllmft.escaping import one_line
 from qllmft.files import writing
 from qllmft.statistics import MeanInterval, PairedDifference
 
-Interval = MeanInterval | PairedDifference  # of accuracies in [0, 1]
+Interval = MeanInterval | PairedDifference  # of scores of at most 1
 
 FORMATS = (".svg", ".pdf", ".png")
 BLUE, ORANGE, GREEN, PURPLE = "#0b5fa5", "#c2410c", "#009e73", "#cc79a7"
@@ -35,8 +35,8 @@ BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 COLUMN_INCHES, WIDE_INCHES, HEIGHT_INCHES = 4.6, 7.0, 3.3
 PNG_DPI = 300
 CHARACTERS_PER_INCH = 18  # of the note below the axes
-# percentage points on either side of a mean; wider intervals do not set a figure's scale
-WIDEST = 20.0
+# on either side of a mean; wider intervals do not set a figure's scale
+WIDEST = 0.2
 
 _RC: Any = {  # matplotlib types every setting's name
     "font.family": "sans-serif",
@@ -117,10 +117,14 @@ def note_below(figure: Any, text: str) -> None:
 
 
 def draw_means(
-    axes: Any, places: Sequence[float], means: Sequence[MeanInterval], **look: Any
+    axes: Any,
+    places: Sequence[float],
+    means: Sequence[MeanInterval],
+    factor: float = 100,
+    **look: Any,
 ) -> None:
-    """Draw accuracies in [0, 1] in percent, with bars for 95 % intervals. ``look`` is as in `SERIES`."""
-    values, bars = [100 * m.mean for m in means], [100 * (m.half_width or 0.0) for m in means]
+    """Draw scores times a factor, with bars for 95 % intervals. ``look`` is as in `SERIES`."""
+    values, bars = [factor * m.mean for m in means], [factor * (m.half_width or 0.0) for m in means]
     axes.errorbar(places, values, bars, **BARS, **look)
 
 
@@ -130,18 +134,22 @@ def runs_out(intervals: Sequence[Interval]) -> bool:
 
 
 def keep_in_view(
-    axes: Any, axis: Literal["x", "y"], intervals: Sequence[Interval], others: Sequence[float] = ()
+    axes: Any,
+    axis: Literal["x", "y"],
+    intervals: Sequence[Interval],
+    others: Sequence[float] = (),
+    factor: float = 100,
 ) -> str:
     """Set the axis' limits by all values but intervals wider than `WIDEST`, which run out of the axes.
 
-    Intervals are in [0, 1], axes and other values in percent. Returns words for the figure's note after the word
+    Axes and other values are scores times the factor. Returns words for the figure's note after the word
     "interval"; "" if no interval runs out.
     """
     if not runs_out(intervals):
         return ""
-    spans = [(100 * each.mean, min(_half_width(each), WIDEST)) for each in intervals] + [
-        (x, 0.0) for x in others
-    ]
+    halves = [factor * min(_half_width(each), WIDEST) for each in intervals]
+    means = [factor * each.mean for each in intervals]
+    spans = [*zip(means, halves, strict=True), *((x, 0.0) for x in others)]
     low, high = min(mean - half for mean, half in spans), max(mean + half for mean, half in spans)
     margin = 0.04 * (high - low)
     axes.set(**{f"{axis}lim": (low - margin, high + margin)})
@@ -149,9 +157,9 @@ def keep_in_view(
 
 
 def _half_width(interval: Interval) -> float:
-    """Return it in percentage points, or 0 without an interval."""
+    """Return half the width of an interval, or 0 without one."""
     ends = interval.interval
-    return 0.0 if ends is None else 50 * (ends[1] - ends[0])
+    return 0.0 if ends is None else 0.5 * (ends[1] - ends[0])
 
 
 def check_format(file: Path) -> None:

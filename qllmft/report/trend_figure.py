@@ -22,7 +22,7 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     """Draw mean ± 95 % interval over the seeds of every row on a line, by its number of qubits."""
     figure = style.new_figure(style.WIDE_INCHES, 3.8)
     axes = figure.subplots()
-    shown = []
+    shown, measure = [], record.measure
     for place, line in enumerate(trends):
         rows = sorted(
             (row for row in record.rows if row.series == line.series),
@@ -34,14 +34,15 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
             "marker": "os^Dp"[place % 5],
             "label": line.series,
         }
-        style.draw_means(axes, places, [row.test_interval for row in rows], lw=1.1, ls="-", **look)
-        shown += [row.test_interval for row in rows]
+        means = [row.test_interval for row in rows]
+        style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
+        shown += means
     axes.set(
         xlabel="qubits",
-        ylabel="test accuracy (%)",
+        ylabel=measure.axis("test"),
         xticks=sorted({q for line in trends for q in line.qubits}),
     )
-    wide = style.keep_in_view(axes, "y", shown)
+    wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     n = len(record.seeds)
     bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"

@@ -43,11 +43,12 @@ class SharedInputs:
         return self._splits[key]
 
     def dimension(self, config: RunConfig) -> int:
-        """Return D, the length of an embedding by the run's body, from one training text."""
+        """Return D, the length of a text's embedding or a pair's vector by the run's body, from one training text."""
         if config.body not in self._dimensions:
             text = self.splits(config.data, config.seed).train.texts[:1]
             self._dimensions[config.body] = embed(text, config.body).vectors.shape[1]
-        return self._dimensions[config.body]
+        single = self._dimensions[config.body]
+        return 2 * single if config.data.pair == "both" else single
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
         """Return the embeddings of N texts; ``compute`` embeds those not in memory, or all if the body has changed."""

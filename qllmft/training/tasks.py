@@ -21,7 +21,6 @@ class Task(Protocol):
     """Meaning of a model's outputs (B, k). Weights (B,) have mean 1 over all texts, or are None if all are equal."""
 
     name: TaskName
-    score_name: str
     loss_name: str  # with its unit
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -46,7 +45,6 @@ class Classification:
     """One label per text: outputs are logits, the loss is their cross-entropy, and the score is the accuracy."""
 
     name: TaskName = "classification"
-    score_name = "accuracy"
     loss_name = "cross-entropy (nats)"
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -89,7 +87,6 @@ class Regression:
     """
 
     name: TaskName = "regression"
-    score_name = "R²"
     loss_name = "squared error, scaled"
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -127,7 +124,6 @@ class MultiLabel:
     """Several labels per text: a logit and a sigmoid each, the mean of their binary cross-entropies, and macro-F1."""
 
     name: TaskName = "multilabel"
-    score_name = "macro-F1"
     loss_name = "binary cross-entropy (nats)"
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -16,14 +16,12 @@ from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qllmft.baselines.regressors import ridge_regression, support_vector_regression
-from qllmft.campaign.feasible import check_feasible
 from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.regression import TargetScores
-from qllmft.run import SharedInputs
 from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.training import REGRESSION, Examples, Scaling, fit, logits_of
 from qllmft.training.step import DirectStep, Step
@@ -185,16 +183,11 @@ def test_settings_of_labels_are_refused(settings, message):
         parse_config({"data": {"task": "regression"}, **settings}, "the test")
 
 
-def test_presets_and_campaigns_of_labels_are_refused():
+def test_presets_of_labels_are_refused():
     with pytest.raises(
         UserError, match="'lbfgs' minimises a cross-entropy; leave it out, or choose the"
     ):
         load_preset("odd").config({"data.task": "regression"})
-    config = load_preset("recommended").config({"data.task": "regression"})
-    with pytest.raises(
-        UserError, match="'regression', and studies and sweeps compare accuracies of labels"
-    ):
-        check_feasible({"a row": config}, SharedInputs())
 
 
 def test_presets_have_baselines_of_real_targets():

@@ -61,6 +61,8 @@ class Experiment:
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
         """Return the model of a run that is a result of the experiment, or None if the run has none."""
+        if run.config.data.task != "classification":  # the paper prints accuracies
+            return None
         if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)
         names = differing(run.config, self.config)

@@ -6,8 +6,9 @@ import pytest
 from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, leading, limits
-from qllmft.campaign.verdict import p_value, signed, verdict
-from qllmft.report.study_table import measured_accuracy
+from qllmft.campaign.verdict import p_value, verdict
+from qllmft.report.study_table import measured
+from qllmft.scores import ACCURACY
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
@@ -133,7 +134,12 @@ def test_the_limits_state_what_differs_between_seeds(changes, words):
 
 
 def test_numbers_in_words():
-    assert [signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == ["+1.2", "−1.2", "0.0", "0.0"]
+    assert [ACCURACY.signed(x) for x in (0.0123, -0.0123, -0.0001, 0.0)] == [
+        "+1.2",
+        "−1.2",
+        "0.0",
+        "0.0",
+    ]
     assert [p_value(p) for p in (None, 0.0004, 0.0123, 0.321)] == [
         "no p",
         "p < 0.001",
@@ -154,7 +160,7 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
         verdict(record(constant, baseline))
         == "Multi gives the same answer to every test text, so it beats nothing."
     )
-    assert measured_accuracy(subject) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
+    assert measured(subject, ACCURACY) == "76.32 ± 0.56 (balanced 70.46 ± 0.71)"
 
 
 def test_equal_within_the_margin_and_open_are_told_apart():
