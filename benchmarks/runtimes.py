@@ -58,7 +58,7 @@ class Timed:
     def labels(self, run: Path, texts: list[str]) -> list[str]:
         """Return the labels of a run's head on the kept vectors."""
         predictor = Predictor.load(run)
-        predictor._body = self  # whose identity is another one than that of the run
+        predictor._vectors.body = self  # whose identity is another one than that of the run
         return [answer.label for answer in predictor.predict(texts)]
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from qllmft.campaign.execute import do_run
-from qllmft.campaign.extra import import_extra
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.progress import LOOK_S, CampaignProgress
+from qllmft.cluster import NODES_MAY_DIE, most_pending, ray_cluster
 from qllmft.config import DataConfig, RunConfig
 from qllmft.data import Corpus
 from qllmft.errors import UserError
@@ -24,11 +23,6 @@ from qllmft.events import OnEvent, RunEnded
 from qllmft.files import stays_inside, write_bytes
 from qllmft.run import RunFolder, SharedInputs, Tracking, run_experiment
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
-
-NODES_MAY_DIE = 100  # number of times that a run is begun again on another node
-# runs submitted per processor, so that a node that joins finds work and an autoscaler sees demand
-PENDING_PER_CPU = 2
-FEWEST_PENDING = 4
 
 
 class RunInterruptedError(Exception):
@@ -60,27 +54,6 @@ def do_all_on_cluster(
     """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`."""
     with ray_cluster(address) as ray, ExitStack() as locks:
         _Driver(ray, plan, runs, on_event, inputs, locks).work()
-
-
-@contextmanager
-def ray_cluster(address: str) -> Iterator[Any]:
-    """Connect this process to a cluster, and yield the package ray."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray = import_extra("ray", "--ray needs Ray")
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
-            "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
-        ) from None
-    # no option stops Ray from printing the logs of a dead node (`[state-dump]`)
-    with suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 class _Driver:
@@ -124,9 +97,7 @@ class _Driver:
                     do_run(run, self._runs, self._progress, Tracking(), self._inputs)
                     self._checked.add(run.identity)
             submitted = {run.identity for run, _ in self._pending.values()}
-            limit = max(
-                FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0))
-            )
+            limit = most_pending(self._ray)
             for identity in left.keys() - submitted - self._checked:
                 if len(self._pending) < limit:
                     self._submit(left[identity])

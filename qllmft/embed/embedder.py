@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, Progress, body_identity, locate_body
 from qllmft.embed.cache import EmbeddingCache
-from qllmft.embed.workers import Encoded, encode_part, worker_pool
+from qllmft.embed.ray_nodes import RayPool, check_place
+from qllmft.embed.workers import Encoded, encode_part, in_order, worker_pool
 from qllmft.errors import UserError
 
 CHUNK = 1024  # texts between two writes to the cache, which an interruption may lose
@@ -34,6 +35,14 @@ class Embeddings:
     longest: int = 0  # number of tokens that the body reads, 0 without a limit
 
 
+class _Part(NamedTuple):
+    """Part of the texts, and as much of it as is in the cache."""
+
+    texts: Sequence[str]
+    cached: dict[str, NDArray[np.float32]]
+    missing: list[str]  # different texts
+
+
 class Embedder:
     """Body behind its cache, loaded with the first text that is not there.
 
@@ -44,12 +53,19 @@ class Embedder:
     """
 
     def __init__(
-        self, config: BodyConfig, cache_folder: Path | None = None, *, jobs: int = 1
+        self,
+        config: BodyConfig,
+        cache_folder: Path | None = None,
+        *,
+        jobs: int = 1,
+        ray: str | None = None,
     ) -> None:
         if jobs < 1:
             raise UserError(f"--jobs got {jobs}, expected 1 or more.")
-        self._config, self._jobs = config, jobs
-        self._pool: ProcessPoolExecutor | None = None
+        if ray is not None:
+            check_place(config, jobs)
+        self._config, self._jobs, self._ray = config, jobs, ray
+        self._pool: Executor | None = None
         self._location = locate_body(config)
         self._body: Body | None = None
         if not self._location.identity:  # the download determines a hub model's commit
@@ -57,10 +73,11 @@ class Embedder:
             self._location = self._body.location
         self.identity = body_identity(config, self._location)
         self.truncated = self.longest = 0
+        self._length = 0  # D, or 0 before the first text
         self._cache = EmbeddingCache(self.identity, cache_folder)
 
     def close(self) -> None:
-        """Close the cache and end the processes."""
+        """Close the cache, end the processes and leave the cluster."""
         self._cache.close()
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
@@ -77,16 +94,22 @@ class Embedder:
         self._body = self._body or Body(self._config, self._location, light=True)
         return self._body
 
-    def chunks(
-        self, texts: Iterable[str], size: int | None = None
-    ) -> Iterator[NDArray[np.float32]]:
-        """Yield the embeddings of texts in their order, ``size`` at a time, in constant memory.
-
-        Without ``size`` there are as many chunks at a time as processes.
-        """
+    def chunks(self, texts: Iterable[str], size: int = CHUNK) -> Iterator[NDArray[np.float32]]:
+        """Yield the embeddings of texts in their order, ``size`` at a time, in constant memory."""
         iterator = iter(texts)
-        while part := list(islice(iterator, size or CHUNK * self._jobs)):
-            yield self.embed(part).vectors
+        return self.parts(iter(lambda: list(islice(iterator, size)), []))
+
+    def parts(self, parts: Iterable[Sequence[str]]) -> Iterator[NDArray[np.float32]]:
+        """Yield the embeddings (N, D) of each part of many texts in order, in constant memory.
+
+        Several processes or nodes embed several parts at a time. A part is cached as it is yielded.
+        """
+        if not self._elsewhere:
+            for texts in parts:
+                yield self.embed(texts).vectors
+            return
+        for part, found in self._embedded(parts):
+            yield np.stack([found[text] for text in part.texts])
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Embeddings:
         """Return the embeddings of texts in their order; those that are missing are cached chunk by chunk."""
@@ -94,8 +117,8 @@ class Embedder:
         missing: dict[str, list[int]] = {}  # rows of texts that are not in the cache
         for start in range(0, len(texts), CHUNK):
             rows = range(start, min(start + CHUNK, len(texts)))
-            found = self._cache.get([texts[row] for row in rows])
-            vectors = self._room(vectors, found)
+            found = self._cached([texts[row] for row in rows])
+            vectors = self._room(vectors)
             for row in rows:
                 if (vector := found.get(texts[row])) is None:
                     missing.setdefault(texts[row], []).append(row)
@@ -106,71 +129,96 @@ class Embedder:
             progress(len(texts) - len(missing))  # from the cache, or the same text again
         before = self.truncated
         if missing:
+            size = min(CHUNK, -(-len(missing) // self._jobs))
+            unread = iter(missing)
+            parts = iter(lambda: list(islice(unread, size)), [])
             with self._cache.sole_use():  # another process may be embedding the same texts
-                for start in range(0, len(missing), CHUNK * self._jobs):
-                    group = list(islice(missing, start, start + CHUNK * self._jobs))
-                    found = self._cache.get(group)
-                    hits += sum(len(missing[text]) for text in found)
-                    if progress:
-                        progress(len(found))
-                    vectors = self._room(vectors, found)
-                    found |= self._computed(
-                        [text for text in group if text not in found], vectors.shape[1], progress
-                    )
-                    vectors = self._room(vectors, found)
-                    for text in group:
+                for part, found in self._embedded(parts, progress):
+                    hits += sum(len(missing[text]) for text in part.cached)
+                    vectors = self._room(vectors)
+                    for text in part.texts:
                         vectors[missing[text]] = found[text]
         return Embeddings(vectors, self.identity, hits, self.truncated - before, self.longest)
 
-    def _computed(
-        self, texts: list[str], cached: int, progress: Progress | None
-    ) -> dict[str, NDArray[np.float32]]:
-        """Return the embeddings (D,) of texts by the body, and cache each chunk when it is done.
+    @property
+    def _elsewhere(self) -> bool:
+        """Return whether other processes compute the embeddings."""
+        return self._jobs > 1 or self._ray is not None
 
-        ``cached`` is the length of an embedding in the cache, 0 if none was there.
-        """
-        size = min(CHUNK, -(-len(texts) // self._jobs) or 1)
-        parts = [texts[start : start + size] for start in range(0, len(texts), size)]
-        found: dict[str, NDArray[np.float32]] = {}
-        for part, (vectors, cut, longest) in zip(
-            parts, self._encoded(parts, progress), strict=True
-        ):
-            self._cache.check_length(cached or vectors.shape[1], vectors.shape[1])
-            self._cache.put(part, vectors)
+    def _embedded(
+        self, parts: Iterable[Sequence[str]], progress: Progress | None = None
+    ) -> Iterator[tuple[_Part, dict[str, NDArray[np.float32]]]]:
+        """Yield each part with its embeddings (D,) by text, and cache those that were missing."""
+        for part, encoded in self._encoded(map(self._looked_up, parts), progress):
+            if progress and part.cached:
+                progress(len(part.cached))
+            if encoded is None:
+                yield part, part.cached
+                continue
+            vectors, cut, longest = encoded
+            self._cache.check_length(self._length or vectors.shape[1], vectors.shape[1])
+            self._length = vectors.shape[1]
+            self._cache.put(part.missing, vectors)
             self.truncated, self.longest = self.truncated + cut, longest
-            found |= dict(zip(part, vectors, strict=True))
-        return found
+            yield part, part.cached | dict(zip(part.missing, vectors, strict=True))
 
-    def _encoded(self, parts: list[list[str]], progress: Progress | None) -> Iterator[Encoded]:
-        """Yield the embeddings of each part in order, from several processes if there are several parts."""
-        if self._jobs == 1 or (len(parts) < 2 and self._pool is None):
+    def _looked_up(self, texts: Sequence[str]) -> _Part:
+        """Return a part of the texts with its embeddings that are in the cache."""
+        cached = self._cached(texts)
+        return _Part(texts, cached, [text for text in dict.fromkeys(texts) if text not in cached])
+
+    def _encoded(
+        self, parts: Iterable[_Part], progress: Progress | None
+    ) -> Iterator[tuple[_Part, Encoded | None]]:
+        """Yield each part in order with the embeddings of its missing texts, None if there are none."""
+        if not self._elsewhere:
             for part in parts:
-                yield self.body.encode(part, progress), self.body.truncated(part), self.body.longest
+                yield part, self._encoded_here(part.missing, progress) if part.missing else None
             return
-        self._pool = self._pool or worker_pool(self._config, self._location, self._jobs)
         try:
-            for found in self._pool.map(encode_part, parts):
-                yield found
-                if progress:
-                    progress(len(found[0]))
+            for part, encoded in in_order(parts, self._submit, self._most_in_flight):
+                if progress and encoded:
+                    progress(len(part.missing))
+                yield part, encoded
         except BrokenProcessPool:
             raise UserError(
                 "a process that embeds texts ended, perhaps for want of memory: each has a body of its own. Take fewer "
                 "--jobs; finished texts are kept."
             ) from None
 
-    def _room(
-        self, vectors: NDArray[np.float32], found: Mapping[str, NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        """Return an array (N, D) for the embeddings found, which is ``vectors`` if it has D."""
-        if not found:
+    def _encoded_here(self, texts: list[str], progress: Progress | None) -> Encoded:
+        return self.body.encode(texts, progress), self.body.truncated(texts), self.body.longest
+
+    def _submit(self, part: _Part) -> Future[Encoded] | None:
+        """Submit the missing texts of a part, None if there are none."""
+        if not part.missing:
+            return None
+        if self._pool is None:
+            self._pool = (
+                worker_pool(self._config, self._location, self._jobs)
+                if self._ray is None
+                else RayPool(self._ray, self._config, self._location)
+            )
+        return self._pool.submit(encode_part, part.missing)
+
+    def _most_in_flight(self) -> int:
+        """Return the number of parts to read ahead of the one that is yielded."""
+        return self._pool.room() if isinstance(self._pool, RayPool) else 2 * self._jobs
+
+    def _cached(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the embeddings (D,) in the cache by text, of the length of all others."""
+        found = self._cache.get(texts)
+        if found:
+            length = len(next(iter(found.values())))
+            self._length = self._length or length
+            self._cache.check_length(length, self._length)
+        return found
+
+    def _room(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return an array (N, D), which is ``vectors`` if it has D."""
+        if vectors.shape[1] == self._length:
             return vectors
-        lengths = [len(vector) for vector in found.values()]
-        if not vectors.shape[1]:
-            vectors = np.empty((len(vectors), lengths[0]), np.float32)
-        for length in lengths:
-            self._cache.check_length(length, vectors.shape[1])
-        return vectors
+        return np.empty((len(vectors), self._length), np.float32)
 
 
 def embed(

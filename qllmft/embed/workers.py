@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from qllmft.embed.body import Body, BodyLocation
 
 # embeddings (N, D), number of texts that were cut, tokens read
 Encoded = tuple[NDArray[np.float32], int, int]
+LOOK_S = 1.0  # time between two looks at the number of workers
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 _body: Body | None = None  # of a worker
 
@@ -25,10 +30,11 @@ def worker_pool(config: BodyConfig, location: BodyLocation, jobs: int) -> Proces
         max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
     )
     # a fresh interpreter: a forked one would inherit locks of torch's threads
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _load, (config, location, threads))
+    return ProcessPoolExecutor(jobs, get_context("spawn"), load, (config, location, threads))
 
 
-def _load(config: BodyConfig, location: BodyLocation, threads: int) -> None:
+def load(config: BodyConfig, location: BodyLocation, threads: int) -> None:
+    """Load the body of this worker."""
     global _body  # a pool's initialiser has no other place
     import torch
 
@@ -40,3 +46,44 @@ def encode_part(texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts by the worker's body."""
     assert _body is not None
     return _body.encode(texts), _body.truncated(texts), _body.longest
+
+
+def in_order(
+    parts: Iterable[Part],
+    submit: Callable[[Part], Future[Result] | None],
+    room: Callable[[], int],
+) -> Iterator[tuple[Part, Result | None]]:
+    """Yield each part with the result of its task, in order, or with None if it needs no task.
+
+    Parts are read as there is room, which may grow meanwhile. If reading fails, the error is raised after the parts
+    before it.
+    """
+    unread, failure = iter(parts), None
+    waiting: deque[tuple[Part, Future[Result] | None]] = deque()
+    more = True
+    try:
+        while more or waiting:
+            while more and len(waiting) < room():
+                try:
+                    part = next(unread)
+                except StopIteration:
+                    more = False
+                except Exception as error:
+                    more, failure = False, error
+                else:
+                    waiting.append((part, submit(part)))
+            if not waiting:
+                break
+            part, task = waiting[0]
+            if task is None:
+                waiting.popleft()
+                yield part, None
+            elif wait([task], LOOK_S).done:
+                waiting.popleft()
+                yield part, task.result()
+    finally:
+        for _, task in waiting:
+            if task is not None:
+                task.cancel()
+    if failure is not None:
+        raise failure

@@ -14,23 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.embed import (
-    Body,
-    Embedder,
-    body_identity,
     check_body_folder,
-    check_vectors,
-    locate_body,
 )
-from qllmft.embed.embedder import CHUNK
-from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
+from qllmft.inference.embedding import ItemVectors
 from qllmft.inference.hub import download, is_hub_name, portable, upload
-from qllmft.inference.items import Item, batches, check_items, is_single, item_text
+from qllmft.inference.items import Item, is_single, item_text
 from qllmft.inference.measurement import (
     Agreement,
     Answers,
@@ -47,6 +41,11 @@ from qllmft.training import CLASSIFICATION, MULTILABEL, TASKS, USUAL_THRESHOLD, 
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 
+RAY_WITH_BACKEND = (
+    "--ray embeds on a cluster for a head that is computed here, exactly, and a backend is given, which may cost "
+    "money. Omit one of the two."
+)
+
 
 @dataclass(eq=False, repr=False)
 class Predictor:
@@ -57,8 +56,11 @@ class Predictor:
     folder: Path | None = None  # source of the model; a record in it goes into the model card
     # processes that embed; embeddings of several are cached, so that a stopped prediction continues
     jobs: int = 1
-    _body: Body | None = field(default=None, init=False)
-    _embedder: Embedder | None = field(default=None, init=False)
+    ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
+    _vectors: ItemVectors = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._vectors = ItemVectors(self.model)
 
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
@@ -187,8 +189,8 @@ class Predictor:
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
-            for batch in batches(self._items(texts), self._at_once):
-                found = values_of(self.model, self.embed(batch))
+            for batch, vectors in self._embedded(texts):
+                found = values_of(self.model, vectors)
                 for text, row in zip(batch, found.tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
@@ -208,10 +210,8 @@ class Predictor:
                 'predict(["a text"]).'
             )
         with closing(self):
-            for batch in batches(self._items(texts), self._at_once):
-                yield from self.predictions(
-                    batch, self.answer(self.embed(batch), decision), decision
-                )
+            for batch, vectors in self._embedded(texts):
+                yield from self.predictions(batch, self.answer(vectors, decision), decision)
 
     def check_decision(self, decision: Decision) -> None:
         """Raise UserError if a rule does not fit the model's labels."""
@@ -243,9 +243,12 @@ class Predictor:
             return np.array(self.model.thresholds)
         return np.full(len(self.model.label_names), decision.threshold or USUAL_THRESHOLD)
 
-    def _items(self, texts: Iterable[Item]) -> Iterable[Item]:
-        """Return the texts, or the one text or pair that is given."""
-        return [texts] if is_single(texts, pairs=self.model.pair is not None) else texts
+    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
+        """Yield parts of the texts, or the one text or pair that is given, with their vectors."""
+        if self.ray is not None and self.backend is not None:
+            raise UserError(RAY_WITH_BACKEND)
+        items = [texts] if is_single(texts, pairs=self.model.pair is not None) else texts
+        return self._vectors.stream(items, self.jobs, self.ray)
 
     def predictions(
         self, texts: Sequence[Item], answers: Answers, decision: Decision = MOST_PROBABLE
@@ -339,55 +342,16 @@ class Predictor:
 
         The first call loads the body.
         """
-        check_items(texts, pairs=self.model.pair is not None)
-        flat = [part for text in texts for part in ((text,) if isinstance(text, str) else text)]
-        vectors = self._vectors(flat)
-        check_vectors(vectors, self.model.body)
-        return (
-            vectors
-            if self.model.pair is None
-            else pair_vectors(vectors[::2], vectors[1::2], self.model.pair)
-        )
-
-    def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        """Return the embeddings (N, D) of texts, by one body or by several processes through the cache."""
-        if self.jobs != 1:
-            if self._embedder is None:
-                self.check_located_body()
-                self._embedder = Embedder(self.model.body, jobs=self.jobs)
-                self.check_body(self._embedder.identity)
-            return self._embedder.embed(texts).vectors
-        if self._body is None:
-            self.check_located_body()
-            body = Body(self.model.body, light=True)
-            self.check_body(body_identity(self.model.body, body.location))
-            self._body = body
-        return self._body.encode(texts)
+        return self._vectors.of(texts, self.jobs, self.ray)
 
     def close(self) -> None:
-        """End the processes of several ``jobs``; the next text starts them again."""
-        if self._embedder is not None:
-            self._embedder.close()
-            self._embedder = None
-
-    @property
-    def _at_once(self) -> int:
-        """Return the number of texts that are embedded at once."""
-        return self.model.body.batch_size if self.jobs == 1 else self.jobs * CHUNK
+        """End the processes of several ``jobs``, and leave the cluster; the next text starts them again."""
+        self._vectors.close()
 
     def check_located_body(self) -> None:
-        """Raise `UserError` if the body on this machine, unloaded, is not the model's.
-
-        A model of the hub that has not been downloaded yet is not checked.
-        """
-        location = locate_body(self.model.body)
-        if location.identity:
-            self.check_body(body_identity(self.model.body, location))
+        """Raise `UserError` if the body on this machine is not the model's, see `ItemVectors.check_located`."""
+        self._vectors.check_located()
 
     def check_body(self, identity: str) -> None:
         """Raise `UserError` unless the identity is that of the model's body."""
-        if identity != self.model.body_identity:
-            raise UserError(
-                f"the body {self.model.body.model!r} is not the one that this model was trained on "
-                f"(got {identity}, expected {self.model.body_identity}). Train again, or install that version of it."
-            )
+        self._vectors.check(identity)

@@ -1,7 +1,10 @@
 """Texts beyond the window, and embedding on several processes: the vectors computed a second time, in order."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ from small_texts import GOOD, decoder
 from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig
-from qllmft.embed import Body, Embedder, embed, embedder, workers
+from qllmft.embed import Body, Embedder, embed, embedder, ray_nodes, workers
+from qllmft.embed.body import located_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 
@@ -94,7 +98,7 @@ def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
 
 def threads(config, location, jobs):
     """Workers that load in no time, in this process."""
-    workers._load(config, location, 1)
+    workers.load(config, location, 1)
     return ThreadPoolExecutor(jobs)
 
 
@@ -121,7 +125,7 @@ def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
 
 def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
     class Broken(ThreadPoolExecutor):
-        def map(self, *_):
+        def submit(self, *_):
             raise BrokenProcessPool
 
     monkeypatch.setattr(embedder, "worker_pool", lambda *_: Broken(1))
@@ -147,5 +151,118 @@ def test_predictions_of_several_processes_are_those_of_one(
     one, two = Predictor.load(trained_run), Predictor.load(trained_run)
     two.jobs = 2
     assert list(two.stream(iter(texts))) == list(one.stream(texts))
-    assert two._embedder is None, "its processes have ended"
+    assert two._vectors.embedder is None, "its processes have ended"
     assert list(tmp_path.glob("embeddings-*.sqlite"))
+
+
+class Nodes:
+    """A fake pool: the tasks that are submitted, and the number that should be; each look at it ends the last one."""
+
+    def __init__(self):
+        self.waiting, self.most = [], 2
+
+    def submit(self, part):
+        if part % 5 == 4:
+            return None  # it is in the cache
+        future = Future()
+        self.waiting.append((part, future))
+        return future
+
+    def room(self):
+        if self.waiting and (len(self.waiting) >= self.most - 1 or self.most > 2):
+            part, future = self.waiting.pop()
+            future.set_result(part * part)
+        return self.most
+
+
+def test_parts_are_yielded_in_order_and_no_more_are_read_than_the_cluster_has_room_for(monkeypatch):
+    monkeypatch.setattr(workers, "LOOK_S", 0.0)
+    nodes, read = Nodes(), []
+
+    def numbers():
+        for i in range(40):
+            read.append(i)
+            yield i
+        raise UserError("line 41 cannot be read")
+
+    stream, found = workers.in_order(numbers(), nodes.submit, nodes.room), []
+    for part, result in islice(stream, 40):
+        found.append((part, result))
+        assert len(read) - len(found) < nodes.most
+        if part == 20:
+            nodes.most = 6  # nodes join
+    with pytest.raises(UserError, match="line 41 cannot be read"):
+        next(stream)
+    assert found == [(i, None if i % 5 == 4 else i * i) for i in range(40)]
+
+
+def test_tasks_are_cancelled_if_one_fails():
+    failed, waiting = Future(), Future()
+    failed.set_exception(UserError("no memory"))
+    futures = iter([failed, waiting])
+    with pytest.raises(UserError, match="no memory"):
+        list(workers.in_order([0, 1], lambda _: next(futures), lambda: 2))
+    assert waiting.cancelled()
+
+
+def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkeypatch):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
+    monkeypatch.setattr(ray_nodes, "PIECE", 100)
+    ray = SimpleNamespace(put=lambda piece: piece, get=lambda piece: piece)
+    config, location = body_of(tiny_body), embedder.locate_body(body_of(tiny_body))
+    sent = ray_nodes._sent_body(ray, config, location)
+    assert ray_nodes._on_this_node(sent, ray)[1].path == str(tiny_body), "it is there"
+    elsewhere = replace(sent, folder=replace(sent.folder, path="/not/here"))
+    place = tmp_path / "bodies" / location.identity
+    for _ in range(2):
+        assert ray_nodes._on_this_node(elsewhere, ray)[1].path == str(place)
+        assert located_folder(place).identity == location.identity
+        (place / "modules.json").write_text("[]")  # and it is written again
+    pieces = {**sent.folder.files, "modules.json": [b"[]"]}
+    changed = replace(sent, folder=replace(elsewhere.folder, files=pieces))
+    with pytest.raises(UserError, match="changed while it was sent to a node"):
+        ray_nodes._on_this_node(changed, ray)
+    assert not place.exists()
+
+
+def test_a_node_with_another_minilm_is_refused(monkeypatch):
+    config = BodyConfig(model="minilm")
+    here = embedder.locate_body(config)
+    sent = ray_nodes._sent_body(None, config, here)
+    assert (sent.folder, ray_nodes._on_this_node(sent, None)) == (None, (config, here))
+    with pytest.raises(
+        UserError, match=r"another version of the body 'minilm' \(got .*, expected x\)"
+    ):
+        ray_nodes._on_this_node(replace(sent, location=replace(here, identity="x")), None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({}, {"jobs": 2}, "--jobs sets processes here, and --ray embeds on a cluster"),
+        ({"device": "cuda"}, {}, "--ray embeds on processors, and body.device .* is 'cuda'"),
+        ({"device_map": "auto"}, {}, "and body.device_map of the model is 'auto'"),
+    ],
+)
+def test_what_a_cluster_cannot_embed_is_refused(tiny_body, settings, options, message):
+    config = BodyConfig.model_validate({"model": str(tiny_body), **settings})
+    with pytest.raises(UserError, match=message):
+        Embedder(config, ray="auto", **options)
+
+
+def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
+    options = ("--ray", "auto", "--backend", "ionq_simulator", "a text")
+    _, said = cli("predict", trained_run, *options, code=2)
+    assert "a backend is given, which may cost money" in " ".join(said.split())
+    predictor = Predictor.load(trained_run)
+    predictor.ray, predictor.backend = "auto", object()
+    with pytest.raises(UserError, match="a backend is given"):
+        predictor.predict(["a text"])
+
+
+def test_an_error_of_a_node_is_raised_here():
+    class OfRay(Exception):
+        cause = UserError("the body cannot embed these texts")
+
+    assert ray_nodes._failure(OfRay("Traceback")) is OfRay.cause
+    assert "gave up a part of the texts: lost." in str(ray_nodes._failure(Exception("lost\nx")))

@@ -8,7 +8,7 @@ import torch
 from tiny_runs import LABELS, LoadedHashBody, config, vector
 
 from qllmft.errors import UserError
-from qllmft.inference import Predictor, predictor
+from qllmft.inference import Predictor, embedding
 from qllmft.inference.measurement import Answers
 from qllmft.run import run_experiment
 from qllmft.training import logits_of
@@ -36,7 +36,7 @@ def test_probabilities_are_the_softmax_of_the_logits(trained):
     assert LoadedHashBody.loaded == 1
 
 
-def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
+def test_texts_are_read_as_they_are_needed_and_never_more_than_four_batches(trained):
     read = []
 
     def many():
@@ -46,12 +46,15 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_a_batch(trained):
 
     answers = trained.stream(many())
     first = next(answers)
-    assert (first.text, len(read)) == ("good text 0", 4)  # the body's batch size
-    assert [a.text for a in itertools.islice(answers, 8)] == [f"good text {i}" for i in range(1, 9)]
-    assert len(read) == 12
-    assert set(trained._body.batches) == {4}
+    assert (first.text, len(read)) == ("good text 0", 16)  # the body's batch size is 4
+    assert [a.text for a in itertools.islice(answers, 20)] == [
+        f"good text {i}" for i in range(1, 21)
+    ]
+    assert len(read) == 32
+    batches = trained._vectors.body.batches
+    assert set(batches) == {16}
     assert len(list(trained.stream(iter(TEXTS)))) == len(TEXTS)
-    assert trained._body.batches[-3:] == [4, 4, 2]
+    assert batches[-1:] == [10]
 
 
 def test_it_shows_source_parameters_body_and_labels(trained, out):
@@ -113,13 +116,13 @@ def test_what_is_no_number_is_named(trained, monkeypatch):
     monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
     with pytest.raises(
         UserError,
-        match="the embedding of text 4 of 4 by the body 'hash' holds nan, expected finite",
+        match="the embedding of text 4 of 10 by the body 'hash' holds nan, expected finite",
     ):
         trained.predict(TEXTS)
 
 
 def test_another_body_is_refused(trained, monkeypatch):
-    monkeypatch.setattr(predictor, "body_identity", lambda *_: "some other body")
+    monkeypatch.setattr(embedding, "body_identity", lambda *_: "some other body")
     message = (
         r"the body 'hash' is not the one that this model was trained on "
         r"\(got some other body, expected the hash body\)"

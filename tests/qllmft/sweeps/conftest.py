@@ -3,7 +3,10 @@
 import os
 
 import pytest
+from ray_nodes import cluster
 from small_texts import write_reviews
+
+__all__ = ["cluster"]
 
 collect_ignore = ["conftest.py", "sweep_process.py"]
 

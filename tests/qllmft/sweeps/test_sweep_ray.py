@@ -2,16 +2,12 @@
 
 import contextlib
 import json
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from ray_nodes import finished, start, until
 from small_sweeps import arguments
 
 from qllmft.run.lock import LOCK
@@ -20,8 +16,6 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("optuna", reason="the extra sweep is not installed")
 pytest.importorskip("ray", reason="the extra sweep is not installed")
 EPOCHS = 400  # several seconds of a run
-MIB = 2**20
-PATIENCE_S = 900
 STUDY = """
 title = "Table 0"
 subject = "quantum head"
@@ -37,47 +31,6 @@ rows = [
 """
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """A head that does no runs, and a node of one processor; `add_node` adds another one."""
-    # short: the names of its sockets are limited to 107 characters
-    folder = tempfile.mkdtemp(prefix="qray-")
-    for name, value in {
-        "RAY_TMPDIR": folder,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_health_check_initial_delay_ms": "0",
-        "RAY_health_check_period_ms": "1000",
-        "RAY_health_check_failure_threshold": "5",
-    }.items():
-        monkeypatch.setenv(name, value)
-    from ray.cluster_utils import Cluster
-
-    common = {"include_dashboard": False, "object_store_memory": 80 * MIB}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common})
-    made.add = lambda: made.add_node(num_cpus=1, **common)
-    made.first = made.add()
-    yield made
-    made.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def start(command, environment):
-    words = [sys.executable, "-m", "qllmft.cli.main", *map(str, command)]
-    return subprocess.Popen(
-        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def until(condition, process):
-    """Wait for a condition while the command works."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def trains(node):
     """The process of the node that holds the lock of a run's folder and has trained an epoch in it, if there is one."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
@@ -87,13 +40,6 @@ def trains(node):
                 if file.name == LOCK and (file.parent / "metrics.jsonl").exists():
                     return process
     return None
-
-
-def finished(process):
-    said, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, said
-    assert "state-dump" not in said
-    return said
 
 
 def test_a_node_joins_a_sweep_and_is_killed_and_its_run_is_done_by_the_other(
