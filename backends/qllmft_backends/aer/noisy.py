@@ -13,9 +13,16 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
 
 from qllmft_backends.aer.noise_model import check_coverage, noise_model
-from qllmft_backends.aer.simulator import NO_GATES, check_request, measured_bits, run, sample
+from qllmft_backends.aer.simulator import (
+    NO_GATES,
+    check_request,
+    measured_bits,
+    sample,
+    saved_means,
+)
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.nested import opened
@@ -151,9 +158,7 @@ class AerForteBackend(Backend):
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         method = self.method_for(circuit)
-        circuit = _opened(circuit, self._simulators[method])
-        model = noise_model(circuit, self.noise)
-        check_coverage(circuit, model, self.noise)
+        circuit, model = self._with_noise(circuit, self._simulators[method])
         if len(values) == 0:
             return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
         options = {
@@ -175,11 +180,30 @@ class AerForteBackend(Backend):
     ) -> NDArray[np.bool_]:
         """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions."""
         method = self.method_for(circuit)
-        circuit = _opened(circuit, self._simulators[method])
-        model = noise_model(circuit, self.noise)
-        check_coverage(circuit, model, self.noise)
+        circuit, model = self._with_noise(circuit, self._simulators[method])
         options = {"noise_model": model, "seed_simulator": int(rng.integers(2**31))}
         return measured_bits(self._simulators[method], circuit, values, shots, **options)
+
+    def _with_noise(
+        self, circuit: QuantumCircuit, simulator: AerSimulator
+    ) -> tuple[QuantumCircuit, NoiseModel]:
+        """Return a circuit with the contents of nested circuits in their place, and its noise.
+
+        A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not
+        know is refused, because to rewrite it would move its noise to the gates that it becomes.
+        """
+        known = {*simulator.configuration().basis_gates, *NO_GATES}
+        circuit = opened(circuit, known | _STANDARD, "Aer")
+        for name in circuit.count_ops():
+            if name not in known:
+                raise UnsupportedGateError(
+                    f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with "
+                    "the gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, "
+                    "swap, rx, rz, rxx, ...)."
+                )
+        model = noise_model(circuit, self.noise)
+        check_coverage(circuit, model, self.noise)
+        return circuit, model
 
     def _means(
         self,
@@ -192,14 +216,14 @@ class AerForteBackend(Backend):
         """Return the means of all trajectories, or of the density matrix as the only one."""
         n_qubits, exact = circuit.num_qubits, method == "density_matrix"
         masks: list[int] = sums.masks.tolist()
-        measured = circuit.copy()
-        for mask in masks:
-            label, string = f"string {mask}", z_string(mask, n_qubits)
-            measured.save_expectation_value(string, range(n_qubits), label=label, pershot=not exact)
         runs = 1 if exact else self.options.trajectories
-        result = run(self._simulators[method], measured, values, shots=runs, **options)
-        data = [result.data(b) for b in range(len(values))]
-        strings = np.array([[answer[f"string {mask}"] for mask in masks] for answer in data])
+        simulator, operators = (
+            self._simulators[method],
+            [z_string(mask, n_qubits) for mask in masks],
+        )
+        strings = saved_means(
+            simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
+        )
         factors = np.array([self.noise.readout_factor(mask.bit_count()) for mask in masks])
         # (B, O, runs)
         observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
@@ -210,21 +234,3 @@ class AerForteBackend(Backend):
 
     def _qubits(self, method: Method) -> int:
         return int(self._simulators[method].configuration().n_qubits)
-
-
-def _opened(circuit: QuantumCircuit, simulator: AerSimulator) -> QuantumCircuit:
-    """Return a circuit with the contents of nested circuits in their place.
-
-    A nested circuit is no gate of a machine: the gates in it carry the noise. A standard gate that Aer does not know is
-    refused, because to rewrite it would move its noise to the gates that it becomes.
-    """
-    known = {*simulator.configuration().basis_gates, *NO_GATES}
-    circuit = opened(circuit, known | _STANDARD, "Aer")
-    for name in circuit.count_ops():
-        if name not in known:
-            raise UnsupportedGateError(
-                f"gate {name!r} of circuit {circuit.name!r} is none that Aer runs as it is written. Write it with the "
-                "gates that hardware would run, so that each of them carries its noise (ry, cx, x, z, h, cz, swap, rx, "
-                "rz, rxx, ...)."
-            )
-    return circuit

@@ -105,6 +105,26 @@ def _hides_parameters(circuit: QuantumCircuit) -> bool:
     )
 
 
+def saved_means(
+    simulator: AerSimulator,
+    circuit: QuantumCircuit,
+    values: NDArray[np.float64],
+    operators: Sequence[SparsePauliOp],
+    *,
+    shots: int = 1,
+    pershot: bool = False,
+    **options: Any,
+) -> NDArray[np.float64]:
+    """Return the means (B, O) of O operators after ``circuit`` (see `run`), or (B, O, shots) with ``pershot``."""
+    measured, qubits = circuit.copy(), range(circuit.num_qubits)
+    labels = [f"operator {o}" for o in range(len(operators))]
+    for label, operator in zip(labels, operators, strict=True):
+        measured.save_expectation_value(operator, qubits, label=label, pershot=pershot)
+    result = run(simulator, measured, values, shots=shots, **options)
+    data = (result.data(b) for b in range(len(values)))
+    return np.array([[answer[label] for label in labels] for answer in data])
+
+
 def sample(
     simulator: AerSimulator,
     circuit: QuantumCircuit,
@@ -133,7 +153,7 @@ def measured_bits(
     """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written."""
     values = check_values(circuit, values)
     out = np.zeros((len(values), shots, circuit.num_clbits), np.bool_)
-    if not out.size or not _writes_bits(circuit):
+    if not out.size or not any(instruction.clbits for instruction in circuit.data):
         return out
     result = run(simulator, circuit, values, shots=shots, memory=True, **options)
     length = -(-circuit.num_clbits // 8)
@@ -144,10 +164,6 @@ def measured_bits(
         rows = np.frombuffer(raw, np.uint8).reshape(shots, length)
         out[b] = np.unpackbits(rows, axis=1, bitorder="little")[:, : circuit.num_clbits]
     return out
-
-
-def _writes_bits(circuit: QuantumCircuit) -> bool:
-    return any(instruction.clbits for instruction in circuit.data)
 
 
 def gpu_obstacle() -> str | None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
-from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
@@ -19,11 +18,12 @@ from qllmft_backends.aer.simulator import (
     check_request,
     gpu_obstacle,
     measured_bits,
-    run,
     sample,
+    saved_means,
 )
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.errors import BackendError
+from qllmft_backends.nested import opened
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.request import derive_seed
 from qllmft_backends.spsa import SpsaGradient
@@ -116,41 +116,14 @@ class AerStatevectorBackend(Backend):
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         if len(values) == 0:
             return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+        runnable, batching = self._runnable(circuit), self._batching(circuit.num_qubits)
         if self.options.shots is None:
-            return self._exact(circuit, values, observables)
-        return self._sampled(circuit, values, observables, self.options.shots)
-
-    def _exact(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
-    ) -> Expectations:
-        measured = self._runnable(circuit)
-        for o, observable in enumerate(observables):
-            measured.save_expectation_value(
-                observable, range(circuit.num_qubits), label=f"observable {o}"
-            )
-        result = run(
-            self._simulator, measured, values, shots=1, **self._batching(circuit.num_qubits)
-        )
-        data = [result.data(b) for b in range(len(values))]
-        answers = np.array(
-            [[answer[f"observable {o}"] for o in range(len(observables))] for answer in data]
-        )
-        return Expectations(answers, np.zeros_like(answers))
-
-    def _sampled(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
-        shots: int,
-    ) -> Expectations:
+            means = saved_means(self._simulator, runnable, values, observables, **batching)
+            return Expectations(means, np.zeros_like(means))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         seed = derive_seed(self.options.seed, circuit, values)
-        options = {"shots": shots, "seed_simulator": seed} | self._batching(circuit.num_qubits)
-        return sample(self._simulator, self._runnable(circuit), values, sums, **options)
+        batching |= {"shots": self.options.shots, "seed_simulator": seed}
+        return sample(self._simulator, runnable, values, sums, **batching)
 
     def bits(
         self,
@@ -167,22 +140,8 @@ class AerStatevectorBackend(Backend):
         )
 
     def _runnable(self, circuit: QuantumCircuit) -> QuantumCircuit:
-        """Return a copy in gates of Aer. Without noise, opened gates change no measurement."""
-        known = {*self._simulator.configuration().basis_gates, *NO_GATES}
-        runnable = circuit.copy()
-        while foreign := sorted(set(runnable.count_ops()) - known):
-            refusal = (
-                f"circuit {circuit.name!r} has gates that Aer does not know and that have no definition: "
-                f"{', '.join(foreign)}. Define them, or write them with standard gates."
-            )
-            try:
-                opened = runnable.decompose(gates_to_decompose=foreign)
-            except QiskitError as error:  # a definition that asks for numbers first
-                raise UnsupportedGateError(refusal) from error
-            if opened.count_ops() == runnable.count_ops():
-                raise UnsupportedGateError(refusal)
-            runnable = opened
-        return runnable
+        """Return a circuit in gates of Aer. Without noise, opened gates change no measurement."""
+        return opened(circuit, {*self._simulator.configuration().basis_gates, *NO_GATES}, "Aer")
 
     def _batching(self, n_qubits: int) -> dict[str, Any]:
         """Return run options for a batch of parameter sets, which change the time and not the values.

@@ -205,8 +205,8 @@ Z3 = SparsePauliOp("IIZ")
             "'measure'; expected unitary gates .* Leave measurements and resets out",
         ),
         (RESET, np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
-        (UNDEFINED, np.zeros((1, 0)), Z3, "that have no definition: mystery"),
-        (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "that have no definition: rv"),
+        (UNDEFINED, np.zeros((1, 0)), Z3, "gate .mystery. .* has no definition by gates that Aer"),
+        (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "gate .rv. .* has no definition by gates that Aer"),
     ],
 )
 def test_a_question_that_does_not_fit_is_refused(circuit, values, observable, message):
