@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.errors import (
@@ -26,8 +26,9 @@ from qllmft_backends.ledger.payload import (
     parse_probabilities,
     parse_shots,
 )
-from qllmft_backends.ledger.variants import Variant, parse_variant
+from qllmft_backends.ledger.variants import parse_variant
 
+T = TypeVar("T")
 _ENDED = ("completed", "failed", "canceled")
 _MAX_REASON = 300  # characters of the server's text
 OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server
@@ -94,22 +95,14 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk) -> None:
         IonQJobFailedError: if the server has none, or if they contradict the results.
         IonQError: if the server cannot be asked.
     """
-    job, setup = _own_job(client, ledger, chunk), chunk.setup
-    circuits = _circuits(chunk, job)[chunk.known_circuits :]
-    found: list[Shots | None] = []
-    for circuit, result in zip(circuits, chunk.results or (), strict=True):
-        if result is None:
-            found.append(None)
-            continue
-        try:
-            payload = client.shots(job if circuit == job["id"] else client.job(circuit))
-            found.append(parse_shots(payload, setup.n_qubits, setup.shot_counts, result))
-        except (ValueError, IonQRequestError) as error:
-            raise IonQJobFailedError(
-                f"the single shots of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: its "
-                "frequencies are in the ledger. Run again to read the shots, or omit per_shot."
-            ) from None
-    ledger.keep_shots(chunk, found)
+    setup = chunk.setup
+
+    def read(job: Mapping[str, Any], result: Probabilities) -> Shots:
+        return parse_shots(client.shots(job), setup.n_qubits, setup.shot_counts, result)
+
+    remedy = "its frequencies are in the ledger. Run again to read the shots, or omit per_shot."
+    found = _of_circuits(client, ledger, chunk, read, "single shots", remedy)
+    ledger.keep("shots", chunk, found)
 
 
 def read_variants(client: Client, ledger: Ledger, chunk: Chunk) -> None:
@@ -119,24 +112,42 @@ def read_variants(client: Client, ledger: Ledger, chunk: Chunk) -> None:
         IonQJobFailedError: if the server has none, or if they cannot be read.
         IonQError: if the server cannot be asked.
     """
-    job, n = _own_job(client, ledger, chunk), chunk.setup.n_qubits
+
+    def read(job: Mapping[str, Any], _: Probabilities) -> list[dict[str, Any]]:
+        raw = client.variants(job)
+        if len(raw) < 2:
+            raise ValueError(f"the server names {len(raw)}, expected two or more")
+        return [parse_variant(variant, chunk.setup.n_qubits).to_json() for variant in raw]
+
+    remedy = (
+        "the combined results are in the ledger. Run again to read the variants, or omit variants."
+    )
+    found = _of_circuits(client, ledger, chunk, read, "variants", remedy)
+    ledger.keep("variants", chunk, found)
+
+
+def _of_circuits(
+    client: Client,
+    ledger: Ledger,
+    chunk: Chunk,
+    read: Callable[[Mapping[str, Any], Probabilities], T],
+    what: str,
+    remedy: str,
+) -> list[T | None]:
+    """Return a reading of each circuit's job in the order of ``chunk.values``, None for one without a result."""
+    job, found = _own_job(client, ledger, chunk), list[T | None]()
     circuits = _circuits(chunk, job)[chunk.known_circuits :]
-    found: list[list[Variant] | None] = []
     for circuit, result in zip(circuits, chunk.results or (), strict=True):
         if result is None:
             found.append(None)
             continue
-        raw = client.variants(job if circuit == job["id"] else client.job(circuit))
         try:
-            if len(raw) < 2:
-                raise ValueError(f"the server names {len(raw)}, expected two or more")
-            found.append([parse_variant(variant, n) for variant in raw])
-        except ValueError as error:
+            found.append(read(job if circuit == job["id"] else client.job(circuit), result))
+        except (ValueError, IonQRequestError) as error:
             raise IonQJobFailedError(
-                f"the variants of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: the "
-                "combined results are in the ledger. Run again to read the variants, or omit variants."
+                f"the {what} of {chunk.label}, circuit {circuit}, cannot be read: {error}. Nothing is lost: {remedy}"
             ) from None
-    ledger.keep_variants(chunk, found)
+    return found
 
 
 def read_again(client: Client, ledger: Ledger, chunk: Chunk) -> None:

@@ -39,15 +39,13 @@ from numpy.typing import NDArray
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.ledger.identity import Identity, open_regular, read_small, sync_folder
-from qllmft_backends.ledger.payload import Probabilities, Shots
+from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.ledger.records import (
     FORMAT,
     apply_record,
+    hashed,
     results_to_json,
-    shots_to_json,
-    variants_to_json,
 )
-from qllmft_backends.ledger.variants import Variant
 
 # The same model gives the same angles up to a few float32 roundings, also on another machine;
 # angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
@@ -239,13 +237,9 @@ class Ledger:
         """Record the results of a collected chunk, its debiased variants combined by ``aggregation``."""
         self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
 
-    def keep_shots(self, chunk: Chunk, shots: Sequence[Shots | None]) -> None:
-        """Record the single shots of each circuit that has a result, in the order of ``chunk.values``."""
-        self._append("shots", chunk.id, **shots_to_json(shots))
-
-    def keep_variants(self, chunk: Chunk, variants: Sequence[Sequence[Variant] | None]) -> None:
-        """Record the variants of each circuit that has a result, in the order of ``chunk.values``."""
-        self._append("variants", chunk.id, **variants_to_json(variants))
+    def keep(self, name: str, chunk: Chunk, found: Sequence[Any]) -> None:
+        """Record the ``shots`` or ``variants`` of each circuit that has a result, in the order of ``chunk.values``."""
+        self._append(name, chunk.id, **hashed(name, found))
 
     def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
         """Record a failed or canceled job. ``results`` is None for each circuit that did not end well."""

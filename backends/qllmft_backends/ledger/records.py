@@ -90,18 +90,12 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
 def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
     """Return a record's fields ``results`` and ``results_sha256``."""
     plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
-    return {"results": plain, "results_sha256": _json_hash(plain)}
+    return hashed("results", plain)
 
 
-def shots_to_json(shots: Sequence[Shots | None]) -> dict[str, Any]:
-    """Return a record's fields ``shots`` and ``shots_sha256``."""
-    return {"shots": list(shots), "shots_sha256": _json_hash(list(shots))}
-
-
-def variants_to_json(variants: Sequence[Sequence[Variant] | None]) -> dict[str, Any]:
-    """Return a record's fields ``variants`` and ``variants_sha256``."""
-    plain = [None if each is None else [variant.to_json() for variant in each] for each in variants]
-    return {"variants": plain, "variants_sha256": _json_hash(plain)}
+def hashed(name: str, value: Any) -> dict[str, Any]:
+    """Return a record's field ``name`` of JSON, and its hash."""
+    return {name: value, f"{name}_sha256": _json_hash(value)}
 
 
 def _planned(record: Mapping[str, Any]) -> Chunk:
@@ -149,30 +143,29 @@ def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | No
     return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
 
 
-def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
-    shots, results = record["shots"], chunk.results or []
-    _check_hash(record, "shots")
-    if [each is None for each in shots] != [result is None for result in results]:
+def _read_for_results(record: Mapping[str, Any], name: str, chunk: Chunk) -> list[Any]:
+    """Return a record's field ``name``, one entry for each circuit with a result."""
+    found, results = record[name], chunk.results or []
+    _check_hash(record, name)
+    if [each is None for each in found] != [result is None for result in results]:
         raise ValueError(
-            f"shots of {len(shots)} circuits, expected those of {len(results)} results"
+            f"{name} of {len(found)} circuits, expected those of {len(results)} results"
         )
-    pairs, setup = zip(shots, results, strict=True), chunk.setup
+    return list(found)
+
+
+def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
+    shots, setup = _read_for_results(record, "shots", chunk), chunk.setup
     return [
         None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r)
-        for each, r in pairs
+        for each, r in zip(shots, chunk.results or (), strict=True)
     ]
 
 
 def _variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
-    variants, results = record["variants"], chunk.results or []
-    _check_hash(record, "variants")
-    if [each is None for each in variants] != [result is None for result in results]:
-        raise ValueError(
-            f"variants of {len(variants)} circuits, expected those of {len(results)} results"
-        )
+    variants, n = _read_for_results(record, "variants", chunk), chunk.setup.n_qubits
     if any(each is not None and len(each) < 2 for each in variants):
         raise ValueError("a circuit has one variant, expected several")
-    n = chunk.setup.n_qubits
     return [
         None if each is None else [parse_variant(variant, n) for variant in each]
         for each in variants
