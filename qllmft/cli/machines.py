@@ -182,14 +182,13 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
         table.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
-        circuits = f"{row.circuits}{f'+{row.known_circuits}' if row.known_circuits else ''}"
         cells = (
             row.job_id,
             row.state,
             row.backend,
-            circuits,
+            row.circuits_text,
             row.shots,
-            *([_price(row)] if total else []),
+            *([row.amount_text] if total else []),
         )
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console = PlainConsole()
@@ -228,15 +227,6 @@ def _energy_lines(rows: Sequence[Job]) -> list[str]:
             f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit"
         )
     return lines
-
-
-def _price(row: Job) -> str:
-    amount = row.amount
-    if amount is None:
-        return ""
-    return ("~" if row.cost is None and amount else "") + (
-        f"{amount:.2f}" if amount < 100 else f"{amount:,.0f}"
-    )
 
 
 def ionq_sandbox(

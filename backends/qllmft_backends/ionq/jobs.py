@@ -71,6 +71,17 @@ class Job:
         """Return the charge, or the estimate until the server reports one."""
         return self.price if self.cost is None else self.cost
 
+    @property
+    def amount_text(self) -> str:
+        """Return the amount without its unit, an estimate after a tilde, or "" if it is unknown."""
+        estimated = "~" if self.cost is None and self.price else ""
+        return "" if self.amount is None else f"{estimated}{self.amount:,.2f}"
+
+    @property
+    def circuits_text(self) -> str:
+        """Return the number of circuits, with that of a known answer after a plus."""
+        return f"{self.circuits:,}" + (f"+{self.known_circuits}" if self.known_circuits else "")
+
 
 @dataclass(frozen=True)
 class Total:
