@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -32,25 +31,36 @@ class ScorePart(NamedTuple):
         return f"{self.value:.3g} [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
 
 
-class BootstrapScores(ABC):
+class BootstrapScores:
     """Several scores of a model, the first of which models are compared by, each with its 95 % interval."""
 
     NAME: ClassVar[str]  # of the first score
+    # names of each score by its field, in narrow tables and in full; its interval is a field too
+    NAMES: ClassVar[Mapping[str, tuple[str, str]]]
 
     @property
-    @abstractmethod
+    def parts(self) -> list[ScorePart]:
+        """Return all scores."""
+        return [
+            ScorePart(*names, getattr(self, field), getattr(self, f"{field}_interval"))
+            for field, names in self.NAMES.items()
+        ]
+
+    @classmethod
+    def by_name(cls, values: NDArray[np.float64]) -> dict[str, float]:
+        """Return values of all scores by their names."""
+        names = (name for _, name in cls.NAMES.values())
+        return dict(zip(names, values.tolist(), strict=True))
+
+    @property
     def value(self) -> float:
         """Return the first score."""
+        return self.parts[0].value
 
     @property
-    @abstractmethod
     def interval(self) -> tuple[float, float]:
         """Return its interval."""
-
-    @property
-    @abstractmethod
-    def others(self) -> tuple[ScorePart, ...]:
-        """Return the scores beside the first."""
+        return self.parts[0].interval
 
     def __str__(self) -> str:
         """Return the first score with its interval."""

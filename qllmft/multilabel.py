@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import INTERVAL, BootstrapScores, ScorePart, resampled_rows
+from qllmft.bootstrap import INTERVAL, BootstrapScores, resampled_rows
 
-NAMES = ("macro-F1", "micro-F1", "average precision", "subset accuracy", "Hamming loss")
 MOST_NUMBERS = 4_000_000  # counts of bootstrap samples in memory at once
 
 Floats = NDArray[np.float64]
@@ -65,7 +64,14 @@ class LabelSetScores(BootstrapScores):
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
 
-    NAME: ClassVar = NAMES[0]
+    NAME: ClassVar = "macro-F1"
+    NAMES: ClassVar = {
+        "macro_f1": ("macro-F1", "macro-F1"),
+        "micro_f1": ("micro", "micro-F1"),
+        "average_precision": ("AP", "average precision"),
+        "subset_accuracy": ("exact", "subset accuracy"),
+        "hamming_loss": ("Hamming", "Hamming loss"),
+    }
 
     total: int  # N, number of texts
     macro_f1: float  # mean F1 of the labels with texts or answers, in [0, 1]
@@ -111,26 +117,6 @@ class LabelSetScores(BootstrapScores):
         )
         return cls(n, *parts[0], *parts[1], *parts[2], *parts[3], *parts[4], by_label)
 
-    @property
-    def value(self) -> float:
-        """Return macro-F1, by which models are compared."""
-        return self.macro_f1
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of macro-F1."""
-        return self.macro_f1_interval
-
-    @property
-    def others(self) -> tuple[ScorePart, ...]:
-        """Return the scores beside macro-F1."""
-        return (
-            ScorePart("micro", NAMES[1], self.micro_f1, self.micro_f1_interval),
-            ScorePart("AP", NAMES[2], self.average_precision, self.average_precision_interval),
-            ScorePart("exact", NAMES[3], self.subset_accuracy, self.subset_accuracy_interval),
-            ScorePart("Hamming", NAMES[4], self.hamming_loss, self.hamming_loss_interval),
-        )
-
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
         return super().as_dict() | {"by_label": [asdict(each) for each in self.by_label]}
@@ -139,7 +125,7 @@ class LabelSetScores(BootstrapScores):
 def label_set_values(labels: Integers, leads: Floats) -> dict[str, float]:
     """Return the scores of leads (N, L) for true labels (N, L) by name, without intervals."""
     each = _scores(np.ones((1, len(labels)), np.int32), labels, leads)[0]
-    return dict(zip(NAMES, each.tolist(), strict=True))
+    return LabelSetScores.by_name(each)
 
 
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:

@@ -8,9 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import INTERVAL, BootstrapScores, ScorePart, resampled_rows
-
-NAMES = ("R²", "mean absolute error", "rank correlation")
+from qllmft.bootstrap import INTERVAL, BootstrapScores, resampled_rows
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +20,12 @@ class TargetScores(BootstrapScores):
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
 
-    NAME: ClassVar = NAMES[0]
+    NAME: ClassVar = "R²"
+    NAMES: ClassVar = {
+        "r2": ("R²", "R²"),
+        "mae": ("error", "mean absolute error"),
+        "spearman": ("rank", "rank correlation"),
+    }
 
     total: int  # N, number of texts
     r2: float  # share of the targets' variance that is explained, at most 1
@@ -54,29 +57,11 @@ class TargetScores(BootstrapScores):
             n, *r2, *mae, *spearman, tuple((float(a), float(b), float(c)) for a, b, c in each)
         )
 
-    @property
-    def value(self) -> float:
-        """Return R², by which models are compared."""
-        return self.r2
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of R²."""
-        return self.r2_interval
-
-    @property
-    def others(self) -> tuple[ScorePart, ...]:
-        """Return the scores beside R²."""
-        return (
-            ScorePart("error", NAMES[1], self.mae, self.mae_interval),
-            ScorePart("rank", NAMES[2], self.spearman, self.spearman_interval),
-        )
-
 
 def target_values(targets: Floats, values: Floats) -> dict[str, float]:
     """Return the scores of values (N, T) for true targets (N, T) by name, without intervals."""
     each = _scores(targets[None].astype(np.float64), values[None].astype(np.float64))[0]
-    return dict(zip(NAMES, each.mean(axis=0).tolist(), strict=True))
+    return TargetScores.by_name(each.mean(axis=0))
 
 
 def r2(targets: Floats, values: Floats) -> float:

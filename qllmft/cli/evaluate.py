@@ -231,7 +231,6 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
     if json:
         say_json(found.as_dict())
         return
-    from qllmft.bootstrap import ScorePart
     from qllmft.multilabel import LabelSetScores
 
     scores = found.scores
@@ -239,10 +238,9 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
         f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.",
         console,
     )
-    first = ScorePart(scores.NAME, scores.NAME, scores.value, scores.interval)
     if isinstance(scores, LabelSetScores):
         table = plain_table("score", *numbers("value [95 % interval]"))
-        for part in (first, *scores.others):
+        for part in scores.parts:
             table.add_row(part.name, part.with_interval)
         console.print(table)
         table = plain_table(
@@ -256,9 +254,9 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
                 *("–" if share is None else f"{share:.3f}" for share in shares),
             )
     else:
-        table = plain_table("target", *numbers(*(part.name for part in (first, *scores.others))))
+        table = plain_table("target", *numbers(*(part.name for part in scores.parts)))
         several = len(found.target_names) > 1
-        cells = [part.with_interval for part in (first, *scores.others)]
+        cells = [part.with_interval for part in scores.parts]
         table.add_row("mean" if several else found.target_names[0], *cells)
         for name, of_target in (
             zip(found.target_names, scores.by_target, strict=True) if several else ()

@@ -27,7 +27,7 @@ def result_table(record: RunRecord) -> Table:
         caption="; ".join(_notes(record)) or None,
     )
     for model in record.models:
-        test = "\n".join([f"{model.tested}", *_by_class(model), *_other_scores(model)])
+        test = "\n".join([f"{model.tested}", *_second_line(model)])
         table.add_row(
             model.name,
             f"{model.parameters:,}",
@@ -38,17 +38,13 @@ def result_table(record: RunRecord) -> Table:
     return table
 
 
-def _by_class(model: ModelResult) -> Iterator[str]:
-    """Return a second line of scores if classes are uneven or more than two."""
+def _second_line(model: ModelResult) -> Iterator[str]:
+    """Yield a line of other scores: of uneven or more than two classes, of real targets or several labels."""
     scores = model.test_classes
     if scores and (scores.uneven or len(scores.texts) > 2):
         yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
-
-
-def _other_scores(model: ModelResult) -> Iterator[str]:
-    """Return a second line with the other scores of real targets or of several labels."""
     if model.test is not None and not isinstance(model.test, Accuracy):
-        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.others)
+        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.parts[1:])
 
 
 def _notes(record: RunRecord) -> Iterator[str]:
@@ -70,7 +66,7 @@ def _notes(record: RunRecord) -> Iterator[str]:
             )
     if record.trajectories:
         yield f"with its noise: {record.trajectories}"
-    if (scores := record.head.test_classes) and any(True for _ in _by_class(record.head)):
+    if (scores := record.head.test_classes) and any(_second_line(record.head)):
         yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
     for model in record.models:
         if model.test_classes and model.test_classes.constant:

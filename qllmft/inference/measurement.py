@@ -214,9 +214,3 @@ def trajectories_of(backend: Backend) -> str:
         measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
     )
     return ", ".join(part for part in (backend.mitigation, trajectories) if part)
-
-
-def shots_of(backend: Backend) -> int | None:
-    """Return the number of shots per circuit in a backend's options, None if it takes none."""
-    shots = getattr(getattr(backend, "options", None), "shots", None)
-    return int(shots) if shots is not None else None

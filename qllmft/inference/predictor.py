@@ -32,7 +32,6 @@ from qllmft.inference.measurement import (
     bootstrap,
     compare,
     measure,
-    shots_of,
 )
 from qllmft.inference.prediction import Prediction
 from qllmft.inference.targets import TargetPrediction, values_of
@@ -40,6 +39,7 @@ from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.training import CLASSIFICATION, MULTILABEL, TASKS, USUAL_THRESHOLD, finite_logits
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
+from qllmft_backends.precision import number_of_shots
 
 RAY_WITH_BACKEND = (
     "--ray embeds on a cluster for a head that is computed here, exactly, and a backend is given, which may cost "
@@ -314,7 +314,7 @@ class Predictor:
         if self.backend is None:
             return compare(answers, exact, None)
         return compare(
-            answers, exact, shots_of(self.backend), mitigated=bool(self.backend.mitigation)
+            answers, exact, number_of_shots(self.backend), mitigated=bool(self.backend.mitigation)
         )
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:

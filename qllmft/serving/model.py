@@ -11,10 +11,10 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_with
 from qllmft.inference.items import Item
-from qllmft.inference.measurement import shots_of
 from qllmft.inference.targets import values_of
 from qllmft.run import RunFolder
 from qllmft_backends import Backend
+from qllmft_backends.precision import number_of_shots
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ class ServedModel:
             **names,
             "pairs": self.pairs,
             "backend": None if self.backend is None else self.backend.name,
-            "shots": None if self.backend is None else shots_of(self.backend),
+            "shots": None if self.backend is None else number_of_shots(self.backend),
             "temperature": self._temperature(),
             "explains": self.explains,
         }

@@ -12,9 +12,10 @@ from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.inference.circuits import HeadCircuits, model_circuits
-from qllmft.inference.measurement import Answers, measure, shots_of
+from qllmft.inference.measurement import Answers, measure
 from qllmft.training import logits_of
 from qllmft_backends import create
+from qllmft_backends.precision import number_of_shots
 
 D, N = 9, 5
 VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
@@ -132,7 +133,7 @@ def test_a_classical_head_has_no_circuit():
 
 
 def test_the_number_of_shots_is_read_from_the_options():
-    assert shots_of(create("adjoint")) is None
-    assert shots_of(backend_named("aer_statevector")) is None
-    assert shots_of(backend_named("aer_statevector", shots=70)) == 70
-    assert shots_of(backend_named("aer_forte")) == 8192
+    assert number_of_shots(create("adjoint")) is None
+    assert number_of_shots(backend_named("aer_statevector")) is None
+    assert number_of_shots(backend_named("aer_statevector", shots=70)) == 70
+    assert number_of_shots(backend_named("aer_forte")) == 8192
