@@ -133,11 +133,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         raise UserError(
             "the model is classical: there is no circuit to analyse. Give a run with a quantum head."
         )
-    record = RunFolder(run).read_result()
-    if record is None:
-        raise UserError(
-            f"the run in {run} is not finished. Finish it with the command that began it."
-        )
+    record = RunFolder(run).finished()
     config, _, splits = texts_of_run(run)
     predictor.check_located_body()
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}

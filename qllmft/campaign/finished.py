@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qllmft.config import RunConfig
-from qllmft.errors import UserError
 from qllmft.run import RunFolder, RunRecord
 from qllmft.training import EpochMetrics
 
@@ -58,11 +57,7 @@ class FinishedRun:
     @classmethod
     def read(cls, folder: RunFolder) -> FinishedRun:
         """Read a run, with its test results if it has any. UserError if it is not finished."""
-        record = folder.read_result() or folder.read_validation()
-        if record is None:
-            raise UserError(
-                f"the run in {folder.path} is not finished; the command that began it continues it."
-            )
+        record = folder.finished(tested=False)
         metrics = folder.metrics()
         losses = {m.epoch: m.validation_loss for m in metrics}
         return cls(

@@ -55,15 +55,6 @@ def verify_run(path: Path) -> Iterator[Check]:
             yield Check(name, False, str(error))
 
 
-def _record(folder: RunFolder) -> RunRecord:
-    record = folder.read_result() or folder.read_validation()
-    if record is None:
-        raise UserError(
-            f"the run is not finished: there is no {folder.result_file.name}. Repeat the command that started it."
-        )
-    return record
-
-
 def _check_same(name: str, found: object, expected: object, whose: str, part: str) -> None:
     if found != expected:
         raise UserError(
@@ -72,7 +63,7 @@ def _check_same(name: str, found: object, expected: object, whose: str, part: st
 
 
 def _checked_record(folder: RunFolder) -> str:
-    record, config = _record(folder), folder.read_config()
+    record, config = folder.finished(tested=False), folder.read_config()
     _check_same("identity", record.identity, config.identity, "the configuration's", "record")
     _check_same("seed", record.seed, config.seed, "the configuration's", "record")
     for model in record.models:
@@ -108,7 +99,7 @@ def _metrics(folder: RunFolder) -> str:
         raise UserError(
             f"{folder.metrics_file.name} holds a loss or an accuracy that is not finite."
         )
-    selected = _record(folder).selected_epoch
+    selected = folder.finished(tested=False).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
     return f"{len(metrics)} epochs, the selected one is {selected}"
@@ -131,7 +122,7 @@ def _scored_again(folder: RunFolder, record: RunRecord, first: BootstrapScore) -
 
 def _predictions(folder: RunFolder) -> str:
     """Count the accuracies of the record again from the answers."""
-    record, answers = _record(folder), folder.read_predictions()
+    record, answers = folder.finished(tested=False), folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
     if not isinstance(record.head.test, Accuracy):
@@ -164,7 +155,11 @@ def _predictions(folder: RunFolder) -> str:
 
 
 def _model(folder: RunFolder) -> str:
-    model, record, config = load_model(folder.model_folder), _record(folder), folder.read_config()
+    model, record, config = (
+        load_model(folder.model_folder),
+        folder.finished(tested=False),
+        folder.read_config(),
+    )
     _check_same("its structure", model.config, config.model, "the run's", "model")
     _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")

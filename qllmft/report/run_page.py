@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qllmft.description import describe
-from qllmft.errors import UserError
 from qllmft.files import write_bytes
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import Explanation, explain_text
@@ -43,14 +41,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     Up to ``explained`` of its misclassified texts have the nearest training texts and the effect of each word, which
     needs the texts and the language model.
     """
-    config = folder.read_config()
-    result = folder.read_result()
-    if result is None:
-        raise UserError(
-            f"the run in {folder.path} is not finished: {len(folder.metrics())} of {config.train.epochs} epochs. "
-            f"Finish it: qllmft train --config {shlex.quote(str(folder.config_file))} "
-            f"--out {shlex.quote(str(folder.path))}"
-        )
+    config, result = folder.read_config(), folder.finished()
     found, metrics = folder.read_answers(), folder.metrics()
     answers = found if isinstance(found, TestPredictions) else None
     circuit = (
@@ -89,7 +80,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         temperature=result.head.settings.get("temperature"),
         task=config.data.task,
         score_name=MEASURES[config.data.task].name,
-        others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.others,
+        others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.parts[1:],
         found=found,
         thresholds=result.head.settings.get("thresholds"),
         scatter=scatter_svg(found, result.head.name)

@@ -7,7 +7,6 @@ from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.config.settings import differing
-from qllmft.errors import UserError
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.statistics import TextDifference
@@ -39,7 +38,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
     configs = first.read_config(), second.read_config()
     ours, theirs = differing(*configs), differing(*reversed(configs))
     settings = {name: (ours[name], theirs[name]) for name in ours}
-    records = _finished(first), _finished(second)
+    records = first.finished(), second.finished()
     reason = _why_not_paired(configs, records)
     answers = [each for folder in (first, second) if (each := folder.read_predictions())]
     if not reason and (
@@ -52,15 +51,6 @@ def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
         given.answers_of(record.head.name) for given, record in zip(answers, records, strict=True)
     )
     return RunComparison(*records, settings, TextDifference.of(answers[0].labels, *of_heads))
-
-
-def _finished(folder: RunFolder) -> RunRecord:
-    record = folder.read_result()
-    if record is None:
-        raise UserError(
-            f"the run in {folder.path} is not finished; run its command again, then compare."
-        )
-    return record
 
 
 def _why_not_paired(

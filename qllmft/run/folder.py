@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import stat
 from dataclasses import asdict
@@ -191,6 +192,17 @@ class RunFolder:
     def read_result(self) -> RunRecord | None:
         """Read the record, or return None if the run is not finished."""
         return _read_record(self.result_file)
+
+    def finished(self, *, tested: bool = True) -> RunRecord:
+        """Return the record, also of a run that has not read the test set unless ``tested``, or raise UserError."""
+        record = self.read_result() or (None if tested else self.read_validation())
+        if record is None:
+            config, out = (shlex.quote(str(path)) for path in (self.config_file, self.path))
+            raise UserError(
+                f"the run in {self.path} is not finished: {len(self.metrics())} of {self.read_config().train.epochs} "
+                f"epochs. Finish it: qllmft train --config {config} --out {out}"
+            )
+        return record
 
     def write_validation(self, record: RunRecord) -> None:
         """Write the record of a run that has not read the test set."""

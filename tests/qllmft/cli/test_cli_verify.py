@@ -124,7 +124,7 @@ def flip_weights(copy):
         (
             lambda copy: (copy / "result.json").unlink(),
             "record",
-            "the run is not finished: there is no result.json",
+            "is not finished: ",
         ),
         (
             lambda copy: (copy / "predictions.json").unlink(),
