@@ -37,7 +37,8 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description
     counts = part_parameters(config, dimension, n_classes)
     count_of = config.for_labels(n_classes).n_encoders
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
-    stored = _stored(config, dimension)
+    width = 0 if config.components is None else min(config.components, dimension)
+    stored = dimension * (config.centre + width)  # a mean (D,) and axes (D, m)
     parts: list[Part] = []
     if stored:
         parts.append(Part(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored))
@@ -49,9 +50,3 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description
         if key in counts:
             parts.append(Part(name, counts[key], None if circuit is None else count(circuit)))
     return Description(tuple(parts))
-
-
-def _stored(config: ModelConfig, dimension: int) -> int:
-    """Return the number of values of the data map: a mean (D,) and axes (D, m)."""
-    width = 0 if config.components is None else min(config.components, dimension)
-    return dimension * (config.centre + width)

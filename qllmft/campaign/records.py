@@ -79,19 +79,15 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         ),
         versions={},
     )
+    settings = differing(run.config.model_copy(update={"candidates": ()}), RunConfig())
+    if candidates := run.config.model_dump(mode="json").get("candidates"):
+        settings["candidates"] = candidates  # whole, in place of their names
     return {
-        "settings": _settings(run.config),
+        "settings": settings,
         "record": record.to_json(),
         "validation_loss": run.validation_loss,
         "curve": list(astuple(run.curve.thinned())) if keep_curve and run.curve else None,
     }
-
-
-def _settings(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that are no defaults, with whole candidates in place of their names."""
-    settings = differing(config.model_copy(update={"candidates": ()}), RunConfig())
-    candidates = config.model_dump(mode="json").get("candidates")
-    return {**settings, "candidates": candidates} if candidates else settings
 
 
 def _read_summary(file: Path) -> list[FinishedRun]:

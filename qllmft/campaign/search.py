@@ -71,18 +71,16 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)
     ]
     tested = {_key(each): each for each in execute(FixedPlan(tests))}
-    rows = tuple(_tested_row(sweep, tested[_key(best)]) for best in row_bests)
+    rows = []
+    for best in (tested[_key(best)] for best in row_bests):
+        row = {name: best.settings[name] for name in sweep.rows}
+        rows.append(RowWinner(row, best, published_accuracy(sweep, dict(best.settings))))
     repeats = plan.size // sweep.seeds - len(found)
     result = SweepResult(
-        sweep, tuple(ranking), tested[_key(ranking[0])], rows, effects(sweep, found), repeats
+        sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), effects(sweep, found), repeats
     )
     write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
     return result
-
-
-def _tested_row(sweep: Sweep, best: SeededResult) -> RowWinner:
-    row = {name: best.settings[name] for name in sweep.rows}
-    return RowWinner(row, best, published_accuracy(sweep, dict(best.settings)))
 
 
 def plan_of(sweep: Sweep) -> Plan:

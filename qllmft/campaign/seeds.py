@@ -20,7 +20,8 @@ def seed_range(given: Any) -> Any:
     if found:
         start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
     elif isinstance(given, dict) and given.keys() == {"from", "count"}:
-        start, stop = given["from"], _sum(given["from"], given["count"])
+        start, count = given["from"], given["count"]
+        stop = start + count if type(start) is type(count) is int else None
     else:
         start, stop = 0, given
     if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
@@ -29,10 +30,6 @@ def seed_range(given: Any) -> Any:
             "{ from = 8, count = 10 }"
         )
     return range(start, stop)
-
-
-def _sum(start: Any, count: Any) -> Any:
-    return start + count if type(start) is type(count) is int else None
 
 
 Seeds = Annotated[

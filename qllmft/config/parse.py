@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from qllmft.config.run import RunConfig
 from qllmft.errors import UserError
-from qllmft_backends.validation import Fault, faults
+from qllmft_backends.validation import faults
 
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
@@ -16,12 +16,13 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{origin}: {'; '.join(map(_sentence, faults(error)))}.") from None
-
-
-def _sentence(fault: Fault) -> str:
-    known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
-    return f"{fault}; expected one of {', '.join(known)}" if known else str(fault)
+        sentences = []
+        for fault in faults(error):
+            known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
+            sentences.append(
+                f"{fault}; expected one of {', '.join(known)}" if known else str(fault)
+            )
+        raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
 
 
 def _known_settings(path: tuple[int | str, ...]) -> list[str]:

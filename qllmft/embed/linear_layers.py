@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 _KINDS = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
@@ -15,5 +17,9 @@ def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 def some_names(model: nn.Module) -> str:
     """Return the first few last parts of the names of linear layers."""
-    names = sorted({name.rpartition(".")[2] for name in linear_layers(model)})
-    return ", ".join(names[:_MOST_NAMES])
+    return listed(sorted({name.rpartition(".")[2] for name in linear_layers(model)}))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names of an error."""
+    return ", ".join([*names[:_MOST_NAMES], *(["..."] if len(names) > _MOST_NAMES else [])])

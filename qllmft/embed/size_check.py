@@ -89,16 +89,12 @@ def _cnn(place: Path) -> int:
     )
 
 
-def _layer_norm(place: Path) -> int:
-    return sum(_numbers(place, "config.json", "dimension"))
-
-
 _COUNTS: Mapping[str, tuple[str, Callable[[Path], int]]] = {
     "Transformer": ("config.json", _parameters),
     "Dense": ("config.json", _dense),
     "LSTM": ("lstm_config.json", _lstm),
     "CNN": ("cnn_config.json", _cnn),
-    "LayerNorm": ("config.json", _layer_norm),
+    "LayerNorm": ("config.json", lambda place: sum(_numbers(place, "config.json", "dimension"))),
 }
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from qllmft.embed.adapter import CONFIG, WEIGHTS, checked_adapter, quantum_settings
 from qllmft.embed.circuit_columns import qubits_of
+from qllmft.embed.linear_layers import listed
 from qllmft.embed.quantum_adapter import read_settings
 from qllmft.errors import UserError
 from qllmft.files import read_text
@@ -18,7 +19,6 @@ from qllmft.model.store import StoredModel
 from qllmft_circuits import adapter_circuit, weight_parameters
 
 Factor = Literal["input", "output"]
-_MOST_NAMES = 8  # in an error
 
 
 def adapter_of(
@@ -68,7 +68,6 @@ def _one_layer(names: list[str], layer: str | None) -> str:
     if len(fitting) == 1:
         return fitting[0]
     count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
-    some = f"{', '.join(names[:_MOST_NAMES])}{', ...' if len(names) > _MOST_NAMES else ''}"
     raise UserError(
-        f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {some}."
+        f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {listed(names)}."
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.record import StudyRecord
-from qllmft.campaign.results import SeededResult
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.energy.curve import crossover_qubits
@@ -149,17 +148,11 @@ def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInter
         training = {
             m.circumstances.training for m in (a, b) if m.circumstances.training[0] == "epochs"
         }
-        ours, theirs = _test_by_seed(a.chosen), _test_by_seed(b.chosen)
+        ours, theirs = (dict(zip(m.chosen.seeds, m.chosen.tested, strict=True)) for m in (a, b))
         seeds = sorted(ours.keys() & theirs.keys())
         if a.circumstances.same_texts == b.circumstances.same_texts and len(training) < 2 and seeds:
-            return MeanInterval.of([ours[seed] - theirs[seed] for seed in seeds])
+            return MeanInterval.of([ours[seed].value - theirs[seed].value for seed in seeds])
     return None
-
-
-def _test_by_seed(result: SeededResult) -> dict[int, float]:
-    return {
-        seed: accuracy.value for seed, accuracy in zip(result.seeds, result.tested, strict=True)
-    }
 
 
 def _parameters(

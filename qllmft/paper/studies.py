@@ -64,16 +64,11 @@ def printed_accuracy(row: RowResult) -> float | None:
     """Return the paper's accuracy of a row's head or baseline on its frozen body, in percent, or None without one."""
     for value in published().of("accuracy"):
         baseline = load_preset(value.preset).baseline if value.preset else None
-        if value.preset and (
-            row.model == baseline if baseline else row.preset == value.preset and _is_head(row)
-        ):
+        # only a head has selected epochs
+        is_head = row.preset == value.preset and bool(row.epochs)
+        if value.preset and (row.model == baseline if baseline else is_head):
             return value.value
     return None
-
-
-def _is_head(row: RowResult) -> bool:
-    """Return whether a row is about a trained head. Only a head has selected epochs."""
-    return bool(row.epochs)
 
 
 def budgets(record: StudyRecord) -> list[Budget]:

@@ -49,7 +49,11 @@ def train_command(preset: str, settings: Mapping[str, Any]) -> str:
 def describe_settings(config: RunConfig) -> Configuration:
     """Compare a run's settings with those of the nearest preset, which has the fewest different ones."""
     ours, presets = settings_of(config), _preset_settings()
-    nearest = min(presets, key=lambda name: (_distance(ours, presets[name]), name))
+    distances = {
+        name: sum(ours.get(key) != theirs.get(key) for key in ours.keys() | theirs.keys())
+        for name, theirs in presets.items()
+    }
+    nearest = min(presets, key=lambda name: (distances[name], name))
     theirs = presets[nearest]
     listed = [Setting(name, ours.get(name), theirs.get(name)) for name in ours | theirs]
     changed = tuple(setting for setting in listed if setting.value != setting.default)
@@ -61,7 +65,3 @@ def describe_settings(config: RunConfig) -> Configuration:
 def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
     return {name: settings_of(load_preset(name).config()) for name in preset_names()}
-
-
-def _distance(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> int:
-    return sum(ours.get(name) != theirs.get(name) for name in ours.keys() | theirs.keys())

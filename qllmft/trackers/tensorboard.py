@@ -24,7 +24,10 @@ class TensorBoard(Tracker):
     def start(self, run: TrackedRun) -> str:
         """Open another event file, which readers merge with the former ones."""
         self._writer = self._writer_in(str(run.folder / "tensorboard"))
-        self._settings = {name: _plain(value) for name, value in run.settings.items()}
+        self._settings = {
+            name: value if isinstance(value, bool | str | float | int) else str(value)
+            for name, value in run.settings.items()
+        }
         if run.key is None:
             self._writer.add_text("settings", _markdown(run.settings))
         return run.identity
@@ -49,11 +52,6 @@ class TensorBoard(Tracker):
     def aborted(self) -> None:
         """Close the file."""
         self._writer.close()
-
-
-def _plain(value: Any) -> bool | str | float | int:
-    """Return a value of the kinds that HParams shows."""
-    return value if isinstance(value, bool | str | float | int) else str(value)
 
 
 def _markdown(values: Mapping[str, Any]) -> str:

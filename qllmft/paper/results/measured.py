@@ -131,15 +131,14 @@ def measure(experiment: Experiment, runs: Iterable[FinishedRun]) -> list[Measure
     swept = SWEPT if experiment.baseline is None else ()  # a baseline's sweep is inside one run
     found = []
     for circumstances, group in groups.items():
-        candidates = collect(group, lambda run: _settings(run, swept), experiment.result_of)
+        candidates = collect(
+            group,
+            lambda run: {name: settings_of(run.config)[name] for name in swept},
+            experiment.result_of,
+        )
         candidates.sort(key=lambda candidate: tuple(candidate.settings.values()))
         found.append(Measured(circumstances, tuple(candidates)))
     return sorted(found, key=_preference, reverse=True)
-
-
-def _settings(run: FinishedRun, names: Iterable[str]) -> dict[str, Any]:
-    values = settings_of(run.config)
-    return {name: values[name] for name in names}
 
 
 def _preference(measured: Measured) -> tuple[Any, ...]:
