@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.classical import GridBaseline as GridBaseline
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead
-    from qllmft.baselines.head import accuracy_of as accuracy_of
     from qllmft.baselines.head import fit_and_score as fit_and_score
-    from qllmft.baselines.head import probabilities_of as probabilities_of
     from qllmft.baselines.head import score_of as score_of
     from qllmft.baselines.head import scored as scored
     from qllmft.baselines.registry import BASELINES as BASELINES
@@ -23,9 +21,7 @@ _DEFINED = {
     "qllmft.baselines.head": (
         "Baseline",
         "FittedHead",
-        "accuracy_of",
         "fit_and_score",
-        "probabilities_of",
         "score_of",
         "scored",
     ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from qllmft.baselines.head import Baseline, Grid
 from qllmft.randomness import drawn
 
 if TYPE_CHECKING:
+    from qllmft.config import RunConfig
     from qllmft.training import Examples
 
 
@@ -25,7 +26,7 @@ class GridBaseline:
 
     name: str  # as in tables
     make: Callable[..., Any]  # estimator of settings
-    grid: InitVar[Iterable[dict[str, Any]]]  # settings, the most regularised first
+    grid: list[dict[str, Any]]  # settings, the most regularised first
     count: Callable[[Any], int]  # trained parameters of a fitted estimator
     # further numbers of a fitted estimator, for its settings; None: none
     stored: Callable[[Any], int] | None = None
@@ -36,25 +37,12 @@ class GridBaseline:
     interrupted: bool = field(default=False, init=False)
     _best: Any = field(default=None, init=False)
 
-    def __post_init__(self, grid: Iterable[dict[str, Any]]) -> None:
-        self._grid = list(grid)
-
-    @property
-    def all_settings(self) -> list[dict[str, Any]]:
-        """Return the settings that `fit` tries, in their order."""
-        return list(self._grid)
-
-    @property
-    def n_settings(self) -> int:
-        """Return the number of settings that `fit` tries."""
-        return len(self._grid)
-
-    def kept(self, count: int, seed: int) -> GridBaseline:
-        """Keep ``count`` settings in their order, drawn by ``seed``, or all if there are fewer."""
-        self._grid = [
-            self._grid[index]
-            for index in drawn(len(self._grid), count, seed, "settings", self.name)
-        ]
+    def kept(self, config: RunConfig) -> Self:
+        """Keep ``baselines.points`` settings in their order, drawn by the seed, or all if there are fewer."""
+        n, count = len(self.grid), config.baselines.points
+        if count is not None:
+            rows = drawn(n, count, config.seed, "settings", self.name)
+            self.grid = [self.grid[row] for row in rows]
         return self
 
     def fit(self, train: Examples, validation: Examples) -> None:
@@ -68,7 +56,7 @@ class GridBaseline:
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator, fitted = None, {}
-            for settings in self._grid:
+            for settings in self.grid:
                 if estimator is not None and _same_again(estimator, fitted, settings):
                     continue
                 fitted = settings
@@ -134,10 +122,10 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     )
     limits = [200] if grid == "small" else [50, 100, 200]
     weights = [None] if grid == "small" else [None, "balanced"]
-    settings = (
+    settings = [
         {"C": c if c is None else float(c), "class_weight": weight, "max_iter": limit}
         for c, weight, limit in itertools.product(strengths, weights, limits)
-    )
+    ]
     return GridBaseline(
         LOGISTIC_REGRESSION.label,
         # None replaces an infinite C in the record, because JSON has no infinity
@@ -175,7 +163,7 @@ def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
         else [m * 10.0**e for e in range(-3, 2) for m in (1, 5)] + [100.0]
     )
     gammas = ["scale"] if grid == "small" else ["scale", "auto", 0.01, 0.1, 0.5, 1.0]
-    settings = ({"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas))
+    settings = [{"C": c, "gamma": gamma} for c, gamma in itertools.product(strengths, gammas)]
     label = (FULL_SVC if most else SUPPORT_VECTORS).label
     return GridBaseline(
         label,

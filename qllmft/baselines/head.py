@@ -78,11 +78,7 @@ class Baseline:
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)
-            return (
-                head
-                if config.baselines.points is None
-                else head.kept(config.baselines.points, config.seed)
-            )
+            return head.kept(config)
 
         return cls(label, searched, tuned=True, tasks=tasks, is_grid=True)
 
@@ -113,18 +109,7 @@ def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
     return FittedHead(head, answers, score_of(validation, answers), seconds, exact)
 
 
-def probabilities_of(head: Head, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
-    """Return probabilities (N, k) of embeddings (N, D), or None if the head gives labels alone."""
-    of_head = getattr(head, "probabilities", None)
-    return None if of_head is None else of_head(x)
-
-
 def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
     """Return the score of answers, see `Head.predict`."""
     kinds = {"classification": Accuracy, "regression": TargetScores, "multilabel": LabelSetScores}
     return kinds[examples.task.name].of(examples.y.numpy(), answers)  # type: ignore[no-any-return, attr-defined]
-
-
-def accuracy_of(head: Head, examples: Examples) -> Accuracy:
-    """Return the accuracy of a fitted head."""
-    return Accuracy.of(examples.y.numpy(), head.predict(examples.x.numpy()))

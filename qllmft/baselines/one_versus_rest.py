@@ -87,13 +87,11 @@ def _baseline(label: str, of_one_label: Callable[[Any], GridBaseline]) -> Baseli
         head = GridOneVersusRest(
             label,
             lambda **settings: OneVersusRest(one.make(**settings)),
-            one.all_settings,
+            one.grid,
             lambda fitted: sum(map(one.count, fitted.estimators)),
         )
         head.tuned_thresholds = config.train.thresholds == "validation"
-        if config.baselines.points is not None:
-            head.kept(config.baselines.points, config.seed)
-        return head
+        return head.kept(config)
 
     return Baseline(label, make, tuned=True, tasks=("multilabel",))
 

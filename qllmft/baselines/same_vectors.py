@@ -86,10 +86,8 @@ def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
         else [m * 10.0**e for e in range(-1, 4) for m in (1, 3)]
     )
     counts = _stored(lambda fitted: len(fitted.estimator.support_), config.model)
-    head = GridBaseline(QUADRATIC_SVC.label, make, [{"C": c} for c in strengths], *counts)
-    return (
-        head if config.baselines.points is None else head.kept(config.baselines.points, config.seed)
-    )
+    grid = [{"C": c} for c in strengths]
+    return GridBaseline(QUADRATIC_SVC.label, make, grid, *counts).kept(config)
 
 
 SAME_VECTORS = Baseline("logistic regression (same vectors)", _logistic_regression, tuned=False)

@@ -73,7 +73,7 @@ def chosen_runs(
 def n_settings(baseline: str, config: RunConfig) -> int | None:
     """Return the number of settings that a baseline tries, or None if it is trained like the head beside it."""
     head = BASELINES[baseline].make(config, 1, 1, 2)  # the sizes do not matter to a grid
-    return head.n_settings if isinstance(head, GridBaseline) else None
+    return len(head.grid) if isinstance(head, GridBaseline) else None
 
 
 def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from qllmft.baselines import (
     check_baselines,
     fit_and_score,
     make_baselines,
-    probabilities_of,
     score_of,
     scored,
 )
@@ -279,7 +278,8 @@ def _tested(
     answers, calibrations = [], []
     for each, test in zip(fitted, tests, strict=True):
         answers.append(each.head.predict(test.x.numpy()))
-        found = probabilities_of(each.head, test.x.numpy()) if test.task is CLASSIFICATION else None
+        of_head = getattr(each.head, "probabilities", None)  # None of labels alone
+        found = of_head(test.x.numpy()) if of_head and test.task is CLASSIFICATION else None
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}

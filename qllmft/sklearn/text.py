@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from qllmft.config import BodyConfig, RunConfig
+from qllmft.config import RunConfig
 from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
@@ -27,12 +27,28 @@ class OfTexts(TrainedEstimator):
     body: GivenBody = "minilm"
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), body_of(self))
+        vectors, identity = embedded(texts_of(X), self._configuration(candidates=False).body)
         if identity != self.body_identity_:
             raise UserError(
                 f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
                 "that version of it, or fit again."
             )
+        return vectors
+
+    def _configuration(self, **given: Any) -> RunConfig:
+        """Return the configuration of the parameters and of other settings."""
+        return configuration(self, "body", body__model=body_name(self.body), **given)
+
+    def _embedded(
+        self,
+        X: Any,  # noqa: N803
+        y: NDArray[Any],
+        config: RunConfig,
+    ) -> NDArray[np.float32]:
+        """Return the embeddings (N, D) of texts with outputs ``y``, and keep the identity of the body."""
+        texts = texts_of(X)
+        check_consistent_length(texts, y)
+        vectors, self.body_identity_ = embedded(texts, config.body)
         return vectors
 
     def __sklearn_tags__(self) -> Any:
@@ -41,13 +57,6 @@ class OfTexts(TrainedEstimator):
         tags.input_tags.string = tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def body_of(estimator: OfTexts) -> BodyConfig:
-    """Return the language model of an estimator."""
-    return configuration(
-        estimator, "body", candidates=False, body__model=body_name(estimator.body)
-    ).body
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -69,40 +78,27 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their labels and weights (N,) as in `QuantumHeadClassifier`."""
         if (several := label_sets_of(y)) is not None:
-            config = configuration(
-                self, "body", candidates=False, body__model=body_name(self.body), **SEVERAL
-            )
-            texts = texts_of(X)
-            check_consistent_length(texts, several)
-            vectors, self.body_identity_ = embedded(texts, config.body)
+            config = self._configuration(candidates=False, **SEVERAL)
+            vectors = self._embedded(X, several, config)
             self._fit_label_sets(vectors, several, sample_weight, config)
             return self
-        config = configuration(self, "body", body__model=body_name(self.body))
-        vectors, labels, identity = self._embedded(X, y, config)
-        self._fit_labels(vectors, labels, sample_weight, config)
-        self.body_identity_ = identity
+        config, labels = self._configuration(), _labels(y)
+        self._fit_labels(self._embedded(X, labels, config), labels, sample_weight, config)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train one epoch on N texts and labels (N,), as `QuantumHeadClassifier.partial_fit` does on rows."""
-        config = configuration(self, "body", candidates=False, body__model=body_name(self.body))
-        vectors, labels, identity = self._embedded(X, y, config)
+        config, labels = self._configuration(candidates=False), _labels(y)
+        vectors = self._embedded(X, labels, config)
         self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
-        self.body_identity_ = identity
         return self
 
-    def _embedded(
-        self,
-        X: Any,  # noqa: N803
-        y: Any,
-        config: RunConfig,
-    ) -> tuple[NDArray[np.float32], NDArray[Any], str]:
-        """Return the embeddings (N, D) of texts, their labels (N,) and the identity of the body."""
-        texts, labels = texts_of(X), column_or_1d(y, warn=True)
-        check_consistent_length(texts, labels)
-        check_classification_targets(labels)
-        vectors, identity = embedded(texts, config.body)
-        return vectors, labels, identity
+
+def _labels(y: Any) -> NDArray[Any]:
+    """Return labels (N,), or raise ValueError."""
+    labels = column_or_1d(y, warn=True)
+    check_classification_targets(labels)
+    return np.asarray(labels)
 
 
 class QuantumTextRegressor(OfTexts, TrainedRegressor):
@@ -114,15 +110,7 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
-        config = configuration(
-            self, "body", candidates=False, body__model=body_name(self.body), **REAL
-        )
-        texts, targets = (
-            texts_of(X),
-            check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"),
-        )
-        check_consistent_length(texts, targets)
-        vectors, identity = embedded(texts, config.body)
-        self._fit_targets(vectors, targets, sample_weight, config)
-        self.body_identity_ = identity
+        config = self._configuration(candidates=False, **REAL)
+        targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        self._fit_targets(self._embedded(X, targets, config), targets, sample_weight, config)
         return self

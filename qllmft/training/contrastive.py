@@ -96,7 +96,12 @@ def fit_contrastive(
             group["lr"] = config.lr * warm_up(step, len(batches))
         with body.seeded(derive_seed(seed, "contrastive dropout", step)):
             body.train()
-            losses.append(_move(body, optimizer, loss_of(batches[step - 1])))
+            loss = loss_of(batches[step - 1])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
+            optimizer.step()
+            losses.append(float(loss.detach()))
         if on_step:
             on_step(step)
 
@@ -169,15 +174,6 @@ def supervised_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> T
     counts = partners.sum(dim=1)
     means = -shares.masked_fill(~partners, 0.0).sum(dim=1) / counts.clamp(min=1)
     return means.sum() / (counts > 0).sum().clamp(min=1)
-
-
-def _move(body: TrainableBody, optimizer: torch.optim.AdamW, loss: Tensor) -> float:
-    """Make one step of the optimizer, and return the loss before it."""
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
-    optimizer.step()
-    return float(loss.detach())
 
 
 def contrastive_pairs(n_texts: int, config: ContrastiveConfig) -> int:

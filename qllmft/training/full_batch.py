@@ -17,11 +17,11 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
+from qllmft.heads import Classifier, QuantumHead
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
-from qllmft.training.odd_rows import Floats, OddRows
+from qllmft.training.odd_rows import Floats, OddObjective
 from qllmft.training.reuploading import ReuploadingObjective
 
 MEMORY = 20  # number of steps in L-BFGS' memory
@@ -35,7 +35,7 @@ class _Parts(NamedTuple):
     bias: Floats  # (k,)
 
 
-class LinearObjective:
+class LinearObjective(OddObjective):
     """Mean cross-entropy in nats plus r/(2N)·‖W a‖² of N texts, as a function of one vector of all parameters.
 
     The model is a linear layer on odd encoders.
@@ -45,23 +45,9 @@ class LinearObjective:
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: float) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
-        assert model.final is not None
-        self._encoder = model.encoder
-        self._encoders = [
-            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
-        ]
-        self._final = model.final
-        self.x, self._y = self.loaded(examples.x), examples.y.numpy()
-        self._weights, self._size = _array(examples.relative), examples.size
-        self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
-        self._ridge = (2.0 if len(model.final.weight) == 2 else 1.0) / c
-
-    def loaded(self, x: Tensor) -> Floats:
-        """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
-        return np.asarray(
-            torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy()
-        )
+        super().__init__(model, examples)
+        self._y, self._weights = examples.y.numpy(), _array(examples.relative)
+        self._ridge = (2.0 if len(self._final.weight) == 2 else 1.0) / c
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -135,15 +121,6 @@ def _array(weights: Tensor | None) -> Floats | None:
     return None if weights is None else weights.double().numpy()
 
 
-def _objective(
-    model: Classifier, train: Examples, c: float
-) -> LinearObjective | ReuploadingObjective:
-    """Return the function of the model's parameters that training minimises."""
-    if isinstance(model.head, QuantumHead):
-        return ReuploadingObjective(model, train, c, int(model.head.reuploads))
-    return LinearObjective(model, train, c)
-
-
 def fit_full_batch(
     model: Classifier,
     train: Examples,
@@ -159,7 +136,11 @@ def fit_full_batch(
     largest number. Validation is measured after each and does not affect the selection. Iterations take milliseconds
     and are not saved: an interrupted run starts again.
     """
-    objective = _objective(model, train, config.ridge_c)
+    objective: LinearObjective | ReuploadingObjective
+    if isinstance(model.head, QuantumHead):
+        objective = ReuploadingObjective(model, train, config.ridge_c, int(model.head.reuploads))
+    else:
+        objective = LinearObjective(model, train, config.ridge_c)
     held_out, labels = objective.loaded(validation.x), validation.y.numpy()
     weights, held_weights = _array(train.relative), _array(validation.relative)
     done, accuracy, vector = 0, 0.0, objective.parameters()

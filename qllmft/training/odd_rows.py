@@ -8,12 +8,33 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from qllmft.heads import QuantumEncoder
+from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder
+from qllmft.training.examples import Examples
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.program import Program
 
 Floats = NDArray[np.float64]
+
+
+class OddObjective:
+    """Base of the functions that L-BFGS minimises: odd encoders on N texts, below other parts of a model."""
+
+    def __init__(self, model: Classifier, examples: Examples) -> None:
+        assert isinstance(model.encoder, ParallelEncoders)
+        assert model.final is not None
+        self._encoder, self._final = model.encoder, model.final
+        self._encoders = [
+            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
+        ]
+        self.x, self._size = self.loaded(examples.x), examples.size
+        self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
+
+    def loaded(self, x: Tensor) -> Floats:
+        """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
+        return np.asarray(normalize(self._encoder.mapped(x.double()), dim=1).numpy())
 
 
 class OddRows:

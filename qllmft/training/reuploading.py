@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder
+from qllmft.heads import Classifier
 from qllmft.training.examples import Examples
-from qllmft.training.odd_rows import Floats, OddRows
+from qllmft.training.odd_rows import Floats, OddObjective, OddRows
 
 
-class ReuploadingObjective:
+class ReuploadingObjective(OddObjective):
     """Mean cross-entropy in nats plus r/(2N)·R²·‖W‖²·‖B‖² of N texts, as a function of one vector of all parameters.
 
     B (Q, m) maps the loaded vector to the latent values, W (k, Q_m) the head's values to the logits, both Frobenius
@@ -32,26 +32,13 @@ class ReuploadingObjective:
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: float, reuploads: int) -> None:
-        assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
         self._model, self._dtype = model, model.final.weight.dtype
-        model.double()
-        self._encoder, self._final = model.encoder, model.final
-        self._encoders = [
-            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
-        ]
-        self.x, self._y = self.loaded(examples.x), examples.y
-        self._task, self._size = examples.task, examples.size
+        super().__init__(model.double(), examples)
+        self._y, self._task = examples.y, examples.task
         self._weights = examples.relative
-        self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
         self._parameters = list(model.parameters())
-        self._ridge = reuploads**2 * (2.0 if len(model.final.weight) == 2 else 1.0) / c
-
-    def loaded(self, x: Tensor) -> Floats:
-        """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
-        return np.asarray(
-            torch.nn.functional.normalize(self._encoder.mapped(x.double()), dim=1).numpy()
-        )
+        self._ridge = reuploads**2 * (2.0 if len(self._final.weight) == 2 else 1.0) / c
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""

@@ -41,7 +41,7 @@ TEST = examples([(0.6, 0), (0.69, 0), (0.75, 1), (0.8, 1)])  # and 0.7 here
 
 def baseline(*thresholds: float) -> GridBaseline:
     return GridBaseline(
-        "threshold", Threshold, ({"at": t} for t in thresholds), lambda fitted: fitted.fitted_on
+        "threshold", Threshold, [{"at": t} for t in thresholds], lambda fitted: fitted.fitted_on
     )
 
 
@@ -145,10 +145,10 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
     with pytest.warns(ConvergenceWarning):
         LogisticRegression(C=9.9, max_iter=50).fit(scaled.x.numpy(), scaled.y.numpy())
     chosen = logistic_regression("paper")
-    ends = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
+    ends = [s for s in chosen.grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
     assert len(ends) == 18
     for settings in ends:
-        chosen._grid = [settings]
+        chosen.grid = [settings]
         chosen.fit(scaled, scaled)
         assert chosen.settings == settings
         strength = chosen._best.C
@@ -157,7 +157,7 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
 
 def test_the_most_parameters_may_be_asked_for_first_and_validation_decides_among_equals():
     sizes = {0.3: 2, 0.95: 5, 0.5: 5}  # 0.3 is the best on validation, 0.5 is next
-    grid = ({"at": at} for at in sizes)
+    grid = [{"at": at} for at in sizes]
     chosen = GridBaseline("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
     chosen.fit(TRAIN, VALIDATION)
     assert chosen.settings == {"at": 0.5}
@@ -186,7 +186,7 @@ def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
         chosen.make = lambda made=made, make=make, **settings: (
             made.append(settings) or make(**settings)
         )
-        chosen._grid = [s for s in chosen._grid if s["C"] in (0.3, 9.9, None)]
+        chosen.grid = [s for s in chosen.grid if s["C"] in (0.3, 9.9, None)]
         chosen.fit(train, validation)
         found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))
     assert found[0][:2] == found[1][:2]

@@ -79,7 +79,7 @@ def test_the_quadratic_kernel_is_linear_in_all_products_of_two_amplitudes(pad):
     head = BASELINES["svc_quadratic"].make(config(pad=pad), 99, D, 2)
     train, validation, test = blobs(60, 1), blobs(30, 2), blobs(200, 3)
     head.fit(train, validation)
-    assert head.n_settings == 10
+    assert len(head.grid) == 10
 
     def products(examples: Examples) -> np.ndarray:
         a = amplitudes(examples.x.double(), pad).numpy()
@@ -88,7 +88,7 @@ def test_the_quadratic_kernel_is_linear_in_all_products_of_two_amplitudes(pad):
     by_hand = SVC(kernel="linear", C=head.settings["C"]).fit(products(train), train.y.numpy())
     assert (head.predict(test.x.numpy()) == by_hand.predict(products(test))).mean() > 0.985
     others = [
-        SVC(kernel="linear", C=s["C"]).fit(products(train), train.y.numpy()) for s in head._grid
+        SVC(kernel="linear", C=s["C"]).fit(products(train), train.y.numpy()) for s in head.grid
     ]
     scores = [float(other.score(products(validation), validation.y.numpy())) for other in others]
     assert by_hand.score(products(validation), validation.y.numpy()) == pytest.approx(
