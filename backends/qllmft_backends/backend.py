@@ -9,11 +9,13 @@ from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
 from qllmft_backends.estimator import BackendEstimator
+from qllmft_backends.measurement import check_noise
 from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
-from qllmft_backends.sampler import BackendSampler, deferred_bits
+from qllmft_backends.sampler import BackendSampler
 
 
 class Backend(Evaluator):
@@ -45,23 +47,13 @@ class Backend(Evaluator):
         default_precision: float | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> BaseEstimatorV2:
-        """Return this backend as a Qiskit V2 primitive. Pubs that share circuit and values become one call.
-
-        Args:
-            default_precision: see `BackendEstimator`.
-            seed: see `BackendEstimator`.
-        """
+        """Return this backend as a Qiskit V2 primitive (see `BackendEstimator`)."""
         return BackendEstimator(self.for_qiskit, default_precision=default_precision, seed=seed)
 
     def sampler(
         self, *, default_shots: int | None = None, seed: int | np.random.Generator | None = None
     ) -> BaseSamplerV2:
-        """Return this backend as a Qiskit V2 primitive that gives counts.
-
-        Args:
-            default_shots: see `BackendSampler`.
-            seed: see `BackendSampler`.
-        """
+        """Return this backend as a Qiskit V2 primitive that gives counts (see `BackendSampler`)."""
         return BackendSampler(self.for_qiskit, default_shots=default_shots, seed=seed)
 
     def outcomes(
@@ -93,7 +85,13 @@ class Backend(Evaluator):
         rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
         """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones."""
-        return deferred_bits(self, circuit, values, shots, rng)
+        deferred = defer(circuit)
+        check_noise(self, deferred)
+        outcomes = self.outcomes(deferred.circuit, values, shots, rng)
+        wires = np.array(deferred.clbits, np.int64)
+        bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)
+        bits[..., wires < 0] = False
+        return np.asarray(bits)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for Qiskit's `EstimatorQNN`, by the parameter-shift rule unless overridden."""

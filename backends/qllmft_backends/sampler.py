@@ -19,9 +19,7 @@ from qiskit.primitives import (
 )
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
-from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
-from qllmft_backends.measurement import check_noise
 from qllmft_backends.precision import generator_of, number_of_shots
 from qllmft_backends.protocol import Evaluator
 from qllmft_backends.request import rows_of
@@ -31,16 +29,6 @@ DEFAULT_SHOTS = 1024  # Qiskit's
 
 class Measurable(Evaluator, Protocol):
     """Backend that measures circuits."""
-
-    def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.int64]:
-        """Return outcomes (B, S) of all qubits of a circuit of gates (see `Backend.outcomes`)."""
-        ...
 
     def bits(
         self,
@@ -119,20 +107,3 @@ def check_shots(backend: Evaluator, shots: int) -> None:
             f"got {shots} shots, expected {own}, the option shots of backend {backend.name!r}: each shot has a price. "
             "Set the option to the number that you want."
         )
-
-
-def deferred_bits(
-    backend: Measurable,
-    circuit: QuantumCircuit,
-    values: NDArray[np.float64],
-    shots: int,
-    rng: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Return classical bits (B, S, C) from the outcomes of a circuit whose measurements are deferred to its end."""
-    deferred = defer(circuit)
-    check_noise(backend, deferred)
-    outcomes = backend.outcomes(deferred.circuit, values, shots, rng)
-    wires = np.array(deferred.clbits, np.int64)
-    bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)
-    bits[..., wires < 0] = False
-    return np.asarray(bits)

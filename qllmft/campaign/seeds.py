@@ -17,13 +17,13 @@ def seed_range(given: Any) -> Any:
     if isinstance(given, range):
         return given
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given) if isinstance(given, str) else None
+    start: Any = 0
+    stop: Any = given
     if found:
         start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
     elif isinstance(given, dict) and given.keys() == {"from", "count"}:
         start, count = given["from"], given["count"]
         stop = start + count if type(start) is type(count) is int else None
-    else:
-        start, stop = 0, given
     if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
         raise ValueError(
             f"got {given!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "

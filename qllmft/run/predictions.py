@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,13 @@ def _table(given: Any, k: int) -> NDArray[np.float64]:
 @dataclass(frozen=True)
 class Predictions:
     """Content of ``predictions.json``."""
+
+    # functions of a task: places of the mistakes to keep by the head's answers and the labels; one
+    # label, or answer, as a mistake has it, and that from JSON; answers of k labels from JSON
+    _shown: ClassVar[Any]
+    _named: ClassVar[Any]
+    _read: ClassVar[Any]
+    _values: ClassVar[Any]
 
     label_names: tuple[str, ...]  # k names of labels, or T of targets
     labels: NDArray[Any]  # (N,) or (N, k) true labels or targets, in the order of the test set
@@ -114,30 +121,10 @@ class Predictions:
             )
         return self.answers[model]
 
-    @staticmethod
-    def _shown(head: NDArray[Any], labels: NDArray[Any]) -> Iterable[int]:
-        """Return the places of the mistakes to keep."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _named(names: tuple[str, ...], given: Any) -> Any:
-        """Return one label, or answer, as a mistake has it."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _read(given: Any) -> Any:
-        """Return one label, or answer, of a mistake from JSON."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _values(given: Any, k: int) -> NDArray[Any]:
-        """Return answers from JSON, or raise ValueError."""
-        raise NotImplementedError
-
     @classmethod
     def _labels(cls, given: Any, k: int) -> NDArray[Any]:
         """Return labels from JSON, or raise ValueError."""
-        return cls._values(given, k)
+        return np.asarray(cls._values(given, k))
 
 
 class TestPredictions(Predictions):
@@ -203,7 +190,7 @@ class LabelSetPredictions(Predictions):
         labels = cls._values(given, k)
         if not np.isin(labels, (0.0, 1.0)).all():
             raise ValueError("a label is neither 0 nor 1")
-        return labels.astype(np.int64)
+        return np.asarray(labels, np.int64)
 
 
 class TargetPredictions(Predictions):

@@ -19,7 +19,7 @@ from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.ionq.batch import CircuitBatch, Submission
 from qllmft_backends.ionq.client import Client
 from qllmft_backends.ionq.collect import OnProgress, collect, read_shots
-from qllmft_backends.ionq.compile import check_values, compile_template
+from qllmft_backends.ionq.compile import compile_template
 from qllmft_backends.ionq.cost import (
     PUBLISHED_ON,
     Announce,
@@ -42,6 +42,7 @@ from qllmft_backends.ledger.chunk import Chunk, Setup
 from qllmft_backends.ledger.ledger import Ledger
 from qllmft_backends.ledger.payload import Probabilities
 from qllmft_backends.protocol import Availability, Expectations
+from qllmft_backends.request import check_values
 from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 

@@ -104,23 +104,3 @@ def compile_template(circuit: QuantumCircuit) -> Template:
         native_one_qubit_gates=native[1],
         native_two_qubit_gates=native[2],
     )
-
-
-def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``values`` as float64 (B, P).
-
-    Raises:
-        IonQRequestError: if the shape is not (B, number of parameters), or an angle is no finite number.
-    """
-    rows = np.asarray(values, np.float64)
-    if rows.ndim != 2 or rows.shape[1] != circuit.num_parameters:
-        raise IonQRequestError(
-            f"values are {rows.shape}, expected (B, {circuit.num_parameters}): one row per sample, in the order of "
-            "circuit.parameters. Nothing was sent."
-        )
-    if not np.isfinite(rows).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise IonQRequestError(
-            f"row {bad} of values holds an angle that is not a finite number. Nothing was sent."
-        )
-    return rows

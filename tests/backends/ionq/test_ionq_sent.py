@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, refused
-from qllmft_backends import UnsupportedGateError
+from qllmft_backends import BackendError, UnsupportedGateError
 from qllmft_backends.ionq import IonQRequestError, Ledger
 from qllmft_backends.ionq.mock_server import Fault
 
@@ -76,8 +76,8 @@ def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
 @pytest.mark.parametrize(
     ("values", "observable", "error", "match"),
     [
-        (np.zeros((7, 3)), "ZII", IonQRequestError, r"values are \(7, 3\), expected \(B, "),
-        (np.diag([0, np.nan]) @ np.ones((2, 9)), "ZII", IonQRequestError, "row 1 of values"),
+        (np.zeros((7, 3)), "ZII", BackendError, r"have shape \(7, 3\), expected \(B, "),
+        (np.diag([0, np.nan]) @ np.ones((2, 9)), "ZII", BackendError, "in row 1 is nan"),
         (np.zeros((7, 9)), "XII", UnsupportedGateError, "expected strings of I and Z"),
     ],
 )
