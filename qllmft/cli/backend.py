@@ -1,20 +1,21 @@
-"""Options about a backend that commands share, and the confirmation of paid circuits."""
+"""Options about a backend that commands share."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from qllmft.cli.console import PlainConsole, printable, say
+from qllmft.cli.consent import attended, remote_of
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft_backends import Backend, Estimate, RemoteBackend
+    from qllmft.inference import Predictor
+    from qllmft.inference.decision import Decision
+    from qllmft_backends import Backend
     from qllmft_backends.mitigation import MitigationOptions
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
@@ -24,7 +25,6 @@ Options = Annotated[
         "--backend-option",
         metavar="NAME=VALUE",
         help="Any option of the backend, such as noise=forte1.",
-        rich_help_panel=BACKEND,
     ),
 ]
 # options of the command line that are options of a backend
@@ -36,10 +36,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Send paid circuits without con
 
 
 @dataclass(frozen=True)
-class BackendOptions:
+class CircuitOptions:
     """Options of `qllmft predict` and `qllmft evaluate` about the backend of the head's circuit."""
 
-    panel: ClassVar = "Quantum hardware and its price"
+    panel: ClassVar = BACKEND
 
     backend: Annotated[
         str | None,
@@ -47,14 +47,42 @@ class BackendOptions:
             help="Backend of the head's circuit; see `qllmft backends`. evaluate takes several, separated by commas; "
             "qiskit:NAME is qiskit with provider=NAME.",
             show_default="exact",
-            rich_help_panel=BACKEND,
         ),
     ] = None
     shots: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of measurements per circuit.", rich_help_panel=BACKEND),
+        typer.Option(min=1, help="Number of measurements per circuit."),
     ] = None
     backend_option: Options = None
+    mitigation: Annotated[
+        str | None,
+        typer.Option(
+            help="Mitigation of errors on a noisy backend: readout, zne (zero-noise extrapolation) or zne+readout.",
+            show_default="none",
+        ),
+    ] = None
+    scale_factors: Annotated[
+        str | None,
+        typer.Option(
+            help="Noise scales of zne, different odd numbers; each one costs a circuit per text.",
+            show_default="1,3,5",
+        ),
+    ] = None
+    extrapolation: Annotated[
+        str | None,
+        typer.Option(
+            help="Extrapolation of zne: linear, or richardson with less bias and more shot noise.",
+            show_default="linear",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class BackendOptions(CircuitOptions):
+    """Options of `qllmft predict` and `qllmft evaluate` about a backend, its price and its jobs."""
+
+    panel: ClassVar = "Quantum hardware and its price"
+
     max_cost: Annotated[
         float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")
     ] = None
@@ -81,30 +109,6 @@ class BackendOptions:
             "--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ."
         ),
     ] = False
-    mitigation: Annotated[
-        str | None,
-        typer.Option(
-            help="Mitigation of errors on a noisy backend: readout, zne (zero-noise extrapolation) or zne+readout.",
-            show_default="none",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None
-    scale_factors: Annotated[
-        str | None,
-        typer.Option(
-            help="Noise scales of zne, different odd numbers; each one costs a circuit per text.",
-            show_default="1,3,5",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None
-    extrapolation: Annotated[
-        str | None,
-        typer.Option(
-            help="Extrapolation of zne: linear, or richardson with less bias and more shot noise.",
-            show_default="linear",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None
     yes: Yes = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")
@@ -147,7 +151,7 @@ class BackendOptions:
         found = {name or "": self._named(ledger, name, noise_options or {}) for name in names}
         backends = {name: backend for name, backend in found.items() if backend is not None}
         self._check_flags(next(iter(backends.values()), None), ledger)
-        return _attended(backends)
+        return attended(backends)
 
     def _several(self, ledger: Path, noise_options: Mapping[str, Any]) -> dict[str, Backend]:
         """Return the backends of a list by name. A flag goes to those that take it, ``NAME.option=`` to one."""
@@ -181,7 +185,7 @@ class BackendOptions:
             raise UserError(
                 f"--mitigation {self.mitigation}: none of {', '.join(labels)} has noise to mitigate. Omit it."
             )
-        return _attended(backends)
+        return attended(backends)
 
     def _flags(self) -> dict[str, Any]:
         """Return the options of the command line that are options of a backend, as far as they are given."""
@@ -248,15 +252,10 @@ class BackendOptions:
             raise UserError(
                 "--scale-factors and --extrapolation describe --mitigation zne, which is not given."
             )
-        from pydantic import ValidationError
-
+        from qllmft.config.toml_files import validated
         from qllmft_backends.mitigation import MitigationOptions
-        from qllmft_backends.validation import faults
 
-        try:
-            return MitigationOptions.model_validate(given)
-        except ValidationError as error:
-            raise UserError(f"--mitigation: {'; '.join(map(str, faults(error)))}.") from None
+        return validated(MitigationOptions, given, "--mitigation")
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
         """Raise if ``--dry-run``, ``--offline`` or ``--resume`` have nothing to work on."""
@@ -268,7 +267,7 @@ class BackendOptions:
         if not self.dry_run and not self.resume:
             return
         flag = "--dry-run" if self.dry_run else "--resume"
-        remote = _remote(backend)
+        remote = remote_of(backend)
         if remote is None:
             name = backend.name if backend else "no backend"
             raise UserError(
@@ -280,106 +279,13 @@ class BackendOptions:
             )
 
 
-def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
-    """Report the price of each sending of paid circuits in training."""
-    doing = f"training through {backend.name} sends paid circuits at every step"
-    more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
-    attend_unasked(backend, report, doing, more, yes=yes)
-
-
-def attend_unasked(
-    backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool
+def check_of_labels(
+    predictor: Predictor, decision: Decision, backends: Mapping[str, Backend]
 ) -> None:
-    """Report the price of each sending of paid circuits, and ask for none, or raise UserError without consent."""
-    remote = _remote(backend)
-    if remote is None or not backend.capabilities.paid:
-        return
-    if not (yes or remote.consented):
+    """Raise UserError if a decision or a backend is given that does not fit the model's answers."""
+    if predictor.model.task != "regression":
+        predictor.check_decision(decision)
+    elif backends or decision.threshold is not None or decision.margin:
         raise UserError(
-            f"{doing}, without confirmation in between. Nothing was sent. Add --yes to send them{more}"
+            "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
         )
-    remote.attend(
-        confirm=(lambda _: True) if yes else None, announce=lambda estimate: report(str(estimate))
-    )
-
-
-def resumed(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a command that resumes an interrupted one.
-
-    >>> resumed(["predict", "runs/a", "a film", "--yes"]), resumed(["train", "--yes"])
-    (['predict', '--resume', 'runs/a', 'a film', '--yes'], ['train', '--yes'])
-    """
-    command, *rest = arguments
-    return [
-        command,
-        *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []),
-        *rest,
-    ]
-
-
-def _remote(backend: Backend | None) -> RemoteBackend | None:
-    if backend is None:
-        return None
-    from qllmft_backends import remote_or_none
-
-    return remote_or_none(backend)
-
-
-def _attended(backends: dict[str, Backend]) -> dict[str, Backend]:
-    """Return backends whose price and progress are shown."""
-    for backend in backends.values():
-        if (remote := _remote(backend)) is not None:
-            _attend(remote)
-    return backends
-
-
-def _attend(backend: RemoteBackend) -> None:
-    """Show the jobs' states and the price, and ask for confirmation before paid circuits are sent."""
-    from rich.prompt import Confirm
-    from rich.text import Text
-
-    console = PlainConsole(stderr=True)
-    shown: dict[str, str] = {}
-
-    def on_progress(job: str, status: str) -> None:
-        if shown.get(job) != status:
-            shown[job] = status
-            say(f"job {job}: {status}", console)
-
-    def ask(estimate: Estimate) -> bool:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UserError(
-                f"{estimate}. Nothing was sent, because standard input is not a terminal. "
-                "Add --yes to send paid circuits without confirmation."
-            )
-        # typer.confirm would write the last blank of its question to standard output, before the
-        # first answer
-        try:
-            return Confirm.ask(
-                Text(printable(f"{estimate}. Send?")), console=console, default=False
-            )
-        except EOFError:  # Ctrl-D
-            return False
-
-    def announce(estimate: Estimate) -> None:
-        say(str(estimate), console)
-
-    # without consent the question shows the price
-    backend.attend(
-        confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress
-    )
-
-
-def show_estimate(estimate: Estimate) -> None:
-    """Print the estimate of a call, for ``--dry-run``, and end like the call if its limits would refuse it."""
-    if estimate.unit == "sandbox-credit":
-        say(
-            "The sandbox's credits are not dollars: --offline estimates the price from published ones."
-        )
-    say(str(estimate))
-    if estimate.refusal:
-        raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
-    compiled = getattr(estimate, "native", None) is not None
-    say(
-        f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}"
-    )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, show_estimate
+from qllmft.cli.backend import BackendOptions, check_of_labels
 from qllmft.cli.backend_table import compare_backends
+from qllmft.cli.consent import show_estimate
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
@@ -21,6 +22,7 @@ from qllmft.cli.options import (
     RunsLabelColumn,
     RunsTextColumn,
     Threshold,
+    run_settings,
     with_options,
 )
 from qllmft.errors import UserError
@@ -106,13 +108,7 @@ def evaluate(
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
-    if predictor.model.task == "regression":
-        if backends or decision != Decision():
-            raise UserError(
-                "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
-            )
-    else:
-        predictor.check_decision(decision)
+    check_of_labels(predictor, decision, backends)
     if choice.several and predictor.has_several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
@@ -153,12 +149,7 @@ def evaluate(
 
 def _own_noise(run: Path) -> dict[str, Any]:
     """Return the run's noise as options of ``adjoint``, with an error trajectory per shot, or no options."""
-    from qllmft.run import RunFolder
-
-    folder = RunFolder(run)
-    if not folder.config_file.is_file():
-        return {}
-    noise = folder.read_config().noise
+    noise = run_settings(run).noise
     if noise.gates == "none" or noise.shots:
         return noise.backend_options | ({} if noise.gates == "none" else {"shot_test": "per_shot"})
     return {name: value for name, value in noise.backend_options.items() if name != "trajectories"}
@@ -167,11 +158,8 @@ def _own_noise(run: Path) -> dict[str, Any]:
 def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
     """Return the settings of the texts, with those of the run unless others are given; a model folder has none."""
     from qllmft.config import EMBEDDED, DataConfig, parse_config
-    from qllmft.run import RunFolder
 
-    folder = RunFolder(run)
-    of_run = source != EMBEDDED and folder.config_file.is_file()
-    known = folder.read_config().data if of_run else DataConfig()
+    known = DataConfig() if source == EMBEDDED else run_settings(run).data
     settings: dict[str, Any] = {
         name: value or getattr(known, name) for name, value in given.items()
     }

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from qllmft.cli.backend import attend_training
+from qllmft.cli.consent import attend_training
 from qllmft.cli.console import progress_bars, say
 from qllmft.events import (
     BackendReady,

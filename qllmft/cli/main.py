@@ -17,8 +17,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from qllmft.cli.analyse import analyse
-from qllmft.cli.backend import resumed
 from qllmft.cli.bench import bench
+from qllmft.cli.consent import resumed
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.dequantise import dequantise
 from qllmft.cli.energy import energy

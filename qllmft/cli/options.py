@@ -237,7 +237,7 @@ def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[...
         own = inspect.signature(command, eval_str=True)
         shared = {
             name: {
-                option: _in_panel(parameter, group.panel)  # type: ignore[attr-defined]
+                option: _in_panel(parameter, group)
                 for option, parameter in inspect.signature(group, eval_str=True).parameters.items()
             }
             for name, group in groups.items()
@@ -263,11 +263,12 @@ def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[...
     return decorate
 
 
-def _in_panel(parameter: inspect.Parameter, panel: str) -> inspect.Parameter:
-    """Return an option in a panel of the help, unless it names one itself."""
+def _in_panel(parameter: inspect.Parameter, group: Any) -> inspect.Parameter:
+    """Return an option in the panel of the dataclass that has it as a field."""
     kind, option = get_args(parameter.annotation)
     option = copy.copy(option)  # one command's panel is not another's
-    option.rich_help_panel = option.rich_help_panel or panel
+    owner = next(each for each in group.__mro__ if parameter.name in each.__annotations__)
+    option.rich_help_panel = owner.panel
     return parameter.replace(annotation=Annotated[kind, option])
 
 
@@ -299,3 +300,12 @@ def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> R
         mode="json", exclude_none=True
     )
     return parse_config(with_settings(checked, overrides), str(file))
+
+
+def run_settings(run: Path) -> RunConfig:
+    """Return the configuration of a run, or the defaults for a model folder, which has none."""
+    from qllmft.config import RunConfig
+    from qllmft.run import RunFolder
+
+    folder = RunFolder(run)
+    return folder.read_config() if folder.config_file.is_file() else RunConfig()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, show_estimate
+from qllmft.cli.backend import BackendOptions, check_of_labels
+from qllmft.cli.consent import show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import (
     Limit,
@@ -19,6 +20,7 @@ from qllmft.cli.options import (
     RunsDelimiter,
     RunsTextColumn,
     Threshold,
+    run_settings,
     with_options,
 )
 from qllmft.errors import UserError
@@ -127,14 +129,10 @@ def predict(
     given = islice(
         _texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit
     )
+    check_of_labels(predictor, decision, backends)
     if predictor.model.task == "regression":
-        if backends or decision != Decision():
-            raise UserError(
-                "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
-            )
         _print_values(predictor, given, json=json)
         return
-    predictor.check_decision(decision)
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
@@ -172,12 +170,10 @@ def _texts_of(
     file: Path, run: Path, column: str | None, delimiter: str | None, *, pair: bool
 ) -> Iterator[Item]:
     """Return the texts or pairs of a file, with the run's columns and delimiter unless others are given."""
-    from qllmft.config import DataConfig, parse_config
+    from qllmft.config import parse_config
     from qllmft.data.texts import read_pairs, read_texts
-    from qllmft.run import RunFolder
 
-    folder = RunFolder(run)
-    known = folder.read_config().data if folder.config_file.exists() else DataConfig()
+    known = run_settings(run).data
     if delimiter is not None:
         delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
     if pair:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, attend_unasked
+from qllmft.cli.backend import BackendOptions
+from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import RunFolderArgument, with_options
 from qllmft.errors import UserError

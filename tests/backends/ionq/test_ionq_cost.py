@@ -9,7 +9,7 @@ import pytest
 from qiskit import QuantumCircuit
 
 from ionq.helpers import ask, assert_paid_once, assert_served, make_problem, refused
-from qllmft.cli.backend import show_estimate
+from qllmft.cli.consent import show_estimate
 from qllmft.errors import UserError
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.ionq import (
