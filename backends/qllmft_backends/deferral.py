@@ -49,8 +49,9 @@ def defer(circuit: QuantumCircuit) -> Deferred:
         UnsupportedGateError: for loops, for conditions on expressions of several bits, and for measurements inside a
             condition.
     """
+    operations = [instruction.operation for instruction in circuit.data]
     if not circuit.num_clbits and all(
-        _is_plain(instruction.operation) for instruction in circuit.data
+        isinstance(each, Gate) or each.name == "barrier" for each in operations
     ):
         return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
@@ -59,10 +60,6 @@ def defer(circuit: QuantumCircuit) -> Deferred:
         clbits = [circuit.find_bit(clbit).index for clbit in instruction.clbits]
         rewriting.add(instruction.operation, qubits, clbits)
     return rewriting.finish()
-
-
-def _is_plain(operation: Any) -> bool:
-    return isinstance(operation, Gate) or operation.name == "barrier"
 
 
 @dataclass

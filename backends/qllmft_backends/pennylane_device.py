@@ -127,7 +127,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline.add_transform(validate_device_wires, self.wires, name=self.name)
         pipeline.add_transform(
             validate_measurements,
-            analytic_measurements=_is_analytic,
+            analytic_measurements=lambda m: isinstance(m, qml.measurements.StateMeasurement),
             sample_measurements=lambda m: isinstance(m, _SAMPLED),
             name=self.name,
         )
@@ -267,10 +267,6 @@ class Gradients(tuple[Any, ...]):
         out = np.empty(len(self), object)
         out[:] = list(self)
         return out
-
-
-def _is_analytic(measurement: Any) -> bool:
-    return isinstance(measurement, qml.measurements.StateMeasurement)
 
 
 @qml.transform  # type: ignore[untyped-decorator]

@@ -40,13 +40,10 @@ class Findings:
         if self.drawn:
             counts = {name: (count, self.tested.get(name, 0)) for name, count in self.drawn.items()}
             few = [
-                f"{sum(both)} texts of {name!r} ({_use(*both)})" for name, both in counts.items()
+                f"{sum(both)} texts of {name!r} ({both[0]} train and validate, {both[1]} test)"
+                for name, both in counts.items()
             ]
             yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
-
-
-def _use(learned: int, tested: int) -> str:
-    return f"{learned} train and validate, {tested} test"
 
 
 def _rows(count: int) -> str:

@@ -44,7 +44,13 @@ def frames_in_memory(
                 f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text."
             )
         data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
-    if isinstance(data, Mapping) and data and not any(map(_is_table, data.values())):
+    if (
+        isinstance(data, Mapping)
+        and data
+        and not any(
+            isinstance(part, pd.DataFrame) or hasattr(part, "to_pandas") for part in data.values()
+        )
+    ):
         data = _of_columns(data)
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     frames = {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in splits.items()}
@@ -54,10 +60,6 @@ def frames_in_memory(
     if config.has_lists:
         feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
-
-
-def _is_table(data: Any) -> bool:
-    return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")
 
 
 def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from qllmft.data.findings import listed
 from qllmft.errors import UserError
 
 MOST_LABELS = 1_000
+_INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 Indicators = NDArray[np.int64]  # (N, L), 1 for each label of a text, else 0
 
@@ -112,7 +112,7 @@ def _of_columns(frame: pd.DataFrame, split: str, config: DataConfig) -> Indicato
     for column in config.targets:
         values = []
         for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
-            values.append(_zero_or_one(cell))
+            values.append(_INDICATORS.get(label_of(cell).lower()))
             if values[-1] is None:
                 raise UserError(
                     f"{config.source}, split {split!r}, row {row}: {column!r} is {str(cell)[:40]!r}, expected 0 or 1. "
@@ -120,7 +120,3 @@ def _of_columns(frame: pd.DataFrame, split: str, config: DataConfig) -> Indicato
                 )
         columns.append(values)
     return np.array(columns, dtype=np.int64).T.copy()
-
-
-def _zero_or_one(cell: Any) -> int | None:
-    return {"0": 0, "1": 1, "false": 0, "true": 1}.get(label_of(cell).lower())

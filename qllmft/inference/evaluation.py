@@ -192,12 +192,14 @@ def _given_texts(
     run: Path, data: DataConfig | None, split: str | None, subset: Subset | None
 ) -> tuple[Corpus, Table, str]:
     """Return all texts of the data, those to evaluate, and their source; without ``data``, the run's test set."""
-    corpus, table, source = _test_set(run) if data is None else _split(read_corpus(data), split)
-    return (
-        (corpus, table, source)
-        if subset is None
-        else (corpus, subset.of(table), f"{source}, {subset}")
-    )
+    if data is None:
+        _, corpus, splits = texts_of_run(run)
+        table, source = splits.test, f"{corpus.source} (the run's test set)"
+    else:
+        corpus, table, source = _split(read_corpus(data), split)
+    if subset is None:
+        return corpus, table, source
+    return corpus, subset.of(table), f"{source}, {subset}"
 
 
 def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[np.float32]:
@@ -271,12 +273,6 @@ def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:
             "set. Give the texts to evaluate on with --data."
         )
     return config, corpus, split_corpus(corpus, config.data, config.seed)
-
-
-def _test_set(run: Path) -> tuple[Corpus, Table, str]:
-    """Return the test set of a run, its corpus and its source."""
-    _, corpus, splits = texts_of_run(run)
-    return corpus, splits.test, f"{corpus.source} (the run's test set)"
 
 
 def _trained_on(run: Path, table: Table) -> int | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.data import Table
@@ -96,15 +95,10 @@ def embed_tables(
     )
     for name, part in zip(tables, parts, strict=True):
         check_vectors(part, body, name)
-    examples = [
-        Examples.from_arrays(_of_items(v, t), t.labels)
-        for v, t in zip(parts, tables.values(), strict=True)
-    ]
+    examples = []
+    for vectors, table in zip(parts, tables.values(), strict=True):
+        if table.second is not None:
+            n, features = len(table), table.second.features
+            vectors = pair_vectors(vectors[:n], vectors[n:], features)
+        examples.append(Examples.from_arrays(vectors, table.labels))
     return embeddings.identity, examples
-
-
-def _of_items(vectors: NDArray[np.float32], table: Table) -> NDArray[np.float32]:
-    """Return the vectors of texts, or of pairs from those of their first and second texts."""
-    if table.second is None:
-        return vectors
-    return pair_vectors(vectors[: len(table)], vectors[len(table) :], table.second.features)

@@ -66,10 +66,9 @@ class Guard:
         if method in ("GET", "HEAD"):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-        if (origin is not None and not _is_at(origin, hosts[0])) or site not in (
-            "same-origin",
-            "none",
-        ):
+        ours = [f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")]
+        here = origin is None or origin.lower() in ours
+        if not here or site not in ("same-origin", "none"):
             return 403, "the request comes from a page of another site"
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "expected the header Content-Type: application/json"
@@ -89,8 +88,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_at(origin: str, host: str) -> bool:
-    """Return whether an origin is a page of this server."""
-    return origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")

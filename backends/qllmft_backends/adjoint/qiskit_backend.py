@@ -10,7 +10,6 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import IfElseOp, Measure, Parameter, Reset
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
@@ -94,7 +93,8 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         if shots < 1:
             raise BackendError(f"got {shots} shots, expected one or more.")
         bits = self._measurable.bits(circuit, np.empty((1, 0)), shots, rng)[0]
-        words = [hex(word) for word in _words(bits)]
+        packed = np.packbits(bits, axis=1, bitorder="little")  # bit c is classical bit c
+        words = [hex(int.from_bytes(row.tobytes(), "little")) for row in packed]
         data = {"counts": dict(Counter(words)), **({"memory": words} if memory else {})}
         header = {
             "name": circuit.name,
@@ -133,12 +133,6 @@ class EngineJob(JobV1):  # type: ignore[misc]
     def status(self) -> JobStatus:
         """Return `JobStatus.DONE`."""
         return JobStatus.DONE
-
-
-def _words(bits: NDArray[np.bool_]) -> list[int]:
-    """Return the bits (S, C) of each shot as a number; bit c is classical bit c."""
-    packed = np.packbits(bits, axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
 def _target(max_qubits: int) -> Target:

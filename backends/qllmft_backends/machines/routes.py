@@ -58,7 +58,11 @@ class RunRoute:
     def counts(self, job: Any, circuits: int) -> list[Counts]:
         """Return counts (see `Route`)."""
         result = job.result()
-        return [_parsed(result.get_counts(i)) for i in range(circuits)]
+        read = [result.get_counts(i) for i in range(circuits)]
+        return [
+            {int(str(bits).replace(" ", ""), 2): int(number) for bits, number in counts.items()}
+            for counts in read
+        ]
 
     def fetch(self, job_id: str) -> Any:
         """Return a job (see `Route`)."""
@@ -123,7 +127,3 @@ def status_of(job: Any) -> str:
     """Return the status of a job in capitals, such as ``DONE``."""
     status = job.status()
     return str(getattr(status, "name", status)).upper()
-
-
-def _parsed(counts: Any) -> Counts:
-    return {int(str(bits).replace(" ", ""), 2): int(number) for bits, number in counts.items()}

@@ -138,12 +138,10 @@ class MitigatedBackend(Backend):
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
     ) -> Estimate:
         """Return all circuits that a call would send, with those at each noise scale and of the calibration."""
-        remote = self._remote
-        parts = [
-            each.estimate(of, row, offline=offline)
-            for each, of, row in self._requests(circuit, values)
-        ]
-        return cast("Estimate", remote.merged(parts))
+        requests: list[Any] = self._calibration(circuit) if self.method.readout else []
+        requests += [(*self._scaled(circuit, scale), values) for scale in self._scales]
+        parts = [each.estimate(of, row, offline=offline) for each, of, row in requests]
+        return cast("Estimate", self._remote.merged(parts))
 
     def running_jobs(self) -> str:
         """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""
@@ -152,11 +150,6 @@ class MitigatedBackend(Backend):
     @property
     def _remote(self) -> Any:
         return self.inner
-
-    def _requests(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Any]:
-        """Return backend, circuit and values of each call: the calibration's, then one at each noise scale."""
-        calibration = self._calibration(circuit) if self.method.readout else []
-        return [*calibration, *((*self._scaled(circuit, scale), values) for scale in self._scales)]
 
     def _scaled(self, circuit: QuantumCircuit, scale: int) -> tuple[Backend, QuantumCircuit]:
         """Return backend and circuit at a noise scale. A compiler gets the circuit as it is, and folds after it."""

@@ -82,16 +82,13 @@ class Readout:
         for state, qubit in product(
             (0, 1), (q for q in range(self.means.shape[1]) if mask >> q & 1)
         ):
+            shift = np.zeros_like(self.means)
+            shift[state, qubit] = _STEP
             high, low = (
-                self._shifted(state, qubit, step).inverse(mask) for step in (_STEP, -_STEP)
+                replace(self, means=self.means + sign * shift).inverse(mask) for sign in (1, -1)
             )
             found[state, qubit] = {key: (high[key] - low[key]) / (2 * _STEP) for key in high}
         return found
-
-    def _shifted(self, state: int, qubit: int, step: float) -> Readout:
-        means = self.means.copy()
-        means[state, qubit] += step
-        return replace(self, means=means)
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,9 @@ class CudaAdjointEngine(EngineCopies):
         if dimension and not is_on_device(amplitudes):
             arrays["amplitudes"] = loaded
         tape = CudaTape(samples, dimension, angles.ndim == 1, loaded, arrays)
-        weakref.finalize(tape, _give_all, device, arrays).atexit = False
+        # the dictionary gets more arrays later
+        give = weakref.finalize(tape, lambda: device.give(*arrays.values()))
+        give.atexit = False
         return tape
 
     def _run(self, tape: CudaTape, *, keep: bool) -> DeviceArray:
@@ -316,7 +318,3 @@ class CudaAdjointEngine(EngineCopies):
             f"{fitting or 'not even one'} of them fit{'' if fitting else 's'}. Use a smaller batch, fewer qubits, "
             "or device='cpu'."
         )
-
-
-def _give_all(device: Device, arrays: dict[str, DeviceArray]) -> None:
-    device.give(*arrays.values())
