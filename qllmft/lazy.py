@@ -10,13 +10,9 @@ from typing import Any
 def imported_on_use(
     package: str, defined: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], Callable[[str], Any]]:
-    """Return ``__all__`` and ``__getattr__`` of a package.
+    """Return ``__all__`` and ``__getattr__`` of a package with public names by the modules that define them.
 
     Commands that only show a list need no torch, which takes seconds to import.
-
-    Args:
-        package: name of the package.
-        defined: public names by the modules that define them.
     """
     home = {name: module for module, names in defined.items() for name in names}
 

@@ -21,12 +21,7 @@ class TextModel:
         self._predictor = predictor
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return label and probabilities of each row, or the values of its targets.
-
-        Args:
-            model_input: a `pandas.DataFrame`, or a list of texts.
-            params: of MLflow; there are none.
-        """
+        """Return label and probabilities of each row of a table or list, or the values of its targets."""
         del params
         model, table = self._predictor.model, pd.DataFrame(model_input)
         columns = [

@@ -25,12 +25,6 @@ def measure(
     A backend that measures Z strings only gets one circuit per basis, in which H, or S† and H, end on the qubits of X
     and Y. Strings of one basis come from the same shots, and the variances of the bases add up.
 
-    Args:
-        backend: the source of expectation values.
-        circuit: see `defer` for its measurements.
-        values: (B, P) parameter values in radians.
-        observables: O sums of Pauli strings with real coefficients.
-
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """

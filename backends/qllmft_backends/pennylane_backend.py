@@ -123,11 +123,7 @@ def _string(mask: int, n_qubits: int) -> Any:
 
 
 def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Any]:
-    """Return the operations of a circuit with angles (B,) of all rows.
-
-    Raises:
-        UnsupportedGateError: for a gate without a counterpart or a definition.
-    """
+    """Return the operations of a circuit with angles (B,) of all rows."""
     column = {parameter: i for i, parameter in enumerate(circuit.parameters)}
     circuit, found = opened(circuit, {*_OPERATIONS, *_NO_GATES}, "PennyLane"), []
     for instruction in circuit.data:

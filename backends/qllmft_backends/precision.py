@@ -24,11 +24,7 @@ def generator_of(backend: Evaluator) -> np.random.Generator:
 
 
 def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
-    """Return a backend with other options.
-
-    Raises:
-        BackendError: if it has no such options.
-    """
+    """Return a backend with other options, or raise `BackendError` if it has no such options."""
     options: Any = getattr(backend, "options", None)
     fields = type(options).model_fields if isinstance(options, BaseModel) else {}
     if unknown := sorted(set(changes) - set(fields)):

@@ -174,10 +174,7 @@ class RemoteBackend(Evaluator, Protocol):
     ) -> Estimate:
         """Return the number of circuits that a call would send and their price, without sending them.
 
-        Args:
-            circuit: as for `expectations`.
-            values: as for `expectations`.
-            offline: use published prices, without a request to the server.
+        ``offline`` uses published prices, without a request to the server.
         """
         ...
 

@@ -16,13 +16,7 @@ PAGE = "analysis.html"
 
 
 def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> Path:
-    """Write page and record into the run's folder, and return the page.
-
-    Args:
-        run: the run's folder.
-        found: its analysis.
-        figures: folder that also gets the figures as SVG files.
-    """
+    """Write page and record into the run's folder and figures as SVG files into ``figures``, and return the page."""
     write_json(run / ANALYSIS, found.as_dict())
     write_bytes(run / PAGE, render_analysis(found).encode("utf-8", "replace"))
     if figures is not None:

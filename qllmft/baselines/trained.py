@@ -110,11 +110,7 @@ class TrainedHead:
         )
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does.
-
-        Raises:
-            UserError: if an output is not finite.
-        """
+        """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""
         outputs = self._logits(torch.from_numpy(x))
         if self.thresholds is not None:
             return MULTILABEL.probabilities(outputs) - self.thresholds

@@ -13,12 +13,9 @@ DESCRIPTIONS_FROM = 34  # column; an option with a longer name has its descripti
 def write_panels(
     formatter: Any, title: str, rows: Iterable[tuple[str | None, tuple[str, str] | None]]
 ) -> None:
-    """Write rows of a name and a description under the titles of their panels, in the order of their first rows.
+    """Write rows of a name and a description, each with its panel, under the panels' titles in order of first rows.
 
-    Args:
-        formatter: click's formatter of a help page.
-        title: title of the panel of rows without one.
-        rows: panel of each row, and the row or None if it is hidden.
+    ``title`` is that of rows without a panel. A row is None if it is hidden.
     """
     panels: dict[str, list[tuple[str, str]]] = {}
     for panel, row in rows:

@@ -95,14 +95,9 @@ def build_classifier(
     seed: int = 0,
     backend: Backend | None = None,
 ) -> Classifier:
-    """Build the model of ``config``.
+    """Build the model of ``config`` on embeddings of D = ``dimension`` values for k = ``n_classes`` labels or targets.
 
-    Args:
-        config: structure of the model.
-        dimension: dimension D of the embeddings.
-        n_classes: number k of labels or real targets.
-        seed: seed of the initial weights.
-        backend: backend of the head; the project's own engine by default.
+    ``seed`` is that of the initial weights. The backend is the project's own engine by default.
 
     Raises:
         UserError: if embedding, classes and structure do not fit together.

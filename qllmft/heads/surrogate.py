@@ -70,13 +70,7 @@ class NetworkHead(nn.Module):
 def build_surrogate(
     config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
 ) -> Classifier:
-    """Build the surrogate of a model of ``config`` with weights of zero.
-
-    Args:
-        config: structure of the quantum model.
-        dimension: D, length of the embeddings.
-        n_classes: number k of labels.
-        surrogate: rank of its forms and bond of its head.
+    """Build the surrogate of a model of ``config`` with weights of zero, see `build_classifier`.
 
     Raises:
         UserError: if the model is classical, or its head is wider than a state, no tensor network holds it and no bond

@@ -54,10 +54,6 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
 def finish_from_predictions(folder: Path, out: Path) -> tuple[StudyRecord, Path]:
     """Compute all scores of a study from its kept answers, write its files into ``out``, and return record and page.
 
-    Args:
-        folder: contains ``study.json`` and ``predictions.npz``; no runs are needed.
-        out: may be the same folder.
-
     Raises:
         UserError: if one of the files is missing or does not fit the other.
     """

@@ -43,13 +43,7 @@ def choose(
 ) -> tuple[RunConfig, Choice]:
     """Compare the candidates of ``config`` and return the configuration that takes the best, and the comparison.
 
-    Args:
-        config: has candidates.
-        train: training examples.
-        validation: validation examples; None if there are none.
-        n_classes: number k of labels.
-        tuned_body: the body was tuned on the training texts.
-        advance: called with the number of trained models so far.
+    ``tuned_body``: the body was tuned on the training texts. ``advance`` gets the number of trained models so far.
 
     Raises:
         ChoiceInterruptedError: after Ctrl-C or SIGTERM.

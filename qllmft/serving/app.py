@@ -42,11 +42,8 @@ def make_app(
 ) -> Starlette:
     """Return the ASGI application of a loaded model. Its thread runs during the application's lifespan.
 
-    Args:
-        model: the model.
-        limits: limits on requests.
-        names: names of this server beside localhost, which the header ``Host`` may have.
-        report: gets a line per failure of the model, without texts of requests.
+    ``names`` are those of this server beside localhost, which the header ``Host`` may have. ``report`` gets a line per
+    failure of the model, without texts of requests.
     """
     limits = limits or Limits()
     facts = {

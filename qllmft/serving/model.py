@@ -45,11 +45,7 @@ class ServedModel:
         )
 
     def load(self) -> None:
-        """Load the body and compile the head, so that the first request waits for neither.
-
-        Raises:
-            UserError: if the body cannot be loaded, or the backend cannot measure the model.
-        """
+        """Load the body and compile the head, so that the first request waits for neither."""
         if self.real and self.backend is not None:
             raise UserError("--backend is about labels, and the model gives real values. Omit it.")
         self._on(None, [("text", "text") if self.pairs else "text"])

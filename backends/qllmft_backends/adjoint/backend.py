@@ -83,11 +83,7 @@ class AdjointOptions(NoiseSettings):
     seed: int = Field(0, ge=0)
 
     def circuit_noise(self) -> CircuitNoise:
-        """Return the noise of these options, with the trajectories of training.
-
-        Raises:
-            BackendError: if numbers are missing, or given and not used.
-        """
+        """Return the noise of these options, with the trajectories of training."""
         gates = self.named_noise()
         if self.rate == "nonidentity":
             if self.noise in ("none", "forte1"):

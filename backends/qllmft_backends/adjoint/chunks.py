@@ -76,11 +76,7 @@ def run_pass(
 
 
 def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
-    """Refuse states, or states and co-states, that need more than the free memory.
-
-    Raises:
-        BackendError: states the memory needed and free, and the number of samples that fit.
-    """
+    """Refuse states, or states and co-states, that need more than the free memory."""
     copies = 2 if with_costate else 1
     needed, available = copies * samples * bytes_a_sample, psutil.virtual_memory().available
     if needed > available:

@@ -86,9 +86,7 @@ class AdjointCapable(Evaluator, Protocol):
     def noisy_pass(self, circuit: QuantumCircuit, engine: Engine) -> Callable[[int], Noisy] | None:
         """Return a function from a seed to a pass of training with this backend's noise, None without noise.
 
-        Args:
-            circuit: the circuit that ``engine`` was compiled from.
-            engine: from `compile`.
+        The engine is that of `compile` for the circuit.
         """
         ...
 

@@ -33,14 +33,7 @@ def check_request(
     observables: Sequence[SparsePauliOp],
     max_qubits: int | None,
 ) -> NDArray[np.float64]:
-    """Refuse a request that Aer would answer wrongly, late or with a traceback.
-
-    Returns:
-        ``values`` as (B, P) float64.
-
-    Raises:
-        BackendError: states the part of the request that does not fit.
-    """
+    """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback."""
     values = check_values(circuit, values)
     if max_qubits is not None and circuit.num_qubits > max_qubits:
         raise BackendError(
@@ -67,9 +60,6 @@ def run(
 
     Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
     ``seed_simulator``.
-
-    Raises:
-        BackendError: with Aer's own words if it fails.
     """
     columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
     if circuit.global_phase:

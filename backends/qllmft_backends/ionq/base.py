@@ -108,11 +108,7 @@ class IonQBase(Backend):
         return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """Return the number of circuits of training by SPSA (see `Backend.training_note`).
-
-        Raises:
-            PaidTrainingError: if paid training was not allowed.
-        """
+        """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""
         check_training(self.options)
         circuits = training_circuits(self.options, samples, epochs) + evaluations
         budget = self.options.circuit_budget

@@ -66,12 +66,7 @@ class Template:
 
 
 def compile_template(circuit: QuantumCircuit) -> Template:
-    """Check ``circuit`` and measure every qubit.
-
-    Raises:
-        UnsupportedGateError: if a gate cannot be sent.
-        IonQRequestError: if the circuit has classical bits.
-    """
+    """Check that ``circuit`` can be sent, and measure every qubit."""
     if circuit.num_clbits:
         raise IonQRequestError(
             f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "

@@ -166,11 +166,7 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
 
 
 def check_limits(estimate: CostEstimate, options: IonQOptions, sent: int, before: Spent) -> None:
-    """Check ``estimate`` against the limits, after ``sent`` circuits and the charges ``before``.
-
-    Raises:
-        CostRefusedError: if a limit is exceeded.
-    """
+    """Raise `CostRefusedError` if ``estimate`` exceeds a limit, after ``sent`` circuits and the charges ``before``."""
     if estimate.circuits == 0:
         return
     total = sent + estimate.circuits + estimate.known_answers

@@ -213,12 +213,7 @@ class Dispatcher:
                     self._await_answers([chunk], on_progress)
 
     def _await_answers(self, chunks: Iterable[Chunk], on_progress: OnProgress | None) -> None:
-        """Wait for the chunks that are under way with a known answer, and check their answers.
-
-        Raises:
-            IonQJobFailedError: if an answer is wrong, or its job failed.
-            IonQError: see `collect`.
-        """
+        """Wait for the chunks that are under way with a known answer, and check their answers."""
         awaited = [chunk for chunk in chunks if chunk.known_circuits and chunk.state == "submitted"]
         if not awaited:
             return

@@ -129,11 +129,7 @@ class JobIndex:
         self.ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
 
     def check_orphans(self, planned: Iterable[str]) -> None:
-        """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens).
-
-        Raises:
-            LedgerError: if there are such jobs.
-        """
+        """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens)."""
         known = set(planned).union(*(chunk.tokens for chunk in self.ledger.chunks.values()))
         orphans = [
             job.job_id

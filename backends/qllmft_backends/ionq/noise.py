@@ -35,11 +35,7 @@ _SAME_RATE = 1e-3  # relative: rates may be printed with four digits
 
 
 def cloud_model_of(noise: GateNoise) -> CloudModel:
-    """Return the name of IonQ's noise model with the rates of ``noise``.
-
-    Raises:
-        BackendError: if IonQ has none.
-    """
+    """Return the name of IonQ's noise model with the rates of ``noise``, or raise `BackendError` if there is none."""
     for name, named in CLOUD_NOISE.items():
         if not noise.readout_error and all(
             math.isclose(noise.rate(n), named.rate(n), rel_tol=_SAME_RATE) for n in (1, 2)

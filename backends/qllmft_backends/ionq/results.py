@@ -54,12 +54,7 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
 def results_of(
     batch: CircuitBatch, read: Callable[[Chunk, int], Probabilities | None], ledger: Path
 ) -> list[Probabilities]:
-    """Return the result of each circuit, which ``read`` finds at its place.
-
-    Raises:
-        IonQRequestError: if a circuit was never submitted.
-        IonQJobFailedError: if a job failed.
-    """
+    """Return the result of each circuit, which ``read`` finds at its place, or raise `IonQError` if one has none."""
     if batch.missing:
         raise IonQRequestError(
             f"{len(batch.missing)} of {len(batch.places)} samples are not in the ledger {ledger}: never accepted. "

@@ -39,11 +39,7 @@ class Variant:
 
 
 def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
-    """Return a variant from the API's description, with its results in it, or from a ledger's record.
-
-    Raises:
-        ValueError: if it is malformed.
-    """
+    """Return a variant from the API's description, with its results in it, or from a ledger's record."""
     shots, qubit_map = payload.get("shots"), payload.get("qubit_map")
     if type(shots) is not int or shots < 1:
         raise ValueError(f"a variant has {str(shots)[:40]} shots, expected a whole number")

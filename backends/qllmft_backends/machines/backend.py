@@ -132,11 +132,7 @@ class QiskitBackend(Backend):
         return super().gradient()
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
-        """Return "" (see `Backend.training_note`).
-
-        Raises:
-            BackendError: on a remote machine.
-        """
+        """Return "", or raise `BackendError` on a remote machine (see `Backend.training_note`)."""
         del samples, epochs, evaluations
         if self._machine.remote:
             raise BackendError(

@@ -125,11 +125,7 @@ def compile_circuit(
 
 
 def ionq_target(target: Target) -> Target:
-    """Return a target of IonQ's native gates as wide as another target.
-
-    Raises:
-        MissingExtraError: without qiskit-ionq.
-    """
+    """Return a target of IonQ's native gates as wide as another target."""
     try:
         from qllmft_backends.ionq.library import GPI2Gate, GPIGate, MSGate, add_equivalences
     except ModuleNotFoundError as error:

@@ -59,12 +59,7 @@ class Provider:
 
 
 def open_machine(options: QiskitOptions) -> Machine:
-    """Return the machine of the options.
-
-    Raises:
-        MissingExtraError: if packages of the provider are not installed.
-        BackendError: if there is no such machine.
-    """
+    """Return the machine of the options."""
     provider = PROVIDERS.get(options.provider)
     if provider is None:
         raise BackendError(

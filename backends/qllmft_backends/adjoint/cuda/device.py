@@ -62,11 +62,7 @@ def is_on_device(array: object) -> bool:
 
 
 def view(array: DeviceArray, dtypes: tuple[str, ...], what: str) -> DeviceArray:
-    """Return an array of the device as numba's, without a copy.
-
-    Raises:
-        BackendError: if it has another dtype, or gaps.
-    """
+    """Return an array of the device as numba's, without a copy."""
     seen = array if hasattr(array, "__cuda_ndarray__") else cuda.as_cuda_array(array)
     if np.dtype(seen.dtype).name not in dtypes or not seen.is_c_contiguous():
         layout = "contiguous" if seen.is_c_contiguous() else "not contiguous"
@@ -132,11 +128,7 @@ class Device:
         return copy
 
     def new(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
-        """Allocate an array.
-
-        Raises:
-            BackendError: if the device has no memory for it.
-        """
+        """Allocate an array."""
         try:
             try:
                 return cuda.device_array(shape, dtype)

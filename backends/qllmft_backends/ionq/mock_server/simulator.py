@@ -81,11 +81,7 @@ def _used(gate: Gate) -> list[int]:
 
 
 def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
-    """Check that `probabilities` and `counts` can run a circuit.
-
-    Raises:
-        CircuitError: if they cannot.
-    """
+    """Raise `CircuitError` unless `probabilities` and `counts` can run a circuit."""
     if noise not in NOISE:
         raise CircuitError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
     limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
