@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from qllmft.class_scores import ClassScores
 from qllmft.config import EMBEDDED
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
@@ -25,7 +26,7 @@ from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.run.verdict import percent, verdict
 from qllmft.scores import Score
-from qllmft.statistics import Accuracy, ClassScores
+from qllmft.statistics import Accuracy
 from qllmft.versions import versions
 
 CARD = "README.md"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.calibration import Calibration
+from qllmft.class_scores import ClassScores, confusion_of
 from qllmft.config import EMBEDDED, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
@@ -24,7 +25,7 @@ from qllmft.randomness import numpy_generator
 from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
-from qllmft.statistics import Accuracy, ClassScores, confusion_of
+from qllmft.statistics import Accuracy
 from qllmft_backends import Backend
 
 FEWEST = 5  # texts to evaluate real values on

@@ -16,17 +16,8 @@ from qllmft_backends.ionq.errors import (
     PaidTrainingError,
     SessionWarning,
 )
-from qllmft_backends.ionq.jobs import (
-    Job,
-    JobsInterrupt,
-    Total,
-    cancel,
-    cancel_ledger,
-    job_total,
-    ledger_jobs,
-    server_jobs,
-    wait,
-)
+from qllmft_backends.ionq.job import Job, JobsInterrupt, Total, job_total
+from qllmft_backends.ionq.jobs import cancel, cancel_ledger, ledger_jobs, server_jobs, wait
 from qllmft_backends.ionq.options import IonQConnection, IonQForteOptions, IonQSimulatorOptions
 from qllmft_backends.ledger.ledger import Ledger
 

@@ -32,7 +32,7 @@ from qllmft_backends.ionq.cost import (
 )
 from qllmft_backends.ionq.dispatcher import Callbacks, Dispatcher
 from qllmft_backends.ionq.errors import IonQAuthError, IonQError, IonQRequestError
-from qllmft_backends.ionq.jobs import JobsInterrupt, under_way
+from qllmft_backends.ionq.job import JobsInterrupt, under_way
 from qllmft_backends.ionq.options import IonQOptions
 from qllmft_backends.ionq.results import Resampled, check_answers, resampled, results_of
 from qllmft_backends.ionq.sessions import end_sessions

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qllmft_backends.counts import distribution, outcome_values
 from qllmft_backends.ionq.batch import CircuitBatch
 from qllmft_backends.ionq.errors import IonQJobFailedError, IonQRequestError
-from qllmft_backends.ionq.jobs import under_way
+from qllmft_backends.ionq.job import under_way
 from qllmft_backends.ledger.chunk import Chunk
 from qllmft_backends.ledger.ledger import Ledger
 from qllmft_backends.ledger.payload import Probabilities

@@ -40,12 +40,7 @@ from qllmft_backends.errors import LedgerError
 from qllmft_backends.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.ledger.identity import Identity, open_regular, read_small, sync_folder
 from qllmft_backends.ledger.payload import Probabilities
-from qllmft_backends.ledger.records import (
-    FORMAT,
-    apply_record,
-    hashed,
-    results_to_json,
-)
+from qllmft_backends.ledger.records import FORMAT, apply_record, hashed, results_to_json
 
 # The same model gives the same angles up to a few float32 roundings, also on another machine;
 # angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
@@ -60,11 +55,8 @@ _FILE = "ledger.jsonl"
 
 def ledgers_in(folder: Path) -> list[Path]:
     """Return the folders of ledgers: ``folder`` itself, and those of single machines in it."""
-    return [
-        path.parent
-        for path in (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}")))
-        if path.is_file()
-    ]
+    files = (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}")))
+    return [file.parent for file in files if file.is_file()]
 
 
 class Ledger:
@@ -265,9 +257,9 @@ class Ledger:
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
         chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]
         chunks.sort(key=lambda chunk: chunk.integrity_error is not None)
-        stored = [(c, i) for c in chunks for i in range(len(c.values)) if not c.lost(i)]
-        if not retry_failed:
-            stored += [(c, i) for c in chunks for i in range(len(c.values)) if c.lost(i)]
+        stored = [(c, i) for c in chunks for i in range(len(c.values))]
+        stored = [(c, i) for c, i in stored if not (retry_failed and c.lost(i))]
+        stored.sort(key=lambda place: place[0].lost(place[1]))
         places: list[Place | None] = [None] * len(values)
         if not stored:
             return places

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from qllmft.statistics import Accuracy, ClassScores
+from qllmft.class_scores import ClassScores
+from qllmft.statistics import Accuracy
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
