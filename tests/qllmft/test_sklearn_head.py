@@ -287,26 +287,19 @@ def test_a_part_that_does_not_fit_is_refused(iris, parameters, labels, classes, 
 def test_a_threshold_of_scikit_learn_moves_the_answers(iris):
     x, y = iris[0][50:], iris[1][50:]
     model = FixedThresholdClassifier(small(epochs=20), threshold=0.9, pos_label=2).fit(x, y)
-    assert (
-        model.predict(x).tolist()
-        == np.where(model.estimator_.predict_proba(x)[:, 1] >= 0.9, 2, 1).tolist()
-    )
+    p = model.estimator_.predict_proba(x)[:, 1]
+    assert model.predict(x).tolist() == np.where(p >= 0.9, 2, 1).tolist()
 
 
 def test_a_threshold_and_a_margin_of_its_own_give_the_same_answers_as_their_rules(iris):
     x, y = iris[0][50:], np.where(iris[1][50:] == 2, "yes", "no")
     model = small(epochs=20).fit(x, y)
     p = model.predict_proba(x)[:, 1]
-    assert (
-        model.set_params(threshold=0.7).predict(x).tolist()
-        == np.where(p >= 0.7, "yes", "no").tolist()
-    )
+    answers = np.where(p >= 0.7, "yes", "no")
+    assert model.set_params(threshold=0.7).predict(x).tolist() == answers.tolist()
     unsure = abs(p - 0.7) / 0.7 < 0.3
     model.set_params(margin=0.3, unsure_label="unknown")
-    assert (
-        model.predict(x).tolist()
-        == np.where(unsure, "unknown", np.where(p >= 0.7, "yes", "no")).tolist()
-    )
+    assert model.predict(x).tolist() == np.where(unsure, "unknown", answers).tolist()
     lead = abs(2 * p - 1)
     mixed = clone(model).set_params(threshold=None, unsure_label=-1).fit(x, y).predict(x)
     assert mixed.tolist() == [

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
-from tiny_runs import LABELS, PER_LABEL, D, HashBody, config, vector, write_corpus
+from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
 
 from qllmft.baselines import TrainedHead
 from qllmft.baselines.classical import GridBaseline
@@ -27,7 +27,6 @@ from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.statistics import Accuracy
 from qllmft.training import logits_of
 from qllmft.versions import versions
-from qllmft_backends import UnknownBackendError
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL
 
@@ -100,28 +99,6 @@ def test_the_record_of_a_run(corpus, out, body):
     assert {p.name for p in out.iterdir()} == kept
     assert outcome.folder.read_config() == asked
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
-
-
-def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):
-    three = write_corpus(tmp_path / "three.tsv", labels=("bad", "good", "fair"))
-    with pytest.raises(
-        UserError, match=r"the data has 3 labels; the sign of one qubit .* Set model.final_linear"
-    ):
-        run_experiment(config(three, model__final_linear=False), tmp_path / "three")
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file" / "run", tmp_path / "file" / "deeper" / "run"):
-        with pytest.raises(UserError, match=r"cannot be written: .*file is not a directory"):
-            run_experiment(config(corpus), out)
-    assert body.calls == []
-
-
-def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(
-    corpus, tmp_path, body, monkeypatch
-):
-    monkeypatch.setattr("qllmft.run.folder.os.access", lambda path, mode: path != tmp_path)
-    with pytest.raises(UserError, match=r"cannot be written: .* is not writable"):
-        run_experiment(config(corpus, data__source="no-such-file.tsv"), tmp_path / "deep" / "run")
-    assert body.calls == []
 
 
 def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, out):
@@ -277,27 +254,6 @@ def test_texts_that_changed_since_make_it_another_run(corpus, out):
         run_experiment(config(corpus), out)
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        (
-            {"baselines__names": ["svc", "knn"], "data__source": "/no/such.tsv"},
-            UserError,
-            "baselines.names has 'knn'; expected",
-        ),
-        ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
-        ({"data__n_per_label": 35}, UserError, "35 texts per label leave none of 70 for the test"),
-        ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
-    ],
-    ids=str,
-)
-def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, message):
-    with pytest.raises(error, match=message):
-        run_experiment(config(corpus, **changes), out)
-    assert body.calls == []
-    assert not out.exists()
-
-
 @pytest.mark.parametrize(("split", "size"), [("train", 34), ("validation", 6), ("test", TEST_SIZE)])
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 0.0])
 def test_an_embedding_that_is_no_number_or_zero_is_named_by_its_text(
@@ -335,23 +291,6 @@ def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, mo
     assert second.record == first.record
     with pytest.raises((OSError, UserError), match="Read-only"):
         run_experiment(config(corpus, baselines__names=[], seed=9), out.with_name("other"))
-
-
-def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
-    with pytest.raises(
-        UserError, match="embedding has 8 values; 2 encoder qubits hold 4 amplitudes"
-    ):
-        run_experiment(config(corpus, model__n_qubits=2), out)
-    assert not out.exists()
-
-
-def test_a_folder_of_another_run_is_refused_before_any_work(corpus, out, body: HashBody):
-    run_experiment(config(corpus), out)
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with pytest.raises(UserError, match=r"they differ in train\.epochs\. Choose another folder"):
-        run_experiment(config(corpus, train__epochs=5), out)
-    assert len(body.calls) == 1
-    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
 @pytest.mark.parametrize("width", [45, 80])

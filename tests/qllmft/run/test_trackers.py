@@ -1,30 +1,28 @@
 """Values that trackers get, read back from the real packages without a network; and failing trackers."""
 
 import json
-import struct
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import assert_same, config, settings
+from wandb_file import wandb_records
 
 from qllmft.api import train
 from qllmft.campaign.execute import do_run
-from qllmft.campaign.executors import Executor
-from qllmft.campaign.plan import FixedPlan, PlannedRun
+from qllmft.campaign.plan import PlannedRun
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore
 from qllmft.plugins import register
 from qllmft.run import RunFolder, Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
-from qllmft.trackers import TRACKERS, Tracker, make_tracker
-from qllmft.trackers.tracker import final_numbers
-from qllmft.training import loop
+from qllmft.trackers import TRACKERS, Tracker
+
+pytestmark = pytest.mark.usefixtures("offline")
 
 REAL = ("tensorboard", "mlflow", "wandb")
 
@@ -52,20 +50,6 @@ class Noted(Tracker):
 
     def aborted(self):
         self._note("aborted")
-
-
-@pytest.fixture(autouse=True)
-def offline(tmp_path, monkeypatch):
-    """Stores of the test's own, and a checkpoint after every epoch."""
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
-    for name, value in {
-        "MLFLOW_ALLOW_FILE_STORE": "true",
-        "MLFLOW_TRACKING_URI": (tmp_path / "mlflow").as_uri(),
-        "WANDB_MODE": "offline",
-        "WANDB_SILENT": "true",
-        "WANDB_DIR": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -99,23 +83,6 @@ def in_mlflow(tmp_path):
         for each in client.get_metric_history(run.info.run_id, "validation_loss")
     ]
     return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
-
-
-def wandb_records(file):
-    """The records of a run's file: protocol buffers, each in pieces that end with the blocks of 32 KiB."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    data, at, content = file.read_bytes(), 7, b""
-    while at + 7 <= len(data):
-        if (left := 32768 - at % 32768) < 7:
-            at += left
-            continue
-        length, piece = struct.unpack("<HB", data[at + 4 : at + 7])
-        content += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if piece in (1, 4):  # whole, or the last piece
-            yield Record.FromString(content)
-            content = b""
 
 
 def in_wandb(tmp_path):
@@ -313,116 +280,3 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
         assert [call[0] for call in Models.calls].count("model") == 1
     finally:
         TRACKERS.unregister("models")
-
-
-@pytest.fixture
-def two_tracked_runs(corpus, tmp_path):
-    """Return a function that does two runs of a campaign's folder with one tracker."""
-
-    def do(name):
-        tracking = Tracking.of(name)
-        runs = tmp_path / "table2" / "runs"
-        changed = [config(corpus), config(corpus).model_copy(update={"seed": 1})]
-        plan = FixedPlan([PlannedRun(each, f"run {each.seed}") for each in changed])
-        Executor(tracking=tracking).execute(plan, runs)
-        return [each.identity for each in changed]
-
-    return do
-
-
-# MLflow's use of SQLAlchemy
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(
-    two_tracked_runs, tmp_path, monkeypatch
-):
-    from mlflow import MlflowClient
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
-    names = two_tracked_runs("mlflow")
-    client = MlflowClient(f"sqlite:///{tmp_path}/store.db")
-    found = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
-    (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = [run for run in found if run is not parent]
-    assert (parent.info.run_name, parent.info.status) == ("table2", "FINISHED")
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-    assert sorted(run.info.run_name for run in children) == sorted(names)
-    # it is cached, and would be open when the session ends
-    client._tracking_client.store.engine.dispose()
-
-
-def test_runs_of_a_campaign_are_a_group_in_wandb(two_tracked_runs, tmp_path):
-    two_tracked_runs("wandb")
-    groups = []
-    for file in tmp_path.glob("wandb/offline-run-*/*.wandb"):
-        groups += [record.run.run_group for record in wandb_records(file) if record.HasField("run")]
-    assert set(groups) == {"table2"}
-    assert len(groups) >= 2
-
-
-def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of("tensorboard"))
-    events = EventAccumulator(str(out / "tensorboard")).Reload()
-    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    start = HParamsPluginData.FromString(content).session_start_info.hparams
-    assert start["train.epochs"].number_value == 4
-    assert start["body.model"].string_value
-    assert events.Scalars("quantum head/test")[0].value == pytest.approx(
-        outcome.record.head.tested.value
-    )
-    assert [path.name for path in (out / "tensorboard").iterdir() if path.is_dir()] == []
-
-
-def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_work(
-    tmp_path, monkeypatch
-):
-    from mlflow import environment_variables
-
-    if not hasattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE"):
-        pytest.skip("this MLflow takes folders")
-
-    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
-    assert not environment_variables.MLFLOW_ALLOW_FILE_STORE.get()
-    with pytest.raises(
-        UserError, match="MLflow refuses; set MLFLOW_TRACKING_URI to a database, such as sqlite"
-    ):
-        Tracking.of("mlflow")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.chdir(tmp_path)
-    # of an older MLflow, which would be taken as the store
-    (tmp_path / "mlruns" / "0").mkdir(parents=True)
-    assert make_tracker("mlflow")._store == "sqlite:///mlflow.db"
-
-
-def test_trackio_gets_one_run_with_its_curve_and_table(corpus, out, monkeypatch):
-    told = []
-
-    class Session:
-        def log(self, numbers, step=None):
-            told.append((step, numbers))
-
-        def finish(self):
-            told.append("finish")
-
-    def init(**given):
-        told.append(
-            (
-                given["project"],
-                given["name"],
-                given["group"],
-                given["resume"],
-                given["config"]["train.epochs"],
-            )
-        )
-        return Session()
-
-    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=init))
-    run_tracked(config(corpus), out, Stop(2), Tracking.of("trackio"))
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of("trackio"))
-    identity, table = outcome.record.identity, final_numbers(outcome.record.to_json())
-    steps = [each[0] for each in told if isinstance(each[0], int)]
-    assert told[0] == ("qllmft", identity, None, "never", 4)
-    assert ("qllmft", identity, None, "allow", 4) in told
-    assert (steps, told[-2:], told.count("finish")) == ([1, 2, 3, 4], [(None, table), "finish"], 2)

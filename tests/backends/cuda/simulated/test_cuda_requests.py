@@ -19,7 +19,6 @@ BOTH = pytest.mark.parametrize("limits", [WHOLE, GROUPED], ids=["whole", "groupe
 
 
 # --- launches and memory
-# ----------------------------------------------------------------------------------------------
 
 
 def test_a_whole_state_takes_one_launch_a_pass():
@@ -199,7 +198,6 @@ def test_many_shapes_are_not_kept_for_ever(monkeypatch):
 
 
 # --- arrays
-# -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,7 +276,6 @@ def test_other_arrays_of_the_device_are_refused_with_the_remedy(change, found):
 
 
 # --- requests
-# ---------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_to_do_is_done():

@@ -1,0 +1,20 @@
+"""Files that Weights & Biases writes offline."""
+
+import struct
+
+
+def wandb_records(file):
+    """The records of a run's file: protocol buffers, each in pieces that end with the blocks of 32 KiB."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, content = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if (left := 32768 - at % 32768) < 7:
+            at += left
+            continue
+        length, piece = struct.unpack("<HB", data[at + 4 : at + 7])
+        content += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if piece in (1, 4):  # whole, or the last piece
+            yield Record.FromString(content)
+            content = b""

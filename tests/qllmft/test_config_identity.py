@@ -1,0 +1,105 @@
+"""The identity of a configuration follows the settings that can change a result."""
+
+import os
+import subprocess
+import sys
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import tomli_w
+from pydantic import BaseModel
+
+from qllmft.config import (
+    Candidate,
+    ContrastiveConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    parse_config,
+)
+from qllmft.config.lora import LoraConfig
+from qllmft.config.quantum_adapter import QuantumAdapterConfig
+
+
+def other_value(annotation: Any, value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, tuple):
+        return value[1:] if value else ("another",)
+    kinds = [annotation, *get_args(annotation)]
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if choices:
+        return next(choice for choice in choices if choice != value)
+    if value is None:
+        return "another" if str in kinds else 7
+    return {
+        bool: lambda: not value,
+        int: lambda: value + 1,
+        float: lambda: value + 0.01,
+        str: lambda: value + "x",
+        dict: lambda: {**value, "dtype": "float64"},
+        LoraConfig: lambda: LoraConfig(rank=2),
+        QuantumAdapterConfig: lambda: QuantumAdapterConfig(rank=2),
+        ContrastiveConfig: lambda: ContrastiveConfig(iterations=5),
+    }[type(value)]()
+
+
+SETTINGS = [
+    (section, name)
+    for section, field in RunConfig.model_fields.items()
+    for name in (
+        field.annotation.model_fields if issubclass(field.annotation, BaseModel) else [None]
+    )
+]
+
+
+WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device", "device_map")  # settings of the body
+
+
+def changed(section: str, name: str | None) -> RunConfig:
+    """The default configuration with one setting changed, whether that makes sense or not."""
+    config = RunConfig()
+    if name is None:
+        other = Candidate(name="odd", model=ModelConfig(), train=TrainConfig())
+        value = (other,) if section == "candidates" else getattr(config, section) + 1
+        return config.model_copy(update={section: value})
+    part = getattr(config, section)
+    value = other_value(type(part).model_fields[name].annotation, getattr(part, name))
+    return config.model_copy(update={section: part.model_copy(update={name: value})})
+
+
+@pytest.mark.parametrize(("section", "name"), SETTINGS)
+def test_the_identity_follows_every_setting_that_can_change_a_result(section, name):
+    config = changed(section, name)
+    assert config != RunConfig()
+    same = section == "body" and name in WITHOUT_EFFECT
+    assert (config.identity == RunConfig().identity) == same
+
+
+def test_no_two_settings_change_the_identity_alike():
+    identities = [changed(*setting).identity for setting in SETTINGS]
+    assert len(set(identities)) == len(SETTINGS) - len(WITHOUT_EFFECT) + 1, (
+        "all those have the identity of the default"
+    )
+
+
+def test_the_identity_is_the_same_in_another_process_and_order():
+    code = "from qllmft.config import RunConfig; print(RunConfig().identity)"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    identity = RunConfig().identity
+    assert found.stdout.strip() == identity
+    assert len(identity) == 12
+    assert int(identity, 16) >= 0
+    orders = (
+        {"backend": {"options": {"a": 1, "b": 2}}},
+        {"backend": {"options": {"b": 2, "a": 1}}},
+    )
+    assert len({parse_config(tree, "my.toml").identity for tree in orders}) == 1
+
+
+def test_a_default_written_out_is_the_same_run():
+    tree = RunConfig().model_dump(mode="json", exclude_none=True)
+    assert parse_config(tree, "my.toml").identity == RunConfig().identity
+    assert "epochs = 800" in tomli_w.dumps(tree)
