@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
-from small_bodies import run_config, write_corpus
+from small_bodies import run_config
 
 from qllmft.config import BodyConfig, parse_config
 from qllmft.embed import Body, TrainableBody
@@ -84,11 +84,6 @@ class Sending(Backend):
 
     def expectations(self, circuit, values, observables):
         raise AssertionError("nothing may be asked")
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    return write_corpus(tmp_path / "corpus.tsv")
 
 
 @pytest.mark.parametrize(

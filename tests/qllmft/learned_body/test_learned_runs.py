@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from any_input import contents
 from huggingface_hub import constants
-from small_bodies import run_config, trainable, weights, write_corpus
+from small_bodies import run_config, trainable, weights
 from stopped_runs import Stop, killed, same_bits, without_seconds
 
 from qllmft.data import read_corpus, split_corpus
@@ -38,17 +38,6 @@ class Watcher:
                 self.said.append(text)
             case StageStarted("embedding", body, total):
                 self.embedded.append((total, body))
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")

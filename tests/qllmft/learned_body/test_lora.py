@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from small_bodies import TRAINING, run_config, run_with_messages, table, weights, write_corpus
+from small_bodies import TRAINING, run_config, run_with_messages, table, weights
 from stopped_runs import Stop, same_bits, without_seconds
 from transformers import AutoModel, AutoTokenizer
 
@@ -42,16 +42,6 @@ def body_of(folder, **lora):
 def model_of(folder, seed=0, **lora):
     head = build_classifier(ModelConfig(encoder="none", head="mlp"), 8, 2, seed=0)
     return EndToEnd(TrainableBody(Body(body_of(folder, **lora)), seed), head)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")

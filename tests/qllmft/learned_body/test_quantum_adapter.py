@@ -9,7 +9,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator
 from safetensors.torch import load_file, save_file
-from small_bodies import run_config, run_with_messages, table, write_corpus
+from small_bodies import run_config, run_with_messages, table
 from stopped_runs import Stop, without_seconds
 from transformers import AutoModel, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
@@ -40,16 +40,6 @@ def body_of(folder, **settings):
         trainable="quantum_adapter",
         quantum_adapter={**SETTINGS, **settings},
     )
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")
