@@ -154,7 +154,7 @@ def verdict(result: SweepResult) -> Iterator[str]:
         f"Its test {measure.name}: {measure.percent(winner.test.mean)} [95 % interval {ends}]{over}; validation "
         f"{_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
     )
-    beside = [score.others for score in winner.tested if not isinstance(score, Accuracy)]
+    beside = [score.parts[1:] for score in winner.tested if not isinstance(score, Accuracy)]
     if beside:
         means = [
             f"{parts[0].name} {MeanInterval.of([part.value for part in parts]).mean:.3g}"
