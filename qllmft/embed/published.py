@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import MODEL_FILES, hub_file, minilm_folder, repositories
+from qllmft.embed.location import cached_folder, minilm_folder
 from qllmft.files import expanded
 
 # heading of a model card that is a name, with or without its owner
@@ -53,10 +52,7 @@ def _folder(config: BodyConfig) -> Path | None:
         return minilm_folder()
     if (folder := expanded(config.model)).is_dir():
         return folder
-    found = (
-        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
-    )
-    return next((path.parent for path in found if path), None)
+    return cached_folder(config)
 
 
 @lru_cache(maxsize=64)

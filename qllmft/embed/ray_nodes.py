@@ -15,8 +15,8 @@ from filelock import FileLock
 
 from qllmft.cluster import NODES_MAY_DIE, most_pending, ray_cluster
 from qllmft.config import BodyConfig
-from qllmft.embed.body import BodyLocation, locate_body, located_folder
 from qllmft.embed.cache import default_cache_folder
+from qllmft.embed.location import BodyLocation, locate_body, located_folder
 from qllmft.embed.workers import load
 from qllmft.errors import UserError
 from qllmft.files import writing

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, BodyLocation
+from qllmft.embed.body import Body
+from qllmft.embed.location import BodyLocation
 
 # embeddings (N, D), number of texts that were cut, tokens read
 Encoded = tuple[NDArray[np.float32], int, int]

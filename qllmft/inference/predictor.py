@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.embed import (
-    check_body_folder,
-)
+from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
@@ -65,10 +63,8 @@ class Predictor:
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
         source = "" if self.folder is None else f" of {self.folder}"
-        parameters, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
-        return (
-            f"<Predictor{source}: {parameters:,} parameters on {self.model.body.model}; {labels}>"
-        )
+        size, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
+        return f"<Predictor{source}: {size:,} parameters on {self.model.body.model}; {labels}>"
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
@@ -131,10 +127,8 @@ class Predictor:
         self.check_located_body()
         save_model(folder, portable(self.model, folder), versions())
         fields = CardFields(license, tuple(languages), base_model)
-        write_text(
-            folder / CARD,
-            model_card(self.model, name or folder.resolve().name, self.folder, fields),
-        )
+        name = name or folder.resolve().name
+        write_text(folder / CARD, model_card(self.model, name, self.folder, fields))
         return folder
 
     def push_to_hub(
@@ -226,11 +220,9 @@ class Predictor:
         """Raise UserError if texts have any number of labels, or real targets."""
         if self.model.task != CLASSIFICATION.name:
             names = ", ".join(self.model.label_names)
-            given = (
-                f"any number of the labels {names}"
-                if self.has_several
-                else f"real values ({names}) and no labels"
-            )
+            given = f"any number of the labels {names}"
+            if not self.has_several:
+                given = f"real values ({names}) and no labels"
             raise UserError(
                 f"{purpose} one label per text, and the model gives {given}. Use `qllmft predict` or `qllmft evaluate`."
             )

