@@ -142,6 +142,8 @@ def differences_svg(
         )
     shown = [comparison.difference for comparison in comparisons]
     style.keep_in_view(axes, "x", shown, [0.0], factor)
+    if not measure.in_percent:
+        axes.locator_params("x", nbins=5)  # numbers of three digits are wide
     for outcome, (color, inside) in _OUTCOMES.items():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=OUTCOMES[outcome])
     figure.legend(loc="outside upper center", ncols=4)

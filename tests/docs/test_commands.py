@@ -29,7 +29,7 @@ ADDED = (
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
     (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
-    (r"train --task (regression|multilabel)", "--per-label 50"),
+    (r".*(--task|study) (regression|multilabel)", "--per-label 50"),
     (r"study ", "--seeds 1"),
     (r"sweep table-06 .*tpe", "--trials 1 --seeds 1"),
     (r"sweep table-11", "--set model.reupload_layers=1 --set train.lr=2e-3"),
@@ -109,7 +109,7 @@ def collected():
 
 COMMANDS = collected()
 SLOW = (
-    r"study (table2|ablations|noise|body)|sweep (screening|table-06|table-11)|"
+    r"study (table2|ablations|noise|body)|sweep (screening|recommended|table-06|table-11)|"
     r"train --preset (unfrozen|contrastive|upper)|figure 6|paper --runs docs"
 )
 
