@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# `make test-floors` needs uv; on a machine that does not reach PyTorch's own index, set UV_TORCH_BACKEND to nothing
+# `make test-floors` needs uv and tries all versions before it fails; on a machine that does not reach PyTorch's own index,
+# set UV_TORCH_BACKEND to nothing. uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
 UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13
 RESOLUTIONS ?= lowest-direct highest
@@ -15,7 +16,7 @@ ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
 endif
 
-.PHONY: run test test-slow test-floors test-machines test-runtimes reliability lint docs bench clean
+.PHONY: run test test-slow test-floors test-floor test-machines test-runtimes reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -27,19 +28,22 @@ test-slow: $(VENV)/.dev  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
 test-floors:  ## train and test with the lowest and the highest allowed versions, on each Python that is here
-	@set -e; for python in $(PYTHONS); do \
+	@failed=; for python in $(PYTHONS); do \
 		$(UV) python find --quiet --no-python-downloads $$python >/dev/null || { echo "Python $$python: not here, skipped"; continue; }; \
 		for resolution in $(RESOLUTIONS); do \
-			echo "Python $$python, $$resolution versions"; \
-			folder=build/floors/$$python-$$resolution; \
-			export VIRTUAL_ENV=$(CURDIR)/$$folder/venv; \
-			$(UV) venv --quiet --clear --seed --python $$python $$VIRTUAL_ENV; \
-			$(UV) pip install --quiet --resolution $$resolution --editable '.[dev]'; \
-			$$VIRTUAL_ENV/bin/qllmft train --epochs 5 --out $$folder/run; \
-			$$VIRTUAL_ENV/bin/python -m pytest -q -m "not slow" $(FLOOR_TESTS); \
-			rm -rf $$folder; \
+			$(MAKE) --no-print-directory test-floor FLOOR=$$python-$$resolution || failed="$$failed $$python-$$resolution"; \
 		done; \
-	done
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+FLOOR_FOLDER = build/floors/$(FLOOR)
+test-floor:  # one of them, FLOOR=3.11-lowest-direct
+	@echo "Python and versions: $(FLOOR)"
+	@$(UV) venv --quiet --clear --seed --python $(firstword $(subst -, ,$(FLOOR))) $(FLOOR_FOLDER)/venv
+	@$(UV) pip install --quiet --python $(FLOOR_FOLDER)/venv/bin/python --resolution $(FLOOR:$(firstword $(subst -, ,$(FLOOR)))-%=%) --editable '.[dev]'
+	$(FLOOR_FOLDER)/venv/bin/qllmft train --epochs 5 --out $(FLOOR_FOLDER)/run
+	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
+	@rm -rf $(FLOOR_FOLDER)
 
 test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines

@@ -15,6 +15,8 @@ from qiskit.circuit import Parameter, ParameterVector, ParameterVectorElement
 
 # the name that Qiskit gives to an element of a vector
 _ELEMENT = re.compile(r"(?P<vector>.+)\[(?P<index>\d+)\]")
+# constants of QASM, and a first digit: Qiskit 2.0 to 2.2 write them as they are
+_NO_NAME = re.compile(r"(?=\d)|(?=(pi|tau|euler|π|τ|ℇ)$)")
 
 
 def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
@@ -124,7 +126,8 @@ def _identifier(parameter: Parameter) -> str:
     """Return ``theta_03`` for ``theta[3]`` of 50."""
     element = _ELEMENT.fullmatch(parameter.name)
     if element is None:
-        return re.sub(r"\W", "_", parameter.name)
+        name = re.sub(r"\W", "_", parameter.name)
+        return f"_{name}" if _NO_NAME.match(name) else name
     last = (
         len(parameter.vector) - 1
         if isinstance(parameter, ParameterVectorElement)

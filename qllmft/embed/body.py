@@ -32,15 +32,20 @@ Progress = Callable[[int], None]  # called with the number of texts done since t
 
 def _downloaded(config: BodyConfig, commit: str) -> Path:
     """Return the folder of a model in the hub's own cache, without pickles and code."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
     *others, last = repositories(config)
-    revision = commit or config.revision
+    # huggingface-hub 1.31 asks the hub for the files of a commit although it is offline
+    wanted = {
+        "revision": commit or config.revision,
+        "local_files_only": bool(commit) and constants.HF_HUB_OFFLINE,
+        **DOWNLOADED,
+    }
     for name in others:
         with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
-            return Path(snapshot_download(name, revision=revision, **DOWNLOADED))
-    return Path(snapshot_download(last, revision=revision, **DOWNLOADED))
+            return Path(snapshot_download(name, **wanted))
+    return Path(snapshot_download(last, **wanted))
 
 
 class Body:

@@ -49,6 +49,8 @@ def check_sizes(folder: Path) -> None:
 
 def _parameters(place: Path) -> int:
     """Return the number of parameters of a transformer by its configuration, without their memory."""
+    # transformers imports it late, and torch 2.6 cannot import it with the device below
+    from torch import _dynamo  # noqa: F401
     from transformers import AutoConfig, AutoModel
 
     config, models = (

@@ -62,7 +62,6 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         tables=tables,
         shown=shown,
         accuracy=ACCURACY.mean,
-        commands={preset: Experiment(preset).command() for preset in presets},
         differences=[(value, _difference(value, found)) for value in paper.of("difference")],
         parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
         circuits=_circuits(counts),

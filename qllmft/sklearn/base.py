@@ -317,5 +317,7 @@ def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Exam
         raise ValueError(
             f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out."
         )
+    if not weights.any():
+        raise ValueError("sample_weight is 0 everywhere; expected at least one non-zero number.")
     weights = weights if of_classes is None else weights * of_classes
     return replace(rows, weight=torch.from_numpy(weights)).take(np.flatnonzero(weights))

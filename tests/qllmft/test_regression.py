@@ -99,7 +99,7 @@ def test_a_trained_model_gives_the_targets_in_their_units(rows):
     )
     np.testing.assert_allclose(logits_of(model, rows.x), by_hand, rtol=1e-4)
     assert REGRESSION.score(logits_of(model, rows.x), rows.y) == pytest.approx(
-        r2_score(rows.y, logits_of(model, rows.x)), abs=1e-4
+        r2_score(rows.y.numpy(), logits_of(model, rows.x).numpy()), abs=1e-4
     )
     scaling.undo(model)
     np.testing.assert_allclose(logits_of(model, rows.x), logits_of(scaled, rows.x), atol=1e-3)

@@ -95,7 +95,7 @@ def test_an_encoder_without_a_text_starts_from_a_state_that_is_given(model_of, p
     encoder = model.classifier.encoder.encoders[1]
     vector = embedding(model, TEXT)
     state = np.zeros(32)
-    state[:16] = vector[0] / np.linalg.norm(vector)
+    state[:16] = vector[0].numpy() / np.linalg.norm(vector.numpy())
     if pad == "bias":
         state[:17] = np.append(state[:16], 1.0) / np.sqrt(2.0)
     circuit = read_back(folder, "qasm3", part="encoder", encoder=1)
