@@ -70,7 +70,15 @@ def tiny_study(task, **changes):
     return Study.model_validate(values | {"seeds": 2, "rows": rows} | changes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def few_samples():
+    """A tenth of the bootstrap samples, which take the most time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qllmft.bootstrap.REPEATS", 100)
+        yield
+
+
+@pytest.fixture(scope="module")
 def given(tmp_path_factory, tiny_body):
     """A function from a task to the settings of all its runs."""
     file = write_texts(tmp_path_factory.mktemp("tasks") / "texts.jsonl")
@@ -83,7 +91,7 @@ def given(tmp_path_factory, tiny_body):
     return settings
 
 
-@pytest.fixture(scope="session", params=BASELINES)
+@pytest.fixture(scope="module", params=BASELINES)
 def done(request, given, tmp_path_factory):
     """(task, folder, record, page) of a study."""
     folder, task = tmp_path_factory.mktemp("study"), request.param
@@ -217,7 +225,8 @@ def test_a_study_reads_pairs(given, tmp_path):
     assert "mcnemar" in content
 
 
-def test_the_difference_of_two_models_has_the_interval_of_the_jackknife():
+def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypatch):
+    monkeypatch.setattr("qllmft.bootstrap.REPEATS", 1000)
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
     first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)
