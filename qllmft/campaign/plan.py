@@ -84,7 +84,7 @@ class Plan(Protocol):
 
     @property
     def selects(self) -> bool:
-        """Return whether the campaign searches for the highest validation accuracy."""
+        """Return whether the campaign searches for the highest validation score."""
 
     def runs(self, finished: FinishedRuns) -> Sequence[PlannedRun]:
         """Return the runs planned so far. The list is complete if it does not grow when these are finished."""

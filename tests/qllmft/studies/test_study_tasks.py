@@ -150,6 +150,16 @@ def test_every_answer_is_kept_in_single_precision(done):
         kept.recomputed(replace(found, score="accuracy"))
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.zeros((30, 1, 1)), np.zeros((30, 3), np.int64)])
+def test_odd_arrays_are_refused(done, tmp_path, odd):
+    with np.load(done[1] / "predictions.npz") as arrays:
+        content = dict(arrays)
+    content["test-0"] = np.full_like(content["test-0"], odd) if np.isscalar(odd) else odd
+    np.savez(tmp_path / "predictions.npz", **content)
+    with pytest.raises(UserError, match="cannot be read: its array 'test-0' has"):
+        StudyPredictions.read(tmp_path)
+
+
 def test_tables_page_and_verdict_name_the_score(done):
     task, folder, found, page = done
     measure, html = found.measure, page.read_text("utf-8")
@@ -208,15 +218,18 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
 
 
 def test_a_study_reads_pairs(given, tmp_path):
-    own = {"data.pair_column": "other", "data.n_per_label": 20, "model.encoder_qubits": 6}
-    settings = given("classification") | own
+    own = {"data.pair_column": "other", "data.n_per_label": 20}
+    small = given("classification") | own
+    settings = small | {"model.encoder_qubits": 6}
     rows = [
         {"label": "Head", "preset": "recommended", "side": "subject"},
         {"label": "SVC", "preset": "recommended", "side": "baseline", "classical": "svc"},
     ]
-    found = run_study(
-        tiny_study("regression", rows=rows, seeds=1), tmp_path, settings, "", Executor()
-    )
+    study = tiny_study("regression", rows=rows, seeds=1)
+    with pytest.raises(UserError, match="embedding has 32 values and a constant"):
+        run_study(study, tmp_path, small, "", Executor())
+    assert not any(tmp_path.iterdir())  # it is said before any run
+    found = run_study(study, tmp_path, settings, "", Executor())
     assert (found.body.dimension, found.score, found.margin) == (32, "accuracy", 0.5)
     finish_study(tmp_path, found)
     content = json.loads((tmp_path / "study.json").read_text("utf-8"))
