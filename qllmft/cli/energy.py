@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig
-    from qllmft.energy.curve import EnergyCurve
+    from qllmft.energy.curve import Against, EnergyCurve, ModelName
     from qllmft.energy.here import MachineEnergy
 
 MOST_QUBITS = 100
@@ -33,7 +33,7 @@ def energy(
         str, typer.Option(help="Number of qubits, or a range such as 10-60.")
     ] = "10-60",
     model: Annotated[
-        str,
+        Literal["paper", "measured", "follow-up"],
         typer.Option(
             help="Energy model. paper: table V as printed. measured: with Forte's real gate times, 130 µs and 970 µs. "
             "follow-up: arXiv 2605.02798, relative to break-even."
@@ -47,7 +47,7 @@ def energy(
         ),
     ] = None,
     against: Annotated[
-        str,
+        Literal["state-vector", "tensor-network"],
         typer.Option(
             help="Simulation on the GPU: state-vector as in the paper, or tensor-network: the cheaper of both, for "
             "heads with C = 1. A network's cost grows linearly with the qubits."
@@ -94,23 +94,21 @@ def energy(
 
 
 def _curve(
-    config: RunConfig, qubits: str, model: str, calibration: Path | None, against: str
+    config: RunConfig,
+    qubits: str,
+    model: ModelName,
+    calibration: Path | None,
+    against: Against,
 ) -> EnergyCurve:
-    from qllmft.energy.curve import AGAINST, MODELS, energy_curve
+    from qllmft.energy.curve import energy_curve
     from qllmft.energy.formula import read_gate_times
 
-    name = next((known for known in MODELS if known == model), None)
-    if name is None:
-        raise UserError(f"--model is {model!r}, expected one of {', '.join(MODELS)}.")
-    if calibration is not None and name != "measured":
+    if calibration is not None and model != "measured":
         raise UserError(
             f"--calibration gives real gate times; got --model {model}, expected --model measured."
         )
-    simulation = next((known for known in AGAINST if known == against), None)
-    if simulation is None:
-        raise UserError(f"--against is {against!r}, expected one of {', '.join(AGAINST)}.")
     constants = None if calibration is None else read_gate_times(calibration)
-    return energy_curve(config.model, _widths(qubits), name, constants, simulation)
+    return energy_curve(config.model, _widths(qubits), model, constants, against)
 
 
 def _widths(qubits: str) -> list[int]:

@@ -62,6 +62,7 @@ def study(
     budget: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help="Number of settings that every row tries with each seed, drawn from the paper's tables and chosen "
             "among on the validation texts.",
             show_default="one setting of a head, all of a baseline's grid",
@@ -207,10 +208,6 @@ def _plan(
             )
     elif preset is not None:
         raise UserError(f"--preset is for the study noise; {name} has presets of its own. Omit it.")
-    if budget is not None and budget < 1:
-        raise UserError(
-            f"--budget is {budget}; expected 1 or more settings, or no --budget for the presets' own."
-        )
     plan = load_study(name)
     plan = plan.in_small() if quick else plan
     given = {"seeds": _seeds(plan, seeds), "budget": budget or plan.budget}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from qllmft.config import ModelConfig
 from qllmft.energy.circuits import head_counts
@@ -22,9 +22,7 @@ from qllmft.energy.network import network_flops
 from qllmft_circuits import CircuitCounts
 
 ModelName = Literal["paper", "measured", "follow-up"]
-MODELS: tuple[ModelName, ...] = get_args(ModelName)
 Against = Literal["state-vector", "tensor-network"]
-AGAINST: tuple[Against, ...] = get_args(Against)
 FOLLOW_UP_BREAK_EVEN = 34  # qubits; arXiv 2605.02798 (May 2026), abstract: "around 34"
 MOST_QUBITS = 100  # end of the search for a crossover
 

@@ -71,8 +71,6 @@ WRONG = [
     (["evaluate", "RUN", *ADJOINT, "--mitigation", "zn"], ["method (got 'zn'): Input should be 'readout', 'zne' or"]),
     (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "zne"], ["none of adjoint, pennylane has"]),
     ([*FORTE, "--yes", "--mitigation", "zne"], ["ionq_forte compiles circuits at its server"]),
-    # the mock server
-    (["ionq-sandbox", "--noise", "loud"], ["--noise is 'loud', expected one of ideal, forte-1"]),
 ]  # fmt: skip
 
 
