@@ -52,7 +52,7 @@ test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual
 
 test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own
 	$(PYTHON) -m venv build/runtimes
-	build/runtimes/bin/python -m pip install --quiet --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
+	build/runtimes/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
 	build/runtimes/bin/python -m pytest tests/qllmft/embed/test_runtimes.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md

@@ -1,7 +1,8 @@
 """Share of the time for embedding many texts outside the body: python benchmarks/embedding.py [--body minilm].
 
 The body's time is that of its tokenizer and its model. All else is reading, sorting, the cache and copies. Texts are
-made of random words, of 5 to 40 words each, and the cache is a fresh folder.
+made of random words, of 5 to 40 words each, and the cache is a fresh folder. With ``--ray ADDRESS`` the cluster embeds
+them too, and the processor time of this process is compared with the body's.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--body", default="minilm", help="name or folder of the body")
     parser.add_argument("--texts", type=int, default=2000, help="number of texts")
+    parser.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster, or auto")
     given = parser.parse_args()
     texts, inside = made_texts(given.texts), 0.0
     with (
@@ -66,6 +68,24 @@ def main() -> None:
     outside = 100 * (1 - inside / whole)
     print(
         f"{rows:,} texts in {whole:.1f} s, {rows / whole:.0f} texts per second; {outside:.1f} % outside the body"
+    )
+    if given.ray:
+        on_cluster(given.body, given.ray, texts, inside)
+
+
+def on_cluster(body: str, address: str, texts: list[str], inside: float) -> None:
+    """Embed the texts on a cluster, and print the processor time of this process beside the body's seconds."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Embedder(BodyConfig(model=body), Path(folder), ray=address) as embedder,
+    ):
+        embedder.embed(["the nodes load the body"])
+        wall, processor = time.perf_counter(), time.process_time()
+        rows = sum(len(vectors) for vectors in embedder.chunks(texts, 256))
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    print(
+        f"on the cluster: {rows:,} texts in {wall:.1f} s; processor time here {100 * processor / inside:.1f} % of the "
+        "body's time"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,6 +16,7 @@ NODES_MAY_DIE = 100  # number of times that a task is begun again on another nod
 # tasks submitted per processor, so that a node that joins finds work and an autoscaler sees demand
 PENDING_PER_CPU = 2
 FEWEST_PENDING = 4
+CONNECT_S = 10.0
 
 
 @contextmanager
@@ -26,10 +28,12 @@ def ray_cluster(address: str) -> Iterator[Any]:
         yield ray
         return
     try:
+        _knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
-            f"--ray {address}: the cluster cannot be reached ({str(error).splitlines()[0]}). Start it with `ray start "
+            f"--ray {address}: the cluster cannot be reached ({reason}). Start it with `ray start "
             "--head`, join other machines with `ray start --address=…`, and give that address, or auto."
         ) from None
     # no option stops Ray from printing the logs of a dead node (`[state-dump]`)
@@ -39,6 +43,13 @@ def ray_cluster(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def most_pending(ray: Any) -> int:

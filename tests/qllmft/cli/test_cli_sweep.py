@@ -231,8 +231,9 @@ def test_the_plan_alone_trains_nothing(sweep, tmp_path):
 def test_a_cluster_that_is_not_there(sweep, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setattr("ray.init", unreachable)
-    _, errors = sweep("--ray", "127.0.0.1:1", code=2)
-    assert "--ray 127.0.0.1:1: the cluster cannot be reached (no answer)" in errors
+    for address, reason in (("127.0.0.1:1", "Connection refused"), ("auto", "no answer")):
+        _, errors = sweep("--ray", address, code=2)
+        assert f"--ray {address}: the cluster cannot be reached ({reason})" in errors
 
 
 def unreachable(*arguments, **options):
