@@ -15,7 +15,7 @@ from qllmft.report import style
 # between curves at one place, as a share of the axis; else 0.012
 _SHIFTS = {"parameters": 0.004, "energy": 0.004}
 _COLORS = {"subject": (*style.COLORS[:4], style.GREY), "baseline": (style.INK, *style.COLORS[4:])}
-_MARKERS = {"subject": "os^Dp", "baseline": "v<s>oD"}
+_MARKERS = {"subject": style.MARKERS, "baseline": "v<s>oD"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ def draw_map(
     panels[0].set_ylabel("test accuracy (%)")
     wide = style.keep_in_view(panels[0], "y", [point.row.test_interval for point in shown])
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    record, n = shown[0].record, len(shown[0].row.test)
-    bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"
+    record, bars = shown[0].record, style.bars_note([len(shown[0].row.test)], wide)
     sources = ", ".join(dict.fromkeys(point.record.data.source for point in shown))
     style.note_below(
         figure,

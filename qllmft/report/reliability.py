@@ -19,10 +19,8 @@ def reliability_svg(calibrations: Mapping[str, Calibration]) -> Markup:
     for place, (name, found) in enumerate(calibrations.items()):
         bins = [i for i, n in enumerate(found.texts) if n]
         shares = [100 * found.right[i] / found.texts[i] for i in bins]
-        look = {"color": style.COLORS[place % len(style.COLORS)], "marker": "os^Dp"[place % 5]}
-        axes.plot(
-            [100 * found.confidence[i] for i in bins], shares, label=name, clip_on=False, **look
-        )
+        places = [100 * found.confidence[i] for i in bins]
+        axes.plot(places, shares, label=name, clip_on=False, **style.look(place))
     least = min(i for found in calibrations.values() for i, n in enumerate(found.texts) if n)
     axes.set(
         xlabel="mean probability of the answers (%)",

@@ -22,13 +22,8 @@ def scatter_svg(found: TargetPredictions, model: str) -> Markup:
     figure = style.new_figure(height=3.6)
     axes = figure.subplots()
     for place, name in enumerate(found.label_names):
-        look = {
-            "color": style.COLORS[place % len(style.COLORS)],
-            "marker": "os^Dp"[place % 5],
-            "ms": 3,
-            "alpha": 0.5,
-        }
-        axes.plot(targets[rows, place], values[rows, place], ls="", label=name, **look)
+        places = targets[rows, place], values[rows, place]
+        axes.plot(*places, ls="", label=name, ms=3, alpha=0.5, **style.look(place))
     ends = [float(targets[rows].min()), float(targets[rows].max())]
     axes.plot(ends, ends, color=style.GREY, lw=1.0)
     unit = " (deviations)" if several else ""

@@ -28,6 +28,7 @@ SERIES: tuple[dict[str, Any], ...] = tuple(  # styles of up to four curves
     {"color": color, "marker": marker, "ls": dashes, "zorder": 3}
     for color, marker, dashes in zip(COLORS, "os^v", DASHES, strict=False)
 )
+MARKERS = "os^Dp"
 # hollow markers
 PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "ls": "", "zorder": 4}
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
@@ -79,6 +80,20 @@ def figure_style(*, in_a_page: bool = False) -> Iterator[None]:
 
     with mpl.rc_context(_RC | _IN_A_PAGE if in_a_page else _RC):
         yield
+
+
+def look(place: int) -> dict[str, str]:
+    """Return colour and marker of the n-th thing of a figure, from 0."""
+    return {"color": COLORS[place % len(COLORS)], "marker": MARKERS[place % len(MARKERS)]}
+
+
+def bars_note(counts: Sequence[int], wide: str = "") -> str:
+    """Return a note's words on the bars of means over these numbers of seeds, with the words of `keep_in_view`."""
+    low, high = min(counts), max(counts)
+    if high == 1:
+        return f"one seed, so no intervals{wide}"
+    seeds = str(high) if low == high else f"{low} to {high}"
+    return f"{seeds} seeds, bars: 95 % interval{wide}"
 
 
 def new_figure(width: float = COLUMN_INCHES, height: float = HEIGHT_INCHES) -> Any:

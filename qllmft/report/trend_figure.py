@@ -29,11 +29,7 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
             key=lambda row: row.qubits or 0,
         )
         places = [(row.qubits or 0) + 0.12 * (place - (len(trends) - 1) / 2) for row in rows]
-        look = {
-            "color": style.COLORS[place % len(style.COLORS)],
-            "marker": "os^Dp"[place % 5],
-            "label": line.series,
-        }
+        look = style.look(place) | {"label": line.series}
         means = [row.test_interval for row in rows]
         style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
         shown += means
@@ -44,8 +40,7 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     )
     wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    n = len(record.seeds)
-    bars = f"{n} seeds, bars: 95 % interval{wide}" if n > 1 else "one seed, so no intervals"
+    bars = style.bars_note([len(record.seeds)], wide)
     style.note_below(
         figure,
         f"{record.data.source}; body {record.body} ({record.body.dimension}-d); {record.epochs} epochs; {bars}",

@@ -154,8 +154,9 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
         note = f"{data.circumstances}; {shown}"
     else:
         axes.set_xticks(list(data.parameters), [f"{q}\n{n:,}" for q, n in data.parameters.items()])
+        seeds = [point.accuracy.n for point in data.points]
         label, margin, columns = "qubits $Q$, and trained parameters", 0.7, 2
-        note = f"here: {data.circumstances}; {_seeds_note(data.points)}{wide}"
+        note = f"here: {data.circumstances}; {style.bars_note(seeds, wide)}"
     ticks = axes.get_xticks()
     axes.set(xlabel=label, ylabel="test accuracy (%)", xlim=(ticks[0] - margin, ticks[-1] + margin))
     style.legend_above(figure, columns)
@@ -209,11 +210,3 @@ def _draw_boxes(axes: Any, points: Sequence[Point]) -> None:
         flierprops={"marker": ".", "markeredgecolor": style.GREY, "ms": 4},
         zorder=1,
     )
-
-
-def _seeds_note(points: Sequence[Point]) -> str:
-    counts = sorted({point.accuracy.n for point in points})
-    if counts[-1] == 1:
-        return "one seed, so no intervals"
-    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{seeds} seeds, bars: 95 % interval"
