@@ -101,6 +101,11 @@ def names(*headers: str) -> list[Column]:
     return [Column(header, no_wrap=True) for header in headers]
 
 
+def texts(*headers: str) -> list[Column]:
+    """Return columns whose words are broken rather than cut."""
+    return [Column(header, overflow="fold") for header in headers]
+
+
 def numbers(*headers: str) -> list[Column]:
     """Return right-aligned columns without line breaks in cells."""
     return [Column(header, justify="right", no_wrap=True) for header in headers]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Column
 
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
 from qllmft.cli.options import Json, RunFolderArgument
 
 if TYPE_CHECKING:
@@ -47,16 +46,15 @@ def _print(found: Explanation, words: int, console: Console) -> None:
     answer = found.prediction
     say(f"{answer.label}, probability {answer.probabilities[answer.label]:.4f}", console)
     if words and found.words:
-        table = plain_table(
-            Column("word", overflow="fold"), *numbers("position", "effect"), "answer without it"
-        )
+        effects = numbers("position", "effect")
+        table = plain_table(*texts("word"), *effects, "answer without it")
         for word in found.words[:words]:
             table.add_row(word.word, f"{word.position}", f"{100 * word.effect:+.2f}", word.label)
         console.print(table)
     if found.note:
         say(f"no nearest texts: {found.note}", console)
     elif found.neighbours:
-        table = plain_table(*numbers("cosine"), "label", Column("training text", overflow="fold"))
+        table = plain_table(*numbers("cosine"), "label", *texts("training text"))
         for each in found.neighbours:
             table.add_row(f"{each.cosine:.3f}", each.label, each.text)
         console.print(table)

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Column
 
-from qllmft.cli.console import PlainConsole, plain_table, say, say_json, say_lines
+from qllmft.cli.console import PlainConsole, plain_table, say, say_json, say_lines, texts
 from qllmft.cli.options import Json
 
 
@@ -68,9 +67,7 @@ def plugins(json: Json = False) -> None:
     if json:
         say_json([asdict(row) for row in rows])
         return
-    table = plain_table(
-        *(Column(title, overflow="fold") for title in ("kind", "name", "from", "error"))
-    )
+    table = plain_table(*texts("kind", "name", "from", "error"))
     for row in rows:
         table.add_row(row.kind, row.name, row.source, row.error)
     PlainConsole().print(table)

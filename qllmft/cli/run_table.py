@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.table import Column, Table
+from rich.table import Table
 
-from qllmft.cli.console import numbers, plain_table
+from qllmft.cli.console import numbers, plain_table, texts
 from qllmft.multilabel import LabelSetScores
 from qllmft.regression import TargetScores
 from qllmft.run import ModelResult, RunRecord
@@ -19,7 +19,7 @@ def result_table(record: RunRecord) -> Table:
     sizes = record.data.sizes
     unit = "" if isinstance(record.head.validation, Accuracy) else f" {record.head.validation.NAME}"
     table = plain_table(
-        Column("model", overflow="fold"),
+        *texts("model"),
         *numbers("parameters", f"validation{unit}", f"test{unit} [95 % interval]", "seconds"),
         title=f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
         f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "

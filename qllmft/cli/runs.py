@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Column
 
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -76,14 +75,10 @@ def _list(folder: Path, *, json: bool) -> None:
     elif not rows:
         say(f"there is no run in {folder}; qllmft train makes one")
     else:
-        wrapped = [Column(header, overflow="fold") for header in ("run", "data", "preset")]
-        table = plain_table(
-            *wrapped[:1], "head", *wrapped[1:], *numbers("test", "baseline", "when")
-        )
+        scores = numbers("test", "baseline", "when")
+        table = plain_table(*texts("run"), "head", *texts("data", "preset"), *scores)
         for row in rows:
-            table.add_row(
-                row.name, row.what, row.data, row.preset, row.test, row.baseline, row.when
-            )
+            table.add_row(*astuple(row))
         PlainConsole().print(table)
         say(f"Accuracies in percent. Two of them: qllmft runs {folder} --compare A B")
     for fault in faults:
@@ -118,26 +113,15 @@ def _row(run: RunFolder) -> _Row:
     changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     model = config.model
     what = model.head if model.head != "quantum" else f"{model.n_qubits} qubits"
-    test = f"{run.epochs_done()} of {config.train.epochs} epochs"
-    best = ""
+    test, best = f"{run.epochs_done()} of {config.train.epochs} epochs", ""
     if record is not None:
         scores = [each.test for each in record.models if each.test]
         test = short(scores[0]).removesuffix(" %") if scores else "not read"
-        best = (
-            short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %")
-            if scores[1:]
-            else ""
-        )
+        if scores[1:]:
+            best = short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %")
     when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
-    return _Row(
-        run.path.name,
-        what,
-        Path(config.data.source).name,
-        nearest.preset + changes,
-        test,
-        best,
-        when,
-    )
+    data, preset = Path(config.data.source).name, nearest.preset + changes
+    return _Row(run.path.name, what, data, preset, test, best, when)
 
 
 def _run(path: Path, folder: Path) -> RunFolder:
@@ -159,12 +143,7 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     if json:
         say_json(comparison.as_dict())
         return
-    table = plain_table(
-        *(
-            Column(title, overflow="fold")
-            for title in ("setting", first.path.name, second.path.name)
-        )
-    )
+    table = plain_table(*texts("setting", first.path.name, second.path.name))
     for name, values in comparison.settings.items():
         table.add_row(name, *map(_shown, values))
     for record in ("first", "second"):
