@@ -125,17 +125,14 @@ def machine_of(thing: object, *, local: bool) -> Machine:
     )
 
 
+def _machine(backend: BackendV2, provider: str, route: Route, *, remote: bool = False) -> Machine:
+    return Machine(backend.name, f"{provider}:{backend.name}", route, backend.target, remote)
+
+
 def _in_aer(backend: BackendV2, provider: str) -> Machine:
     from qiskit_aer import AerSimulator
 
-    simulator = AerSimulator.from_backend(backend)
-    return Machine(
-        backend.name,
-        f"{provider}:{backend.name}",
-        RunRoute(simulator),
-        backend.target,
-        remote=False,
-    )
+    return _machine(backend, provider, RunRoute(AerSimulator.from_backend(backend)))
 
 
 def _generic(options: QiskitOptions) -> Machine:
@@ -169,13 +166,7 @@ def _aer_from_backend(options: QiskitOptions) -> Machine:
 
 def _ibm_fake(options: QiskitOptions) -> Machine:
     backend = _fake_backend(options)
-    return Machine(
-        backend.name,
-        f"ibm-fake:{backend.name}",
-        SamplerRoute(_ibm_sampler(backend)),
-        backend.target,
-        remote=False,
-    )
+    return _machine(backend, "ibm-fake", SamplerRoute(_ibm_sampler(backend)))
 
 
 def _ibm_sampler(backend: BackendV2) -> BaseSamplerV2:
@@ -191,8 +182,7 @@ def _ibm(options: QiskitOptions) -> Machine:
 
     service = QiskitRuntimeService()  # the account that the user saved, or the environment's
     backend = service.backend(options.machine)
-    route = SamplerRoute(_ibm_sampler(backend), service)
-    return Machine(backend.name, f"ibm:{backend.name}", route, backend.target, remote=True)
+    return _machine(backend, "ibm", SamplerRoute(_ibm_sampler(backend), service), remote=True)
 
 
 def _braket_local(options: QiskitOptions) -> Machine:
@@ -215,9 +205,7 @@ def _braket(options: QiskitOptions) -> Machine:
     from qiskit_braket_provider import BraketProvider
 
     backend = BraketProvider().get_backend(options.machine)  # by the credentials that boto3 finds
-    return Machine(
-        backend.name, f"braket:{backend.name}", RunRoute(backend), backend.target, remote=True
-    )
+    return _machine(backend, "braket", RunRoute(backend), remote=True)
 
 
 PROVIDERS: dict[str, Provider] = {
