@@ -15,6 +15,7 @@ from tiny_studies import record, row
 
 from qllmft.bootstrap import BootstrapDifference
 from qllmft.campaign.executors import Executor
+from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.file import Space, Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_record, write_record
@@ -31,7 +32,7 @@ from qllmft.errors import UserError
 from qllmft.regression import r2
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.report.study_table import other
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, SharedInputs
 from qllmft.scores import MACRO_F1, R2
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -226,9 +227,9 @@ def test_a_study_reads_pairs(given, tmp_path):
         {"label": "SVC", "preset": "recommended", "side": "baseline", "classical": "svc"},
     ]
     study = tiny_study("regression", rows=rows, seeds=1)
+    planned = {run.label: run.config for run in study_runs(study, small)}
     with pytest.raises(UserError, match="embedding has 32 values and a constant"):
-        run_study(study, tmp_path, small, "", Executor())
-    assert not any(tmp_path.iterdir())  # it is said before any run
+        check_feasible(planned, SharedInputs())
     found = run_study(study, tmp_path, settings, "", Executor())
     assert (found.body.dimension, found.score, found.margin) == (32, "accuracy", 0.5)
     finish_study(tmp_path, found)
