@@ -237,7 +237,8 @@ def studies_table() -> Table:
     table = plain_table(*names("study"), *numbers("rows", "--quick"), "what", caption=caption)
     for name in study_names():
         found = load_study(name)
-        table.add_row(name, str(len(found.rows)), str(len(found.in_small().rows)), found.title)
+        small = str(len(found.in_small().rows)) if found.quick else ""
+        table.add_row(name, str(len(found.rows)), small, found.title)
     return table
 
 
