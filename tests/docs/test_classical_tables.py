@@ -85,12 +85,20 @@ def benchmarks(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
 
 
+def flat(comparison):
+    low, high = comparison["interval95"]
+    return {**comparison, "interval95": low, "high": high}
+
+
 @pytest.mark.usefixtures("benchmarks")
 def test_the_table_of_bowles_and_its_paired_differences():
     from qml_benchmarks import compared, right_by_point, table
 
     kept = json.loads((RECORDS / "qml-benchmarks.json").read_text("utf-8"))
-    assert json.loads(json.dumps(compared(kept["data"]))) == kept["comparisons"]
+    assert [flat(each) for each in compared(kept["data"])] == [
+        pytest.approx(flat(each))
+        for each in kept["comparisons"]  # SciPy 1.15 has other last bits
+    ]
     rows = table(kept["data"])
     assert rows
     assert not [row for row in rows if row not in BENCHES]
