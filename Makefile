@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# `make test-floors` needs uv and tries all versions before it fails; on a machine that does not reach PyTorch's own index,
+# `make test-floors` and `test-runtimes` need uv; floors tries all versions before it fails; on a machine that does not reach PyTorch's own index,
 # set UV_TORCH_BACKEND to nothing. uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
 UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13
@@ -51,8 +51,8 @@ test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual
 	build/machines/bin/python -m pytest tests/backends/machines tests/backends/mitigation
 
 test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own
-	$(PYTHON) -m venv build/runtimes
-	build/runtimes/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
+	$(UV) venv --quiet --clear --python $(PYTHON) build/runtimes
+	$(UV) pip install --quiet --python build/runtimes "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
 	build/runtimes/bin/python -m pytest tests/qllmft/embed/test_runtimes.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
