@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, Literal
 from zipfile import BadZipFile, ZipFile
 
@@ -31,6 +32,7 @@ CURVE_UNIT = 1e-4  # of losses and of scores
 _FAULTS = (
     ValueError, KeyError, TypeError, IndexError, EOFError, OSError, MemoryError, OverflowError, RecursionError,
     BadZipFile, zlib.error,
+    TokenError,  # of numpy, for a header of many brackets on Python 3.12 and later
 )  # fmt: skip
 _LONGEST_REASON = 200  # characters of a fault; numpy repeats a whole header
 
