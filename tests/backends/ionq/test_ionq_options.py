@@ -155,7 +155,15 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
-        if name.rpartition(".")[2] in ("backend", "base", "client", "collect", "library", "send"):
+        if name.rpartition(".")[2] in (
+            "backend",
+            "base",
+            "client",
+            "collect",
+            "job_client",
+            "library",
+            "send",
+        ):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):
         create("ionq_forte")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
+from threading import Timer
 
 import pytest
 import typer
@@ -54,22 +55,29 @@ def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no
     assert found.stderr.count("\n") == 1
 
 
+# the four batches, of one text each with the body of the tests, that are answered together
+PART = [("a good and lovely film", "positive"), ("an awful plot", "negative")] * 2
+
+
 def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
     with subprocess.Popen(
         [sys.executable, "-m", "qllmft", "predict", str(run.path), "--file", "-", "--json"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
-        for text, label in (("a good and lovely film", "positive"), ("an awful plot", "negative")):
-            process.stdin.write(f"{text}\n".encode())
+        patience = Timer(PATIENCE_S, process.kill)
+        patience.start()
+        for _ in range(2):
+            process.stdin.writelines(f"{text}\n".encode() for text, _ in PART)
             process.stdin.flush()
             # before more is written, or the input is closed
-            answer = json.loads(process.stdout.readline())
-            assert (answer["text"], answer["label"]) == (text, label)
+            answers = [json.loads(process.stdout.readline()) for _ in PART]
+            assert [(answer["text"], answer["label"]) for answer in answers] == PART
         rest, messages = process.communicate(b"caf\xe9\nfine\n", timeout=PATIENCE_S)
+        patience.cancel()
     assert process.returncode == 2
     assert rest == b""
     assert (
-        messages.decode() == "error: -, line 3: byte 0xe9 is not UTF-8. Convert the file first.\n"
+        messages.decode() == "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
     )
 
 
