@@ -9,7 +9,7 @@ collect_ignore = ["conftest.py"]
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    import huggingface_hub
+    from huggingface_hub import utils
 
     with Hub() as stand_in:
         monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -17,6 +17,9 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", stand_in.url)
         template = f"{stand_in.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        for module in ("constants", "file_download"):  # the second one has a copy before 1.0
+            name = f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE"
+            monkeypatch.setattr(name, template, raising=False)
         yield stand_in
-        huggingface_hub.close_session()
+        # its name before huggingface-hub 1.0 is the second one
+        getattr(utils, "close_session", getattr(utils, "reset_sessions", None))()
