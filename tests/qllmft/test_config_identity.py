@@ -43,12 +43,17 @@ def other_value(annotation: Any, value: Any) -> Any:
     }[type(value)]()
 
 
+def names_of(annotation: object) -> list[str | None]:
+    """The settings of a section, or one None for a value without a section."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return [None]
+
+
 SETTINGS = [
     (section, name)
     for section, field in RunConfig.model_fields.items()
-    for name in (
-        field.annotation.model_fields if issubclass(field.annotation, BaseModel) else [None]
-    )
+    for name in names_of(field.annotation)
 ]
 
 
