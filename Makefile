@@ -5,16 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # `make test-floors` and `test-runtimes` need uv; floors tries all versions before it fails; on a machine that does not reach PyTorch's own index,
-# set UV_TORCH_BACKEND to nothing. uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
+# say TORCH_BACKEND= (nothing). uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
 UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13
 RESOLUTIONS ?= lowest-direct highest
 FLOOR_TESTS ?=
 TEST_PROCESSES ?= 2
-export UV_TORCH_BACKEND ?= cpu
-ifeq ($(UV_TORCH_BACKEND),)
-unexport UV_TORCH_BACKEND
-endif
+TORCH_BACKEND ?= cpu
+UV_INSTALL = $(UV) pip install --quiet $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 .PHONY: run test test-slow test-floors test-floor test-machines test-runtimes reliability lint docs bench clean
 
@@ -40,7 +38,7 @@ FLOOR_FOLDER = build/floors/$(FLOOR)
 test-floor:  # one of them, FLOOR=3.11-lowest-direct
 	@echo "Python and versions: $(FLOOR)"
 	@$(UV) venv --quiet --clear --seed --python $(firstword $(subst -, ,$(FLOOR))) $(FLOOR_FOLDER)/venv
-	@$(UV) pip install --quiet --python $(FLOOR_FOLDER)/venv/bin/python --resolution $(FLOOR:$(firstword $(subst -, ,$(FLOOR)))-%=%) --editable '.[dev]'
+	@$(UV_INSTALL) --python $(FLOOR_FOLDER)/venv/bin/python --resolution $(FLOOR:$(firstword $(subst -, ,$(FLOOR)))-%=%) --editable '.[dev]'
 	$(FLOOR_FOLDER)/venv/bin/qllmft train --epochs 5 --out $(FLOOR_FOLDER)/run
 	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
 	@rm -rf $(FLOOR_FOLDER)
@@ -52,7 +50,7 @@ test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual
 
 test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own
 	$(UV) venv --quiet --clear --python $(PYTHON) build/runtimes
-	$(UV) pip install --quiet --python build/runtimes "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
+	$(UV_INSTALL) --python build/runtimes "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
 	build/runtimes/bin/python -m pytest tests/qllmft/embed/test_runtimes.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
