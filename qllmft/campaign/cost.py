@@ -7,6 +7,7 @@ from qllmft.config import ModelConfig, RunConfig
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and
 # multi-14q
 _STEP, _A_MILLION_AMPLITUDES, _CLASSICAL_STEP = 0.4, 2.2, 0.2
+_BODY_STEP = 430.0  # the same step through minilm and back, if the body learns with the head
 _TEST_SET = 7  # reading the test set of table II costs as much as this many epochs
 # reading texts and embeddings; a grid of table VIII or IX; in epochs of cost 1
 _BEGINNING, _BASELINE_GRID = 50.0, 70.0
@@ -28,9 +29,10 @@ def circuit_work(model: ModelConfig) -> float:
 
 def epoch_cost(config: RunConfig) -> float:
     """Return the cost of an epoch of training."""
+    body = _BODY_STEP if config.body.trainable else 0.0
     if config.model.head != "quantum":
-        return _CLASSICAL_STEP
-    return _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6
+        return body + _CLASSICAL_STEP
+    return body + _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6
 
 
 def run_cost(config: RunConfig, *, read_test: bool = True) -> float:

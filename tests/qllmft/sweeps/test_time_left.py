@@ -8,7 +8,7 @@ from qllmft.campaign.plan import FinishedRuns, FixedPlan, PlannedRun
 from qllmft.campaign.progress import CampaignProgress
 from qllmft.campaign.search import plan_of
 from qllmft.campaign.sweep import make_sweep
-from qllmft.config import RunConfig
+from qllmft.config import BaselinesConfig, RunConfig
 from qllmft.config.presets import load_preset
 
 
@@ -56,6 +56,14 @@ def test_larger_models_cost_more_and_baselines_something():
     assert run_cost(alone) - run_cost(alone, read_test=False) == pytest.approx(
         7 * epoch_cost(alone)
     )
+
+
+def test_three_epochs_of_a_body_take_longer_than_forty_of_a_head():
+    frozen = load_preset("single-10q").config({"train.epochs": 40})
+    moving = load_preset("single-10q").config({"train.epochs": 3, "body.trainable": True})
+    none = BaselinesConfig(names=())
+    alone = [config.model_copy(update={"baselines": none}) for config in (frozen, moving)]
+    assert run_cost(alone[1]) > 20 * run_cost(alone[0])
 
 
 RUNS = [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(5)]
