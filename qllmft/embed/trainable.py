@@ -79,6 +79,7 @@ class TrainableBody(nn.Module):
         if self.adapted:
             save_adapter(self._views[0], folder)
             return
+        self.features(["a"])  # a tokenizer's file has the truncation and padding of its last call
         fresh = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)

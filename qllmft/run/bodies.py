@@ -58,6 +58,8 @@ class FrozenBody:
                     f"{total} in all on {cores} free cores."
                 )
             return
+        if not (epochs := config.train.epochs - epochs_done):
+            return
         batch = self.head_vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(
             lambda: self.classifier(batch).sum(), self.classifier, repeats=1
@@ -65,7 +67,6 @@ class FrozenBody:
         seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(
             batch
         )
-        epochs = config.train.epochs - epochs_done
         self._setup.message(
             f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs {epochs * seconds / 60:.0f} "
             "min. The backend adjoint computes the same gradients faster, with --noise and --shots too."
@@ -102,6 +103,8 @@ class LearningBody:
     def announce(self, epochs_done: int) -> None:
         """Report the duration of training, from one batch, and its memory and disk space."""
         config, splits, body = self._setup.config, self._setup.splits, self._model.body
+        if not (epochs := config.train.epochs - epochs_done):
+            return
         size = config.train.batch_size
         forward, backward = seconds_of(
             lambda: self._model(splits.train.texts[:size]).sum(), self._model
@@ -110,7 +113,7 @@ class LearningBody:
         epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(
             size, sizes["train"]
         )
-        epochs, frozen = config.train.epochs - epochs_done, 4 * body.n_frozen
+        frozen = 4 * body.n_frozen
         learning = f"its {body.n_parameters / 1e6:.1f} million weights learn too."
         if body.adapted:
             learning = (

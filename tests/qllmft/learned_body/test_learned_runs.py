@@ -186,7 +186,9 @@ def test_without_the_test_set_first_it_ends_as_the_whole_run_does(
     first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
     assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
     assert not any("test" in row for row in first.record.to_json()["models"])
-    again = run_experiment(config, tmp_path / "run")
+    watcher = Watcher()
+    again = run_experiment(config, tmp_path / "run", watcher)
+    assert not any("epoch will take" in text for text in watcher.said), "no epoch is left"
     assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
     assert same_bits(body_of(again), body_of(whole)), "two runs of the same configuration"
     assert [m.epoch for m in again.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
