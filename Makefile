@@ -74,7 +74,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "Installing qllmft and its packages into $(VENV) (once; on disk about 1.5 GB with PyTorch for the CPU, 6 GB with PyPI's on Linux) ..."
+	@echo "Installing qllmft and its packages into $(VENV) (once; on disk about 2 GB with PyTorch for the CPU, 6 GB with PyPI's on Linux) ..."
 	$(PIP) --editable '.[demo]'
 	@touch $@
 

@@ -18,7 +18,9 @@ HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "tor
 HEAVIER_THAN_HELP = HEAVY | {"matplotlib", "numpy", "qiskit", "scipy"}
 SIMPLE = f"""
 import sys
-from qllmft.cli.main import main
+from pathlib import Path
+from typer.main import get_command
+from qllmft.cli.main import app, main
 
 def loaded(heavy, *commands):
     for command in commands:
@@ -28,10 +30,13 @@ def loaded(heavy, *commands):
             assert not end.code, end.code
     return sorted(heavy & set(sys.modules))
 
-help = [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]]
+help = [["--help"], ["--version"], *([name, "--help"] for name in get_command(app).commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help), loaded({HEAVY}, ["info"]))
 lists = [["presets"], ["plugins"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
 lists += [["backends"], ["energy"], ["info", "recommended"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
+Path("ledger").mkdir()
+Path("ledger/ledger.jsonl").touch()
+lists += [["jobs", ".", "--offline"], ["init", "config.toml"]]
 print("lists:", loaded({{"torch", "pandas", "sklearn", "transformers"}}, *lists))
 try:
     main(["train", "--preset", "recomended"])
@@ -40,9 +45,11 @@ finally:
 """
 
 
-def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(run):
+def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no_traceback(
+    run, tmp_path
+):
     command = [sys.executable, "-c", SIMPLE, str(run.path)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert [line for line in found.stdout.splitlines() if ": []" in line] == [
         "loaded: [] []",
         "lists: []",

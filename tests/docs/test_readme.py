@@ -1,0 +1,89 @@
+"""README: its order, the words of its first screens, and the size on disk that it shares with the Makefile."""
+
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "qllmft").rglob("*.toml")),
+    *sorted((ROOT / "qllmft").rglob("*.j2")),
+]
+UNCLEAR = (
+    "killed run continues",
+    "Bodies that learn",
+    "keeps what there is",
+    "the same command goes on",
+    "Not tried so far",
+)
+
+
+def test_the_order_is_purpose_command_output_table_and_places_to_go():
+    first = README.partition("\n## ")[0]
+    assert 1 <= first.partition("```")[0].count(".\n") <= 5
+    assert first.index("```sh") < first.index("```text")
+    assert not re.search(r"^\|", first, re.MULTILINE)
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE)[:2] == ["Results", "Where to go"]
+    results = README.split("\n## ")[1]
+    assert len(re.findall(r"^\|-", results, re.MULTILINE)) == 1
+    assert "|" not in results.partition("\n")[2].partition("\n|")[0]
+
+
+def test_words_are_explained_before_the_table_uses_them():
+    before, _, table = README.partition("\n## Results")[2].partition("\n\n|")
+    assert "the paper's letter" not in table.partition("\n\n")[0] or "the paper's letter" in before
+    assert not re.search("odd readout", README)
+
+
+@pytest.mark.parametrize("words", UNCLEAR)
+def test_unclear_words_are_on_no_page(words):
+    assert [page.name for page in PAGES if words.lower() in page.read_text("utf-8").lower()] == []
+
+
+def installed(name, extra=""):
+    """Return the distributions that an installed one needs, by name."""
+    found, left = {}, [(name, extra)]
+    while left:
+        name, extra = left.pop()
+        found[name] = metadata.distribution(name)
+        for line in found[name].requires or []:
+            need = Requirement(line)
+            if need.name not in found and (
+                need.marker is None or need.marker.evaluate({"extra": extra})
+            ):
+                left.append((need.name, ""))
+    return found
+
+
+def sizes():
+    """Return what the Makefile says of the size on disk."""
+    (said,) = re.findall(r"on disk about (.*?)\)", (ROOT / "Makefile").read_text("utf-8"))
+    return said
+
+
+def test_the_size_on_disk_is_the_makefiles():
+    assert sizes() in README
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the sizes are those on Linux")
+def test_the_size_on_disk_is_that_of_the_installed_packages():
+    if "+cpu" not in metadata.version("torch"):
+        pytest.skip("PyTorch is not the build for the CPU")
+    cpu, cuda = map(float, re.findall(r"([\d.]+) GB", sizes()))
+    size = sum(
+        file.stat().st_size
+        for each in installed("qllmft", "demo").values()
+        for file in map(each.locate_file, each.files or [])
+        if file.is_file()
+    )
+    assert cpu < cuda
+    assert 0.7 < size / 1e9 / cpu < 1.3  # uv leaves out the compiled files

@@ -1,0 +1,66 @@
+"""Pages of the site in a browser: at a desk nothing scrolls sideways, on a phone nothing but tables."""
+
+import asyncio
+
+import pytest
+from browser import CHROMIUM
+from test_site import ROOT
+
+DESK, PHONE = 1400, 400
+LOADED = "document.readyState === 'complete' && !!document.querySelector('.md-content')"
+WIDER = """
+[document.documentElement, ...document.querySelectorAll('.md-typeset__scrollwrap')]
+    .filter(box => box.scrollWidth > box.clientWidth + 1)
+    .map(box => `${box.className || 'page'}: ${box.scrollWidth} in ${box.clientWidth}`)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site without the output of its examples, which takes minutes."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: the pages are not seen in a browser")
+    for package in ("aiohttp", "material", "mkdocstrings"):
+        pytest.importorskip(
+            package, reason=f"{package} is not installed: pip install 'qllmft[dev]'"
+        )
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+
+    folder = tmp_path_factory.mktemp("site")
+    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder))
+    (hooks,) = config.hooks.values()
+    hooks._run = lambda *_: f"no output\n{hooks._NEXT_CELL}\n" * 100
+    hooks.FIGURES = {}
+    build(config)
+    return folder
+
+
+async def look(site, profile):
+    """Return what is wider than its box at a desk, and on a phone, by page."""
+    from driven_browser import opened
+
+    found = {DESK: {}, PHONE: {}}
+    pages = sorted(file for file in site.rglob("*.html") if file.name != "404.html")
+    async with opened("about:blank", profile) as browser:
+        for width in found:
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            await browser.call("Emulation.setDeviceMetricsOverride", **size)
+            for page in pages:
+                await browser.call("Page.navigate", url=page.as_uri())
+                await browser.until(f"location.href === {page.as_uri()!r} && {LOADED}")
+                name = page.relative_to(site).as_posix()
+                found[width][name] = await browser.value(WIDER)
+    return found
+
+
+@pytest.mark.slow
+def test_nothing_scrolls_sideways_at_a_desk_and_only_tables_on_a_phone(site, tmp_path):
+    found = asyncio.run(look(site, tmp_path / "profile"))
+    assert len(found[DESK]) > 40
+    assert {page: boxes for page, boxes in found[DESK].items() if boxes} == {}
+    phone = {
+        page: [box for box in boxes if box.startswith("page")]
+        for page, boxes in found[PHONE].items()
+    }
+    assert {page: boxes for page, boxes in phone.items() if boxes} == {}
