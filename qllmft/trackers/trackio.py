@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,17 @@ class Trackio(Tracker):
 
     def start(self, run: TrackedRun) -> str:
         """Make a run, or continue the one of the key."""
-        self._run = self._trackio.init(
-            project=os.environ.get("TRACKIO_PROJECT", "qllmft"),
-            name=run.identity,
-            group=run.campaign.absolute().name if run.campaign else None,
-            config={"folder": str(run.folder.absolute()), **run.settings},
-            resume="never" if run.key is None else "allow",
-            auto_log_gpu=False,
-            auto_log_cpu=False,
-        )
+        # standard output is the command's own
+        with redirect_stdout(sys.stderr):
+            self._run = self._trackio.init(
+                project=os.environ.get("TRACKIO_PROJECT", "qllmft"),
+                name=run.identity,
+                group=run.campaign.absolute().name if run.campaign else None,
+                config={"folder": str(run.folder.absolute()), **run.settings},
+                resume="never" if run.key is None else "allow",
+                auto_log_gpu=False,
+                auto_log_cpu=False,
+            )
         return run.identity
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -42,8 +46,9 @@ class Trackio(Tracker):
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table as metrics MODEL/COLUMN."""
         self._run.log(final_numbers(record))
-        self._run.finish()
+        self.aborted()
 
     def aborted(self) -> None:
         """End the session. A later one continues the run."""
-        self._run.finish()
+        with redirect_stdout(sys.stderr):
+            self._run.finish()

@@ -43,7 +43,11 @@ def test_a_release_names_its_addresses(released):
         urls["Changelog"]
         == f"https://github.com/ann/qllmft/blob/v{released['Version']}/CHANGELOG.md"
     )
-    assert "Programming Language :: Python :: 3.13" in released.get_all("Classifier")
+    classifiers = released.get_all("Classifier")
+    assert "Programming Language :: Python :: 3.13" in classifiers
+    systems = [line for line in classifiers if line.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]  # the others are untested
+    assert "Untested: Windows and macOS." in released.get_payload()
 
 
 def test_all_links_of_a_release_are_absolute_and_lead_to_files(released):
