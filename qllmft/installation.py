@@ -64,10 +64,11 @@ def _packages() -> Iterator[Finding]:
         ]
         missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
         found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
-        yield Finding(
-            f"extra {extra}",
-            f"{'; '.join(missing)}: pip install 'qllmft[{extra}]'" if missing else found,
-        )
+        remedy = f"pip install 'qllmft[{extra}]'"
+        if extra == "gpu" and version_of("qiskit-aer"):
+            # two packages of one Python module
+            remedy = f"pip uninstall qiskit-aer, then {remedy}"
+        yield Finding(f"extra {extra}", f"{'; '.join(missing)}: {remedy}" if missing else found)
 
 
 def _is_of(requirement: Requirement, extra: str) -> bool:

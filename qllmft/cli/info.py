@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Column
 
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import Json
@@ -178,13 +179,16 @@ def presets(
         )
         return
     title = "qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2"
-    table = plain_table(*names("name"), "from", *numbers("parameters"), "what it is", title=title)
+    # what a preset is gets the width
+    origins = Column("from", max_width=13)
+    table = plain_table(*names("name"), origins, *numbers("parameters"), "what it is", title=title)
     for preset in listed:
         parameters = preset_parameters(preset)
-        shown = "training decides" if parameters is None else f"{parameters:,}"
+        shown = "by training" if parameters is None else f"{parameters:,}"
         # its tables have a column
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title
-        table.add_row(preset.name, ", ".join(preset.source) or OURS, shown, title)
+        origin = re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OURS
+        table.add_row(preset.name, origin, shown, title)
     PlainConsole().print(table)
     say("Searches of tables VI to XVI: qllmft sweep --list.")
     say("Comparisons over several seeds: qllmft study --help.")

@@ -52,6 +52,10 @@ def runs(
         _list(folder, json=json)
 
 
+# names of heads without qubits
+_HEADS = {"none": "linear", "mlp": "network"}
+
+
 @dataclass(frozen=True)
 class _Row:
     name: str  # of the folder
@@ -112,9 +116,11 @@ def _row(run: RunFolder) -> _Row:
     nearest = describe_settings(config)
     changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     model = config.model
-    what = model.head if model.head != "quantum" else f"{model.n_qubits} qubits"
+    what = f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head]
     test, best = f"{run.epochs_done()} of {config.train.epochs} epochs", ""
     if record is not None:
+        if record.choice:
+            what = record.choice.taken.name
         scores = [each.test for each in record.models if each.test]
         test = short(scores[0]).removesuffix(" %") if scores else "not read"
         if scores[1:]:

@@ -206,7 +206,8 @@ class ModelConfig(Section):
             )
         if self.n_qubits % self.n_encoders:
             raise ValueError(
-                f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly"
+                f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly; "
+                "make n_qubits a multiple of n_encoders"
             )
         if self.encoder == "mlp" and self.n_encoders != 1:
             raise ValueError("a classical encoder is the only one: set n_encoders to 1")

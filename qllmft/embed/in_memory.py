@@ -30,12 +30,16 @@ def body_name(body: GivenBody) -> str:
         raise UserError(
             f"body got a {type(body).__name__}, expected a name, a folder or a SentenceTransformer."
         )
+    # torch takes a second, and is here already
+    from qllmft.embed.body import no_loading_bar
+
     folder = default_cache_folder() / "bodies"
     with writing(f"the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as unnamed:
             saved = Path(unnamed) / "body"
-            body.save_pretrained(str(saved), create_model_card=False)
+            with no_loading_bar():
+                body.save_pretrained(str(saved), create_model_card=False)
             place = folder / locate_body(BodyConfig(model=str(saved))).identity
             try:
                 saved.rename(place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body
 from qllmft.embed.location import BodyLocation
+from qllmft_backends.adjoint.thread_pool import thread_count
 
 # embeddings (N, D), number of texts that were cut, tokens read
 Encoded = tuple[NDArray[np.float32], int, int]
@@ -26,10 +26,8 @@ _body: Body | None = None  # of a worker
 
 
 def worker_pool(config: BodyConfig, location: BodyLocation, jobs: int) -> ProcessPoolExecutor:
-    """Return a pool of processes, among which the cores of the machine are divided."""
-    threads = (
-        max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
-    )
+    """Return a pool of processes, among which the cores that this process may use are divided."""
+    threads = max(1, thread_count() // jobs)
     # a fresh interpreter: a forked one would inherit locks of torch's threads
     return ProcessPoolExecutor(jobs, get_context("spawn"), load, (config, location, threads))
 

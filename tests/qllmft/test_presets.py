@@ -248,7 +248,7 @@ def test_settings_are_changed_by_dotted_names():
         ),
         (
             {"model.n_encoders": 3},
-            "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly",
+            "preset 'recommended': model: 3 encoders cannot share 10 latent values evenly; make n_qubits",
         ),
     ],
 )

@@ -26,6 +26,11 @@ def test_it_says_what_is_here(cli, cache):
     assert found["qllmft"]["found"] == version("qllmft")
     assert found["torch"]["found"] == version("torch")
     assert found["extra ionq"]["found"].count("qiskit-ionq") == 1
+    if version_of("qiskit-aer") and not version_of("qiskit-aer-gpu"):  # one module, never both
+        assert (
+            "pip uninstall qiskit-aer, then pip install 'qllmft[gpu]'"
+            in found["extra gpu"]["found"]
+        )
     assert found["backend adjoint"]["found"].startswith("available")
     assert {"GPU for language models", "GPU for circuits"} < found.keys()
     assert found["cache"]["found"] == f"{cache} can be written"

@@ -48,6 +48,20 @@ def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
     assert "result.json cannot be read" in messages
 
 
+def test_a_list_names_the_structure_that_a_run_chose_and_a_head_without_qubits(runs, cli, made_run):
+    result = json.loads((runs / "one" / "result.json").read_text())
+    tried = [
+        {"name": name, "right": right, "total": 9, "loss": 0.5, "parameters": 7}
+        for name, right in (("odd", 8), ("reuploading", 6))
+    ]
+    (runs / "one" / "result.json").write_text(
+        json.dumps(result | {"choice": {"tried": tried, "folds": 5}})
+    )
+    made = made_run("odd")
+    rows = {row["name"]: row["what"] for row in json.loads(cli("runs", runs, "--json")[0])}
+    assert rows == {"one": "odd", "two": "3 qubits", made.name: "linear"}
+
+
 def test_two_runs_are_compared_text_by_text(runs, cli):
     found = json.loads(cli("runs", runs, "--compare", "one", "two", "--json")[0])
     assert list(found["settings"]) == ["train.lr"]

@@ -35,6 +35,14 @@ def test_a_body_is_saved_once_by_its_content(body, tmp_path):
     assert body_name(body) != place
 
 
+def test_saving_shows_no_bar_of_transformers(tiny_bert, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    body = SentenceTransformer(str(tiny_bert), device="cpu")
+    capfd.readouterr()
+    body_name(body)
+    assert "".join(capfd.readouterr()) == ""
+
+
 def test_training_with_the_object_is_training_with_its_folder(body, tiny_body, tmp_path):
     small = {
         "preset": "single-10q",

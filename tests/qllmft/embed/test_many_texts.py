@@ -102,6 +102,15 @@ def threads(config, location, jobs):
     return ThreadPoolExecutor(jobs)
 
 
+def test_processes_divide_the_processors_that_a_container_may_use(monkeypatch):
+    given = []
+    monkeypatch.setattr(workers, "thread_count", lambda: 5)  # by its quota, of any number
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *arguments: given.append(arguments))
+    workers.worker_pool(None, None, 2)
+    workers.worker_pool(None, None, 8)
+    assert [(jobs, threads) for jobs, _, _, (*_, threads) in given] == [(2, 2), (8, 1)]
+
+
 @pytest.mark.parametrize(
     "pool", [threads, pytest.param(workers.worker_pool, marks=pytest.mark.slow)]
 )
