@@ -30,7 +30,7 @@ def headline(models: Sequence[ModelResult]) -> str:
     named = (
         f"the {sided[0].name}" if len(sided) == 1 else f"{len(sided)} of {len(baselines)} baselines"
     )
-    return f"The {head.name} {'loses to' if above else 'beats'} {named}"
+    return f"The {_subject(head)} {'loses to' if above else 'beats'} {named}"
 
 
 def verdict(models: Sequence[ModelResult]) -> str:
@@ -44,7 +44,7 @@ def verdict(models: Sequence[ModelResult]) -> str:
     head, *baselines = models
     if _constant(head):
         return (
-            f"The {head.name} gives the same answer to every text, so it beats nothing: it got "
+            f"The {_subject(head)} gives the same answer to every text, so it beats nothing: it got "
             f"{percent(head.tested.value)} % of {head.tested.total:,} test texts right, the share of that label."
         )
     score = f"{_score(head)} of {head.tested.total:,} test texts right"
@@ -56,12 +56,12 @@ def verdict(models: Sequence[ModelResult]) -> str:
             f"texts right, where one label has {percent(uneven.majority)} %)"
         )
     if not baselines:
-        return f"The {head.name} got {score}; no baseline was trained, so there is nothing to compare it with."
+        return f"The {_subject(head)} got {score}; no baseline was trained, so there is nothing to compare it with."
     above, below, level = _sides(head, baselines)
     if not above and not below:
         interval = "that" if len(level) == 1 else "those"
         return (
-            f"Nothing can be concluded from this one run about which head is better: the {head.name} got {score}, "
+            f"Nothing can be concluded from this one run about which head is better: the {_subject(head)} got {score}, "
             f"and its interval overlaps {interval} of the {_names(level, intervals=False)}."
         )
     parts = []
@@ -69,7 +69,7 @@ def verdict(models: Sequence[ModelResult]) -> str:
         parts.append(f"loses to the {_names(above)}")
     if below:
         parts.append(f"beats the {_names(below)}")
-    sentence = f"In this one run the {head.name} " + " and ".join(parts) + f": it got {score}"
+    sentence = f"In this one run the {_subject(head)} " + " and ".join(parts) + f": it got {score}"
     if level:
         sentence += f"; nothing can be concluded about the {_names(level, intervals=False)}, as their intervals overlap"
     return sentence + "."
@@ -86,6 +86,11 @@ def _sides(head: ModelResult, baselines: Sequence[ModelResult]) -> tuple[list[Mo
 def _uneven(model: ModelResult) -> ClassScores | None:
     """Return the answers class by class, or None unless most test texts have one label."""
     return model.test_classes if model.test_classes and model.test_classes.uneven else None
+
+
+def _subject(model: ModelResult) -> str:
+    """Return the name of a model before a verb: a second comma ends an apposition, as of ``quantum head, odd``."""
+    return f"{model.name}," if ", " in model.name and not model.name.startswith("`") else model.name
 
 
 def _constant(model: ModelResult) -> bool:

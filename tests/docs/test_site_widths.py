@@ -1,4 +1,4 @@
-"""Pages of the site in a browser: at a desk nothing scrolls sideways, on a phone nothing but tables."""
+"""Pages of the site in a browser: at a desk nothing scrolls sideways, on a phone only tables and figures, full size."""
 
 import asyncio
 
@@ -12,6 +12,11 @@ WIDER = """
 [document.documentElement, ...document.querySelectorAll('.md-typeset__scrollwrap')]
     .filter(box => box.scrollWidth > box.clientWidth + 1)
     .map(box => `${box.className || 'page'}: ${box.scrollWidth} in ${box.clientWidth}`)
+"""
+SMALLER = """
+[...document.querySelectorAll('.md-content img')]
+    .filter(figure => figure.getBoundingClientRect().width < Math.min(figure.naturalWidth, 1000) - 1)
+    .map(figure => figure.src)
 """
 
 
@@ -37,10 +42,10 @@ def site(tmp_path_factory):
 
 
 async def look(site, profile):
-    """Return what is wider than its box at a desk, and on a phone, by page."""
+    """Return what is wider than its box at both widths, and the figures that a phone shrinks, by page."""
     from driven_browser import opened
 
-    found = {DESK: {}, PHONE: {}}
+    found, smaller = {DESK: {}, PHONE: {}}, {}
     pages = sorted(file for file in site.rglob("*.html") if file.name != "404.html")
     async with opened("about:blank", profile) as browser:
         for width in found:
@@ -51,12 +56,13 @@ async def look(site, profile):
                 await browser.until(f"location.href === {page.as_uri()!r} && {LOADED}")
                 name = page.relative_to(site).as_posix()
                 found[width][name] = await browser.value(WIDER)
-    return found
+                smaller[name] = await browser.value(SMALLER)
+    return found, smaller
 
 
 @pytest.mark.slow
-def test_nothing_scrolls_sideways_at_a_desk_and_only_tables_on_a_phone(site, tmp_path):
-    found = asyncio.run(look(site, tmp_path / "profile"))
+def test_nothing_scrolls_sideways_at_a_desk_and_only_tables_and_figures_on_a_phone(site, tmp_path):
+    found, smaller = asyncio.run(look(site, tmp_path / "profile"))
     assert len(found[DESK]) > 40
     assert {page: boxes for page, boxes in found[DESK].items() if boxes} == {}
     phone = {
@@ -64,3 +70,4 @@ def test_nothing_scrolls_sideways_at_a_desk_and_only_tables_on_a_phone(site, tmp
         for page, boxes in found[PHONE].items()
     }
     assert {page: boxes for page, boxes in phone.items() if boxes} == {}
+    assert {page: figures for page, figures in smaller.items() if figures} == {}

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,7 @@ from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
+from qllmft.run.chosen import Choice, Tried
 from qllmft.run.predictions import TestPredictions
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
@@ -65,7 +67,7 @@ def test_everything_is_on_the_page(make_run, cli):
         "cross-entropy (nats)",
         "at the selected one training 0.333, validation 0.367",
         "at the selected epoch 65.0 %",
-        "20 of 30 test texts that the quantum head got wrong, evenly spaced",
+        "20 of 30 wrong answers of the quantum head to test texts, evenly spaced",
         "single-10q",
         "model.n_qubits",
         "Ry(theta[0])",
@@ -115,7 +117,16 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
         f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}"
         in text
     )
-    assert "7 of 7 test texts that the quantum head got wrong." in text
+    assert "7 of 7 wrong answers of the quantum head to test texts." in text
+
+
+def test_the_structures_that_were_tried_are_a_table(make_run):
+    folder = make_run()
+    tried = (Tried("odd", 90, 120, 0.5, 184), Tried("wide", 90, 120, 0.625, 1094))
+    folder.write_result(replace(folder.read_result(), choice=Choice(tried, 5)))
+    text = " ".join(" ".join(Page(render_report(folder)).text).split())
+    assert "Structure odd: the smallest of 2 with the highest accuracy" in text
+    assert "odd 75.0 % 0.500 184 wide 75.0 % 0.625 1,094" in text
 
 
 def test_mistakes_are_bounded_and_spread():

@@ -131,3 +131,10 @@ def test_a_constant_head_has_no_better_title():
         headline([uneven("quantum head", 0, 960), row("SVC", 10)])
         == "The same answer to every text"
     )
+
+
+def test_a_name_with_a_comma_is_an_apposition():
+    head, other = row("quantum head, odd", 120), row("SVC", 180)
+    assert headline([head, other]) == "The quantum head, odd, loses to the SVC"
+    assert "In this one run the quantum head, odd, loses to the SVC" in verdict([head, other])
+    assert "the quantum head, odd, got 60.0 %" in verdict([head, row("SVC", 121)])
