@@ -28,13 +28,15 @@ class DataConfig(Section):
     text_column: str = "text"
     label_column: str = "label"
     protocol: Literal["paper", "given"] = "paper"
-    # number of texts drawn per label; None: see `drawn_per_label`
+    # number of texts drawn per label; None: 256, or 200 of "reviews"; of all texts 512 in another
+    # task than classification
     n_per_label: Positive | None = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
     delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
     bad_rows: Literal["error", "skip"] = "error"  # rows without a text or a label
-    duplicates: Literal["keep", "drop"] = "keep"  # repeated texts; see `Corpus.without_duplicates`
+    # repeated texts: all are kept, or all but one copy dropped, and texts with several labels
+    duplicates: Literal["keep", "drop"] = "keep"
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels
     task: Annotated[Task, NEUTRAL] = "classification"

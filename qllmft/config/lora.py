@@ -96,7 +96,7 @@ class LoraConfig(Section):
     rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8
     alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
-    # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    # last parts of the names of adapted modules, such as "query"; empty: all linear layers
     targets: tuple[str, ...] = ()
     # JSON file of another PEFT configuration in place of the settings above; the run keeps its
     # content

@@ -23,5 +23,5 @@ class QuantumAdapterConfig(Section):
     # of each circuit, after its first rotations
     layers: Annotated[int, Field(ge=0, le=MOST_LAYERS)] = 3
     alpha: PositiveReal = 16.0  # factor of the change
-    # last parts of the names of adapted modules, such as "query"; (): all linear layers
+    # last parts of the names of adapted modules, such as "query"; empty: all linear layers
     targets: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ def test_a_comment_of_every_default_is_a_line_of_the_file_and_says_what_it_is():
     uncommented = re.sub(r"^# (\w+ = (?! # not set).*)$", r"\1", text, flags=re.MULTILINE)
     assert parse_config(parse_toml(uncommented), "config.toml") == RunConfig()
     assert "\n# batch_size = 16" in text
+    assert re.findall(r"`[\w.]+`", text) == []  # of Python, which a reader of the file does not see
     assert '# one of "cx_ry", "ry_cx"\n# block = "cx_ry"' in text
     assert (
         "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
