@@ -91,12 +91,26 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             raise PluginError(f"{source} links to {target}, which is not a file of the repository")
         return f"{text} (`{Path(path).as_posix()}`)"
 
+    markdown = _TABLE.sub(_test_second, markdown)
     markdown = _TABLE.sub(_numbers_at_the_right, markdown)
     lines = (
         _INSIDE_A_NUMBER.sub("\u00a0", line) if line.startswith("|") else line
         for line in markdown.split("\n")
     )
     return _LINK.sub(link, "\n".join(lines))
+
+
+def _test_second(table: re.Match[str]) -> str:
+    """Return a table of models with the test scores beside the names, where a phone shows them without scrolling."""
+    lines = table[0].rstrip("\n").split("\n")
+    rows = [_CELL_END.split(line.strip().removeprefix("|").removesuffix("|")) for line in lines]
+    names = [name.strip() for name in rows[0]]
+    place = next((i for i, name in enumerate(names) if name.startswith("test")), 0)
+    if names[0] != "model" or place < 2:
+        return table[0]
+    for row in rows:
+        row.insert(1, row.pop(place))
+    return "".join(f"|{'|'.join(row)}|\n" for row in rows)
 
 
 def _numbers_at_the_right(table: re.Match[str]) -> str:

@@ -1,8 +1,10 @@
 """The site needs no server and no network: a search field on a disk, and no address of another server."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,3 +39,39 @@ def test_the_dockerfile_has_the_commands_of_the_readme():
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
     assert f"RUN {install}" in lines
     assert f"CMD {json.dumps(train.split())}" in lines
+
+
+def shown(markdown, title="The menu's name"):
+    """Return a page as the site shows it."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'qllmft[docs]'")
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "site" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="results/table2.md"), title=title)
+    return hooks.on_page_markdown(markdown, page).split("\n")
+
+
+def test_a_page_has_the_title_of_the_menu():
+    assert shown("# Table II of the paper: a long sentence\n\nText.")[0] == "# The menu's name"
+
+
+def test_the_test_column_is_second_and_numbers_are_at_the_right_in_one_piece():
+    table = [
+        "# A study",
+        "",
+        "| model | parameters | seeds | validation, % | test, % (± 95 % interval) | note |",
+        "|---|---|---|---|---|---|",
+        "| SVC | 1,538 | 5 | 70.0 | 68.34 ± 1.72 | p < 0.001, words |",
+        "| a \\| b | 353 | 5 | | 64.54 ± 23.05 | |",
+    ]
+    head, rule, *rows = [line for line in shown("\n".join(table)) if line.startswith("|")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in (head, *rows)]
+    assert cells[0][1:4] == ["model", "test, % (±\u00a095 % interval)", "parameters"]
+    assert cells[1][1:4] == ["SVC", "68.34\u00a0±\u00a01.72", "1,538"]
+    assert cells[2][1:3] == ["a \\| b", "64.54\u00a0±\u00a023.05"]
+    assert rule == "|---|---:|---:|---:|---:|---|"
+
+
+def test_other_tables_keep_their_order():
+    table = "| classes | head | test, % |\n|---|---|---|\n| 2 | SVC | 90.1 |"
+    assert shown(f"# A map\n\n{table}")[-3] == "| classes | head | test, % |"

@@ -36,6 +36,7 @@ def test_every_published_number_is_on_the_page():
     for value in published().of("training_time"):
         assert page["Training time, 800 epochs", value.label][0] == f"{value.value:g}"
     assert "published 46 qubits (Figure 5, caption), here 46" in render_page([])
+    assert "Row SVC 435 has the setting with the most support vectors" in render_page([])
 
 
 def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from qllmft.calibration import Calibration
 from qllmft.cli.options import build_config
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import parse_settings
@@ -127,6 +128,21 @@ def test_the_structures_that_were_tried_are_a_table(make_run):
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
     assert "Structure odd: the smallest of 2 with the highest accuracy" in text
     assert "odd 75.0 % 0.500 184 wide 75.0 % 0.625 1,094" in text
+
+
+def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run):
+    folder = make_run()
+    record = folder.read_result()
+    certain = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
+    found = Calibration.of(certain, np.array([0, 0]))
+    folder.write_result(
+        replace(record, models=(replace(record.head, test_calibration=found), *record.models[1:]))
+    )
+    text = " ".join(" ".join(Page(render_report(folder)).text).split())
+    assert "mean probability of the answers (%)" in text
+    # |1 − 0.9| and |0 − 0.6|, of one text each
+    assert "quantum head 35.0" in text
+    assert "mean probability" not in " ".join(Page(render_report(make_run())).text)
 
 
 def test_mistakes_are_bounded_and_spread():
