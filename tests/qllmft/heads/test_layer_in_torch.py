@@ -222,10 +222,11 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
         for rank in (0, 1)
     ]
     try:
-        assert [process.wait(timeout=120) for process in started] == [0, 0]
+        assert [process.wait(timeout=300) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()
+            process.wait()
     expected = gradients(model(), slice(None))
     for rank in range(2):
         got = np.load(tmp_path / f"{rank}.npz")
