@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from docstrings import classes
 
 PER_LABEL = 80
 
+all_classes = cache(classes)  # the sources are read once
+
 
 def sst2(folder: str, body: str, seed: int) -> Examples:
     """Return the drawn texts of SST-2, training and validation, as embeddings and labels."""
@@ -45,7 +48,7 @@ def sst2(folder: str, body: str, seed: int) -> Examples:
 
 def docstrings(k: int, body: str, seed: int) -> Examples:
     """Return `PER_LABEL` sentences of each of k sub-packages that the seed draws."""
-    found = classes()
+    found = all_classes()
     random = np.random.default_rng(seed)
     names = random.choice(sorted(found), k, replace=False)
     texts = [
