@@ -1,4 +1,4 @@
-"""Sections of the paper's page from studies: the body of its size, budget of the difference, accuracy per qubit."""
+"""Sections of the paper's page from studies: body of its size, accuracy per qubit, budget of the difference, epochs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.statistics import MeanInterval
 
-STUDIES = ("paper-size", "budget", "which-part")
+STUDIES = ("paper-size", "budget", "which-part", "epochs")
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,15 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
                 f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once."
             )
         found[record.study] = record
-    size, budget, part = (found.get(name) for name in STUDIES)
+    size, budget, part, epochs = (found.get(name) for name in STUDIES)
     return {
         "size": size,
         "printed": {} if size is None else {row.label: printed_accuracy(row) for row in size.rows},
         "budget": budget,
         "budgets": [] if budget is None else budgets(budget),
         "part": part,
+        "epochs": epochs,
+        "longer": [] if epochs is None else longer(epochs),
         "lines": []
         if part is None
         else [(line, printed_slope(part, line)) for line in trends(part)],
@@ -87,6 +89,12 @@ def budgets(record: StudyRecord) -> list[Budget]:
             )
         )
     return found
+
+
+def longer(record: StudyRecord) -> list[tuple[RowResult, RowResult, Comparison]]:
+    """Return the rows with few epochs, each with the row of its group with more epochs and their comparison."""
+    rows = {row.label: row for row in record.rows}
+    return [(rows[c.baseline], rows[c.subject], c) for c in compare(record)]
 
 
 def _chosen_on_test(

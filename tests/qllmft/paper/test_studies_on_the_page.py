@@ -111,6 +111,24 @@ def test_slopes_are_beside_those_of_the_printed_numbers():
     assert cells == ["10, 12, 18", "+1.00", "[+1.00, +1.00]", f"{slope:+.2f} (3 numbers)"]
 
 
+def test_more_epochs_are_beside_fewer_of_the_same_head():
+    found = study(
+        "epochs",
+        row("few", "baseline", LETTER, group="a"),
+        row("many", "subject", SLOW, group="a"),
+        row("few of another", "baseline", FAST, group="b"),
+        row("many of another", "subject", WIDE, group="b"),
+    )
+    page = rows(render_page([], [found]))
+    for start, (label, few, many) in {
+        "few": ("many", LETTER, SLOW),
+        "few of another": ("many of another", FAST, WIDE),
+    }.items():
+        cells = page["The paper's number of epochs", start]
+        assert cells[1] == label
+        assert tuple(cells[3:5]) == interval(many, few)
+
+
 def test_the_rows_of_the_papers_size_of_body_are_beside_its_own_numbers():
     regression = {"model": "logistic regression", "epochs": ()}
     found = study(
