@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from noisy_training import ended
+from scipy import stats
 from small_texts import embed_by_hash, write_corpus
 
 from qllmft.config import NoiseConfig, RunConfig, parse_config
@@ -193,16 +195,23 @@ def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_o
     assert len(identities) == 2
 
 
-def test_the_guide_has_the_shares_of_labels_that_the_kept_evaluations_have():
+def test_the_guide_has_both_measurements_of_the_kept_heads():
     docs = Path(__file__).parents[3] / "docs"
-    kept = json.loads((docs / "records" / "noise-shots.json").read_text())
-    flips, samples = zip(
-        *((kept[n]["agreement"]["flips"], kept[n]["agreement"]["samples"]) for n in kept),
-        strict=True,
-    )
-    guide = " ".join((docs / "guide.md").read_text("utf-8").split())
-    assert f"{100 * flips[0] / samples[0]:.2f} % of the labels differ" in guide
-    assert (
-        f"{100 * flips[1] / samples[1]:.2f} % by the second ({flips[0]} and {flips[1]} of the same 2,000"
-        in guide
-    )
+    kept = json.loads((docs / "records" / "noise-shots.json").read_text("utf-8"))
+    lines = (docs / "guide.md").read_text("utf-8").splitlines()
+    rates = {"paper_low": "1e-4 and 1e-3", "paper_high": "2e-4 and 2e-3"}
+    kinds = {(row["qubits"], row["gates"]) for row in kept}
+    assert kinds == {(qubits, gates) for qubits in (10, 12) for gates in rates}
+    for qubits, gates in kinds:
+        rows = [row for row in kept if (row["qubits"], row["gates"]) == (qubits, gates)]
+        assert [row["seed"] for row in rows] == [8, 9, 10, 11, 12]
+        (line,) = (each for each in lines if each.startswith(f"| {qubits} | {rates[gates]} |"))
+        _, _, *shown = line.strip("| ").split(" | ")
+        right = {n: [row[n]["right"] / 20 for row in rows] for n in ("per_shot", "same")}
+        for cell, name in zip(shown, right, strict=False):
+            half = stats.sem(right[name]) * stats.t.ppf(0.975, 4)
+            assert cell == f"{np.mean(right[name]):.2f} ± {half:.2f}"
+        gained = np.subtract(*right.values())
+        assert shown[2].startswith(f"{gained.mean():+.2f} [")
+        flips = [sum(row[name]["flips"] for row in rows) / 100 for name in right]
+        assert shown[3:] == [f"{flip:.2f} %" for flip in flips]

@@ -1,0 +1,94 @@
+"""Two measurements of noisy heads on the same texts: ``python benchmarks/noise_shots.py RUNS``.
+
+RUNS is the folder of finished runs of ``qllmft study noise``. Each head with gate noise is measured twice on the same
+drawn test texts: with an error trajectory per shot, as on a machine, and with one trajectory for all shots of a text,
+as in training. ``--json FILE`` keeps the record. Without RUNS, the table of the record is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate
+from qllmft.run import RunFolder
+from qllmft.statistics import MeanInterval, PairedDifference
+from qllmft_backends import create
+
+MEASUREMENTS = ("per_shot", "same")
+RATES = {"paper_low": "1e-4 and 1e-3", "paper_high": "2e-4 and 2e-3"}
+HEADER = """\
+| qubits | rates | per shot, % | cheap, % | difference, points | other labels, per shot | other labels, cheap |
+|---|---|---|---|---|---|---|"""
+
+
+def measured(run: Path, sample: int) -> dict[str, Any] | None:
+    """Return both measurements of one run, or None if its head has no gate noise."""
+    config = RunFolder(run).read_config()
+    if config.noise.gates == "none":
+        return None
+    predictor = Predictor.load(run, create("adjoint"))
+    texts = LabelledTexts.read(predictor, run, subset=Subset(sample, seed=0))
+    row: dict[str, Any] = {"qubits": config.model.n_qubits, "gates": config.noise.gates}
+    row |= {"seed": config.seed, "epochs": config.train.epochs, "texts": len(texts.labels)}
+    for name in MEASUREMENTS:
+        options = config.noise.backend_options | {"shot_test": name}
+        predictor.backend = create("adjoint", options)
+        started = perf_counter()
+        found = evaluate(predictor, texts)
+        seconds = round(perf_counter() - started, 1)
+        assert found.agreement is not None
+        row[name] = {"right": found.accuracy.right, "flips": found.agreement.flips}
+        row[name] |= {"measured": found.measured, "seconds": seconds}
+    return row
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table of a record, with a line per head and differences paired by seed."""
+    lines = [HEADER]
+    by_head = groupby(rows, key=lambda row: (row["qubits"], row["gates"]))
+    for (qubits, gates), found in by_head:
+        heads = list(found)
+        share = {
+            name: [100 * row[name]["right"] / row["texts"] for row in heads]
+            for name in MEASUREMENTS
+        }
+        means = [MeanInterval.of(share[name]) for name in MEASUREMENTS]
+        paired = PairedDifference.of(share["per_shot"], share["same"])
+        low, high = paired.interval or (paired.mean, paired.mean)
+        total = sum(row["texts"] for row in heads)
+        flips = [100 * sum(row[name]["flips"] for row in heads) / total for name in MEASUREMENTS]
+        cells = [str(qubits), RATES[gates]]
+        cells += [f"{mean.mean:.2f} ± {mean.half_width or 0.0:.2f}" for mean in means]
+        cells += [f"{paired.mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")]
+        cells += [f"{flip:.2f} %" for flip in flips]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure the runs, if a folder is given, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="?", type=Path, help="folder of finished runs")
+    parser.add_argument("--sample", type=int, default=2000, help="test texts per run")
+    parser.add_argument("--json", type=Path, default=Path("docs/records/noise-shots.json"))
+    given = parser.parse_args()
+    if given.runs:
+        rows = []
+        for folder in sorted(given.runs.iterdir()):
+            row = measured(folder, given.sample)
+            if row is not None:
+                rows.append(row)
+                print(row, flush=True)
+        rows.sort(key=lambda row: (row["qubits"], row["gates"] == "paper_high", row["seed"]))
+        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(table(json.loads(given.json.read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    main()
