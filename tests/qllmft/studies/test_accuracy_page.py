@@ -24,7 +24,7 @@ def signed(value: float) -> str:
 STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
 PAGES = {name: ["report", RECORDS / name, "--table"] for name in (*STUDIES, "where-it-pays")}
 IN_THE_BUDGET = [
-    RECORDS / name for name in ("paper-size", "budget", "which-part") if name in STUDIES
+    RECORDS / name for name in ("paper-size", "budget", "which-part", "epochs") if name in STUDIES
 ]
 PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json"]
 PAGES["paper-vs-here"] += [word for folder in IN_THE_BUDGET for word in ("--study", folder)]
