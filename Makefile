@@ -16,7 +16,7 @@ UV_INSTALL = $(UV) pip install --quiet $(if $(TORCH_BACKEND),--torch-backend $(T
 
 .PHONY: run test test-slow test-floors test-floor test-machines test-runtimes reliability lint docs bench clean
 
-run: $(VENV)/.demo  ## train the recommended head and its classical baselines on the included sentences
+run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
 
 test: $(VENV)/.dev  ## run every test but the slow ones, in two processes

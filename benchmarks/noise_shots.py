@@ -17,6 +17,7 @@ from typing import Any
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate
 from qllmft.run import RunFolder
+from qllmft.scores import ACCURACY
 from qllmft.statistics import MeanInterval, PairedDifference
 from qllmft_backends import create
 
@@ -55,17 +56,15 @@ def table(rows: list[dict[str, Any]]) -> str:
     for (qubits, gates), found in by_head:
         heads = list(found)
         share = {
-            name: [100 * row[name]["right"] / row["texts"] for row in heads]
-            for name in MEASUREMENTS
+            name: [row[name]["right"] / row["texts"] for row in heads] for name in MEASUREMENTS
         }
-        means = [MeanInterval.of(share[name]) for name in MEASUREMENTS]
         paired = PairedDifference.of(share["per_shot"], share["same"])
-        low, high = paired.interval or (paired.mean, paired.mean)
+        low, high = (ACCURACY.signed(end, 2) for end in paired.interval or (paired.mean,) * 2)
         total = sum(row["texts"] for row in heads)
         flips = [100 * sum(row[name]["flips"] for row in heads) / total for name in MEASUREMENTS]
         cells = [str(qubits), RATES[gates]]
-        cells += [f"{mean.mean:.2f} ± {mean.half_width or 0.0:.2f}" for mean in means]
-        cells += [f"{paired.mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")]
+        cells += [ACCURACY.mean(MeanInterval.of(share[name])) for name in MEASUREMENTS]
+        cells += [f"{ACCURACY.signed(paired.mean, 2)} [{low}, {high}]"]
         cells += [f"{flip:.2f} %" for flip in flips]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

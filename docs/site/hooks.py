@@ -100,10 +100,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _LINK.sub(link, "\n".join(lines))
 
 
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line of a Markdown table."""
+    return _CELL_END.split(line.strip().removeprefix("|").removesuffix("|"))
+
+
 def _test_second(table: re.Match[str]) -> str:
     """Return a table of models with the test scores beside the names, where a phone shows them without scrolling."""
     lines = table[0].rstrip("\n").split("\n")
-    rows = [_CELL_END.split(line.strip().removeprefix("|").removesuffix("|")) for line in lines]
+    rows = list(map(_cells, lines))
     names = [name.strip() for name in rows[0]]
     place = next((i for i, name in enumerate(names) if name.startswith("test")), 0)
     if names[0] != "model" or place < 2:
@@ -115,9 +120,7 @@ def _test_second(table: re.Match[str]) -> str:
 
 def _numbers_at_the_right(table: re.Match[str]) -> str:
     """Return a Markdown table whose columns of numbers are right-aligned, unless it aligns some itself."""
-    _, rule, *rows = (
-        _CELL_END.split(line.strip().strip("|")) for line in table[0].strip().split("\n")
-    )
+    _, rule, *rows = map(_cells, table[0].strip().split("\n"))
     if ":" in "".join(rule):
         return table[0]
     columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(rule))]

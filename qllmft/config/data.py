@@ -28,8 +28,8 @@ class DataConfig(Section):
     text_column: str = "text"
     label_column: str = "label"
     protocol: Literal["paper", "given"] = "paper"
-    # number of texts drawn per label; None: 256, or 200 of "reviews"; of all texts 512 in another
-    # task than classification
+    # number of texts drawn per label; None: 256, 200 of "reviews", or all with protocol "given"; of
+    # all texts 512 in another task than classification
     n_per_label: Positive | None = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85

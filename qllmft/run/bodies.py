@@ -40,6 +40,7 @@ class FrozenBody:
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""
         config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
+        epochs = config.train.epochs - epochs_done
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
@@ -47,7 +48,7 @@ class FrozenBody:
                 check_memory(config, min(config.train.batch_size, sizes["train"])),
                 thread_count(),
             )
-            if memory >= LARGE and epochs_done < config.train.epochs:
+            if memory >= LARGE and epochs:
                 epoch = (
                     epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes)
                     / cores
@@ -58,7 +59,7 @@ class FrozenBody:
                     f"{total} in all on {cores} free cores."
                 )
             return
-        if not (epochs := config.train.epochs - epochs_done):
+        if not epochs:
             return
         batch = self.head_vectors.train.x[: config.train.batch_size]
         forward, backward = seconds_of(

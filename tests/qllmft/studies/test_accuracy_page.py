@@ -10,6 +10,7 @@ from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record
 from qllmft.campaign.study_plan import study_runs
 from qllmft.escaping import tex
+from qllmft.paper import studies
 from qllmft.report import write_study_table
 
 ROOT = Path(__file__).parents[3]
@@ -23,11 +24,9 @@ def signed(value: float) -> str:
 
 STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
 PAGES = {name: ["report", RECORDS / name, "--table"] for name in (*STUDIES, "where-it-pays")}
-IN_THE_BUDGET = [
-    RECORDS / name for name in ("paper-size", "budget", "which-part", "epochs") if name in STUDIES
-]
+ON_THE_PAPERS_PAGE = [RECORDS / name for name in studies.STUDIES if name in STUDIES]
 PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json"]
-PAGES["paper-vs-here"] += [word for folder in IN_THE_BUDGET for word in ("--study", folder)]
+PAGES["paper-vs-here"] += [word for folder in ON_THE_PAPERS_PAGE for word in ("--study", folder)]
 PAGES["paper-vs-here"] += ["--out"]
 
 
