@@ -14,7 +14,7 @@ import torch
 
 from qllmft.config import RunConfig
 from qllmft.heads import Classifier, build_classifier
-from qllmft.training import PAPER_STEPS, Examples, one_torch_thread, step_of
+from qllmft.training import PAPER_STEPS, Examples, one_torch_thread, ridge_of, step_of
 from qllmft.training.step import Step
 from qllmft_backends import Backend
 from qllmft_backends.adjoint.peaks import Peaks, passes_of
@@ -80,7 +80,8 @@ def training_step(
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
     batch = Examples(x, torch.arange(batch_size) % n_classes)
-    with one_torch_thread(), step_of(model) as way:
+    ridge = ridge_of(model, batch.task, config.train, batch_size)
+    with one_torch_thread(), step_of(model, ridge=ridge) as way:
         optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
         inputs = way.inputs(batch.x)
 

@@ -57,7 +57,8 @@ def train(
         str,
         typer.Option(
             help="Named settings to start from; `qllmft presets` lists them. auto: the structure that cross-validation "
-            "on the training and validation texts prefers; reuploading-adam if a setting of the head is given."
+            "on the training and validation texts prefers; reuploading-adam if a setting of the head is given, "
+            "reuploading-unfrozen if the body is trained."
         ),
     ] = "auto",
     config: Annotated[

@@ -92,6 +92,7 @@ class SettingKeywords(TypedDict, total=False):
     train__embedding_noise: float
     train__body_lr: float | None
     train__optimizer: Literal["adam", "lbfgs"]
+    train__ridge: bool
     train__ridge_c: float
     train__class_weight: Literal["balanced"] | None
     train__patience: int | None

@@ -123,6 +123,11 @@ class RunConfig(Section):
                 f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
                 f"'adjoint', and use the trained model with --backend {self.backend.name}"
             )
+        if self.train.ridge and not (self.model.odd and self.model.final_linear):
+            raise ValueError(
+                "train.ridge is on the linear map of odd encoders and a final linear layer; set model.odd, or leave "
+                "ridge out"
+            )
         if self.train.optimizer == "lbfgs":
             if (
                 self.model.head == "mlp"

@@ -26,7 +26,9 @@ class TrainConfig(Section):
     body_lr: PositiveReal | None = None  # learning rate of a trainable body; None: lr
     # lbfgs takes all texts at once; its epochs are at most iterations
     optimizer: Literal["adam", "lbfgs"] = "adam"
-    ridge_c: PositiveReal = 1.0  # scikit-learn's C, for lbfgs
+    # add a ridge to the loss: for adam on odd encoders; lbfgs always has it
+    ridge: Annotated[bool, NEUTRAL] = False
+    ridge_c: PositiveReal = 1.0  # scikit-learn's C, of the ridge
     # weights of the texts: balanced gives all labels the same total weight, for the head and its
     # baselines; None: 1
     class_weight: Annotated[Literal["balanced"] | None, NEUTRAL] = None
@@ -43,11 +45,13 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _full_batch(self) -> Self:
         if self.optimizer == "adam":
-            if self.ridge_c != 1.0:
+            if self.ridge_c != 1.0 and not self.ridge:
                 raise ValueError(
-                    f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set optimizer to 'lbfgs'"
+                    f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
                 )
             return self
+        if self.ridge:
+            raise ValueError("optimizer 'lbfgs' always has a ridge: leave ridge out")
         unread = (
             "batch_size",
             "lr",

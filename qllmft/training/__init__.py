@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qllmft.training.loop import one_torch_thread as one_torch_thread
     from qllmft.training.metrics import EpochMetrics as EpochMetrics
     from qllmft.training.metrics import Selection as Selection
+    from qllmft.training.ridge import ridge_of as ridge_of
     from qllmft.training.scaling import Scaling as Scaling
     from qllmft.training.step import step_of as step_of
     from qllmft.training.tasks import CLASSIFICATION as CLASSIFICATION
@@ -46,6 +47,7 @@ _DEFINED = {
     "qllmft.training.examples": ("Examples", "class_weighted"),
     "qllmft.training.loop": ("PAPER_STEPS", "fit", "one_torch_thread"),
     "qllmft.training.metrics": ("EpochMetrics", "Selection"),
+    "qllmft.training.ridge": ("ridge_of",),
     "qllmft.training.scaling": ("Scaling",),
     "qllmft.training.step": ("step_of",),
     "qllmft.training.tasks": (

@@ -23,6 +23,7 @@ from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.odd_rows import Floats, OddObjective
 from qllmft.training.reuploading import ReuploadingObjective
+from qllmft.training.ridge import ridge_factor
 
 MEMORY = 20  # number of steps in L-BFGS' memory
 
@@ -40,14 +41,13 @@ class LinearObjective(OddObjective):
 
     The model is a linear layer on odd encoders.
 
-    W a (k, m) is the linear map from the loaded vector to the logits, r = 1/C for more than two labels and 2/C for two:
-    two rows of weights have half the squared norm of their difference, which is scikit-learn's one row.
+    W a (k, m) is the linear map from the loaded vector to the logits, and r is `ridge_factor`.
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: float) -> None:
         super().__init__(model, examples)
         self._y, self._weights = examples.y.numpy(), _array(examples.relative)
-        self._ridge = (2.0 if len(self._final.weight) == 2 else 1.0) / c
+        self._ridge = ridge_factor(len(self._final.weight), c)
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -138,7 +138,7 @@ def fit_full_batch(
     """
     objective: LinearObjective | ReuploadingObjective
     if isinstance(model.head, QuantumHead):
-        objective = ReuploadingObjective(model, train, config.ridge_c, int(model.head.reuploads))
+        objective = ReuploadingObjective(model, train, config.ridge_c)
     else:
         objective = LinearObjective(model, train, config.ridge_c)
     held_out, labels = objective.loaded(validation.x), validation.y.numpy()

@@ -23,6 +23,7 @@ from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
+from qllmft.training.ridge import ridge_of
 from qllmft.training.scaling import ScaledExamples, Scaling
 from qllmft.training.step import step_of
 from qllmft.training.tasks import REGRESSION
@@ -79,7 +80,8 @@ def fit(
         if config.optimizer == "lbfgs":
             assert isinstance(model, Classifier)
             return fit_full_batch(model, train, validation, config, on_epoch)
-    with one_torch_thread(), step_of(model, train.task) as step:
+    ridge = ridge_of(model, train.task, config, train.size)
+    with one_torch_thread(), step_of(model, train.task, ridge) as step:
         optimizer = torch.optim.Adam(
             step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )

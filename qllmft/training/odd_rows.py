@@ -6,7 +6,10 @@ f(x) = a·x with a = (the entries of x in) Vᵀ Z V |c⟩, so no batch needs to 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -26,11 +29,9 @@ class OddObjective:
         assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
         self._encoder, self._final = model.encoder, model.final
-        self._encoders = [
-            encoder for encoder in model.encoder.encoders if isinstance(encoder, QuantumEncoder)
-        ]
+        self._encoders = quantum_encoders(model.encoder)
         self.x, self._size = self.loaded(examples.x), examples.size
-        self._odd = [OddRows(encoder, self.x.shape[1]) for encoder in self._encoders]
+        self._odd = [OddRows(encoder) for encoder in self._encoders]
 
     def loaded(self, x: Tensor) -> Floats:
         """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
@@ -40,13 +41,13 @@ class OddObjective:
 class OddRows:
     """One odd encoder on the project's engine, in float64."""
 
-    def __init__(self, encoder: QuantumEncoder, width: int) -> None:
+    def __init__(self, encoder: QuantumEncoder) -> None:
         program = encoder.engine.program
         assert isinstance(program, Program)  # an encoder's circuit is real
         self._engine = AdjointEngine(program, encoder.engine.masks, "float64")
         self._matrix: Floats | None = None if encoder.is_plain else program.angle_matrix
         self._offset: Floats = program.angle_offset
-        self._width, self._size = width, 2**encoder.n_qubits
+        self._width, self._size = encoder.dimension, 2**encoder.n_qubits
 
     def rows(self, theta: Floats) -> Floats:
         """Return rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by amplitudes at the constant's state."""
@@ -78,3 +79,42 @@ class OddRows:
     def _angles(self, theta: Floats) -> Floats:
         """Return the engine's angles (G,)."""
         return theta if self._matrix is None else self._matrix @ theta + self._offset
+
+
+class OddMap:
+    """Map from the loaded vector to all latent values of odd encoders, differentiable by the encoders' parameters."""
+
+    def __init__(self, encoder: ParallelEncoders) -> None:
+        self._encoders = quantum_encoders(encoder)
+        self._odd = [OddRows(each) for each in self._encoders]
+
+    def __call__(self) -> Tensor:
+        """Return B (Q, m) in float64."""
+        pairs = zip(self._encoders, self._odd, strict=True)
+        return torch.cat(
+            [
+                encoder.scale * _Rows.apply(encoder.theta.double(), odd)  # type: ignore[no-untyped-call]
+                for encoder, odd in pairs
+            ]
+        )
+
+
+def quantum_encoders(encoder: ParallelEncoders) -> list[QuantumEncoder]:
+    """Return the encoders of a latent vector's parts, in their order."""
+    return [each for each in encoder.encoders if isinstance(each, QuantumEncoder)]
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of an odd encoder (T, m) as a differentiable function of its angles."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, odd: OddRows) -> Tensor:
+        ctx.odd = odd
+        ctx.save_for_backward(theta)
+        return torch.from_numpy(odd.rows(theta.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+        (theta,) = ctx.saved_tensors
+        by_rows = np.ascontiguousarray(grad_outputs[0].numpy())
+        return torch.from_numpy(ctx.odd.gradient(theta.detach().numpy(), by_rows)), None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.training.ridge import RidgeLoss
 from qllmft.training.tasks import CLASSIFICATION, Task
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.compiled import layers
@@ -21,10 +22,12 @@ Real = NDArray[np.float32]
 
 
 class Step:
-    """Step of any model, by autograd."""
+    """Step of any model, by autograd, with a ridge or without."""
 
-    def __init__(self, model: nn.Module, task: Task = CLASSIFICATION) -> None:
-        self._model, self._task = model, task
+    def __init__(
+        self, model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
+    ) -> None:
+        self._model, self._task, self._ridge = model, task, ridge
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the optimizer, whose ``grad`` is set by `gradient`."""
@@ -42,9 +45,12 @@ class Step:
         """Return the mean loss of a batch of inputs and labels (B,), with weights (B,), and set its gradient."""
         for parameter in self._model.parameters():
             parameter.grad = None
-        loss = self._task.loss(self._model(inputs), y, weight)
+        loss = (self._ridge or self._loss)(inputs, y, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _loss(self, inputs: Any, y: Tensor, weight: Tensor | None) -> Tensor:
+        return self._task.loss(self._model(inputs), y, weight)
 
     def release(self) -> None:
         """Give the model's parameters memory of their own again."""
@@ -199,9 +205,12 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
 
 
 @contextmanager
-def step_of(model: nn.Module, task: Task = CLASSIFICATION) -> Iterator[Step]:
+def step_of(
+    model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
+) -> Iterator[Step]:
     """Give the faster step of a model: `DirectStep` if it is supported, else `Step`."""
-    step = DirectStep(model, task) if can_step(model) else Step(model, task)
+    direct = ridge is None and can_step(model)
+    step = DirectStep(cast("Classifier", model), task) if direct else Step(model, task, ridge)
     try:
         yield step
     finally:

@@ -25,6 +25,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
+
 
 @dataclass(frozen=True)
 class GaussianShots:
@@ -51,15 +53,7 @@ def draw_outcomes(
     probabilities: NDArray[np.floating], shots: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw (Σ shots,) true multinomial outcomes, row after row, from ``probabilities`` (N, 2^Q) and ``shots`` (N,)."""
-    places = rng.random(int(shots.sum()))
-    ends = np.cumsum(shots)
-    out = np.empty(places.size, np.int64)
-    for row, end, number in zip(probabilities, ends, shots, strict=True):
-        steps = np.cumsum(row, dtype=np.float64)
-        part = slice(end - number, end)
-        out[part] = np.searchsorted(steps, places[part] * steps[-1], side="right")
-    out[out == probabilities.shape[1]] -= 1  # a rounding above the last step
-    return out
+    return np.asarray(outcomes_at(probabilities, shots, rng.random(int(shots.sum()))))
 
 
 def flip_bits(

@@ -16,9 +16,10 @@ from qllmft.errors import UserError
 # settings of the head that candidates take
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")
 AUTO = "auto"  # preset of a run without one
-BASE = "recommended"  # preset that takes all tasks, parts of the rows, and a body that learns
+BASE = "recommended"  # preset that takes all tasks, parts of the rows, and adapters of the body
 # presets if no candidate takes the given settings, in this order
 FALLBACKS = ("reuploading-adam", BASE)
+UNFROZEN = "reuploading-unfrozen"  # preset before them if all weights of the body are trained
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Preset:
 def _first_that_fits(given: Mapping[str, Any]) -> RunConfig:
     """Return the configuration of the first fallback that fits the settings, or raise the error of the last."""
     *others, last = FALLBACKS
-    for name in others:
+    for name in [UNFROZEN, *others] if given.get("body.trainable") is True else others:
         with suppress(UserError):
             return load_preset(name).config(given)
     return load_preset(last).config(given)

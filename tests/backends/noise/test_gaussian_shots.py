@@ -14,6 +14,7 @@ from noisy_circuits import (
 from scipy.stats import chi2
 
 from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
 from qllmft_backends.adjoint.engine import Tape
 from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
@@ -182,3 +183,19 @@ def test_drawn_outcomes_follow_their_probabilities_and_flips_theirs():
         assert abs((flipped >> qubit & 1).mean() - 0.1) < 4.5 * np.sqrt(0.09 / 100_000)
     # bits flip on their own
     assert abs((flipped == 7).mean() - 0.001) < 4.5 * np.sqrt(0.001 / 100_000)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_outcomes_are_numpys_places_among_the_cumulated_probabilities(dtype):
+    random = np.random.default_rng(4)
+    p = random.uniform(size=(5, 8)).astype(dtype)  # sums are not 1
+    shots = np.array([3, 0, 1, 200, 2])
+    places = np.random.default_rng(9).random(shots.sum())
+    places[0], steps = 0.0, np.cumsum(p, axis=1, dtype=np.float64)
+    rows = np.repeat(np.arange(5), shots)
+    expected = [
+        np.searchsorted(steps[row], place * steps[row, -1], side="right")
+        for row, place in zip(rows, places, strict=True)
+    ]
+    np.testing.assert_array_equal(outcomes_at(p, shots, places), expected)
+    assert (outcomes_at(p, shots, np.ones_like(places)) == 7).all()  # rounding above the last step

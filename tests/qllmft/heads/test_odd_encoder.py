@@ -53,7 +53,7 @@ def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_
         np.testing.assert_allclose(
             latent[:, e * Q : e * Q + Q], (by_sign[0] - by_sign[1]) / 2, atol=1e-12
         )
-        rows.append(OddRows(encoder, D).rows(theta[0]))
+        rows.append(OddRows(encoder).rows(theta[0]))
     unit = (X / X.norm(dim=1, keepdim=True)).numpy()
     np.testing.assert_allclose(latent, unit @ np.concatenate(rows).T, atol=1e-12)
     np.testing.assert_allclose(built().encoder(-3 * X).detach().numpy(), -latent, atol=1e-12)
@@ -82,9 +82,9 @@ def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
     random = np.random.default_rng(2)
     assert encoder.is_plain == (ansatz is None)
     unit = torch.nn.functional.normalize(X, dim=1).numpy()
-    rows = OddRows(encoder, D).rows(encoder.theta.detach().numpy())
+    rows = OddRows(encoder).rows(encoder.theta.detach().numpy())
     np.testing.assert_allclose(unit @ rows.T, encoder(X).detach(), atol=1e-12)
-    odd, weights = OddRows(encoder, D), random.normal(size=(Q, D))
+    odd, weights = OddRows(encoder), random.normal(size=(Q, D))
     weights[1] = 0.0  # a direction of no length
     theta = random.uniform(-3, 3, encoder.theta.numel())
     step = 1e-5 * np.eye(len(theta))

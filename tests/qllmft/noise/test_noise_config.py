@@ -72,7 +72,7 @@ def test_the_section_becomes_options_of_the_engine(name):
 @pytest.mark.parametrize("n_qubits", [10, 12, 14, 16, 18])
 def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
     noisy = load_preset(f"noise-{word}-{n_qubits}q").config()
-    assert noisy.noise == NoiseConfig(gates=f"paper_{word}", shots=8192)
+    assert noisy.noise == NoiseConfig(gates=f"paper_{word}", shots=8192, shot_test="per_shot")
     plain = load_preset(f"single-{n_qubits}q").config()
     assert noisy.model_copy(update={"noise": NoiseConfig(shots=8192)}) == plain
 

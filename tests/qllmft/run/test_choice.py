@@ -35,7 +35,7 @@ def objective() -> ReuploadingObjective:
     )
     model = build_classifier(config, 9, 3)
     model.data_map.fit(examples().x)
-    return ReuploadingObjective(model, examples(), 0.5, 4)
+    return ReuploadingObjective(model, examples(), 0.5)
 
 
 def test_the_gradient_is_that_of_finite_differences(objective):
@@ -114,7 +114,12 @@ def test_a_configuration_with_candidates_has_one_identity_and_reads_back():
         ({"model.reuploads": 6}, "reuploading-adam"),
         ({"noise.shots": 8}, "reuploading-adam"),
         ({"train.lr": 0.1}, "reuploading-adam"),
-        ({"body.trainable": True}, "recommended"),  # no principal axes of a body that moves
+        ({"model.n_qubits": 8}, "reuploading-adam"),
+        ({"model.odd": False}, "recommended"),
+        # no principal axes of a body that moves
+        ({"body.trainable": True}, "reuploading-unfrozen"),
+        ({"body.trainable": True, "train.lr": 1e-2}, "reuploading-unfrozen"),
+        ({"body.trainable": "lora"}, "recommended"),
     ],
 )
 def test_settings_of_the_head_have_the_first_fallback_that_fits_as_their_base(settings, base):

@@ -47,7 +47,7 @@ def test_objective_and_gradient_are_those_of_the_circuits(k):
     loss = torch.nn.functional.cross_entropy(head(data.x.double()), data.y)
     loss.backward()
     rows = np.concatenate(
-        [OddRows(e, 5).rows(e.theta.detach().numpy()) for e in head.encoder.encoders]
+        [OddRows(e).rows(e.theta.detach().numpy()) for e in head.encoder.encoders]
     )
     linear = head.final.weight.detach().numpy() @ rows
     r = {2: 2 / C, 3: 1 / C}[k] / len(data)

@@ -1,0 +1,75 @@
+"""Ridge of Adam: the loss of a batch plus a penalty on the linear map that odd encoders and the last layers make."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from qllmft.config import TrainConfig
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.heads.encoder import amplitudes
+from qllmft.training.odd_rows import OddMap
+from qllmft.training.tasks import Task
+
+
+def ridge_factor(n_outputs: int, c: float) -> float:
+    """Return r = 1/C, or 2/C for two labels.
+
+    Two rows of weights have half the squared norm of their difference, which is scikit-learn's one row.
+    """
+    return (2.0 if n_outputs == 2 else 1.0) / c
+
+
+def squared_size(model: Classifier, rows: Tensor) -> Tensor:
+    """Return ‖W_z·B‖² + R²·‖W‖²·‖B‖², the squared size of the map from the loaded vector to the outputs.
+
+    B (Q, m) are the ``rows`` of the latent values. W_z (k, Q) are the weights by which the last layer reads latent
+    values: all of it without a quantum head, those of a skip with one. W (k, Q_m) are the weights of the quantum head's
+    values. R is the number of re-uploads: a value of the head changes by R radians' worth at most with a latent value.
+    """
+    assert model.final is not None
+    weight = model.final.weight.to(rows)
+    if not isinstance(model.head, QuantumHead):
+        return ((weight @ rows) ** 2).sum()
+    latent = len(rows) if model.skip else 0
+    beside, of_head = weight[:, :latent], weight[:, latent:]
+    through = model.head.reuploads**2 * (of_head**2).sum() * (rows**2).sum()
+    return through + ((beside @ rows) ** 2).sum() if latent else through
+
+
+class RidgeLoss:
+    """Mean loss of a batch plus r/(2N) times `squared_size`, where r is `ridge_factor`.
+
+    Odd latent values are linear in the loaded vector. The rows of that map are computed once per batch, in float64,
+    and no text of the batch is simulated in the encoders.
+
+    Args:
+        model: odd encoders, and a last linear layer on their values, those of a quantum head, or both.
+        task: gives the loss of outputs.
+        c: C of scikit-learn.
+        size: N, the number of training texts.
+    """
+
+    def __init__(self, model: Classifier, task: Task, c: float, size: float) -> None:
+        assert isinstance(model.encoder, ParallelEncoders)
+        assert model.final is not None
+        self._model, self._task, self._mapped = model, task, model.encoder.mapped
+        self._rows = OddMap(model.encoder)
+        self._factor = ridge_factor(len(model.final.weight), c) / (2 * size)
+
+    def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
+        rows = self._rows()
+        unit = amplitudes(self._mapped(x), "zeros")
+        outputs = self._model.from_latent(unit @ rows.T.to(unit))
+        penalty = self._factor * squared_size(self._model, rows)
+        return self._task.loss(outputs, y, weight) + penalty.to(outputs)
+
+
+def ridge_of(model: nn.Module, task: Task, config: TrainConfig, size: float) -> RidgeLoss | None:
+    """Return the loss with the ridge of ``config`` on N = ``size`` texts, or None if it has none.
+
+    Perceptrons and low-rank layers, baselines beside a head with a ridge, have none either.
+    """
+    if not config.ridge or not isinstance(model, Classifier) or model.encoder is None:
+        return None
+    return RidgeLoss(model, task, config.ridge_c, size)

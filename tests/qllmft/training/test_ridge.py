@@ -1,0 +1,136 @@
+"""Adam's ridge against simulated circuits, finite differences and L-BFGS."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft.config import ModelConfig, TrainConfig, parse_config
+from qllmft.config.presets import load_preset
+from qllmft.errors import UserError
+from qllmft.heads import build_classifier
+from qllmft.training import CLASSIFICATION, Examples, fit, ridge_of
+from qllmft.training.full_batch import LinearObjective
+from qllmft.training.ridge import RidgeLoss
+from qllmft_backends import create
+
+D, K, N, C, R = 6, 3, 40, 0.5, 2
+ODD = {"n_encoders": 2, "encoder_qubits": 3, "encoder_layers": 2, "pad": "bias", "odd": True}
+HEAD = {"n_qubits": 4, "reuploads": R}
+STRUCTURES = {
+    "linear layer": {"head": "none"},
+    "head": HEAD,
+    "head and skip": {**HEAD, "skip": True},
+    "five axes": {"head": "none", "centre": True, "components": 5},
+}
+
+
+def model(k: int = K, *, exact: bool = True, **structure):
+    config = ModelConfig(**ODD, **structure)
+    if not exact:
+        return build_classifier(config, D, k, seed=1)
+    backend = create("adjoint", {"dtype": "float64"})
+    return build_classifier(config, D, k, seed=1, backend=backend).double()
+
+
+def examples(k: int = K, n: int = N, seed: int = 0) -> Examples:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, D)).astype(np.float32) + 0.5
+    return Examples.from_arrays(x, (x[:, :k] + rng.normal(size=(n, k))).argmax(axis=1))
+
+
+def measured_map(net) -> torch.Tensor:
+    """B (Q, m), one loaded basis vector after the other through the encoders' circuits."""
+    width = net.encoder.encoders[0].dimension
+    unit = torch.eye(width, dtype=torch.float64)
+    return torch.cat([encoder(unit) for encoder in net.encoder.encoders], dim=1).T
+
+
+def penalty(net, k: int) -> torch.Tensor:
+    rows, weight = measured_map(net), net.final.weight
+    r = {2: 2 / C, 3: 1 / C}[k] / (2 * N)
+    if net.head is None:
+        return r * ((weight @ rows) ** 2).sum()
+    if not net.skip:
+        return r * R**2 * (weight**2).sum() * (rows**2).sum()
+    latent, of_head = weight[:, :4], weight[:, 4:]
+    return r * (R**2 * (of_head**2).sum() * (rows**2).sum() + ((latent @ rows) ** 2).sum())
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
+def test_loss_and_gradients_are_those_of_simulated_texts_and_a_measured_map(structure, k):
+    net, data = model(k, **structure), examples(k)
+    if net.data_map is not None:
+        net.data_map.fit(data.x)
+    x = data.x.double().requires_grad_()
+    parameters = [x, *net.parameters()]
+    found = RidgeLoss(net, CLASSIFICATION, C, N)(x, data.y)
+    plain = CLASSIFICATION.loss(net(x), data.y)
+    expected = plain + penalty(net, k)
+    assert (expected - plain).item() > 1e-3
+    assert found.item() == pytest.approx(expected.item(), abs=1e-12)
+    for one, other in zip(
+        torch.autograd.grad(found, parameters),
+        torch.autograd.grad(expected, parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def test_weights_of_texts_are_those_of_the_loss_alone():
+    net, data = model(head="none"), examples()
+    weight = torch.linspace(0.5, 1.5, N, dtype=torch.float64)
+    found = RidgeLoss(net, CLASSIFICATION, C, N)(data.x.double(), data.y, weight)
+    plain = CLASSIFICATION.loss(net(data.x.double()), data.y, weight)
+    expected = plain + penalty(net, K)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-12)
+
+
+def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
+    data, starts, ends = examples(), {}, {}
+    settings = {"ridge_c": C, "select": "last"}
+    ways = {
+        "lbfgs": TrainConfig(optimizer="lbfgs", epochs=200, **settings),
+        "adam": TrainConfig(
+            ridge=True, epochs=120, batch_size=N, lr=0.1, schedule="cosine", **settings
+        ),
+        "none": TrainConfig(epochs=60, batch_size=N, lr=0.1, schedule="cosine", select="last"),
+    }
+    for name, config in ways.items():
+        net = model(exact=False, head="none")
+        objective = LinearObjective(net, data, C)
+        starts[name] = objective(objective.parameters())[0]
+        fit(net, data, examples(seed=1), config, 0)
+        ends[name] = objective(objective.parameters())[0]
+    assert len(set(starts.values())) == 1
+    assert ends["adam"] == pytest.approx(ends["lbfgs"], abs=0.003)
+    assert ends["none"] > ends["lbfgs"] + 0.1
+
+
+def test_a_model_without_odd_encoders_has_no_ridge():
+    perceptron = build_classifier(ModelConfig(encoder="none", head="mlp"), D, K)
+    config = TrainConfig(ridge=True)
+    assert ridge_of(perceptron, CLASSIFICATION, config, N) is None
+    assert ridge_of(model(head="none"), CLASSIFICATION, TrainConfig(), N) is None
+    assert ridge_of(model(head="none"), CLASSIFICATION, config, N) is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train.ridge": True}, "train.ridge is on the linear map of odd encoders"),
+        ({"train.ridge_c": 2.0}, "Adam has no ridge; set ridge to true"),
+    ],
+)
+def test_a_ridge_that_would_not_be_read_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        load_preset("single-10q").config(settings)
+
+
+def test_l_bfgs_has_the_ridge_always():
+    with pytest.raises(UserError, match="'lbfgs' always has a ridge: leave ridge out"):
+        load_preset("odd").config({"train.ridge": True})
+
+
+def test_no_ridge_leaves_a_run_its_name():
+    assert parse_config({"train": {"ridge": False}}, "x").identity == parse_config({}, "x").identity
