@@ -132,7 +132,11 @@ CONTRADICTIONS = [
         {"n_encoders": "auto"},
         "n_encoders 'auto' goes with head 'none'; give the quantum head a number",
     ),
-    ("train", {"ridge_c": 2.0}, "ridge_c is 2 and Adam has no ridge; set optimizer to 'lbfgs'"),
+    (
+        "train",
+        {"ridge_c": 2.0},
+        "ridge_c is 2 and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'",
+    ),
     (
         "train",
         {"optimizer": "lbfgs"},

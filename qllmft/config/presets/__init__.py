@@ -44,6 +44,8 @@ class Preset:
         targets and several labels have baselines of their own, no candidates, and `BASE`.
         """
         given = dict(overrides or {})
+        if given.get("noise.shots") == 0:  # the preset's choice about shots goes with them
+            given.setdefault("noise.shot_test", "same")
         if own := TASK_BASELINES.get(given.get("data.task", "")):
             given = {"baselines.names": list(own), **given}
             if self.candidates:

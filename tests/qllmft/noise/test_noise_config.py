@@ -162,7 +162,7 @@ def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
         capsys.readouterr().out.split()
     )
     folder = RunFolder(tmp_path / "run")
-    noise = NoiseConfig(gates="paper_low", shots=64, readout_error=0.01)
+    noise = NoiseConfig(gates="paper_low", shots=64, readout_error=0.01, shot_test="per_shot")
     assert folder.read_config().noise == noise
     assert folder.read_result().noise == noise
     (row,) = folder.read_result().to_json()["models"]
@@ -179,6 +179,13 @@ def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
     assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [
         None
     ] * 3
+
+
+def test_gate_noise_without_shots_drops_the_presets_choice_about_shots():
+    noisy = load_preset("noise-low-10q")
+    exact = noisy.config({"noise.shots": 0}).noise
+    assert exact == NoiseConfig(gates="paper_low")
+    assert create("adjoint", exact.backend_options).noise.shots is None
 
 
 def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(
