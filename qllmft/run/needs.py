@@ -54,7 +54,7 @@ def epoch_core_seconds(
     rows = min(config.train.batch_size, sizes["train"], max(1, fitting))
     with training_step(config, dimension, n_classes, rows, backend) as (model, batch, way, step):
         training = _core_seconds(lambda: (way.inputs(batch.x), step()))
-        judged = batch  # with a trajectory per shot, a text takes seconds on 18 qubits
+        judged = batch  # one text is enough where each shot has a trajectory
         if config.noise.shot_test == "per_shot":
             judged = batch.take(np.arange(1))
         validation = _core_seconds(

@@ -22,6 +22,7 @@ from qllmft.training.examples import Examples, with_noise
 from qllmft.training.loop import Training, run_epochs
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
+from qllmft.training.step import Step
 from qllmft.training.tasks import CLASSIFICATION, balanced_weights
 
 # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
@@ -95,10 +96,8 @@ def fit_end_to_end(
         weights = balanced_weights(train.labels, train.labels)
         held_weights = balanced_weights(validation.labels, train.labels)
 
-    def plain(x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        return CLASSIFICATION.loss(model.classifier(x), y, weight)
-
-    loss_of = ridge_of(model.classifier, CLASSIFICATION, config, len(train)) or plain
+    ridge = ridge_of(model.classifier, CLASSIFICATION, config, len(train))
+    step = Step(model.classifier, CLASSIFICATION, ridge)
 
     def train_on(epoch: int, batches: list[Tensor]) -> float:
         noise = torch_generator(seed, "embedding noise", epoch)
@@ -107,7 +106,7 @@ def fit_end_to_end(
             for rows in batches:
                 x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
                 x = with_noise(x, config.embedding_noise, noise, [len(rows)])
-                loss = loss_of(x, labels[rows], None if weights is None else weights[rows])
+                loss = step.loss(x, labels[rows], None if weights is None else weights[rows])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

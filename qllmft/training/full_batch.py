@@ -52,7 +52,7 @@ class LinearObjective(OddObjective):
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
         parts = [
-            *(encoder.theta for encoder in self._encoders),
+            *(encoder.theta for encoder in self._map.encoders),
             self._final.weight,
             self._final.bias,
         ]
@@ -62,7 +62,7 @@ class LinearObjective(OddObjective):
     def keep(self, vector: Floats) -> None:
         """Copy the parameters in ``vector`` to the model."""
         parts = self._parts(vector)
-        for encoder, theta in zip(self._encoders, parts.thetas, strict=True):
+        for encoder, theta in zip(self._map.encoders, parts.thetas, strict=True):
             encoder.theta.copy_(torch.from_numpy(theta))
         self._final.weight.copy_(torch.from_numpy(parts.weight))
         self._final.bias.copy_(torch.from_numpy(parts.bias))
@@ -88,22 +88,22 @@ class LinearObjective(OddObjective):
             by_logits *= self._weights[:, None]
         by_weight = by_logits.T @ values + ridge * linear @ rows.T
         by_rows = (by_logits @ parts.weight).T @ self.x + ridge * parts.weight.T @ linear
-        shares = np.split(by_rows, len(self._odd))
+        shares = np.split(by_rows, len(self._map.odd))
         by_theta = [
             odd.gradient(theta, share)
-            for odd, theta, share in zip(self._odd, parts.thetas, shares, strict=True)
+            for odd, theta, share in zip(self._map.odd, parts.thetas, shares, strict=True)
         ]
         return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
 
     def _rows(self, parts: _Parts) -> Floats:
         return np.concatenate(
-            [odd.rows(theta) for odd, theta in zip(self._odd, parts.thetas, strict=True)]
+            [odd.rows(theta) for odd, theta in zip(self._map.odd, parts.thetas, strict=True)]
         )
 
     def _parts(self, vector: Floats) -> _Parts:
         weights = self._final.weight.numel()
         at = len(vector) - weights - self._final.bias.numel()
-        thetas = vector[:at].reshape(len(self._odd), -1)
+        thetas = vector[:at].reshape(len(self._map.odd), -1)
         return _Parts(
             thetas,
             vector[at : at + weights].reshape(self._final.weight.shape),

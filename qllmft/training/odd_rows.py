@@ -29,9 +29,8 @@ class OddObjective:
         assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
         self._encoder, self._final = model.encoder, model.final
-        self._encoders = quantum_encoders(model.encoder)
+        self._map = OddMap(model.encoder)
         self.x, self._size = self.loaded(examples.x), examples.size
-        self._odd = [OddRows(encoder) for encoder in self._encoders]
 
     def loaded(self, x: Tensor) -> Floats:
         """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
@@ -82,26 +81,26 @@ class OddRows:
 
 
 class OddMap:
-    """Map from the loaded vector to all latent values of odd encoders, differentiable by the encoders' parameters."""
+    """Map from the loaded vector to all latent values of odd encoders, differentiable by the encoders' parameters.
+
+    Attributes:
+        encoders: the encoders of the latent vector's parts, in their order.
+        odd: their rows.
+    """
 
     def __init__(self, encoder: ParallelEncoders) -> None:
-        self._encoders = quantum_encoders(encoder)
-        self._odd = [OddRows(each) for each in self._encoders]
+        self.encoders = [each for each in encoder.encoders if isinstance(each, QuantumEncoder)]
+        self.odd = [OddRows(each) for each in self.encoders]
 
     def __call__(self) -> Tensor:
         """Return B (Q, m) in float64."""
-        pairs = zip(self._encoders, self._odd, strict=True)
+        pairs = zip(self.encoders, self.odd, strict=True)
         return torch.cat(
             [
                 encoder.scale * _Rows.apply(encoder.theta.double(), odd)  # type: ignore[no-untyped-call]
                 for encoder, odd in pairs
             ]
         )
-
-
-def quantum_encoders(encoder: ParallelEncoders) -> list[QuantumEncoder]:
-    """Return the encoders of a latent vector's parts, in their order."""
-    return [each for each in encoder.encoders if isinstance(each, QuantumEncoder)]
 
 
 class _Rows(torch.autograd.Function):

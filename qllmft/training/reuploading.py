@@ -10,14 +10,14 @@ import torch
 
 from qllmft.heads import Classifier
 from qllmft.training.examples import Examples
-from qllmft.training.odd_rows import Floats, OddMap, OddObjective
-from qllmft.training.ridge import ridge_factor, squared_size
+from qllmft.training.odd_rows import Floats, OddObjective
+from qllmft.training.ridge import penalty
 
 
 class ReuploadingObjective(OddObjective):
     """Mean cross-entropy in nats plus r/(2N)·R²·‖W‖²·‖B‖² of N texts, as a function of one vector of all parameters.
 
-    The ridge is `squared_size`. With one latent value and a linear head of slope R, it is that of `LinearObjective`.
+    The ridge is `penalty`. With one latent value and a linear head of slope R, it is that of `LinearObjective`.
     The model has float64 weights until `keep`.
 
     Args:
@@ -33,8 +33,7 @@ class ReuploadingObjective(OddObjective):
         self._y, self._task = examples.y, examples.task
         self._weights = examples.relative
         self._parameters = list(model.parameters())
-        self._ridge = ridge_factor(len(self._final.weight), c)
-        self._map = OddMap(self._encoder)
+        self._c = c
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -58,8 +57,8 @@ class ReuploadingObjective(OddObjective):
         self._put(vector)
         rows = self._map()
         logits = self._model.from_latent(torch.from_numpy(self.x) @ rows.T)
-        penalty = self._ridge / (2 * self._size) * squared_size(self._model, rows)
-        loss = self._task.loss(logits, self._y, self._weights) + penalty
+        loss = self._task.loss(logits, self._y, self._weights)
+        loss = loss + penalty(self._model, rows, self._c, self._size)
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 

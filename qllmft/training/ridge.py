@@ -36,8 +36,14 @@ def squared_size(model: Classifier, rows: Tensor) -> Tensor:
     return through + ((beside @ rows) ** 2).sum() if latent else through
 
 
+def penalty(model: Classifier, rows: Tensor, c: float, size: float) -> Tensor:
+    """Return the ridge on N = ``size`` texts, r/(2N) times `squared_size`, where r is `ridge_factor` of C."""
+    assert model.final is not None
+    return ridge_factor(len(model.final.weight), c) / (2 * size) * squared_size(model, rows)
+
+
 class RidgeLoss:
-    """Mean loss of a batch plus r/(2N) times `squared_size`, where r is `ridge_factor`.
+    """Mean loss of a batch plus `penalty`.
 
     Odd latent values are linear in the loaded vector. The rows of that map are computed once per batch, in float64,
     and no text of the batch is simulated in the encoders.
@@ -51,18 +57,16 @@ class RidgeLoss:
 
     def __init__(self, model: Classifier, task: Task, c: float, size: float) -> None:
         assert isinstance(model.encoder, ParallelEncoders)
-        assert model.final is not None
-        self._model, self._task, self._mapped = model, task, model.encoder.mapped
-        self._rows = OddMap(model.encoder)
-        self._factor = ridge_factor(len(model.final.weight), c) / (2 * size)
+        self._model, self._task, self._c, self._size = model, task, c, size
+        self._mapped, self._map = model.encoder.mapped, OddMap(model.encoder)
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
-        rows = self._rows()
+        rows = self._map()
         unit = amplitudes(self._mapped(x), "zeros")
         outputs = self._model.from_latent(unit @ rows.T.to(unit))
-        penalty = self._factor * squared_size(self._model, rows)
-        return self._task.loss(outputs, y, weight) + penalty.to(outputs)
+        ridge = penalty(self._model, rows, self._c, self._size)
+        return self._task.loss(outputs, y, weight) + ridge.to(outputs)
 
 
 def ridge_of(model: nn.Module, task: Task, config: TrainConfig, size: float) -> RidgeLoss | None:

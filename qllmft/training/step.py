@@ -41,16 +41,19 @@ class Step:
         """Convert embeddings (N, D) of any number of batches for `gradient`, one row per example."""
         return x
 
+    def loss(self, inputs: Any, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean loss of a batch, with the ridge if there is one; see `gradient`."""
+        if self._ridge is not None:
+            return self._ridge(inputs, y, weight)
+        return self._task.loss(self._model(inputs), y, weight)
+
     def gradient(self, inputs: Any, y: Tensor, weight: Tensor | None = None) -> float:
         """Return the mean loss of a batch of inputs and labels (B,), with weights (B,), and set its gradient."""
         for parameter in self._model.parameters():
             parameter.grad = None
-        loss = (self._ridge or self._loss)(inputs, y, weight)
+        loss = self.loss(inputs, y, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
-
-    def _loss(self, inputs: Any, y: Tensor, weight: Tensor | None) -> Tensor:
-        return self._task.loss(self._model(inputs), y, weight)
 
     def release(self) -> None:
         """Give the model's parameters memory of their own again."""

@@ -24,11 +24,8 @@ def outcomes_at(probabilities, shots, places):
             total += np.float64(probabilities[row, i])
             steps[i] = total
         for _ in range(shots[row]):
-            place, low, high = (
-                places[at] * total,
-                0,
-                size - 1,
-            )  # rounding may put it above the last step
+            place = places[at] * total  # rounding may put it above the last step
+            low, high = 0, size - 1
             while low < high:
                 middle = (low + high) // 2
                 if steps[middle] > place:
