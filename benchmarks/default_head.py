@@ -46,17 +46,18 @@ def sst2(folder: str, body: str, seed: int) -> Examples:
     )
 
 
-def docstrings(k: int, body: str, seed: int) -> Examples:
-    """Return `PER_LABEL` sentences of each of k sub-packages that the seed draws."""
+def docstring_texts(k: int, seed: int) -> list[str]:
+    """Return `PER_LABEL` sentences of each of k sub-packages that the seed draws, label after label."""
     found = all_classes()
     random = np.random.default_rng(seed)
     names = random.choice(sorted(found), k, replace=False)
-    texts = [
-        text for name in names for text in random.permutation(found[name])[:PER_LABEL].tolist()
-    ]
-    return Examples.from_arrays(
-        embed(texts, BodyConfig(model=body)).vectors, np.repeat(np.arange(k), PER_LABEL)
-    )
+    return [text for name in names for text in random.permutation(found[name])[:PER_LABEL].tolist()]
+
+
+def docstrings(k: int, body: str, seed: int) -> Examples:
+    """Return the embeddings and labels of `docstring_texts`."""
+    vectors = embed(docstring_texts(k, seed), BodyConfig(model=body)).vectors
+    return Examples.from_arrays(vectors, np.repeat(np.arange(k), PER_LABEL))
 
 
 def candidate(text: str) -> Candidate:

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.config.presets import load_preset
+from qllmft.config.presets import UNFROZEN, load_preset
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
@@ -41,7 +41,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     Args:
         in_features: D, length of the body's embeddings.
         out_features: k, number of labels.
-        preset: source of the structure, its section ``model``.
+        preset: source of the structure, its section ``model``; by default "reuploading-unfrozen".
         settings: differences from it, ``{"model.reuploads": 6}``.
         temperature: divisor of the logits.
         eps: added to the temperature.
@@ -58,7 +58,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         in_features: int,
         out_features: int = 2,
         *,
-        preset: str = "recommended",
+        preset: str = UNFROZEN,
         settings: Mapping[str, Any] | None = None,
         temperature: float = 1.0,
         eps: float = 1e-5,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.statistics import LEVEL
+from qllmft.statistics import MeanInterval
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Trend:
     qubits: tuple[int, ...]  # ascending
     seeds: int  # of each row
     slope: float  # of test scores, per qubit
-    # 95 % by Student's t; None if there is no scatter to judge by
+    # 95 % by Student's t over the seeds' own slopes; None for one seed
     interval: tuple[float, float] | None
 
 
@@ -33,24 +33,14 @@ def trends(record: StudyRecord) -> list[Trend]:
 
 
 def trend(rows: list[RowResult]) -> Trend:
-    """Return the slope b of the regression y = a_s + b·q, with a mean a_s of its own for each seed s (a block).
+    """Return the mean over seeds of the least-squares slope through the scores of a seed, with its interval.
 
-    The seeds are the same in all rows, so b depends on differences within a seed alone.
+    Each seed has its own level and its own slope, so the interval contains the scatter of both kinds.
     """
     rows = sorted(rows, key=lambda row: row.qubits or 0)
     q = np.array([row.qubits for row in rows], dtype=float)
     y = np.array([row.compared for row in rows])  # (rows, seeds)
-    centred, within = q - q.mean(), y - y.mean(axis=0)
-    seeds, spread = y.shape[1], y.shape[1] * float(centred @ centred)
-    slope = float((centred @ within).sum() / spread)
-    freedom = y.size - seeds - 1
+    centred = q - q.mean()
+    slopes = MeanInterval.of((centred @ y / (centred @ centred)).tolist())
     qubits = tuple(row.qubits or 0 for row in rows)
-    if freedom < 1:
-        return Trend(rows[0].series, qubits, seeds, slope, None)
-    from scipy import stats
-
-    left = within - slope * centred[:, None]
-    half = float(
-        stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt((left**2).sum() / freedom / spread)
-    )
-    return Trend(rows[0].series, qubits, seeds, slope, (slope - half, slope + half))
+    return Trend(rows[0].series, qubits, slopes.n, slopes.mean, slopes.interval)

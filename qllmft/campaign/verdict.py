@@ -39,9 +39,9 @@ def body_sentence(record: StudyRecord) -> str:
     ends = PairedDifference.of(body.seeds, kind.seeds).interval
     more = "Whether the body or the kind of head gives more is open"
     if ends and ends[0] > 0.0:
-        more = "The body gives more than the kind of head"
+        more = "For the heads that validation prefers, the body gives more than the kind of head"
     elif ends and ends[1] < 0.0:
-        more = "The kind of head gives more than the body"
+        more = "For the heads that validation prefers, the kind of head gives more than the body"
     margin = f" of the paper's margin of {100 * papers_margin():.2f} points"
     parts = [
         f"on the {gain.body}, {gain.heads} {'gains' if gain.of_body else 'is'} {gain_points(gain)} points "

@@ -47,7 +47,7 @@ def study(
         bool,
         typer.Option(
             "--quick",
-            help="Run the same shape in minutes on two cores: 40 epochs, up to 14 qubits.",
+            help="Run a smaller study of the same shape: at most 14 qubits, and 40 epochs or fewer.",
         ),
     ] = False,
     texts: DataOptions,
@@ -158,12 +158,6 @@ def study(
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
     _print_result(console, record, finish_study(folder, record))
-    if plan.name in NOISE_STUDIES and record.measure.in_percent:
-        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
-        from qllmft.report.style import save_figure
-
-        save_figure(draw_accuracy(noise_figure(record)), folder / "noise.svg")
-        say(f"The figure is {folder / 'noise.svg'}.", console)
 
 
 def _recompute(
@@ -178,7 +172,8 @@ def _recompute(
             f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that."
         )
     found = read_record(folder).study
-    if found != (Path(name).stem if name.endswith(".toml") else name):
+    given = Path(name).stem if name.endswith(".toml") else name
+    if given != found and not (given == NOISE and found in NOISE_STUDIES):
         raise UserError(
             f"{folder} holds the predictions of the study {found}, and not of {name}; give that name."
         )
@@ -191,6 +186,13 @@ def _print_result(console: PlainConsole, record: StudyRecord, page: Path) -> Non
     console.print(study_table(record))
     console.print(f"{verdict(record)}\n")
     say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.", console)
+    if record.study in NOISE_STUDIES and record.measure.in_percent:
+        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
+        from qllmft.report.style import save_figure
+
+        figure = page.with_name("noise.svg")
+        save_figure(draw_accuracy(noise_figure(record)), figure)
+        say(f"The figure is {figure}.", console)
 
 
 def _plan(

@@ -126,4 +126,5 @@ def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, int] | None:
     }
     if len(points) < 2:
         return None
-    return float(np.polyfit(list(points), list(points.values()), 1)[0]), len(points)
+    slope = float(np.polyfit(list(points), list(points.values()), 1)[0])
+    return round(slope, 9), len(points)  # the last bits differ between processors

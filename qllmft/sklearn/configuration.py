@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from qllmft.config import RunConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import AUTO, BASE, load_preset
+from qllmft.config.presets import AUTO, BASE, UNFROZEN, first_that_fits
 from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
@@ -27,15 +27,17 @@ PARAMETERS = {  # of an estimator, and the settings that they are
     "backend": "backend.name",
     "device": "backend.options.device",
 }
+SINGLE = (BASE,)  # of "auto" for several labels and real targets
+PARTLY = (UNFROZEN, BASE)  # of "auto" in partial_fit, the first one with a frozen body
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
 def configuration(
-    estimator: Any, *sections: str, candidates: bool = True, **given: Any
+    estimator: Any, *sections: str, auto: Sequence[str] = (AUTO,), **given: Any
 ) -> RunConfig:
     """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
 
-    Without ``candidates``, the preset "auto" is "recommended".
+    The preset "auto" is the first of ``auto`` that fits.
     """
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)
@@ -52,8 +54,9 @@ def configuration(
         for name, value in given.items()
     }
     overrides |= {name: value for name, value in plain.items() if value is not None}
-    single = estimator.preset == AUTO and not candidates
-    config = load_preset(BASE if single else estimator.preset).config(overrides)
+    if estimator.preset == AUTO and auto == PARTLY:
+        overrides = {"body.trainable": False, "train.body_lr": None} | overrides
+    config = first_that_fits(auto if estimator.preset == AUTO else (estimator.preset,), overrides)
     if config.body.learns:
         raise UserError(
             f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
-from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.configuration import PARTLY, SINGLE, configuration
 from qllmft.sklearn.regressor import REAL, TrainedRegressor
 
 
@@ -74,7 +74,7 @@ class QuantumHeadClassifier(TrainedClassifier):
         of validation rows do not depend on the weights.
         """
         if (several := label_sets_of(y)) is not None:
-            config = configuration(self, candidates=False, **SEVERAL)
+            config = configuration(self, auto=SINGLE, **SEVERAL)
             rows, several = validate_data(self, X, several, dtype=np.float32, multi_output=True)
             self._fit_label_sets(rows, several, sample_weight, config)
             return self
@@ -87,10 +87,10 @@ class QuantumHeadClassifier(TrainedClassifier):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train one epoch on rows (N, D) and labels (N,), from the weights and Adam's moments of the last call.
 
-        The first call needs ``classes``, all labels that will occur. The preset "auto" is "recommended" here, and
-        presets with L-BFGS are refused.
+        The first call needs ``classes``, all labels that will occur. The preset "auto" is the head of
+        "reuploading-unfrozen" here, whose ridge takes the rows of a call for all N. Presets with L-BFGS are refused.
         """
-        config = configuration(self, candidates=False)
+        config = configuration(self, auto=PARTLY)
         rows, labels = validate_data(
             self, X, y, dtype=np.float32, reset="weights_" not in self.__dict__
         )
@@ -112,7 +112,7 @@ class QuantumHeadRegressor(TrainedRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), their targets (N,) or (N, T), and weights (N,) of the rows."""
-        config = configuration(self, candidates=False, **REAL)
+        config = configuration(self, auto=SINGLE, **REAL)
         rows, targets = validate_data(
             self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
         )

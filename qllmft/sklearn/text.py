@@ -15,7 +15,7 @@ from qllmft.embed.in_memory import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
 from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
-from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.configuration import PARTLY, SINGLE, configuration
 from qllmft.sklearn.regressor import REAL, TrainedRegressor
 from qllmft.sklearn.texts import embedded, texts_of
 
@@ -27,7 +27,7 @@ class OfTexts(TrainedEstimator):
     body: GivenBody = "minilm"
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), self._configuration(candidates=False).body)
+        vectors, identity = embedded(texts_of(X), self._configuration(auto=SINGLE).body)
         if identity != self.body_identity_:
             raise UserError(
                 f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
@@ -78,7 +78,7 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their labels and weights (N,) as in `QuantumHeadClassifier`."""
         if (several := label_sets_of(y)) is not None:
-            config = self._configuration(candidates=False, **SEVERAL)
+            config = self._configuration(auto=SINGLE, **SEVERAL)
             vectors = self._embedded(X, several, config)
             self._fit_label_sets(vectors, several, sample_weight, config)
             return self
@@ -88,7 +88,7 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train one epoch on N texts and labels (N,), as `QuantumHeadClassifier.partial_fit` does on rows."""
-        config, labels = self._configuration(candidates=False), _labels(y)
+        config, labels = self._configuration(auto=PARTLY), _labels(y)
         vectors = self._embedded(X, labels, config)
         self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
         return self
@@ -110,7 +110,7 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
-        config = self._configuration(candidates=False, **REAL)
+        config = self._configuration(auto=SINGLE, **REAL)
         targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         self._fit_targets(self._embedded(X, targets, config), targets, sample_weight, config)
         return self

@@ -24,7 +24,7 @@ def squared_size(model: Classifier, rows: Tensor) -> Tensor:
 
     B (Q, m) are the ``rows`` of the latent values. W_z (k, Q) are the weights by which the last layer reads latent
     values: all of it without a quantum head, those of a skip with one. W (k, Q_m) are the weights of the quantum head's
-    values. R is the number of re-uploads: a value of the head changes by R radians' worth at most with a latent value.
+    values. R is the number of re-uploads: a ⟨Z⟩ changes by at most R for each radian of a latent value.
     """
     assert model.final is not None
     weight = model.final.weight.to(rows)

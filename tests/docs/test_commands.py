@@ -109,7 +109,7 @@ def collected():
 
 COMMANDS = collected()
 SLOW = (
-    r"study (table2|ablations|noise|body)|sweep (screening|recommended|table-06|table-11)|"
+    r"study (table2|ablations|noise|body)|sweep (screening|recommended|table-06|table-10|table-11)|"
     r"train --preset (unfrozen|contrastive|upper)|figure 6|paper --runs docs"
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,8 @@ class Preset:
                     with_settings(self.settings | parts, given), f"preset {name!r}"
                 )
         if not found:
-            return _first_that_fits(given)
+            unfrozen = given.get("body.trainable") is True
+            return first_that_fits((UNFROZEN, *FALLBACKS) if unfrozen else FALLBACKS, given)
         first, *others = found.values()
         if not others:
             return first
@@ -72,10 +73,10 @@ class Preset:
         return first.model_copy(update={"candidates": candidates})
 
 
-def _first_that_fits(given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of the first fallback that fits the settings, or raise the error of the last."""
-    *others, last = FALLBACKS
-    for name in [UNFROZEN, *others] if given.get("body.trainable") is True else others:
+def first_that_fits(names: Sequence[str], given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of the first preset that fits the settings, or raise the error of the last."""
+    *others, last = names
+    for name in others:
         with suppress(UserError):
             return load_preset(name).config(given)
     return load_preset(last).config(given)

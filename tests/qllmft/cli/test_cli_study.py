@@ -83,6 +83,10 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     # it prints no numbers
     assert "paper, %" not in page + output + (tmp_path / "study" / "table.md").read_text()
     assert "The figure is" in output
+    kept = tmp_path / "study"
+    cli("study", "noise", "--from-predictions", kept, "--out", tmp_path / "again")
+    for file_name in ("noise.svg", "table.md"):
+        assert (tmp_path / "again" / file_name).read_bytes() == (kept / file_name).read_bytes()
 
 
 def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):

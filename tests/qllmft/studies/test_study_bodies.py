@@ -84,11 +84,14 @@ def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
 
 def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
     assert verdict(study()).startswith(
-        "The body gives more than the kind of head: on the tuned, c frozen gains +4.7 [+3.2, +6.1] points (149 % [103, "
-        "194] of the paper's margin of 3.14 points); on the frozen, q frozen less c frozen is −4.3 [−7.2, −1.5] points"
+        "For the heads that validation prefers, the body gives more than the kind of head: on the tuned, c frozen "
+        "gains +4.7 [+3.2, +6.1] points (149 % [103, 194] of the paper's margin of 3.14 points); on the frozen, "
+        "q frozen less c frozen is −4.3 [−7.2, −1.5] points"
     )
     higher = study(QUANTUM | {"frozen": (0.95, 0.96, 0.94)})
-    assert verdict(higher).startswith("The kind of head gives more than the body: ")
+    assert verdict(higher).startswith(
+        "For the heads that validation prefers, the kind of head gives more than the body: "
+    )
     assert verdict(study(QUANTUM | {"frozen": (0.75, 0.85, 0.79)})).startswith(
         "Whether the body or the kind of head"
     )
