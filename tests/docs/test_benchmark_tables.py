@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
@@ -83,3 +85,38 @@ def test_the_requests_per_second_of_a_server():
             f"{each[part + 'ratio']:.2f} ± {each[part + 'half_width']:.2f}" for part in ("", "cpu_")
         ]
         assert f"| {each['clients']} | {speeds} | {' | '.join(shown)} |" in page
+
+
+def differences(name):
+    """Return the differences to logistic regression in points, over the seeds, by task, language model and head."""
+    kept = json.loads((ROOT / "docs" / "records" / f"{name}.json").read_text("utf-8"))
+    found = {}
+    for row in kept["results"]:
+        for head, result in row["presets"].items():
+            gains = found.setdefault((row["task"], row["body"]), {}).setdefault(head, [])
+            gains.append(100 * (result["accuracy"] - row["logistic_regression"]))
+    return found
+
+
+def rows_of(page, first):
+    """Return the cells of the table whose head begins with ``first``, without its two first lines."""
+    lines = page[page.index(f"| {first} |") :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:1] + lines[2:]]
+
+
+def test_the_decision_on_the_default_head_has_the_differences_of_its_records():
+    page = (ROOT / "docs" / "decisions" / "0014-default-head.md").read_text("utf-8")
+    kept = differences("default-head")
+    names, *rows = rows_of(page, "task | language model")
+    assert {(row[0], row[1].strip("`")) for row in rows} == set(kept)
+    for row in rows:
+        shown = dict(zip([name.strip("`") for name in names[4:]], row[4:], strict=True))
+        for head, cell in shown.items():
+            gains = kept[row[0], row[1].strip("`")].get(head, [])
+            mean = f"{np.mean(gains):+.2f}".replace("-", "−") if gains else ""
+            assert cell == mean + (f" ± {stats.sem(gains):.2f}" if len(gains) > 1 else ""), head
+    (tried,) = differences("default-head-tried").values()
+    _, *rows = rows_of(page, "head | seed 0")
+    assert [row[1:] for row in rows] == [
+        [f"{gain:+.2f}".replace("-", "−") for gain in gains] for gains in tried.values()
+    ]
