@@ -59,7 +59,7 @@ def heads(k: int, seed: int) -> dict[str, SetFitHead]:
     }
 
 
-def measure(k: int, seed: int, iterations: int) -> dict[str, float]:
+def measure(k: int, seed: int, iterations: int) -> dict[str, int]:
     """Return the number of right answers of each head, and of held-out texts."""
     texts, labels = docstring_texts(k, seed), np.repeat(np.arange(k), PER_LABEL)
     split = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(texts, labels)
@@ -72,7 +72,7 @@ def measure(k: int, seed: int, iterations: int) -> dict[str, float]:
         torch.manual_seed(seed)
         model = SetFitModel(model_body=body, model_head=head)
         model.fit(shown, given, EPOCHS, BATCH, head_learning_rate=RATE, show_progress_bar=False)
-        right[name] = head.eval().predict(torch.from_numpy(x_held)).numpy()
+        right[name] = head.predict(torch.from_numpy(x_held)).numpy()
     counts = {name: int((answers == labels[held]).sum()) for name, answers in right.items()}
     return {**counts, "texts": len(held)}
 

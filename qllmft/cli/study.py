@@ -157,7 +157,7 @@ def study(
     except KeyboardInterrupt:
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None
-    _print_result(console, record, finish_study(folder, record))
+    _finish(console, record, finish_study(folder, record))
 
 
 def _recompute(
@@ -177,10 +177,11 @@ def _recompute(
         raise UserError(
             f"{folder} holds the predictions of the study {found}, and not of {name}; give that name."
         )
-    _print_result(console, *finish_from_predictions(folder, out))
+    _finish(console, *finish_from_predictions(folder, out))
 
 
-def _print_result(console: PlainConsole, record: StudyRecord, page: Path) -> None:
+def _finish(console: PlainConsole, record: StudyRecord, page: Path) -> None:
+    """Print the table and the verdict, and draw the figure of a noise study beside its page."""
     from qllmft.campaign.verdict import verdict
 
     console.print(study_table(record))

@@ -28,7 +28,8 @@ PARAMETERS = {  # of an estimator, and the settings that they are
     "device": "backend.options.device",
 }
 SINGLE = (BASE,)  # of "auto" for several labels and real targets
-PARTLY = (UNFROZEN, BASE)  # of "auto" in partial_fit, the first one with a frozen body
+PARTLY = (UNFROZEN, BASE)  # of "auto" in partial_fit
+_FROZEN = {"body.trainable": False, "train.body_lr": None}  # the head of UNFROZEN alone
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
@@ -54,9 +55,10 @@ def configuration(
         for name, value in given.items()
     }
     overrides |= {name: value for name, value in plain.items() if value is not None}
-    if estimator.preset == AUTO and auto == PARTLY:
-        overrides = {"body.trainable": False, "train.body_lr": None} | overrides
-    config = first_that_fits(auto if estimator.preset == AUTO else (estimator.preset,), overrides)
+    names: Sequence[str] = (estimator.preset,)
+    if estimator.preset == AUTO:
+        names, overrides = auto, (_FROZEN if UNFROZEN in auto else {}) | overrides
+    config = first_that_fits(names, overrides)
     if config.body.learns:
         raise UserError(
             f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "

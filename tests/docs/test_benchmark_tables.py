@@ -99,7 +99,7 @@ def differences(name):
 
 
 def rows_of(page, first):
-    """Return the cells of the table whose head begins with ``first``, without its two first lines."""
+    """Return the cells of the head, which begins with ``first``, and of the rows of a table."""
     lines = page[page.index(f"| {first} |") :].split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:1] + lines[2:]]
 
