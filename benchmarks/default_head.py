@@ -100,9 +100,8 @@ def compare(
 def table(rows: list[dict]) -> str:
     """Return the mean differences to logistic regression as Markdown, with their standard errors over the seeds."""
     presets = list(dict.fromkeys(name for row in rows for name in row["presets"]))
-    lines = [
-        f"| task | language model | seeds | logistic regression | {' | '.join(f'`{name}`' for name in presets)} |"
-    ]
+    names = [f"`{name.replace(',', '`, `')}`" for name in presets]  # a page breaks between two
+    lines = [f"| task | language model | seeds | LR | {' | '.join(names)} |"]
     lines.append("|---" * (4 + len(presets)) + "|")
     for task, body in dict.fromkeys((row["task"], row["body"]) for row in rows):
         of_task = [row for row in rows if (row["task"], row["body"]) == (task, body)]

@@ -110,7 +110,8 @@ def test_the_decision_on_the_default_head_has_the_differences_of_its_records():
     names, *rows = rows_of(page, "task | language model")
     assert {(row[0], row[1].strip("`")) for row in rows} == set(kept)
     for row in rows:
-        shown = dict(zip([name.strip("`") for name in names[4:]], row[4:], strict=True))
+        heads = [name.strip("`").replace("`, `", ",") for name in names[4:]]
+        shown = dict(zip(heads, row[4:], strict=True))
         for head, cell in shown.items():
             gains = kept[row[0], row[1].strip("`")].get(head, [])
             mean = f"{np.mean(gains):+.2f}".replace("-", "−") if gains else ""
