@@ -19,7 +19,7 @@ from qllmft.config.presets import load_preset
 from qllmft.embed import embed
 from qllmft.heads import build_classifier
 from qllmft.run import SharedInputs
-from qllmft.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
 from qllmft.training import EpochMetrics, Examples, fit
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create

@@ -27,7 +27,7 @@ from qllmft.config import BodyConfig, DataConfig
 from qllmft.data import Table, read_corpus
 from qllmft.embed import embed
 from qllmft.sklearn import QuantumHeadClassifier
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 from sklearn.linear_model import LogisticRegression
 
 ESTIMATORS: dict[str, Any] = {

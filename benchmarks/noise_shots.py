@@ -17,8 +17,8 @@ from typing import Any
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate
 from qllmft.run import RunFolder
-from qllmft.scores import ACCURACY
-from qllmft.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.measure import ACCURACY
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
 from qllmft_backends import create
 
 MEASUREMENTS = ("per_shot", "same")

@@ -20,7 +20,7 @@ from qllmft.data import read_corpus
 from qllmft.embed import Body
 from qllmft.embed.published import published_name
 from qllmft.inference import Predictor
-from qllmft.statistics import Accuracy, MeanInterval
+from qllmft.tasks.statistics import Accuracy, MeanInterval
 from qllmft.versions import version_of
 
 from machine import load_average

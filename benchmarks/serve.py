@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 
 from machine import load_average
 from run import machine_facts

@@ -18,7 +18,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.run.timing import duration_text
-from qllmft.scores import MEASURES
+from qllmft.tasks.measure import MEASURES
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training

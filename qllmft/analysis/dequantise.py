@@ -29,7 +29,7 @@ from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model.store import StoredModel, save_model
-from qllmft.statistics import Accuracy
+from qllmft.tasks.statistics import Accuracy
 from qllmft.training import finite_logits
 from qllmft.versions import versions
 

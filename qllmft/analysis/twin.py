@@ -10,7 +10,7 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
-from qllmft.statistics import Accuracy, TextDifference
+from qllmft.tasks.statistics import Accuracy, TextDifference
 
 FOLDER = "separable-twin"  # in the run's folder
 

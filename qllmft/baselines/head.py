@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.config.data import Task
-from qllmft.multilabel import LabelSetScores
-from qllmft.regression import TargetScores
-from qllmft.scores import Score
-from qllmft.statistics import Accuracy
+from qllmft.tasks.measure import Score
+from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import Accuracy
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

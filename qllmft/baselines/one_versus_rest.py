@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.classical import GridBaseline, logistic_regression, support_vectors
 from qllmft.baselines.head import Baseline
 from qllmft.config import RunConfig
-from qllmft.multilabel import best_thresholds, macro_f1
+from qllmft.tasks.multilabel import best_thresholds, macro_f1
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

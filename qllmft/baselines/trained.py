@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.baselines.head import Baseline
-from qllmft.calibration import best_temperature
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.data import Task as TaskName
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
-from qllmft.multilabel import best_thresholds
 from qllmft.randomness import derive_seed, torch_generator
+from qllmft.tasks.calibration import best_temperature
+from qllmft.tasks.multilabel import best_thresholds
 from qllmft.training import (
     CLASSIFICATION,
     MULTILABEL,

@@ -9,7 +9,7 @@ import numpy as np
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
 from qllmft.published import published
-from qllmft.statistics import PairedDifference
+from qllmft.tasks.statistics import PairedDifference
 
 _TRAINED = " and body"  # ends the name of a head that was trained together with its body
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from qllmft.bootstrap import BootstrapDifference
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
-from qllmft.scores import ACCURACY, MEASURE_NAMED, Measure
-from qllmft.statistics import PairedDifference, TextDifference, holm
+from qllmft.tasks.bootstrap import BootstrapDifference
+from qllmft.tasks.measure import ACCURACY, MEASURE_NAMED, Measure
+from qllmft.tasks.statistics import PairedDifference, TextDifference, holm
 
 ALPHA = 0.05
 Outcome = Literal["better", "worse", "equal", "open"]

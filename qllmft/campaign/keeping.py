@@ -20,7 +20,7 @@ from qllmft.config.settings import differing
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, SharedInputs
-from qllmft.scores import MEASURES
+from qllmft.tasks.measure import MEASURES
 
 
 def gather_predictions(

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qllmft.campaign.answers import Answers, integers, reals, smallest
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.class_scores import ClassScores, confusion_of
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
-from qllmft.scores import ScoreName
+from qllmft.tasks.class_scores import ClassScores, confusion_of
+from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
 
 FILE = "predictions.npz"

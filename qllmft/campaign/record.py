@@ -14,8 +14,8 @@ from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.scores import LOWEST, MEASURE_NAMED, Measure, ScoreName
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.measure import LOWEST, MEASURE_NAMED, Measure, ScoreName
+from qllmft.tasks.statistics import MeanInterval
 
 FORMAT = 1
 FILE = "study.json"

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 from qllmft.campaign.finished import FinishedRun
 from qllmft.config.settings import settings_of
 from qllmft.run import ModelResult
-from qllmft.scores import MEASURES, Measure, Score
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.measure import MEASURES, Measure, Score
+from qllmft.tasks.statistics import MeanInterval
 
 DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
 

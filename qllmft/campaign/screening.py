@@ -11,7 +11,7 @@ from scipy.linalg import hadamard
 
 from qllmft.campaign.grid import Parameter, Point, Value
 from qllmft.errors import UserError
-from qllmft.statistics import student_p
+from qllmft.tasks.statistics import student_p
 
 MOST_FACTORS = 31  # of a screening design with 32 runs
 # first row of the cyclic part, Plackett and Burman 1946

@@ -22,8 +22,8 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
 from qllmft.files import write_text
 from qllmft.published import published
-from qllmft.scores import Measure
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.measure import Measure
+from qllmft.tasks.statistics import MeanInterval
 
 
 @dataclass(frozen=True)

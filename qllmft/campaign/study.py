@@ -24,7 +24,7 @@ from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.record import BodyRecord
-from qllmft.scores import MEASURES
+from qllmft.tasks.measure import MEASURES
 
 
 def run_study(

@@ -11,7 +11,7 @@ from qllmft.campaign.grid import check_size
 from qllmft.campaign.plan import PlannedRun
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.scores import MEASURES
+from qllmft.tasks.measure import MEASURES
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 
 
 @dataclass(frozen=True)

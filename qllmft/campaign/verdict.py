@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gains, papers_margin
 from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.scores import ACCURACY, Measure
-from qllmft.statistics import PairedDifference
+from qllmft.tasks.measure import ACCURACY, Measure
+from qllmft.tasks.statistics import PairedDifference
 
 
 def p_value(p: float | None) -> str:

@@ -219,7 +219,7 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
     if json:
         say_json(found.as_dict())
         return
-    from qllmft.multilabel import LabelSetScores
+    from qllmft.tasks.multilabel import LabelSetScores
 
     scores = found.scores
     say(

@@ -20,7 +20,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.progress import LineListener, left_text, stage_text
-from qllmft.scores import MEASURES
+from qllmft.tasks.measure import MEASURES
 
 
 class ConsoleListener(LineListener):

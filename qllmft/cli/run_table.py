@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from qllmft.cli.console import numbers, plain_table, texts
-from qllmft.multilabel import LabelSetScores
-from qllmft.regression import TargetScores
 from qllmft.run import ModelResult, RunRecord
-from qllmft.scores import short
-from qllmft.statistics import Accuracy
+from qllmft.tasks.measure import short
+from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import Accuracy
 
 
 def result_table(record: RunRecord) -> Table:

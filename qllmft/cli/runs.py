@@ -110,7 +110,7 @@ def _changed(run: RunFolder) -> float:
 
 def _row(run: RunFolder) -> _Row:
     from qllmft.report.nearest_preset import describe_settings
-    from qllmft.scores import short
+    from qllmft.tasks.measure import short
 
     config, record = run.read_config(), run.read_result()
     nearest = describe_settings(config)

@@ -23,8 +23,8 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
-from qllmft.scores import ACCURACY, MEASURES, Measure
-from qllmft.statistics import Accuracy, MeanInterval
+from qllmft.tasks.measure import ACCURACY, MEASURES, Measure
+from qllmft.tasks.statistics import Accuracy, MeanInterval
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 BEST_SHOWN = 10

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.class_scores import ClassScores
 from qllmft.config import EMBEDDED
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
@@ -20,13 +19,14 @@ from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
-from qllmft.multilabel import LabelSetScores
-from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
 from qllmft.run.verdict import percent, verdict
-from qllmft.scores import Score
-from qllmft.statistics import Accuracy
+from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.measure import Score
+from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import Accuracy
 from qllmft.versions import versions
 
 CARD = "README.md"

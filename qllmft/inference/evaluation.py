@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.calibration import Calibration
-from qllmft.class_scores import ClassScores, confusion_of
 from qllmft.config import EMBEDDED, DataConfig, RunConfig
 from qllmft.data import Corpus, Splits, Table, read_corpus, split_corpus
 from qllmft.errors import UserError
@@ -20,12 +18,14 @@ from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.inference.measurement import Agreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
-from qllmft.multilabel import LabelScores, LabelSetScores
 from qllmft.randomness import numpy_generator
-from qllmft.regression import TargetScores
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
-from qllmft.statistics import Accuracy
+from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.class_scores import ClassScores, confusion_of
+from qllmft.tasks.multilabel import LabelScores, LabelSetScores
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import Accuracy
 from qllmft_backends import Backend
 
 FEWEST = 5  # texts to evaluate real values on

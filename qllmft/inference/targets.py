@@ -12,8 +12,8 @@ from qllmft.config import DataConfig
 from qllmft.errors import UserError
 from qllmft.inference.measurement import Agreement
 from qllmft.model.store import StoredModel
-from qllmft.multilabel import LabelSetScores
-from qllmft.scores import BootstrapScore
+from qllmft.tasks.measure import BootstrapScore
+from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.training import finite_logits
 
 

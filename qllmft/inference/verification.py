@@ -14,8 +14,8 @@ from qllmft.files import read_bytes
 from qllmft.model.store import load_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.scores import BootstrapScore
-from qllmft.statistics import Accuracy
+from qllmft.tasks.measure import BootstrapScore
+from qllmft.tasks.statistics import Accuracy
 
 ROUNDING = 1e-9  # of a sum in another version
 LEDGER = "ledger"  # folder of the paid jobs, in the run's folder

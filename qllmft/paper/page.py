@@ -25,8 +25,8 @@ from qllmft.paper.studies import sections
 from qllmft.published import Published, published
 from qllmft.report.render import render
 from qllmft.report.study_table import OUTCOMES, parameters
-from qllmft.scores import ACCURACY
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.measure import ACCURACY
+from qllmft.tasks.statistics import MeanInterval
 
 NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")

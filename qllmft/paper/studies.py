@@ -15,7 +15,7 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 
 STUDIES = ("paper-size", "budget", "which-part", "epochs")
 

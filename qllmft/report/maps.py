@@ -15,7 +15,7 @@ from qllmft.report import style
 from qllmft.report.map_figures import MapPoint, Value, draw_map
 from qllmft.report.render import render
 from qllmft.report.study_table import parameters
-from qllmft.scores import ACCURACY
+from qllmft.tasks.measure import ACCURACY
 
 Compared = list[tuple[MapPoint, list[Comparison]]]  # each point with the comparisons of its row
 

@@ -12,7 +12,7 @@ from qllmft.campaign.record import StudyRecord
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
-from qllmft.scores import ACCURACY, MEASURES, Measure
+from qllmft.tasks.measure import ACCURACY, MEASURES, Measure
 from qllmft.training import TASKS, EpochMetrics
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend

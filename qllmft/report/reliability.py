@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from qllmft.calibration import Calibration
 from qllmft.report import style
+from qllmft.tasks.calibration import Calibration
 
 
 @style.figure_style(in_a_page=True)

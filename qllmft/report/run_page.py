@@ -20,8 +20,8 @@ from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TargetPredictions, TestPredictions
 from qllmft.run.verdict import headline, verdict
-from qllmft.scores import MEASURES
-from qllmft.statistics import Accuracy
+from qllmft.tasks.measure import MEASURES
+from qllmft.tasks.statistics import Accuracy
 from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import draw_text
 

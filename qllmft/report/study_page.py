@@ -22,7 +22,7 @@ from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_s
 from qllmft.report.render import identified, render
 from qllmft.report.study_table import tables
 from qllmft.report.trend_figure import trends_svg, write_trends
-from qllmft.scores import Measure
+from qllmft.tasks.measure import Measure
 from qllmft.training import TASKS
 
 _WIDER = "; an interval that runs out of the figure is wider than shown"

@@ -12,8 +12,8 @@ from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.trend import trends
 from qllmft.campaign.verdict import gain_points, gain_share, verdict
 from qllmft.published import published
-from qllmft.scores import Measure
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.measure import Measure
+from qllmft.tasks.statistics import MeanInterval
 
 OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
 

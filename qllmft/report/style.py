@@ -15,7 +15,7 @@ from markupsafe import Markup
 from qllmft.errors import UserError
 from qllmft.escaping import one_line
 from qllmft.files import writing
-from qllmft.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
 
 Interval = MeanInterval | PairedDifference  # of scores of at most 1
 

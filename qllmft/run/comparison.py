@@ -9,7 +9,7 @@ from qllmft.config import RunConfig
 from qllmft.config.settings import differing
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.statistics import TextDifference
+from qllmft.tasks.statistics import TextDifference
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from qllmft.baselines import (
     score_of,
     scored,
 )
-from qllmft.calibration import Calibration
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
 from qllmft.embed import published_name, weights_hash
@@ -34,6 +33,7 @@ from qllmft.run.predictions import PREDICTIONS, TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
 from qllmft.run.vectors import Vectors
+from qllmft.tasks.calibration import Calibration
 from qllmft.templates import check_classes
 from qllmft.training import CLASSIFICATION, EpochMetrics, contrastive_pairs
 from qllmft.versions import versions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from qllmft.run.record import RunRecord
-from qllmft.scores import short
+from qllmft.tasks.measure import short
 
 
 def table_html(record: RunRecord) -> str:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.class_scores import ClassScores, confusion_of
 from qllmft.config.data import Task
 from qllmft.data import Table
 from qllmft.errors import UserError
+from qllmft.tasks.class_scores import ClassScores, confusion_of
 
 MOST_MISTAKES = 20
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter, ValidationError
 
-from qllmft.calibration import Calibration
-from qllmft.class_scores import ClassScores
 from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.run.chosen import Choice
-from qllmft.scores import Score
-from qllmft.statistics import Accuracy
+from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.measure import Score
+from qllmft.tasks.statistics import Accuracy
 from qllmft_backends.validation import faults
 
 FORMAT = 1

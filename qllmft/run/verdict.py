@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qllmft.class_scores import ClassScores
 from qllmft.run.record import ModelResult
-from qllmft.statistics import Accuracy
+from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.statistics import Accuracy
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from qllmft.calibration import best_temperature
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.presets import AUTO
@@ -26,6 +25,7 @@ from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
 from qllmft.run.choice import ChoiceInterruptedError, choose
 from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
+from qllmft.tasks.calibration import best_temperature
 from qllmft.training import EpochMetrics, Examples, class_weighted, finite_logits, fit
 from qllmft_backends import create
 

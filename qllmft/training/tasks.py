@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config.data import Task as TaskName
-from qllmft.multilabel import macro_f1
+from qllmft.tasks.multilabel import macro_f1
 from qllmft_backends.adjoint.compiled import layers
 
 

@@ -155,7 +155,7 @@ def made_run(tmp_path):
 
     from qllmft.paper.results.measured import Experiment
     from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
-    from qllmft.statistics import Accuracy
+    from qllmft.tasks.statistics import Accuracy
 
     def write(
         preset,

@@ -14,7 +14,7 @@ from qllmft.paper.results.counts import preset_parameters
 from qllmft.paper.results.measured import Experiment
 from qllmft.published import published
 from qllmft.report import style
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 
 QUBITS = (10, 12, 14, 16, 18)
 PRESETS = {  # figure: preset of each curve by its label

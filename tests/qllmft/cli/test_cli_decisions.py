@@ -9,13 +9,13 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from qllmft.calibration import Calibration, best_temperature
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, texts_of_run
 from qllmft.report import render_report
 from qllmft.run import RunFolder
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.vectors import embed_tables
+from qllmft.tasks.calibration import Calibration, best_temperature
 
 TEXTS = [
     "a good and lovely film",

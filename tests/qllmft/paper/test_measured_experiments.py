@@ -4,7 +4,7 @@ import pytest
 
 from qllmft.campaign.records import read_finished_runs
 from qllmft.paper.results.measured import Experiment, measure
-from qllmft.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval
 
 
 @pytest.fixture

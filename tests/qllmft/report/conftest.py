@@ -9,7 +9,7 @@ from qllmft.data import Table
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.predictions import TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.statistics import Accuracy
+from qllmft.tasks.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
 HOSTILE = (

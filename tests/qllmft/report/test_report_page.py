@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from qllmft.calibration import Calibration
 from qllmft.cli.options import build_config
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import parse_settings
@@ -20,6 +19,7 @@ from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
 from qllmft.run.chosen import Choice, Tried
 from qllmft.run.predictions import TestPredictions
+from qllmft.tasks.calibration import Calibration
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
 REACHING |= {"poster", "data", "background", "ping", "cite"}

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from qllmft.class_scores import ClassScores
 from qllmft.report import verdict
 from qllmft.run import ModelResult
 from qllmft.run.verdict import headline
-from qllmft.statistics import Accuracy
+from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.statistics import Accuracy
 
 
 def row(name, right, total=200):

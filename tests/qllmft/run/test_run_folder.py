@@ -12,7 +12,7 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.statistics import Accuracy
+from qllmft.tasks.statistics import Accuracy
 from qllmft.training import EpochMetrics
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from qllmft.campaign.comparison import Comparison, better_than_every
-from qllmft.statistics import (
+from qllmft.tasks.statistics import (
     MeanInterval,
     PairedDifference,
     TextDifference,

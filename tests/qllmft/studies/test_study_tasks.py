@@ -13,7 +13,6 @@ from sklearn.metrics import average_precision_score, f1_score, mean_absolute_err
 from small_texts import BAD, GOOD
 from tiny_studies import record, row
 
-from qllmft.bootstrap import BootstrapDifference
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.file import Space, Study, load_study
@@ -29,11 +28,12 @@ from qllmft.cli.study import study_table
 from qllmft.cli.sweep_tables import search_baselines_grid
 from qllmft.cli.sweep_tables import verdict as sweep_verdict
 from qllmft.errors import UserError
-from qllmft.regression import r2
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.report.study_table import other
 from qllmft.run import RunFolder, SharedInputs
-from qllmft.scores import MACRO_F1, R2
+from qllmft.tasks.bootstrap import BootstrapDifference
+from qllmft.tasks.measure import MACRO_F1, R2
+from qllmft.tasks.regression import r2
 
 DOCS = Path(__file__).parents[3] / "docs"
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
@@ -75,7 +75,7 @@ def tiny_study(task, **changes):
 def few_samples():
     """A tenth of the bootstrap samples, which take the most time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.bootstrap.REPEATS", 100)
+        patch.setattr("qllmft.tasks.bootstrap.REPEATS", 100)
         yield
 
 
@@ -241,7 +241,7 @@ def test_a_study_reads_pairs(given, tmp_path):
 
 
 def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypatch):
-    monkeypatch.setattr("qllmft.bootstrap.REPEATS", 1000)
+    monkeypatch.setattr("qllmft.tasks.bootstrap.REPEATS", 1000)
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
     first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)

@@ -8,7 +8,7 @@ from tiny_studies import record, row
 from qllmft.campaign.comparison import compare, leading, limits
 from qllmft.campaign.verdict import p_value, verdict
 from qllmft.report.study_table import measured
-from qllmft.scores import ACCURACY
+from qllmft.tasks.measure import ACCURACY
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)

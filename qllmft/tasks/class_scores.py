@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.statistics import Accuracy
+from qllmft.tasks.statistics import Accuracy
 
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
 

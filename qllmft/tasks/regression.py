@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import INTERVAL, BootstrapScores, resampled_rows
+from qllmft.tasks.bootstrap import INTERVAL, BootstrapScores, resampled_rows
 
 Floats = NDArray[np.float64]
 

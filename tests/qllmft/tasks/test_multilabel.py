@@ -13,14 +13,14 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, h
 from sklearn.svm import SVC
 
 from qllmft.baselines import BASELINES
-from qllmft.bootstrap import resampled_rows
 from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.multilabel import LabelSetScores, _scores, best_thresholds
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
+from qllmft.tasks.bootstrap import resampled_rows
+from qllmft.tasks.multilabel import LabelSetScores, _scores, best_thresholds
 from qllmft.training import MULTILABEL, Examples, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 

@@ -21,8 +21,8 @@ from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.regression import TargetScores
 from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
+from qllmft.tasks.regression import TargetScores
 from qllmft.training import REGRESSION, Examples, Scaling, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from qllmft.bootstrap import BootstrapDifference
-from qllmft.multilabel import LabelSetScores, label_set_values, macro_f1
-from qllmft.regression import TargetScores, r2, target_values
-from qllmft.statistics import Accuracy, MeanInterval, TextDifference
+from qllmft.tasks.bootstrap import BootstrapDifference
+from qllmft.tasks.multilabel import LabelSetScores, label_set_values, macro_f1
+from qllmft.tasks.regression import TargetScores, r2, target_values
+from qllmft.tasks.statistics import Accuracy, MeanInterval, TextDifference
 
 # several scores, with intervals of a bootstrap over the texts
 BootstrapScore = TargetScores | LabelSetScores

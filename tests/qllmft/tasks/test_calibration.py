@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from qllmft.calibration import Calibration, best_temperature
 from qllmft.inference.decision import Decision
+from qllmft.tasks.calibration import Calibration, best_temperature
 
 
 def drawn(n=400, k=3, scale=2.0, seed=0):

@@ -1,0 +1,1 @@
+"""Tasks: losses, scores with their intervals, and the statistics that compare models."""
