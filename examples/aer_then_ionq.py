@@ -16,7 +16,7 @@ from qllmft.api import train
 from qllmft.inference import Predictor
 from qllmft.inference.circuits import model_circuits
 from qllmft_backends import create
-from qllmft_backends.ionq.mock_server import MockServer
+from qllmft_backends.sandbox import MockServer
 
 REVIEWS = [
     ("I laughed until the very last scene.", "good"),

@@ -72,7 +72,7 @@ _BUILT_IN = {
     ),
     "ionq_simulator": Entry(
         summary="IonQ's simulator in the cloud: free, ideal or with a machine's noise model",
-        module="qllmft_backends.ionq.backend",
+        module="qllmft_backends.remote.ionq.backend",
         backend="IonQSimulator",
         options="IonQSimulatorOptions",
         extra="ionq",
@@ -83,7 +83,7 @@ _BUILT_IN = {
     ),
     "ionq_forte": Entry(
         summary="IonQ's machines, Forte's 36 ions by default (target=...): paid, priced before it sends, resumable",
-        module="qllmft_backends.ionq.backend",
+        module="qllmft_backends.remote.ionq.backend",
         backend="IonQForte",
         options="IonQForteOptions",
         extra="ionq",
@@ -104,7 +104,7 @@ _BUILT_IN = {
     ),
     "qiskit": Entry(
         summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of machines in Aer (provider=...)",
-        module="qllmft_backends.machines.backend",
+        module="qllmft_backends.remote.machines.backend",
         backend="QiskitBackend",
         options="QiskitOptions",
         extra="aer",

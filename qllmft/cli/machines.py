@@ -15,7 +15,7 @@ from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft_backends.ionq import IonQConnection, Job
+    from qllmft_backends.remote.ionq import IonQConnection, Job
 
 _ACTIONS = ("list", "wait", "cancel")
 
@@ -86,8 +86,8 @@ def jobs(
     The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
     after one with a known answer.
     """
-    from qllmft_backends.ionq import cancel, cancel_ledger, server_jobs
-    from qllmft_backends.machines import open_jobs
+    from qllmft_backends.remote.ionq import cancel, cancel_ledger, server_jobs
+    from qllmft_backends.remote.machines import open_jobs
 
     if action not in _ACTIONS:
         if run is not None or not Path(action).is_dir():
@@ -132,15 +132,15 @@ def jobs(
 
 def _ledgers(folder: Path | None) -> list[Path]:
     """Return the ledgers in a folder, that of each machine too, or the folder itself if there are none."""
-    from qllmft_backends.ledger.ledger import ledgers_in
+    from qllmft_backends.remote.ledger.ledger import ledgers_in
 
     return [] if folder is None else ledgers_in(folder) or [folder]
 
 
 def _jobs_of(folder: Path, action: str, connection: IonQConnection, *, offline: bool) -> list[Job]:
     """Return the jobs of one ledger, after waiting for them if that is the action."""
-    from qllmft_backends.ionq import ledger_jobs, wait
-    from qllmft_backends.machines import open_jobs
+    from qllmft_backends.remote.ionq import ledger_jobs, wait
+    from qllmft_backends.remote.machines import open_jobs
 
     if open_jobs.is_of_qiskit(folder):  # the states are those of the last call
         if action == "wait":
@@ -155,7 +155,7 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
     """Return the server's address and key. A refused address is not repeated, because it may hold a password."""
     from pydantic import ValidationError
 
-    from qllmft_backends.ionq import IonQConnection
+    from qllmft_backends.remote.ionq import IonQConnection
     from qllmft_backends.validation import faults
 
     try:
@@ -165,7 +165,7 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
 
 
 def _jobs_with_states(folder: Path, connection: IonQConnection) -> list[Job]:
-    from qllmft_backends.ionq import IonQError, ledger_jobs
+    from qllmft_backends.remote.ionq import IonQError, ledger_jobs
 
     try:
         return ledger_jobs(folder, ask=connection)
@@ -175,7 +175,7 @@ def _jobs_with_states(folder: Path, connection: IonQConnection) -> list[Job]:
 
 def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     """Print one row per job, the notes below, and, if ``total``, their prices and the sum."""
-    from qllmft_backends.ionq import job_total
+    from qllmft_backends.remote.ionq import job_total
 
     table = plain_table()
     table.padding, table.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
@@ -246,6 +246,6 @@ def ionq_sandbox(
     ] = None,
 ) -> None:
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock."""
-    from qllmft_backends.ionq.mock_server import serve
+    from qllmft_backends.sandbox import serve
 
     serve(port, noise, seed, latency, state_file)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qllmft.energy.measured import formula_kj, measured_kj
 
 if TYPE_CHECKING:
-    from qllmft_backends.ionq import Job
+    from qllmft_backends.remote.ionq import Job
 
 
 class PaidJob(NamedTuple):
@@ -21,12 +21,12 @@ class PaidJob(NamedTuple):
 
 def paid_jobs(folder: Path) -> list[PaidJob]:
     """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
-    from qllmft_backends.ledger.ledger import ledgers_in
+    from qllmft_backends.remote.ledger.ledger import ledgers_in
 
     folders = ledgers_in(folder)
     if not folders:
         return []
-    from qllmft_backends.ionq import ledger_jobs
+    from qllmft_backends.remote.ionq import ledger_jobs
 
     jobs = [job for each in folders for job in ledger_jobs(each)]
     return [

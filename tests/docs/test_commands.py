@@ -179,7 +179,7 @@ def ionq():
     pytest.importorskip(
         "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
     )
-    from qllmft_backends.ionq.mock_server import MockServer, Store
+    from qllmft_backends.sandbox import MockServer, Store
 
     with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as box:
         yield box.url

@@ -21,7 +21,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.cli.run_table",
-        "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.ionq.backend",
+        "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.remote.ionq.backend",
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]
 )  # fmt: skip

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ionq import FAST, TOKEN
-from qllmft_backends.ionq.mock_server import MockServer, Store
+from qllmft_backends.sandbox import MockServer, Store
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def box():
 @pytest.fixture
 def connection(box):
     """To the mock server."""
-    from qllmft_backends.ionq import IonQConnection
+    from qllmft_backends.remote.ionq import IonQConnection
 
     return IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.1, retry_s=0.0)
 
@@ -55,7 +55,7 @@ def folder(tmp_path):
 @pytest.fixture
 def forte(box, folder):
     """Make an `IonQForte` on the mock server: 3 circuits a job."""
-    from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
+    from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
 
     return lambda **options: IonQForte(
         IonQForteOptions(
@@ -74,7 +74,7 @@ def forte(box, folder):
 @pytest.fixture
 def simulator(box, folder):
     """Make an `IonQSimulator` on the mock server: 3 circuits a job."""
-    from qllmft_backends.ionq.backend import IonQSimulator, IonQSimulatorOptions
+    from qllmft_backends.remote.ionq.backend import IonQSimulator, IonQSimulatorOptions
 
     return lambda **options: IonQSimulator(
         IonQSimulatorOptions(

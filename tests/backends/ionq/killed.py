@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ionq import FAST
 from ionq.helpers import ask, assert_right, make_problem
-from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
-from qllmft_backends.ledger.ledger import Ledger
+from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
+from qllmft_backends.remote.ledger.ledger import Ledger
 
 WRITE = Ledger._append
 os.fsync = lambda descriptor: None  # kill -9 loses nothing that was handed to the system

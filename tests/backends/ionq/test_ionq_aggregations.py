@@ -11,8 +11,8 @@ from ionq.helpers import (
     make_problem,
     records_of,
 )
-from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, collect
-from qllmft_backends.ledger import payload
+from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError, collect
+from qllmft_backends.remote.ledger import payload
 
 
 @pytest.mark.parametrize("style", ["url", "artifacts", "v2"])

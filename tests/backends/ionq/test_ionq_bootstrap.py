@@ -7,7 +7,7 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, make_problem
-from qllmft_backends.ionq import IonQRequestError
+from qllmft_backends.remote.ionq import IonQRequestError
 
 REPEATS = 1500  # the standard error of a standard deviation is its 1/sqrt(2 R), 1.8 %
 

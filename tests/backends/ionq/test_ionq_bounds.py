@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from ionq.helpers import ask, assert_recovers, assert_served
-from qllmft_backends.ionq import IonQError, IonQJobFailedError, IonQRequestError, server_jobs
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.remote.ionq import IonQError, IonQJobFailedError, IonQRequestError, server_jobs
+from qllmft_backends.sandbox import Fault
 
 
 def peak_memory():
@@ -61,7 +61,7 @@ def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
 def test_results_are_read_from_the_server_that_the_options_name(
     box, forte, problem, address, monkeypatch
 ):
-    from qllmft_backends.ionq.mock_server import api
+    from qllmft_backends.sandbox import api
 
     describe = api.job_description
 
@@ -77,7 +77,7 @@ def test_results_are_read_from_the_server_that_the_options_name(
 
 
 def test_nested_beyond_reason(monkeypatch, connection):
-    from qllmft_backends.ionq.mock_server import server
+    from qllmft_backends.sandbox import server
 
     monkeypatch.setattr(server.json, "dumps", lambda value: "[" * 200_000)
     with pytest.raises(IonQError, match="a body that is not JSON"):

@@ -11,7 +11,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
-from qllmft_backends.ionq.mock_server import MockServer, Store
+from qllmft_backends.sandbox import MockServer, Store
 
 pytest.importorskip("ionq_core", reason="ionq-core is not installed: pip install ionq-core")
 pytest.importorskip("jsonschema")

@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from ionq.helpers import ask, assert_paid_once, assert_served, make_problem, refused
 from qllmft.cli.consent import show_estimate
 from qllmft.errors import UserError
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     CostRefusedError,
     IonQAuthError,
     IonQRequestError,
@@ -19,7 +19,7 @@ from qllmft_backends.ionq import (
     job_total,
     ledger_jobs,
 )
-from qllmft_backends.ionq.mock_server import Fault, MockServer
+from qllmft_backends.sandbox import Fault, MockServer
 
 # The mock server's price of the problem's circuit at 1,000 shots: 12 one-qubit and 6 two-qubit
 # gates.
@@ -228,7 +228,7 @@ def test_what_was_charged_is_in_the_ledger_beside_the_estimate(
     box, forte, problem, monkeypatch, folder
 ):
     """The server charges less than it estimated; the ceiling goes by what it charged."""
-    from qllmft_backends.ionq.mock_server import api
+    from qllmft_backends.sandbox import api
 
     monkeypatch.setattr(
         api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, records_of, refused
-from qllmft_backends.ionq import IonQRequestError, job_client, ledger_jobs
-from qllmft_backends.ionq.mock_server import Fault, shapes
+from qllmft_backends.remote.ionq import IonQRequestError, job_client, ledger_jobs
+from qllmft_backends.sandbox import Fault, shapes
 
 # of a circuit, by hand: 12 gates on one qubit and 6 on two, 1000 shots
 SECONDS = 1000 * (12 * 130e-6 + 6 * 970e-6)
@@ -52,7 +52,7 @@ def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
     answer = shapes.estimate
     timed = {"estimated_quantum_compute_time_us": 7_380_000}
     monkeypatch.setattr(
-        "qllmft_backends.ionq.mock_server.api.estimate", lambda *a, **b: answer(*a, **b) | timed
+        "qllmft_backends.sandbox.api.estimate", lambda *a, **b: answer(*a, **b) | timed
     )
     text = str(forte().estimate(problem.circuit, problem.values))
     assert "billed by compute_second; 7.38 s of quantum compute time per circuit" in text

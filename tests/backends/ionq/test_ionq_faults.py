@@ -14,7 +14,7 @@ from ionq.helpers import (
     assert_served,
     make_problem,
 )
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     IonQAuthError,
     IonQError,
     IonQJobFailedError,
@@ -26,7 +26,7 @@ from qllmft_backends.ionq import (
     ledger_jobs,
     wait,
 )
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.sandbox import Fault, MockServer, Store
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ionq.helpers import ask, assert_right, assert_served, await_jobs
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     DuplicateJobWarning,
     IonQConnection,
     IonQRequestError,
@@ -19,7 +19,7 @@ from qllmft_backends.ionq import (
     server_jobs,
     wait,
 )
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.sandbox import Fault
 
 
 def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connection):
@@ -121,7 +121,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
 
 def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
-    from qllmft_backends.ionq import collect
+    from qllmft_backends.remote.ionq import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt
@@ -145,7 +145,7 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
 
 
 def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq import send
+    from qllmft_backends.remote.ionq import send
 
     post = send.post
 

@@ -17,7 +17,7 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     CostRefusedError,
     IonQError,
     IonQJobFailedError,
@@ -25,9 +25,9 @@ from qllmft_backends.ionq import (
     LedgerError,
     ledger_jobs,
 )
-from qllmft_backends.ionq.known_answer import known_answer
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
-from qllmft_backends.ledger.known_answer import known_state
+from qllmft_backends.remote.ionq.known_answer import known_answer
+from qllmft_backends.remote.ledger.known_answer import known_state
+from qllmft_backends.sandbox import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit
 
@@ -234,7 +234,7 @@ def test_shots_of_its_own_are_refused(careful):
 
 def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, monkeypatch):
     """A server that does not say that it is the mock server."""
-    from qllmft_backends.ionq.mock_server import server
+    from qllmft_backends.sandbox import server
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
@@ -260,7 +260,7 @@ def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, 
 
 def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, monkeypatch):
     """The second job of a call was refused: the next call, of less than ten circuits, sends it with its answer."""
-    from qllmft_backends.ionq.mock_server import server
+    from qllmft_backends.sandbox import server
 
     monkeypatch.setattr(server, "HEADER", "X-Other")
     problem = make_problem(12)

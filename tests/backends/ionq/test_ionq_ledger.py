@@ -14,8 +14,8 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.ionq import Ledger, LedgerError
-from qllmft_backends.ledger.chunk import Setup
+from qllmft_backends.remote.ionq import Ledger, LedgerError
+from qllmft_backends.remote.ledger.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
@@ -248,7 +248,7 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("qllmft_backends.ledger.ledger.MOST_LINE_BYTES", 100_000)
+    monkeypatch.setattr("qllmft_backends.remote.ledger.ledger.MOST_LINE_BYTES", 100_000)
     full_ledger(tmp_path)
     size = (tmp_path / "ledger.jsonl").stat().st_size
     with (tmp_path / "ledger.jsonl").open("ab") as file:

@@ -15,7 +15,7 @@ from ionq.helpers import (
     assert_right,
     assert_served,
 )
-from qllmft_backends.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
+from qllmft_backends.remote.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
 
 
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count"])
@@ -56,7 +56,7 @@ def test_one_writer_at_a_time(box, forte, problem, folder):
 def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
     """A killed owner leaves no lock behind."""
     code = (
-        "import sys, pathlib; from qllmft_backends.ledger.ledger import Ledger\n"
+        "import sys, pathlib; from qllmft_backends.remote.ledger.ledger import Ledger\n"
         "with Ledger(pathlib.Path(sys.argv[1])).lock(): print('mine', flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

@@ -14,7 +14,7 @@ pytest.importorskip(
     "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
 )
 
-from qllmft_backends.ionq import library
+from qllmft_backends.remote.ionq import library
 
 
 def test_one_module_imports_the_library():

@@ -6,13 +6,13 @@ import pytest
 
 from ionq.helpers import ask, assert_paid_once, make_problem, refused
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     CostRefusedError,
     IonQJobFailedError,
     PaidTrainingError,
 )
-from qllmft_backends.ionq.cost import training_circuits
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.remote.ionq.cost import training_circuits
+from qllmft_backends.sandbox import Fault
 
 
 def test_training_asks_as_every_other_call(box, forte):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError
-from qllmft_backends.ionq.mock_server import compiler, shapes, simulator
+from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError
+from qllmft_backends.sandbox import compiler, shapes, simulator
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
@@ -50,7 +50,7 @@ def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, pr
 def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem, monkeypatch):
     describe = shapes.job_description
     monkeypatch.setattr(
-        "qllmft_backends.ionq.mock_server.api.job_description",
+        "qllmft_backends.sandbox.api.job_description",
         lambda *a: describe(*a) | {"dry_run": False},
     )
     box.store._latency_s = 5.0
@@ -67,6 +67,6 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
 )
 def test_a_compiled_circuit_that_cannot_be_read(box, forte, problem, monkeypatch, gates):
     answer = {"qubits": 3, "circuit": gates}
-    monkeypatch.setattr("qllmft_backends.ionq.mock_server.results.compiled", lambda *a: answer)
+    monkeypatch.setattr("qllmft_backends.sandbox.results.compiled", lambda *a: answer)
     with pytest.raises(IonQJobFailedError, match=r"cannot be read: .*Omit compiled_estimate"):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)

@@ -8,9 +8,9 @@ import pytest
 
 from ionq.helpers import ask
 from qllmft_backends import MissingExtraError, UnknownBackendError, create
-from qllmft_backends.ionq import IonQAuthError, IonQConnection, IonQRequestError, server_jobs
-from qllmft_backends.ionq.options import IONQ_URL
-from qllmft_backends.ionq.token import load_token
+from qllmft_backends.remote.ionq import IonQAuthError, IonQConnection, IonQRequestError, server_jobs
+from qllmft_backends.remote.ionq.options import IONQ_URL
+from qllmft_backends.remote.ionq.token import load_token
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     ],
 )
 def test_retry_after(text, seconds):
-    from qllmft_backends.ionq.refusal import retry_after_s
+    from qllmft_backends.remote.ionq.refusal import retry_after_s
 
     assert retry_after_s(text) == seconds
 
@@ -154,7 +154,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
     for name in [n for n in sys.modules if n.startswith("qiskit_ionq.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
-    for name in [n for n in sys.modules if n.startswith("qllmft_backends.ionq.")]:
+    for name in [n for n in sys.modules if n.startswith("qllmft_backends.remote.ionq.")]:
         if name.rpartition(".")[2] in (
             "backend",
             "base",

@@ -12,10 +12,10 @@ import pytest
 from ionq import TOKEN
 from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
-from qllmft_backends.ionq.answer import clean
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
-from qllmft_backends.ionq.token import ApiToken
+from qllmft_backends.remote.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
+from qllmft_backends.remote.ionq.answer import clean
+from qllmft_backends.remote.ionq.token import ApiToken
+from qllmft_backends.sandbox import Fault, MockServer, Store
 
 FAULTS = [
     Fault("status", "any", code=401),
@@ -96,7 +96,7 @@ def test_a_server_that_is_not_to_be_trusted_with_the_key(
     forte, problem, monkeypatch, status, match
 ):
     """What it repeats is scrubbed; where it redirects to is not followed."""
-    from qllmft_backends.ionq.mock_server import server
+    from qllmft_backends.sandbox import server
 
     def refuse(self):
         raise server.RefusedError(status, f"bad header {self.headers['Authorization']}")

@@ -9,8 +9,8 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, refused
 from qllmft_backends import BackendError, UnsupportedGateError
-from qllmft_backends.ionq import IonQRequestError, Ledger
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.remote.ionq import IonQRequestError, Ledger
+from qllmft_backends.sandbox import Fault
 
 
 def test_submit_and_collect_from_two_objects(forte, problem):
@@ -98,7 +98,7 @@ def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
 
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.mock_server import store
+    from qllmft_backends.sandbox import store
 
     monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
     with refused(box, IonQRequestError, r"3 qubits and qpu\.forte-1 has 2"):

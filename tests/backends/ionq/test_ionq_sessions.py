@@ -13,7 +13,7 @@ from ionq.helpers import (
     records_of,
     refused,
 )
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     IonQAuthError,
     IonQError,
     IonQJobFailedError,
@@ -23,8 +23,8 @@ from qllmft_backends.ionq import (
     cancel_ledger,
     wait,
 )
-from qllmft_backends.ionq.mock_server import Fault
-from qllmft_backends.ionq.mock_server.sessions import Sessions
+from qllmft_backends.sandbox import Fault
+from qllmft_backends.sandbox.sessions import Sessions
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
 
@@ -114,7 +114,7 @@ def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, 
     "settings", [None, {}, {"cost_limit": {"unit": "usd", "value": 5.0}, "duration_limit_min": 30}]
 )
 def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, settings, monkeypatch):
-    from qllmft_backends.ionq.mock_server.sessions import Session
+    from qllmft_backends.sandbox.sessions import Session
 
     describe = Session.describe
     monkeypatch.setattr(

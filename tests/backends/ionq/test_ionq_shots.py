@@ -16,9 +16,9 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.ionq import IonQJobFailedError, Ledger, LedgerError
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
-from qllmft_backends.ionq.mock_server.job import StoredJob
+from qllmft_backends.remote.ionq import IonQJobFailedError, Ledger, LedgerError
+from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.sandbox.job import StoredJob
 
 
 def frequencies(shots):

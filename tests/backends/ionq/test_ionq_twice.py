@@ -16,8 +16,8 @@ from ionq.helpers import (
     make_problem,
     refused,
 )
-from qllmft_backends.ionq import DuplicateJobWarning, IonQError, LedgerError, ledger_jobs
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.remote.ionq import DuplicateJobWarning, IonQError, LedgerError, ledger_jobs
+from qllmft_backends.sandbox import Fault, MockServer, Store
 
 
 @pytest.mark.parametrize("code", [302, 404])

@@ -21,10 +21,10 @@ from ionq.helpers import (
 )
 from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.counts import draw, expectations, expectations_from_counts
-from qllmft_backends.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
-from qllmft_backends.ionq.collect import read_probabilities
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
 from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
+from qllmft_backends.remote.ionq.collect import read_probabilities
+from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -246,7 +246,7 @@ def test_the_simulators_noise_is_explicit(box, simulator, problem):
 
 
 def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq.mock_server import api
+    from qllmft_backends.sandbox import api
 
     describe = api.backend
     monkeypatch.setattr(
@@ -259,7 +259,7 @@ def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatc
 
 
 def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monkeypatch):
-    from qllmft_backends.ionq import job_client
+    from qllmft_backends.remote.ionq import job_client
 
     write = job_client.qiskit_to_ionq
 

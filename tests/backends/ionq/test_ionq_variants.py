@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, records_of
-from qllmft_backends.ionq import IonQJobFailedError, Ledger
-from qllmft_backends.ionq.mock_server.job import StoredJob
+from qllmft_backends.remote.ionq import IonQJobFailedError, Ledger
+from qllmft_backends.sandbox.job import StoredJob
 
 DEBIASED = {"error_mitigation": "debiasing", "variants": True}
 

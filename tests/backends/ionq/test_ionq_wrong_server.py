@@ -13,15 +13,15 @@ from ionq import FAST
 from ionq.helpers import ask, assert_right, make_problem, records_of
 from ionq.other_service import HangUpError, OtherService, StatusError
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.ionq import (
+from qllmft_backends.remote.ionq import (
     CostRefusedError,
     IonQAuthError,
     IonQError,
     IonQJobFailedError,
     IonQRequestError,
 )
-from qllmft_backends.ionq.backend import IonQForte, IonQForteOptions
-from qllmft_backends.ionq.token import load_token
+from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
+from qllmft_backends.remote.ionq.token import load_token
 
 KNOWN = {"known_answer_shots": 1000}
 
@@ -167,7 +167,7 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
 @pytest.mark.parametrize("ahead_s", [60, 86_400])
 def test_a_job_accepted_late_while_our_clock_jumps(service, forte, problem, monkeypatch, ahead_s):
     """Killed while a POST hangs; then this machine's clock jumps: the server's clock counts."""
-    from qllmft_backends.ionq import send
+    from qllmft_backends.remote.ionq import send
 
     accepted = threading.Event()
     service.before["submit"] = lambda number: time.sleep(1.5 if number == 0 else 0.0)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qllmft_backends.ionq.mock_server import Fault, MockServer, Store
+from qllmft_backends.sandbox import Fault, MockServer, Store
 
 
 def call(url, method="GET", body=None, key="any"):

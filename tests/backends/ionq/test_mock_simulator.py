@@ -7,8 +7,8 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
 
-from qllmft_backends.ionq.mock_server import simulator as sim
 from qllmft_backends.noise import GateNoise
+from qllmft_backends.sandbox import simulator as sim
 
 # (a gate of the API, the same in Qiskit); qubits 0..2, none symmetric
 GATES = [

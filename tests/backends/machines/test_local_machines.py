@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
-from qllmft_backends.machines.providers import PROVIDERS, Provider, installed
+from qllmft_backends.remote.machines.providers import PROVIDERS, Provider, installed
 
 OBSERVABLES = [
     SparsePauliOp("IIIZ"),

@@ -7,11 +7,17 @@ from remote_machine import RemoteMachine
 from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 
 from qllmft_backends import BackendError, create, remote_or_none
-from qllmft_backends.ionq import CostRefusedError, IonQConnection, LedgerError, ledger_jobs, wait
-from qllmft_backends.ledger.ledger import ledgers_in
-from qllmft_backends.machines import open_jobs
-from qllmft_backends.machines.providers import PROVIDERS, Machine, Provider
-from qllmft_backends.machines.routes import RunRoute
+from qllmft_backends.remote.ionq import (
+    CostRefusedError,
+    IonQConnection,
+    LedgerError,
+    ledger_jobs,
+    wait,
+)
+from qllmft_backends.remote.ledger.ledger import ledgers_in
+from qllmft_backends.remote.machines import open_jobs
+from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
+from qllmft_backends.remote.machines.routes import RunRoute
 
 
 def opened(machine, tmp_path, **options):

@@ -86,7 +86,7 @@ class Job:
 
     def hold(self, after: int = 0, times: int = -1) -> None:
         """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
-        from qllmft_backends.ionq.mock_server import Fault
+        from qllmft_backends.sandbox import Fault
 
         self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
 
@@ -135,7 +135,7 @@ def sandbox_job(
     pytest.importorskip(
         "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
     )
-    from qllmft_backends.ionq.mock_server import MockServer, Store
+    from qllmft_backends.sandbox import MockServer, Store
 
     with MockServer(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
         for name in VARIABLES:

@@ -14,7 +14,7 @@ from sandbox_job import VARIABLES
 from qllmft.report import render_report
 from qllmft.run import RunFolder
 from qllmft_backends import BACKENDS, describe
-from qllmft_backends.ionq.mock_server import Fault, Store
+from qllmft_backends.sandbox import Fault, Store
 
 PATIENCE_S = 120
 

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
-from qllmft_backends.ionq.mock_server import Fault, MockServer
+from qllmft_backends.sandbox import Fault, MockServer
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles, 3 + 2 layers of 4 blocks (one R_Y and one
 # CNOT each).

@@ -9,7 +9,7 @@ import time
 import pytest
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.sandbox import Fault
 
 PATIENCE_S = 120  # nothing takes so long; it only keeps a defect from hanging the tests
 

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
 
-from qllmft_backends.ionq.mock_server import Fault
+from qllmft_backends.sandbox import Fault
 
 TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
 SETTINGS = {
@@ -221,7 +221,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
 
 
 def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):
-    from qllmft_backends.ionq import collect
+    from qllmft_backends.remote.ionq import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt

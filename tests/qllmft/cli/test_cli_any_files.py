@@ -162,7 +162,7 @@ def test_any_ledger(data, name, command, paid):
 @example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
-    from qllmft_backends.ionq.mock_server import api, server
+    from qllmft_backends.sandbox import api, server
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     serve = server._Handler._serve_with

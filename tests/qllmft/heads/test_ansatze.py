@@ -131,7 +131,7 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
     ).expectations(head, values, observables)
     assert np.abs(noisy.values - exact).max() < 4 / np.sqrt(4000)
     mock_server = pytest.importorskip(
-        "qllmft_backends.ionq.mock_server", reason="qiskit-ionq is not installed"
+        "qllmft_backends.sandbox", reason="qiskit-ionq is not installed"
     )
     with (
         mock_server.MockServer(token="key-of-the-test", store=mock_server.Store()) as box,

@@ -171,7 +171,7 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
     pytest.importorskip(
         "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
     )
-    from qllmft_backends.ionq.mock_server import MockServer, Store
+    from qllmft_backends.sandbox import MockServer, Store
 
     model = load_model(run).classifier
     request = model_circuits(model, X)

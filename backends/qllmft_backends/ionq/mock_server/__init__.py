@@ -1,7 +1,0 @@
-"""Mock server of IonQ's API v0.4 with a small simulator and faults on demand. It needs no package of IonQ's."""
-
-from qllmft_backends.ionq.mock_server.faults import Fault
-from qllmft_backends.ionq.mock_server.server import MockServer, serve
-from qllmft_backends.ionq.mock_server.store import Store
-
-__all__ = ["Fault", "MockServer", "Store", "serve"]

@@ -1,0 +1,188 @@
+"""Jobs of a ledger as people see them: rows of a list, their total, and those that Ctrl-C leaves behind."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qllmft_backends.remote.ionq.cost import amount_text
+from qllmft_backends.remote.ionq.job_index import ENDED_FREE, duplicate_text
+from qllmft_backends.remote.ledger.chunk import UNDER_WAY, Chunk
+from qllmft_backends.remote.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Job:
+    """Job in a list for people.
+
+    Attributes:
+        job_id: the server's id; None: never accepted, or not known yet.
+        state: from the ledger (planned, sent, submitted, collected, failed, duplicate: see `Ledger`), or from the
+            server (submitted, ready, started, completed, failed, canceled; missing: it does not list the job).
+        backend: the API's name of the machine.
+        circuits: number, without those of ``known_circuits``.
+        shots: measurements of one circuit.
+        chunk: name in the ledger; None: listed by the server.
+        url: address of the server.
+        submitted_at: ISO time; None if unknown.
+        note: reason of a failure, or a remedy.
+        price: estimate for all its circuits, in ``unit``; None if unknown.
+        cost: the server's charge, in ``unit``; None: not reported, or not yet.
+        unit: unit of price and cost.
+        known_circuits: circuits with a known answer that go first in the job: 0 or 1.
+        qubits, one_qubit_gates, two_qubit_gates: of one circuit as sent; None if unknown.
+        kwh, billed_us, machine_kw: measured by the server, see `Chunk`; None: not reported.
+    """
+
+    job_id: str | None
+    state: str
+    backend: str
+    circuits: int
+    shots: int | None
+    chunk: str | None = None
+    url: str | None = None
+    submitted_at: str | None = None
+    note: str = ""
+    price: float | None = None
+    cost: float | None = None
+    unit: str | None = None
+    known_circuits: int = 0
+    qubits: int | None = None
+    one_qubit_gates: int | None = None
+    two_qubit_gates: int | None = None
+    kwh: float | None = None
+    billed_us: float | None = None
+    machine_kw: float | None = None
+
+    @property
+    def amount(self) -> float | None:
+        """Return the charge, or the estimate until the server reports one."""
+        return self.price if self.cost is None else self.cost
+
+    @property
+    def amount_text(self) -> str:
+        """Return the amount without its unit, an estimate after a tilde, or "" if it is unknown."""
+        estimated = "~" if self.cost is None and self.price else ""
+        return "" if self.amount is None else f"{estimated}{self.amount:,.2f}"
+
+    @property
+    def circuits_text(self) -> str:
+        """Return the number of circuits, with that of a known answer after a plus."""
+        return f"{self.circuits:,}" + (f"+{self.known_circuits}" if self.known_circuits else "")
+
+
+@dataclass(frozen=True)
+class Total:
+    """Sum of the prices of jobs. Jobs that were never accepted, failed or were canceled cost nothing.
+
+    Attributes:
+        jobs: number of jobs that cost something, or are free.
+        circuits: their circuits.
+        charged: by unit, the server's charges.
+        estimated: by unit, the estimates for jobs without a charge yet.
+        unknown: number of jobs without either.
+    """
+
+    jobs: int
+    circuits: int
+    charged: dict[str, float]
+    estimated: dict[str, float]
+    unknown: int
+
+    def __str__(self) -> str:
+        parts = [f"{amount_text(amount, unit)} charged" for unit, amount in self.charged.items()]
+        parts += [
+            f"{amount_text(amount, unit)} estimated" for unit, amount in self.estimated.items()
+        ]
+        parts += [f"{self.unknown} without a price"] if self.unknown else []
+        return f"{self.jobs} jobs, {self.circuits} circuits: {', '.join(parts) or 'free'}"
+
+
+def job_total(jobs: Iterable[Job]) -> Total:
+    """Return the sum of the prices of ``jobs``."""
+    rows = [job for job in jobs if job.state not in ("planned", "sent", *ENDED_FREE) or job.cost]
+    charged: Counter[str] = Counter()
+    estimated: Counter[str] = Counter()
+    for job in rows:
+        if job.cost:
+            charged[job.unit or ""] += job.cost  # type: ignore[assignment]
+        elif job.cost is None and job.price:
+            estimated[job.unit or ""] += job.price  # type: ignore[assignment]
+    unknown = sum(job.cost is None and job.price is None for job in rows)
+    return Total(
+        len(rows), sum(job.circuits for job in rows), dict(charged), dict(estimated), unknown
+    )
+
+
+class JobsInterrupt(KeyboardInterrupt):
+    """Ctrl-C while jobs are under way. Its text lists them with their prices and the commands that collect them."""
+
+    def __init__(self, jobs: Sequence[Job], folder: Path) -> None:
+        self.jobs, self.folder = list(jobs), folder
+        lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
+        for job in self.jobs:
+            price = (
+                "price unknown"
+                if job.price is None
+                else f"about {amount_text(job.price, job.unit)}"
+            )
+            name = (
+                job.job_id
+                or f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
+            )
+            lines.append(f"  {name}: {job.circuits} circuits, {price}")
+        path = shlex.quote(str(folder))
+        lines += [
+            f"collect them: qllmft jobs wait --ledger {path}",
+            f"stop them: qllmft jobs cancel --ledger {path}",
+        ]
+        super().__init__("\n".join(lines))
+
+
+def under_way(ledger: Ledger) -> list[Job]:
+    """Return the jobs of ``ledger`` that were sent and have not ended as far as it is known."""
+    return [row for row in rows_of(ledger) if row.state in UNDER_WAY]
+
+
+def rows_of(ledger: Ledger) -> list[Job]:
+    """Return the jobs of a ledger, each followed by its duplicates."""
+    rows = []
+    for chunk in ledger.chunks.values():
+        row = Job(
+            job_id=chunk.job_id,
+            state=chunk.state,
+            backend=chunk.setup.backend,
+            circuits=len(chunk.values),
+            shots=chunk.setup.shots,
+            chunk=chunk.id,
+            url=chunk.setup.url,
+            known_circuits=chunk.known_circuits,
+            note="; ".join(filter(None, (chunk.failure, chunk.integrity_error))),
+            price=0.0 if chunk.setup.free else chunk.estimate,
+            cost=chunk.cost,
+            unit=chunk.unit,
+            qubits=chunk.setup.n_qubits,
+            one_qubit_gates=chunk.one_qubit_gates,
+            two_qubit_gates=chunk.two_qubit_gates,
+            kwh=chunk.kwh,
+            billed_us=chunk.billed_us,
+            machine_kw=chunk.machine_kw,
+        )
+        rows += [row, *(duplicate_of(row, chunk, job_id) for job_id in chunk.duplicates)]
+    return rows
+
+
+def duplicate_of(row: Job, chunk: Chunk, job_id: str) -> Job:
+    """Return a row for a second job of a chunk."""
+    return replace(
+        row,
+        job_id=job_id,
+        state="duplicate",
+        note=duplicate_text(chunk, job_id),
+        cost=None,
+        kwh=None,
+        billed_us=None,
+    )

@@ -1,0 +1,268 @@
+"""Options of the IonQ backends, checked before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from qllmft_backends.noise import GateNoise, NoiseSettings
+from qllmft_backends.remote.ionq.errors import IonQRequestError
+from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
+
+IONQ_URL = "https://api.ionq.co/v0.4"
+URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
+QPU_MAX_SHOTS = 10_000
+DEBIASING_MIN_SHOTS = 500  # IonQ's: below, debiasing cannot be turned on
+JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST /jobs)
+JOB_MAX_GATES = 150_000
+JOB_MAX_BYTES = 10_000_000  # of the request
+
+Aggregation = Literal["average", "voting", "dnl", "majority"]
+ErrorMitigation = Literal["none", "debiasing"]
+
+
+class IonQConnection(BaseModel):
+    """Address of the server, and limits on waiting for it.
+
+    Attributes:
+        url: address of the API, ending in its version. None: the first variable of
+            `URL_VARIABLES` that is set, else IonQ's own.
+        token_file: file that holds the API key. None: the environment; see `load_token`.
+        request_timeout_s: seconds allowed for one request, including its whole answer.
+        retry_s: seconds for which a read is repeated while the server is busy or away.
+        deadline_s: seconds allowed for jobs, including the queue. At the deadline nothing is lost: collect later.
+        poll_interval_s: seconds between two polls of a job.
+        settle_s: seconds after a request without an answer until a job that the server does not list counts as never
+            accepted and may be sent again. Long, because a delayed request can be accepted later.
+        max_answer_bytes: size limit of one answer's body.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    url: str | None = None
+    token_file: Path | None = None
+    request_timeout_s: float = Field(30.0, gt=0)
+    retry_s: float = Field(120.0, ge=0)
+    deadline_s: float = Field(3600.0, gt=0)
+    poll_interval_s: float = Field(5.0, gt=0)
+    settle_s: float = Field(300.0, ge=0)
+    max_answer_bytes: int = Field(64 << 20, gt=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError(f"{str(value).lower()} is no value of this option")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_safe(cls, url: str | None) -> str | None:
+        return None if url is None else check_url(url)
+
+    def address(self) -> str:
+        """Return the API's address without a final slash."""
+        if self.url is not None:
+            return self.url
+        for variable in URL_VARIABLES:
+            if os.environ.get(variable):
+                try:
+                    return check_url(os.environ[variable])
+                except ValueError as error:
+                    raise IonQRequestError(
+                        f"the environment variable {variable}: {error}. Nothing was sent."
+                    ) from None
+        return IONQ_URL
+
+
+def check_url(url: str) -> str:
+    """Return ``url`` without a final slash, or raise `ValueError` if it is unsafe or does not end in a version."""
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if "@" in url:  # a slash in a password hides it from the parser
+        raise ValueError(
+            "url holds a user or a password; expected none: the API key comes from the environment"
+        )
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError(
+            f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
+            "elsewhere the API key would be sent unencrypted"
+        )
+    if not re.search(r"/v\d+\.\d+$", url):
+        raise ValueError(
+            f"url is {url!r}; expected it to end in the API's version, like {IONQ_URL}"
+        )
+    return url
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+class IonQOptions(IonQConnection):
+    """Options of both IonQ backends.
+
+    Attributes:
+        ledger: folder of the ledger, by default one per user. Circuits in it are never paid again; see `Ledger`.
+        circuits_per_job: greatest number of circuits per job, without the one with a known answer.
+        repetition: another number asks for new measurements of the same circuits, which are paid again.
+        retry_failed: send the circuits of failed jobs again.
+        per_shot: also read the basis state of every single shot into the ledger, if the server has them. It costs
+            nothing, and works for jobs that were paid before.
+        max_cost: ceiling on the price of all jobs of the ledger, including those of earlier calls, in the unit of the
+            server's estimate. It is no consent: see ``yes``.
+        circuit_budget: ceiling on the number of circuits that this backend object sends, including those with a known
+            answer.
+        yes: consent to send paid circuits without asking.
+        spsa_step_rad: perturbation of each angle in `gradient`, in radians; it must exceed the effect of shot noise.
+        spsa_batch: number of perturbations averaged for one gradient; each costs two circuits.
+        seed: seed of the perturbations, and of the simulator's noise and shots.
+    """
+
+    paid: ClassVar[bool]
+    if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
+        shots: int | None = None
+    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "ionq")
+    circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
+    repetition: int = Field(0, ge=0)
+    retry_failed: bool = False
+    per_shot: bool = False
+    max_cost: float | None = Field(None, ge=0)
+    circuit_budget: int | None = Field(None, ge=0)
+    yes: bool = False
+    spsa_step_rad: float = Field(0.2, gt=0)
+    spsa_batch: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
+
+
+class IonQSimulatorOptions(NoiseSettings, IonQOptions):
+    """Options of the backend ``ionq_simulator``, IonQ's simulator in the cloud.
+
+    Attributes:
+        noise, one_qubit_rate, two_qubit_rate, readout_error: see `NoiseSettings`. The server takes names of its own and
+            no rates: noise without a name there, such as any readout error, is refused.
+        noise_model: instead of ``noise``, IonQ's name of the machine whose noise is simulated.
+        shots: number of measurements of a circuit. None, without noise only: the exact probabilities. Without noise the
+            shots are drawn here from the server's exact probabilities.
+    """
+
+    paid: ClassVar[bool] = False
+    noise_model: CloudModel | None = None
+    shots: int | None = Field(None, ge=1, le=1_000_000)
+
+    @property
+    def gate_noise(self) -> GateNoise | None:
+        """Return the simulated noise. None for a machine whose rates IonQ does not publish."""
+        return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.named_noise()
+
+    @property
+    def cloud_model(self) -> CloudModel:
+        """Return the server's name for the simulated noise."""
+        return self.noise_model or cloud_model_of(self.named_noise())
+
+    @model_validator(mode="after")
+    def _noise_runs_there(self) -> IonQSimulatorOptions:
+        named = NoiseSettings.model_fields.keys() & self.model_fields_set
+        if self.noise_model is not None and named:
+            others = ", ".join(sorted(named))
+            raise ValueError(
+                f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise"
+            )
+        model = self.cloud_model  # raises if the server has no such noise
+        if self.shots is None and model != "ideal":
+            raise ValueError(
+                f"the noise {model!r} without shots; expected shots, for example shots=1000"
+            )
+        if self.per_shot and model == "ideal":
+            raise ValueError(
+                "per_shot without noise: the server measures no shots then; expected noise, or no per_shot"
+            )
+        return self
+
+
+class IonQForteOptions(IonQOptions):
+    """Options of the backend ``ionq_forte``, IonQ's trapped ions. It costs money.
+
+    Attributes:
+        target: name of the machine, such as ``forte-1`` or ``tempo-1``; the server knows which there are.
+        shots: number of measurements of a circuit.
+        error_mitigation: always sent, because the server's own default from 500 shots on is debiasing, which costs
+            more.
+        symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
+        aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
+            job gives each of them. All but ``average`` sharpen the distribution, which biases expectation values.
+        known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
+            ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
+            circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
+            ``shots`` if they are 20 or more and the call sends ten circuits or more in one job; no such circuit
+            otherwise, and none to the mock server. Its price is that of a circuit with its few gates: about 2 % of a
+            full job of 50 circuits, up to a half of a job of one circuit.
+        retry_wrong: send the circuits of jobs with a wrong known answer again. They are paid again.
+        session_max_cost: ceiling on the cost of a session that holds the jobs of a call, in the unit of the server's
+            prices; the server enforces it. None: no such ceiling.
+        session_max_minutes: minutes after which the server ends the session of a call. None: no such limit.
+        allow_paid_training: allow `gradient`, by SPSA; needs ``circuit_budget``.
+        compiled_estimate: with ``--dry-run``, IonQ compiles the first circuit in a job that is not charged, and the
+            estimate has its native gates and its depth. The circuit leaves this machine.
+        variants: also read the results of each variant of a debiased job into the ledger, if the server has them.
+            Standard errors then follow from the spread of the variants. It costs nothing, and works for jobs that were
+            paid before.
+    """
+
+    paid: ClassVar[bool] = True
+    target: str = Field("forte-1", pattern="^[a-z0-9][a-z0-9-]{0,40}$")
+    shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
+    error_mitigation: ErrorMitigation = "none"
+    symmetry_verification: bool = False
+    aggregation: Aggregation = "average"
+    known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
+    retry_wrong: bool = False
+    session_max_cost: float | None = Field(None, gt=0)
+    session_max_minutes: int | None = Field(None, ge=1)
+    allow_paid_training: bool = False
+    compiled_estimate: bool = False
+    variants: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> IonQForteOptions:
+        if self.error_mitigation == "debiasing" and self.shots < DEBIASING_MIN_SHOTS:
+            raise ValueError(
+                f"debiasing with {self.shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
+            )
+        if self.error_mitigation == "debiasing" and self.per_shot:
+            raise ValueError(
+                "debiasing beside per_shot: its shots are of many circuits; expected one of the two"
+            )
+        if self.aggregation != "average" and self.error_mitigation == "none":
+            raise ValueError(
+                f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"
+            )
+        if self.variants and (self.error_mitigation == "none" or self.aggregation != "average"):
+            raise ValueError(
+                "variants without debiasing, or beside an aggregation that sharpens; expected "
+                "error_mitigation='debiasing' and aggregation='average'"
+            )
+        if self.known_answer_shots not in (None, 0, self.shots):
+            raise ValueError(
+                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}; expected 0 (no circuit with "
+                f"a known answer) or {self.shots}: all circuits of a job have its shots"
+            )
+        if self.allow_paid_training and self.circuit_budget is None:
+            raise ValueError(
+                "training on hardware without circuit_budget; expected a ceiling on the circuits it may send"
+            )
+        return self

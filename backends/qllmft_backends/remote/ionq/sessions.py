@@ -1,0 +1,120 @@
+"""Sessions: jobs that the server itself counts together, and stops at a price or after a time.
+
+IonQ's API v0.4 (POST /sessions, POST /sessions/{id}/end, ``session_id`` of a job); in beta, for some customers.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from qllmft_backends.remote.ionq.client import Client
+from qllmft_backends.remote.ionq.errors import IonQError, IonQRequestError, SessionWarning
+from qllmft_backends.remote.ionq.options import IonQForteOptions, IonQOptions
+from qllmft_backends.remote.ledger.chunk import sessions_under_way
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import mapping
+
+_UNAUTHORIZED = 401
+_DEFAULT_UNIT = "usd"
+
+
+@contextmanager
+def session_of(
+    client: Client, ledger: Ledger, backend: str, options: IonQOptions, unit: str | None
+) -> Iterator[str | None]:
+    """Yield the id of a session with the caps of ``options`` for the jobs sent inside, or None without caps.
+
+    Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
+    ``unit`` is that of the server's prices; dollars are assumed if it is unknown.
+
+    Raises:
+        IonQRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
+        IonQError: if it cannot be asked.
+    """
+    caps = session_caps(options, unit)
+    if not caps:
+        yield None
+        return
+    session = _open(client, backend, caps)
+    try:
+        yield session
+    except KeyboardInterrupt:
+        raise  # without waiting for the server
+    except BaseException:
+        end_sessions(client, ledger, [session])
+        raise
+    end_sessions(client, ledger, [session])
+
+
+def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None]) -> None:
+    """End each of ``sessions`` (ids. None is passed over) in which no job is under way."""
+    for session in sorted({s for s in sessions if s} - sessions_under_way(ledger.chunks.values())):
+        end_session(client, session)
+
+
+def end_session(client: Client, session: str) -> bool:
+    """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
+    try:
+        client.transport.once(
+            "POST", client.make_path("sessions", session, "end"), headers=client.api_headers
+        )
+    except IonQError as error:
+        warnings.warn(
+            f"the session {session} could not be ended: {error} It ends by itself at its caps.",
+            SessionWarning,
+            stacklevel=4,
+        )
+        return False
+    return True
+
+
+def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any]:
+    """Return the caps of ``options`` as the field ``settings`` of a new session, empty without caps."""
+    caps: dict[str, Any] = {}
+    if not isinstance(options, IonQForteOptions):
+        return caps
+    if options.session_max_cost is not None:
+        caps["cost_limit"] = {"unit": unit or _DEFAULT_UNIT, "value": options.session_max_cost}
+    if options.session_max_minutes is not None:
+        caps["duration_limit_min"] = options.session_max_minutes
+    return caps
+
+
+def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
+    url, body = client.make_path("sessions"), json.dumps({"backend": backend, "settings": caps})
+    try:
+        answer = mapping(
+            client.transport.once("POST", url, body=body, headers=client.api_headers).json()
+        )
+    except IonQError as error:
+        if error.status == _UNAUTHORIZED:
+            raise
+        kind = IonQRequestError if error.status is not None and error.status < 500 else type(error)
+        raise kind(
+            f"no session was opened: {error} No circuit was sent. Sessions are in beta and IonQ opens them to some "
+            "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
+            status=error.status,
+        ) from None
+    session, kept = answer.get("id"), mapping(answer.get("settings"))
+    if not isinstance(session, str) or not session or "/" in session:
+        raise IonQRequestError(
+            f"POST {url} answered without a session's id. No circuit was sent. Run again later."
+        )
+    wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
+    if wrong:
+        end_session(client, session)
+        raise IonQRequestError(
+            f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
+            "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
+        )
+    return session
+
+
+def _confirmed(kept: Any, cap: Any) -> bool:
+    if isinstance(cap, dict):
+        return all(_confirmed(mapping(kept).get(name), value) for name, value in cap.items())
+    return bool(kept == cap)

@@ -1,0 +1,249 @@
+"""HTTP with own deadlines and retries: reads are repeated, a POST never is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+import urllib3.exceptions
+
+from qllmft_backends.remote.ionq.answer import Answer
+from qllmft_backends.remote.ionq.errors import IonQError, IonQRequestError, IonQTransientError
+from qllmft_backends.remote.ionq.options import IonQConnection
+from qllmft_backends.remote.ionq.refusal import refusal, shortened
+from qllmft_backends.remote.ionq.token import ApiToken
+
+MOCK_HEADER = "X-QLLMFT-Sandbox"
+_MAX_WAIT_S = 30.0
+_PIECE = 1 << 16  # bytes read at a time
+_BAD_ADDRESS = (  # checks of an address, before anything is sent
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+
+
+@dataclass
+class Deadline:
+    """Moment ``seconds`` after its construction."""
+
+    seconds: float
+    _start: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float:
+        """Return the seconds that are left. 0 once it has passed."""
+        return max(0.0, self._start + self.seconds - time.monotonic())
+
+
+class Transport:
+    """Requests to one server with one key.
+
+    Attributes:
+        mock_server: whether the server's answers say that it is the mock server; None before the first answer.
+    """
+
+    def __init__(self, connection: IonQConnection, token: ApiToken) -> None:
+        self._connection = connection
+        self._token = token
+        self._deadline: Deadline | None = None
+        self.mock_server: bool | None = None
+        self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
+
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Stop repeating reads at ``deadline``."""
+        outer, self._deadline = self._deadline, deadline
+        try:
+            yield
+        finally:
+            self._deadline = outer
+
+    @property
+    def expired(self) -> bool:
+        """Return whether the deadline of `until` has passed."""
+        return self._deadline is not None and self._deadline.left() == 0
+
+    def repeated(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer to a GET or PUT. Repeat the request while the server is busy or away.
+
+        Raises:
+            IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, after the last repetition.
+        """
+        seconds = self._connection.retry_s
+        if self._deadline is not None:
+            seconds = min(seconds, self._deadline.left())
+        backoff = tenacity.wait_random_exponential(
+            multiplier=min(1.0, self._connection.poll_interval_s), max=_MAX_WAIT_S
+        )
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after_s if isinstance(error, IonQError) else None
+            return max(backoff(state), asked or 0.0)
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, IonQError) and e.transient),
+            wait=wait,
+            stop=tenacity.stop_before_delay(seconds),
+            reraise=True,
+        )(self.once, method, url, params=params, headers=headers)
+
+    def once(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request once. It takes ``request_timeout_s`` at most, even if the server answers byte by byte.
+
+        Raises:
+            IonQAuthError: 401, 403.
+            IonQQuotaError: 402; 429 (transient).
+            IonQRequestError: any other 4xx, a body that is too long, and 3xx: an address that redirects is not trusted
+                with the key.
+            IonQTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
+        """
+        seconds = self._timeout()
+        outcome: list[Answer | IonQError] = []
+        done = threading.Event()
+
+        def exchange() -> None:
+            # A failure is kept as a text: an exception would keep the frames of requests alive, and
+            # with them the header that holds the key.
+            try:
+                outcome.append(
+                    self._exchange(method, url, seconds, params=params, data=body, headers=headers)
+                )
+            except (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+            ) as error:
+                outcome.append(self._no_answer(method, url, error))
+            finally:
+                done.set()
+
+        # In a thread, because no timeout of a socket bounds a server that sends a byte now and
+        # then.
+        threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
+        done.wait(seconds)
+        result = outcome[0] if outcome else self._late(method, url, seconds)
+        if isinstance(result, Answer):
+            self._read_headers(result)
+            result = refusal(result) or result
+        if isinstance(result, IonQError):
+            raise result
+        return result
+
+    def server_time(self) -> float | None:
+        """Return the time by the server's clock, in seconds since 1970, from its latest answer, or None if unknown."""
+        return None if self._clock is None else self._clock[0] + time.monotonic() - self._clock[1]
+
+    def scrub(self, text: str) -> str:
+        """Return ``text`` shortened, without the key and without terminal codes."""
+        return shortened(self._token.scrub(text))
+
+    def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | IonQError:
+        deadline, limit = Deadline(seconds), self._connection.max_answer_bytes
+        with requests.Session() as session:
+            # http is this machine's own: past any proxy
+            session.trust_env = urlsplit(url).scheme == "https"
+            sent |= {
+                "auth": _KeyAuth(self._token),
+                "timeout": seconds,
+                "allow_redirects": False,
+                "stream": True,
+            }
+            with session.request(method, url, **sent) as response:
+                content = bytearray()
+                while piece := response.raw.read1(_PIECE, decode_content=True):
+                    content += piece
+                    if len(content) > limit:
+                        return IonQRequestError(
+                            f"{method} {self.scrub(response.url)} answered more than {limit:,} bytes: they were not "
+                            "read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
+                            "job.",
+                            ambiguous=True,
+                        )
+                    if deadline.left() == 0:
+                        return self._late(method, url, seconds)
+                return Answer(
+                    method,
+                    response.url,
+                    response.status_code,
+                    response.reason or "",
+                    response.headers,
+                    bytes(content),
+                    self._token.scrub,
+                )
+
+    def _read_headers(self, answer: Answer) -> None:
+        self.mock_server = MOCK_HEADER in answer.headers
+        with suppress(TypeError, ValueError):
+            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
+            self._clock = (moment.timestamp(), time.monotonic())
+
+    def _timeout(self) -> float:
+        seconds = self._connection.request_timeout_s
+        return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
+
+    def _late(self, method: str, url: str, seconds: float) -> IonQError:
+        return IonQTransientError(
+            f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
+            "request_timeout_s, then run again.",
+            transient=True,
+            ambiguous=True,
+        )
+
+    def _no_answer(self, method: str, url: str, error: Exception) -> IonQError:
+        request, text = (
+            f"{method} {self.scrub(url)}",
+            self.scrub(f"{type(error).__name__}: {error}"),
+        )
+        if isinstance(error, _BAD_ADDRESS):
+            return IonQRequestError(
+                f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",
+                unsent=True,
+            )
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        unsent = isinstance(
+            error, requests.ConnectTimeout | requests.exceptions.SSLError
+        ) or isinstance(reason, urllib3.exceptions.NewConnectionError)
+        return IonQTransientError(
+            f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
+            " Check the network and the option url, then run again.",
+            transient=True,
+            ambiguous=not unsent,
+            unsent=unsent,
+        )
+
+
+class _KeyAuth(requests.auth.AuthBase):
+    """Key in the header of a request, and nowhere else. Its presence also keeps ``.netrc`` out."""
+
+    def __init__(self, token: ApiToken) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._token.header()
+        return request

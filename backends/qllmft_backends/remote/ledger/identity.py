@@ -1,0 +1,134 @@
+"""Name of a ledger and number of jobs it has held, in files of their own, so that a lost ledger is detected."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from qllmft_backends.errors import LedgerError
+from qllmft_backends.remote.ledger.payload import is_amount
+
+_MOST_BYTES = 10_000  # of a file here; ours have up to 100
+
+
+class Identity:
+    """Two small files in a ledger's folder.
+
+    ``ledger.id`` names the ledger: client tokens follow from it. ``ledger.count`` holds the number of accepted jobs,
+    which never falls.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.id"
+        self.count_path = folder / "ledger.count"
+        self._unsaved: dict[str, Any] | None = None
+
+    def ensure(self) -> bool:
+        """Choose a name if there is none, and return whether one was chosen. `save` writes it."""
+        self._unsaved = None if self.path.exists() else {"id": uuid.uuid4().hex, "created_at": None}
+        return self._unsaved is not None
+
+    def save(self) -> None:
+        """Write a newly chosen name, before anything is sent under it."""
+        if self._unsaved is not None:
+            self._write(self.path, self._unsaved)
+            self._unsaved = None
+
+    @property
+    def id(self) -> str:
+        """Return the ledger's name."""
+        return str(self._value("id", str))
+
+    @property
+    def created_at(self) -> float | None:
+        """Return the server's time before the ledger's first job, in seconds since 1970, or None if unknown."""
+        created_at = self._value("created_at", (int, float, type(None)))
+        return None if created_at is None else float(created_at)
+
+    def set_created_at(self, server_time: float) -> None:
+        """Record the time before the first job."""
+        content = {"id": self.id, "created_at": server_time}
+        if self._unsaved is not None:
+            self._unsaved = content
+        else:
+            self._write(self.path, content)
+
+    def jobs(self) -> int:
+        """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
+        return int(self._read(self.count_path, "jobs", int)) if self.count_path.exists() else 0
+
+    def count(self, jobs: int) -> None:
+        """Record the number of accepted jobs."""
+        if jobs > self.jobs():
+            self._write(self.count_path, {"jobs": jobs})
+
+    def _value(self, key: str, kind: Any) -> Any:
+        return self._read(self.path, key, kind) if self._unsaved is None else self._unsaved[key]
+
+    def _read(self, path: Path, key: str, kind: Any) -> Any:
+        try:
+            value = json.loads(read_small(path))[key]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{key} is {value!r}")
+            if isinstance(value, int | float) and not is_amount(value):
+                raise ValueError(f"{key} is {str(value)[:40]}")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise LedgerError(
+                f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
+                "in this folder: restore it, or start another ledger in another folder (which pays anew)."
+            ) from None
+        return value
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        temporary = path.with_name(path.name + ".new")
+        try:
+            # a link in its place would lead the content elsewhere
+            temporary.unlink(missing_ok=True)
+            with temporary.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(content))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise LedgerError(
+                f"{path} cannot be written: {error}. Make room and run again."
+            ) from None
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read it, or raise OSError: a pipe or a device could be read without end."""
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    ) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(
+                errno.EINVAL, "it is a pipe or a device, expected a regular file", str(path)
+            )
+        yield file
+
+
+def read_small(path: Path) -> str:
+    """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
+    with open_regular(path) as file:
+        return file.read(_MOST_BYTES).decode("utf-8")
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the names of a folder's files to the disk. Only POSIX can do this, and needs it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,348 @@
+"""Ledger of jobs and results, on disk before and after each step, so that no circuit is paid twice.
+
+One folder, one file ``ledger.jsonl``, one JSON object per line, only ever appended to and synced to the disk. The
+events of a chunk (the circuits of one job) are
+
+    planned    circuits and values, shots, mitigation, versions
+    sent       client token, before each POST: from now on the chunk may have been accepted
+    refused    this attempt took no effect
+    submitted  the job's id
+    collected  the probabilities of each circuit
+    failed     the reason, and the probabilities of the circuits that ended well
+    aggregated the probabilities under another combination of a debiased job's variants
+    shots      the single shots behind the probabilities
+    duplicate  another job at the server with the chunk's client token: accepted late, charged in addition
+
+A process that dies between two events leaves a chunk that the next one settles: a planned chunk was never sent, a sent
+one is looked up at the server by its client token, a submitted one is collected. The client token follows from the
+ledger's identity and the chunk's content, so that the lookup works even if the event was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NoReturn
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.errors import LedgerError
+from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
+from qllmft_backends.remote.ledger.identity import Identity, open_regular, read_small, sync_folder
+from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.ledger.records import FORMAT, apply_record, hashed, results_to_json
+
+# The same model gives the same angles up to a few float32 roundings, also on another machine;
+# angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
+# below the noise of 10,000 shots (1e-2).
+ANGLE_TOLERANCE_RAD = 1e-6
+
+MOST_LINE_BYTES = 400_000_000  # of a job's results
+
+Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
+_FILE = "ledger.jsonl"
+
+
+def ledgers_in(folder: Path) -> list[Path]:
+    """Return the folders of ledgers: ``folder`` itself, and those of single machines in it."""
+    files = (folder / _FILE, *sorted(folder.glob(f"*/{_FILE}")))
+    return [file.parent for file in files if file.is_file()]
+
+
+class Ledger:
+    """Ledger in ``folder``, created when it is first locked. Reading is always possible. Writing needs `lock`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser()
+        self.path = self.folder / _FILE
+        self.chunks: dict[str, Chunk] = {}
+        self.identity = Identity(self.folder)
+        self.fresh = False  # created by the current `lock`: no server can have a client token of it
+        self._bytes_read = 0
+        self._lock = filelock.FileLock(self.folder / "ledger.lock", timeout=0)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the only permission to write. `chunks` is up to date inside.
+
+        Raises:
+            LedgerError: if another process, or another backend of this one, holds the ledger, or a file is a link.
+        """
+        self._check_own_files()
+        owner = self.folder / "ledger.owner"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout:
+            holder = "another process"
+            with suppress(OSError, ValueError):
+                holder = read_small(owner)
+            raise LedgerError(
+                f"the ledger {self.folder} is in use by {holder}. Nothing was sent. Wait for it to end, stop it, or "
+                "name another folder (two ledgers share no records: each pays for its own circuits)."
+            ) from None
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent."
+            ) from None
+        try:
+            owner.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            created = self.identity.ensure()
+            self.refresh()
+            self._drop_torn_line()
+            self.fresh = created and not self.chunks
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            self._lock.release()
+
+    def refresh(self) -> None:
+        """Read the lines appended since the last call. An unfinished last line is left out.
+
+        Raises:
+            LedgerError: if a line was changed, or if jobs are missing that the ledger once held.
+        """
+        # before the file, which another process may be appending to
+        former_jobs = self.identity.jobs()
+        if self._bytes_read and (
+            not self.path.exists() or self.path.stat().st_size < self._bytes_read
+        ):
+            self._raise_lost(
+                f"{self._bytes_read} bytes of it were read before, and it has become shorter"
+            )
+        for line in self._lines():
+            try:
+                apply_record(self.chunks, json.loads(line, parse_constant=_refuse_constant))
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+            ) as error:
+                raise LedgerError(
+                    f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {type(error).__name__}: "
+                    f"{error}. Nothing was sent. Restore the file, or start another ledger (which pays anew)."
+                ) from None
+            self._bytes_read += len(line)
+        if self._accepted_jobs() < former_jobs:
+            self._raise_lost(
+                f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
+            )
+
+    def plan(
+        self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any
+    ) -> Chunk:
+        """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
+
+        ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
+        """
+        rows = np.ascontiguousarray(values, np.float64)
+        content = content_hash(setup, rows, checked)
+        waiting = [
+            c.id for c in self.chunks.values() if c.state == "planned" and c.content == content
+        ]
+        chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
+        self._append(
+            "planned",
+            chunk_id,
+            format=FORMAT,
+            setup=asdict(setup),
+            values=rows.tolist(),
+            values_sha256=values_hash(rows),
+            checked=checked,
+            **facts,
+        )
+        return self.chunks[chunk_id]
+
+    def tokens(
+        self, setup: Setup, parts: Sequence[NDArray[np.float64]], checked: bool = False
+    ) -> list[str]:
+        """Return the client tokens of chunks of ``parts`` (b, P) sent in this order, the same in every process.
+
+        A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
+        with the same content (equal samples; circuits of a failed job, sent again).
+        """
+        before = Counter(c.content for c in self.chunks.values() if c.job_id is not None)
+        tokens = []
+        for part in parts:
+            content = content_hash(setup, part, checked)
+            tokens.append(
+                sha256(f"{self.identity.id} {content} {before[content]}".encode()).hexdigest()[:32]
+            )
+            before[content] += 1
+        return tokens
+
+    def sending(
+        self, chunk: Chunk, server_at: float | None = None, session: str | None = None
+    ) -> str:
+        """Record the client token of a planned chunk before the POST that carries it, and return the token.
+
+        ``server_at`` and ``session`` are fields of `Attempt`.
+        """
+        (token,) = self.tokens(chunk.setup, [chunk.values], chunk.checked)
+        self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)
+        return token
+
+    def refused(self, chunk: Chunk, client_token: str, reason: str) -> None:
+        """Record that the attempt took no effect."""
+        self._append("refused", chunk.id, client_token=client_token, reason=reason)
+
+    def submitted(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
+        """Record that the server accepted the chunk as job ``job_id`` under ``client_token``.
+
+        Raises:
+            LedgerError: if that is the job of another chunk, whose results would pass for the chunk's.
+        """
+        for other in self.chunks.values():
+            if other is not chunk and job_id in (other.job_id, *other.duplicates):
+                raise LedgerError(
+                    f"the server answered {chunk.label} with the id {job_id} of another job, that of {other.label}. "
+                    f"{chunk.label} may have been accepted under another id: run again to look for it."
+                )
+        self._append("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
+        self.identity.count(self._accepted_jobs())
+
+    def duplicate(self, chunk: Chunk, job_id: str, *, charged: bool = True) -> None:
+        """Record that the server holds job ``job_id`` for the chunk too. Canceled and failed jobs are not charged."""
+        self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
+
+    def collected(
+        self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any
+    ) -> None:
+        """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`, `consumption`."""
+        self._append("collected", chunk.id, **results_to_json(results), **facts)
+
+    def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:
+        """Record the results of a collected chunk, its debiased variants combined by ``aggregation``."""
+        self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
+
+    def keep(self, name: str, chunk: Chunk, found: Sequence[Any]) -> None:
+        """Record the ``shots`` or ``variants`` of each circuit that has a result, in the order of ``chunk.values``."""
+        self._append(name, chunk.id, **hashed(name, found))
+
+    def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
+        """Record a failed or canceled job. ``results`` is None for each circuit that did not end well."""
+        self._append("failed", chunk.id, reason=reason, **results_to_json(results))
+
+    def find(
+        self,
+        setup: Setup,
+        values: NDArray[np.float64],
+        *,
+        retry_failed: bool = False,
+        retry_wrong: bool = False,
+    ) -> list[Place | None]:
+        """Return the place of each row of ``values`` (B, P) in this ledger, or None if it is missing.
+
+        Chunks that were planned and never accepted are left out. A row equals a stored one if no angle differs by more
+        than `ANGLE_TOLERANCE_RAD`. Each stored circuit serves one row: two equal samples are two circuits, with
+        independent shot noise.
+
+        Circuits of failed jobs without a result, and of jobs with a wrong known answer, are the last choice. With
+        ``retry_failed`` or ``retry_wrong`` they are left out.
+        """
+        chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
+        chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]
+        chunks.sort(key=lambda chunk: chunk.integrity_error is not None)
+        stored = [(c, i) for c in chunks for i in range(len(c.values))]
+        stored = [(c, i) for c, i in stored if not (retry_failed and c.lost(i))]
+        stored.sort(key=lambda place: place[0].lost(place[1]))
+        places: list[Place | None] = [None] * len(values)
+        if not stored:
+            return places
+        table = np.array([chunk.values[i] for chunk, i in stored])  # (N, P)
+        free = np.ones(len(stored), bool)
+        for b, row in enumerate(values):
+            same = np.flatnonzero((np.abs(table - row) <= ANGLE_TOLERANCE_RAD).all(axis=1) & free)
+            if same.size:
+                free[same[0]] = False
+                places[b] = stored[same[0]]
+        return places
+
+    def _accepted_jobs(self) -> int:
+        return sum(chunk.job_id is not None for chunk in self.chunks.values())
+
+    def _append(self, event: str, chunk_id: str, **fields: Any) -> None:
+        record = {"event": event, "chunk": chunk_id, "at": round(time.time(), 3), **fields}
+        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        if not self._lock.is_locked:
+            raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
+        self.identity.save()
+        try:
+            new = not self.path.exists()
+            with self.path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                sync_folder(self.folder)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, self._bytes_read)
+            raise LedgerError(
+                f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it; "
+                "make room and run again: accepted jobs are found by their client tokens."
+            ) from None
+        apply_record(self.chunks, record)
+        self._bytes_read += len(line)
+
+    def _raise_lost(self, evidence: str) -> NoReturn:
+        raise LedgerError(
+            f"the ledger {self.path} has lost records: {evidence}. Nothing was sent. Restore the file from a backup. "
+            f"Or, to continue with the rest of it, delete {self.identity.count_path.name} in its folder: each chunk is "
+            "looked up at the server by its client token before it is sent, and the same call finds the paid jobs."
+        )
+
+    def _check_own_files(self) -> None:
+        """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
+        files = (
+            self.path,
+            self.identity.path,
+            self.identity.count_path,
+            Path(self._lock.lock_file),
+        )
+        for path in (path for path in files if path.is_symlink()):
+            raise LedgerError(
+                f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file itself "
+                "in its place."
+            )
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the whole lines after those that were read."""
+        if not self.path.exists():
+            return
+        with open_regular(self.path) as file:
+            file.seek(self._bytes_read)
+            while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
+                yield line
+        if len(line) == MOST_LINE_BYTES:
+            raise LedgerError(
+                f"the ledger {self.path} has a line of more than {MOST_LINE_BYTES:,} bytes. Nothing was sent. Restore "
+                "the file, or start another ledger (which pays anew)."
+            )
+
+    def _drop_torn_line(self) -> None:
+        # An unfinished line can be lost: an announced step happens only after the line is whole on
+        # disk, and a reported one can be asked of the server again.
+        if not self.path.exists() or self.path.stat().st_size == self._bytes_read:
+            return
+        with self.path.open("r+b") as file:
+            file.truncate(self._bytes_read)
+            os.fsync(file.fileno())
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} in the place of a number")

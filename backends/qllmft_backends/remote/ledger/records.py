@@ -1,0 +1,192 @@
+"""Records of a ledger: checked when they are read, and applied to the chunks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
+from qllmft_backends.remote.ledger.known_answer import known_answer_error, known_state
+from qllmft_backends.remote.ledger.payload import (
+    Probabilities,
+    Shots,
+    is_amount,
+    parse_probabilities,
+    parse_shots,
+)
+from qllmft_backends.remote.ledger.variants import Variant, parse_variant
+
+FORMAT = 1
+
+
+def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
+    """Update ``chunks`` by one record.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it differs from the records that `Ledger` writes.
+    """
+    event, chunk_id = record["event"], record["chunk"]
+    if event == "planned":
+        planned = _planned(record)
+        if chunk_id in chunks:  # planned again
+            planned.attempts = chunks[chunk_id].attempts
+        chunks[chunk_id] = planned
+        return
+    chunk = chunks[chunk_id]
+    match event:
+        case "sent":
+            if not isinstance(record["session"], str | None):
+                raise ValueError(f"the session's id is {record['session']!r}")
+            if record["server_at"] is not None and not is_amount(record["server_at"]):
+                raise ValueError(
+                    f"server_at is {str(record['server_at'])[:40]}, expected seconds or null"
+                )
+            chunk.attempts.append(
+                Attempt(record["client_token"], record["server_at"], session=record["session"])
+            )
+        case "refused":
+            for attempt in chunk.attempts:
+                attempt.refused |= attempt.client_token == record["client_token"]
+        case "submitted":
+            chunk.job_id = _job_id(record)
+            chunk.known_answer = (
+                known_state(record["client_token"], chunk.setup.n_qubits) if chunk.checked else None
+            )
+        case "duplicate":
+            others = [job for job in chunk.duplicates if job != _job_id(record)]
+            chunk.duplicates = [*others, _job_id(record)] if record["charged"] else others
+        case "collected" | "failed":
+            results = _results(record, chunk)
+            chunk.results = results[chunk.known_circuits :]
+            chunk.integrity_error = known_answer_error(
+                chunk.known_answer, chunk.setup.n_qubits, results
+            )
+            chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
+            chunk.failure = str(record["reason"]) if event == "failed" else None
+            if is_amount(record.get("cost")):
+                chunk.cost, chunk.unit = (
+                    float(record["cost"]),
+                    record.get("cost_unit") or chunk.unit,
+                )
+            chunk.kwh, chunk.billed_us, chunk.machine_kw = (
+                float(record[name]) if is_amount(record.get(name)) else None
+                for name in ("kwh", "billed_us", "kw")
+            )
+        case "aggregated":
+            results = _results(record, chunk)[chunk.known_circuits :]
+            chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
+        case "shots":
+            chunk.shots = _shots(record, chunk)
+        case "variants":
+            chunk.variants = _variants(record, chunk)
+        case _:
+            raise ValueError(f"unknown event {event!r}")
+
+
+def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
+    """Return a record's fields ``results`` and ``results_sha256``."""
+    plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
+    return hashed("results", plain)
+
+
+def hashed(name: str, value: Any) -> dict[str, Any]:
+    """Return a record's field ``name`` of JSON, and its hash."""
+    return {name: value, f"{name}_sha256": _json_hash(value)}
+
+
+def _planned(record: Mapping[str, Any]) -> Chunk:
+    if record["format"] != FORMAT:
+        raise ValueError(f"format {record['format']}, expected {FORMAT}")
+    setup = Setup(**record["setup"])
+    if not (
+        isinstance(setup.n_qubits, int)
+        and isinstance(setup.shots, int)
+        and 0 <= setup.n_qubits <= 64
+    ):
+        raise ValueError(f"setup names {setup.n_qubits!r} qubits and {setup.shots!r} shots")
+    rows = record["values"]
+    values = np.array(rows, np.float64).reshape(len(rows), -1) if rows else np.empty((0, 0))
+    if not len(values) or not np.isfinite(values).all():
+        raise ValueError("values are empty, or not finite")
+    if record["values_sha256"] != values_hash(values):
+        raise ValueError("values_sha256 does not fit the values: they were changed")
+    for name in ("price_each", "known_price"):
+        if record.get(name) is not None and not is_amount(record[name]):
+            raise ValueError(f"{name} is {record[name]!r}, expected a number of 0 or more")
+    if not isinstance(record["checked"], bool):
+        raise ValueError(f"checked is {record['checked']!r}, expected true or false")
+    return Chunk(
+        record["chunk"],
+        setup,
+        values,
+        price_each=record.get("price_each"),
+        unit=record.get("price_unit"),
+        checked=record["checked"],
+        known_price=record.get("known_price") or 0.0,
+        one_qubit_gates=_number(record.get("one_qubit_gates")),
+        two_qubit_gates=_number(record.get("two_qubit_gates")),
+    )
+
+
+def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | None]:
+    """Return the results in the job's order. That of a known answer comes first."""
+    results = record["results"]
+    if len(results) != chunk.circuits:
+        raise ValueError(f"{len(results)} results of {chunk.circuits} circuits")
+    _check_hash(record, "results")
+    if record["event"] != "failed" and None in results:
+        raise ValueError("a circuit has no result")
+    return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
+
+
+def _read_for_results(record: Mapping[str, Any], name: str, chunk: Chunk) -> list[Any]:
+    """Return a record's field ``name``, one entry for each circuit with a result."""
+    found, results = record[name], chunk.results or []
+    _check_hash(record, name)
+    if [each is None for each in found] != [result is None for result in results]:
+        raise ValueError(
+            f"{name} of {len(found)} circuits, expected those of {len(results)} results"
+        )
+    return list(found)
+
+
+def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
+    shots, setup = _read_for_results(record, "shots", chunk), chunk.setup
+    return [
+        None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r)
+        for each, r in zip(shots, chunk.results or (), strict=True)
+    ]
+
+
+def _variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
+    variants, n = _read_for_results(record, "variants", chunk), chunk.setup.n_qubits
+    if any(each is not None and len(each) < 2 for each in variants):
+        raise ValueError("a circuit has one variant, expected several")
+    return [
+        None if each is None else [parse_variant(variant, n) for variant in each]
+        for each in variants
+    ]
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _job_id(record: Mapping[str, Any]) -> str:
+    job_id = record["job_id"]
+    if not isinstance(job_id, str) or not job_id:
+        raise ValueError(f"the job's id is {job_id!r}")
+    return job_id
+
+
+def _check_hash(record: Mapping[str, Any], name: str) -> None:
+    if record[f"{name}_sha256"] != _json_hash(record[name]):
+        raise ValueError(f"{name}_sha256 does not fit the {name}: they were changed")
+
+
+def _json_hash(value: Any) -> str:
+    return sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,297 @@
+"""Backend ``qiskit``: any machine that is a Qiskit `BackendV2` or V2 primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from math import sqrt
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
+
+from qllmft_backends.backend import Backend
+from qllmft_backends.counts import expectations, single_shots
+from qllmft_backends.errors import BackendError
+from qllmft_backends.protocol import Availability, Capabilities, Estimate, Expectations
+from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
+from qllmft_backends.remote.machines.cost import Confirm, MachineEstimate
+from qllmft_backends.remote.machines.jobs import Frequencies, OnProgress, RemoteJobs
+from qllmft_backends.remote.machines.options import QiskitOptions
+from qllmft_backends.remote.machines.providers import PROVIDERS, installed, machine_of, open_machine
+from qllmft_backends.remote.machines.routes import ENDED_BADLY, status_of
+from qllmft_backends.request import check_values, derive_seed
+from qllmft_backends.z_observables import ZObservables
+
+
+class QiskitBackend(Backend):
+    """Machine behind Qiskit's interfaces. Circuits are compiled to it, and one circuit serves all Z observables.
+
+    Args:
+        options: see `QiskitOptions`.
+        backend: a `BackendV2` or a V2 primitive, instead of the provider of the options.
+    """
+
+    name: ClassVar[str] = "qiskit"
+
+    def __init__(self, options: QiskitOptions | None = None, backend: object = None) -> None:
+        self.options = options or QiskitOptions()
+        if backend is None:
+            self._machine = open_machine(self.options)
+        else:
+            if (
+                self.options.provider not in ("object", "generic")
+                or self.options.machine is not None
+            ):
+                raise BackendError(
+                    "got an object beside the options provider or machine; omit them."
+                )
+            self.options = self.options.model_copy(update={"provider": "object"})
+            self._machine = machine_of(backend, local=self.options.local)
+        machine, route = self._machine, self._machine.route
+        self._noise_scale = 1
+        self._jobs = (
+            RemoteJobs(self.options, machine, route)
+            if machine.remote and route is not None
+            else None
+        )
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Return available if Aer is, with a note about the packages of the providers."""
+        missing = {provider.extra for provider in PROVIDERS.values() if not installed(provider)}
+        if "aer" in missing:
+            return Availability(False, "'qiskit_aer' is not installed: pip install 'qllmft[aer]'")
+        hints = [f"{extra}: pip install 'qllmft[{extra}]'" for extra in sorted(missing)]
+        return Availability(
+            True, f"providers that are not installed: {'; '.join(hints)}" if hints else ""
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return the machine's limits. Shots are always measured."""
+        target, remote = self._machine.target, self._machine.remote
+        return Capabilities(
+            shots=True,
+            noisy=True,
+            remote=remote,
+            paid=remote and self.options.price_each != 0,
+            max_qubits=None if target is None else target.num_qubits,
+            max_circuits=self.options.circuits_per_job if remote else None,
+        )
+
+    @property
+    def machine(self) -> str:
+        """Return the provider and the name of the machine."""
+        return self._machine.address
+
+    def compiled(self, circuit: QuantumCircuit) -> Compiled:
+        """Return a circuit as it is sent, with free parameters."""
+        return self._compiled(circuit, measure=True)
+
+    def expectations(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+    ) -> Expectations:
+        """Return measured expectation values (see `Backend.expectations`)."""
+        values = check_values(circuit, values)
+        if self._machine.estimator is not None:
+            return self._estimated(circuit, values, observables)
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        return expectations(self._frequencies(circuit, values), self.options.shots, sums)
+
+    def outcomes(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """Return measured outcomes (see `Backend.outcomes`)."""
+        if self._machine.route is None:
+            raise BackendError(
+                "an estimator gives expectation values and no counts. Give its backend, or a sampler."
+            )
+        if shots != self.options.shots:
+            return self.with_options(self.options.model_copy(update={"shots": shots})).outcomes(
+                circuit, values, shots, rng
+            )
+        found = self._frequencies(circuit, check_values(circuit, values))
+        drawn = [single_shots(frequencies, shots, rng, exact=False) for frequencies in found]
+        return np.array(drawn, np.int64).reshape(len(values), shots)
+
+    def gradient(self) -> BaseEstimatorGradient:
+        """Return gradients by the parameter-shift rule, of a machine in this process only."""
+        self.training_note(0, 0, 0)
+        return super().gradient()
+
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """Return "", or raise `BackendError` on a remote machine (see `Backend.training_note`)."""
+        del samples, epochs, evaluations
+        if self._machine.remote:
+            raise BackendError(
+                f"training through {self._machine.name} would send circuits at every step. Train on adjoint, and "
+                "predict or evaluate on the machine."
+            )
+        return ""
+
+    def with_options(self, options: QiskitOptions) -> QiskitBackend:
+        """Return this machine with other shots or another seed."""
+        if self._machine.remote:
+            raise BackendError(
+                f"got {options.shots} shots, expected {self.options.shots}, the option shots of {self._machine.name}: "
+                "each shot has a price. Set the option to the number that you want."
+            )
+        changed = copy(self)
+        changed.options = options
+        return changed
+
+    def with_noise_scale(self, scale: int) -> QiskitBackend:
+        """Return this machine with compiled circuits folded to a noise scale (see `folded`)."""
+        changed = copy(self)
+        changed._noise_scale = scale
+        return changed
+
+    def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
+        """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
+        if self._machine.route is None:
+            raise BackendError(
+                "an estimator gives no counts to correct. Give its backend, or a sampler."
+            )
+        changed = copy(self)
+        if self._machine.target is not None:
+            changed.options = self.options.model_copy(
+                update={"layout": self.compiled(circuit).measured}
+            )
+        return changed
+
+    def merged(self, estimates: Sequence[MachineEstimate]) -> MachineEstimate:
+        """Return one estimate of several calls. The gates are those of the last one."""
+        prices = [each.price for each in estimates]
+        total = replace(
+            estimates[-1],
+            circuits=sum(each.circuits for each in estimates),
+            known=sum(each.known for each in estimates),
+            jobs=sum(each.jobs for each in estimates),
+            price=None if None in prices else sum(price or 0.0 for price in prices),
+        )
+        return total if self._jobs is None else self._jobs.limited(total)
+
+    def authorize(self, estimate: MachineEstimate) -> None:
+        """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
+        if self._jobs is not None:
+            self._jobs.allow(estimate)
+
+    @property
+    def consented(self) -> bool:
+        """Return the option ``yes``."""
+        return self.options.yes
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether the machine's ledger exists."""
+        return self._jobs is not None and self._jobs.ledger.path.exists()
+
+    def attend(
+        self,
+        *,
+        confirm: Confirm | None = None,
+        announce: Callable[[Any], None] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
+        if self._jobs is not None:
+            self._jobs.confirm, self._jobs.announce, self._jobs.on_progress = (
+                confirm,
+                announce,
+                on_progress,
+            )
+
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> Estimate:
+        """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
+        del offline  # prices are those of the options
+        values, compiled = check_values(circuit, values), self.compiled(circuit)
+        if self._jobs is not None:
+            return self._jobs.estimate(compiled, circuit.num_qubits, values)
+        shots, gates = self.options.shots, str(compiled)
+        return MachineEstimate(
+            self._machine.name, len(values), 0, 1, shots, gates, 0.0, self.options.price_unit
+        )
+
+    def running_jobs(self) -> str:
+        """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""
+        chunks = [] if self._jobs is None else self._jobs.running()
+        if not chunks or self._jobs is None:
+            return ""
+        names = ", ".join(chunk.label for chunk in chunks)
+        return (
+            f"{len(chunks)} job(s) continue at {self._machine.name}, and may be paid: {names}. The same call collects "
+            f"them; they are in the ledger {self._jobs.ledger.folder}."
+        )
+
+    def _compiled(self, circuit: QuantumCircuit, *, measure: bool) -> Compiled:
+        options = self.options
+        return compile_circuit(
+            circuit,
+            self._machine.target,
+            optimization_level=options.optimization_level,
+            layout=options.layout,
+            seed=options.seed,
+            ionq_gates=options.native == "ionq",
+            measure=measure,
+            noise_scale=self._noise_scale,
+        )
+
+    def _frequencies(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64]
+    ) -> list[Frequencies]:
+        """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
+        if len(values) == 0:
+            return []
+        compiled, route, shots = self.compiled(circuit), self._machine.route, self.options.shots
+        if self._jobs is not None:
+            return self._jobs.run(compiled, circuit.num_qubits, values)
+        assert route is not None
+        seed = derive_seed(self.options.seed, circuit, values) % 2**31
+        circuits = compiled.bind(values, [f"{circuit.name}-{b}" for b in range(len(values))])
+        job = route.start(circuits, shots, seed, "")
+        counts = route.counts(job, len(circuits))
+        if (status := status_of(job)) in ENDED_BADLY or any(
+            sum(each.values()) != shots for each in counts
+        ):
+            raise BackendError(
+                f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
+            )
+        return [{state: number / shots for state, number in each.items()} for each in counts]
+
+    def _estimated(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+    ) -> Expectations:
+        """Return the answer of a V2 estimator at the precision of the option ``shots``."""
+        compiled, estimator = self._compiled(circuit, measure=False), self._machine.estimator
+        assert estimator is not None
+        layout = compiled.circuit.layout
+        placed = (
+            observables
+            if layout is None
+            else [observable.apply_layout(layout) for observable in observables]
+        )
+        pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
+        precision = 1 / sqrt(self.options.shots)
+        data = estimator.run([pub], precision=precision).result()[0].data
+        shape = (len(values), len(observables))
+        errors = np.asarray(data.stds, np.float64).reshape(shape)
+        # some name no error of the noise that they add
+        errors = np.where(errors == 0, precision, errors)
+        return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)

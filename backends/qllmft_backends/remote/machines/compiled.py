@@ -1,0 +1,228 @@
+"""Circuits compiled to a machine's target, with its width checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.circuit import Measure, Parameter
+from qiskit.exceptions import QiskitError
+from qiskit.transpiler import Target, generate_preset_pass_manager
+
+from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
+from qllmft_backends.folding import folded
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Circuit for a machine.
+
+    Attributes:
+        circuit: with the machine's gates, on the machine's qubits, measured into the register ``meas`` in the order of
+            the original qubits.
+        columns: (P',) columns of the original parameters that are left; a rotation before a measurement may vanish.
+        sha256: hash of the original circuit and of all that decides the compiled one.
+        qubits: number of the machine's qubits that carry a gate.
+        one_qubit_gates, two_qubit_gates: numbers of native gates.
+        depth: number of layers, with the measurements.
+        measured: the machine's qubit behind each bit of the register.
+    """
+
+    circuit: QuantumCircuit
+    columns: NDArray[np.int64]
+    sha256: str
+    qubits: int
+    one_qubit_gates: int
+    two_qubit_gates: int
+    depth: int
+    measured: tuple[int, ...]
+
+    def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
+        """Return one circuit per row of ``values`` (B, P), in radians of the original parameters."""
+        circuits = []
+        for row, name in zip(values, names, strict=True):
+            bound = self.circuit.assign_parameters(row[self.columns])
+            bound.name = name
+            circuits.append(bound)
+        return circuits
+
+    def __str__(self) -> str:
+        return (
+            f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates in depth {self.depth} on "
+            f"{self.qubits} qubits after compilation"
+        )
+
+
+def compile_circuit(
+    circuit: QuantumCircuit,
+    target: Target | None,
+    *,
+    optimization_level: int,
+    layout: tuple[int, ...] | None,
+    seed: int,
+    ionq_gates: bool = False,
+    measure: bool = True,
+    noise_scale: int = 1,
+) -> Compiled:
+    """Measure every qubit, and compile to a machine.
+
+    Args:
+        circuit: without classical bits.
+        target: of the machine; None leaves the gates as they are.
+        optimization_level: of the preset pass manager.
+        layout: qubits of the machine for the circuit's qubits; None: the pass manager chooses.
+        seed: of the pass manager.
+        ionq_gates: compile to GPI, GPI2 and MS on all-to-all qubits.
+        measure: add the measurements; an estimator adds its own.
+        noise_scale: the compiled circuit is folded to this noise (see `folded`).
+
+    Raises:
+        BackendError: if the circuit does not fit the machine, or the compiled one measures other qubits.
+        UnsupportedGateError: if the gates cannot be expressed by the machine's.
+    """
+    if circuit.num_clbits:
+        raise BackendError(
+            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
+            "here. Remove the measurements."
+        )
+    _check_fit(circuit, target, layout)
+    found = circuit.measure_all(inplace=False) if measure else circuit
+    if target is not None:
+        target = ionq_target(target) if ionq_gates else target
+        initial = None if layout is None else list(layout)
+        manager = generate_preset_pass_manager(
+            optimization_level, target=target, initial_layout=initial, seed_transpiler=seed
+        )
+        try:
+            found = manager.run(found)
+        except QiskitError as error:
+            raise UnsupportedGateError(
+                f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
+            ) from error
+    found = _folded(found, target, noise_scale, seed)
+    _check_compiled(found, circuit.num_qubits if measure else 0, target)
+    order = {parameter: i for i, parameter in enumerate(circuit.parameters)}
+    gates = [i for i in found.data if i.operation.name not in ("barrier", "measure", "delay")]
+    content = repr((optimization_level, layout, seed, ionq_gates, _lines(found)))
+    return Compiled(
+        circuit=found,
+        columns=np.array([order[parameter] for parameter in found.parameters], np.int64),
+        sha256=sha256(content.encode()).hexdigest(),
+        qubits=len(
+            {qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}
+        ),
+        one_qubit_gates=sum(len(i.qubits) == 1 for i in gates),
+        two_qubit_gates=sum(len(i.qubits) == 2 for i in gates),
+        depth=found.depth(),
+        measured=_measured(found),
+    )
+
+
+def ionq_target(target: Target) -> Target:
+    """Return a target of IonQ's native gates as wide as another target."""
+    try:
+        from qllmft_backends.remote.ionq.library import GPI2Gate, GPIGate, MSGate, add_equivalences
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"native='ionq' needs the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."
+        ) from error
+    add_equivalences()
+    gates = [
+        GPIGate(Parameter("φ")),
+        GPI2Gate(Parameter("φ")),
+        MSGate(*(Parameter(f"φ{i}") for i in range(3))),
+    ]
+    if missing := [gate.name for gate in gates if gate.name not in target.operation_names]:
+        raise BackendError(
+            f"the machine does not run IonQ's gates {', '.join(missing)}. Omit native."
+        )
+    native = Target(num_qubits=target.num_qubits)
+    for operation in [*gates, Measure()]:
+        native.add_instruction(operation)
+    return native
+
+
+def _folded(
+    compiled: QuantumCircuit, target: Target | None, scale: int, seed: int
+) -> QuantumCircuit:
+    """Fold a compiled circuit, and write the inverse gates with the machine's, without any optimization."""
+    if scale == 1:
+        return compiled
+    found = folded(compiled, scale)
+    if target is not None:
+        places = list(range(compiled.num_qubits))
+        manager = generate_preset_pass_manager(
+            0, target=target, initial_layout=places, seed_transpiler=seed
+        )
+        found = manager.run(found)
+    sent, expected = (_two_qubit_gates(circuit) for circuit in (found, compiled))
+    if sent != scale * expected:
+        raise BackendError(
+            f"the folded circuit has {sent} two-qubit gates, expected {scale} times {expected}. Nothing was sent. The "
+            "machine's gates have inverses of another length; use mitigation of the readout only."
+        )
+    found._layout = compiled._layout  # an estimator's observables follow it
+    return found
+
+
+def _two_qubit_gates(circuit: QuantumCircuit) -> int:
+    return sum(len(i.qubits) == 2 and i.operation.name != "barrier" for i in circuit.data)
+
+
+def _measured(circuit: QuantumCircuit) -> tuple[int, ...]:
+    bits = [i for i in circuit.data if i.operation.name == "measure"]
+    places = {
+        circuit.find_bit(i.clbits[0]).index: circuit.find_bit(i.qubits[0]).index for i in bits
+    }
+    return tuple(places[bit] for bit in sorted(places))
+
+
+def _check_fit(
+    circuit: QuantumCircuit, target: Target | None, layout: tuple[int, ...] | None
+) -> None:
+    """Refuse a circuit that is wider than the machine, and a layout that does not fit both."""
+    n_qubits, width = circuit.num_qubits, _width(target)
+    if n_qubits > width:
+        raise BackendError(
+            f"circuit {circuit.name!r} has {n_qubits} qubits and the machine has {width:g}. Nothing was sent. Use a "
+            "smaller head, or another machine."
+        )
+    if layout is not None and (
+        target is None or len(layout) != n_qubits or max(layout, default=0) >= width
+    ):
+        raise BackendError(
+            f"layout is {list(layout)}; expected {n_qubits} qubits below {width:g}, of a machine that lists its gates."
+        )
+
+
+def _width(target: Target | None) -> float:
+    return inf if target is None or target.num_qubits is None else target.num_qubits
+
+
+def _check_compiled(found: QuantumCircuit, n_qubits: int, target: Target | None) -> None:
+    """Refuse a compiled circuit that is wider than the machine, or that does not measure each qubit once."""
+    width = _width(target)
+    bits = [found.find_bit(i.clbits[0]).index for i in found.data if i.operation.name == "measure"]
+    if found.num_qubits > width or sorted(bits) != list(range(n_qubits)):
+        raise BackendError(
+            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {sorted(bits)}; expected at "
+            f"most {width:g} qubits, and each of {n_qubits} bits once. Nothing was sent. Choose another "
+            "optimization_level or layout."
+        )
+
+
+def _lines(circuit: QuantumCircuit) -> list[Any]:
+    return [
+        (
+            i.operation.name,
+            [circuit.find_bit(q).index for q in i.qubits],
+            [str(p) for p in i.operation.params],
+        )
+        for i in circuit.data
+    ]

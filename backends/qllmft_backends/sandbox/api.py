@@ -1,0 +1,230 @@
+"""Answers of the mock server to the requests of IonQ's API v0.4 that the backends send."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from qllmft_backends.sandbox import shapes
+from qllmft_backends.sandbox.faults import OUTCOMES
+from qllmft_backends.sandbox.job import ACCOUNT
+from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import Request, json_object
+from qllmft_backends.sandbox.results import Results
+from qllmft_backends.sandbox.shapes import (
+    backend,
+    characterization,
+    cost,
+    estimate,
+    job_description,
+)
+from qllmft_backends.sandbox.store import BACKENDS, Store
+
+_PAGE = 25
+_MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+# (route of `Fault.on`, method and path below the version); the groups of a path are the arguments
+# of the handler
+_ROUTES = [
+    ("backends", "GET backends", "backends"),
+    ("backends", "GET backends/([^/]+)", "backend"),
+    ("backends", "GET backends/([^/]+)/characterizations", "characterizations"),
+    ("backends", "GET backends/([^/]+)/characterizations/([^/]+)", "one_characterization"),
+    ("account", "GET whoami", "whoami"),
+    ("account", "GET organizations/([^/]+)/usage", "usage"),
+    ("account", "GET schemas/formats/([^/]+)", "format"),
+    ("sessions", "POST sessions", "open_session"),
+    ("sessions", "GET sessions", "sessions"),
+    ("sessions", "GET sessions/([^/]+)/jobs", "session_jobs"),
+    ("sessions", "GET sessions/([^/]+)", "session"),
+    ("sessions", "POST sessions/([^/]+)/end", "end_session"),
+    ("submit", "POST jobs", "submit"),
+    ("submit", "POST jobs/([^/]+)/(clone|move)", "resubmit"),
+    ("list", "GET jobs", "list"),
+    ("delete", "DELETE jobs", "delete_all"),
+    ("delete", "DELETE jobs/([^/]+)", "delete"),
+    ("cancel", "PUT jobs/status/cancel", "cancel_all"),
+    ("estimate", "GET jobs/estimate", "estimate"),
+    ("poll", "GET jobs/([^/]+)", "job"),
+    ("cost", "GET jobs/([^/]+)/cost", "cost"),
+    ("shots", "GET jobs/([^/]+)/(?:results|artifacts)/shots(-v2)?", "shots"),
+    ("results", "GET jobs/([^/]+)/results/probabilities", "results"),
+    ("results", "GET jobs/([^/]+)/results/probabilities/aggregated", "aggregated"),
+    ("results", "GET jobs/([^/]+)/artifacts/probabilities(?:-aggregate)?", "aggregated"),
+    ("results", "GET jobs/([^/]+)/artifacts/(probabilities-v2|aggregation-[a-z]+)", "registers"),
+    ("results", r"GET jobs/([^/]+)/artifacts/variant-(\d+)", "variant"),
+    ("results", "GET jobs/([^/]+)/artifacts/native", "native"),
+    ("cancel", "PUT jobs/([^/]+)/status/cancel", "cancel"),
+]
+
+
+def route_of(request: Request) -> tuple[str, str, tuple[str, ...]]:
+    """Return the route's name, the name of its handler and the handler's arguments. "other" is no route."""
+    target = f"{request.method} {request.path.removeprefix('/v0.4/').rstrip('/')}"
+    for name, pattern, handler in _ROUTES:
+        found = re.fullmatch(pattern, target)
+        if found and request.path.startswith("/v0.4/"):
+            return name, handler, found.groups()
+    return "other", "", ()
+
+
+class Api(Results):
+    """API on a store.
+
+    Attributes:
+        results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
+            ``artifacts`` (v0.4 as published in 2026), ``v2`` (the same with bits by register in the place of decimal
+            states), or ``none``, so that each child has to be read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.results_style = "url"
+
+    def answer(self, request: Request) -> tuple[int, Any]:
+        """Return HTTP status and JSON value, or raise `RefusedError`."""
+        _, handler, arguments = route_of(request)
+        if not handler:
+            raise RefusedError(404, f"no {request.method} {request.path}; the API is below /v0.4")
+        try:
+            with self._store.lock:
+                answer = getattr(self, f"_{handler}")(request, *arguments)
+        except _MALFORMED as problem:
+            reason = f"{type(problem).__name__}: {problem}"
+            raise RefusedError(400, f"malformed request ({reason[:200]})") from None
+        return 201 if handler in ("open_session", "submit", "resubmit") else 200, answer
+
+    def _backends(self, _: Request) -> list[dict[str, Any]]:
+        return [backend(name) for name in BACKENDS]
+
+    def _backend(self, _: Request, name: str) -> dict[str, Any]:
+        if name not in BACKENDS:
+            raise RefusedError(404, f"no backend {name}")
+        return backend(name)
+
+    def _characterizations(self, request: Request, name: str) -> dict[str, Any]:
+        self._backend(request, name)
+        return {
+            "characterizations": [characterization(name)] if name != "simulator" else [],
+            "pages": 0,
+        }
+
+    def _one_characterization(self, request: Request, name: str, identity: str) -> dict[str, Any]:
+        found = self._characterizations(request, name)["characterizations"]
+        if not found or found[0]["id"] != identity:
+            raise RefusedError(404, f"no characterization {identity} of {name}")
+        return dict(found[0])
+
+    def _whoami(self, _: Request) -> dict[str, Any]:
+        return {"key_id": ACCOUNT, "key_name": shapes.LABEL, "project_id": ACCOUNT}
+
+    def _usage(self, request: Request, organization: str) -> dict[str, Any]:
+        with_price = [job for job in self._store.jobs.values() if job.parent is None]
+        return shapes.usage(with_price, organization, request.query)
+
+    def _format(self, _: Request, name: str) -> dict[str, Any]:
+        if name not in shapes.FORMATS:
+            raise RefusedError(404, f"no format {name}")
+        return {
+            "$schema": "https://json-schema.org/draft-07/schema",
+            "$id": name,
+            "type": shapes.FORMATS[name],
+        }
+
+    def _sessions(self, request: Request) -> dict[str, Any]:
+        now, active = self._store.now(), request.query.get("active")
+        found = [session.describe(now) for session in self._store.sessions.known.values()]
+        found = [session for session in found if active in (None, str(session["active"]).lower())]
+        return {"organization_id": ACCOUNT, "sessions": found}
+
+    def _session_jobs(self, request: Request, session_id: str) -> dict[str, Any]:
+        self._session(request, session_id)
+        return self._list(replace(request, query={**request.query, "session_id": session_id}))
+
+    def _open_session(self, request: Request) -> dict[str, Any]:
+        now = self._store.now()
+        return self._store.sessions.open(json_object(request.body), BACKENDS, now).describe(now)
+
+    def _session(self, _: Request, session_id: str) -> dict[str, Any]:
+        return self._store.sessions.get(session_id).describe(self._store.now())
+
+    def _end_session(self, request: Request, session_id: str) -> dict[str, Any]:
+        self._store.sessions.get(session_id).end(self._store.now())
+        return self._session(request, session_id)
+
+    def _submit(self, request: Request) -> dict[str, Any]:
+        outcome = request.fault_kind if request.fault_kind in OUTCOMES else ""
+        message = request.fault.value if request.fault else None
+        job = self._store.submit(json_object(request.body), outcome, message)
+        return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
+
+    def _resubmit(self, request: Request, job_id: str, verb: str) -> dict[str, Any]:
+        """Send the circuits of a job again, with the settings of the body; ``move`` cancels the job before."""
+        former = self._store.get(job_id)
+        if former.parent:
+            raise RefusedError(400, f"job {job_id} is a child")
+        if verb == "move":
+            self._store.cancel(job_id)
+        job = self._store.submit({**former.payload, **json_object(request.body)})
+        return {"id": job.id, "status": job.status, "session_id": job.payload.get("session_id")}
+
+    def _list(self, request: Request) -> dict[str, Any]:
+        query = request.query
+        jobs = sorted(self._store.jobs.values(), key=lambda j: -j.number)
+        jobs = [j for j in jobs if "target" not in query or j.backend in query["target"].split(",")]
+        jobs = [j for j in jobs if query.get("session_id") in (None, j.payload.get("session_id"))]
+        jobs = [j for j in jobs if query.get("parent_job_id") in (None, j.parent)]
+        jobs = [j for j in jobs if query.get("status") in (None, j.status)]
+        start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
+        following = str(start + size) if start + size < len(jobs) else None
+        page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
+        for job in page:
+            del job["child_job_ids"]  # only GET jobs/{id} has them
+        return {"jobs": page, "next": following}
+
+    def _estimate(self, request: Request) -> dict[str, Any]:
+        answer = estimate(request.query, former=self.results_style == "url")
+        if request.fault and request.fault_kind == "price":
+            answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
+        return answer
+
+    def _job(self, request: Request, job_id: str) -> dict[str, Any]:
+        job = self._store.get(job_id)
+        style = (
+            "none" if request.fault_kind == "no_shots" and not job.children else self.results_style
+        )
+        return job_description(job, style) | (
+            {"status": "pondering"} if request.fault_kind == "odd_state" else {}
+        )
+
+    def _cost(self, _: Request, job_id: str) -> dict[str, Any]:
+        return cost(self._store.get(job_id))
+
+    def _cancel(self, _: Request, job_id: str) -> dict[str, Any]:
+        return {"id": job_id, "status": self._store.cancel(job_id).status}
+
+    def _cancel_all(self, request: Request) -> dict[str, Any]:
+        ids = list(json_object(request.body)["ids"])
+        return {"ids": [self._store.cancel(job_id).id for job_id in ids], "status": "canceled"}
+
+    def _delete(self, _: Request, job_id: str) -> dict[str, Any]:
+        self._store.delete(job_id)
+        return {"id": job_id, "status": "deleted"}
+
+    def _delete_all(self, request: Request) -> dict[str, Any]:
+        ids = list(json_object(request.body)["ids"])
+        for job_id in ids:
+            self._store.delete(job_id)
+        return {"ids": ids, "status": "deleted"}
+
+
+def error(status: int, message: str) -> dict[str, Any]:
+    """Return a refusal in the API's form."""
+    return {"statusCode": status, "error": "Mock Server Error", "message": message}

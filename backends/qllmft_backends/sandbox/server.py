@@ -1,0 +1,249 @@
+"""HTTP of the mock server: IonQ's API v0.4 on this machine, for tests and for trials without an account.
+
+It listens on this machine only, runs circuits on its own small simulator, and marks every answer as a mock server's: in
+a header and, except for results, whose keys are states or children, in a field.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from qllmft_backends.sandbox.api import Api, error, route_of
+from qllmft_backends.sandbox.faults import Fault, Faults
+from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import Request
+from qllmft_backends.sandbox.shapes import LABEL, is_results
+from qllmft_backends.sandbox.store import Store
+
+HEADER = "X-QLLMFT-Sandbox"
+MAX_BODY_BYTES = 1 << 26
+_DRAIN_S = 0.2  # for a body that is not read
+
+
+class MockServer:
+    """Mock server, a context manager that serves inside.
+
+    Args:
+        port: 0 for a free one.
+        token: the only accepted key; None: any.
+        store: jobs; a new store by default.
+    """
+
+    def __init__(
+        self, port: int = 0, *, token: str | None = None, store: Store | None = None
+    ) -> None:
+        self.store = store or Store()
+        self.faults = Faults()
+        self.token = token
+        self.api = Api(self.store)
+        self._http = _Server(("127.0.0.1", port), _Handler)
+        self._http.mock = self
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Return the API's address."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v0.4"
+
+    def __enter__(self) -> MockServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        self.store.close()
+
+
+def serve(
+    port: int = 8765,
+    noise: str = "forte-1",
+    seed: int = 0,
+    latency_s: float = 0.5,
+    state_file: Path | None = None,
+) -> None:
+    """Run a mock server until Ctrl-C, after printing the two lines to export."""
+    store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
+    with MockServer(port, store=store) as server:
+        sys.stdout.write(
+            f"A {LABEL}. Stop it with Ctrl-C. In another shell:\n\n"
+            f"export QISKIT_IONQ_API_URL={server.url}\nexport QISKIT_IONQ_API_TOKEN=sandbox\n\n"
+            f"Submitted and paid jobs: {server.url.removesuffix('/v0.4')}/sandbox/state\n"
+        )
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    mock: MockServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that hang up, or are killed."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Log nothing."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the header ``Date`` by the mock server's clock."""
+        return super().date_time_string(
+            self.server.mock.store.now() if timestamp is None else timestamp
+        )
+
+    def _serve(self) -> None:
+        mock = self.server.mock
+        try:
+            request = self._request()
+            route, *_ = route_of(request)
+            if request.path == "/sandbox/state":  # no real server has it
+                self._answer(200, mock.store.totals())
+                return
+            if route != "backends":
+                self._check_key()
+            request = replace(request, body=self.rfile.read(self._length()))
+            with mock.store.lock:
+                mock.store.requests[route] += 1
+                fault = mock.faults.take(route)
+            self._serve_with(fault, replace(request, fault=fault))
+        except RefusedError as refused:
+            self._refuse(refused)
+
+    def _request(self) -> Request:
+        """Return the request without its body."""
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            raise RefusedError(400, "the address cannot be read") from None
+        return Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
+
+    def _length(self) -> int:
+        """Return the length of the body, which the header states."""
+        if "Transfer-Encoding" in self.headers:
+            raise RefusedError(411, "expected the header Content-Length, not Transfer-Encoding")
+        text = self.headers.get("Content-Length", "0")
+        if not (text.isascii() and text.isdecimal()):
+            raise RefusedError(400, f"Content-Length {text[:40]!r}")
+        if len(text) > 12 or int(text) > MAX_BODY_BYTES:
+            raise RefusedError(
+                413, f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
+            )
+        return int(text)
+
+    def _refuse(self, refused: RefusedError) -> None:
+        """Answer and hang up. Some of an unread body is thrown away first: otherwise the answer may be lost."""
+        self._answer(refused.status, error(refused.status, str(refused)), {"Connection": "close"})
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_DRAIN_S)
+            for _ in range(16):
+                if not self.connection.recv(1 << 16):
+                    break
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
+
+    def _serve_with(self, fault: Fault | None, request: Request) -> None:
+        """Answer a request, changed by the fault."""
+        answer = self.server.mock.api.answer
+        if fault is None:
+            self._answer(*answer(request))
+            return
+        kind = fault.kind
+        if kind == "slow":
+            time.sleep(fault.seconds)
+        if kind not in ("drop_before", "status"):
+            status, body = answer(request)
+        if kind in ("drop_before", "drop_after"):
+            self._hang_up()
+        elif kind in ("status", "status_after"):
+            headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
+            self._answer(
+                fault.code, error(fault.code, fault.value or "a fault of the mock server"), headers
+            )
+        elif kind == "not_json":
+            self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
+        elif kind == "huge":
+            self._send_huge(fault.size)
+        elif kind == "value":
+            self._send(status, json.dumps(fault.value).encode())
+        elif kind == "no_id":
+            self._answer(status, {k: v for k, v in body.items() if k != "id"})
+        elif kind in ("drip", "truncated"):
+            self._send_partly(status, json.dumps(body).encode(), fault)
+        else:
+            self._answer(status, body)
+
+    def _check_key(self) -> None:
+        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
+        if not given.startswith("apiKey ") or (
+            expected is not None and given != f"apiKey {expected}"
+        ):
+            raise RefusedError(401, "Invalid key provided")
+
+    def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
+        if isinstance(answer, dict) and not is_results(answer):
+            answer = {**answer, "sandbox": LABEL}
+        self._send(status, json.dumps(answer).encode(), headers)
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._begin(status, {"Content-Length": str(len(body)), **(headers or {})})
+        self.wfile.write(body)
+
+    def _begin(self, status: int, headers: dict[str, str]) -> None:
+        """Send the header of an answer."""
+        self.send_response(status)
+        for name, value in {HEADER: LABEL, "Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _send_huge(self, size: int) -> None:
+        """Send a JSON string of ``size`` bytes, without a length in the header."""
+        self._begin(200, {"Connection": "close"})
+        block = b"x" * (1 << 16)
+        self.wfile.write(b'"')
+        for _ in range(0, size, len(block)):
+            self.wfile.write(block)
+        self.wfile.write(b'"')
+
+    def _send_partly(self, status: int, body: bytes, fault: Fault) -> None:
+        """Send the whole header, then the body byte by byte, or half of it."""
+        self._begin(status, {"Content-Length": str(len(body))})
+        self.close_connection = True
+        if fault.kind == "truncated":
+            self.wfile.write(body[: len(body) // 2])
+            return
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            time.sleep(fault.seconds)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,257 @@
+"""JSON objects of IonQ's API v0.4, filled by the mock server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from qllmft_backends.noise import pauli_error_probability
+from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.sandbox.job import (
+    ACCOUNT,
+    FREE_ENDS,
+    PRICE_ONE_QUBIT,
+    PRICE_TWO_QUBITS,
+    PRICE_UNIT,
+    StoredJob,
+    job_price,
+    price,
+)
+from qllmft_backends.sandbox.simulator import NOISE
+from qllmft_backends.sandbox.store import BACKENDS
+
+AGGREGATIONS = ("average", "voting", "dnl", "majority")
+_RATE = {
+    "sku": "sandbox",
+    "unit": "gates",
+    "cost_1q_gate": PRICE_ONE_QUBIT,
+    "cost_2q_gate": PRICE_TWO_QUBITS,
+}
+_KINDS = {"probabilities": "object", "histogram": "object", "shots": "array"}
+FORMATS = {  # JSON type of each format
+    **{f"ionq.result.{name}.json.v1": kind for name, kind in _KINDS.items()},
+    **{f"ionq.result.{name}.json.v2": "object" for name in _KINDS},
+    "ionq.result.probabilities-aggregate.json.v1": "object",
+    "ionq.native.v1": "object",
+}
+GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
+LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
+
+
+def is_results(answer: Mapping[str, Any]) -> bool:
+    """Return whether an answer is keyed by state or by child: another field would be read as one of them."""
+    return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
+
+
+def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
+    """Return a job as GET /jobs/{id} and the list describe it."""
+    results = None
+    if job.status == "completed" and not job.dry_run:
+        name, suffix = (
+            ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
+        )
+        address = f"/v0.4/jobs/{job.id}/results"
+        results = _result_entry(
+            "probabilities", f"{address}/probabilities{suffix}", name, results_style
+        )
+        if job.sampled and not job.children:
+            results |= _result_entry("shots", f"{address}/shots", "shots", results_style)
+    return {
+        "id": job.id,
+        "status": job.status,
+        "type": "ionq.circuit.v1" if job.parent else job.payload["type"],
+        "backend": job.backend,
+        "dry_run": job.dry_run,
+        "submitter_id": "sandbox",
+        "project_id": None,
+        "parent_job_id": job.parent,
+        "child_job_ids": job.children or None,
+        "session_id": job.payload.get("session_id"),
+        "metadata": job.payload.get("metadata"),
+        "name": job.name,
+        "submitted_at": job.submitted_at,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "predicted_wait_time_ms": 0 if job.status in ("submitted", "ready") else None,
+        "predicted_execution_duration_ms": 0,
+        "shots": job.shots,
+        **({"noise": {"model": "ideal"} | dict(job.noise)} if job.backend == "simulator" else {}),
+        "settings": job.payload.get("settings") or {},
+        "failure": job.failure,
+        "execution_duration_ms": 0,
+        "stats": _stats(job),
+        "results": results,
+        "output": _output(job, results_style),
+    }
+
+
+def backend(name: str) -> dict[str, Any]:
+    """Return a backend as GET /backends/{name} describes it."""
+    return {
+        "backend": name,
+        "status": "available",
+        "qubits": BACKENDS[name],
+        "average_queue_time": 0,
+        "last_updated": _now(),
+        "supported_error_mitigations": ["debiasing", "symmetry_verification"],
+        **({} if name == "simulator" else {"kw": MACHINE_KW}),
+        "sandbox": LABEL,
+    }
+
+
+def characterization(name: str) -> dict[str, Any]:
+    """Return process fidelities of the noise model (F = 1 - 3r/4 and 1 - 15r/16) and Forte's gate times in seconds."""
+    noise = NOISE[name.removeprefix("qpu.")]
+    one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
+    return {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "backend": name,
+        "date": _now(),
+        "qubits": BACKENDS[name],
+        "connectivity": [],
+        "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
+        "timing": {
+            "readout": 150e-6,
+            "reset": 50e-6,
+            "1q": 130e-6,
+            "2q": 970e-6,
+            "t1": 100,
+            "t2": 1,
+        },
+        "sandbox": LABEL,
+    }
+
+
+def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
+    """Return the answer of GET /jobs/estimate. ``former`` adds the names of the form before 2026."""
+    one, two, shots = (
+        int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000"))
+    )
+    amount = price(query.get("backend"), one, two, shots)
+    numbers = {
+        key: int(query[key]) for key in ("qubits", "shots", "1q_gates", "2q_gates") if key in query
+    }
+    mitigated = query.get("error_mitigation", "false") == "true"
+    context: dict[str, Any] = {
+        "backend": query.get("backend", "simulator"),
+        "type": query.get("type", "ionq.circuit.v1"),
+        **numbers,
+    }
+    added: dict[str, Any] = {
+        "input_values": dict(query),
+        "cost_unit": PRICE_UNIT,
+        "estimated_cost": amount,
+        "rate_information": {},
+    }
+    return {
+        **(added if former else {}),
+        "estimate_context": {
+            **context,
+            "error_mitigation": mitigated,
+            "organization": ACCOUNT,
+            "project": None,
+        },
+        "estimated_at": _now(),
+        "estimated_unit": PRICE_UNIT,
+        "estimated_total_cost": amount,
+        "estimated_execution_time": 0,
+        "current_predicted_queue_time": 0,
+        "rate_card": {"rates": [_RATE], "id": "sandbox"},
+    }
+
+
+def cost(job: StoredJob) -> dict[str, Any]:
+    """Return the answer of GET /jobs/{id}/cost: the estimate, and the charge once the job has ended."""
+    amount = job_price(job)
+    charged = {"completed": amount, **dict.fromkeys(FREE_ENDS, 0.0)}.get(job.status)
+    return {
+        "dry_run": job.dry_run,
+        "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
+        **({} if charged is None else {"cost": {"value": charged, "unit": PRICE_UNIT}}),
+    }
+
+
+def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answer of GET /organizations/{id}/usage, its days in one sum."""
+    total = sum(job_price(job) for job in jobs if job.status not in FREE_ENDS)
+    return {
+        "organization": organization,
+        "modality": query.get("modality", "daily"),
+        "group_type": query.get("group_by", "project"),
+        "job_count": len(jobs),
+        "amount_total": total,
+        "amount_totals": [{"amount": total, "unit": PRICE_UNIT}],
+        "time_us_total": 0,
+        "usage_data": [],
+        "usage_unit": PRICE_UNIT,
+        "start_date": query.get("start_date", ""),
+        "end_date": query.get("end_date", ""),
+    }
+
+
+def _stats(job: StoredJob) -> dict[str, Any]:
+    """Return the statistics of a job; its energy and time are invented, and proportional to gates and shots."""
+    counts = job.gate_counts
+    stats: dict[str, Any] = {
+        "qubits": job.qubits,
+        "circuits": len(job.circuits),
+        "gate_counts": counts,
+    }
+    if job.backend == "simulator" or job.status != "completed" or job.dry_run:
+        return stats
+    time_us = job.shots * (GATE_US[0] * counts["1q"] + GATE_US[1] * counts["2q"])
+    energy = time_us / 3.6e9 * MACHINE_KW
+    return {
+        **stats,
+        "predicted_quantum_compute_time_us": time_us,
+        "billed_quantum_compute_time_us": time_us,
+        "kwh": energy,
+    }
+
+
+def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, Any]:
+    if style == "url":
+        return {kind: {"url": address, **_artifact(name, f"ionq.result.{name}.json.v1")}}
+    version = "v2" if style == "v2" and name != "probabilities-aggregate" else "v1"
+    form = f"ionq.result.{name}.json.{version}"
+    artifact = f"{name}-v2" if version == "v2" else name
+    return {} if style == "none" else {form: _artifact(artifact, form)}
+
+
+def _output(job: StoredJob, style: str) -> dict[str, Any]:
+    """Return the compiled circuit of a dry run, or a debiased circuit's variants and their combinations."""
+    if job.dry_run:
+        done = job.status == "completed" and not job.children
+        native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
+        return {"compilation": {"compiled_circuits": native}} if done else {}
+    mitigation = mapping(mapping(job.payload.get("settings")).get("error_mitigation"))
+    if (
+        job.status != "completed"
+        or job.children
+        or not mitigation.get("debiasing")
+        or style in ("url", "none")
+    ):
+        return {}
+    form = "ionq.result.histogram.json.v2"
+    found = {name: _artifact(f"aggregation-{name}", form) for name in AGGREGATIONS}
+    variants = [
+        {
+            "variant_id": str(number),
+            "qubit_map": [(qubit + number) % job.qubits for qubit in range(job.qubits)],
+            "shots": len(shots),
+            "results": {form: _artifact(f"variant-{number}", form)},
+        }
+        for number, shots in enumerate(job.shots_of_variants())
+    ]
+    debiasing = {"variants": variants, "aggregation_method": "average"}
+    return {"error_mitigation": {"debiasing": debiasing, "aggregations": found}}
+
+
+def _artifact(name: str, form: str) -> dict[str, str]:
+    """Return the descriptor of an artifact."""
+    return {"id": name, "format": form, "media_type": "application/json"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,221 @@
+"""Jobs of the mock server: submission, results and payment."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qllmft_backends.sandbox import simulator
+from qllmft_backends.sandbox.job import FREE_ENDS, StoredJob, circuits_of
+from qllmft_backends.sandbox.journal import Journal, child_of
+from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.sessions import Sessions
+
+# API name -> qubits
+BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
+MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
+
+
+class Store:
+    """All jobs, and a worker that runs them one after the other.
+
+    Args:
+        seed: of the shots.
+        qpu_noise: noise model of the simulated machines.
+        state_file: file that keeps jobs across restarts; None: in memory.
+        latency_s: seconds that a job stays in each state before it runs.
+        clock_offset_s: seconds that the server's clock is ahead of this machine's.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        qpu_noise: str = "forte-1",
+        state_file: Path | None = None,
+        latency_s: float = 0.0,
+        clock_offset_s: float = 0.0,
+    ) -> None:
+        self._seed, self._qpu_noise, self._latency_s = seed, qpu_noise, latency_s
+        self._clock_offset_s = clock_offset_s
+        self._journal = Journal(state_file)
+        self.jobs = self._journal.read()
+        self.sessions = Sessions()
+        self.requests: Counter[str] = Counter()
+        self.lock = threading.RLock()
+        self._stop = threading.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="mock-server")
+        for job in self.jobs.values():
+            if (
+                job.status in ("submitted", "ready", "started")
+                and not job.parent
+                and not job.outcome
+            ):
+                self._worker.submit(self._work, job)
+
+    def now(self) -> float:
+        """Return the time by the server's clock, in seconds since 1970."""
+        return time.time() + self._clock_offset_s
+
+    def close(self) -> None:
+        """Stop the worker."""
+        self._stop.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    def submit(
+        self, payload: dict[str, Any], outcome: str = "", message: str | None = None
+    ) -> StoredJob:
+        """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
+        job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
+        job.name, job.outcome, job.message = payload.get("name"), outcome, message
+        backend, shots = payload.get("backend"), payload.get("shots", 100)
+        if backend not in BACKENDS:
+            raise RefusedError(400, f"unknown backend {backend!r}")
+        if job.qubits > BACKENDS[backend]:
+            raise RefusedError(
+                400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
+            )
+        if not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS[backend]:
+            raise RefusedError(400, f"TooManyShots: {shots}")
+        for circuit in job.circuits:
+            try:
+                simulator.check(circuit, job.qubits, self._noise(job))
+            except simulator.CircuitError as error:
+                raise RefusedError(400, str(error)) from None
+        with self.lock:
+            self.sessions.admit(job, self.jobs.values(), self.now())
+            job.number = 1 + max((other.number for other in self.jobs.values()), default=-1)
+            self.jobs[job.id] = job
+            if payload["type"] == "ionq.multi-circuit.v1":
+                job.children = [str(uuid.uuid4()) for _ in job.circuits]
+                self.jobs |= {
+                    child_id: child_of(job, n, child_id) for n, child_id in enumerate(job.children)
+                }
+            self._journal.submitted(job)
+        self._worker.submit(self._work, job)
+        return job
+
+    def cancel(self, job_id: str) -> StoredJob:
+        """Cancel a job that has not ended, or raise `RefusedError`."""
+        with self.lock:
+            job = self.get(job_id)
+            if job.status in ("completed", "failed"):
+                raise RefusedError(400, f"job {job_id} is {job.status} and cannot be canceled")
+            for each in (job, *(self.jobs[c] for c in job.children)):
+                self._change(each, "canceled")
+            return job
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that has ended, with its children, or raise `RefusedError`."""
+        with self.lock:
+            job = self.get(job_id)
+            if job.status not in ("completed", *FREE_ENDS) or job.parent:
+                raise RefusedError(400, f"job {job_id} is {job.status} and cannot be deleted")
+            gone = [job_id, *job.children]
+            for name in gone:
+                del self.jobs[name]
+            self._journal.deleted(gone)
+
+    def get(self, job_id: str) -> StoredJob:
+        """Return a job, or raise `RefusedError`."""
+        if job_id not in self.jobs:
+            raise RefusedError(404, f"no job {job_id}")
+        return self.jobs[job_id]
+
+    def totals(self) -> dict[str, Any]:
+        """Return the numbers of submitted and paid jobs, circuits and shots.
+
+        Credit is reserved with a job and released if it fails or is canceled, as at IonQ; ``times`` is the number of
+        payments of each circuit (by hash of gates, shots and machine).
+        """
+        circuits: Counter[str] = Counter()
+        shots = 0
+        with self.lock:
+            parents = [j for j in self.jobs.values() if j.parent is None]
+            for job in self.jobs.values():
+                if job.children or job.status in FREE_ENDS or job.dry_run:
+                    continue
+                text = json.dumps(
+                    [job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True
+                )
+                circuits[sha256(text.encode()).hexdigest()] += 1
+                shots += job.shots
+            return {
+                "jobs": len(parents),
+                "circuits_submitted": sum(len(j.circuits) for j in parents),
+                "circuits_paid": sum(circuits.values()),
+                "shots_paid": shots,
+                "times": dict(circuits),
+                "statuses": {j.id: j.status for j in parents},
+                "requests": dict(self.requests),
+            }
+
+    def _timestamp(self) -> str:
+        moment = datetime.fromtimestamp(self.now(), UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _change(self, job: StoredJob, status: str) -> None:
+        job.status = status
+        if status == "started":
+            job.started_at = self._timestamp()
+        if status in ("completed", *FREE_ENDS):
+            job.completed_at = self._timestamp()
+        self._journal.changed(job)
+
+    def _noise(self, job: StoredJob) -> str:
+        return (
+            str(job.noise.get("model", "ideal")) if job.backend == "simulator" else self._qpu_noise
+        )
+
+    def _work(self, job: StoredJob) -> None:
+        for status in ("ready", "started"):
+            self._stop.wait(self._latency_s)
+            if self._stop.is_set() or not self._move(job, status):
+                return
+        if job.outcome == "never_ends":
+            return
+        parts = [self.jobs[c] for c in job.children] or [job]
+        completed = {"": len(parts), "job_half_failed": len(job.children) // 2}.get(job.outcome, 0)
+        for part in parts[:completed]:
+            if self._stop.is_set():
+                return
+            part.results = None if part.dry_run else self._simulate(part)
+            if part is not job:
+                self._move(part, "started")
+                self._move(part, "completed")
+        if completed == len(parts):
+            self._move(job, "completed")
+            return
+        for part in (*parts[completed:], *([job] if job.children else [])):
+            message = job.message or "a fault of the mock server failed this job"
+            # "error": the older name
+            part.failure = {"code": "SimulationError", "message": message, "error": message}
+            self._move(part, "failed")
+
+    def _move(self, job: StoredJob, status: str) -> bool:
+        """Change a job's status unless it was canceled, and return whether it was changed."""
+        with self.lock:
+            if job.status == "canceled":
+                return False
+            self._change(job, status)
+            return True
+
+    def _simulate(self, job: StoredJob) -> dict[str, float]:
+        circuit, noise, shots = job.circuits[0], self._noise(job), job.shots
+        simulated = job.backend == "simulator"
+        if simulated and noise == "ideal":
+            p = simulator.probabilities(circuit, job.qubits)
+            return {str(s): float(p[s]) for s in np.flatnonzero(p > 1e-14).tolist()}
+        seed = job.noise.get("seed") if simulated else None
+        rng = np.random.default_rng([self._seed if seed is None else seed, job.number])
+        counts = simulator.counts(circuit, job.qubits, shots, noise, rng)
+        return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
