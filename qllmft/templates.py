@@ -23,18 +23,18 @@ from qllmft_circuits import (
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
-    return _ansatz(config, config.n_qubits, config.connectivity)
+    return _ansatz(config, config.ansatz, config.n_qubits, config.connectivity)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the encoder, with connectivity 1 as in every printed count of parameters."""
-    return _ansatz(config, config.latent_encoder_qubits, 1)
+    return _ansatz(config, config.ansatz_of_encoders, config.latent_encoder_qubits, 1)
 
 
-def _ansatz(config: ModelConfig, n_qubits: int, connectivity: int) -> Ansatz:
-    if config.ansatz == PAPER_ANSATZ:
+def _ansatz(config: ModelConfig, name: str, n_qubits: int, connectivity: int) -> Ansatz:
+    if name == PAPER_ANSATZ:
         return AnsatzOptions(connectivity, config.ring, config.block)
-    return ansatz_named(config.ansatz, n_qubits)
+    return ansatz_named(name, n_qubits)
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:

@@ -72,6 +72,7 @@ class SettingKeywords(TypedDict, total=False):
     model__reupload_layers: int
     model__main_layers: int
     model__ansatz: str
+    model__encoder_ansatz: str | None
     model__connectivity: int
     model__ring: bool
     model__block: Literal["cx_ry", "ry_cx"]

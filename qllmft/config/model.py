@@ -49,6 +49,8 @@ class ModelConfig(Section):
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
     ansatz: str = PAPER_ANSATZ  # name of an ansatz that qllmft plugins lists
+    # that of the encoders; None: ``ansatz``
+    encoder_ansatz: Annotated[str | None, NEUTRAL] = None
     connectivity: Positive = 1  # C; connectivity, ring and block are options of the paper's ansatz
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
@@ -105,6 +107,11 @@ class ModelConfig(Section):
         return self.n_qubits if self.n_encoders == 1 else PAPER_MULTI_ENCODER_QUBITS
 
     @property
+    def ansatz_of_encoders(self) -> str:
+        """Return the name of the encoders' ansatz."""
+        return self.ansatz if self.encoder_ansatz is None else self.encoder_ansatz
+
+    @property
     def measured(self) -> Literal["all", "first", "words"]:
         """Return the readout or its default."""
         return self.readout or ("all" if self.final_linear and not self.skip else "first")
@@ -133,11 +140,25 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _ansatz_has_these_options(self) -> Self:
-        given = self.given(("connectivity", "ring", "block"))
-        if given and self.ansatz != PAPER_ANSATZ:
+        if self.encoder_ansatz is not None and self.encoder != "quantum":
             raise ValueError(
-                f"ansatz is {self.ansatz!r}, and {', '.join(given)} would not be read: the ansatz 'paper' has them; "
-                f"set {', '.join(f'{name} to {type(self).model_fields[name].default}' for name in given)}"
+                f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}, which has no circuit; leave "
+                "it out"
+            )
+        if self.encoder_ansatz is not None and self.head != "quantum":
+            raise ValueError(
+                f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
+            )
+        of_both = {self.ansatz, self.ansatz_of_encoders}  # encoders have connectivity 1
+        unread = [
+            name
+            for name in self.given(("connectivity", "ring", "block"))
+            if PAPER_ANSATZ not in ({self.ansatz} if name == "connectivity" else of_both)
+        ]
+        if unread:
+            raise ValueError(
+                f"ansatz is {self.ansatz!r}, and {', '.join(unread)} would not be read: the ansatz 'paper' has them; "
+                f"set {', '.join(f'{name} to {type(self).model_fields[name].default}' for name in unread)}"
             )
         return self
 

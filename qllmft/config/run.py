@@ -88,10 +88,7 @@ class RunConfig(Section):
                 f"the section noise configures the backend 'adjoint', and {self.backend.name!r} has its own noise and "
                 "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
-        if self.model.head != "quantum":
-            raise ValueError(
-                f"noise acts on a quantum head, and the head is {self.model.head!r}; leave it out"
-            )
+        self._circuit_has_this_noise()
         overlap = self.model.measured == "words" and self.model.word_weight > 1
         if (
             overlap
@@ -104,6 +101,17 @@ class RunConfig(Section):
                 "qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
             )
         return self
+
+    def _circuit_has_this_noise(self) -> None:
+        """Raise ValueError if the noise is not one of the measured circuit: the head, or encoders without a head."""
+        if self.model.head == "mlp":
+            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+        shots_alone = NoiseConfig(shots=self.noise.shots, gradient=self.noise.gradient)
+        if self.model.head == "none" and (self.model.odd or self.noise != shots_alone):
+            raise ValueError(
+                "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots alone, or "
+                "a quantum head"
+            )
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:

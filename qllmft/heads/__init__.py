@@ -4,7 +4,7 @@ from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
-from qllmft.heads.noise import noisy_connectors, reseed, without_noise
+from qllmft.heads.noise import noisy_circuits, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "QuantumEncoder",
     "QuantumHead",
     "build_classifier",
-    "noisy_connectors",
+    "noisy_circuits",
     "reseed",
     "without_noise",
 ]

@@ -166,6 +166,7 @@ def _build_encoder(
             wires=config.measured_wires,
             initial_angle=config.initial_angle,
             backend=adjoint_or_none(backend) if backend else None,
+            noisy=config.head == "none",
             generator=torch_generator(seed, "weights", "encoder", index),
         )
         for index in range(config.most_encoders)

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from qllmft.errors import UserError
 from qllmft.heads.layer import expectations, on_rows
-from qllmft.randomness import derive_seed
+from qllmft.heads.noise import NoisyCircuit
 from qllmft_backends import Backend
-from qllmft_backends.adjoint import Differentiable, Engine, adjoint_or_none
+from qllmft_backends.adjoint import adjoint_or_none
 
 
-class AdjointConnector(TorchConnector):  # type: ignore[misc]
+class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
     """An `EstimatorQNN` as a torch module.
 
     EstimatorQNN's interface requires the Jacobian, B x observables x parameters; a loss needs only its product with a
@@ -31,10 +31,8 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         initial_weights: (P,) weights in radians.
 
     Attributes:
-        engine: the compiled circuit; None on a backend that is not adjoint.
         angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only.
         angle_offset: (G,) constants added to them; adjoint only.
-        noise_on: passes draw the backend's noise, in training and in evaluation alike.
     """
 
     angle_map: Tensor
@@ -44,9 +42,6 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         super().__init__(network, initial_weights=initial_weights.numpy())
         self.weight.data = initial_weights.clone()  # in its own dtype
         self._constants: dict[str, NDArray[np.float64]] = {}
-        self.engine: Engine | None = None
-        self._noisy_pass = None
-        self.noise_on = True
         adjoint = adjoint_or_none(backend)
         if adjoint is None:
             return
@@ -71,15 +66,6 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
     def is_plain(self) -> bool:
         """Return whether the values are those of the engine's strings themselves."""
         return self.engine is not None and self._coefficients is None
-
-    @property
-    def is_noisy(self) -> bool:
-        """Return whether the adjoint backend was made with noise."""
-        return self._noisy_pass is not None
-
-    def reseed(self, seed: int) -> None:
-        """Derive the seeds of the next passes from ``seed``."""
-        self._seed, self._passes = seed, 0
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
         """Return expectation values (..., O) of data angles (..., Q) in radians (see `on_rows`)."""
@@ -109,15 +95,6 @@ class AdjointConnector(TorchConnector):  # type: ignore[misc]
         for name, constant in self._constants.items():
             setattr(self, name, torch.from_numpy(constant).to(self.weight))
         return self
-
-    def next_pass(self) -> Differentiable:
-        """Return the engine, or the next noisy pass."""
-        assert self.engine is not None
-        if self._noisy_pass is None or not self.noise_on:
-            return self.engine
-        self._passes += 1
-        drawn = self._noisy_pass(derive_seed(self._seed, "pass", self._passes))
-        return drawn if self.training else drawn.in_evaluation
 
     # --- one name for the weight, where `TorchConnector` registers ``_weights`` beside it and reads
     # that -------------

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from qllmft.errors import UserError
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.layer import expectations, on_rows
+from qllmft.heads.noise import NoisyCircuit
 from qllmft.templates import check_amplitudes
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
@@ -46,7 +47,7 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
 
 
-class QuantumEncoder(nn.Module):
+class QuantumEncoder(NoisyCircuit, nn.Module):
     """One simulated quantum encoder (sQE): amplitude loading, ansatz layers, exact ⟨Z⟩ times a trainable scale.
 
     Args:
@@ -62,6 +63,7 @@ class QuantumEncoder(nn.Module):
         wires: measured qubits, in the order of the values.
         initial_angle: largest initial angle; see `initial_angles`.
         backend: simulates on its device; the CPU by default.
+        noisy: values have the backend's shots; else they are exact, as the paper's.
         generator: source of the initial weights; torch's default generator if None.
 
     Raises:
@@ -86,6 +88,7 @@ class QuantumEncoder(nn.Module):
         wires: Sequence[int] | None = None,
         initial_angle: float | None = None,
         backend: AdjointCapable | None = None,
+        noisy: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -100,6 +103,9 @@ class QuantumEncoder(nn.Module):
         self.engine: Engine = (
             backend.engine(program, masks) if backend else AdjointEngine(program, masks)
         )
+        if noisy and backend is not None:
+            self._noisy_pass = backend.noisy_pass(self.circuit, self.engine)
+            self.reseed(backend.seed)
         self.is_plain = program.is_identity_map
         drawn = initial_angles(
             len(program.parameters), generator or torch.default_generator, initial_angle
@@ -120,7 +126,7 @@ class QuantumEncoder(nn.Module):
             )
             theta = torch.nn.functional.linear(theta, by_parameter, offset)
         states = torch.cat([amplitudes(x, self.pad, sign) for sign in self.signs])
-        values = expectations(self.engine, theta, states)
+        values = expectations(self.next_pass(), theta, states)
         if self.odd:
             plus, minus = values.chunk(2)
             values = (plus - minus) / 2

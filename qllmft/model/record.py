@@ -132,13 +132,13 @@ def misfit(folder: Path, reason: object) -> UserError:
 
 
 def _check_ansatz(record: dict[str, Any], folder: Path) -> None:
-    """Raise UserError if the record's ansatz is unknown, without an import of its package."""
+    """Raise UserError if an ansatz of the record is unknown, without an import of its package."""
     model = record.get("model")
-    name = model.get("ansatz") if isinstance(model, dict) else None
-    if not isinstance(name, str) or name in ANSATZE:
-        return
-    raise UserError(
-        f"the model in {folder} was trained with the ansatz {name!r} "
-        f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
-        f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
-    )
+    for key in ("ansatz", "encoder_ansatz"):
+        name = model.get(key) if isinstance(model, dict) else None
+        if isinstance(name, str) and name not in ANSATZE:
+            raise UserError(
+                f"the model in {folder} was trained with the ansatz {name!r} "
+                f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+                f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
+            )

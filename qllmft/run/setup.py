@@ -64,7 +64,7 @@ def training_backend(
     backend = create(config.backend.name, {**config.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend
-    if config.model.ansatz != PAPER_ANSATZ:
+    if {config.model.ansatz, config.model.ansatz_of_encoders} != {PAPER_ANSATZ}:
         check_circuits(config.model, backend)
     there = backend.capabilities
     if config.body.trainable and (there.remote or there.paid):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
-from qllmft.heads.noise import noisy_connectors, without_noise
+from qllmft.heads.noise import noisy_circuits, without_noise
 from qllmft.training.examples import Examples
 
 EVALUATION_BATCH = 1024
@@ -17,9 +17,11 @@ EVALUATION_BATCH = 1024
 def shared_latent(model: nn.Module, x: Tensor) -> Tensor | None:
     """Return latent vectors (N, Q) of embeddings (N, D) for evaluations with and without noise.
 
-    They are None if there is no noise, or no encoder. The encoder is exact, and most of the work.
+    They are None if there is no noise, no head, or no encoder. An encoder before a head is exact, and most of the work.
     """
-    if not isinstance(model, Classifier) or model.encoder is None or not noisy_connectors(model):
+    if not isinstance(model, Classifier) or model.encoder is None or model.head is None:
+        return None
+    if not noisy_circuits(model):
         return None
     model.eval()
     return torch.cat([model.encoder(part) for part in torch.split(x, EVALUATION_BATCH)])
@@ -66,7 +68,7 @@ def exact_accuracy(
     model: nn.Module, examples: Examples, latent: Tensor | None = None
 ) -> float | None:
     """Return the accuracy in [0, 1] without noise of the model's circuits, or None if there is no noise."""
-    if not noisy_connectors(model):
+    if not noisy_circuits(model):
         return None
     with without_noise(model):
         return evaluate(model, examples, latent)[1]

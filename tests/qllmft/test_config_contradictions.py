@@ -212,7 +212,7 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
         ({"backend": {"name": "aer_forte"}}, "use the trained model with --backend aer_forte"),
         (
             {"noise": {"shots": 10}},
-            "noise acts on a quantum head, and the head is 'none'; leave it out",
+            "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots",
         ),
     ],
 )

@@ -5,6 +5,7 @@ from qllmft_backends.adjoint.interface import (
     AdjointCapable,
     Differentiable,
     Engine,
+    Noisy,
     adjoint_or_none,
 )
 from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, lower
@@ -16,6 +17,7 @@ __all__ = [
     "AdjointEngine",
     "Differentiable",
     "Engine",
+    "Noisy",
     "Program",
     "Tape",
     "ZObservables",

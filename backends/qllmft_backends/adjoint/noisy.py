@@ -119,6 +119,8 @@ class NoisyTape:
 class NoisyPass:
     """Noisy pass of an engine, with the engine's methods, for angles (B, G) and the state |0...0⟩.
 
+    Shots of eq. 2 alone are also for loaded amplitudes (B, D), with angles (G,) or (B, G).
+
     All shots of a sample are measured on the same trajectory (or trajectories), drawn anew in every step of a training.
     The gradient is that of the trajectory; with shots, that of the outcomes which eq. 2 did not rectify, and of their
     sum if frequencies are divided by it; with ``multinomial`` it is zero.
@@ -165,7 +167,7 @@ class NoisyPass:
         drawn, runs = self._drawn(angles, amplitudes)
         if self.noise.shot_model == "multinomial":
             return self._means(self._counted(drawn, runs))
-        values, _ = self._normalised(self._measuring.values(drawn, shots=self._shots()))
+        values, _ = self._normalised(self._measuring.values(drawn, amplitudes, shots=self._shots()))
         return self._means(self._read(values, runs))
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
@@ -173,7 +175,7 @@ class NoisyPass:
         if self.noise.shot_model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
         drawn, runs = self._drawn(angles, amplitudes)
-        measured, tape = self._measuring.forward(drawn, shots=self._shots())
+        measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots())
         values, sums = self._normalised(measured)
         normal = None if sums is None else (values.copy(), sums)
         return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape, normal)
@@ -181,8 +183,8 @@ class NoisyPass:
     def vjp(
         self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False
     ) -> tuple[Real, Real | None]:
-        """Return the gradient of the angles (B, G) for ``cotangent`` (B, T), and None."""
-        if amplitudes:
+        """Return the gradients of the angles, (B, G) or (G,), and of ``amplitudes`` for ``cotangent`` (B, T)."""
+        if amplitudes and not self._loads_amplitudes:
             raise BackendError(
                 "a noisy pass begins in |0...0⟩; it has no amplitudes to differentiate by."
             )
@@ -200,22 +202,31 @@ class NoisyPass:
             weights = np.concatenate(
                 [weights, -(weights * values).sum(axis=1, keepdims=True)], axis=1
             )
-        gradient, _ = self._measuring.vjp(tape.engine, weights)
+        gradient, by_amplitude = self._measuring.vjp(tape.engine, weights, amplitudes=amplitudes)
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
-        return gradient if count == 1 else gradient.reshape(tape.shape[0], count, -1).sum(
-            axis=1
-        ), None
+        if count > 1:
+            gradient = gradient.reshape(tape.shape[0], count, -1).sum(axis=1)
+        return gradient, by_amplitude
 
     # --- parts
     # --------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _check(angles: Real, amplitudes: Real | None) -> None:
-        if amplitudes is not None or angles.ndim != 2:
+    @property
+    def _loads_amplitudes(self) -> bool:
+        """Return whether the noise is that of eq. 2 alone, which any state can have."""
+        noise = self.noise
+        return (
+            noise.shot_model == "gaussian"
+            and noise.trajectories == 1
+            and not (noise.has_gate_noise or noise.gates.readout_error)
+        )
+
+    def _check(self, angles: Real, amplitudes: Real | None) -> None:
+        if (amplitudes is not None or angles.ndim != 2) and not self._loads_amplitudes:
             raise BackendError(
-                "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to the encoder, and "
-                "that is noiseless."
+                "a noisy pass takes angles (B, G) and begins in |0...0⟩; loaded amplitudes belong to an encoder, whose "
+                "only noise is that of shot_model='gaussian'."
             )
 
     def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:

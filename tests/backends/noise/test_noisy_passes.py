@@ -178,7 +178,7 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
 def test_what_a_pass_refuses():
     circuit = head_circuit(3)
     draw = noisy_pass(circuit, CircuitNoise(STRONG), 0)
-    with pytest.raises(BackendError, match=r"begins in .*the encoder, and that is noiseless"):
+    with pytest.raises(BackendError, match=r"begins in .*to an encoder, whose only noise is that"):
         draw.forward(random_angles(circuit, 2), np.ones((2, 1)))
     with pytest.raises(BackendError, match="takes angles"):
         draw.values(random_angles(circuit, 1)[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit_reference import logits, z_values
@@ -69,9 +70,13 @@ def config_of(name, **settings):
     return ModelConfig(**small | {"ansatz": name} | settings)
 
 
+PARTS = [{}, {"encoder_ansatz": "paper"}, {"encoder_ansatz": "separable"}]
+
+
+@pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("name", REAL)
-def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name):
-    config = config_of(name)
+def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name, parts):
+    config = config_of(name, **parts)
     model = build_classifier(config, D, 2, seed=3)
     np.testing.assert_allclose(model(X).detach().numpy(), logits(model, config, X), atol=2e-6)
     model(X)[:, 0].sum().backward()
@@ -183,6 +188,27 @@ def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path
     own("lent", LIBRARY["real_amplitudes"])  # another circuit of that name
     with pytest.raises(UserError, match=r"does not fit its record|is not what was saved"):
         load_model(tmp_path)
+
+
+def test_encoders_and_head_may_have_ansaetze_of_their_own(tmp_path):
+    config = config_of("separable", encoder_ansatz="paper", connectivity=1)
+    encoder, head = encoder_template(config), head_template(config)
+    assert (encoder.num_nonlocal_gates(), head.num_nonlocal_gates()) == (Q * 2, 0)
+    other = config_of("paper", encoder_ansatz="separable", connectivity=2)
+    assert encoder_template(other).num_nonlocal_gates() == 0
+    assert head_template(other).num_nonlocal_gates() == 2 * Q * 4
+    alone = config_of("separable")
+    assert RunConfig(model=alone).identity != RunConfig(model=config).identity
+    written = alone.model_copy(update={"encoder_ansatz": None})
+    assert RunConfig(model=alone).identity == RunConfig(model=written).identity
+    with pytest.raises(ValidationError, match="block would not be read"):
+        config_of("separable", encoder_ansatz="brickwork", block="ry_cx")
+    with pytest.raises(ValidationError, match="connectivity would not be read"):
+        config_of("separable", encoder_ansatz="paper", connectivity=2)
+    with pytest.raises(ValidationError, match="'mlp', which has no circuit; leave it out"):
+        config_of("separable", encoder_ansatz="paper", encoder="mlp")
+    with pytest.raises(ValidationError, match="no head with another one; give it as ansatz"):
+        config_of("separable", encoder_ansatz="paper", head="none")
 
 
 def test_the_ansatz_is_a_part_of_a_runs_identity():

@@ -7,8 +7,8 @@ from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from stopped_runs import same_bits
 
 from qllmft.baselines import TrainedHead
-from qllmft.config import NoiseConfig
-from qllmft.heads import build_classifier, noisy_connectors, reseed, without_noise
+from qllmft.config import ModelConfig, NoiseConfig
+from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
 from qllmft.training import Checkpoint, exact_accuracy, fit, logits_of, loop, shared_latent
@@ -116,7 +116,45 @@ def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
     plain.load_state_dict(head.state_dict())
     assert evaluate(plain, TRAIN) == clean
     assert exact_accuracy(plain, TRAIN) is None
-    assert noisy_connectors(plain) == []
+    assert noisy_circuits(plain) == []
+
+
+NO_HEAD = ModelConfig(
+    head="none", encoder_qubits=4, n_encoders=2, encoder_layers=2, pad="bias", latent_scale="pi"
+)
+
+
+def test_encoders_without_a_head_have_the_shots():
+    """Means and scatter of many passes against exact values and the multinomial's covariance of ⟨Z⟩."""
+    noisy = model(NoiseConfig(shots=4096), structure=NO_HEAD)
+    exact = build_classifier(NO_HEAD, D, 2, seed=0)
+    with torch.no_grad():
+        values = noisy.encoder(VALIDATION.x[:1].expand(8_000, -1)).double() / np.pi
+        expected = exact.encoder(VALIDATION.x[:1])[0].double() / np.pi
+    scatter = ((1 - expected**2) / 4096).sqrt()
+    assert values.shape == (8_000, 8)
+    assert ((values.mean(dim=0) - expected).abs() < 5 * scatter / 8_000**0.5).all()
+    assert torch.allclose(values.std(dim=0), scatter, rtol=0.05)
+    assert not torch.equal(values[:, :4], values[:, 4:])
+    with without_noise(noisy):
+        assert torch.equal(noisy(VALIDATION.x), exact(VALIDATION.x))
+    assert exact_accuracy(noisy, VALIDATION) == evaluate(exact, VALIDATION)[1]
+    assert shared_latent(noisy, VALIDATION.x) is None
+    assert shared_latent(model(NOISES["shots"]), VALIDATION.x) is not None
+
+
+def test_the_gradient_of_shots_on_encoders_is_that_of_their_mean():
+    """With many shots, by weights and embeddings, against the exact encoder's."""
+    gradients = []
+    for head in (
+        model(NoiseConfig(shots=10**9), structure=NO_HEAD),
+        build_classifier(NO_HEAD, D, 2, seed=0),
+    ):
+        x = VALIDATION.x.clone().requires_grad_()
+        head(x)[:, 0].square().sum().backward()
+        gradients.append([x.grad, *(p.grad for p in head.parameters())])
+    for noisy, exact in zip(*gradients, strict=True):
+        assert torch.allclose(noisy, exact, rtol=1e-3, atol=2e-3)
 
 
 def test_leaving_noise_out_uses_none_of_it_up():
