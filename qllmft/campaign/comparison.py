@@ -46,9 +46,14 @@ class Comparison:
 def compare(record: StudyRecord) -> list[Comparison]:
     """Return all comparisons of a study, in the order of its rows.
 
-    If rows have groups, each subject is compared with the baselines of its group. Otherwise the best subject on
-    validation is compared with every baseline: more comparisons would make the correction stricter.
+    If the study has contrasts, they are the comparisons. If rows have groups, each subject is compared with the
+    baselines of its group. Otherwise the best subject on validation is compared with every baseline: more comparisons
+    would make the correction stricter.
     """
+    if record.contrasts:
+        rows = {row.label: row for row in record.rows}
+        named = [(rows[first], rows[second]) for first, second in record.contrasts]
+        return compare_pairs(named, record.margin, record.measure)
     subjects = record.rows_of("subject")
     if not record.grouped:
         subjects = [best(subjects)]
@@ -104,7 +109,13 @@ def _largest(comparisons: Sequence[Comparison]) -> float | None:
 
 
 def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
-    """Return the best subject on validation, and the best baseline of its group on validation."""
+    """Return the best subject on validation, and the best baseline of its group on validation.
+
+    If the study has contrasts, return the rows of the first one.
+    """
+    if record.contrasts:
+        rows = {row.label: row for row in record.rows}
+        return rows[record.contrasts[0][0]], rows[record.contrasts[0][1]]
     subject = best(record.rows_of("subject"))
     return subject, best(row for row in record.rows_of("baseline") if row.group == subject.group)
 
@@ -130,7 +141,7 @@ def limits(record: StudyRecord) -> list[str]:
             "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
             "baseline without any, such as an SVC, has none."
         )
-    if len(record.rows) > 2:
+    if len(record.rows) > 2 and not record.contrasts:
         sentences.append(
             "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
             "texts were not used to choose."

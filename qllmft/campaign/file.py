@@ -125,6 +125,11 @@ class Study(CampaignFile):
     # see `bodies.py`
     bodies: tuple[str, ...] = ()
     x: MapAxis = ""  # horizontal axis of a map; "": the study is no map
+    # expected standard deviation over the seeds of a difference, in the unit of ``margin``, for the
+    # least difference of a registration
+    scatter: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    # the only comparisons, each of two rows by their labels; (): see `comparison.py`
+    contrasts: tuple[tuple[str, str], ...] = ()
     reduced: str = ""  # rows that ``--quick`` omitted, in words; "": the study is whole
     # number of settings that each row tries with each seed, selected on validation; None: the
     # preset's, a whole grid
@@ -159,6 +164,15 @@ class Study(CampaignFile):
                 f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides"
             )
         self._check_seeds()
+        of_contrasts = {label for pair in self.contrasts for label in pair}
+        if unknown := of_contrasts - set(labels):
+            raise ValueError(
+                f"contrasts names {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
+            )
+        if len(set(map(frozenset, self.contrasts))) < len(self.contrasts):
+            raise ValueError("contrasts has the same two rows more than once")
+        if any(first == second for first, second in self.contrasts):
+            raise ValueError("contrasts compares a row with itself")
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
                 f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
@@ -192,7 +206,27 @@ class Study(CampaignFile):
         left = [row for row in self.rows if row.label not in quick.without]
         names = [row.label for row in self.rows if row not in left]
         reduced = f"quick: without {', '.join(names)}" if names else "quick"
-        return {"rows": left, "epochs": quick.epochs or self.epochs, "reduced": reduced}
+        labels = {row.label for row in left}
+        contrasts = tuple(pair for pair in self.contrasts if labels.issuperset(pair))
+        return {
+            "rows": left,
+            "epochs": quick.epochs or self.epochs,
+            "reduced": reduced,
+            "contrasts": contrasts,
+        }
+
+    @property
+    def n_comparisons(self) -> int:
+        """Return the number of comparisons that p is corrected over; see `comparison.py`."""
+        if self.contrasts:
+            return len(self.contrasts)
+        groups = [row.group for row in self.rows if row.side == "baseline"]
+        subjects = [row.group for row in self.rows if row.side == "subject"]
+        return (
+            sum(groups.count(group) for group in subjects)
+            if any(row.group for row in self.rows)
+            else len(groups)
+        )
 
 
 class Space(CampaignFile):

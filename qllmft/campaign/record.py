@@ -117,6 +117,7 @@ class StudyRecord:
     choosing_seeds: tuple[int, ...] = ()
     rule: str = ""
     margin: float = 0.5  # in points of accuracy, or in units of the score
+    contrasts: tuple[tuple[str, str], ...] = ()
     # whether and when plan, rule and margin were written, in words
     registered: str = NOT_REGISTERED
     score: ScoreName = "accuracy"  # by which rows are compared
@@ -156,6 +157,8 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
         del own["score"]
         for row in own["rows"]:
             del row["others"]
+    if not record.contrasts:  # as in records that have none
+        del own["contrasts"]
     content = {"format": FORMAT, **derived, **own}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
@@ -189,6 +192,9 @@ def read_record(folder: Path) -> StudyRecord:
         record = _ADAPTER.validate_python(content)
         for row in record.rows:
             _check_row(row, record.measure)
+        labels = {row.label for row in record.rows}
+        if unknown := {label for pair in record.contrasts for label in pair} - labels:
+            raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
         return record
     except FileNotFoundError:
         raise UserError(

@@ -1,39 +1,49 @@
-"""Registration of a study: its plan, rule and margin with their hash, written before any test text is read."""
+"""Registration of a study: a file with its plan, rule, margin and power that a commit brings in before any run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from qllmft.campaign.file import Study
 from qllmft.campaign.keeping import with_names
+from qllmft.campaign.record import FILE as RECORD
+from qllmft.campaign.record import StudyRecord, read_record
+from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun
 from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_json
+from qllmft.run import SharedInputs
+from qllmft.tasks.statistics import detectable_effect
 
-FILE = "registration.json"
+FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
+ALPHA = 0.05
 _NOT_OF_THE_PLAN = {"notes", "quick"}  # words on the page, and another study
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Content of ``registration.json``."""
+    """Registration of a study as its record names it."""
 
-    date: str  # UTC, in ISO format
-    hash: str  # SHA-256 of the plan
-    plan: Mapping[str, Any]  # study, settings and the identity of each run
+    file: str  # path from the root of the repository
+    commit: str  # the one that brought the file in
+    day: str  # of that commit, ISO format
+    hash: str  # SHA-256 of the file
 
     @property
     def sentence(self) -> str:
         """Return the sentence of the record and the page."""
-        day, hour = self.date[:10], self.date[11:16]
-        return f"registered on {day} at {hour} UTC, before the test texts were read (plan {self.hash[:12]})"
+        return (
+            f"registered before its runs by commit {self.commit[:12]} of {self.day} ({self.file}, SHA-256 "
+            f"{self.hash[:12]})"
+        )
 
 
 def plan_of(
@@ -50,61 +60,109 @@ def plan_of(
     return dict(json.loads(json.dumps(found, sort_keys=True)))
 
 
-def register(
-    folder: Path, study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]
-) -> Registration:
-    """Write the registration of a study, or return the one of the same plan that is there.
+def write_plan(
+    file: Path,
+    study: Study,
+    settings: Mapping[str, Any],
+    planned: Sequence[StudyRun],
+    inputs: SharedInputs,
+) -> float | None:
+    """Write the plan of a study into ``file`` for a commit, and return the least difference it sees.
+
+    The difference is in the unit of `Study.scatter`, which it is computed from; None without it.
 
     Raises:
-        UserError: if a run in ``folder`` has read test texts, or another plan is registered there.
+        UserError: if the file exists, is in no git repository, or a kept record there has reported a seed of the plan
+            on the same body and data.
     """
-    plan = plan_of(study, settings, planned)
-    if (folder / FILE).exists():
-        return check_registered(folder, plan)
-    tested = [path.parent for path in (folder / "runs").glob("*/result.json")]
-    if tested:
+    if file.exists():
         raise UserError(
-            f"{len(tested)} runs in {folder / 'runs'} have read the test texts already, so the study cannot be "
-            "registered any more. Give a folder of its own with --out, or seeds that were not reported on with --seeds."
+            f"{file} exists already; a registration is never written twice. Give another name, or run the study with "
+            f"--registered {file}."
         )
-    found = Registration(datetime.now(UTC).isoformat(timespec="seconds"), _hash(plan), plan)
-    write_json(folder / FILE, {"date": found.date, "hash": found.hash, "plan": found.plan})
+    root = _root(file)
+    _check_unreported(root, planned, inputs, but_of="")
+    least = least_seen(study)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "least_seen": least,
+        "comparisons": study.n_comparisons,
+        "plan": plan_of(study, settings, planned),
+    }
+    write_json(file, content)
+    return least
+
+
+def least_seen(study: Study) -> float | None:
+    """Return the least true difference found with 80 % power at 5 % / number of comparisons, at the plan's scatter."""
+    n = len(study.seeds)
+    if study.scatter is None or n < 2:
+        return None
+    return detectable_effect(ALPHA / study.n_comparisons, n - 1) * study.scatter / float(n**0.5)
+
+
+def begin(
+    file: Path,
+    folder: Path,
+    plan: Mapping[str, Any],
+    planned: Sequence[StudyRun],
+    inputs: SharedInputs,
+) -> Registration:
+    """Return the registration of a study whose runs are in ``folder``, after all its conditions are checked.
+
+    Raises:
+        UserError: unless a commit holds the file as it is, its plan is ``plan``, no run was done before, and no other
+            kept record has reported a seed of it on the same body and data.
+    """
+    found = _committed(file)
+    _check_plan(file, plan)
+    kept = folder / FILE
+    if not kept.exists() and any((folder / "runs").glob("*/result.json")):
+        raise UserError(
+            f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
+        )
+    _check_unreported(_root(file), planned, inputs, but_of=found.hash)
+    if kept.exists():
+        before = read_registration(kept)
+        if before != found:
+            raise UserError(
+                f"the runs in {folder} were begun with {before.file} (SHA-256 {before.hash[:12]}, commit "
+                f"{before.commit[:12]}), and {found.file} is {found.hash[:12]}, commit {found.commit[:12]}. Give that "
+                "registration, or another folder with --out."
+            )
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(kept, asdict(found))
     return found
 
 
-def check_registered(folder: Path, plan: Mapping[str, Any]) -> Registration:
-    """Return the registration in ``folder``. UserError if it cannot be read, or ``plan`` is another one."""
-    found = read_registration(folder)
-    if found.plan != plan:
-        raise UserError(
-            f"the study registered in {folder} on {found.date[:10]} has another plan; changed: "
-            f"{', '.join(_changes(found.plan, plan))}. Give the registered settings, or run the changed plan in "
-            "another folder with --out, which is then not registered."
-        )
-    return found
-
-
-def read_registration(folder: Path) -> Registration:
-    """Read ``registration.json``. UserError if it was changed or cannot be read."""
-    path = folder / FILE
+def read_registration(path: Path) -> Registration:
+    """Read the registration that the runs of a folder were begun with. UserError if it cannot be read."""
     try:
         content = parse_json(read_text(path))
-        found = Registration(str(content["date"]), str(content["hash"]), dict(content["plan"]))
-        datetime.fromisoformat(found.date)
-        if _hash(found.plan) != found.hash:
-            raise ValueError(
-                f"its plan has the hash {_hash(found.plan)[:12]}, and it says {found.hash[:12]}"
-            )
+        return Registration(
+            **{name: str(content[name]) for name in Registration.__dataclass_fields__}
+        )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(
-            f"the registration {path} cannot be read: {error}. Restore the file that --register wrote; without it, run "
-            "the study in another folder with --out, which is then not registered."
+            f"{path} cannot be read: {error}. Restore the file; without it, run the study in another folder with --out."
         ) from error
-    return found
 
 
-def _hash(plan: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plan, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def _check_plan(file: Path, plan: Mapping[str, Any]) -> None:
+    """Raise UserError unless ``file`` holds this plan."""
+    try:
+        found = dict(parse_json(read_text(file))["plan"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(
+            f"the registration {file} cannot be read: {error}. Restore the file of its commit."
+        ) from error
+    if found != plan:
+        raise UserError(
+            f"the study registered in {file} has another plan; changed: {', '.join(_changes(found, plan))}. Give the "
+            "registered settings, or run the changed plan without --registered."
+        )
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -122,3 +180,83 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
                 f"{name} ({words[0]}, now {words[1]})" if max(map(len, words)) <= 60 else name
             )
     return found or ["the runs' configurations (another version of qllmft, or of its presets)"]
+
+
+# --- the repository
+
+
+def _git(file: Path, *words: str) -> str:
+    """Return the output of git in the file's folder. UserError if it fails."""
+    folder = next(parent for parent in file.absolute().parents if parent.is_dir())
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise UserError(f"a registration is a commit, and git does not run: {error}.") from None
+    if done.returncode:
+        raise UserError(
+            f"a registration is a file that a git commit brings in, and git says of {file}: "
+            f"{done.stderr.strip() or 'nothing'}. Make a repository (git init), or run the study unregistered."
+        )
+    return done.stdout.strip()
+
+
+def _root(file: Path) -> Path:
+    return Path(_git(file, "rev-parse", "--show-toplevel"))
+
+
+def _committed(file: Path) -> Registration:
+    """Return the registration in ``file``, which a commit brought in and none has changed since."""
+    if not file.is_file():
+        raise UserError(f"there is no registration {file}; `--register {file}` writes the plan.")
+    status = _git(file, "status", "--porcelain", "--ignored", "--", file.name)[:2]
+    if status:
+        state = (
+            "not committed" if status in ("??", "!!", "A ", "AM") else "changed since its commit"
+        )
+        raise UserError(
+            f"{file} is {state}, and a registration is what a commit brought in: `git add {file} && git commit`, then "
+            "the same command."
+        )
+    commits = _git(file, "log", "--format=%H %cs", "--", file.name).splitlines()
+    if len(commits) > 1:
+        raise UserError(
+            f"{file} was changed by {len(commits) - 1} commits after the one that brought it in, so it registers "
+            "nothing. Write the plan into a new file with --register."
+        )
+    commit, day = commits[0].split()
+    name = file.resolve().relative_to(_root(file).resolve()).as_posix()
+    return Registration(name, commit, day, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _check_unreported(
+    root: Path, planned: Sequence[StudyRun], inputs: SharedInputs, *, but_of: str
+) -> None:
+    """Raise UserError if a record of the repository has reported a seed of the plan on the same body and data."""
+    seeds = {run.config.seed for run in planned}
+    bodies = {published_name(run.config.body) for run in planned}
+    data = inputs.corpus(planned[0].config.data).fingerprint
+    for name in _git(root / RECORD, "ls-files", "--", f"*{RECORD}").splitlines():
+        record = read_record((root / name).parent)
+        if but_of and but_of[:12] in record.registered:
+            continue
+        both = sorted(seeds.intersection(record.seeds))
+        if both and record.data.fingerprint == data and bodies & _bodies(record):
+            raise UserError(
+                f"{name} has reported {seeds_text(tuple(both))} on the same body and data, so a plan with them is not "
+                f"written before its test texts were read. Give other seeds, such as --seeds {max(record.seeds) + 1}-"
+                f"{max(record.seeds) + len(seeds)}, or leave the registration out."
+            )
+
+
+def _bodies(record: StudyRecord) -> set[str]:
+    """Return the published names of a record's bodies, whether they were trained or not.
+
+    >>> [name.split(" (")[0] for name in "minilm, minilm (contrastive step)".split(", ")]
+    ['minilm', 'minilm']
+    """
+    return {name.split(" (")[0] for name in record.body.model.split(", ")}

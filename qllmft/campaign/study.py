@@ -15,8 +15,7 @@ from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
 from qllmft.campaign.plan import FinishedRuns, FixedPlan
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
-from qllmft.campaign.registration import FILE as REGISTRATION
-from qllmft.campaign.registration import Registration, check_registered, plan_of, register
+from qllmft.campaign.registration import begin, plan_of, write_plan
 from qllmft.campaign.results import collect
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
@@ -33,10 +32,20 @@ def run_study(
     settings: Mapping[str, Any],
     command: str,
     executor: Executor | None = None,
+    registered: Path | None = None,
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
-    ``settings``, by dotted name, win over presets and rows. ``command`` runs the study again.
+    Args:
+        study: the study.
+        folder: of the runs, the predictions and the record.
+        settings: of all runs, by dotted name; they win over presets and rows.
+        command: runs the study again.
+        executor: does the runs; one after the other by default.
+        registered: file of the study's registration, or None.
+
+    Raises:
+        UserError: if a setting, the folder or the registration does not fit.
     """
     executor = executor or Executor()
     planned = study_runs(study, settings)
@@ -46,12 +55,10 @@ def run_study(
         raise UserError(
             f"--out {folder} is a file; expected a folder, or a name that does not exist."
         )
-    runs, plan = folder / "runs", plan_of(study, settings, planned)
-    registered = (
-        check_registered(folder, plan).sentence
-        if (folder / REGISTRATION).exists()
-        else NOT_REGISTERED
-    )
+    runs, sentence = folder / "runs", NOT_REGISTERED
+    if registered is not None:
+        plan = plan_of(study, settings, planned)
+        sentence = begin(registered, folder, plan, planned, executor.inputs).sentence
     left = [run for run in (*tuned, *planned) if not run.is_finished(runs)]
     check_feasible(
         {f"study {study.name}, {run.label}": run.config for run in left}, executor.inputs
@@ -66,13 +73,16 @@ def run_study(
     predictions.write(folder)
     record = gather_record(study, planned, found, settings, command, executor.inputs)
     # scores of the answers as they are kept, so that the same record comes from them again
-    return replace(predictions.recomputed(record), registered=registered)
+    return replace(predictions.recomputed(record), registered=sentence)
 
 
-def register_study(study: Study, folder: Path, settings: Mapping[str, Any]) -> Registration:
-    """Register a study in its folder before its runs. No run is done and no text is read."""
+def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
+    """Write the plan of a study for a commit, and return the least difference that it sees (see `write_plan`).
+
+    No run is done.
+    """
     planned = study_runs(study, settings)
-    return register(folder, with_margin(study, planned), settings, planned)
+    return write_plan(file, with_margin(study, planned), settings, planned, Executor().inputs)
 
 
 def gather_record(
@@ -109,6 +119,7 @@ def gather_record(
                 "x",
                 "rule",
                 "margin",
+                "contrasts",
             }
         ),
         seeds=tuple(study.seeds),

@@ -22,14 +22,33 @@ def p_value(p: float | None) -> str:
 def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
     """Return a sentence on the pair that validation prefers and the count of all comparisons.
 
-    If the study has several bodies, a sentence on these comes first.
+    If the study has several bodies, a sentence on these comes first. If it has contrasts, each has a clause.
     """
     sentences = [body_sentence(record)] if record.bodies else []
-    return " ".join(
-        [
-            *sentences,
-            _pair_sentence(record, compare(record) if comparisons is None else comparisons),
-        ]
+    comparisons = compare(record) if comparisons is None else comparisons
+    of_pairs = _contrast_sentence if record.contrasts else _pair_sentence
+    return " ".join([*sentences, of_pairs(record, comparisons)])
+
+
+_WORDS = {
+    "better": "higher",
+    "worse": "lower",
+    "equal": "equal within the margin",
+    "open": "open",
+}
+
+
+def _contrast_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+    """Return the difference and the outcome of each comparison that the study names."""
+    measure = record.measure
+    parts = [
+        f"{c.subject} − {c.baseline}: {measure.signed(c.difference.mean)} "
+        f"{measure.brackets(c.difference.interval)} ({_WORDS[c.outcome]})"
+        for c in comparisons
+    ]
+    return (
+        f"Differences of the test score in {measure.unit} over {len(record.seeds)} seeds, each with its 95 % interval; "
+        f"the outcome is after Holm's correction over {len(comparisons)} comparisons. {'; '.join(parts)}."
     )
 
 

@@ -85,14 +85,21 @@ def study(
         ),
     ] = None,
     register: Annotated[
-        bool,
+        Path | None,
         typer.Option(
-            "--register",
-            help="Train nothing: write rows, seeds, settings, rule of choice and margin with their hash into --out, "
-            "before any test text is read. The same command without this option then runs the study, and a changed "
-            "plan is refused.",
+            help="Train nothing: write rows, seeds, settings, rule of choice, margin and the least difference that the "
+            "study sees into this file. Commit it; `--registered` with the same file and options then runs the study.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
+    registered: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of --register, in a git commit that no run came before. Another plan is refused, and so are "
+            "seeds that a record of the repository has reported on the same body and data.",
+            show_default=False,
+        ),
+    ] = None,
     from_predictions: Annotated[
         Path | None,
         typer.Option(
@@ -147,13 +154,17 @@ def study(
     from qllmft.report import finish_study
 
     if register:
-        found = register_study(plan, folder, overrides)
-        say(f"The study {plan.name} is {found.sentence}: {folder / 'registration.json'}.", console)
+        least = register_study(plan, register, overrides)
+        seen = "" if least is None else f" The least difference that it sees is {least:.2f}."
+        say(
+            f"The plan of the study {plan.name} is {register}.{seen} Commit it before any run.",
+            console,
+        )
         return
     try:
         with ConsoleListener(console, campaign=True) as listener:
             command, executor = shlex.join(command_line(context)), place.executor(listener)
-            record = run_study(plan, folder, overrides, command, executor)
+            record = run_study(plan, folder, overrides, command, executor, registered)
     except KeyboardInterrupt:
         say(f"Interrupted. The same command continues; the runs are in {folder / 'runs'}.", console)
         raise typer.Exit(130) from None

@@ -1,24 +1,43 @@
-"""Registration of a study: written before test texts are read; a changed plan is refused."""
+"""Registration of a study: a file of a commit before its runs; a changed plan and reported seeds are refused."""
 
 import hashlib
 import json
+import math
+import shutil
+import subprocess
 
 import pytest
+from scipy import stats
 from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import read_record
+from qllmft.campaign.registration import FILE
 from qllmft.campaign.study import register_study, run_study
 from qllmft.errors import UserError
 from qllmft.report import finish_study
 
 SMALL = Study.model_validate(
-    {**STUDY.model_dump(), "rows": [STUDY.rows[0], STUDY.rows[4]], "seeds": "3-3", "epochs": 1}
+    {**STUDY.model_dump(), "rows": [STUDY.rows[0], STUDY.rows[4]], "seeds": "3-4", "epochs": 1}
 )
+AUTHOR = ("-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false")
 
 
 def changed(**changes):
     return Study.model_validate({**SMALL.model_dump(), **changes})
+
+
+def git(repository, *words):
+    done = subprocess.run(
+        ["git", "-C", repository, *AUTHOR, *words], capture_output=True, check=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def commit(repository, *files):
+    git(repository, "add", *files)
+    git(repository, "commit", "-q", "-m", "more")
+    return git(repository, "rev-parse", "HEAD")
 
 
 @pytest.fixture
@@ -26,58 +45,128 @@ def given(texts, tiny_body):
     return settings(texts, tiny_body)
 
 
-def test_a_registered_study_says_so_and_another_plan_is_refused(tmp_path, given):
-    folder = tmp_path / "out"
-    first = register_study(SMALL, folder, given)
-    content = json.loads((folder / "registration.json").read_text())
-    assert (
-        hashlib.sha256(
-            json.dumps(content["plan"], sort_keys=True, ensure_ascii=False).encode()
-        ).hexdigest()
-        == (content["hash"])
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    return folder
+
+
+@pytest.fixture
+def plan(repository, given):
+    """A plan in a commit."""
+    file = repository / "records" / "plan.json"
+    register_study(SMALL, file, given)
+    commit(repository, "records")
+    return file
+
+
+def run(study, folder, given, plan):
+    return run_study(study, folder, given, COMMAND, registered=plan)
+
+
+def test_a_registered_study_names_the_commit_and_the_hash(tmp_path, repository, given, plan):
+    folder, head = tmp_path / "out", git(repository, "rev-parse", "HEAD")
+    record = run(SMALL, folder, given, plan)
+    digest = hashlib.sha256(plan.read_bytes()).hexdigest()
+    day = git(repository, "log", "-1", "--format=%cs")
+    assert record.registered == (
+        f"registered before its runs by commit {head[:12]} of {day} (records/plan.json, SHA-256 {digest[:12]})"
     )
-    assert register_study(SMALL, folder, given) == first, "the same plan again keeps its date"
+    page = finish_study(folder, record)
+    assert read_record(folder).registered == record.registered
+    assert record.registered in page.read_text()
+    assert record.registered in (folder / "table.md").read_text()
+    other = changed(notes="Other words.")
+    assert run(other, folder, given, plan).registered == record.registered, "words are no plan"
+    kept = repository / "records" / "tiny"
+    shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("runs"))
+    commit(repository, "records")
+    assert run(SMALL, folder, given, plan).registered == record.registered, "its own record"
+
+
+def test_another_plan_is_refused(tmp_path, given, plan):
+    folder = tmp_path / "out"
     for other, message in (
         (changed(margin=1.0), r"changed: margin \(0.5, now 1.0\)"),
         (changed(epochs=2), r"epochs \(1, now 2\)"),
         (changed(seeds=1), "seeds"),
     ):
         with pytest.raises(UserError, match=message):
-            run_study(other, folder, given, COMMAND)
-    with pytest.raises(UserError, match=r"train.lr \(0.05, now 0.5\)"):
-        run_study(SMALL, folder, {**given, "train.lr": 0.5}, COMMAND)
+            run(other, folder, given, plan)
+    with pytest.raises(UserError, match=r"train.lr \(0.05, now 0.5\).*without --registered"):
+        run(SMALL, folder, {**given, "train.lr": 0.5}, plan)
     assert not (folder / "runs").exists()
-    assert (
-        run_study(changed(notes="Other words."), folder, given, COMMAND).registered
-        == first.sentence
-    )
-    page = finish_study(folder, run_study(SMALL, folder, given, COMMAND))
-    assert read_record(folder).registered == first.sentence
-    assert f"registered on {first.date[:10]}" in first.sentence
-    assert "before the test texts were read" in page.read_text()
-    assert first.sentence in (folder / "table.md").read_text()
-    (folder / "registration.json").unlink()
-    with pytest.raises(UserError, match="have read the test texts already"):
-        register_study(SMALL, folder, given)
+
+
+def test_a_plan_is_registered_by_its_only_commit(tmp_path, repository, given):
+    folder, file = tmp_path / "out", repository / "plan.json"
+    with pytest.raises(UserError, match=r"no registration .*--register .*plan.json. writes"):
+        run(SMALL, folder, given, file)
+    register_study(SMALL, file, given)
+    with pytest.raises(UserError, match="exists already; a registration is never written twice"):
+        register_study(SMALL, file, given)
+    with pytest.raises(UserError, match=r"is not committed.*git add .* && git commit"):
+        run(SMALL, folder, given, file)
+    commit(repository, "plan.json")
+    content = file.read_text()
+    file.write_text(content.replace('"date"', ' "date"'))
+    with pytest.raises(UserError, match="is changed since its commit"):
+        run(SMALL, folder, given, file)
+    commit(repository, "plan.json")
+    with pytest.raises(UserError, match="changed by 1 commits after the one that brought it in"):
+        run(SMALL, folder, given, file)
+    with pytest.raises(UserError, match=r"a git commit brings in, and git says.*git init"):
+        register_study(SMALL, tmp_path / "elsewhere" / "plan.json", given)
+
+
+def test_runs_from_before_the_registration_are_refused(tmp_path, repository, given, plan):
+    folder = tmp_path / "out"
+    assert run_study(SMALL, folder, given, COMMAND).registered == "not registered"
+    with pytest.raises(UserError, match="has runs from before the registration"):
+        run(SMALL, folder, given, plan)
+    begun = tmp_path / "begun"
+    run(SMALL, begun, given, plan)
+    second = repository / "second.json"
+    register_study(SMALL, second, given)
+    commit(repository, "second.json")
+    with pytest.raises(UserError, match=r"were begun with records/plan\.json"):
+        run(SMALL, begun, given, second)
+    (begun / FILE).write_text("{")
+    with pytest.raises(UserError, match=r"registration.json cannot be read.*Restore the file"):
+        run(SMALL, begun, given, plan)
+
+
+def test_reported_seeds_are_refused(tmp_path, repository, given, plan):
+    """A record of the same body and data, of another study, that a commit of the repository holds."""
+    other = changed(name="other", seeds="4-5", epochs=2)
+    folder = repository / "records" / "other"
+    finish_study(folder, run_study(other, folder, given, COMMAND))
+    shutil.rmtree(folder / "runs")
+    run(SMALL, tmp_path / "before", given, plan)  # the record is in no commit yet
+    commit(repository, "records")
+    message = r"records/other/study.json has reported seed 4 on the same body .*--seeds 6-7"
+    with pytest.raises(UserError, match=message):
+        run(SMALL, tmp_path / "out", given, plan)
+    with pytest.raises(UserError, match=message):
+        register_study(SMALL, repository / "again.json", given)
+    register_study(changed(seeds="6-7"), repository / "fresh.json", given)
+
+
+def test_the_plan_has_the_least_difference_that_it_sees(repository, given):
+    """Against the noncentral t of scipy, whose power at the printed difference is 80 %."""
+    study = changed(scatter=2.0, seeds="10-19")
+    file = repository / "plan.json"
+    least = register_study(study, file, given)
+    assert json.loads(file.read_text())["least_seen"] == least
+    level = 0.05 / study.n_comparisons
+    critical, shift = stats.t.isf(level / 2, 9), least / (2.0 / math.sqrt(10))
+    power = stats.nct.sf(critical, 9, shift) + stats.nct.cdf(-critical, 9, shift)
+    assert power == pytest.approx(0.8, abs=1e-3)
+    assert register_study(changed(seeds="10-19"), repository / "other.json", given) is None
 
 
 def test_a_study_without_a_registration_says_so(finished):
     assert finished[1].registered == "not registered"
     assert "not registered" in finished[2].read_text()
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"date": 3}', '{"date": "x", "hash": "y", "plan": {}}']
-)
-def test_a_registration_that_cannot_be_read(tmp_path, given, content):
-    (tmp_path / "registration.json").write_text(content)
-    with pytest.raises(UserError, match=r"registration.json cannot be read.*Restore the file"):
-        run_study(SMALL, tmp_path, given, COMMAND)
-
-
-def test_a_registration_whose_plan_was_edited_is_refused(tmp_path, given):
-    register_study(SMALL, tmp_path, given)
-    path = tmp_path / "registration.json"
-    path.write_text(path.read_text().replace('"margin": 0.5', '"margin": 0.9'))
-    with pytest.raises(UserError, match="its plan has the hash"):
-        run_study(changed(margin=0.9), tmp_path, given, COMMAND)

@@ -9,6 +9,7 @@ from qllmft.campaign.comparison import compare, leading, limits
 from qllmft.campaign.verdict import p_value, verdict
 from qllmft.report.study_table import measured
 from qllmft.tasks.measure import ACCURACY
+from qllmft.tasks.statistics import holm
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
@@ -182,3 +183,21 @@ def test_a_difference_that_is_found_counts_also_within_the_margin():
     (found,) = compare(record(row("Q", "subject", near), row("SVC", "baseline", LOW)))
     assert found.outcome == "better"
     assert found.p_equal < 0.001
+
+
+def test_contrasts_are_the_only_comparisons_and_each_has_a_clause():
+    rows = (
+        row("A", "subject", (0.80, 0.82, 0.84)),
+        row("B", "subject", (0.70, 0.71, 0.75)),
+        row("C", "baseline", (0.60, 0.61, 0.62)),
+    )
+    plain = record(*rows)
+    named = replace(plain, contrasts=(("B", "C"), ("A", "B")))
+    pairs = [(c.subject, c.baseline) for c in compare(named)]
+    assert pairs == [("B", "C"), ("A", "B")]
+    assert [c.p_holm for c in compare(named)] == holm([c.difference.p for c in compare(named)])
+    sentence = verdict(named)
+    assert "over 3 seeds" in sentence
+    assert "correction over 2 comparisons. B − C: +11.0 [" in sentence
+    assert "A − B: +10.0 [" in sentence
+    assert [(c.subject, c.baseline) for c in compare(plain)] == [("A", "C")]
