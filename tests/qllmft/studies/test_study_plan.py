@@ -70,6 +70,7 @@ def test_tables_3_and_4_are_the_papers():
             "epochs",
             "fig11",
             "fig11-small",
+            "head-alone",
             "map-classes",
             "map-parameters",
             "map-texts",
