@@ -47,7 +47,7 @@ def info(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Count a model's parameters and gates, and draw its head's circuit."""
+    """Count a model's parameters and gates, and draw its head's circuit if that fits the screen."""
     console = PlainConsole()
     if name is None:
         _list_presets(console, json=json)

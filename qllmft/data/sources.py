@@ -90,7 +90,7 @@ def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(
             f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8. "
-            f"Convert the file first, for instance: iconv -f latin1 -t utf-8 {path.name}."
+            f"Convert the file first, for instance: iconv -f cp1252 -t utf-8 {path.name}."
         ) from None
     except pd.errors.ParserWarning:
         raise UserError(

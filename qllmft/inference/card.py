@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.config import EMBEDDED
+from qllmft.config import EMBEDDED, DataConfig
+from qllmft.data.protocol import FEW_TO_LEARN_FROM
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
@@ -140,8 +141,20 @@ def _record_facts(folder: Path) -> dict[str, Any]:
         "source": source,
         "scores": scores,
         "majority": majority,
+        "drawn_of_a_label": _drawn_of_a_label(data, record),
     }
     return facts | {"analysis": _analysis(run.path)}
+
+
+def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:
+    """Return how many texts of a label were drawn, in words. Labels with fewer than requested give a share."""
+    few = record.data.findings.drawn if record.data.findings else {}
+    share = f"{percent(FEW_TO_LEARN_FROM, 0)} % of the texts"
+    if not few:
+        return f"{data.drawn_per_label:,} of each label"
+    if set(few) == set(record.data.labels):
+        return f"{share} of each label"
+    return f"{data.drawn_per_label:,} of each label, or {share} of a label with fewer,"
 
 
 def _analysis(run: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Training loop: Adam on the cross-entropy, selection on validation accuracy, without any test set."""
+"""Training loop: Adam or L-BFGS on the loss of the task, and selection of the epoch on the validation examples."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ WRONG = {
     "not UTF-8": (
         "mine.tsv",
         f"{HEAD}good\t1\ncafé\t0\n".encode("latin1"),
-        ["mine.tsv, line 3", "byte 0xe9 is not UTF-8", "iconv -f latin1 -t utf-8 mine.tsv"],
+        ["mine.tsv, line 3", "byte 0xe9 is not UTF-8", "iconv -f cp1252 -t utf-8 mine.tsv"],
     ),
     "a byte order mark, then not UTF-8": (
         "mine.jsonl",

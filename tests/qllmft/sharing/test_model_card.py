@@ -178,6 +178,36 @@ def test_the_texts_drawn_a_label_are_told_where_the_setting_leaves_them_to_the_p
     assert "256 of each label" in card_of(run)[1]
 
 
+@pytest.mark.parametrize(
+    ("few", "words"),
+    [
+        ({}, "100,000 of each label\ndrawn"),
+        ({"bad": 8, "good": 8}, "70 % of the texts of each label\ndrawn"),
+        ({"bad": 8}, "100,000 of each label, or 70 % of the texts of a label with fewer,\ndrawn"),
+    ],
+)
+def test_a_label_with_fewer_texts_than_requested_is_not_counted_as_requested(golden, few, words):
+    def edit(record):
+        assert record["data"]["labels"] == ["bad", "good"]
+        record["data"]["findings"] = {"drawn": few}
+
+    run = golden(edit=edit)
+    config = (run / "config.toml").read_text()
+    given = re.sub(r"(?m)^n_per_label = .*$", "n_per_label = 100000", config)
+    assert given != config
+    (run / "config.toml").write_text(given)
+    assert words in card_of(run)[1]
+
+
+def test_a_sentence_of_the_card_ends_before_the_next_one_begins(golden):
+    def edit(record):
+        record["models"][0]["test_calibration"] = 0.1
+
+    body = card_of(golden(edit=edit))[1]
+    assert "The expected calibration error" in body
+    assert not re.search(r"[a-z]\.[A-Z]", re.sub(r"```.*?```|`[^`]*`", "", body, flags=re.DOTALL))
+
+
 def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(
     trained_run, model_of, tmp_path
 ):
