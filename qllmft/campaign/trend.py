@@ -9,6 +9,8 @@ import numpy as np
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.tasks.statistics import MeanInterval
 
+HALVED_FROM = 5  # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
+
 
 @dataclass(frozen=True)
 class Trend:
@@ -23,13 +25,24 @@ class Trend:
 
 
 def trends(record: StudyRecord) -> list[Trend]:
-    """Return the slope of every series with two or more numbers of qubits, in the order of the rows."""
-    names = list(dict.fromkeys(row.series for row in record.rows if row.qubits is not None))
-    found = [
-        [row for row in record.rows if row.series == name and row.qubits is not None]
-        for name in names
-    ]
-    return [trend(rows) for rows in found if len({row.qubits for row in rows}) > 1]
+    """Return the slope of every series with two or more numbers of qubits, in the order of the rows.
+
+    A series of five or more also has the slope over its upper half, with the middle one: the slope over all hides that
+    a line levels off.
+    """
+    by_series: dict[str, list[RowResult]] = {}
+    for row in record.rows:
+        if row.qubits is not None:
+            by_series.setdefault(row.series, []).append(row)
+    found = []
+    for rows in by_series.values():
+        places = sorted({row.qubits or 0 for row in rows})
+        if len(places) > 1:
+            found.append(trend(rows))
+        if len(places) >= HALVED_FROM:
+            middle = places[len(places) // 2]
+            found.append(trend([row for row in rows if (row.qubits or 0) >= middle]))
+    return found
 
 
 def trend(rows: list[RowResult]) -> Trend:

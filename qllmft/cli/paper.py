@@ -91,8 +91,8 @@ def paper(
     study: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder with the study.json of the study paper-size, budget or which-part, whose results the page "
-            "then has too; may be repeated."
+            help="Folder with the study.json of the study paper-size, budget, figure8, which-part or epochs, "
+            "whose results the page then has too; may be repeated."
         ),
     ] = None,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ from qllmft.config.presets import load_preset
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.tasks.statistics import MeanInterval
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
 
-STUDIES = ("paper-size", "budget", "which-part", "epochs")
+STUDIES = ("paper-size", "budget", "figure8", "which-part", "epochs")
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,22 @@ def sections(records: Sequence[StudyRecord]) -> dict[str, Any]:
                 f"the study {record.study} {problem}; expected each of {', '.join(STUDIES)} at most once."
             )
         found[record.study] = record
-    size, budget, part, epochs = (found.get(name) for name in STUDIES)
+    size, budget, figure8, part, epochs = (found.get(name) for name in STUDIES)
     return {
         "size": size,
         "printed": {} if size is None else {row.label: printed_accuracy(row) for row in size.rows},
         "budget": budget,
         "budgets": [] if budget is None else budgets(budget),
-        "part": part,
+        "without_head": [] if budget is None else without_head(budget),
+        "parts": [each for each in (figure8, part) if each is not None],
         "epochs": epochs,
         "longer": [] if epochs is None else longer(epochs),
-        "lines": []
-        if part is None
-        else [(line, printed_slope(part, line)) for line in trends(part)],
+        "lines": [
+            (each, line, printed_slope(each, line))
+            for each in (figure8, part)
+            if each is not None
+            for line in trends(each)
+        ],
     }
 
 
@@ -91,6 +95,34 @@ def budgets(record: StudyRecord) -> list[Budget]:
     return found
 
 
+def without_head(record: StudyRecord) -> list[tuple[str, PairedDifference]]:
+    """Return the differences, in words, between the letter and the model without a head and their steps in between.
+
+    The model without a head has an initial latent scale of 1 and exact values. Empty if the study lacks one of these
+    rows.
+    """
+    settings = {row.label: flat(row.settings) for row in record.rows}
+    letter = _only(row for row in record.rows_of("baseline") if row.preset == "single-10q")
+    none = _only(row for row in record.rows if row.preset == "single-10q-no-head")
+    scaled = _only(row for row in record.rows if settings[row.label] == {"model.latent_scale": 1.0})
+    exact = _only(row for row in record.rows if settings[row.label] == {"noise.shots": 0})
+    if not (letter and none and scaled and exact):
+        return []
+    pairs = {
+        "no head − letter: head, scale and shots at once": (none, letter),
+        "letter with scale 1 − letter": (scaled, letter),
+        "letter with exact values − letter": (exact, letter),
+        "no head − letter with scale 1": (none, scaled),
+    }
+    return [(words, PairedDifference.of(a.test, b.test)) for words, (a, b) in pairs.items()]
+
+
+def _only(rows: Iterable[RowResult]) -> RowResult | None:
+    """Return the one row, or None for none or several."""
+    found = list(rows)
+    return found[0] if len(found) == 1 else None
+
+
 def longer(record: StudyRecord) -> list[tuple[RowResult, RowResult, Comparison]]:
     """Return the rows with few epochs, each with the row of its group with more epochs and their comparison."""
     rows = {row.label: row for row in record.rows}
@@ -115,16 +147,19 @@ def _chosen_on_test(
     )
 
 
-def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, int] | None:
-    """Return the slope of the paper's accuracies in [0, 1] per qubit, and their number, or None for fewer than two."""
+def printed_slope(record: StudyRecord, line: Trend) -> tuple[float, tuple[int, ...]] | None:
+    """Return the slope of the paper's accuracies in [0, 1] per qubit, and their numbers of qubits.
+
+    They are all that the paper prints between the line's first and last one. None for fewer than two.
+    """
     points = {
         row.qubits: value.value / 100
         for row in record.rows
-        if row.series == line.series and not row.settings
+        if row.series == line.series and not row.settings and row.qubits in line.qubits
         if (value := published().of_preset("accuracy", row.preset)) is not None
         and row.qubits is not None
     }
     if len(points) < 2:
         return None
     slope = float(np.polyfit(list(points), list(points.values()), 1)[0])
-    return round(slope, 9), len(points)  # the last bits differ between processors
+    return round(slope, 9), tuple(sorted(points))  # the last bits differ between processors

@@ -23,13 +23,14 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     figure = style.new_figure(style.WIDE_INCHES, 3.8)
     axes = figure.subplots()
     shown, measure = [], record.measure
-    for place, line in enumerate(trends):
+    names = list(dict.fromkeys(line.series for line in trends))
+    for place, name in enumerate(names):
         rows = sorted(
-            (row for row in record.rows if row.series == line.series),
+            (row for row in record.rows if row.series == name),
             key=lambda row: row.qubits or 0,
         )
-        places = [(row.qubits or 0) + 0.12 * (place - (len(trends) - 1) / 2) for row in rows]
-        look = style.look(place) | {"label": line.series}
+        places = [(row.qubits or 0) + 0.12 * (place - (len(names) - 1) / 2) for row in rows]
+        look = style.look(place) | {"label": name}
         means = [row.test_interval for row in rows]
         style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
         shown += means

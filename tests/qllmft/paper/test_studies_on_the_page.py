@@ -108,7 +108,53 @@ def test_slopes_are_beside_those_of_the_printed_numbers():
     found.append(row("none", "subject", (0.7, 0.7, 0.7)))
     cells = rows(render_page([], [study("which-part", *found)]))["Accuracy per qubit", "one"]
     slope = np.cov([10, 12, 18], [90.21, 90.99, 91.75])[0, 1] / np.var([10, 12, 18], ddof=1)
-    assert cells == ["10, 12, 18", "+1.00", "[+1.00, +1.00]", f"{slope:+.2f} (3 numbers)"]
+    ours = ["which-part", "10, 12, 18", "+1.00", "[+1.00, +1.00]"]
+    assert cells == [*ours, f"{slope:+.2f}", "10, 12, 18"]
+
+
+def test_a_slope_is_over_every_printed_width_and_its_upper_half_is_beside_it():
+    qubits = (10, 12, 14, 16, 18)
+    found = [
+        row(
+            f"{q}",
+            "baseline",
+            (0.8 + y, 0.8 + 2 * y, 0.8 + 3 * y),
+            f"single-{q}q",
+            series="one",
+            qubits=q,
+        )
+        for q, y in zip(qubits, (0.0, 0.01, 0.02, 0.02, 0.02), strict=True)
+    ]
+    found.append(row("none", "subject", (0.7, 0.7, 0.7)))
+    page = render_page([], [study("figure8", *found)])
+    lines = [line for line in page.splitlines() if line.startswith("| one | figure8 |")]
+    cells = [line.strip("| ").split(" | ")[2:] for line in lines]
+    all_of_them = np.polyfit(qubits, (0.0, 0.01, 0.02, 0.02, 0.02), 1)[0] * 2 * 100
+    published = np.polyfit([10, 12, 14, 18], [90.21, 90.99, 91.45, 91.75], 1)[0]
+    assert (cells[0][0], cells[0][1]) == ("10, 12, 14, 16, 18", f"{all_of_them:+.2f}")
+    assert cells[0][3:] == [f"{published:+.2f}", "10, 12, 14, 18"]
+    assert (cells[1][0], cells[1][1]) == ("14, 16, 18", "0.00")
+    assert cells[1][3:] == [f"{(91.75 - 91.45) / 4:+.2f}", "14, 18"]
+    assert len(lines) == 2
+
+
+def test_the_gain_without_the_head_is_beside_that_of_the_scale_alone():
+    plain = study(
+        "budget",
+        row("The paper's letter", "baseline", LETTER),
+        row("scale", "subject", SLOW, settings={"model": {"latent_scale": 1.0}}),
+        row("exact", "subject", FAST, settings={"noise": {"shots": 0}}),
+    )
+    assert "### Without the re-uploading head" not in render_page([], [plain])
+    none = row("none", "subject", WIDE, "single-10q-no-head")
+    page = rows(render_page([], [replace(plain, rows=(*plain.rows, none))]))
+    for words, (a, b) in {
+        "no head − letter: head, scale and shots at once": (WIDE, LETTER),
+        "letter with scale 1 − letter": (SLOW, LETTER),
+        "letter with exact values − letter": (FAST, LETTER),
+        "no head − letter with scale 1": (WIDE, SLOW),
+    }.items():
+        assert tuple(page["Without the re-uploading head", words]) == interval(a, b)
 
 
 def test_more_epochs_are_beside_fewer_of_the_same_head():

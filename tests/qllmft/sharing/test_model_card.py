@@ -201,7 +201,13 @@ def test_a_label_with_fewer_texts_than_requested_is_not_counted_as_requested(gol
 
 def test_a_sentence_of_the_card_ends_before_the_next_one_begins(golden):
     def edit(record):
-        record["models"][0]["test_calibration"] = 0.1
+        quarter = [0.25] * 10
+        record["models"][0]["test_calibration"] = {
+            "texts": [1] * 10,
+            "right": [1] * 10,
+            "confidence": quarter,
+            "variance": quarter,
+        }
 
     body = card_of(golden(edit=edit))[1]
     assert "The expected calibration error" in body

@@ -9,6 +9,7 @@ import pytest
 from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_record
 from qllmft.campaign.study_plan import study_runs
+from qllmft.campaign.trend import trends
 from qllmft.escaping import tex
 from qllmft.paper import studies
 from qllmft.report import write_study_table
@@ -24,7 +25,9 @@ def signed(value: float) -> str:
 
 STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
 PAGES = {name: ["report", RECORDS / name, "--table"] for name in (*STUDIES, "where-it-pays")}
-ON_THE_PAPERS_PAGE = [RECORDS / name for name in studies.STUDIES if name in STUDIES]
+ON_THE_PAPERS_PAGE = [
+    RECORDS / name for name in STUDIES if read_record(RECORDS / name).study in studies.STUDIES
+]
 PAGES["paper-vs-here"] = ["paper", "--runs", RECORDS / "records.json"]
 PAGES["paper-vs-here"] += [word for folder in ON_THE_PAPERS_PAGE for word in ("--study", folder)]
 PAGES["paper-vs-here"] += ["--out"]
@@ -83,6 +86,70 @@ def test_the_papers_page_has_the_numbers_of_table_2():
         assert (
             found[other] == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}"
         ), label
+
+
+def rounded(mean: float, interval: tuple[float, float], digits: int = 2) -> tuple[str, str]:
+    """Return a mean without its sign and its interval, in points, as sentences have them."""
+    low, high = (f"{100 * end:.{digits}f}".replace("-", "−") for end in interval)
+    return f"{abs(100 * mean):.{digits}f}", f"[{low}, {high}]"
+
+
+ONE, TWO, NONE = (
+    "one encoder and head",
+    "two encoders of 14 qubits, wider head",
+    "one encoder, no head",
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "series", "first", "last"),
+    [
+        ("README", "From 10 to 18 qubits, accuracy rises by {} points", ONE, 10, 18),
+        ("README", "{} points per qubit from 10 to 14", ONE, 10, 14),
+        ("README", "{} from 14 to 18", ONE, 14, 18),
+        ("README", "{} points per qubit from 10 to 18", TWO, 10, 18),
+        ("README", "{} points per qubit from 10 to 14", NONE, 10, 14),
+        ("which-part", "{} points per qubit over 10 to 18 qubits", ONE, 10, 18),
+        ("which-part", "{} over 14 to 18", ONE, 14, 18),
+        ("which-part", "{} over 10 to 18 qubits", TWO, 10, 18),
+    ],
+)
+def test_a_slope_in_a_sentence_names_its_window_and_is_that_of_the_record(
+    page, words, series, first, last
+):
+    notes, readme = load_study("which-part").notes, (ROOT / "README.md").read_text("utf-8")
+    record = read_record(RECORDS / ("which-part" if last == 14 else "figure-8"))
+    window = [line for line in trends(record) if (line.series, line.qubits[0]) == (series, first)]
+    (line,) = [line for line in window if line.qubits[-1] == last]
+    mean, interval = rounded(line.slope, line.interval)
+    found = (notes if page == "which-part" else readme).splitlines()
+    assert [each for each in found if words.format(mean) in each and interval in each]
+
+
+def test_the_papers_slopes_in_the_readme_are_over_every_printed_width():
+    record = read_record(RECORDS / "figure-8")
+    widths = {line.series: line for line in trends(record) if len(line.qubits) == 5}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for series, words in ((ONE, "the paper's own numbers rise by {} ("), (TWO, "{} in the paper")):
+        slope, qubits = studies.printed_slope(record, widths[series])
+        assert (qubits[0], qubits[-1]) == (10, 18)
+        assert words.format(f"{100 * slope:.2f}") in readme
+
+
+def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
+    steps = dict(studies.without_head(read_record(RECORDS / "budget")))
+    notes = load_study("which-part").notes
+    for words, said in {
+        "letter with scale 1 − letter": "the scale alone adds {} points to the head {}",
+        "no head − letter: head, scale and shots at once": "leaving the head out adds {} {}",
+        "no head − letter with scale 1": "is {} points below the head with a scale of 1 {}",
+    }.items():
+        assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in notes
+        assert (steps[words].mean < 0) == ("below" in said)
+    assert (
+        steps["letter with scale 1 − letter"].mean
+        >= steps["no head − letter: head, scale and shots at once"].mean
+    ), "more than half, with these seeds all of it"
 
 
 MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays").iterdir()]
