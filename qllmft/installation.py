@@ -35,7 +35,7 @@ def examine() -> list[Finding]:
         *_packages(),
         _imports(),
         *_backends(),
-        *_gpus(),
+        _gpu(),
         _cache(),
     ]
 
@@ -108,27 +108,17 @@ def _backends() -> Iterator[Finding]:
         yield Finding(f"backend {row.name}", f"{state}; {row.note}" if row.note else state)
 
 
-def _gpus() -> Iterator[Finding]:
-    """Look for a GPU for language models and one for the circuits of the backend adjoint."""
+def _gpu() -> Finding:
+    """Look for a GPU of torch, for language models and for the circuits of the backend adjoint."""
     try:
         import torch
 
-        found = (
-            torch.cuda.get_device_name()
-            if torch.cuda.is_available()
-            else "none; they run on the CPU"
-        )
+        kind = torch.accelerator.current_accelerator()
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
+        found = f"{name}; circuits run there with --device {kind}" if kind else "none"
     except Exception as error:  # a broken driver, or a broken torch, which `_imports` reports
         found = f"none: {error}"
-    yield Finding("GPU for language models", found)
-    try:
-        from qllmft_backends.adjoint.cuda.device import find_limits
-
-        find_limits()
-        found = "usable: --backend adjoint --device cuda"
-    except Exception as error:
-        found = f"none; they run on the CPU: {error}"
-    yield Finding("GPU for circuits", found)
+    return Finding("GPU", found)
 
 
 def _cache() -> Finding:

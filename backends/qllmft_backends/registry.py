@@ -45,7 +45,7 @@ _BUILT_IN = {
         module="qllmft_backends.adjoint.backend",
         backend="AdjointBackend",
         options="AdjointOptions",
-        device="CPU; NVIDIA GPU (checked in a simulator only)",
+        device="CPU; devices of torch (device=...)",
         noise="none; depolarizing_error(r, n) after every gate, readout error and shots as options",
         limits="30 qubits; gates ry, cx, x, z, h, cz, swap",
         adjoint=True,

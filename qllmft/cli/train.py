@@ -77,7 +77,7 @@ def train(
     device: Annotated[
         str | None,
         typer.Option(
-            help="Device of the backend: GPU for aer_statevector, cuda for adjoint.",
+            help="Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu).",
             show_default="CPU",
             rich_help_panel=BACKEND,
         ),

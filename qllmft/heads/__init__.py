@@ -6,6 +6,8 @@ from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.noise import noisy_circuits, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
+from qllmft.heads.torch_engine import TorchEngine, engines_on
+from qllmft_backends.adjoint import provide_engines
 
 __all__ = [
     "AdjointConnector",
@@ -14,8 +16,11 @@ __all__ = [
     "ParallelEncoders",
     "QuantumEncoder",
     "QuantumHead",
+    "TorchEngine",
     "build_classifier",
     "noisy_circuits",
     "reseed",
     "without_noise",
 ]
+
+provide_engines(engines_on)  # of the backend adjoint with a device of torch

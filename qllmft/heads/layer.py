@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from qllmft.errors import UserError
+from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends.adjoint import Differentiable
 
 
@@ -18,10 +18,9 @@ class _Expectations(torch.autograd.Function):
     def forward(
         ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
-        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
-        values, ctx.tape = engine.forward(angles.numpy(force=True), loaded)
+        values, ctx.tape = engine.forward(_given(engine, angles), _given(engine, amplitudes))
         ctx.engine = engine
-        return torch.from_numpy(values).to(angles)
+        return torch.as_tensor(values).to(angles)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor | None, Tensor | None]:
@@ -34,13 +33,20 @@ class _Expectations(torch.autograd.Function):
         cotangent: Tensor = grad_outputs[0]
         _, of_angles, of_amplitudes = ctx.needs_input_grad
         by_angle, by_amplitude = ctx.engine.vjp(
-            ctx.tape, cotangent.numpy(force=True), amplitudes=of_amplitudes
+            ctx.tape, _given(ctx.engine, cotangent), amplitudes=of_amplitudes
         )
         return (
             None,
-            torch.from_numpy(np.asarray(by_angle)).to(cotangent) if of_angles else None,
-            None if by_amplitude is None else torch.from_numpy(by_amplitude).to(cotangent),
+            torch.as_tensor(by_angle).to(cotangent) if of_angles else None,
+            None if by_amplitude is None else torch.as_tensor(by_amplitude).to(cotangent),
         )
+
+
+def _given(engine: Differentiable, tensor: Tensor | None) -> Any:
+    """Return a tensor as an engine takes it: as it is by an engine of torch, as an array of NumPy by others."""
+    if tensor is None or isinstance(engine, TorchEngine):
+        return tensor
+    return tensor.numpy(force=True)
 
 
 def expectations(
@@ -56,17 +62,18 @@ def expectations(
     Returns:
         (B, T) in the dtype and on the device of ``angles``.
     """
-    if not angles.is_cpu and angles.device.type != engine.device:
+    if not angles.is_cpu and angles.device.type != torch.device(engine.device).type:
         raise UserError(
             f"the layer's tensors are on {angles.device}, and its circuit's engine computes on the {engine.device}: "
-            "keep the layer on the CPU, or make it with backend=create('adjoint', {'device': 'cuda'}) on an NVIDIA GPU."
+            "keep the layer on the CPU, or make it with "
+            f"backend=create('adjoint', {{'device': '{angles.device.type}'}})."
         )
     if angles.dtype == torch.float64:
         engine = engine.double
     wants_gradient = angles.requires_grad or (amplitudes is not None and amplitudes.requires_grad)
     if not (torch.is_grad_enabled() and wants_gradient):
-        loaded = None if amplitudes is None else amplitudes.numpy(force=True)
-        return torch.from_numpy(engine.values(angles.numpy(force=True), loaded)).to(angles)
+        values = engine.values(_given(engine, angles), _given(engine, amplitudes))
+        return torch.as_tensor(values).to(angles)
     result: Tensor = _Expectations.apply(engine, angles, amplitudes)  # type: ignore[no-untyped-call]
     return result
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
+from qllmft.heads.gates import moved, string_signs, turned
 from qllmft.templates import head_template
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import lower
-from qllmft_backends.adjoint.program.lowering import Op
 from qllmft_circuits import data_parameters, readout_observables
 
 STATE_ENTRIES = 2**24  # amplitudes at once
@@ -62,8 +62,8 @@ class StateHead(GateHead):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        masks = torch.tensor([sum(1 << q for q in word) for word in self.words])
-        self._derive("signs", _signs(torch.arange(2**config.n_qubits)[:, None] & masks))
+        masks = [sum(1 << q for q in word) for word in self.words]
+        self._derive("signs", string_signs(config.n_qubits, masks))
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
@@ -76,37 +76,7 @@ class StateHead(GateHead):
         cos, sin = self._half_angles(latent)
         state = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
         for op, control, target, slot in self.ops:
-            state = self._moved(op, control, target, state)
+            state = moved(state, op, control, target)
             if slot >= 0:
-                state = _turned(state, target, cos[:, slot], sin[:, slot])
+                state = turned(state, target, cos[:, slot], sin[:, slot])
         return state.square() @ self.signs
-
-    def _moved(self, op: int, control: int, target: int, state: Tensor) -> Tensor:
-        """Return the state behind a gate that moves amplitudes or changes their signs."""
-        index = torch.arange(2**self.n_qubits)
-        if op in (Op.CX, Op.CX_ROT):
-            return state.index_select(1, index ^ ((index >> control & 1) << target))
-        if op == Op.X:
-            return state.index_select(1, index ^ (1 << target))
-        if op in (Op.Z, Op.CZ):
-            both = index >> target & (1 if op == Op.Z else index >> control) & 1
-            return state * (1 - 2 * both).to(state)
-        return state
-
-
-def _turned(state: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return states (B, 2^Q) behind R_Y on one qubit, with cos and sin (B,) of half its angle."""
-    pairs = state.reshape(-1, state.shape[1] >> target + 1, 2, 2**target)
-    cos, sin = cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)
-    low, high = pairs[:, :, 0], pairs[:, :, 1]
-    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2).reshape(
-        -1, state.shape[1]
-    )
-
-
-def _signs(masked: Tensor) -> Tensor:
-    """Return (-1)^(number of ones) of integers, in float32."""
-    parity = torch.zeros_like(masked)
-    while masked.any():
-        parity, masked = parity ^ (masked & 1), masked >> 1
-    return (1 - 2 * parity).float()

@@ -37,7 +37,7 @@ class QuantumHeadClassifier(TrainedClassifier):
         validation_fraction: share of the rows to choose the epoch on if ``train.select`` is "accuracy". If it is
             "last", as in ``recommended``, all rows are trained on.
         backend: backend of the head's circuit in training, not a remote one; None takes the preset's.
-        device: device of the backend: "cuda" for adjoint; None is the CPU.
+        device: device of the backend: one of torch's for adjoint, such as "cuda"; None is the CPU.
         verbose: print a line at every tenth of the epochs.
         lr, n_qubits, encoder_layers, reuploads, ridge_c: settings that searches vary, ``train.lr``, ``model.n_qubits``,
             ``model.encoder_layers``, ``model.reuploads`` and ``train.ridge_c``; None takes that of ``settings`` or of

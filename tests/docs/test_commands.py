@@ -84,7 +84,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"export runs/quantum": "the body has no layers to adapt",
     r"train .*body\.runtime|predict runs/openvino": "make test-runtimes has the packages",
     r"push ": "it uploads to the hub",
-    r".*--device cuda": "it needs an NVIDIA GPU",
+    r".*--device cuda": "it needs a GPU",
     r".*--ray": "it needs a Ray cluster",
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",

@@ -1,5 +1,6 @@
 """The adjoint engine: circuits on batches of real or complex state vectors, with gradients in one reverse sweep."""
 
+from qllmft_backends.adjoint.devices import EngineMaker, provide_engines
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.interface import (
     AdjointCapable,
@@ -17,10 +18,12 @@ __all__ = [
     "AdjointEngine",
     "Differentiable",
     "Engine",
+    "EngineMaker",
     "Noisy",
     "Program",
     "Tape",
     "ZObservables",
     "adjoint_or_none",
     "lower",
+    "provide_engines",
 ]

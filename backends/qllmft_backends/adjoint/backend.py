@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
+from qllmft_backends.adjoint.devices import EngineMaker, engine_maker
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
@@ -52,7 +53,8 @@ class AdjointOptions(NoiseSettings):
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values. Unset: ``float32`` in training, ``float64`` under
             Qiskit's interfaces.
-        device: ``cpu``, or ``cuda`` for an NVIDIA GPU (checked in a simulator only, never on a GPU).
+        device: ``cpu``, or one of torch's, such as ``cuda``, ``cuda:1``, ``mps`` or ``xpu``, on which `qllmft.heads`
+            computes in torch operations.
         shots: S, measurements per sample; None: none.
         shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
             ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
@@ -70,7 +72,7 @@ class AdjointOptions(NoiseSettings):
     """
 
     dtype: Literal["float32", "float64"] = "float32"
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: str = Field("cpu", pattern=r"^(cpu|(cuda|hpu|mps|npu|xpu)(:\d{1,3})?)$")
     shots: int | None = Field(None, ge=2)
     shot_model: ShotModel | None = None
     trajectories: int | None = Field(None, ge=1)
@@ -108,7 +110,7 @@ class AdjointBackend(Backend):
     Circuits of real gates run with noise too, circuits of any gates without, or with true shots only.
 
     Raises:
-        BackendError: for ``device='cuda'`` without a usable GPU; states the device found and the requirements.
+        BackendError: for a device that torch does not have here; states the devices found and the remedy.
     """
 
     name: ClassVar[str] = "adjoint"
@@ -117,13 +119,14 @@ class AdjointBackend(Backend):
         self.options = options or AdjointOptions()
         self.noise = self.options.circuit_noise()
         self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
-        if self.options.device == "cuda":
-            _cuda().find_limits()
+        self._make: EngineMaker = AdjointEngine
+        if self.options.device != "cpu":
             if not self.noise.is_none:
                 raise BackendError(
-                    "device='cuda' with noise or shots: these are drawn on the CPU only. Leave them out, or set "
-                    "device='cpu'."
+                    f"device={self.options.device!r} with noise or shots: these are drawn on the CPU only. Leave them "
+                    "out, or set device='cpu'."
                 )
+            self._make = engine_maker(self.options.device)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -154,10 +157,7 @@ class AdjointBackend(Backend):
 
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings."""
-        if self.options.device == "cuda":
-            engine: Engine = _cuda().CudaAdjointEngine(program, masks, self.options.dtype)
-            return engine
-        return AdjointEngine(program, masks, self.options.dtype)
+        return self._make(program, masks, self.options.dtype)
 
     def compile(
         self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]
@@ -165,14 +165,14 @@ class AdjointBackend(Backend):
         """Return an engine for ``circuit`` that measures the strings of ``observables``, and these as sums.
 
         Raises:
-            UnsupportedGateError: for an operation that is no gate; on a GPU or with noise, for gates of complex
-                circuits too.
+            UnsupportedGateError: for an operation that is no gate; on another device than the CPU or with noise, for
+                gates of complex circuits too.
         """
         try:
             sums = ZObservables.from_operators(observables, circuit.num_qubits)
             return self.engine(lower(circuit), sums.masks), sums
         except UnsupportedGateError as error:
-            if self.options.device == "cuda" or not self.noise.is_none:
+            if self.options.device != "cpu" or not self.noise.is_none:
                 raise UnsupportedGateError(
                     f"{error} (device='cpu' without noise runs all standard gates.)"
                 ) from None
@@ -272,7 +272,7 @@ class AdjointBackend(Backend):
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
         if not isinstance(engine, AdjointEngine | ComplexEngine):
             raise BackendError(
-                "counts are drawn on the CPU only, got device='cuda'; set device='cpu'."
+                f"counts are drawn on the CPU only, got device={self.options.device!r}; set device='cpu'."
             )
         angles = engine.program.angles(np.asarray(values, np.float64))
         if self.noise.is_none or isinstance(engine, ComplexEngine):
@@ -302,15 +302,3 @@ def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
     digest.update(frames.gates.tobytes())
     digest.update(np.ascontiguousarray(angles).tobytes())
     return int.from_bytes(digest.digest(), "little")
-
-
-def _cuda() -> Any:
-    """Import the package for GPUs."""
-    try:
-        from qllmft_backends.adjoint import cuda
-    except ImportError as error:
-        raise BackendError(
-            f"device='cuda' needs numba's CUDA target, which does not load here ({error}): "
-            "pip install 'qllmft[cuda13]'."
-        ) from error
-    return cuda

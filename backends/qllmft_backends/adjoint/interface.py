@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,12 @@ from qllmft_backends.z_observables import ZObservables
 
 
 class Differentiable(Protocol):
-    """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`.
+    """Expectation values of a compiled circuit with their vector-Jacobian product: an engine, or a `NoisyPass`."""
 
-    Attributes:
-        device: ``cpu`` or ``cuda``.
-    """
-
-    device: ClassVar[str]
+    @property
+    def device(self) -> str:
+        """Return the device that computes: ``cpu``, or one of torch's."""
+        ...
 
     @property
     def double(self) -> Differentiable:
@@ -52,7 +51,7 @@ class Noisy(Differentiable, Protocol):
 
 
 class Engine(Differentiable, Protocol):
-    """`AdjointEngine`, `ComplexEngine` or `CudaAdjointEngine`: arrays of NumPy, on a GPU those of the device too."""
+    """`AdjointEngine`, `ComplexEngine`, or an engine on another device: arrays of NumPy, there tensors too."""
 
     @property
     def program(self) -> Program | ComplexProgram:

@@ -1,4 +1,4 @@
-"""Parts that all engines share: copies, and checks of circuits and requests for arrays of the host or of a GPU."""
+"""Parts that all engines share: copies, and checks of circuits and requests for arrays or tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.errors import BackendError
 
-MAX_QUBITS = 30  # on a GPU an index is an int32
+MAX_QUBITS = 30  # 4 GiB a state in float32
 
 
 class EngineCopies:

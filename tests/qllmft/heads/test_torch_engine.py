@@ -1,0 +1,329 @@
+"""The engine in torch operations, on every device that torch has here: against the compiled engine and Qiskit."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+from reference_circuits import (
+    every_gate,
+    expectations_by_statevector,
+    jacobian_by_shifts,
+    masks_of_every_weight,
+    z_string,
+)
+
+from qllmft.cli.main import main
+from qllmft.config import ModelConfig
+from qllmft.heads import TorchEngine, build_classifier, torch_engine
+from qllmft.heads.gates import moved, string_signs, turned
+from qllmft.heads.layer import expectations
+from qllmft_backends import BackendError, UnknownBackendError, create
+from qllmft_backends.adjoint import AdjointEngine, devices, lower
+from qllmft_circuits import encoder_circuit
+
+KINDS = [
+    (device, dtype)
+    for device in torch_engine.torch_devices()
+    for dtype in ("float32", *(["float64"] if device != "mps" else []))
+]
+EVERY_KIND = pytest.mark.parametrize(("device", "dtype"), KINDS)
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+STARTS = {"zero state": None, "fewer amplitudes": -3, "all amplitudes": 0}
+
+
+def request(n_qubits, start, samples=5, *, shared=False, circuit=None, masks=None):
+    """A program, masks, angles, amplitudes and a cotangent whose gradients are of order one."""
+    rng = np.random.default_rng([n_qubits, samples])
+    program = lower(circuit or every_gate(n_qubits))
+    masks = masks_of_every_weight(n_qubits) if masks is None else masks
+    angles = rng.uniform(-np.pi, np.pi, (samples, program.n_angles))
+    amplitudes = None
+    if (missing := STARTS[start]) is not None:
+        amplitudes = rng.normal(size=(samples, 2**n_qubits + missing))
+        amplitudes /= np.linalg.norm(amplitudes, axis=1, keepdims=True)
+    cotangent = rng.normal(size=(samples, len(masks)))
+    cotangent /= np.abs(cotangent).sum(axis=1, keepdims=True) * (samples if shared else 1)
+    return program, masks, (angles[0] if shared else angles, amplitudes), cotangent
+
+
+def answers(engine, given, cotangent):
+    """Values, and the gradients of the angles and of the amplitudes."""
+    values, tape = engine.forward(*given)
+    return values, *engine.vjp(tape, cotangent, amplitudes=True)
+
+
+def close(got, expected, dtype):
+    assert (got.shape, got.dtype) == (expected.shape, np.dtype(dtype))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[dtype])
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("n_qubits", [3, 4, 6, 9])
+def test_values_and_gradients_are_the_compiled_engines(n_qubits, start, device, dtype):
+    program, masks, given, cotangent = request(n_qubits, start)
+    engine = TorchEngine(program, masks, dtype, device)
+    expected = answers(AdjointEngine(program, masks, dtype), given, cotangent)
+    for got, wanted in zip(answers(engine, given, cotangent), expected, strict=True):
+        close(got, wanted, dtype)
+    close(engine.values(*given), expected[0], dtype)
+
+
+@EVERY_KIND
+def test_the_papers_encoder_has_one_gradient_for_a_batch_with_shared_angles(device, dtype):
+    program, masks, given, cotangent = request(
+        10,
+        "fewer amplitudes",
+        16,
+        shared=True,
+        circuit=encoder_circuit(10, 28),
+        masks=1 << np.arange(10),
+    )
+    got = answers(TorchEngine(program, masks, dtype, device), given, cotangent)
+    assert got[1].shape == (280,)
+    for mine, wanted in zip(
+        got, answers(AdjointEngine(program, masks, dtype), given, cotangent), strict=True
+    ):
+        close(mine, wanted, dtype)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_values_are_qiskits_and_gradients_those_of_the_shift_rule(start):
+    circuit = every_gate(4)
+    _, masks, (_, amplitudes), cotangent = request(4, start, circuit=circuit)
+    values = np.random.default_rng(1).uniform(-3, 3, (5, circuit.num_parameters))
+    engine = TorchEngine(lower(circuit), masks, "float64")
+    operators = [z_string(mask, 4) for mask in masks]
+    got, by_angle, _ = answers(engine, (engine.program.angles(values), amplitudes), cotangent)
+    np.testing.assert_allclose(
+        got, expectations_by_statevector(circuit, values, operators, amplitudes), atol=1e-12
+    )
+    jacobian = jacobian_by_shifts(circuit, values, operators, amplitudes)
+    np.testing.assert_allclose(
+        by_angle @ engine.program.angle_matrix,
+        np.einsum("bo,bop->bp", cotangent, jacobian),
+        atol=1e-12,
+    )
+
+
+def test_the_sweep_gives_the_gradients_of_autograd():
+    program, masks, given, cotangent = request(5, "all amplitudes")
+    angles, states = (torch.from_numpy(part).requires_grad_() for part in given)
+    final = states
+    for op, control, target, slot in program.ops.tolist():
+        final = moved(final, op, control, target)
+        if slot >= 0:
+            half = angles[:, slot] / 2
+            final = turned(final, target, half.cos(), half.sin())
+    signs = string_signs(5, masks.tolist()).double()
+    (final.square() @ signs * torch.from_numpy(cotangent)).sum().backward()
+    _, by_angle, by_amplitude = answers(TorchEngine(program, masks, "float64"), given, cotangent)
+    close(by_angle, angles.grad.numpy(), "float64")
+    close(by_amplitude, states.grad.numpy(), "float64")
+
+
+def test_large_angles_keep_their_digits_in_single_precision():
+    program, masks, (angles, _), _ = request(4, "zero state")
+    turns = 2 * np.pi * np.arange(angles.size).reshape(angles.shape) * 1000
+    engine = TorchEngine(program, masks)
+    np.testing.assert_allclose(engine.values(angles + turns), engine.values(angles), atol=2e-6)
+
+
+def test_answers_are_of_the_kind_of_the_question():
+    program, masks, given, cotangent = request(3, "all amplitudes")
+    engine = TorchEngine(program, masks, "float64")
+    tensors = [torch.from_numpy(part) for part in given]
+    for got, wanted in zip(
+        answers(engine, tensors, torch.from_numpy(cotangent)),
+        answers(engine, given, cotangent),
+        strict=True,
+    ):
+        assert isinstance(got, torch.Tensor)
+        np.testing.assert_array_equal(got.numpy(), wanted)
+
+
+def test_a_second_sweep_of_a_tape_and_a_copy_of_the_engine_give_the_same_bits():
+    program, masks, given, cotangent = request(4, "fewer amplitudes")
+    engine = TorchEngine(program, masks)
+    _, tape = engine.forward(*given)
+    first = engine.vjp(tape, cotangent, amplitudes=True)
+    for again in (
+        engine.vjp(tape, cotangent, amplitudes=True),
+        answers(copy.deepcopy(engine), given, cotangent)[1:],
+        answers(pickle.loads(pickle.dumps(engine)), given, cotangent)[1:],
+    ):
+        for got, wanted in zip(again, first, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    assert engine.double.dtype == "float64"
+
+
+def test_a_large_batch_is_evaluated_in_parts(monkeypatch):
+    program, masks, given, _ = request(4, "fewer amplitudes", 7)
+    engine = TorchEngine(program, masks, "float64")
+    whole = engine.values(*given)
+    monkeypatch.setattr(torch_engine, "EVALUATION_BYTES", 2 * 8 * 2**4)
+    np.testing.assert_array_equal(engine.values(*given), whole)
+
+
+@pytest.mark.parametrize("samples", [0, 2])
+@pytest.mark.parametrize("masks", [[], [1, 6]])
+def test_nothing_to_do_has_the_compiled_engines_shapes(samples, masks):
+    for circuit in (QuantumCircuit(3), every_gate(3)):
+        program, masks = lower(circuit), np.array(masks, np.int64)
+        for amplitudes in (None, np.ones((samples, 5))):
+            given = np.zeros((samples, program.n_angles)), amplitudes
+            got, wanted = (
+                answers(engine(program, masks), given, np.ones((samples, len(masks))))
+                for engine in (TorchEngine, AdjointEngine)
+            )
+            for mine, theirs in zip(got, wanted, strict=True):
+                close(mine, theirs, "float32")
+
+
+def test_memory_that_does_not_suffice_is_refused_with_the_remedy(monkeypatch):
+    program, masks, given, _ = request(4, "zero state")
+    engine = TorchEngine(program, masks)
+
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch_engine, "turned", full)
+    with pytest.raises(
+        BackendError,
+        match=r"state and co-state of 5 samples on 4 qubits, .* device 'cpu'\. Take a smaller batch",
+    ):
+        engine.forward(*given)
+
+
+def test_a_device_without_double_precision_is_refused_with_the_remedy(monkeypatch):
+    program, masks, *_ = request(3, "zero state")
+    zeros = torch.zeros
+
+    def apples(*shape, dtype=None, device=None):
+        if dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return zeros(*shape, dtype=dtype, device=device)
+
+    monkeypatch.setattr(torch, "zeros", apples)
+    engine = TorchEngine(program, masks)
+    with pytest.raises(BackendError, match=r"'cpu' has no such numbers .*Set dtype='float32'"):
+        _ = engine.double
+
+
+# --- the option device of the backend
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """The device cuda, which is the CPU."""
+    asked = []
+
+    def engines_on(device):
+        asked.append(device)
+        return lambda program, masks, dtype: TorchEngine(program, masks, dtype, "cpu")
+
+    monkeypatch.setattr(devices, "_providers", [engines_on])
+    return asked
+
+
+OBSERVABLES = [SparsePauliOp(["IIZ", "ZZI"], [0.5, -2.0]), SparsePauliOp(["ZIZ"])]
+
+
+def test_the_backend_computes_on_the_device_of_its_option(cuda):
+    cpu, gpu = (
+        create("adjoint", {"dtype": "float64", "device": device}) for device in ("cpu", "cuda:1")
+    )
+    assert cuda == ["cuda:1"]
+    circuit = every_gate(3)
+    values = np.random.default_rng(0).uniform(-3, 3, (2, circuit.num_parameters))
+    assert isinstance(gpu.compile(circuit, OBSERVABLES)[0], TorchEngine)
+    wanted, got = (
+        backend.expectations(circuit, values, OBSERVABLES).values for backend in (cpu, gpu)
+    )
+    np.testing.assert_allclose(got, wanted, atol=1e-12)
+    wanted, got = (
+        backend.gradient()
+        .run([circuit], [OBSERVABLES[0]], [values[0].tolist()])
+        .result()
+        .gradients[0]
+        for backend in (cpu, gpu)
+    )
+    np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
+def test_a_model_trains_through_it(cuda):
+    config = ModelConfig(n_qubits=3, encoder_qubits=3, encoder_layers=1, reuploads=1, main_layers=1)
+    x = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    steps = []
+    for device in ("cpu", "cuda"):
+        model = build_classifier(config, 8, 2, backend=create("adjoint", {"device": device}))
+        loss = model(x).square().sum()
+        loss.backward()
+        with torch.no_grad():
+            steps.append([loss, model(x), *(p.grad for p in model.parameters())])
+    engines = [module.engine for module in model.modules() if hasattr(module, "engine")]
+    assert [type(engine) for engine in engines] == [TorchEngine] * 2
+    for got, expected in zip(*steps[::-1], strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_passes_its_checks_of_gradients():
+    program, masks, given, _ = request(3, "all amplitudes", 2)
+    engine = TorchEngine(program, masks, "float64")
+    angles, amplitudes = (torch.from_numpy(part).requires_grad_() for part in given)
+    assert torch.autograd.gradcheck(
+        lambda *tensors: expectations(engine, *tensors), (angles, amplitudes)
+    )
+
+
+@pytest.mark.parametrize("device", sorted({"cuda", "mps", "xpu:1"} - {k for k, _ in KINDS}))
+def test_a_device_that_torch_does_not_have_is_refused_when_the_backend_is_made(device):
+    with pytest.raises(BackendError) as error:
+        create("adjoint", {"device": device})
+    for words in (
+        f"device is {device!r}, and torch {torch.__version__} has cpu",
+        "Install torch with the support of that device",
+        "or set device='cpu'.",
+    ):
+        assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif("cuda" in torch_engine.torch_devices(), reason="there is a GPU here")
+def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--device", "cuda"])
+    assert end.value.code == 2
+    assert "or set device='cpu'" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_names_are_no_devices():
+    with pytest.raises(UnknownBackendError, match="option device = 'gpu': String should match"):
+        create("adjoint", {"device": "gpu"})
+
+
+def test_without_the_heads_no_engine_is_registered(monkeypatch):
+    monkeypatch.setattr(devices, "_providers", [])
+    with pytest.raises(
+        BackendError, match=r"device is 'cuda', and only the CPU's engine .*import qllmft\.heads"
+    ):
+        create("adjoint", {"device": "cuda"})
+
+
+def test_noise_counts_and_complex_gates_are_of_the_cpu(cuda):
+    with pytest.raises(
+        BackendError, match=r"device='cuda' with noise or shots: .* on the CPU only"
+    ):
+        create("adjoint", {"device": "cuda", "shots": 10})
+    backend, circuit = create("adjoint", {"device": "cuda"}), QuantumCircuit(3)
+    with pytest.raises(BackendError, match=r"counts are drawn on the CPU only, got device='cuda'"):
+        backend.outcomes(circuit, np.empty((1, 0)), 10, np.random.default_rng(0))
+    circuit.rx(0.1, 0)
+    with pytest.raises(BackendError, match=r"device='cpu' without noise runs all standard gates"):
+        backend.compile(circuit, OBSERVABLES)
