@@ -122,7 +122,18 @@ def ignore(_event: Event) -> None:
 def stage(
     on_event: OnEvent, name: Stage, of: str = "", total: int = 0, done: int = 0
 ) -> Iterator[Callable[[int], None]]:
-    """Send the start and the end of a stage around a block, which gets a function that sends its progress."""
+    """Send the start and the end of a stage around a block.
+
+    Args:
+        on_event: receives the events.
+        name: of the stage.
+        of: thing that the stage works on, in words.
+        total: number of steps; 0 if it is not known.
+        done: number of steps that were done before.
+
+    Yields:
+        Function of the number of steps done, which sends the progress.
+    """
     on_event(StageStarted(name, of, total, done))
     try:
         yield lambda done: on_event(StageAdvanced(name, done))

@@ -84,7 +84,14 @@ class Backend(Evaluator):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
-        """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones."""
+        """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones.
+
+        Args:
+            circuit: P parameters, C classical bits.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, number of measurements per row of ``values``.
+            rng: source of the outcomes.
+        """
         deferred = defer(circuit)
         check_noise(self, deferred)
         outcomes = self.outcomes(deferred.circuit, values, shots, rng)

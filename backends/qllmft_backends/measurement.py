@@ -25,6 +25,15 @@ def measure(
     A backend that measures Z strings only gets one circuit per basis, in which H, or S† and H, end on the qubits of X
     and Y. Strings of one basis come from the same shots, and the variances of the bases add up.
 
+    Args:
+        backend: runs the circuits.
+        circuit: Q qubits and P parameters.
+        values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+        observables: O operators on Q qubits with real coefficients.
+
+    Returns:
+        Values and standard errors (B, O).
+
     Raises:
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """

@@ -67,9 +67,17 @@ def write_plan(
     planned: Sequence[StudyRun],
     inputs: SharedInputs,
 ) -> float | None:
-    """Write the plan of a study into ``file`` for a commit, and return the least difference it sees.
+    """Write the plan of a study into a file for a commit.
 
-    The difference is in the unit of `Study.scatter`, which it is computed from; None without it.
+    Args:
+        file: a new file in a git repository.
+        study: the study; ``scatter`` gives the least difference.
+        settings: of all runs, by dotted name.
+        planned: runs of the study.
+        inputs: reads the data.
+
+    Returns:
+        The least difference that the study sees (see `least_seen`), in the unit of ``scatter``; None without it.
 
     Raises:
         UserError: if the file exists, is in no git repository, or a kept record there has reported a seed of the plan
@@ -109,7 +117,14 @@ def begin(
     planned: Sequence[StudyRun],
     inputs: SharedInputs,
 ) -> Registration:
-    """Return the registration of a study whose runs are in ``folder``, after all its conditions are checked.
+    """Return the registration of a study after all its conditions are checked, and keep it beside the runs.
+
+    Args:
+        file: the committed registration.
+        folder: of the study; its runs are in ``runs``.
+        plan: plan of the study as it would be run (see `plan_of`).
+        planned: runs of the study.
+        inputs: reads the data.
 
     Raises:
         UserError: unless a commit holds the file as it is, its plan is ``plan``, no run was done before, and no other

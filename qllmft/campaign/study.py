@@ -93,7 +93,16 @@ def gather_record(
     command: str,
     inputs: SharedInputs,
 ) -> StudyRecord:
-    """Return the record of a study whose planned runs are finished, in the same order."""
+    """Return the record of a study whose runs are finished.
+
+    Args:
+        study: the study.
+        planned: its runs.
+        finished: results of the runs, in the same order.
+        settings: of all runs, by dotted name.
+        command: runs the study again.
+        inputs: reads the data.
+    """
     config, records = planned[0].config, [run.record for run in finished]
     versions: dict[str, list[str]] = {}
     for record in records:

@@ -52,7 +52,18 @@ def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
 def study_run(
     study: Study, indices: Sequence[int], settings: Named, seed: int, point: Named
 ) -> StudyRun:
-    """Return the run of one seed that the rows at ``indices`` share, with the settings of ``point`` for its head."""
+    """Return the run of one seed that several rows share.
+
+    Args:
+        study: the study.
+        indices: of the rows.
+        settings: of all runs, by dotted name; they win over presets and rows.
+        seed: of the split and the initial weights.
+        point: more settings of the head, by dotted name.
+
+    Raises:
+        UserError: if settings or baselines do not fit the rows' preset; the message names study and row.
+    """
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     baselines = [row.classical for row in rows if row.classical]

@@ -43,9 +43,16 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
 def batches(
     file: Any, columns: Sequence[str], path: Path, *, keeps_all: bool
 ) -> Iterator[list[list[Any]]]:
-    """Yield the values of ``columns`` of `open_parquet` in batches of rows, a list per column.
+    """Yield the values of columns of `open_parquet` in batches of rows, a list per column.
 
-    The bound on memory is for the whole file if the caller ``keeps_all``, else for each of its groups of rows.
+    Args:
+        file: the open file.
+        columns: names of the columns.
+        path: of the file, for messages.
+        keeps_all: bound the unpacked size of the whole file; else that of each of its groups of rows.
+
+    Raises:
+        UserError: if the file unpacks to more rows or bytes than the bounds.
     """
     metadata = file.metadata
     sizes = []

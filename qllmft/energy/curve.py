@@ -99,10 +99,17 @@ def energy_curve(
     constants: EnergyConstants | None = None,
     against: Against = "state-vector",
 ) -> EnergyCurve:
-    """Return the energies of one inference with the head of ``config`` at each width in ``qubits``, ascending.
+    """Return the energies of one inference with the head of a model at several widths.
 
-    ``constants`` replace the model's own; ``follow-up`` takes none. ``against`` is the simulation on the GPU: the
-    paper's state vector, or the cheaper of it and a tensor network, which needs C = 1.
+    Args:
+        config: the model.
+        qubits: widths, ascending.
+        model: definition of the energy; see `ModelName`.
+        constants: replace the model's own; ``follow-up`` takes none.
+        against: simulation on the GPU: the paper's state vector, or the cheaper of it and a tensor network.
+
+    Raises:
+        UserError: if no tensor network is known for the head; it needs the paper's ansatz with C = 1.
     """
     used = None if model == "follow-up" else constants or (PAPER if model == "paper" else FORTE)
     points = tuple(_point(config, q, used, against) for q in qubits)

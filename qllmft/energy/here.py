@@ -64,9 +64,16 @@ def measure_here(
     idle_seconds: float = 2.0,
     counters: Sequence[EnergyCounter] | None = None,
 ) -> MachineEnergy:
-    """Run batches of inference with the head of ``config`` for a while, and read the counters before and after.
+    """Run batches of inference with a head for a while, and read the counters before and after.
 
-    ``seconds`` is the least duration, below one turn of a counter (minutes for RAPL), after ``idle_seconds`` at rest.
+    Args:
+        config: the head, its batch size and its seed; the backend must be ``adjoint``.
+        seconds: least duration in seconds, below one turn of a counter (minutes for RAPL).
+        idle_seconds: duration at rest before it, in seconds.
+        counters: energy counters; None for those of this machine.
+
+    Raises:
+        UserError: if the backend is another one.
     """
     if not config.backend.entry.adjoint:
         raise UserError(

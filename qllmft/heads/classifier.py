@@ -95,9 +95,14 @@ def build_classifier(
     seed: int = 0,
     backend: Backend | None = None,
 ) -> Classifier:
-    """Build the model of ``config`` on embeddings of D = ``dimension`` values for k = ``n_classes`` labels or targets.
+    """Build a trainable model on embeddings.
 
-    ``seed`` is that of the initial weights. The backend is the project's own engine by default.
+    Args:
+        config: structure of the model.
+        dimension: D, number of values of an embedding.
+        n_classes: k, number of labels or real targets.
+        seed: seed of the initial weights.
+        backend: runs the head's circuit; the project's own engine by default.
 
     Raises:
         UserError: if embedding, classes and structure do not fit together.

@@ -15,8 +15,13 @@ def perceptron(
 ) -> nn.Sequential:
     """Return a perceptron (B, D) to (B, n_outputs): one linear layer, or two with a hidden layer of ``hidden_dim``.
 
-    With ``batch_norm`` the hidden layer is normalised, or the input if there is none, by 2 parameters per feature. The
-    weights come from ``generator``; see `linear`.
+    With ``batch_norm`` the hidden layer is normalised, or the input if there is none, by 2 parameters per feature.
+
+    Args:
+        config: ``hidden_dim`` and ``batch_norm``.
+        dimension: D.
+        n_outputs: number of outputs.
+        generator: source of the initial weights; see `linear`.
     """
     width = config.hidden_dim or dimension
     layers: list[nn.Module] = [nn.BatchNorm1d(width)] if config.batch_norm else []
@@ -28,9 +33,15 @@ def perceptron(
 def low_rank(
     dimension: int, n_outputs: int, rank: int, generator: torch.Generator
 ) -> nn.Sequential:
-    """Return a linear layer (B, D) to (B, n_outputs) with a product of two matrices of rank ``rank`` as its weight.
+    """Return a linear layer (B, D) to (B, n_outputs) with a product of two matrices as its weight.
 
-    It has rank·(D + n_outputs) + n_outputs parameters. The weights come from ``generator``; see `linear`.
+    It has rank·(D + n_outputs) + n_outputs parameters.
+
+    Args:
+        dimension: D.
+        n_outputs: number of outputs.
+        rank: rank of the product.
+        generator: source of the initial weights; see `linear`.
     """
     return nn.Sequential(
         linear(dimension, rank, generator, bias=False), linear(rank, n_outputs, generator)
@@ -40,7 +51,14 @@ def low_rank(
 def linear(
     n_inputs: int, n_outputs: int, generator: torch.Generator, *, bias: bool = True
 ) -> nn.Linear:
-    """Return a linear layer with weights from ``generator``, uniform within ±1/sqrt(fan-in) as in torch."""
+    """Return a linear layer with weights uniform within ±1/sqrt(fan-in), as in torch.
+
+    Args:
+        n_inputs: number of inputs.
+        n_outputs: number of outputs.
+        generator: source of the weights.
+        bias: whether the layer has a bias.
+    """
     layer = nn.Linear(n_inputs, n_outputs, bias=bias)
     bound = 1.0 / math.sqrt(n_inputs)
     with torch.no_grad():

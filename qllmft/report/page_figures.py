@@ -61,9 +61,14 @@ def curves_svg(
     epochs: Sequence[int] | None = None,
     selected: int | None = None,
 ) -> Markup:
-    """Draw one line per label, one value per epoch, with a mark at the epoch ``selected``.
+    """Draw one line per label, one value per epoch.
 
-    Without ``epochs``, each line's values are counted from 1.
+    Args:
+        name: of the figure, for the identifiers in the SVG.
+        unit: label of the vertical axis.
+        lines: values by label, one per epoch.
+        epochs: epochs of the values; None counts each line's from 1.
+        selected: epoch that is marked on each line, or None.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -128,7 +133,14 @@ def accuracies_svg(record: StudyRecord) -> Markup:
 def differences_svg(
     labels: Sequence[str], comparisons: Sequence[Comparison], name: str, measure: Measure = ACCURACY
 ) -> Markup:
-    """Draw differences of test scores with their intervals, one line per label."""
+    """Draw differences of test scores with their 95 % intervals, one line per label.
+
+    Args:
+        labels: labels of the lines, from above.
+        comparisons: comparison of each line.
+        name: of the figure, for the identifiers in the SVG.
+        measure: score of the differences; accuracies are drawn in points.
+    """
     unit, factor = " (points)" * measure.in_percent, measure.factor
     figure, axes = _labelled(labels, f"difference of test {measure.plural}{unit}")
     axes.axvline(0, color=style.INK, lw=0.8)

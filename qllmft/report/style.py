@@ -138,7 +138,15 @@ def draw_means(
     factor: float = 100,
     **look: Any,
 ) -> None:
-    """Draw scores times a factor, with bars for 95 % intervals. ``look`` is as in `SERIES`."""
+    """Draw mean scores with bars for their 95 % intervals.
+
+    Args:
+        axes: axes of matplotlib.
+        places: horizontal places, one per mean.
+        means: means with their intervals.
+        factor: number that scores are multiplied by; 100 for percent.
+        look: settings of the markers, as in `SERIES`.
+    """
     values, bars = [factor * m.mean for m in means], [factor * (m.half_width or 0.0) for m in means]
     axes.errorbar(places, values, bars, **BARS, **look)
 
@@ -155,10 +163,17 @@ def keep_in_view(
     others: Sequence[float] = (),
     factor: float = 100,
 ) -> str:
-    """Set the axis' limits by all values but intervals wider than `WIDEST`, which run out of the axes.
+    """Set the limits of an axis by all values but intervals wider than `WIDEST`, which run out of the axes.
 
-    Axes and other values are scores times the factor. Returns words for the figure's note after the word
-    "interval"; "" if no interval runs out.
+    Args:
+        axes: axes of matplotlib, whose values are scores times ``factor``.
+        axis: the one whose limits are set.
+        intervals: intervals of scores.
+        others: more values in view, scores times ``factor``.
+        factor: number that scores are multiplied by; 100 for percent.
+
+    Returns:
+        Words for the figure's note after the word "interval"; "" if no interval runs out.
     """
     if not runs_out(intervals):
         return ""
