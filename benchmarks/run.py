@@ -104,11 +104,11 @@ def machine_facts(threads: int) -> dict[str, Any]:
 def arithmetic_peak() -> float | None:
     """Return the Gflop/s of float32 multiply-adds in registers on all threads, or None without this project."""
     try:
-        from qllmft_backends.adjoint.peaks import measure_peaks
+        from peaks import multiply_add_gflops
     except ImportError as missing:
         print(f"no limit in the figure: {missing}")
         return None
-    return round(measure_peaks().multiply_add_gflops, 1)
+    return round(multiply_add_gflops(), 1)
 
 
 def prepare_all(names: set[str], options: argparse.Namespace) -> dict[str, Environment | str]:

@@ -17,7 +17,6 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from qllmft.cli.analyse import analyse
-from qllmft.cli.bench import bench
 from qllmft.cli.consent import resumed
 from qllmft.cli.console import PlainConsole, say, say_lines
 from qllmft.cli.dequantise import dequantise
@@ -50,7 +49,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure what is quantum": (analyse, dequantise),
     "Quantum hardware": (jobs, ionq_sandbox),
     "Share a model": (export, card, push),
-    "This installation": (doctor, plugins, bench),
+    "This installation": (doctor, plugins),
 }
 _HELP_WIDTH = 100  # characters, in a terminal that has them
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import psutil
+import torch
 
-from qllmft.bench import training_step
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.heads import Classifier, build_classifier
 from qllmft.run.timing import GB
-from qllmft.training import exact_accuracy, logits_of
-from qllmft_backends import create
+from qllmft.training import (
+    Examples,
+    exact_accuracy,
+    logits_of,
+    one_torch_thread,
+    ridge_of,
+    step_of,
+)
+from qllmft.training.step import Step
+from qllmft_backends import Backend, create
 
 LARGE = 48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
 LARGE_STEP = 2**22  # largest number of amplitudes in a timed batch
@@ -61,6 +71,34 @@ def epoch_core_seconds(
             lambda: (logits_of(model, judged.x), exact_accuracy(model, judged))
         )
     return training * sizes["train"] / rows + validation * sizes["validation"] / len(judged)
+
+
+@contextmanager
+def training_step(
+    config: RunConfig,
+    dimension: int,
+    n_classes: int,
+    batch_size: int,
+    backend: Backend | None = None,
+) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
+    """Give a configuration's head, a batch of random embeddings of D values, its `Step`, and a call of it on the batch.
+
+    The head's circuit runs on ``backend``, by default the project's own engine. The call does not include
+    `Step.inputs`, because training prepares many batches at once.
+    """
+    model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
+    x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
+    batch = Examples(x, torch.arange(batch_size) % n_classes)
+    ridge = ridge_of(model, batch.task, config.train, batch_size)
+    with one_torch_thread(), step_of(model, ridge=ridge) as way:
+        optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
+        inputs = way.inputs(batch.x)
+
+        def step() -> None:
+            way.gradient(inputs, batch.y)
+            way.move(optimizer)
+
+        yield model, batch, way, step
 
 
 def _core_seconds(work: Callable[[], object]) -> float:

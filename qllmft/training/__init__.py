@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qllmft.training.evaluation import shared_latent as shared_latent
     from qllmft.training.examples import Examples as Examples
     from qllmft.training.examples import class_weighted as class_weighted
-    from qllmft.training.loop import PAPER_STEPS as PAPER_STEPS
     from qllmft.training.loop import fit as fit
     from qllmft.training.loop import one_torch_thread as one_torch_thread
     from qllmft.training.metrics import EpochMetrics as EpochMetrics
@@ -45,7 +44,7 @@ _DEFINED = {
         "shared_latent",
     ),
     "qllmft.training.examples": ("Examples", "class_weighted"),
-    "qllmft.training.loop": ("PAPER_STEPS", "fit", "one_torch_thread"),
+    "qllmft.training.loop": ("fit", "one_torch_thread"),
     "qllmft.training.metrics": ("EpochMetrics", "Selection"),
     "qllmft.training.ridge": ("ridge_of",),
     "qllmft.training.scaling": ("Scaling",),

@@ -29,7 +29,6 @@ from qllmft.training.step import step_of
 from qllmft.training.tasks import REGRESSION
 
 BATCHES_AT_ONCE = 64
-PAPER_STEPS = 22_400  # 800 epochs of 28 batches
 CHECKPOINT_EVERY_S = 5.0
 
 
