@@ -1,4 +1,4 @@
-"""Checks of this installation: packages, optional extras, GPU, cache folder."""
+"""Checks of this installation: packages, optional extras, plug-ins, GPU, cache folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Check Python, the packages that qllmft needs, its optional extras, the GPU and the cache folder."""
+    """Check Python, the packages that qllmft needs, its optional extras, plug-ins, the GPU and the cache folder."""
     return [
         Finding(
             "python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
@@ -35,6 +35,7 @@ def examine() -> list[Finding]:
         *_packages(),
         _imports(),
         *_backends(),
+        *_plugins(),
         _gpu(),
         _cache(),
     ]
@@ -102,10 +103,28 @@ def _imports() -> Finding:
 
 def _backends() -> Iterator[Finding]:
     from qllmft_backends.listing import describe
+    from qllmft_backends.plugins import BUILT_IN
 
     for row in describe():
+        if row.source != BUILT_IN:
+            continue  # `_plugins` lists it
         state = "available" if row.available else "not available"
         yield Finding(f"backend {row.name}", f"{state}; {row.note}" if row.note else state)
+
+
+def _plugins() -> Iterator[Finding]:
+    """List the built-in names of each kind, and the plug-ins of other packages with their error."""
+    from qllmft.plugins import list_plugins
+    from qllmft_backends.plugins import BUILT_IN
+
+    rows = list_plugins()
+    for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
+        names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
+        yield Finding(f"{kind}, built-in", ", ".join(names))
+    for row in rows:
+        if row.source != BUILT_IN:
+            error = f"; {row.error}" if row.error else ""
+            yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 
 def _gpu() -> Finding:

@@ -25,6 +25,7 @@ class Description:
     noise: str
     limits: str
     price: Literal["free", "paid"]
+    source: str  # see `plugins.PluginRow`
 
 
 def describe() -> list[Description]:
@@ -43,7 +44,15 @@ def describe() -> list[Description]:
             field: getattr(entry, field)
             for field in ("summary", "device", "noise", "limits", "price")
         }
-        rows.append(Description(name=name, available=state.available, note=state.note, **facts))
+        rows.append(
+            Description(
+                name=name,
+                available=state.available,
+                note=state.note,
+                source=BACKENDS.source(name),
+                **facts,
+            )
+        )
     return rows
 
 

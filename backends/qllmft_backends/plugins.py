@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PluginRow:
-    """One row of `qllmft plugins`."""
+    """One plug-in, built-in or of another package."""
 
     kind: PluginKind
     name: str  # its name in settings

@@ -1,19 +1,21 @@
-"""`qllmft verify`, `report`, `card` and `push`: commands on the folder of a finished run."""
+"""`qllmft verify`, `report` and `push`: commands on the folder of a finished run."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from qllmft.cli.console import say
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import RunFolderArgument, with_options
 from qllmft.errors import UserError
 
-_Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")]
+if TYPE_CHECKING:
+    from qllmft.inference import Predictor
 
 
 def verify(run: RunFolderArgument) -> None:
@@ -70,7 +72,7 @@ def report(
 
 @dataclass(frozen=True)
 class CardOptions:
-    """Options of `qllmft card` and `push` about fields of the card that a run does not have."""
+    """Options of `qllmft push` about fields of the card that a run does not have."""
 
     panel: ClassVar = "Fields of the model card"
 
@@ -95,21 +97,12 @@ class CardOptions:
 
 
 @with_options(options=CardOptions)
-def card(*, run: RunFolderArgument, name: _Name, options: CardOptions) -> None:
-    """Print the model card that `push` uploads: data, results with baselines, circuit, usage."""
-    from qllmft.inference import Predictor
-    from qllmft.inference.card import CardFields, model_card
-
-    sys.stdout.write(
-        model_card(Predictor.load(run).model, name, run, CardFields(**options.fields()))
-    )
-
-
-@with_options(options=CardOptions)
 def push(
     *,
     run: RunFolderArgument,
-    name: _Name,
+    name: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")
+    ],
     private: Annotated[
         bool, typer.Option("--private", help="Make a new repository private.")
     ] = False,
@@ -120,6 +113,10 @@ def push(
     pull_request: Annotated[
         bool, typer.Option("--pull-request", help="Open a pull request.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the card and the files that would be uploaded."),
+    ] = False,
     options: CardOptions,
 ) -> None:
     """Upload a run's model and its card to the Hugging Face hub.
@@ -128,7 +125,31 @@ def push(
     """
     from qllmft.inference import Predictor
 
-    address = Predictor.load(run).push_to_hub(
+    predictor = Predictor.load(run)
+    if dry_run:
+        _preview(predictor, name, options)
+        return
+    address = predictor.push_to_hub(
         name, private=private, revision=revision, pull_request=pull_request, **options.fields()
     )
     typer.echo(address)
+
+
+def _preview(predictor: Predictor, name: str, options: CardOptions) -> None:
+    """Print the card, and on standard error the files with their sizes, as `push` would upload them."""
+    from qllmft.inference.card import CARD
+    from qllmft.inference.hub import check_name
+
+    check_name(name)
+    with TemporaryDirectory() as place:
+        folder = predictor.save_pretrained(Path(place) / "model", name, **options.fields())
+        sys.stdout.write((folder / CARD).read_text("utf-8"))
+        sizes = {
+            file.relative_to(folder).as_posix(): file.stat().st_size
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+    errors = PlainConsole(stderr=True)
+    say(f"Nothing was sent. Files of {name}, in bytes:", errors)
+    for file, size in sizes.items():
+        say(f"{size:>13,}  {file}", errors)

@@ -1,4 +1,4 @@
-"""`qllmft doctor` and `qllmft plugins`: checks of this installation, and its plug-ins."""
+"""`qllmft doctor`: checks of this installation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, plain_table, say, say_json, say_lines, texts
+from qllmft.cli.console import say, say_json, say_lines
 from qllmft.cli.options import Json
 
 
@@ -20,7 +20,7 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check this installation: versions, optional extras, GPU, cache. The exit code is 1 if something is wrong."""
+    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong."""
     if not (_check_noise(json) if noise else _check_installation(json)):
         raise typer.Exit(1)
 
@@ -57,17 +57,3 @@ def _check_installation(json: bool) -> bool:
             f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied."
         )
     return not wrong
-
-
-def plugins(json: Json = False) -> None:
-    """List ansätze, backends, baselines and trackers, built-in or of installed packages, and their errors."""
-    from qllmft.plugins import list_plugins
-
-    rows = list_plugins()
-    if json:
-        say_json([asdict(row) for row in rows])
-        return
-    table = plain_table(*texts("kind", "name", "from", "error"))
-    for row in rows:
-        table.add_row(row.kind, row.name, row.source, row.error)
-    PlainConsole().print(table)

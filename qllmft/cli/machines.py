@@ -23,6 +23,7 @@ _ACTIONS = ("list", "wait", "cancel")
 def backends(json: Json = False) -> None:
     """List the backends with their availability, device, noise, limits and price class."""
     from qllmft_backends.listing import describe
+    from qllmft_backends.plugins import BUILT_IN
 
     rows = describe()
     if json:
@@ -34,6 +35,7 @@ def backends(json: Json = False) -> None:
         console.print(Text.assemble((row.name, "bold"), f"  {state}, {row.price}"))
         for line in (
             row.summary,
+            "" if row.source == BUILT_IN else f"from: {row.source}",
             f"runs on: {row.device}",
             f"noise: {row.noise}",
             f"limits: {row.limits}",

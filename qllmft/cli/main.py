@@ -24,11 +24,11 @@ from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.explain import explain
 from qllmft.cli.export import export
-from qllmft.cli.finished import card, push, report, verify
+from qllmft.cli.finished import push, report, verify
 from qllmft.cli.help import PanelCommand, PanelGroup
 from qllmft.cli.info import info, presets
 from qllmft.cli.init import init
-from qllmft.cli.installed import doctor, plugins
+from qllmft.cli.installed import doctor
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
@@ -48,8 +48,8 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Look up": (presets, info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),
     "Quantum hardware": (jobs, ionq_sandbox),
-    "Share a model": (export, card, push),
-    "This installation": (doctor, plugins),
+    "Share a model": (export, push),
+    "This installation": (doctor,),
 }
 _HELP_WIDTH = 100  # characters, in a terminal that has them
 

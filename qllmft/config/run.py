@@ -28,7 +28,7 @@ TASK_BASELINES: Mapping[Task, tuple[str, ...]] = {
 class BaselinesConfig(Section):
     """Classical heads trained on the same embeddings and split as the quantum head."""
 
-    # names of baselines that qllmft plugins lists
+    # names of baselines that qllmft doctor lists
     names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     # number of the grid's settings, drawn by the run's seed; None: all

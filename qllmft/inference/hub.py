@@ -108,6 +108,12 @@ def upload(
     return str(commit.pr_url if pull_request else commit.commit_url)
 
 
+def check_name(name: str) -> None:
+    """Raise `UserError` unless a name is ``owner/name``."""
+    if not is_hub_name(name) or "@" in name:
+        raise UserError(f"got {name!r}, expected owner/name, such as ann/films.")
+
+
 @contextmanager
 def _user_errors(problem: str, remedy: str, token: str | None) -> Iterator[None]:
     """Replace errors of the hub's client by a `UserError` that never holds the token."""

@@ -19,12 +19,13 @@ UNFINISHED_FILES = [
     "validation.json",
     "model/model.safetensors",
 ]
+PREVIEW = ("push", "RUN", "ann/films", "--dry-run")
 READERS = {
-    "result.json": [("report", "RUN"), ("info", "RUN"), ("card", "RUN"), ("verify", "RUN"), ("train",),
+    "result.json": [("report", "RUN"), ("info", "RUN"), PREVIEW, ("verify", "RUN"), ("train",),
                     ("figure", "8a", "--runs", "RUN", "--out", "/dev/null/x.svg"), ("paper", "--runs", "RUN")],
     "metrics.jsonl": [("report", "RUN"), ("verify", "RUN"), ("train",), ("paper", "--runs", "RUN")],
-    "predictions.json": [("report", "RUN"), ("verify", "RUN"), ("card", "RUN")],
-    "model/model.json": [("predict", "RUN", "a good film"), ("verify", "RUN"), ("card", "RUN")],
+    "predictions.json": [("report", "RUN"), ("verify", "RUN"), PREVIEW],
+    "model/model.json": [("predict", "RUN", "a good film"), ("verify", "RUN"), PREVIEW],
 }  # fmt: skip
 LEDGER_FILES = ["ledger.jsonl", "ledger.id", "ledger.count"]
 READING = [

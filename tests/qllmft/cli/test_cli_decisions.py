@@ -53,7 +53,7 @@ def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature
     assert 'id="reliability-' in page
     assert (
         "The expected calibration error on the test texts is"
-        in cli("card", tmp_path / "run", "me/mine")[0]
+        in cli("push", tmp_path / "run", "me/mine", "--dry-run")[0]
     )
 
 

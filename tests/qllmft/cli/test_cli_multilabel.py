@@ -80,7 +80,7 @@ def test_a_run_has_the_scores_of_scikit_learn_and_thresholds_of_its_validation_t
     assert 'id="labels"' in page
     assert "macro-F1 = " in page
     assert "Confusion matrix" not in page
-    card = cli("card", run, "me/mine")[0]
+    card = cli("push", run, "me/mine", "--dry-run")[0]
     assert "any number of which a text can have: `film`, `good`, `not`" in card
     assert "print(answer.labels, answer.probabilities)" in card
 

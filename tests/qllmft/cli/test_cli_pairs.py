@@ -71,7 +71,7 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     assert printed[0]["text"] == f"{items[0][0]} ‖ {items[0][1]}"
     assert [p.text for p in predictor.predict(items[0])] == [expected[0].text], "one pair"
     assert len(cli("predict", run, "--file", table)[0].splitlines()) == 64
-    assert '(["a text' not in cli("card", run, "me/mine")[0]
+    assert '(["a text' not in cli("push", run, "me/mine", "--dry-run")[0]
     for arguments, message in (
         (["one text"], "the model compares two texts, and there are 1; give them in pairs"),
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),

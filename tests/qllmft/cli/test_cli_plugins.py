@@ -69,17 +69,19 @@ def test_pip_installs_the_example_with_the_entry_points_that_the_other_tests_wri
 
 
 def listed(cli):
-    return json.loads(cli("plugins", "--json")[0])
+    rows = json.loads(cli("doctor", "--json")[0])
+    return {row["what"]: row["found"] for row in rows if not row["wrong"]}
 
 
 def test_they_are_listed_with_their_package(cli, example):
-    found = {(row["kind"], row["name"]): row for row in listed(cli)}
-    for key in OURS:
-        assert (found[key]["source"], found[key]["error"]) == ("qllmft-example 1.0", "")
-    assert found["ansatz", "paper"]["source"] == found["tracker", "mlflow"]["source"] == "built-in"
-    output, _ = cli("plugins")
-    assert re.search(r"ansatz +star +qllmft-example 1\.0", output)
-    assert "statevector  available, free" in cli("backends")[0]
+    found = listed(cli)
+    for kind, name in OURS:
+        assert found[f"{kind} {name}"] == "qllmft-example 1.0"
+    assert "paper" in found["ansatz, built-in"].split(", ")
+    assert "mlflow" in found["tracker, built-in"].split(", ")
+    output, _ = cli("backends")
+    assert "statevector  available, free" in output
+    assert output.count("from: qllmft-example 1.0") == 1
 
 
 def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
@@ -88,9 +90,8 @@ def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
         {"qllmft.baselines": {"oops": "oops_module:OOPS"}},
         {"oops_module.py": "raise ValueError('no\\nway')"},
     )
-    (row,) = [row for row in listed(cli) if row["name"] == "oops"]
-    assert row["error"].startswith(
-        "the baseline 'oops' of broken 1.0 does not load: ValueError: no way."
+    assert listed(cli)["baseline oops"].startswith(
+        "broken 1.0; the baseline 'oops' of broken 1.0 does not load: ValueError: no way."
     )
     cli("predict", run.path, "a good film")
     cli("backends")

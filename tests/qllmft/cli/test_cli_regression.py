@@ -99,7 +99,7 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     assert "Largest errors" in page
     assert "R² = " in page
     assert "Confusion matrix" not in page
-    card = cli("card", run, "me/mine")[0]
+    card = cli("push", run, "me/mine", "--dry-run")[0]
     assert "# Quantum text regression" in card
     assert "model.values([" in card
     assert f"{record['models'][0]['test']['r2']:.3f}" in cli("runs", tmp_path)[0]

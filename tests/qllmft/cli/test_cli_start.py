@@ -32,7 +32,7 @@ def loaded(heavy, *commands):
 
 help = [["--help"], ["--version"], *([name, "--help"] for name in get_command(app).commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help), loaded({HEAVY}, ["info"]))
-lists = [["presets"], ["plugins"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
+lists = [["presets"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
 lists += [["backends"], ["energy"], ["info", "recommended"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
 Path("ledger").mkdir()
 Path("ledger/ledger.jsonl").touch()

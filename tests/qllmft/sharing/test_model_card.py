@@ -226,16 +226,42 @@ def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(
     assert "Results" not in body
 
 
-def test_the_command_prints_the_card_that_is_pushed(trained_run, cli):
-    card = model_card(qllmft.load(trained_run).model, "ann/films", trained_run)
-    assert cli("card", trained_run, "ann/films")[0] == card
+def test_a_dry_run_prints_the_card_and_the_files_and_sends_nothing(
+    trained_run, cli, monkeypatch, tmp_path
+):
+    def refuse(*_, **__):
+        raise AssertionError("something was sent")
+
+    monkeypatch.setattr("huggingface_hub.HfApi", refuse)
+    printed, files = cli("push", trained_run, "ann/films", "--dry-run")
+    model = qllmft.load(trained_run)
+    saved = model.save_pretrained(tmp_path / "saved", "ann/films")
+    assert printed == model_card(model.model, "ann/films", trained_run)
+    assert "Nothing was sent. Files of ann/films, in bytes:" in files
+    listed = {
+        name: int(size.replace(",", ""))
+        for size, name in (line.split() for line in files.splitlines()[-n_files(saved) :])
+    }
+    assert listed == {
+        file.relative_to(saved).as_posix(): file.stat().st_size
+        for file in saved.rglob("*")
+        if file.is_file()
+    }
+    assert {"README.md", "model.json", "model.safetensors"} <= listed.keys()
+    messages = cli("push", trained_run, "ann/films/x", "--dry-run", code=2)[1]
+    assert "got 'ann/films/x', expected owner/name, such as ann/films." in messages
 
 
-def test_fields_that_a_run_does_not_have(cli):
+def n_files(folder):
+    return sum(file.is_file() for file in folder.rglob("*"))
+
+
+def test_fields_that_a_run_does_not_have(trained_run, cli):
     card = cli(
-        "card",
-        GOLDEN,
+        "push",
+        trained_run,
         "ann/films",
+        "--dry-run",
         "--license",
         "apache-2.0",
         "--language",
@@ -246,9 +272,10 @@ def test_fields_that_a_run_does_not_have(cli):
     metadata = yaml.safe_load(card.split("---\n", 2)[1])
     assert (metadata["license"], metadata["language"]) == ("apache-2.0", ["en", "de"])
     assert "base_model" not in metadata  # its body is a folder
-    given = cli("card", GOLDEN, "ann/films", "--base-model", "ann/words")[0]
+    given = cli("push", trained_run, "ann/films", "--dry-run", "--base-model", "ann/words")[0]
     assert yaml.safe_load(given.split("---\n", 2)[1])["base_model"] == "ann/words"
-    assert "expected an identifier" in cli("card", GOLDEN, "a/b", "--license", "a: b", code=2)[1]
+    refused = cli("push", trained_run, "a/b", "--dry-run", "--license", "a: b", code=2)[1]
+    assert "expected an identifier" in refused
 
 
 def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
