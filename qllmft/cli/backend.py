@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
     from qllmft_backends import Backend
-    from qllmft_backends.mitigation import MitigationOptions
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
 Options = Annotated[
@@ -55,24 +54,10 @@ class CircuitOptions:
     ] = None
     backend_option: Options = None
     mitigation: Annotated[
-        str | None,
+        Literal["readout"] | None,
         typer.Option(
-            help="Mitigation of errors on a noisy backend: readout, zne (zero-noise extrapolation) or zne+readout.",
+            help="Mitigation of errors on a noisy backend: readout measures its readout errors and inverts them.",
             show_default="none",
-        ),
-    ] = None
-    scale_factors: Annotated[
-        str | None,
-        typer.Option(
-            help="Noise scales of zne, different odd numbers; each one costs a circuit per text.",
-            show_default="1,3,5",
-        ),
-    ] = None
-    extrapolation: Annotated[
-        str | None,
-        typer.Option(
-            help="Extrapolation of zne: linear, or richardson with less bias and more shot noise.",
-            show_default="linear",
         ),
     ] = None
 
@@ -204,7 +189,7 @@ class BackendOptions(CircuitOptions):
         given |= {} if aggregation is None else {"aggregation": aggregation}
         given |= parse_settings(self.backend_option or [], "--backend-option")
         if self.backend is None:
-            given |= {} if self._mitigation() is None else {"mitigation": self.mitigation}
+            given |= {} if self.mitigation is None else {"mitigation": self.mitigation}
             if given:
                 raise UserError(
                     f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is "
@@ -222,7 +207,6 @@ class BackendOptions(CircuitOptions):
         name, separator, provider = label.partition(":")
         given |= {"provider": provider} if separator else {}
         entry = BACKENDS[name]
-        options = self._mitigation()
         if entry.keeps_ledger:
             given["ledger"] = ledger
         if entry.noise_section:
@@ -232,30 +216,11 @@ class BackendOptions(CircuitOptions):
             given = {key: value for key, value in noise_options.items() if key not in other} | given
         backend = create(name, given)
         # the table names those that take it
-        if options is None or (self.several and not backend.capabilities.noisy):
+        if self.mitigation is None or (self.several and not backend.capabilities.noisy):
             return backend
         from qllmft_backends.mitigation import MitigatedBackend
 
-        return MitigatedBackend(backend, options)
-
-    def _mitigation(self) -> MitigationOptions | None:
-        """Return the options of the mitigation, or None without one."""
-        given = {
-            "method": self.mitigation,
-            "scale_factors": None if self.scale_factors is None else self.scale_factors.split(","),
-            "extrapolation": self.extrapolation,
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        if not given:
-            return None
-        if self.mitigation is None:
-            raise UserError(
-                "--scale-factors and --extrapolation describe --mitigation zne, which is not given."
-            )
-        from qllmft.config.toml_files import validated
-        from qllmft_backends.mitigation import MitigationOptions
-
-        return validated(MitigationOptions, given, "--mitigation")
+        return MitigatedBackend(backend)
 
     def _check_flags(self, backend: Backend | None, ledger: Path) -> None:
         """Raise if ``--dry-run``, ``--offline`` or ``--resume`` have nothing to work on."""

@@ -1,4 +1,4 @@
-"""Any noisy backend with its errors mitigated."""
+"""Any noisy backend with its readout errors inverted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
-from qllmft_backends.folding import folded
-from qllmft_backends.mitigation.options import MitigationOptions
-from qllmft_backends.mitigation.package import check_installed, zero_noise_weights
 from qllmft_backends.mitigation.readout import Correction, Readout, calibration_circuits
 from qllmft_backends.noise import NoiseSettings
 from qllmft_backends.protocol import Capabilities, Estimate, Expectations, Sampling
@@ -27,11 +24,7 @@ Request = tuple[Backend, QuantumCircuit, NDArray[np.float64]]
 
 @runtime_checkable
 class Compiling(Protocol):
-    """Backend that compiles circuits, and folds what it has compiled."""
-
-    def with_noise_scale(self, scale: int) -> Backend:
-        """Return this backend with compiled circuits folded to a noise scale."""
-        ...
+    """Backend that compiles circuits, and chooses the qubits that they measure."""
 
     def calibrating(self, circuit: QuantumCircuit) -> Backend:
         """Return this backend with the qubits that it measures for ``circuit``."""
@@ -47,28 +40,21 @@ class Compiling(Protocol):
 
 
 class MitigatedBackend(Backend):
-    """Noisy backend whose expectation values are mitigated (see `MitigationOptions`).
+    """Noisy backend whose expectation values have their readout errors inverted.
 
-    Values are those of mitiq's extrapolation and inverse confusion matrices. Standard errors are those of the shots at
-    each noise scale, times the weights of the extrapolation, with those of the calibration.
+    Two more circuits per call measure the errors of the qubits. Standard errors are those of the shots and of this
+    calibration.
 
     Raises:
-        BackendError: if the backend has no such noise, or compiles circuits where they cannot be folded.
-        MissingExtraError: without the package mitiq.
+        BackendError: if the backend has no readout error, or a server compiles its circuits.
     """
 
     name: ClassVar[str] = "mitigated"
 
-    def __init__(self, inner: Backend, options: MitigationOptions) -> None:
-        _check_noise(inner, options)
-        check_installed()
-        self.inner, self.method = inner, options
+    def __init__(self, inner: Backend) -> None:
+        _check_noise(inner)
+        self.inner = inner
         self.name = inner.name  # type: ignore[misc]  # answers are the inner backend's
-        self._scales = options.scale_factors if options.zne else (1,)
-        one = np.ones(1)
-        self._weights = (
-            zero_noise_weights(self._scales, options.extrapolation) if options.zne else one
-        )
 
     @property
     def options(self) -> Any:
@@ -78,8 +64,7 @@ class MitigatedBackend(Backend):
     @property
     def mitigation(self) -> str:
         """Return the method with the number of circuits."""
-        times = f", {len(self._scales)} times the circuits" if self.method.zne else ""
-        return f"{self.method}{times}{', 2 calibration circuits' if self.method.readout else ''}"
+        return "readout, 2 calibration circuits"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,13 +88,11 @@ class MitigatedBackend(Backend):
             return self.inner.expectations(circuit, values, observables)
         if isinstance(self.inner, Compiling) and self.inner.capabilities.remote:
             self.inner.authorize(self.estimate(circuit, values))
-        if not self.method.readout:
-            means, squares = self._extrapolated(circuit, values, observables)
-            return Expectations(means, np.sqrt(squares))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         correction = Correction.of(sums, self._calibrated(circuit))
         operators = correction.operators(circuit.num_qubits)
-        means, squares = self._extrapolated(circuit, values, operators)
+        found = self.inner.expectations(circuit, values, operators)
+        means, squares = found.values, found.standard_errors**2
         n_strings = len(correction.masks)
         by_calibration = np.einsum("jom,bm->jbo", correction.slopes, means[:, :n_strings])
         variances = squares[:, n_strings:] + (by_calibration**2).sum(axis=0)
@@ -137,9 +120,8 @@ class MitigatedBackend(Backend):
     def estimate(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
     ) -> Estimate:
-        """Return all circuits that a call would send, with those at each noise scale and of the calibration."""
-        requests: list[Any] = self._calibration(circuit) if self.method.readout else []
-        requests += [(*self._scaled(circuit, scale), values) for scale in self._scales]
+        """Return all circuits that a call would send, with those of the calibration."""
+        requests = [*self._calibration(circuit), (self.inner, circuit, values)]
         parts = [each.estimate(of, row, offline=offline) for each, of, row in requests]
         return cast("Estimate", self._remote.merged(parts))
 
@@ -150,12 +132,6 @@ class MitigatedBackend(Backend):
     @property
     def _remote(self) -> Any:
         return self.inner
-
-    def _scaled(self, circuit: QuantumCircuit, scale: int) -> tuple[Backend, QuantumCircuit]:
-        """Return backend and circuit at a noise scale. A compiler gets the circuit as it is, and folds after it."""
-        if isinstance(self.inner, Compiling):
-            return self.inner.with_noise_scale(scale), circuit
-        return self.inner, folded(circuit, scale)
 
     def _calibration(self, circuit: QuantumCircuit) -> list[Request]:
         inner = self.inner.calibrating(circuit) if isinstance(self.inner, Compiling) else self.inner
@@ -178,30 +154,14 @@ class MitigatedBackend(Backend):
         readout.check(self.name)
         return readout
 
-    def _extrapolated(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return means (B, O) at zero noise, and their variances. Noise scales have shots of their own."""
-        shape = len(values), len(observables)
-        means, variances = np.zeros(shape), np.zeros(shape)
-        for scale, weight in zip(self._scales, self._weights, strict=True):
-            backend, scaled = self._scaled(circuit, scale)
-            found = backend.expectations(scaled, values, observables)
-            means += weight * found.values
-            variances += weight**2 * found.standard_errors**2
-        return means, variances
 
-
-def _check_noise(inner: Backend, options: MitigationOptions) -> None:
-    """Refuse a backend without the noise that the options mitigate."""
+def _check_noise(inner: Backend) -> None:
+    """Refuse a backend without a readout error to invert."""
     able, name = inner.capabilities, inner.name
     if able.remote and not isinstance(inner, Compiling):
         raise BackendError(
-            f"{name} compiles circuits at its server, which can remove folded gates, and it mitigates errors itself: "
-            "use its option error_mitigation. Omit --mitigation."
+            f"{name} compiles circuits at its server, which chooses the qubits, and it mitigates errors itself: use "
+            "its option error_mitigation. Omit --mitigation."
         )
     if not able.noisy:
         raise BackendError(
@@ -211,13 +171,8 @@ def _check_noise(inner: Backend, options: MitigationOptions) -> None:
     settings = getattr(inner, "options", None)
     if not isinstance(settings, NoiseSettings):
         return
-    noise = settings.named_noise()
-    if options.readout and noise.readout_error == 0:
+    if settings.named_noise().readout_error == 0:
         raise BackendError(
-            f"{name} has no readout error to mitigate with these options. Use --mitigation zne, or simulate one: "
+            f"{name} has no readout error to mitigate with these options. Simulate one: "
             "--backend-option readout_error=0.01."
-        )
-    if options.zne and noise.one_qubit_rate == noise.two_qubit_rate == 0:
-        raise BackendError(
-            f"{name} has no gate noise to extrapolate with these options. Use --mitigation readout."
         )

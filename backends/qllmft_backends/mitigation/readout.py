@@ -8,6 +8,7 @@ shots, with their standard errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -16,7 +17,6 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.mitigation.package import inverse_confusion
 from qllmft_backends.z_observables import ZObservables, z_string
 
 LONGEST = 10  # qubits of a string, whose inverse has 4^n numbers
@@ -67,7 +67,7 @@ class Readout:
             np.array([[1 - up, down], [up, 1 - down]]) for up, down in zip(*flips, strict=True)
         ]
         # (K,) value of a shot by its bits
-        per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse_confusion(matrices)
+        per_shot = (-1.0) ** outcomes.sum(axis=1) @ reduce(np.kron, map(np.linalg.inv, matrices))
         signs = (-1.0) ** (outcomes @ outcomes.T)  # (K, K) each string in each outcome
         coefficients = signs @ per_shot / len(outcomes)
         masks = [

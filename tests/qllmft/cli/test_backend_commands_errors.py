@@ -64,13 +64,11 @@ WRONG = [
     (["jobs", "wait", "--server"], ["--server lists; to wait jobs name a run or a --ledger."]),
     (["jobs", "cancel", "RUN", "--server"], ["--server lists; to cancel jobs name a run or a --ledger."]),
     # mitigation
-    (["evaluate", "RUN", "--mitigation", "zne"], ["--mitigation ", *NONE_NAMED]),
-    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne"], ["adjoint has no noise with these options"]),
-    (["evaluate", "RUN", *ADJOINT, "--scale-factors", "1,3"], ["describe --mitigation zne, which is not given."]),
-    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne", "--scale-factors", "1,2"], ["different odd numbers"]),
-    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zn"], ["method (got 'zn'): Input should be 'readout', 'zne' or"]),
-    (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "zne"], ["none of adjoint, pennylane has"]),
-    ([*FORTE, "--yes", "--mitigation", "zne"], ["ionq_forte compiles circuits at its server"]),
+    (["evaluate", "RUN", "--mitigation", "readout"], ["--mitigation ", *NONE_NAMED]),
+    (["evaluate", "RUN", *ADJOINT, "--mitigation", "readout"], ["adjoint has no noise with these options"]),
+    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne"], ["'zne' is not"]),
+    (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "readout"], ["none of adjoint, pennylane"]),
+    ([*FORTE, "--yes", "--mitigation", "readout"], ["ionq_forte compiles circuits at its server"]),
 ]  # fmt: skip
 
 

@@ -223,25 +223,18 @@ def test_several_backends_that_do_not_fit_are_refused(run, cli, command, given, 
     assert message in " ".join(said.split())
 
 
-def test_mitigation_is_named_beside_the_agreement(run, cli, monkeypatch):
+def test_mitigation_is_named_beside_the_agreement(run, cli):
     needs_aer("aer_forte")
-    # of mitiq
-    monkeypatch.setattr("qllmft_backends.mitigation.backend.check_installed", lambda: None)
-    monkeypatch.setattr(
-        "qllmft_backends.mitigation.backend.zero_noise_weights", lambda *_: np.array([1.5, -0.5])
-    )
-    arguments = ["evaluate", run.path, "--limit", 4, "--backend", "aer_forte", "--shots", 200]
-    given = [*arguments, "--mitigation", "zne", "--scale-factors", "1,3"]
-    assert (
-        "aer_forte, zne (linear, scale factors 1, 3), 2 times the circuits: agreement"
-        in cli(*given)[0]
-    )
-    found, plain = (json.loads(cli(*each, "--json")[0]) for each in (given, arguments))
-    assert (found["measured"], plain["measured"]) == (
-        "zne (linear, scale factors 1, 3), 2 times the circuits",
-        None,
-    )
+    backend = ["--backend", "aer_forte", "--backend-option", "readout_error=0.2", "--shots", 2000]
+    arguments = ["evaluate", run.path, "--limit", 4]
+    given = [*arguments, *backend, "--mitigation", "readout"]
+    assert "aer_forte, readout, 2 calibration circuits: agreement" in cli(*given)[0]
+    found, plain = (json.loads(cli(*each, "--json")[0]) for each in (given, [*arguments, *backend]))
+    assert (found["measured"], plain["measured"]) == ("readout, 2 calibration circuits", None)
     raised = found["agreement"]["mean_standard_error"] / plain["agreement"]["mean_standard_error"]
-    assert raised == pytest.approx(np.sqrt(1.5**2 + 0.5**2), rel=0.1)
-    both = cli(*arguments[:-4], "--backend", "adjoint,aer_forte", *given[-6:])[0]
-    assert "2 times the" in both
+    assert raised > 1.2  # the slope of ⟨Z⟩ under flips of 20 % is 0.6
+    several = [
+        *("--backend", "adjoint,aer_forte", "--shots", 200, "--mitigation", "readout"),
+        *("--backend-option", "aer_forte.readout_error=0.2"),
+    ]
+    assert "2 calibration" in cli(*arguments, *several)[0]

@@ -53,7 +53,6 @@ class QiskitBackend(Backend):
             self.options = self.options.model_copy(update={"provider": "object"})
             self._machine = machine_of(backend, local=self.options.local)
         machine, route = self._machine, self._machine.route
-        self._noise_scale = 1
         self._jobs = (
             RemoteJobs(self.options, machine, route)
             if machine.remote and route is not None
@@ -152,12 +151,6 @@ class QiskitBackend(Backend):
         changed.options = options
         return changed
 
-    def with_noise_scale(self, scale: int) -> QiskitBackend:
-        """Return this machine with compiled circuits folded to a noise scale (see `folded`)."""
-        changed = copy(self)
-        changed._noise_scale = scale
-        return changed
-
     def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
         if self._machine.route is None:
@@ -247,7 +240,6 @@ class QiskitBackend(Backend):
             seed=options.seed,
             ionq_gates=options.native == "ionq",
             measure=measure,
-            noise_scale=self._noise_scale,
         )
 
     def _frequencies(

@@ -16,7 +16,6 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
-from qllmft_backends.folding import folded
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ def compile_circuit(
     seed: int,
     ionq_gates: bool = False,
     measure: bool = True,
-    noise_scale: int = 1,
 ) -> Compiled:
     """Measure every qubit, and compile to a machine.
 
@@ -80,7 +78,6 @@ def compile_circuit(
         seed: of the pass manager.
         ionq_gates: compile to GPI, GPI2 and MS on all-to-all qubits.
         measure: add the measurements; an estimator adds its own.
-        noise_scale: the compiled circuit is folded to this noise (see `folded`).
 
     Raises:
         BackendError: if the circuit does not fit the machine, or the compiled one measures other qubits.
@@ -105,7 +102,6 @@ def compile_circuit(
             raise UnsupportedGateError(
                 f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
             ) from error
-    found = _folded(found, target, noise_scale, seed)
     _check_compiled(found, circuit.num_qubits if measure else 0, target)
     order = {parameter: i for i, parameter in enumerate(circuit.parameters)}
     gates = [i for i in found.data if i.operation.name not in ("barrier", "measure", "delay")]
@@ -146,33 +142,6 @@ def ionq_target(target: Target) -> Target:
     for operation in [*gates, Measure()]:
         native.add_instruction(operation)
     return native
-
-
-def _folded(
-    compiled: QuantumCircuit, target: Target | None, scale: int, seed: int
-) -> QuantumCircuit:
-    """Fold a compiled circuit, and write the inverse gates with the machine's, without any optimization."""
-    if scale == 1:
-        return compiled
-    found = folded(compiled, scale)
-    if target is not None:
-        places = list(range(compiled.num_qubits))
-        manager = generate_preset_pass_manager(
-            0, target=target, initial_layout=places, seed_transpiler=seed
-        )
-        found = manager.run(found)
-    sent, expected = (_two_qubit_gates(circuit) for circuit in (found, compiled))
-    if sent != scale * expected:
-        raise BackendError(
-            f"the folded circuit has {sent} two-qubit gates, expected {scale} times {expected}. Nothing was sent. The "
-            "machine's gates have inverses of another length; use mitigation of the readout only."
-        )
-    found._layout = compiled._layout  # an estimator's observables follow it
-    return found
-
-
-def _two_qubit_gates(circuit: QuantumCircuit) -> int:
-    return sum(len(i.qubits) == 2 and i.operation.name != "barrier" for i in circuit.data)
 
 
 def _measured(circuit: QuantumCircuit) -> tuple[int, ...]:
