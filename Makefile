@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# `make test-floors` and `test-runtimes` need uv; floors tries all versions before it fails; on a machine that does not reach PyTorch's own index,
+# `make test-floors` needs uv; it tries all versions before it fails; on a machine that does not reach PyTorch's own index,
 # say TORCH_BACKEND= (nothing). uv reads its options from the environment: UV_FIND_LINKS, UV_CONSTRAINT, UV_OVERRIDE.
 UV ?= uv
 PYTHONS ?= 3.11 3.12 3.13
@@ -14,7 +14,7 @@ TEST_PROCESSES ?= 2
 TORCH_BACKEND ?= cpu
 UV_INSTALL = $(UV) pip install --quiet $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
-.PHONY: run test test-slow test-floors test-floor test-machines test-runtimes reliability lint docs bench clean
+.PHONY: run test test-slow test-floors test-floor test-machines reliability lint docs bench clean
 
 run: $(VENV)/.demo  ## train a quantum head and its classical baselines on the included sentences
 	$(BIN)/qllmft train
@@ -43,15 +43,10 @@ test-floor:  # one of them, FLOOR=3.11-lowest-direct
 	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
 	@rm -rf $(FLOOR_FOLDER)
 
-test-machines:  ## test with the extras braket, ibm and mitigation, in a virtual environment of their own
+test-machines:  ## test with the extras braket and ibm, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines
-	build/machines/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[dev,braket,ibm,mitigation]'
-	build/machines/bin/python -m pytest tests/backends/machines tests/backends/mitigation
-
-test-runtimes:  ## test with the extras body-onnx and body-openvino, in a virtual environment of their own
-	$(UV) venv --quiet --clear --python $(PYTHON) build/runtimes
-	$(UV_INSTALL) --python build/runtimes "$$(grep '^torch==' constraints.txt)" --editable '.[demo,body-onnx,body-openvino]' pytest hypothesis
-	build/runtimes/bin/python -m pytest tests/qllmft/embed/test_runtimes.py
+	build/machines/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[dev,braket,ibm]'
+	build/machines/bin/python -m pytest tests/backends/machines
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Unpack
+from typing import Any, Protocol
 
 from qllmft.config import RunConfig
-from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed.in_memory import GivenBody, body_name
+from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor
 from qllmft.progress import LineListener
@@ -35,7 +35,7 @@ def train(
     on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
     track_files: bool = False,
-    **settings: Unpack[SettingKeywords],
+    **settings: Any,
 ) -> TrainedRun:
     """Train a head and its baselines, and write the report, like ``qllmft train``.
 
@@ -102,14 +102,21 @@ def train_and_report(
     return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
 
 
-def load(run: str | Path, *, token: str | None = None) -> Predictor:
+def load(run: str | Path, *, token: str | None = None, body: GivenBody | None = None) -> Predictor:
     """Load the trained model of a run's folder or of the Hugging Face hub.
 
     Args:
         run: a folder, or ``owner/name`` with or without ``@revision``; an existing folder has priority.
         token: of the hub, for a private model; if None, that of the environment or of ``hf auth login``.
+        body: the `SentenceTransformer` of the training again, if its backend is not torch.
 
     Raises:
-        UserError: if there is no model, or its files fail a check.
+        UserError: if there is no model, its files fail a check, or it was trained with another body.
     """
-    return Predictor.from_pretrained(run, token=token)
+    predictor = Predictor.from_pretrained(run, token=token)
+    if body is not None and (name := body_name(body)) != predictor.model.body.model:
+        raise UserError(
+            f"the model was trained with the body {predictor.model.body.model!r}, and the given one is {name!r}. Give "
+            "the same body, or leave it out."
+        )
+    return predictor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,12 +74,12 @@ class ContrastiveConfig(Section):
 class BodyConfig(Section):
     """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
+    removed: ClassVar = {"runtime": "torch"}
+
     # hub name, local folder, or "minilm" (offline)
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: str | None = None
     batch_size: Positive = 64
-    # library that computes the embeddings of a frozen body; the others than torch run on the CPU
-    runtime: Annotated[Literal["torch", "onnx", "openvino"], NEUTRAL] = "torch"
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
     # train all weights with the head, or a low-rank adapter, or one of circuits
     trainable: Literal[False, True, "lora", "quantum_adapter"] = False
@@ -138,25 +138,6 @@ class BodyConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _runs(self) -> Self:
-        if self.runtime == "torch":
-            return self
-        unfit = {
-            "a body that learns": self.learns,
-            "an adapter": self.adapter is not None,
-            "device_map": self.device_map is not None,
-            f"device {self.device!r}": self.device not in (None, "cpu"),
-            f"dtype {self.dtype!r}": self.dtype not in (None, "float32")
-            and (self.runtime, self.dtype) != ("openvino", "bfloat16"),
-        }
-        if found := [name for name, given in unfit.items() if given]:
-            raise ValueError(
-                f"runtime {self.runtime!r} computes a frozen body on the CPU, and it does not go with {found[0]}; "
-                "set runtime to 'torch'"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _window(self) -> Self:
         if self.learns and self.long_texts == "mean":
             raise ValueError(
@@ -196,7 +177,7 @@ class BodyConfig(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """Return the settings beside model and revision that change an embedding and have no default value."""
-        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts", "runtime")
+        names = ("dtype", "pooling", "prompt", "prompt_name", "long_texts")
         return {name: getattr(self, name) for name in self.given(names)}
 
     def with_adapter(self, folder: Path) -> BodyConfig:

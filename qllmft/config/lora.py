@@ -13,12 +13,9 @@ from qllmft.files import expanded, parse_json, read_text
 
 MOST_RANK = 4096
 MOST_NAMES = 2_000  # of modules; PEFT compares each with all others
-_SIZES = {"r", "lora_alpha", "alpha", "u"}
-_NUMBERS = _SIZES | {"projection_seed", "projection_prng_key", "decompose_factor"}
-_SHARES = {
-    "lora_dropout", "tinylora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "weight_tying",
-    "init_v_bound", "d_initial",
-}  # fmt: skip
+_SIZES = {"r", "lora_alpha", "alpha"}
+_NUMBERS = _SIZES | {"projection_prng_key", "decompose_factor"}
+_SHARES = {"lora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "d_initial"}
 _SWITCHES = {
     "use_rslora", "use_dora", "lora_bias", "fan_in_fan_out", "save_projection", "init_weights", "init_lora_weights",
     "init_ia3_weights", "decompose_both", "use_effective_conv2d",
@@ -29,7 +26,7 @@ _UNREAD = {
     "task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "megatron_core", "qalora_group_size",
 }  # fmt: skip
 # adapters without code, paths or other weights
-METHODS = ("LORA", "TINYLORA", "VERA", "IA3", "LOHA", "LOKR")
+METHODS = ("LORA", "VERA", "IA3", "LOHA", "LOKR")
 
 
 def peft_settings(text: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # mark of a setting that is a part of a run's identity only if it differs from its default
 NEUTRAL = "neutral"
@@ -21,6 +21,23 @@ class Section(BaseModel):
     """Section of a configuration or a TOML file: frozen, and unknown settings are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # settings of earlier versions, each with the value that this version computes with
+    removed: ClassVar[Mapping[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, tree: Any) -> Any:
+        """Drop removed settings, which files of earlier versions have, or raise ValueError if one has another value."""
+        if not isinstance(tree, dict) or not (old := cls.removed.keys() & tree.keys()):
+            return tree
+        for name in sorted(old):
+            if tree[name] != cls.removed[name]:
+                raise ValueError(
+                    f"{name} is {tree[name]!r}, and this version computes with {cls.removed[name]!r} only; leave "
+                    f"{name} out, or use the version that made the file"
+                )
+        return {name: value for name, value in tree.items() if name not in old}
 
     def given(self, names: Iterable[str]) -> list[str]:
         """Return those of ``names`` whose settings differ from the defaults."""

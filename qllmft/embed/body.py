@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
-from qllmft.embed.loading import batches_of_tokens, loaded, prompt_of
+from qllmft.embed.loading import (
+    GIVEN,
+    batches_of_tokens,
+    check_torch_weights,
+    given_body,
+    loaded,
+    prompt_of,
+)
 from qllmft.embed.location import BodyLocation, locate_body, repositories
 from qllmft.embed.long_texts import parts_of, weighted_mean
 from qllmft.embed.plain import PlainBody, is_plain
-from qllmft.embed.runtimes import on_runtime
 from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
 
@@ -69,13 +75,7 @@ class Body:
                 if not folder.exists():
                     folder = _downloaded(config, location.identity)
                     location = BodyLocation(location.path, folder.name)
-                check_body_folder(folder)
-                check_sizes(folder)
-                usual = not (config.reading or config.adapter or config.device_map)
-                plain = light and usual and is_plain(folder, config.device)
-                self.transformer: Any = (
-                    PlainBody(folder) if plain else _loaded(config, folder, location)
-                )
+                self.transformer: Any = _transformer(config, folder, light=light)
                 if config.adapter is not None:
                     load_adapter(self.transformer, config)
         except UserError:
@@ -209,13 +209,17 @@ class Body:
             ) from error
 
 
-def _loaded(config: BodyConfig, folder: Path, location: BodyLocation) -> Any:
-    """Return the body of a folder on the runtime that is set."""
-    return (
-        loaded(config, folder)
-        if config.runtime == "torch"
-        else on_runtime(config, folder, location.identity)
-    )
+def _transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
+    """Return the body of a folder after its checks, or the object that was given for it."""
+    if (given := GIVEN.get(str(folder))) is not None:
+        return given_body(config, given)
+    check_body_folder(folder)
+    check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
+    check_sizes(folder)
+    usual = not (config.reading or config.adapter or config.device_map)
+    if light and usual and is_plain(folder, config.device):
+        return PlainBody(folder)
+    return loaded(config, folder)
 
 
 def _first_line(error: BaseException) -> str:

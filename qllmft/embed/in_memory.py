@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from qllmft.config import BodyConfig
 from qllmft.embed.cache import default_cache_folder
+from qllmft.embed.loading import GIVEN
 from qllmft.embed.location import locate_body
 from qllmft.errors import UserError
 from qllmft.files import writing
@@ -20,6 +21,8 @@ GivenBody: TypeAlias = "str | Path | SentenceTransformer"
 
 def body_name(body: GivenBody) -> str:
     """Return the name of a body, or the folder of one in memory, named by the hash of its files.
+
+    A body with another backend than torch, such as onnx, computes the embeddings of this folder in this process.
 
     Raises:
         UserError: if the body is no name, no folder and no `SentenceTransformer`.
@@ -46,4 +49,6 @@ def body_name(body: GivenBody) -> str:
             except OSError:  # it is there already, with these files
                 if not place.is_dir():
                     raise
+    if getattr(body, "backend", "torch") != "torch":
+        GIVEN[str(place)] = body
     return str(place)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qllmft.config import BodyConfig
 from qllmft.embed.plain import SAFE_WEIGHTS
 from qllmft.errors import UserError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 # model types in which a token reads those before it only
 DECODERS = (
@@ -16,28 +19,49 @@ DECODERS = (
 )  # fmt: skip
 
 
-def loaded(config: BodyConfig, folder: Path, options: dict[str, Any] | None = None) -> Any:
-    """Return the frozen `SentenceTransformer` of a folder that passed its checks.
+# bodies of this process whose folders have no weights that torch reads
+GIVEN: dict[str, SentenceTransformer] = {}
 
-    ``options`` are those of another runtime than torch.
-    """
+
+def given_body(config: BodyConfig, model: SentenceTransformer) -> SentenceTransformer:
+    """Return a body that was given as an object, or raise UserError if a setting would change its weights."""
+    unfit = config.given(("trainable", "adapter", "device_map", "device", "dtype", "pooling"))
+    if config.contrastive.switched_on:
+        unfit = [*unfit, "contrastive"]
+    if unfit:
+        raise UserError(
+            f"the body was given with the backend {model.get_backend()!r}, which computes a frozen body as it is. "
+            f"Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
+        )
+    return model
+
+
+def check_torch_weights(folder: Path, remedy: str) -> None:
+    """Raise UserError if a folder has weights of ONNX or OpenVINO and none that torch reads."""
+    if any(folder.rglob("*.safetensors")):
+        return
+    if other := next((p.name for end in ("onnx", "xml") for p in folder.rglob(f"*.{end}")), None):
+        raise UserError(
+            f"the body in {folder} has {other} and no weights in safetensors, as a SentenceTransformer with another "
+            f"backend than torch saves it. {remedy}"
+        )
+
+
+def loaded(config: BodyConfig, folder: Path) -> Any:
+    """Return the frozen `SentenceTransformer` of a folder that passed its checks."""
     from sentence_transformers import SentenceTransformer
 
     asked = {"dtype": config.dtype, "device_map": config.device_map}
     model = SentenceTransformer(
         str(folder),
-        device=config.device if options is None else "cpu",
-        backend=config.runtime,
+        device=config.device,
         local_files_only=True,
         trust_remote_code=False,
-        model_kwargs=options
-        or {**SAFE_WEIGHTS, **{name: value for name, value in asked.items() if value is not None}},
+        model_kwargs={
+            **SAFE_WEIGHTS,
+            **{name: value for name, value in asked.items() if value is not None},
+        },
     )
-    if config.runtime != getattr(model[0], "backend", "torch"):
-        raise UserError(
-            f"body.runtime is {config.runtime!r}, and the body {config.model!r} has no transformer that it could run; "
-            "set body.runtime to 'torch'."
-        )
     if not (folder / "modules.json").is_file():
         _pool(model, config)
     elif config.pooling is not None:

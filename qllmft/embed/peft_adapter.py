@@ -1,4 +1,4 @@
-"""Adapters of the package peft: LoRA, TinyLoRA and others."""
+"""Adapters of the package peft: LoRA, VeRA and others."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pinned
 from qllmft.embed.adapter import CONFIG, WEIGHTS
+from qllmft.embed.loading import check_torch_weights
 from qllmft.errors import UserError
 from qllmft.model.store import StoredModel
 
@@ -43,6 +44,7 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
         body, identity = pinned(body, model.body_identity)
         return model.model_copy(update={"body": body, "body_identity": identity})
     check_body_folder(source)
+    check_torch_weights(source, "Train with the backend 'torch' to save or upload the model.")
     shutil.copytree(source, folder / OWN_BODY, ignore=_other_files)
     body = body.model_copy(update={"model": str(folder / OWN_BODY), "revision": None})
     identity = body_identity(body, locate_body(body))

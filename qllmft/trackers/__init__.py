@@ -8,7 +8,6 @@ from qllmft.errors import UserError
 from qllmft.trackers.mlflow import MLflow
 from qllmft.trackers.tensorboard import TensorBoard
 from qllmft.trackers.tracker import TrackedRun, Tracker
-from qllmft.trackers.trackio import Trackio
 from qllmft.trackers.wandb import WeightsAndBiases
 from qllmft_backends.plugins import BUILT_IN, Registry
 
@@ -18,7 +17,6 @@ _BUILT_IN = {
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
-    "trackio": Trackio,
 }
 TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
 
@@ -29,9 +27,8 @@ def make_tracker(name: str) -> Tracker:
     try:
         return make()
     except ImportError as error:
-        extra = "trackio" if name == "trackio" else "track"
         remedy = (
-            f"pip install 'qllmft[{extra}]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+            "pip install 'qllmft[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
         )
         raise UserError(
             f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}."

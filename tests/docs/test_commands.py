@@ -82,13 +82,11 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"train .*body\.(pooling|prompt_name|long_texts)": "the body is no decoder and has no prompts",
     r"train .*body\.trainable=(lora|quantum_adapter)|study adapters": "the body has no layers to adapt",
     r"export runs/quantum": "the body has no layers to adapt",
-    r"train .*body\.runtime|predict runs/openvino": "make test-runtimes has the packages",
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs a GPU",
     r".*--ray": "it needs a Ray cluster",
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
-    r"evaluate .*--mitigation": "it needs the extra mitigation",
     r"train .*runs/mitigation": "its record is made with SST-2",
 }
 

@@ -43,7 +43,7 @@ def test_the_dockerfile_has_the_commands_of_the_readme():
 
 def shown(markdown, title="The menu's name"):
     """Return a page as the site shows it."""
-    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'qllmft[docs]'")
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'qllmft[dev]'")
     spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "site" / "hooks.py")
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)

@@ -1,8 +1,10 @@
 """The identity of a configuration follows the settings that can change a result."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -19,6 +21,10 @@ from qllmft.config import (
 )
 from qllmft.config.lora import LoraConfig
 from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.errors import UserError
+from qllmft.run import RunFolder
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "run"
 
 
 def other_value(annotation: Any, value: Any) -> Any:
@@ -108,3 +114,18 @@ def test_a_default_written_out_is_the_same_run():
     tree = RunConfig().model_dump(mode="json", exclude_none=True)
     assert parse_config(tree, "my.toml").identity == RunConfig().identity
     assert "epochs = 800" in tomli_w.dumps(tree)
+
+
+def test_a_run_of_an_earlier_version_has_its_identity_without_a_removed_setting(tmp_path):
+    run = shutil.copytree(GOLDEN, tmp_path / "run")
+    file = run / "config.toml"
+    kept = RunFolder(run).read_config()
+    earlier = file.read_text().replace("[body]\n", '[body]\nruntime = "torch"\n')
+    file.write_text(earlier)
+    assert RunFolder(run).read_config() == kept
+    assert RunFolder(run).read_config().identity == kept.identity == "c54b13c995e6"
+    file.write_text(earlier.replace('"torch"', '"onnx"'))
+    with pytest.raises(
+        UserError, match=r"runtime is 'onnx', and this version computes with 'torch' only; leave"
+    ):
+        RunFolder(run).read_config()

@@ -121,7 +121,7 @@ class MitigatedBackend(Backend):
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
     ) -> Estimate:
         """Return all circuits that a call would send, with those of the calibration."""
-        requests = [*self._calibration(circuit), (self.inner, circuit, values)]
+        requests: list[Any] = [*self._calibration(circuit), (self.inner, circuit, values)]
         parts = [each.estimate(of, row, offline=offline) for each, of, row in requests]
         return cast("Estimate", self._remote.merged(parts))
 

@@ -8,7 +8,6 @@ shots, with their standard errors.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -67,7 +66,10 @@ class Readout:
             np.array([[1 - up, down], [up, 1 - down]]) for up, down in zip(*flips, strict=True)
         ]
         # (K,) value of a shot by its bits
-        per_shot = (-1.0) ** outcomes.sum(axis=1) @ reduce(np.kron, map(np.linalg.inv, matrices))
+        inverse: NDArray[np.float64] = np.ones((1, 1))
+        for matrix in matrices:
+            inverse = np.kron(inverse, np.linalg.inv(matrix)).astype(np.float64)
+        per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse
         signs = (-1.0) ** (outcomes @ outcomes.T)  # (K, K) each string in each outcome
         coefficients = signs @ per_shot / len(outcomes)
         masks = [

@@ -192,7 +192,7 @@ def run(trained_run, tmp_path):
 
 
 def test_a_run_is_dequantised(run, cli, tmp_path):
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[onnx]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[export]'")
     output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")
     found = json.loads(output)
     assert found == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
@@ -243,7 +243,7 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
 )
 def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkeypatch):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[onnx]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[export]'")
     from qllmft.analysis.onnx_file import write_onnx
 
     monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)

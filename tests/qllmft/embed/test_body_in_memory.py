@@ -1,11 +1,14 @@
 """A `SentenceTransformer` as the body: it is saved once, and gives the results of its folder."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
 import qllmft
+from qllmft.embed import loading
 from qllmft.embed.in_memory import body_name
 from qllmft.errors import UserError
 from qllmft.sklearn import QuantumTextClassifier, TextEmbedder
@@ -73,3 +76,68 @@ def test_another_object_is_refused():
         UserError, match="body got a int, expected a name, a folder or a SentenceTransformer"
     ):
         body_name(3)
+
+
+class OnnxBody(SentenceTransformer):
+    """Stand-in for a body on ONNX Runtime, whose folder has no weights that torch reads."""
+
+    def __init__(self, folder):
+        super().__init__(str(folder), device="cpu")
+        self.backend, self.encoded = "onnx", 0
+
+    def encode(self, texts, **given):
+        self.encoded += len(texts)
+        return super().encode(texts, **given)
+
+    def save_pretrained(self, path, **given):
+        super().save_pretrained(path, **given)
+        for file in list(Path(path).rglob("*.safetensors")):
+            file.rename(file.with_name("model.onnx"))
+
+
+@pytest.fixture
+def on_onnx(tiny_body, tmp_path, monkeypatch):
+    """A run with such a body, and the body."""
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(loading, "GIVEN", given := {})
+    for module in ("body", "in_memory"):
+        monkeypatch.setattr(f"qllmft.embed.{module}.GIVEN", given)
+    body = OnnxBody(tiny_body)
+    settings = {"train__epochs": 2, "data__n_per_label": 6, "baselines__names": []}
+    run = qllmft.train(
+        (TEXTS, LABELS), body=body, preset="nn-head-0", out=tmp_path / "run", **settings
+    )
+    return run.folder.path, body, given
+
+
+def test_a_body_of_another_backend_computes_the_embeddings(on_onnx, tiny_body):
+    run, body, _ = on_onnx
+    assert body.encoded >= 12
+    before = body.encoded
+    model = qllmft.load(run, body=body)
+    vectors = model.embed(TEXTS[:3])
+    assert body.encoded == before + 3
+    by_torch = SentenceTransformer(str(tiny_body), device="cpu").encode(TEXTS[:3])
+    np.testing.assert_allclose(vectors, by_torch, atol=1e-6)
+
+
+def test_another_process_needs_the_object_again(on_onnx, tiny_body):
+    run, body, given = on_onnx
+    expected = [answer.probabilities for answer in qllmft.load(run).predict(TEXTS[:3])]
+    given.clear()  # as in another process
+    with pytest.raises(UserError, match=r"model\.onnx and no weights in safetensors.*body=model"):
+        qllmft.load(run).predict(TEXTS[:3])
+    found = qllmft.load(run, body=body).predict(TEXTS[:3])
+    assert [answer.probabilities for answer in found] == expected
+    with pytest.raises(UserError, match=r"was trained with the body .*, and the given one is"):
+        qllmft.load(run, body=str(tiny_body))
+
+
+def test_a_body_of_another_backend_is_neither_trained_nor_saved(on_onnx, tmp_path):
+    run, body, _ = on_onnx
+    with pytest.raises(UserError, match=r"backend 'onnx', .* Leave body.trainable out"):
+        qllmft.train(
+            (TEXTS, LABELS), body=body, preset="nn-head-0", out=tmp_path / "x", body__trainable=True
+        )
+    with pytest.raises(UserError, match="Train with the backend 'torch' to save or upload"):
+        qllmft.load(run).save_pretrained(tmp_path / "saved")

@@ -25,10 +25,9 @@ from qllmft.training import Checkpoint, EndToEnd, end_to_end, fit_end_to_end
 
 pytest.importorskip("peft", reason="adapters are the extra qllmft[lora]")
 LORA = {"rank": 2, "alpha": 3.0, "targets": ["query", "value"]}
-TINY = {
-    "peft_type": "TINYLORA",
+LOHA = {
+    "peft_type": "LOHA",
     "r": 2,
-    "u": 4,
     "target_modules": ["query", "value"],
     "task_type": None,
 }
@@ -147,7 +146,10 @@ def test_dropout_and_first_weights_follow_from_the_seed(tiny_bert, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(TINY, 2 * 4), ({"peft_type": "VERA", "r": 2, "target_modules": ["query"]}, 2 + 8)],
+    [
+        (LOHA, 2 * N_LORA),
+        ({"peft_type": "VERA", "r": 2, "target_modules": ["query"]}, 2 + 8),
+    ],
 )
 def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
     file = tmp_path / "adapter_config.json"
@@ -189,7 +191,7 @@ def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
             r"cannot be put into the body .*q_proj.*Its linear layers are dense, key",
         ),
         (
-            {"peft": json.dumps({**TINY, "base_model_name_or_path": "meta-llama/Llama-3"})},
+            {"peft": json.dumps({**LOHA, "base_model_name_or_path": "meta-llama/Llama-3"})},
             r"is of the model 'meta-llama/Llama-3', and the body is .*Name that model with --body, or remove",
         ),
     ],
@@ -232,6 +234,10 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
             "got peft_type 'XLORA', expected one of",
         ),
         (
+            {"trainable": "lora", "lora": {"peft": '{"peft_type": "TINYLORA"}'}},
+            "got peft_type 'TINYLORA', expected one of LORA, VERA",
+        ),
+        (
             {
                 "trainable": "lora",
                 "lora": {"peft": '{"peft_type": "LORA", "auto_map": {"x": "y.py"}}'},
@@ -253,14 +259,14 @@ def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
         (
             {
                 "trainable": "lora",
-                "lora": {"peft": json.dumps(TINY | {"target_modules": ["a"] * 2_001})},
+                "lora": {"peft": json.dumps(LOHA | {"target_modules": ["a"] * 2_001})},
             },
             'target_modules = ["a", "a"',
         ),
         (
             {
                 "trainable": "lora",
-                "lora": {"peft": json.dumps(TINY | {"exclude_modules": ["a"] * 2_001})},
+                "lora": {"peft": json.dumps(LOHA | {"exclude_modules": ["a"] * 2_001})},
             },
             'exclude_modules = ["a", "a"',
         ),

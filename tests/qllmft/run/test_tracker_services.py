@@ -1,10 +1,6 @@
 """What single trackers have of a run or a campaign."""
 
-import sys
-from types import SimpleNamespace
-
 import pytest
-from stopped_runs import Stop
 from tiny_runs import config
 from wandb_file import wandb_records
 
@@ -13,8 +9,7 @@ from qllmft.campaign.plan import FixedPlan, PlannedRun
 from qllmft.errors import UserError
 from qllmft.events import ignore
 from qllmft.run import Tracking, run_tracked
-from qllmft.trackers import TrackedRun, make_tracker
-from qllmft.trackers.tracker import final_numbers
+from qllmft.trackers import make_tracker
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -98,56 +93,3 @@ def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_wor
     # of an older MLflow, which would be taken as the store
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     assert make_tracker("mlflow")._store == "sqlite:///mlflow.db"
-
-
-@pytest.fixture
-def trackio(monkeypatch):
-    """Return the calls that a stand-in of trackio gets, which prints as trackio does."""
-    told = []
-
-    class Session:
-        def log(self, numbers, step=None):
-            told.append((step, numbers))
-
-        def finish(self):
-            told.append("finish")
-            sys.stdout.write("Run finished\n")
-
-    def init(**given):
-        told.append(
-            (
-                given["project"],
-                given["name"],
-                given["group"],
-                given["resume"],
-                given["config"]["train.epochs"],
-            )
-        )
-        sys.stdout.write("Trackio project initialized\n")
-        return Session()
-
-    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=init))
-    return told
-
-
-def test_trackio_gets_one_run_with_its_curve_and_table(corpus, out, trackio, capsys):
-    run_tracked(config(corpus), out, Stop(2), Tracking.of("trackio"))
-    outcome = run_tracked(config(corpus), out, ignore, Tracking.of("trackio"))
-    identity, table = outcome.record.identity, final_numbers(outcome.record.to_json())
-    steps = [each[0] for each in trackio if isinstance(each[0], int)]
-    assert trackio[0] == ("qllmft", identity, None, "never", 4)
-    assert ("qllmft", identity, None, "allow", 4) in trackio
-    assert (steps, trackio[-2:], trackio.count("finish")) == (
-        [1, 2, 3, 4],
-        [(None, table), "finish"],
-        2,
-    )
-    assert capsys.readouterr().out == ""
-
-
-def test_runs_of_a_campaign_are_a_group_in_trackio(trackio, tmp_path):
-    campaign = tmp_path / "table2"
-    make_tracker("trackio").start(
-        TrackedRun("abc", campaign / "runs" / "abc", {"train.epochs": 4}, None, campaign)
-    )
-    assert trackio == [("qllmft", "abc", "table2", "never", 4)]

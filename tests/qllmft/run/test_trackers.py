@@ -236,12 +236,11 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
             (name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'")
             for name in REAL
         ),
-        ("trackio", False, "'trackio' needs the package trackio: pip install 'qllmft[trackio]'"),
         ((), True, "--track-files needs a tracker; add one"),
     ],
 )
 def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
-    for name in (*REAL, "trackio"):
+    for name in REAL:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError) as error:
         Tracking.of(asked, files=files)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
 from qllmft_backends.remote.ionq.errors import IonQRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
+from qllmft_backends.user_folders import user_folder
 
 IONQ_URL = "https://api.ionq.co/v0.4"
 URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
@@ -136,7 +136,7 @@ class IonQOptions(IonQConnection):
     paid: ClassVar[bool]
     if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
         shots: int | None = None
-    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "ionq")
+    ledger: Path = Field(default_factory=lambda: user_folder("state") / "ionq")
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from qllmft_backends.user_folders import user_folder
 
 ProviderName = Literal[
     "generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"
@@ -53,9 +54,7 @@ class QiskitOptions(BaseModel):
     layout: tuple[int, ...] | None = None
     native: Literal["none", "ionq"] = "none"
     local: bool = False
-    ledger: Path = Field(
-        default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines"
-    )
+    ledger: Path = Field(default_factory=lambda: user_folder("state") / "machines")
     circuits_per_job: int = Field(50, ge=1)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False
