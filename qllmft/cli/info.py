@@ -1,4 +1,4 @@
-"""`qllmft info` and `qllmft presets`: structure of a preset or a run, and the list of presets."""
+"""`qllmft info`: structure of a preset or a run, and the list of presets."""
 
 from __future__ import annotations
 
@@ -45,13 +45,24 @@ def info(
         bool | None,
         typer.Option(help="Draw the head's circuit.", show_default="if it fits the screen"),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help='Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.',
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Count a model's parameters and gates, and draw its head's circuit if that fits the screen."""
+    """List the presets; of one or of a run, count parameters and gates, and draw the head's circuit if it fits."""
     console = PlainConsole()
     if name is None:
-        _list_presets(console, json=json)
+        _list_presets(console, source, json=json)
         return
+    if source is not None:
+        raise UserError(
+            f"--from lists presets, and {name!r} is one thing to show. Omit one of them."
+        )
     from qllmft.description import describe
 
     config, title, run_dimension, run_classes = _find(name)
@@ -127,31 +138,8 @@ def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
     return preset.config(), f"{name}: {preset.title}", None, None
 
 
-def _list_presets(console: Console, *, json: bool) -> None:
-    from qllmft.config.presets import load_preset, preset_names
-
-    titles = {name: load_preset(name).title for name in preset_names()}
-    if json:
-        say_json(titles)
-        return
-    title = "presets; qllmft info NAME shows one, qllmft train --preset NAME runs it"
-    table = plain_table(*names("name"), "what it is", title=title)
-    for row in titles.items():
-        table.add_row(*row)
-    console.print(table)
-
-
-def presets(
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help='Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.',
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """List presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
+def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
+    """Print the presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.paper.results.counts import preset_parameters
 
@@ -189,9 +177,9 @@ def presets(
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title
         origin = re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OURS
         table.add_row(preset.name, origin, shown, title)
-    PlainConsole().print(table)
-    say("Searches of tables VI to XVI: qllmft sweep --list.")
-    say("Comparisons over several seeds: qllmft study --help.")
+    console.print(table)
+    say("Searches of tables VI to XVI: qllmft sweep --list.", console)
+    say("Comparisons over several seeds: qllmft study --help.", console)
 
 
 def _natural(name: str) -> list[str | int]:

@@ -26,7 +26,7 @@ from qllmft.cli.explain import explain
 from qllmft.cli.export import export
 from qllmft.cli.finished import push, report, verify
 from qllmft.cli.help import PanelCommand, PanelGroup
-from qllmft.cli.info import info, presets
+from qllmft.cli.info import info
 from qllmft.cli.init import init
 from qllmft.cli.installed import doctor
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
@@ -45,7 +45,7 @@ INTERRUPTED = 130
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Train and use a model": (train, init, runs, predict, evaluate, explain, serve, report, verify),
     "Compare over seeds and settings": (study, sweep, paper, figure),
-    "Look up": (presets, info, backends, energy),
+    "Look up": (info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),
     "Quantum hardware": (jobs, ionq_sandbox),
     "Share a model": (export, push),

@@ -56,7 +56,7 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="Named settings to start from; `qllmft presets` lists them. auto: the structure that cross-validation "
+            help="Named settings to start from; `qllmft info` lists them. auto: the structure that cross-validation "
             "on the training and validation texts prefers; reuploading-adam if a setting of the head is given, "
             "reuploading-unfrozen if the body is trained."
         ),

@@ -28,7 +28,7 @@ class QuantumHeadClassifier(TrainedClassifier):
     Training is that of ``qllmft train``; answers are computed here, exactly.
 
     Args:
-        preset: source of the settings; see ``qllmft presets``. By default, "auto" trains the structure that
+        preset: source of the settings; see ``qllmft info``. By default, "auto" trains the structure that
             cross-validation on the rows prefers, or "reuploading-adam" if ``settings`` changes the head.
         settings: differences from it, ``{"model.reuploads": 6}`` or ``["model.reuploads=6"]``, of the sections model,
             train, noise and backend.

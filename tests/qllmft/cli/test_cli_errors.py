@@ -58,7 +58,7 @@ WRONG = [
     (["predict", "RUN", " "], ["a text is empty"]),
     (["predict", "RUN", "a text", "--text-column", "x"], ["--text-column and --delimiter describe the table"]),
     (["predict", "RUN", "a text", "--delimiter", "x"], ["the table of --file, which is not given. Omit them."]),
-    (["presets", "--from", "Table I"], ["no preset comes from 'Table I'; expected one of Figure 11, Figure 8a,"]),
+    (["info", "--from", "Table I"], ["no preset comes from 'Table I'; expected one of Figure 11, Figure 8a,"]),
     (["predict", "RUN", "--file", "TMP/none.txt"], ["the file", "none.txt cannot be read", "No such file"]),
     (["predict", "RUN", "--file", "TMP"], ["cannot be read", "Is a directory"]),
     (["predict", "a long text where the run should be " * 9, "more"], ["File name too long"]),
