@@ -66,7 +66,6 @@ WRONG = [
     # mitigation
     (["evaluate", "RUN", "--mitigation", "readout"], ["--mitigation ", *NONE_NAMED]),
     (["evaluate", "RUN", *ADJOINT, "--mitigation", "readout"], ["adjoint has no noise with these options"]),
-    (["evaluate", "RUN", *ADJOINT, "--mitigation", "zne"], ["'zne' is not"]),
     (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "readout"], ["none of adjoint, pennylane"]),
     ([*FORTE, "--yes", "--mitigation", "readout"], ["ionq_forte compiles circuits at its server"]),
 ]  # fmt: skip

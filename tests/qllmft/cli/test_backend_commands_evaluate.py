@@ -238,3 +238,5 @@ def test_mitigation_is_named_beside_the_agreement(run, cli):
         *("--backend-option", "aer_forte.readout_error=0.2"),
     ]
     assert "2 calibration" in cli(*arguments, *several)[0]
+    refused = cli(*arguments, *backend, "--mitigation", "zne", code=2)[1]
+    assert "'zne' is not one of 'readout'" in refused
