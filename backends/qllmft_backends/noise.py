@@ -20,15 +20,22 @@ So the same "error of 0.5 %" is three different r: name the convention with the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from qllmft_backends.errors import BackendError
 
 FidelityKind = Literal["process", "average"]
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
 RateKind = Literal["aer", "nonidentity"]  # r, or the probability of a Pauli error
+ShotModel = Literal["exact", "gaussian", "multinomial"]
+ShotTest = Literal["same", "multinomial", "per_shot"]
+Draw = Literal["sample", "batch"]
+ShotGradient = Literal["value", "reparametrised"]
+# by shot_test
+_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}
 
 
 def pauli_error_probability(rate: float, n_qubits: int) -> float:
@@ -126,6 +133,11 @@ class GateNoise:
             "readout_error": self.readout_error,
         }
 
+    @property
+    def is_on_gates(self) -> bool:
+        """Return whether any gate carries noise."""
+        return self.one_qubit_rate > 0 or self.two_qubit_rate > 0
+
     def rate(self, n_qubits: int) -> float:
         """Return the r of a gate on one or two qubits. Others are an error."""
         if n_qubits not in (1, 2):
@@ -190,3 +202,96 @@ class NoiseSettings(BaseModel):
                 "out."
             )
         return replace(PRESETS.get(self.noise, GateNoise(0, 0)), readout_error=self.readout_error)
+
+
+class CircuitNoise(NoiseSettings):
+    """Noise between a circuit and its expectation values on the engine, as options and in a pass.
+
+    Attributes:
+        shots: S, measurements per sample; None: none.
+        shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
+            ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
+        trajectories: random runs per sample whose mean is taken, each with all shots. None: 1 in training; 1000 in
+            `expectations` under gate noise.
+        renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
+        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
+            ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.
+        rate: meaning of the paper's or explicit rates: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
+        draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
+        uploads: the rotations by data carry gate noise.
+        gradient: of ``gaussian``: ``value``: the noise is outside its path; ``reparametrised``: it passes through the
+            noise's standard deviation. The gradient of ``multinomial`` is zero.
+    """
+
+    shots: int | None = Field(None, ge=2)
+    shot_model: ShotModel | None = None
+    trajectories: int | None = Field(None, ge=1)
+    renormalize: bool = False
+    shot_test: ShotTest = "same"
+    rate: RateKind = "aer"
+    draw: Draw = "sample"
+    uploads: bool = True
+    gradient: ShotGradient = "value"
+
+    @cached_property
+    def gates(self) -> GateNoise:
+        """Return the noise of the gates and of the readout."""
+        gates = self.named_noise()
+        if self.rate == "aer":
+            return gates
+        one, two = (rate_from_error_probability(gates.rate(n), n) for n in (1, 2))
+        return GateNoise(one, two, self.readout_error)
+
+    @property
+    def model(self) -> ShotModel:
+        """Return the model of the shots, by default that of `shot_model`."""
+        return self.shot_model or ("multinomial" if self.shots else "exact")
+
+    @property
+    def runs(self) -> int:
+        """Return the number of trajectories per sample in a pass."""
+        return self.trajectories or 1
+
+    @property
+    def in_evaluation(self) -> Self:
+        """Return the noise of validation and test."""
+        if self.shot_test == "same":
+            return self
+        true_shots = {"shot_model": "multinomial", "renormalize": False, "gradient": "value"}
+        if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
+            return self.model_copy(update={**true_shots, "trajectories": 1, "draw": "sample"})
+        return self.model_copy(update={**true_shots, "shot_test": "same"})
+
+    @property
+    def is_none(self) -> bool:
+        """Return whether there is no noise of any kind."""
+        return not (self.gates.is_on_gates or self.gates.readout_error or self.shots)
+
+    def check(self) -> None:
+        """Raise `BackendError` if settings contradict each other, or would not be used."""
+        if self.rate == "nonidentity" and self.noise in ("none", "forte1"):
+            raise BackendError(
+                f"rate={self.rate!r} would not be used with noise={self.noise!r}, which has no rates or known "
+                "ones; leave it out."
+            )
+        if (self.model == "exact") != (self.shots is None):
+            raise BackendError(
+                f"shot_model is {self.model!r} with shots={self.shots}; give both, or neither."
+            )
+        on_gates = self.gates.is_on_gates
+        unread = [
+            name
+            for name, is_default, is_read in (
+                ("renormalize", not self.renormalize, self.model == "gaussian"),
+                ("gradient", self.gradient == "value", self.model == "gaussian"),
+                ("shot_test", self.shot_test == "same", self.model in _TESTED[self.shot_test]),
+                ("draw", self.draw == "sample", on_gates),
+                ("uploads", self.uploads, on_gates),
+            )
+            if not (is_default or is_read)
+        ]
+        if unread:
+            raise BackendError(
+                f"{' and '.join(unread)} would not be used: renormalize, gradient and shot_test are about shots of "
+                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out."
+            )

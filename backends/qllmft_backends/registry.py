@@ -35,7 +35,7 @@ class Entry:
     adjoint: bool = False
     # `create` passes it a `BackendV2` or a V2 primitive
     takes_object: bool = False
-    # it takes the noise options of `AdjointOptions`, which a run sets in its section ``noise``
+    # it takes the options of `CircuitNoise`, which a run sets in its section ``noise``
     noise_section: bool = False
 
 

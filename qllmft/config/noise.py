@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from qllmft.config.section import NEUTRAL, Count, NonNegative, Positive, Section
+from qllmft_backends.noise import Draw, NoiseName, RateKind, ShotGradient, ShotTest
 
 NOISE_CHOICES = (
     "renormalize",
@@ -41,7 +42,7 @@ class NoiseConfig(Section):
     ``depolarizing_error(r, n)`` unless ``rate`` is changed.
     """
 
-    gates: Literal["none", "paper_low", "paper_high", "forte1", "explicit"] = "none"
+    gates: NoiseName = "none"
     one_qubit_rate: NonNegative | None = None  # both rates belong to gates = "explicit"
     two_qubit_rate: NonNegative | None = None
     # probability that a measured bit is read flipped
@@ -54,14 +55,14 @@ class NoiseConfig(Section):
     renormalize: bool = False  # divide the counts of eq. 2 by their sum after rectification
     # shots of validation and test: those of training, multinomial, or multinomial with an error
     # trajectory per shot
-    shot_test: Literal["same", "multinomial", "per_shot"] = "same"
+    shot_test: ShotTest = "same"
     # meaning of the rates: r, or the probability of a Pauli error
-    rate: Literal["aer", "nonidentity"] = "aer"
+    rate: RateKind = "aer"
     # one trajectory per sample, or one per batch of a pass
-    draw: Literal["sample", "batch"] = "sample"
+    draw: Draw = "sample"
     uploads: bool = True  # add gate noise to the rotations by data
     # gradient of eq. 2: with the noise outside its path, or through the noise's standard deviation
-    gradient: Annotated[Literal["value", "reparametrised"], NEUTRAL] = "value"
+    gradient: Annotated[ShotGradient, NEUTRAL] = "value"
 
     @property
     def is_none(self) -> bool:

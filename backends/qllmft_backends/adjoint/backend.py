@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import blake2b
 from typing import ClassVar, Literal
@@ -23,23 +22,16 @@ from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.gradient import AdjointGradient
 from qllmft_backends.adjoint.interface import Engine
-from qllmft_backends.adjoint.noisy import (
-    CircuitNoise,
-    Draw,
-    NoisyPass,
-    ShotGradient,
-    ShotModel,
-    ShotTest,
-)
+from qllmft_backends.adjoint.noisy import NoisyPass
 from qllmft_backends.adjoint.noisy_expectations import NoisySampler
+from qllmft_backends.adjoint.outcomes import exact_outcomes, noisy_outcomes
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.adjoint.requests import MAX_QUBITS
-from qllmft_backends.adjoint.sampling import exact_outcomes, noisy_outcomes
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.noise import GateNoise, NoiseSettings, RateKind, rate_from_error_probability
+from qllmft_backends.noise import CircuitNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import PauliObservables, ZObservables
@@ -47,61 +39,20 @@ from qllmft_backends.z_observables import PauliObservables, ZObservables
 TRAJECTORIES = 1000  # of `expectations`, by default
 
 
-class AdjointOptions(NoiseSettings):
-    """Options of the backend ``adjoint``, beside those of `NoiseSettings`.
+class AdjointOptions(CircuitNoise):
+    """Options of the backend ``adjoint``, beside those of `CircuitNoise`.
 
     Attributes:
         dtype: ``float32``, or ``float64`` for reference values. Unset: ``float32`` in training, ``float64`` under
             Qiskit's interfaces.
         device: ``cpu``, or one of torch's, such as ``cuda``, ``cuda:1``, ``mps`` or ``xpu``, on which `qllmft.heads`
             computes in torch operations.
-        shots: S, measurements per sample; None: none.
-        shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
-            ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
-        trajectories: random runs per sample whose mean is taken. None: 1 in training; 1000 in `expectations` under gate
-            noise.
-        renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
-        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
-            ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.
-        rate: meaning of the paper's or explicit rates: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
-        draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
-        uploads: the rotations by data carry gate noise.
-        gradient: of ``gaussian``: ``value``: the noise is outside its path; ``reparametrised``: it passes through the
-            noise's standard deviation.
         seed: of all draws; the same seed and request give the same bits.
     """
 
     dtype: Literal["float32", "float64"] = "float32"
     device: str = Field("cpu", pattern=r"^(cpu|(cuda|hpu|mps|npu|xpu)(:\d{1,3})?)$")
-    shots: int | None = Field(None, ge=2)
-    shot_model: ShotModel | None = None
-    trajectories: int | None = Field(None, ge=1)
-    renormalize: bool = False
-    shot_test: ShotTest = "same"
-    rate: RateKind = "aer"
-    draw: Draw = "sample"
-    uploads: bool = True
-    gradient: ShotGradient = "value"
     seed: int = Field(0, ge=0)
-
-    def circuit_noise(self) -> CircuitNoise:
-        """Return the noise of these options, with the trajectories of training."""
-        gates = self.named_noise()
-        if self.rate == "nonidentity":
-            if self.noise in ("none", "forte1"):
-                raise BackendError(
-                    f"rate={self.rate!r} would not be used with noise={self.noise!r}, which has no rates or known "
-                    "ones; leave it out."
-                )
-            one, two = (rate_from_error_probability(gates.rate(n), n) for n in (1, 2))
-            gates = GateNoise(one, two, self.readout_error)
-        model = self.shot_model or ("multinomial" if self.shots else "exact")
-        if (model == "exact") != (self.shots is None):
-            raise BackendError(
-                f"shot_model is {model!r} with shots={self.shots}; give both, or neither."
-            )
-        choices = (self.renormalize, self.shot_test, self.draw, self.uploads, self.gradient)
-        return CircuitNoise(gates, self.shots, model, self.trajectories or 1, *choices)
 
 
 class AdjointBackend(Backend):
@@ -117,7 +68,8 @@ class AdjointBackend(Backend):
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
-        self.noise = self.options.circuit_noise()
+        self.options.check()
+        self.noise: CircuitNoise = self.options
         self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
         self._make: EngineMaker = AdjointEngine
         if self.options.device != "cpu":
@@ -131,7 +83,7 @@ class AdjointBackend(Backend):
     @property
     def capabilities(self) -> Capabilities:
         """Return the abilities. Readout error leaves the means exact, but shots and gate noise do not."""
-        shots, noisy = self.noise.shots is not None, self.noise.has_gate_noise
+        shots, noisy = self.noise.shots is not None, self.noise.gates.is_on_gates
         return Capabilities(
             exact=not (shots or noisy),
             shots=shots,
@@ -149,11 +101,11 @@ class AdjointBackend(Backend):
     @property
     def sampling(self) -> Sampling | None:
         """Return the random draws of `expectations`, None without gate noise."""
-        if not self.noise.has_gate_noise:
+        if not self.noise.gates.is_on_gates:
             return None
         noise = self.noise.in_evaluation
         trajectories = self.options.trajectories or TRAJECTORIES
-        return Sampling(noise.shots or 0, trajectories, noise.shot_model == "multinomial")
+        return Sampling(noise.shots or 0, trajectories, noise.model == "multinomial")
 
     def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings."""
@@ -227,8 +179,8 @@ class AdjointBackend(Backend):
                     "draw='batch' is about the passes of a training; expectation values of a sample come from "
                     "trajectories of its own. Leave it out."
                 )
-            if noise.has_gate_noise and self.options.trajectories is None:
-                noise = replace(noise, trajectories=TRAJECTORIES)
+            if noise.gates.is_on_gates and self.options.trajectories is None:
+                noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
             angles = engine.program.angles(np.asarray(values, np.float64))
             frames = FrameProgram.of(circuit, uploads=noise.uploads)
             return NoisySampler(engine, frames, noise, sums).expectations(
@@ -243,7 +195,7 @@ class AdjointBackend(Backend):
     def _without_noise(self) -> AdjointBackend | None:
         """Return the exact backend whose probabilities true shots are drawn from, None with any other noise."""
         noise = self.noise.in_evaluation
-        if noise.shot_model != "multinomial" or noise.has_gate_noise or noise.gates.readout_error:
+        if noise.model != "multinomial" or noise.gates.is_on_gates or noise.gates.readout_error:
             return None
         return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
 

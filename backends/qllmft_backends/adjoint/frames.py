@@ -130,6 +130,9 @@ class FrameProgram:
 
     def draw(self, noise: GateNoise, count: int, seed: int) -> Trajectories:
         """Draw ``count`` random runs (see `errors`)."""
+        if not noise.is_on_gates:
+            none = np.empty(0, np.int64)
+            return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
         return Trajectories(
             count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed))
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,85 +11,10 @@ from numpy.typing import NDArray
 from qllmft_backends.adjoint.chunks import EVALUATION_BYTES, Real
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
-from qllmft_backends.adjoint.separate_shots import SITES, read_outcomes
-from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
+from qllmft_backends.adjoint.outcomes import SITES, draw_outcomes, flip_bits, read_outcomes
+from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.errors import BackendError
-from qllmft_backends.noise import GateNoise
-
-ShotModel = Literal["exact", "gaussian", "multinomial"]
-ShotTest = Literal["same", "multinomial", "per_shot"]
-Draw = Literal["sample", "batch"]
-ShotGradient = Literal["value", "reparametrised"]
-# by shot_test
-_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}
-
-
-@dataclass(frozen=True)
-class CircuitNoise:
-    """Noise between a circuit and its expectation values.
-
-    Attributes:
-        gates: depolarizing noise after every gate, and flips at the readout.
-        shots, renormalize, shot_test, draw, uploads, gradient: see `AdjointOptions`.
-        shot_model: see there. ``multinomial`` blocks the gradient.
-        trajectories: random runs per sample whose mean is taken; each with ``shots`` measurements.
-    """
-
-    gates: GateNoise
-    shots: int | None = None
-    shot_model: ShotModel = "exact"
-    trajectories: int = 1
-    renormalize: bool = False
-    shot_test: ShotTest = "same"
-    draw: Draw = "sample"
-    uploads: bool = True
-    gradient: ShotGradient = "value"
-
-    def __post_init__(self) -> None:
-        unread = [
-            name
-            for name, is_default, is_read in (
-                ("renormalize", not self.renormalize, self.shot_model == "gaussian"),
-                ("gradient", self.gradient == "value", self.shot_model == "gaussian"),
-                ("shot_test", self.shot_test == "same", self.shot_model in _TESTED[self.shot_test]),
-                ("draw", self.draw == "sample", self.has_gate_noise),
-                ("uploads", self.uploads, self.has_gate_noise),
-            )
-            if not (is_default or is_read)
-        ]
-        if unread:
-            raise BackendError(
-                f"{' and '.join(unread)} would not be used: renormalize, gradient and shot_test are about shots of "
-                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out."
-            )
-
-    @property
-    def in_evaluation(self) -> CircuitNoise:
-        """Return the noise of validation and test."""
-        if self.shot_test == "same":
-            return self
-        if self.shot_test == "per_shot":  # which pass has which trajectories is of no account then
-            return replace(
-                self,
-                shot_model="multinomial",
-                trajectories=1,
-                renormalize=False,
-                draw="sample",
-                gradient="value",
-            )
-        return replace(
-            self, shot_model="multinomial", shot_test="same", renormalize=False, gradient="value"
-        )
-
-    @property
-    def has_gate_noise(self) -> bool:
-        """Return whether any gate carries noise."""
-        return self.gates.one_qubit_rate > 0 or self.gates.two_qubit_rate > 0
-
-    @property
-    def is_none(self) -> bool:
-        """Return whether there is no noise of any kind."""
-        return not (self.has_gate_noise or self.gates.readout_error or self.shots)
+from qllmft_backends.noise import CircuitNoise, GateNoise
 
 
 def stream(seed: int, *place: int) -> np.random.Generator:
@@ -140,7 +65,7 @@ class NoisyPass:
     evaluates: bool = False
 
     def __post_init__(self) -> None:
-        if not self.noise.gates.readout_error or self.noise.shot_model != "gaussian":
+        if not self.noise.gates.readout_error or self.noise.model != "gaussian":
             return
         masks = self.engine.masks
         if int(np.bitwise_or.reduce(masks, initial=0)) != int(masks.sum()):
@@ -165,14 +90,14 @@ class NoisyPass:
         if self.evaluates and self.noise.shot_test == "per_shot":
             return self._of_each_shot(angles, amplitudes)
         drawn, runs = self._drawn(angles, amplitudes)
-        if self.noise.shot_model == "multinomial":
+        if self.noise.model == "multinomial":
             return self._means(self._counted(drawn, runs))
         values, _ = self._normalised(self._measuring.values(drawn, amplitudes, shots=self._shots()))
         return self._means(self._read(values, runs))
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
         """Return noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
-        if self.noise.shot_model == "multinomial":
+        if self.noise.model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
         drawn, runs = self._drawn(angles, amplitudes)
         measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots())
@@ -190,7 +115,7 @@ class NoisyPass:
             )
         if tape.engine is None:
             return np.zeros(tape.shape, self.engine.dtype), None
-        count = self.noise.trajectories
+        count = self.noise.runs
         weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
         if self.noise.gates.readout_error:
             weights = weights * readout_factors(self.noise.gates, self.engine.masks)
@@ -217,9 +142,9 @@ class NoisyPass:
         """Return whether the noise is that of eq. 2 alone, which any state can have."""
         noise = self.noise
         return (
-            noise.shot_model == "gaussian"
-            and noise.trajectories == 1
-            and not (noise.has_gate_noise or noise.gates.readout_error)
+            noise.model == "gaussian"
+            and noise.runs == 1
+            and not (noise.gates.is_on_gates or noise.gates.readout_error)
         )
 
     def _check(self, angles: Real, amplitudes: Real | None) -> None:
@@ -232,9 +157,9 @@ class NoisyPass:
     def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
         """Return angles (B·N, G) of N trajectories per sample, one sample after the other."""
         self._check(angles, amplitudes)
-        count = self.noise.trajectories
+        count = self.noise.runs
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
-        if not self.noise.has_gate_noise:
+        if not self.noise.gates.is_on_gates:
             return drawn, None
         if self.noise.draw == "batch":
             runs = self.frames.draw(self.noise.gates, count, self.seed).repeated(len(angles))
@@ -259,7 +184,7 @@ class NoisyPass:
         return measured[:, :-1] / sums, sums
 
     def _shots(self) -> GaussianShots | None:
-        if self.noise.shots is None or self.noise.shot_model != "gaussian":
+        if self.noise.shots is None or self.noise.model != "gaussian":
             return None
         return GaussianShots(
             self.noise.shots, self.seed, reparametrised=self.noise.gradient == "reparametrised"
@@ -327,6 +252,6 @@ class NoisyPass:
         return out
 
     def _means(self, values: Real) -> Real:
-        if self.noise.trajectories == 1:
+        if self.noise.runs == 1:
             return values
-        return np.asarray(values.reshape(-1, self.noise.trajectories, values.shape[1]).mean(axis=1))
+        return np.asarray(values.reshape(-1, self.noise.runs, values.shape[1]).mean(axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
-from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass, readout_factors, stream
-from qllmft_backends.adjoint.separate_shots import SITES as _SITES
-from qllmft_backends.adjoint.separate_shots import patterns, read_outcomes
+from qllmft_backends.adjoint.noisy import NoisyPass, readout_factors, stream
+from qllmft_backends.adjoint.outcomes import SITES as _SITES
+from qllmft_backends.adjoint.outcomes import patterns, read_outcomes
 from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.noise import CircuitNoise
 from qllmft_backends.protocol import Expectations
 from qllmft_backends.z_observables import ZObservables
 
@@ -50,28 +51,17 @@ class NoisySampler:
     @property
     def runs(self) -> int:
         """Return N, random runs per sample: its shots if each has a trajectory of its own, else its trajectories."""
-        return (
-            (self.noise.shots or 1)
-            if self.noise.shot_model == "multinomial"
-            else self.noise.trajectories
-        )
+        return (self.noise.shots or 1) if self.noise.model == "multinomial" else self.noise.runs
 
     def estimates(self, angles: Floats, seed: int, part: int) -> tuple[Floats, Floats]:
         """Return means (B, O) and their standard errors for angles (B, G). Each ``part`` draws anew."""
-        if self.noise.shot_model == "gaussian":
+        if self.noise.model == "gaussian":
             return self._by_passes(angles, int(stream(seed, part).integers(2**63)))
-        drawn = self._trajectories(len(angles), int(stream(seed, part, 0).integers(2**63)))
-        if self.noise.shot_model == "multinomial":
+        count, first = len(angles) * self.runs, int(stream(seed, part, 0).integers(2**63))
+        drawn = self.frames.draw(self.noise.gates, count, first)
+        if self.noise.model == "multinomial":
             return self._by_counts(angles, drawn, stream(seed, part, 1))
         return self._by_trajectories(angles, drawn)
-
-    def _trajectories(self, samples: int, seed: int) -> Trajectories:
-        """Draw ``runs`` trajectories per sample, one sample after the other. None has an error without gate noise."""
-        count = samples * self.runs
-        if self.noise.has_gate_noise:
-            return self.frames.draw(self.noise.gates, count, seed)
-        none = np.empty(0, np.int64)
-        return Trajectories(count, none, np.empty((0, self.frames.n_angles), np.int8), none)
 
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
@@ -87,7 +77,7 @@ class NoisySampler:
         first, second = np.zeros_like(ideal), np.zeros_like(ideal)
         np.add.at(first, samples, changes / runs)
         np.add.at(second, samples, changes**2 / runs)
-        if not self.noise.has_gate_noise:
+        if not self.noise.gates.is_on_gates:
             return ideal, np.zeros_like(ideal)
         if runs == 1:
             return ideal + first, np.full_like(ideal, np.inf)
@@ -121,13 +111,15 @@ class NoisySampler:
     def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
         """Estimate from passes of eq. 2, one per trajectory."""
         runs = self.runs
-        single = NoisyPass(self.engine, self.frames, replace(self.noise, trajectories=1), seed)
+        single = NoisyPass(
+            self.engine, self.frames, self.noise.model_copy(update={"trajectories": 1}), seed
+        )
         strings = single.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
         values = (strings @ self.sums.coefficients.T).reshape(len(angles), runs, -1)
         means = values.mean(axis=1)
         if runs > 1:
             return means, values.std(axis=1, ddof=1) / np.sqrt(runs)
-        if self.noise.has_gate_noise:
+        if self.noise.gates.is_on_gates:
             return means, np.full_like(means, np.inf)
         return means, self._shot_errors(angles)
 

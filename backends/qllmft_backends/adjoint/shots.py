@@ -1,6 +1,6 @@
-"""Shots of one pass: the paper's differentiable ones (eq. 2), and true ones.
+"""Shots of one pass as the paper's eq. 2 has them, which can be differentiated.
 
-Eq. 2. The multinomial counts of n shots have mean n·p and covariance n (diag p - p pᵀ). So has
+The multinomial counts of n shots have mean n·p and covariance n (diag p - p pᵀ). So has
 
     ŷ = n·p + sqrt(n) (sqrt(p)∘ε - p (sqrt(p)ᵀε)),   ε ~ N(0, I),
 
@@ -22,11 +22,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
-
 
 @dataclass(frozen=True)
 class GaussianShots:
@@ -47,23 +42,3 @@ class GaussianShots:
     def after(self, chunks: int) -> GaussianShots:
         """Return the shots of the part of the pass that begins ``chunks`` later."""
         return replace(self, first_chunk=self.first_chunk + chunks)
-
-
-def draw_outcomes(
-    probabilities: NDArray[np.floating], shots: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw (Σ shots,) true multinomial outcomes, row after row, from ``probabilities`` (N, 2^Q) and ``shots`` (N,)."""
-    return np.asarray(outcomes_at(probabilities, shots, rng.random(int(shots.sum()))))
-
-
-def flip_bits(
-    outcomes: NDArray[np.int64], n_qubits: int, readout_error: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return outcomes with every bit flipped with probability ``readout_error``."""
-    if readout_error == 0:
-        return outcomes
-    for qubit in range(n_qubits):
-        outcomes = outcomes ^ (
-            (rng.random(outcomes.size) < readout_error).astype(np.int64) << qubit
-        )
-    return outcomes

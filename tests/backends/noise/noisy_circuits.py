@@ -8,9 +8,9 @@ from qllmft_backends import create
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.normals import fill_normal
 from qllmft_backends.adjoint.frames import FrameProgram
-from qllmft_backends.adjoint.noisy import CircuitNoise, NoisyPass
+from qllmft_backends.adjoint.noisy import NoisyPass
 from qllmft_backends.adjoint.shots import GaussianShots
-from qllmft_backends.noise import GateNoise
+from qllmft_backends.noise import CircuitNoise, GateNoise
 
 STRONG = GateNoise(0.03, 0.08)
 WIDTHS = {"ry": 1, "h": 1, "x": 1, "z": 1, "id": 1, "cx": 2, "cz": 2, "swap": 2}
@@ -52,6 +52,15 @@ def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndar
     """(B, G) gate angles of random parameter values."""
     values = np.random.default_rng(seed).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     return lower(circuit).angles(values)
+
+
+def circuit_noise(
+    gates: GateNoise, shots=None, shot_model=None, trajectories=None, **choices
+) -> CircuitNoise:
+    given = {"shots": shots, "shot_model": shot_model, "trajectories": trajectories}
+    noise = CircuitNoise(**gates.options, **given, **choices)
+    noise.check()
+    return noise
 
 
 def noisy_pass(

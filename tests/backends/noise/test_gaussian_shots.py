@@ -5,6 +5,7 @@ import pytest
 from noisy_circuits import (
     all_strings,
     amplitudes,
+    circuit_noise,
     epsilons,
     equation_2,
     noisy_pass,
@@ -16,8 +17,8 @@ from scipy.stats import chi2
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
 from qllmft_backends.adjoint.engine import Tape
-from qllmft_backends.adjoint.noisy import CircuitNoise
-from qllmft_backends.adjoint.shots import GaussianShots, draw_outcomes, flip_bits
+from qllmft_backends.adjoint.outcomes import draw_outcomes, flip_bits
+from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit
 
@@ -158,7 +159,7 @@ def test_readout_error_widens_the_scatter_as_flips_do():
     """The moments of flipped shots: means within 4.5 standard errors; variances from 20,000 have 1 %, 4.5 of it."""
     circuit, e, shots = head_circuit(3, 2), 0.1, 10**6
     angles = np.repeat(random_angles(circuit, 1), REPEATS, axis=0)
-    noise = CircuitNoise(GateNoise(0, 0, e), shots, "gaussian")
+    noise = circuit_noise(GateNoise(0, 0, e), shots, "gaussian")
     draw = noisy_pass(circuit, noise, seed=1)
     got = draw.values(angles)
     exact = draw.engine.values(angles[:1])[0]

@@ -8,6 +8,7 @@ from kraus_evolution import noisy_expectations
 from noisy_circuits import (
     STRONG,
     amplitudes,
+    circuit_noise,
     epsilons,
     equation_2,
     noisy_pass,
@@ -18,7 +19,6 @@ from noisy_circuits import (
 from qllmft_backends import BackendError, create
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint.frames import FrameProgram
-from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit, readout_observables
@@ -36,7 +36,7 @@ def z_signs(n_qubits: int) -> np.ndarray:
 def test_rectified_frequencies_are_divided_by_their_sum(n_qubits, batch, dtype):
     circuit, shots = head_circuit(n_qubits, 2), 8
     angles = random_angles(circuit, batch)
-    noise = CircuitNoise(GateNoise(0, 0), shots, "gaussian", renormalize=True)
+    noise = circuit_noise(GateNoise(0, 0), shots, "gaussian", renormalize=True)
     draw = noisy_pass(circuit, noise, 3, dtype=dtype)
     draws = epsilons(GaussianShots(shots, seed=3), draw.engine, batch)
     counts = np.maximum(equation_2(amplitudes(draw.engine, angles), draws, shots), 0)
@@ -55,7 +55,7 @@ def test_normalised_frequencies_are_too_flat_where_shots_are_few():
     values = np.random.default_rng(0).uniform(-1.5, 1.5, (16, circuit.num_parameters))
     angles, rng = lower(circuit).angles(values), np.random.default_rng(1)
     for renormalize in (False, True):
-        noise = CircuitNoise(GateNoise(0, 0), shots, "gaussian", draws, renormalize=renormalize)
+        noise = circuit_noise(GateNoise(0, 0), shots, "gaussian", draws, renormalize=renormalize)
         draw = noisy_pass(circuit, noise, 1)
         exact, p = draw.engine.values(angles), draw.engine.probabilities(angles)
         by_formula = np.zeros_like(exact)
@@ -78,7 +78,7 @@ def test_the_gradient_goes_through_the_sum(n_qubits, trajectories, gates):
     """Finite differences of Σ± (p + c)/Σ (p + c) over the outcomes that count; c is what the fixed ε added to p."""
     circuit, shots, batch = head_circuit(n_qubits, 2), 20, 5
     angles = random_angles(circuit, batch)
-    noise = CircuitNoise(gates, shots, "gaussian", trajectories, renormalize=True)
+    noise = circuit_noise(gates, shots, "gaussian", trajectories, renormalize=True)
     draw = noisy_pass(circuit, noise, 5)
     engine, runs = draw.engine, draw.frames.draw(gates, batch * trajectories, 5)
     signs, flips = np.ones((runs.count, angles.shape[1])), np.zeros(runs.count, np.int64)
@@ -106,7 +106,7 @@ def test_the_gradient_goes_through_the_sum(n_qubits, trajectories, gates):
         step = 1e-5 * np.eye(angles.shape[1])[g]
         expected = (weights * (values(angles + step) - values(angles - step))).sum(axis=1) / 2e-5
         np.testing.assert_allclose(got[:, g], expected, atol=1e-8)
-    as_printed = noisy_pass(circuit, CircuitNoise(gates, shots, "gaussian", trajectories), 5)
+    as_printed = noisy_pass(circuit, circuit_noise(gates, shots, "gaussian", trajectories), 5)
     assert np.abs(as_printed.vjp(as_printed.forward(angles)[1], weights)[0] - got).max() > 0.01
 
 
@@ -148,17 +148,17 @@ def test_a_batch_shares_its_trajectories_and_not_its_shots(trajectories):
     """Each sample as if its batch were it alone; over passes the mean is Kraus operators' within 4.5 errors."""
     circuit = head_circuit(3, 2)
     angles = random_angles(circuit, 7)
-    noise = CircuitNoise(STRONG, trajectories=trajectories, draw="batch")
+    noise = circuit_noise(STRONG, trajectories=trajectories, draw="batch")
     together = noisy_pass(circuit, noise, 4).values(angles)
     alone = [noisy_pass(circuit, noise, 4).values(row[None])[0] for row in angles]
     np.testing.assert_allclose(together, alone, atol=1e-12)
     assert (
         np.abs(
-            together - noisy_pass(circuit, CircuitNoise(GateNoise(0, 0)), 4).values(angles)
+            together - noisy_pass(circuit, circuit_noise(GateNoise(0, 0)), 4).values(angles)
         ).max()
         > 0.1
     )
-    shots = CircuitNoise(STRONG, 50, "gaussian", trajectories, draw="batch")
+    shots = circuit_noise(STRONG, 50, "gaussian", trajectories, draw="batch")
     assert (
         len(np.unique(noisy_pass(circuit, shots, 4).values(angles[:1].repeat(7, axis=0)), axis=0))
         == 7
@@ -177,10 +177,10 @@ def test_true_shots_in_evaluation():
     circuit, shots = head_circuit(3), 50
     angles = random_angles(circuit, 6)
     choices = {"shot_test": "multinomial", "renormalize": True}
-    draw = noisy_pass(circuit, CircuitNoise(STRONG, shots, "gaussian", **choices), 2)
+    draw = noisy_pass(circuit, circuit_noise(STRONG, shots, "gaussian", **choices), 2)
     got = draw.in_evaluation.values(angles)
     np.testing.assert_array_equal(
-        got, noisy_pass(circuit, CircuitNoise(STRONG, shots, "multinomial"), 2).values(angles)
+        got, noisy_pass(circuit, circuit_noise(STRONG, shots, "multinomial"), 2).values(angles)
     )
     np.testing.assert_allclose((got + 1) * shots / 2, np.rint((got + 1) * shots / 2), atol=1e-9)
     assert np.abs(got - draw.values(angles)).max() > 0.01

@@ -84,7 +84,7 @@ def test_options_become_noise():
     assert create("adjoint").noise.is_none
     noise = create("adjoint", {"noise": "paper_low", "readout_error": 0.02, "shots": 100}).noise
     assert noise.gates == GateNoise(1e-4, 1e-3, 0.02)
-    assert (noise.shots, noise.shot_model, noise.trajectories) == (100, "multinomial", 1)
+    assert (noise.shots, noise.model, noise.runs) == (100, "multinomial", 1)
     assert create("adjoint", RATES).noise.gates == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
         assert (

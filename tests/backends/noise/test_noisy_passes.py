@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
-from noisy_circuits import STRONG, density_matrix, noisy_pass, random_angles, random_gates
+from noisy_circuits import (
+    STRONG,
+    circuit_noise,
+    density_matrix,
+    noisy_pass,
+    random_angles,
+    random_gates,
+)
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import engine as engine_module
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint import noisy as noisy_module
-from qllmft_backends.adjoint.noisy import CircuitNoise
-from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.noise import PRESETS, CircuitNoise, GateNoise
 from qllmft_circuits import head_circuit, readout_observables, weight_parameters
 
 RUNS = 1000
@@ -36,14 +42,14 @@ def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_
     values = random_values(circuit, batch)
     expected = density_matrix(circuit, values, readout_observables(n_qubits), NOISES[name])
     angles = lower(circuit).angles(values)
-    draw = noisy_pass(circuit, CircuitNoise(NOISES[name]), seed=8)
+    draw = noisy_pass(circuit, circuit_noise(NOISES[name]), seed=8)
     runs = draw.values(angles.repeat(RUNS, axis=0)).reshape(batch, RUNS, -1)
     means, errors = mean_and_error(runs)
     assert (np.abs(means - expected) < 4 * errors).all()
     if name in ("forte1", "strong"):  # power: the noiseless values are found out
         ideal = draw.engine.values(angles)
         assert (np.abs(ideal - expected) / errors).max() > (4.5 if name == "forte1" else 10)
-    averaged = noisy_pass(circuit, CircuitNoise(NOISES[name], trajectories=RUNS), seed=8).values(
+    averaged = noisy_pass(circuit, circuit_noise(NOISES[name], trajectories=RUNS), seed=8).values(
         angles
     )
     np.testing.assert_allclose(averaged, means, atol=1e-12)  # the same draws
@@ -65,7 +71,7 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
         circuit, np.concatenate([values + shifts, values - shifts]), observable, noise
     )[:, 0]
     expected = (both[: len(columns)] - both[len(columns) :]) / 2
-    draw = noisy_pass(circuit, CircuitNoise(noise), seed=2)
+    draw = noisy_pass(circuit, circuit_noise(noise), seed=2)
     angles = draw.engine.program.angles(values.repeat(RUNS, axis=0))
     _, tape = draw.forward(angles)
     by_angle, _ = draw.vjp(tape, np.tile((-1.0) ** np.arange(n_qubits), (RUNS, 1)))
@@ -84,11 +90,11 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
 @pytest.mark.parametrize(
     "noise",
     [
-        CircuitNoise(STRONG),
-        CircuitNoise(STRONG, trajectories=3),
-        CircuitNoise(GateNoise(0.02, 0.2, 0.07), trajectories=2),
-        CircuitNoise(GateNoise(0, 0, 0.1)),
-        CircuitNoise(STRONG, trajectories=2, draw="batch"),
+        circuit_noise(STRONG),
+        circuit_noise(STRONG, trajectories=3),
+        circuit_noise(GateNoise(0.02, 0.2, 0.07), trajectories=2),
+        circuit_noise(GateNoise(0, 0, 0.1)),
+        circuit_noise(STRONG, trajectories=2, draw="batch"),
     ],
     ids=["one", "three", "readout", "readout alone", "batch"],
 )
@@ -116,13 +122,8 @@ def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
 SHOTS = [None, "gaussian", "multinomial"]
 
 
-def circuit_noise(model: str | None, **changes) -> CircuitNoise:
-    return CircuitNoise(
-        **(
-            {"gates": STRONG, "shots": 100 if model else None, "shot_model": model or "exact"}
-            | changes
-        )
-    )
+def shots_by(model: str | None, gates=STRONG) -> CircuitNoise:
+    return circuit_noise(gates, 100 if model else None, model)
 
 
 @pytest.mark.parametrize("model", SHOTS)
@@ -133,7 +134,7 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
 
     def bits(threads: str, seed: int = 4) -> list[np.ndarray]:
         monkeypatch.setenv("QLLMFT_THREADS", threads)
-        draw = noisy_pass(circuit, circuit_noise(model), seed, dtype="float32")
+        draw = noisy_pass(circuit, shots_by(model), seed, dtype="float32")
         values, tape = draw.forward(angles)
         return [values, draw.vjp(tape, weights)[0]]
 
@@ -146,7 +147,7 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
     monkeypatch.setattr(engine_module, "EVALUATION_BYTES", small)
     monkeypatch.setattr(noisy_module, "EVALUATION_BYTES", small)
     np.testing.assert_array_equal(
-        noisy_pass(circuit, circuit_noise(model), 4, dtype="float32").values(angles), once[0]
+        noisy_pass(circuit, shots_by(model), 4, dtype="float32").values(angles), once[0]
     )
 
 
@@ -154,7 +155,7 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
 def test_samples_of_a_batch_share_no_noise(model):
     circuit = head_circuit(4)
     angles = random_angles(circuit, 1).repeat(40, axis=0)
-    values = noisy_pass(circuit, circuit_noise(model, gates=GateNoise(0.3, 0.3)), 1).values(angles)
+    values = noisy_pass(circuit, shots_by(model, gates=GateNoise(0.3, 0.3)), 1).values(angles)
     assert len(np.unique(values, axis=0)) > 30
 
 
@@ -164,11 +165,11 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
     values, noise = random_values(circuit, 1), GateNoise(0.03, 0.08, 0.05)
     expected = density_matrix(circuit, values, readout_observables(3), noise)
     for model in ("multinomial", "gaussian"):
-        draw = noisy_pass(circuit, CircuitNoise(noise, 5_000, model), 1)
+        draw = noisy_pass(circuit, circuit_noise(noise, 5_000, model), 1)
         runs = draw.values(lower(circuit).angles(values).repeat(1500, axis=0))
         means, errors = mean_and_error(runs[None])
         assert (np.abs(means - expected) < 4 * errors).all()
-    draw = noisy_pass(circuit, CircuitNoise(noise, 50, "multinomial"), 1)
+    draw = noisy_pass(circuit, circuit_noise(noise, 50, "multinomial"), 1)
     got, tape = draw.forward(random_angles(circuit, 2))
     gradient, _ = draw.vjp(tape, np.ones_like(got))
     assert gradient.shape == (2, draw.engine.program.n_angles)
@@ -177,7 +178,7 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
 
 def test_what_a_pass_refuses():
     circuit = head_circuit(3)
-    draw = noisy_pass(circuit, CircuitNoise(STRONG), 0)
+    draw = noisy_pass(circuit, circuit_noise(STRONG), 0)
     with pytest.raises(BackendError, match=r"begins in .*to an encoder, whose only noise is that"):
         draw.forward(random_angles(circuit, 2), np.ones((2, 1)))
     with pytest.raises(BackendError, match="takes angles"):
@@ -188,4 +189,4 @@ def test_what_a_pass_refuses():
         BackendError,
         match=r"observables on qubits of their own, got strings that share some: \['0b1'",
     ):
-        noisy_pass(circuit, CircuitNoise(GateNoise(0, 0, 0.1), 50, "gaussian"), 0, masks=[1, 3])
+        noisy_pass(circuit, circuit_noise(GateNoise(0, 0, 0.1), 50, "gaussian"), 0, masks=[1, 3])

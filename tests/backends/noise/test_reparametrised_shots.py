@@ -5,6 +5,7 @@ import pytest
 from noisy_circuits import (
     STRONG,
     amplitudes,
+    circuit_noise,
     epsilons,
     equation_2,
     noisy_pass,
@@ -13,7 +14,6 @@ from noisy_circuits import (
 )
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit
@@ -26,7 +26,7 @@ QUIET = GateNoise(0, 0)
 def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
     circuit, shots = head_circuit(n_qubits, 2), 20
     angles, rng = random_angles(circuit, batch), np.random.default_rng(2)
-    noise = CircuitNoise(
+    noise = circuit_noise(
         QUIET, shots, "gaussian", renormalize=renormalize, gradient="reparametrised"
     )
     draw = noisy_pass(circuit, noise, 4)
@@ -54,7 +54,7 @@ def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
 def test_float32_and_gate_noise_agree_with_float64():
     circuit = head_circuit(4, 2)
     angles, weights = random_angles(circuit, 7), np.random.default_rng(0).normal(size=(7, 4))
-    noise = CircuitNoise(STRONG, 64, "gaussian", 2, gradient="reparametrised")
+    noise = circuit_noise(STRONG, 64, "gaussian", 2, gradient="reparametrised")
     found = []
     for dtype in ("float32", "float64"):
         draw = noisy_pass(circuit, noise, 6, dtype=dtype)
@@ -70,7 +70,7 @@ def test_the_scatter_of_a_gradient_at_10_qubits():
     weights[:, 0] = 1
     scatter = {}
     for gradient in ("value", "reparametrised"):
-        draw = noisy_pass(circuit, CircuitNoise(QUIET, shots, "gaussian", gradient=gradient), 1)
+        draw = noisy_pass(circuit, circuit_noise(QUIET, shots, "gaussian", gradient=gradient), 1)
         by_angle, _ = draw.vjp(draw.forward(angles)[1], weights)
         scatter[gradient] = float(np.sqrt(by_angle.var(axis=0).mean()))
     assert scatter["value"] == pytest.approx(0.00237, rel=0.05)
@@ -79,7 +79,7 @@ def test_the_scatter_of_a_gradient_at_10_qubits():
 
 def test_it_is_refused_without_eq_2():
     with pytest.raises(BackendError, match="gradient would not be used"):
-        CircuitNoise(QUIET, 64, "multinomial", gradient="reparametrised")
+        circuit_noise(QUIET, 64, "multinomial", gradient="reparametrised")
 
 
 def signs_of_qubits(n_qubits: int) -> np.ndarray:

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from kraus_evolution import noisy_expectations
-from noisy_circuits import STRONG, noisy_pass
+from noisy_circuits import STRONG, circuit_noise, noisy_pass
 
 from qllmft_backends import create
-from qllmft_backends.adjoint.noisy import CircuitNoise
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -18,7 +17,7 @@ def repeated(n_qubits: int, gates: GateNoise, shot_test: str, **more):
     circuit = head_circuit(n_qubits, 2)
     values = np.random.default_rng(1).uniform(-1, 1, (1, circuit.num_parameters))
     draw = noisy_pass(
-        circuit, CircuitNoise(gates, SHOTS, "gaussian", shot_test=shot_test, **more), 3
+        circuit, circuit_noise(gates, SHOTS, "gaussian", shot_test=shot_test, **more), 3
     ).in_evaluation
     rates = gates.one_qubit_rate, gates.two_qubit_rate
     exact = noisy_expectations(
@@ -50,7 +49,7 @@ def test_one_trajectory_for_all_shots_has_the_same_mean_and_scatters_more():
 def test_training_passes_and_answers_to_expectations_stay_as_they_were():
     circuit = head_circuit(3)
     draw, same = (
-        noisy_pass(circuit, CircuitNoise(STRONG, SHOTS, "gaussian", shot_test=t), 5)
+        noisy_pass(circuit, circuit_noise(STRONG, SHOTS, "gaussian", shot_test=t), 5)
         for t in ("per_shot", "same")
     )
     angles = np.random.default_rng(0).uniform(-1, 1, (7, len(circuit.data)))[

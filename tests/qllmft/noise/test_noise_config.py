@@ -10,11 +10,12 @@ from scipy import stats
 from small_texts import embed_by_hash, write_corpus
 
 from qllmft.config import NoiseConfig, RunConfig, parse_config
+from qllmft.config.noise import NOISE_CHOICES
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, vectors
 from qllmft_backends import create
-from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.noise import PRESETS, CircuitNoise, GateNoise, NoiseSettings
 
 
 def parsed(**noise) -> RunConfig:
@@ -31,6 +32,11 @@ def test_an_exact_run_keeps_its_name():
     assert len({RunConfig().identity, *names}) == 4
 
 
+SHOTS = {
+    "shots",
+    "shot_model",
+    "trajectories",
+}  # eq. 2 is the default of a run, true shots of the engine
 CHOICES = {
     "renormalize": True,
     "shot_test": "multinomial",
@@ -38,6 +44,15 @@ CHOICES = {
     "draw": "batch",
     "uploads": False,
 }
+
+
+def test_the_section_and_the_engine_have_one_set_of_defaults():
+    fields = CircuitNoise.model_fields
+    assert set(NOISE_CHOICES) == fields.keys() - NoiseSettings.model_fields.keys() - SHOTS
+    for name in NOISE_CHOICES:
+        assert NoiseConfig.model_fields[name].default == fields[name].default
+        assert NoiseConfig.model_fields[name].annotation == fields[name].annotation
+    assert fields.keys() - {"noise"} == NoiseConfig.model_fields.keys() - {"gates"}
 
 
 def test_a_choice_renames_a_run_where_it_is_not_the_default():
