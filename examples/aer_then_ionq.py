@@ -13,8 +13,7 @@ from pathlib import Path
 from qiskit import qasm3
 
 from qllmft.api import train
-from qllmft.inference import Predictor
-from qllmft.inference.circuits import model_circuits
+from qllmft.inference import Predictor, model_circuits
 from qllmft_backends import create
 from qllmft_backends.sandbox import MockServer
 

@@ -16,6 +16,8 @@ from qllmft.lazy import imported_on_use
 if TYPE_CHECKING:
     from qllmft.api import load as load
     from qllmft.api import train as train
+    from qllmft.campaign import compare as compare
+    from qllmft.campaign import read_study as read_study
     from qllmft.config import RunConfig as RunConfig
     from qllmft.config.presets import load_preset as load_preset
     from qllmft.config.presets import preset_names as preset_names
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _DEFINED = {
     "qllmft.api": ("load", "train"),
+    "qllmft.campaign": ("compare", "read_study"),
     "qllmft.config": ("RunConfig",),
     "qllmft.errors": ("UserError",),
     "qllmft.heads": ("QuantumEncoder", "QuantumHead", "build_classifier"),

@@ -10,6 +10,7 @@ from qiskit import QuantumCircuit
 from qllmft.ansatze import ansatz_named
 from qllmft.config import ModelConfig
 from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
+from qllmft.config.presets import Preset
 from qllmft.errors import UserError
 from qllmft_circuits import (
     Ansatz,
@@ -19,6 +20,8 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
+
+LOGISTIC_REGRESSION = "logistic regression"  # the baseline of a preset
 
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
@@ -57,6 +60,19 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
 def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:
     """Return the number of trained parameters on embeddings of ``dimension`` values, without building the model."""
     return sum(part_parameters(config, dimension, n_classes).values())
+
+
+def preset_parameters(preset: Preset, dimension: int, n_classes: int) -> int | None:
+    """Return the number of trained parameters of a preset's head or baseline, or None for an SVC.
+
+    Args:
+        preset: The preset. An SVC has as many parameters as support vectors, which training decides.
+        dimension: Number of values of an embedding, D.
+        n_classes: Number of labels.
+    """
+    if preset.baseline is None:
+        return trained_parameters(preset.config().model, dimension, n_classes)
+    return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
 
 
 def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict[str, int]:

@@ -88,3 +88,88 @@ def install(tmp_path, monkeypatch):
             registry_of(kind).unregister(name)
     for module in [module for module in sys.modules if module.partition(".")[0] in roots]:
         del sys.modules[module]
+
+
+@pytest.fixture
+def made_run(tmp_path):
+    """A function that writes the folder of a finished run of a preset, with given accuracies."""
+    import json
+
+    import tomli_w
+
+    from qllmft import load_preset
+    from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
+    from qllmft.tasks.statistics import Accuracy
+
+    def write(
+        preset,
+        test=800,
+        validation=60,
+        *,
+        seed=0,
+        folder="runs",
+        baselines=(),
+        curve=(),
+        data="sst2",
+        **settings,
+    ):
+        given = {name.replace("__", "."): value for name, value in settings.items()}
+        given |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
+        config = load_preset(preset).config(given)
+        run = tmp_path / folder / f"{config.identity}-{data}"
+        run.mkdir(parents=True)
+        (run / "config.toml").write_text(
+            tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+        )
+        rows = [("quantum head", 353, test, validation), *baselines]
+        record = RunRecord(
+            identity=config.identity,
+            seed=seed,
+            data=DataRecord(
+                f"/data/{data}",
+                data,
+                ("negative", "positive"),
+                {"train": 435, "validation": 77, "test": 1000},
+            ),
+            body=BodyRecord("minilm", "body", 384),
+            selected_epoch=1,
+            models=tuple(
+                ModelResult(
+                    name, Accuracy(right_validation, 77), parameters, test=Accuracy(right, 1000)
+                )
+                for name, parameters, right, right_validation in rows
+            ),
+        )
+        (run / "result.json").write_text(json.dumps(record.to_json()))
+        lines = [
+            {
+                "epoch": i + 1,
+                "train_loss": loss,
+                "validation_loss": 0.5,
+                "validation_accuracy": accuracy,
+                "lr": 1e-3,
+            }
+            for i, (loss, accuracy) in enumerate(curve)
+        ]
+        (run / "metrics.jsonl").write_text(
+            "".join(json.dumps(line | {"seconds": 0.1}) + "\n" for line in lines)
+        )
+        return run
+
+    return write
+
+
+@pytest.fixture
+def paper(capsys):
+    """`python -m examples.paper` as a function: its output and its messages; anything but ``code`` at its end fails."""
+    from examples.paper.__main__ import main
+
+    def call(*arguments, code=0):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        output, messages = capsys.readouterr()
+        assert (end.value.code or 0) == code, f"{output}\n{messages}"
+        return output, messages
+
+    return call

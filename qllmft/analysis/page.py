@@ -10,7 +10,7 @@ from qllmft.analysis.kernels import RIDGE
 from qllmft.files import write_bytes, write_json
 from qllmft.inference.card import ANALYSIS
 from qllmft.report import style
-from qllmft.report.render import identified, render
+from qllmft.report.render import identified, render_template
 
 PAGE = "analysis.html"
 
@@ -33,7 +33,7 @@ def render_analysis(found: Analysis) -> str:
         drawn = {
             name: style.as_svg(figure, name) for name, figure in analysis_figures(found).items()
         }
-    return render(
+    return render_template(
         "qllmft.report",
         "analysis.html.j2",
         verdict=found.certificate.sentence,

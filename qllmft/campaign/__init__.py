@@ -1,1 +1,34 @@
-"""Campaigns of many runs: plans, execution, results over seeds, and records."""
+"""Campaigns of many runs: plans, execution, results over seeds, and comparisons."""
+
+from typing import TYPE_CHECKING
+
+from qllmft.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.campaign.comparison import ALPHA as ALPHA
+    from qllmft.campaign.comparison import Comparison as Comparison
+    from qllmft.campaign.comparison import better_than_every as better_than_every
+    from qllmft.campaign.comparison import compare as compare
+    from qllmft.campaign.comparison import compare_pairs as compare_pairs
+    from qllmft.campaign.record import RowResult as RowResult
+    from qllmft.campaign.record import StudyRecord as StudyRecord
+    from qllmft.campaign.record import read_study as read_study
+    from qllmft.campaign.results import Curve as Curve
+    from qllmft.campaign.results import FinishedRun as FinishedRun
+    from qllmft.campaign.results import SeededResult as SeededResult
+    from qllmft.campaign.results import best as best
+    from qllmft.campaign.results import collect as collect
+    from qllmft.campaign.trend import Trend as Trend
+    from qllmft.campaign.trend import trends as trends
+
+_DEFINED = {
+    "qllmft.campaign.comparison": (
+        *("ALPHA", "Comparison", "better_than_every", "compare", "compare_pairs"),
+    ),
+    "qllmft.campaign.record": ("RowResult", "StudyRecord", "read_study"),
+    "qllmft.campaign.results": ("Curve", "FinishedRun", "SeededResult", "best", "collect"),
+    "qllmft.campaign.trend": ("Trend", "trends"),
+}
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from qllmft.campaign.answers import Answers, TextIndex
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
+from qllmft.campaign.results import FinishedRun
 from qllmft.campaign.study_plan import StudyRun
 from qllmft.config import RunConfig
 from qllmft.config.settings import differing

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qllmft.campaign.cost import run_cost
-from qllmft.campaign.finished import FinishedRun
+from qllmft.campaign.results import FinishedRun
 from qllmft.config import RunConfig
 from qllmft.run import RunFolder, RunRecord
 

@@ -180,7 +180,7 @@ def _check_row(row: RowResult, measure: Measure) -> None:
         )
 
 
-def read_record(folder: Path) -> StudyRecord:
+def read_study(folder: Path) -> StudyRecord:
     """Read ``study.json``. UserError if it is missing or has another form."""
     path = folder / FILE
     try:

@@ -14,7 +14,7 @@ from typing import Any
 from qllmft.campaign.file import Study
 from qllmft.campaign.keeping import with_names
 from qllmft.campaign.record import FILE as RECORD
-from qllmft.campaign.record import StudyRecord, read_record
+from qllmft.campaign.record import StudyRecord, read_study
 from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun
 from qllmft.embed import published_name
@@ -256,7 +256,7 @@ def _check_unreported(
     bodies = {published_name(run.config.body) for run in planned}
     data = inputs.corpus(planned[0].config.data).fingerprint
     for name in _git(root / RECORD, "ls-files", "--", f"*{RECORD}").splitlines():
-        record = read_record((root / name).parent)
+        record = read_study((root / name).parent)
         if but_of and but_of[:12] in record.registered:
             continue
         both = sorted(seeds.intersection(record.seeds))

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from qllmft.campaign.finished import FinishedRun
+from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
-from qllmft.run import ModelResult
+from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.tasks.measure import MEASURES, Measure, Score
 from qllmft.tasks.statistics import MeanInterval
+from qllmft.training import EpochMetrics
 
 DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
 
@@ -29,6 +30,45 @@ class _Selectable(Protocol):
 
 
 Result = TypeVar("Result", bound=_Selectable)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Training of a head, epoch by epoch."""
+
+    epochs: tuple[int, ...]  # from 1, ascending
+    train_loss: tuple[float, ...]  # mean cross-entropy, in nats
+    validation_accuracy: tuple[float, ...]  # in [0, 1]
+
+    @classmethod
+    def of(cls, metrics: Sequence[EpochMetrics]) -> Curve:
+        """Return the curve of a run's epochs."""
+        return cls(
+            tuple(m.epoch for m in metrics),
+            tuple(m.train_loss for m in metrics),
+            tuple(m.validation_accuracy for m in metrics),
+        )
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Configuration and outcome of a finished run."""
+
+    config: RunConfig
+    record: RunRecord
+    # of the head at its selected epoch, in nats; None if it was not kept
+    validation_loss: float | None
+    curve: Curve | None  # of the head; None if it was not kept
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> FinishedRun:
+        """Read a run, with its test results if it has any. UserError if it is not finished."""
+        record = folder.finished(tested=False)
+        metrics = folder.metrics()
+        losses = {m.epoch: m.validation_loss for m in metrics}
+        return cls(
+            folder.read_config(), record, losses.get(record.selected_epoch), Curve.of(metrics)
+        )
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from qllmft.baselines import BASELINES
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.finished import FinishedRun
 from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
 from qllmft.campaign.plan import FinishedRuns, FixedPlan
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft.campaign.registration import begin, plan_of, write_plan
-from qllmft.campaign.results import collect
+from qllmft.campaign.results import FinishedRun, collect
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.errors import UserError

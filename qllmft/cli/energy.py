@@ -81,10 +81,9 @@ def energy(
         return
     curve = _curve(run_config, qubits, model, calibration, against)
     if figure is not None:
-        from qllmft.paper.figures.energy import draw_energy
-        from qllmft.report.style import save_figure
+        from qllmft.report import draw_energy, style
 
-        save_figure(draw_energy(curve), figure)
+        style.save_figure(draw_energy(curve), figure)
     if json:
         say_json({"settings": run_config.model.model_dump(mode="json"), **curve.as_dict()})
         return

@@ -36,13 +36,11 @@ def verify(run: RunFolderArgument) -> None:
 def report(
     run: Annotated[
         Path,
-        typer.Argument(help="Folder of a finished run or study; with --table also of several."),
+        typer.Argument(help="Folder of a finished run or study."),
     ],
     table: Annotated[
         Path | None,
-        typer.Option(
-            help="Write the tables of a study into this file, .md or .tex; of studies of maps their page, .md."
-        ),
+        typer.Option(help="Write the tables of a study into this file, .md or .tex."),
     ] = None,
     explain: Annotated[
         int,
@@ -56,9 +54,7 @@ def report(
     from qllmft.report import write_report, write_study_report, write_study_table
 
     if table is not None:
-        from qllmft.report.maps import write_maps
-
-        typer.echo((write_maps if any(run.glob("*/study.json")) else write_study_table)(run, table))
+        typer.echo(write_study_table(run, table))
         return
     if not (run / "study.json").exists():
         typer.echo(write_report(run, explained=explain))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qllmft.config import ModelConfig, RunConfig
     from qllmft.description import Description
 
-PAPER_DIMENSION = 768
+PAPER_DIMENSION, PAPER_CLASSES = 768, 2
 OURS = "ours"
 
 
@@ -67,7 +67,7 @@ def info(
 
     config, title, run_dimension, run_classes = _find(name)
     dimension = dimension or run_dimension or PAPER_DIMENSION
-    classes = classes or run_classes or 2
+    classes = classes or run_classes or PAPER_CLASSES
     description = describe(config.model, dimension, classes)
     if json:
         parts = [
@@ -141,7 +141,7 @@ def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
 def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
     """Print the presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
     from qllmft.config.presets import load_preset, preset_names
-    from qllmft.paper.results.counts import preset_parameters
+    from qllmft.templates import preset_parameters
 
     listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
     sources = sorted({part for preset in listed for part in preset.source} | {OURS})
@@ -160,7 +160,7 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
                     "name": p.name,
                     "title": p.title,
                     "source": list(p.source),
-                    "parameters": preset_parameters(p),
+                    "parameters": preset_parameters(p, PAPER_DIMENSION, PAPER_CLASSES),
                 }
                 for p in listed
             ]
@@ -171,7 +171,7 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
     origins = Column("from", max_width=13)
     table = plain_table(*names("name"), origins, *numbers("parameters"), "what it is", title=title)
     for preset in listed:
-        parameters = preset_parameters(preset)
+        parameters = preset_parameters(preset, PAPER_DIMENSION, PAPER_CLASSES)
         shown = "by training" if parameters is None else f"{parameters:,}"
         # its tables have a column
         title = preset.title.rpartition(" (")[0] if preset.source else preset.title

@@ -30,7 +30,6 @@ from qllmft.cli.info import info
 from qllmft.cli.init import init
 from qllmft.cli.installed import doctor
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
-from qllmft.cli.paper import figure, paper
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
@@ -44,7 +43,7 @@ INTERRUPTED = 130
 # name of a panel of the help, and its commands
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Train and use a model": (train, init, runs, predict, evaluate, explain, serve, report, verify),
-    "Compare over seeds and settings": (study, sweep, paper, figure),
+    "Compare over seeds and settings": (study, sweep),
     "Look up": (info, backends, energy),
     "Measure what is quantum": (analyse, dequantise),
     "Quantum hardware": (jobs, ionq_sandbox),

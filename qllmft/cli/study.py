@@ -175,14 +175,14 @@ def _recompute(
     console: PlainConsole, name: str, folder: Path, out: Path, others: list[str]
 ) -> None:
     """Make the files of a study again from its predictions. UserError if they are of another study."""
-    from qllmft.campaign.record import read_record
+    from qllmft.campaign.record import read_study
     from qllmft.report import finish_from_predictions
 
     if others:
         raise UserError(
             f"--from-predictions trains nothing, so {', '.join(others)} cannot change anything; omit that."
         )
-    found = read_record(folder).study
+    found = read_study(folder).study
     given = Path(name).stem if name.endswith(".toml") else name
     if given != found and not (given == NOISE and found in NOISE_STUDIES):
         raise UserError(
@@ -192,19 +192,12 @@ def _recompute(
 
 
 def _finish(console: PlainConsole, record: StudyRecord, page: Path) -> None:
-    """Print the table and the verdict, and draw the figure of a noise study beside its page."""
+    """Print the table and the verdict."""
     from qllmft.campaign.verdict import verdict
 
     console.print(study_table(record))
     console.print(f"{verdict(record)}\n")
     say(f"The report is {page}; every comparison is in {page.with_name('table.md')}.", console)
-    if record.study in NOISE_STUDIES and record.measure.in_percent:
-        from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
-        from qllmft.report.style import save_figure
-
-        figure = page.with_name("noise.svg")
-        save_figure(draw_accuracy(noise_figure(record)), figure)
-        say(f"The figure is {figure}.", console)
 
 
 def _plan(

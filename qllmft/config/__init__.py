@@ -8,6 +8,13 @@ from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.parse import parse_config
 from qllmft.config.run import TASK_BASELINES, BaselinesConfig, RunConfig
+from qllmft.config.settings import (
+    differing,
+    flat,
+    parse_settings,
+    settings_of,
+    with_settings,
+)
 from qllmft.config.surrogate import SurrogateConfig
 from qllmft.config.training import TrainConfig
 
@@ -28,5 +35,10 @@ __all__ = [
     "RunConfig",
     "SurrogateConfig",
     "TrainConfig",
+    "differing",
+    "flat",
     "parse_config",
+    "parse_settings",
+    "settings_of",
+    "with_settings",
 ]

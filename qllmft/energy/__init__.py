@@ -1,1 +1,24 @@
 """Energy of one inference with the head: on a QPU, on a GPU by state vector, and measured on this machine."""
+
+from typing import TYPE_CHECKING
+
+from qllmft.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.energy.curve import EnergyCurve as EnergyCurve
+    from qllmft.energy.curve import crossover_qubits as crossover_qubits
+    from qllmft.energy.curve import energy_curve as energy_curve
+    from qllmft.energy.formula import gpu_energy_kj as gpu_energy_kj
+    from qllmft.energy.formula import linear_energy_j as linear_energy_j
+    from qllmft.energy.formula import qpu_energy_kj as qpu_energy_kj
+    from qllmft.energy.formula import quantum_energies_j as quantum_energies_j
+
+_DEFINED = {
+    "qllmft.energy.curve": ("EnergyCurve", "crossover_qubits", "energy_curve"),
+    "qllmft.energy.formula": (
+        *("gpu_energy_kj", "linear_energy_j", "qpu_energy_kj", "quantum_energies_j"),
+    ),
+}
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

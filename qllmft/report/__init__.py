@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 from qllmft.lazy import imported_on_use
 
 if TYPE_CHECKING:
+    from qllmft.report.energy_figure import draw_energy as draw_energy
+    from qllmft.report.nearest_preset import train_command as train_command
+    from qllmft.report.render import render_template as render_template
     from qllmft.report.run_page import render_report as render_report
     from qllmft.report.run_page import write_report as write_report
     from qllmft.report.study_page import finish_from_predictions as finish_from_predictions
     from qllmft.report.study_page import finish_study as finish_study
     from qllmft.report.study_page import write_study_report as write_study_report
     from qllmft.report.study_page import write_study_table as write_study_table
+    from qllmft.report.study_table import OUTCOMES as OUTCOMES
+    from qllmft.report.study_table import parameters as parameters
     from qllmft.run.verdict import verdict as verdict
 
 _DEFINED = {
+    "qllmft.report.energy_figure": ("draw_energy",),
+    "qllmft.report.nearest_preset": ("train_command",),
+    "qllmft.report.render": ("render_template",),
     "qllmft.report.run_page": ("render_report", "write_report"),
     "qllmft.report.study_page": (
         "finish_from_predictions",
@@ -21,6 +29,7 @@ _DEFINED = {
         "write_study_report",
         "write_study_table",
     ),
+    "qllmft.report.study_table": ("OUTCOMES", "parameters"),
     "qllmft.run.verdict": ("verdict",),
 }
 

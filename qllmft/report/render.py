@@ -15,7 +15,7 @@ from qllmft.run.verdict import percent
 _ESCAPED = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 
 
-def render(package: str, name: str, **values: Any) -> str:
+def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value`` and

@@ -15,7 +15,7 @@ from qllmft.report.jobs import paid_jobs
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import training_svgs
 from qllmft.report.reliability import reliability_svg
-from qllmft.report.render import identified, render
+from qllmft.report.render import identified, render_template
 from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import TargetPredictions, TestPredictions
@@ -54,7 +54,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         model.name: model.test_calibration for model in models if model.test_calibration
     }
     loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
-    return render(
+    return render_template(
         "qllmft.report",
         "run.html.j2",
         verdict=headline(models),

@@ -12,14 +12,14 @@ from markupsafe import Markup
 from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
 from qllmft.campaign.file import Side
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
-from qllmft.campaign.record import StudyRecord, read_record, write_record
+from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import settings_of, with_settings
 from qllmft.description import describe
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
 from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg, score_unit
-from qllmft.report.render import identified, render
+from qllmft.report.render import identified, render_template
 from qllmft.report.study_table import tables
 from qllmft.report.trend_figure import trends_svg, write_trends
 from qllmft.tasks.measure import Measure
@@ -47,7 +47,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         derived["trends"] = [asdict(line) for line in lines]
     write_trends(folder, record, lines)
     write_record(folder, record, derived)
-    write_text(folder / "table.md", render("qllmft.report", "study.md.j2", **shown))
+    write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **shown))
     return write_study_report(folder)
 
 
@@ -58,7 +58,7 @@ def finish_from_predictions(folder: Path, out: Path) -> tuple[StudyRecord, Path]
         UserError: if one of the files is missing or does not fit the other.
     """
     predictions = StudyPredictions.read(folder)
-    record = predictions.recomputed(read_record(folder))
+    record = predictions.recomputed(read_study(folder))
     with writing(f"the folder {out}"):
         predictions.write(out)
         return record, finish_study(out, record)
@@ -69,11 +69,14 @@ def write_study_table(folder: Path, file: Path) -> Path:
 
     If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
     """
-    record = read_record(folder)
+    record = read_study(folder)
     shown, in_latex = tables(record, compare(record)), file.suffix == ".tex"
     with writing(f"the file {file}"):
         write_text(
-            file, render("qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown)
+            file,
+            render_template(
+                "qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown
+            ),
         )
         if not in_latex:
             write_trends(file.parent, record, shown["trends"])
@@ -85,7 +88,7 @@ def write_study_report(folder: Path) -> Path:
 
     UserError if one of them is missing.
     """
-    record, predictions = read_record(folder), StudyPredictions.read(folder)
+    record, predictions = read_study(folder), StudyPredictions.read(folder)
     comparisons, leaders = compare(record), leading(record)
     configs = {
         row: parse_config(with_settings({}, settings), f"{folder}, settings of {row!r}")
@@ -93,7 +96,7 @@ def write_study_report(folder: Path) -> Path:
     }
     common, differing = _settings(record, configs)
     shown = tables(record, comparisons)
-    page = render(
+    page = render_template(
         "qllmft.report",
         "study.html.j2",
         **shown,

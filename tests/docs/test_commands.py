@@ -1,4 +1,4 @@
-"""Every `qllmft` line on the pages is a valid command, and runs here on something tiny."""
+"""Every `qllmft` and `python -m examples.paper` line on the pages is a valid command, and runs on something tiny."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from examples.paper import __main__ as paper
 from qllmft.cli.main import app, main
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +37,9 @@ ADDED = (
     (r"sweep table-10", "--set model.n_qubits=4 --set model.main_layers=2 --set model.reuploads=4"),
     (r"evaluate .*--sample", "--sample 5"),
     (r"predict .*ionq.* --max-cost", "--yes --backend-option poll_interval_s=0.02"),
-    (r"figure 8a --runs runs", "--partial"),
-    (r"figure 11 --runs runs", "--where train.epochs=1"),
-    (r"figure 12 --runs runs", "--preset single-10q"),
+    (r"paper figure 8a --runs runs", "--partial"),
+    (r"paper figure 11 --runs runs", "--where train.epochs=1"),
+    (r"paper figure 12 --runs runs", "--preset single-10q"),
 )
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
@@ -53,7 +54,7 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
     (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
     (r"(evaluate|predict) runs/several", "runs/several", f"{SEVERAL} --out runs/several"),
     (r"(evaluate|predict) runs/ratings", "runs/ratings", f"{RATINGS} --out runs/ratings"),
-    (r"report maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
+    (r"paper maps maps", "maps", "study map-texts --data sst2 --quick --out maps/texts-64"),
     (
         r"report studies/table2",
         "studies/table2",
@@ -65,11 +66,15 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
         "predict runs/a film --backend ionq_forte --shots 1000 --max-cost 150",
     ),
     (
-        r"figure (8a|12) --runs runs",
+        r"paper figure (8a|12) --runs runs",
         "runs/single-10q-1e-3-0",
         f"{SINGLE_10Q} --out runs/single-10q-1e-3-0",
     ),
-    (r"figure 11 --runs runs", "runs/noisy", "train --preset noise-high-12q --out runs/noisy"),
+    (
+        r"paper figure 11 --runs runs",
+        "runs/noisy",
+        "train --preset noise-high-12q --out runs/noisy",
+    ),
     (
         r"evaluate runs/machines",
         "runs/machines",
@@ -92,12 +97,15 @@ ONLY_PARSED = {  # lines that are not run, and the reason
 
 
 def collected():
-    """Return every command without ``qllmft``, and the first page that has it."""
+    """Return every command without ``qllmft``, or of the example as ``paper``, and the first page that has it."""
     found = {}
     for page in PAGES:
         for block in re.findall(
             r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
         ):
+            block = re.sub(
+                r"^python -m examples\.paper ", "qllmft paper ", block, flags=re.MULTILINE
+            )
             for line in re.findall(r"^(?:.*\| |\s*)qllmft (.*)$", block, re.MULTILINE):
                 for pattern, value in PLACEHOLDERS:
                     line = re.sub(pattern, value, line)
@@ -108,7 +116,7 @@ def collected():
 COMMANDS = collected()
 SLOW = (
     r"study (table2|ablations|noise|body)|sweep (screening|recommended|table-06|table-10|table-11)|"
-    r"train --preset (unfrozen|contrastive|upper)|figure 6|paper --runs docs"
+    r"train --preset (unfrozen|contrastive|upper)|paper figure 6|paper page --runs docs"
 )
 
 
@@ -122,8 +130,9 @@ def arguments(command, body):
 
 
 def end(given):
+    run, words = (paper.main, given[1:]) if given[0] == "paper" else (main, given)
     with pytest.raises(SystemExit) as ended:
-        main(given)
+        run(words)
     return ended.value.code or 0
 
 
@@ -186,6 +195,8 @@ def ionq():
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_is_known_with_its_options(command):
     found, given = get_command(app), shlex.split(command)
+    if given[0] == "paper":
+        found, given = get_command(paper.app), given[1:]
     while hasattr(found, "commands"):
         found, given = found.commands[given[0]], given[1:]
     found.make_context("qllmft", given).close()

@@ -21,9 +21,8 @@ UNFINISHED_FILES = [
 ]
 PREVIEW = ("push", "RUN", "ann/films", "--dry-run")
 READERS = {
-    "result.json": [("report", "RUN"), ("info", "RUN"), PREVIEW, ("verify", "RUN"), ("train",),
-                    ("figure", "8a", "--runs", "RUN", "--out", "/dev/null/x.svg"), ("paper", "--runs", "RUN")],
-    "metrics.jsonl": [("report", "RUN"), ("verify", "RUN"), ("train",), ("paper", "--runs", "RUN")],
+    "result.json": [("report", "RUN"), ("info", "RUN"), PREVIEW, ("verify", "RUN"), ("train",)],
+    "metrics.jsonl": [("report", "RUN"), ("verify", "RUN"), ("train",)],
     "predictions.json": [("report", "RUN"), ("verify", "RUN"), PREVIEW],
     "model/model.json": [("predict", "RUN", "a good film"), ("verify", "RUN"), PREVIEW],
 }  # fmt: skip

@@ -71,7 +71,7 @@ WRONG = [
     (["info", "single"], ["no preset 'single'", "multi-10q"]),
     (["info", "TMP"], ["is not a run", "no config.toml"]),
     (["info", "single-10q", "--dimension", "1025"], ["1025 values", "1024 amplitudes", "model.encoder_qubits to 11"]),
-    # energy, figures and the paper's page
+    # energy
     (["energy", "--qubits", "ten"], ["expected a number or a range from 2 to 100"]),
     (["energy", "--qubits", "20-10"], ["expected a number or a range"]),
     (["energy", "--qubits", "10-101"], ["expected a number or a range"]),
@@ -82,16 +82,6 @@ WRONG = [
     (["energy", "--calibration", "x.json"], ["gives real gate times", "expected --model measured"]),
     (["energy", "--model", "measured", "--calibration", "TMP/none.json"], ["cannot be read: No such file"]),
     (["energy", "--here", "--figure", "x.svg"], ["--here measures one number of qubits; omit --figure"]),
-    (["figure", "13"], ["there is no figure '13' here; expected one of 5, 6, 7, 8a, 8b, 9, 10, 11, 12"]),
-    (["figure", "8a", "--out", "x.gif"], ["expected a name that ends in .svg, .pdf, .png"]),
-    (["figure", "8a", "--runs", "/nowhere"], ["is neither a folder of runs nor a .json file"]),
-    (["figure", "5", "--partial"], ["figure 5 is computed without runs"]),
-    (["figure", "8a", "--preset", "multi-14q"], ["--preset is for figure 12"]),
-    (["figure", "8a", "--where", "epochs"], ["--where got 'epochs', expected NAME=VALUE, for instance --where train"]),
-    (["figure", "5", "--out", "/nowhere/x.svg"], ["cannot be written"]),
-    (["paper", "--runs", "/nowhere"], ["is neither a folder of runs"]),
-    (["paper", "--records", "x.txt"], ["expected a file name that ends in .json"]),
-    (["paper", "--out", "/proc/x.md"], ["cannot be written"]),
     # studies and searches
     (["study"], ["got no study; `qllmft study --list` lists them"]),
     (["study", "table5"], ["there is no campaign 'table5'. Did you mean 'table"]),
@@ -247,15 +237,3 @@ def test_records_of_another_form_are_named(run, cli, tmp_path, name, content):
     command = ["predict", copy, "a text"] if "model" in name else ["report", copy]
     _, message = cli(*command, code=2)
     assert re.match(rf"error: .*{copy / name if 'model' not in name else copy / 'model'}", message)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ['{"a": 1}', "[]", "null", "[" * 100_000, '{"format": 1, "runs": [{"settings": []}]}'],
-    ids=lambda c: c[:8],
-)
-def test_a_summary_of_another_form_is_named(cli, tmp_path, content):
-    file = tmp_path / "records.json"
-    file.write_text(content)
-    _, message = cli("paper", "--runs", file, code=2)
-    assert message.startswith(f"error: {file}")

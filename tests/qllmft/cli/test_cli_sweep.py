@@ -117,7 +117,7 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
     )
 
 
-def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
+def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
     """Two widths and two learning rates: of each width the better rate has a test result, and the figure has both."""
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -158,7 +158,7 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
         assert row["validation"] == max(each["validation"][0] for each in own)
         assert f"{100 * row['test']['mean']:.2f} % [" in table
         assert f"{row['published']:.2f} %" in table
-    figure, _ = cli(
+    figure, _ = paper(
         "figure",
         "8a",
         "--runs",
@@ -174,7 +174,7 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, run, tmp_path):
         for row in record["rows"]
     ]
     assert [(point["x"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
-    page, _ = cli("paper", "--runs", tmp_path / "sweep")
+    page, _ = paper("page", "--runs", tmp_path / "sweep")
     for row in record["rows"]:
         cells = rf"\| {row['published']:.2f} \| {100 * row['test']['mean']:.2f} \| 1 \| \d+ \| a \|"
         assert re.search(cells, page)

@@ -61,7 +61,7 @@ def test_the_figure_is_drawn(cli, tmp_path):
 def test_the_figure_says_where_the_curves_cross():
     from qllmft.config import ModelConfig
     from qllmft.energy.curve import energy_curve
-    from qllmft.paper.figures.energy import draw_energy
+    from qllmft.report import draw_energy
 
     axes = draw_energy(energy_curve(ModelConfig(), range(10, 61))).axes[0]
     assert axes.get_yscale() == "log"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qllmft.campaign.comparison import compare
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.report.render import render
+from qllmft.report.render import render_template
 from qllmft.report.study_table import tables
 from qllmft.run.record import BodyRecord, DataRecord
 
@@ -34,7 +34,7 @@ def record_of(text: str) -> StudyRecord:
 
 def page(text: str, name: str, **changes: str) -> str:
     record = replace(record_of(text), **changes)
-    return render("qllmft.report", name, **tables(record, compare(record)))
+    return render_template("qllmft.report", name, **tables(record, compare(record)))
 
 
 @examples(40)

@@ -11,7 +11,7 @@ from tiny_studies import record, row
 
 from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.file import load_study
-from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.verdict import verdict
 from qllmft.config import SUPERVISED
@@ -100,7 +100,7 @@ def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
     page = write_study_table(tmp_path, tmp_path / "page.md").read_text("utf-8")
     assert "| body | tuned | c frozen | +4.7 [+3.2, +6.1] | 149 % [103, 194] |" in page
     assert sum(line.startswith(("| body |", "| head |")) for line in page.splitlines()) == 9
-    assert read_record(tmp_path) == study()
+    assert read_study(tmp_path) == study()
 
 
 def test_the_study_has_the_same_heads_on_every_body_and_one_step_a_seed():

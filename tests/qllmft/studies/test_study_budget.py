@@ -13,7 +13,7 @@ from tiny_studies import row as made_up_row
 from qllmft.campaign import execute
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
-from qllmft.campaign.record import read_record
+from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.tuning import tuning_runs
@@ -103,7 +103,7 @@ def test_the_table_says_how_many_settings_each_row_had(tuned):
     assert "| Single | 4 |" in table
     assert "a budget of 4 settings with each seed" in table
     assert '<th scope="col" class="n">settings</th>' in (folder / "report.html").read_text()
-    assert read_record(folder) == record
+    assert read_study(folder) == record
 
 
 def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():

@@ -11,7 +11,6 @@ from tiny_studies import PAPER, record, row
 from qllmft.campaign.record import PaperResult
 from qllmft.config import BodyConfig, DataConfig
 from qllmft.errors import UserError
-from qllmft.paper.figures.accuracy import draw_accuracy, noise_figure
 from qllmft.report import finish_study, write_study_report, write_study_table
 from qllmft.report.page_figures import accuracies_svg, curves_svg
 from qllmft.report.study_table import published_accuracy, published_note, selection_note
@@ -139,46 +138,3 @@ def test_markers_are_at_their_numbers():
 
 def test_a_curve_of_one_epoch_has_a_marker():
     assert "<use" in curves_svg("one", "nats", {"a": [0.7]})
-
-
-def noise_study(*, test=(0.70, 0.72), **changes):
-    """Return rows of figure 11 at 10 qubits, whose heads have 17 parameters, unlike the presets'."""
-    rows = [
-        row(p, "subject", test, parameters=17)
-        for p in ("single-10q", "noise-low-10q", "noise-high-10q")
-    ]
-    return record(*(replace(each, preset=each.label) for each in rows), **changes)
-
-
-def test_figure_11_of_a_study_with_settings_of_its_own():
-    """Check that rows are found by their presets, with any settings."""
-    data = noise_figure(noise_study(settings={"train.lr": 0.05, "model.reuploads": 2}))
-    assert data.parameters == {10: 17}
-    assert [(p.x, p.accuracy.mean, p.lr) for p in data.points] == [
-        (10, pytest.approx(0.71), 0.05)
-    ] * 3
-    drawing = draw_accuracy(data)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [
-        p.curve for p in data.points
-    ]
-    assert "texts.tsv, body minilm (8-d), 3 epochs; 2 seeds, bars: 95 % interval" in " ".join(
-        drawing.get_supxlabel().split()
-    )
-
-
-def test_an_interval_of_a_hundred_points_does_not_set_the_scale():
-    """Draw two seeds 16 points apart, 79 ± 103 by Student's t, whose interval runs out of the axes."""
-    narrow, wide = (
-        draw_accuracy(noise_figure(noise_study(test=test)))
-        for test in ((0.78, 0.80), (0.709, 0.871))
-    )
-    assert "runs out" not in narrow.get_supxlabel()
-    assert "wider than shown where it runs out of the axes" in " ".join(
-        wide.get_supxlabel().split()
-    )
-    low, high = wide.axes[0].get_ylim()
-    assert 55 < low < 59
-    assert 99 < high < 103
-    assert wide.axes[0].containers[0].lines[2][0].get_segments()[0][1][1] > 150, (
-        "the bar itself is whole"
-    )

@@ -16,7 +16,7 @@ from tiny_studies import STUDY
 from typer.testing import CliRunner
 
 from qllmft.campaign.predictions import FILE, StudyPredictions
-from qllmft.campaign.record import read_record
+from qllmft.campaign.record import read_study
 from qllmft.cli.main import app
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions
@@ -226,11 +226,11 @@ def test_a_row_with_another_number_of_values_is_refused(kept, tmp_path, name):
     with pytest.raises(
         UserError, match=r"row '.*' has \[\d, \d\] values by seed, expected one number|epochs"
     ):
-        read_record(tmp_path)
+        read_study(tmp_path)
 
 
 def test_predictions_of_other_rows_are_refused(kept):
-    record = read_record(kept)
+    record = read_study(kept)
     predictions = StudyPredictions.read(kept)
     with pytest.raises(UserError, match="Keep both files of one study together"):
         replace(predictions, rows=("A", *predictions.rows[1:])).recomputed(record)

@@ -11,7 +11,7 @@ from scipy import stats
 from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.campaign.file import Study
-from qllmft.campaign.record import read_record
+from qllmft.campaign.record import read_study
 from qllmft.campaign.registration import FILE
 from qllmft.campaign.study import register_study, run_study
 from qllmft.errors import UserError
@@ -75,7 +75,7 @@ def test_a_registered_study_names_the_commit_and_the_hash(tmp_path, repository, 
         f"registered before its runs by commit {head[:12]} of {day} (records/plan.json, SHA-256 {digest[:12]})"
     )
     page = finish_study(folder, record)
-    assert read_record(folder).registered == record.registered
+    assert read_study(folder).registered == record.registered
     assert record.registered in page.read_text()
     assert record.registered in (folder / "table.md").read_text()
     other = changed(notes="Other words.")

@@ -17,7 +17,7 @@ from qllmft.campaign.comparison import differences_by_seed, leading
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
-from qllmft.campaign.record import read_record
+from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore
@@ -87,7 +87,7 @@ def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished):
 def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     folder, record, _ = finished
     content = json.loads((folder / "study.json").read_text())
-    assert read_record(folder) == record
+    assert read_study(folder) == record
     assert content["verdict"] in (folder / "table.md").read_text()
     assert [c["baseline"] for c in content["comparisons"]] == [
         "SVC",
@@ -250,7 +250,7 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     assert len(set(trained)) == 6 * EPOCHS
     # the epoch of the kill
     assert [line for line, n in Counter(trained).items() if n > 1] == ["Single, seed 1; 2"]
-    assert read_record(out) == record
+    assert read_study(out) == record
     assert bits(out) == bits(whole)
 
 
@@ -280,4 +280,4 @@ def test_a_record_that_cannot_be_read(tmp_path, content, message):
     if content is not None:
         (tmp_path / "study.json").write_text(content)
     with pytest.raises(UserError, match=message):
-        read_record(tmp_path)
+        read_study(tmp_path)

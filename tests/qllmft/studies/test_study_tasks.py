@@ -17,7 +17,7 @@ from qllmft.campaign.executors import Executor
 from qllmft.campaign.feasible import check_feasible
 from qllmft.campaign.file import Space, Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
-from qllmft.campaign.record import read_record, write_record
+from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.search import run_sweep
 from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
@@ -136,7 +136,7 @@ def test_the_scores_are_scikit_learns_on_the_answers_of_the_runs(done):
 def test_the_same_files_come_from_the_answers(done, tmp_path):
     _, folder, found, _ = done
     again, _ = finish_from_predictions(folder, tmp_path)
-    assert again == found == read_record(folder)
+    assert again == found == read_study(folder)
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -318,14 +318,14 @@ def test_a_record_with_an_impossible_score_is_refused(tmp_path, score, value, me
     )
     write_record(tmp_path, impossible, {})
     with pytest.raises(UserError, match=f"study.json cannot be read: (?s:.*){message}"):
-        read_record(tmp_path)
+        read_study(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("task", "page"), [("regression", "regression.md"), ("multilabel", "several-labels.md")]
 )
 def test_the_pages_have_the_numbers_of_their_records(task, page):
-    kept, text = read_record(DOCS / "records" / task), (DOCS / page).read_text("utf-8")
+    kept, text = read_study(DOCS / "records" / task), (DOCS / page).read_text("utf-8")
     assert verdict(kept) in " ".join(text.split())
     for each in kept.rows:
         shown, beside = kept.measure.mean(each.test_interval), next(iter(each.others.values()))

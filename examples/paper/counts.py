@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qllmft.config.presets import Preset
+from qllmft import load_preset
 from qllmft.published import published
-from qllmft.templates import encoder_template, head_template, trained_parameters
+from qllmft.templates import encoder_template, head_template, preset_parameters
 from qllmft_circuits import CircuitCounts, count
 
 CLASSES = 2
-LOGISTIC_REGRESSION = "logistic regression"
 
 
 @dataclass(frozen=True)
@@ -24,18 +23,15 @@ class PresetCounts:
     n_encoders: int = 0  # E; 0 without a quantum encoder
 
 
-def preset_parameters(preset: Preset) -> int | None:
+def parameters_of(name: str) -> int | None:
     """Return the trained parameters of a preset for D = 768 and two labels, or None for an SVC."""
-    dimension = published().dimension
-    if preset.baseline is None:
-        return trained_parameters(preset.config().model, dimension, CLASSES)
-    return dimension + 1 if preset.baseline == LOGISTIC_REGRESSION else None
+    return preset_parameters(load_preset(name), published().dimension, CLASSES)
 
 
-def preset_counts(preset: Preset) -> PresetCounts:
+def preset_counts(name: str) -> PresetCounts:
     """Return all counts of a preset."""
+    preset, parameters = load_preset(name), parameters_of(name)
     model = preset.config().model
-    parameters = preset_parameters(preset)
     if preset.baseline is not None:  # the run's own head is another model
         return PresetCounts(parameters)
     head, encoder = head_template(model), encoder_template(model)

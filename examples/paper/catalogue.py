@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from examples.paper.accuracy import accuracy_figure, draw_accuracy
+from examples.paper.curves import curves_figure, draw_curves
+from examples.paper.samplers import draw_sampler, sampler_figure
+from examples.paper.selection import FigureRequest
+from qllmft import UserError
 from qllmft.config import ModelConfig
-from qllmft.energy.curve import energy_curve
-from qllmft.errors import UserError
-from qllmft.paper.figures.accuracy import accuracy_figure, draw_accuracy
-from qllmft.paper.figures.curves import curves_figure, draw_curves
-from qllmft.paper.figures.energy import draw_energy
-from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
-from qllmft.paper.figures.selection import FigureRequest
+from qllmft.energy import energy_curve
 from qllmft.published import published
+from qllmft.report import draw_energy
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.finished import FinishedRun
-from qllmft.config import RunConfig
-from qllmft.config.settings import settings_of
-from qllmft.errors import UserError
-from qllmft.paper.results.measured import Circumstances, Experiment, Measured, measure
+from examples.paper.measured import Circumstances, Experiment, Measured, measure
+from qllmft import RunConfig, UserError
+from qllmft.campaign import FinishedRun
+from qllmft.config import settings_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class FigureRuns:
     missing: tuple[Experiment, ...]  # experiments without a run
 
 
-def where(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
+def having(runs: Iterable[FinishedRun], settings: Mapping[str, Any]) -> list[FinishedRun]:
     """Return the runs with the given settings, by dotted name. UserError for an unknown name, or if none is left."""
     known = settings_of(RunConfig()).keys()
     kept = list(runs)

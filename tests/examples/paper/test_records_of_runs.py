@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from qllmft.campaign.finished import Curve
-from qllmft.campaign.records import read_finished_runs, write_finished_runs
+from examples.paper.page import of_the_paper
+from examples.paper.runs import read_runs, thinned, write_runs
+from qllmft.campaign import Curve
 from qllmft.errors import UserError
-from qllmft.paper.page import of_the_paper
 
 
 def test_a_summary_equals_its_folders(made_run, tmp_path):
@@ -16,15 +16,15 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
         "single-10q", 801, baselines=[("SVC", 300, 850, 66)], train__lr=1e-3, train__epochs=100
     )
     made_run("multi-14q", 812, seed=2, curve=[(0.7, 0.5), (0.6, 0.61)])
-    records = read_finished_runs([tmp_path / "runs"])
+    records = read_runs([tmp_path / "runs"])
     file = tmp_path / "records.json"
-    write_finished_runs(records, file, records[1:])
-    again = read_finished_runs([file])
+    write_runs(records, file, records[1:])
+    again = read_runs([file])
     for a, b in zip(records, again, strict=True):
         kept = a.curve if a is records[1] else None
         assert replace(a, curve=kept, record=b.record) == b
         assert (a.record.models, a.record.data.sizes) == (b.record.models, b.record.data.sizes)
-        assert (a.data, a.record.data.source, b.record.data.source) == (
+        assert (a.config.data.source, a.record.data.source, b.record.data.source) == (
             "sst2",
             "/data/sst2",
             "sst2",
@@ -37,9 +37,9 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
 def test_a_run_that_chose_its_structure_comes_back_with_all_candidates(made_run, tmp_path):
     made_run("auto", 850)
     file = tmp_path / "records.json"
-    runs = read_finished_runs([tmp_path / "runs"])
-    write_finished_runs(runs, file, [])
-    [again] = read_finished_runs([file])
+    runs = read_runs([tmp_path / "runs"])
+    write_runs(runs, file, [])
+    [again] = read_runs([file])
     assert again.config == runs[0].config
     assert [candidate.name for candidate in again.config.candidates] == [
         "odd",
@@ -53,10 +53,10 @@ def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
         made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     for source, file in ((tmp_path / "runs", first), (first, second)):
-        kept, curved = of_the_paper(read_finished_runs([source]))
-        write_finished_runs(kept, file, curved)
+        kept, curved = of_the_paper(read_runs([source]))
+        write_runs(kept, file, curved)
     assert first.read_text() == second.read_text()
-    assert [record.config.seed for record in read_finished_runs([first])] == [0, 1]
+    assert [record.config.seed for record in read_runs([first])] == [0, 1]
 
 
 def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
@@ -65,25 +65,25 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("recommended", 900)
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
-    kept, curved = of_the_paper(read_finished_runs([tmp_path]))
+    kept, curved = of_the_paper(read_runs([tmp_path]))
     assert sorted(record.record.head.test.right for record in kept) == [801, 805]
     assert not curved
 
 
 def test_a_curve_is_thinned_to_its_last_epoch():
     epochs = tuple(range(1, 801))
-    curve = Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)).thinned()
+    curve = thinned(Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)))
     assert len(curve.epochs) == len(curve.train_loss) == len(curve.validation_accuracy) == 200
     assert (curve.epochs[-1], curve.train_loss[0]) == (800, 0.1235)
     assert curve.epochs[1] - curve.epochs[0] == 4
-    assert Curve((), (), ()).thinned() == Curve((), (), ())
+    assert thinned(Curve((), (), ())) == Curve((), (), ())
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "is neither a folder of runs nor a .json file"),
-        ("{", "is not a summary that `qllmft paper` wrote"),
+        ("{", "is not a summary that `python -m examples.paper page` wrote"),
         ('{"format": 9, "runs": []}', "has format 9, expected 1"),
         ('{"format": 1, "runs": [{}]}', "is not a summary"),
         ('{"format": 1, "runs": []}', "there is no finished run"),
@@ -94,16 +94,16 @@ def test_another_file_is_refused(tmp_path, content, message):
     if content is not None:
         file.write_text(content)
     with pytest.raises(UserError, match=message):
-        read_finished_runs([file])
+        read_runs([file])
 
 
 def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="there is no finished run under"):
-        read_finished_runs([tmp_path / "empty"])
+        read_runs([tmp_path / "empty"])
     run = made_run("single-10q")
     (run / "result.json").write_text(json.dumps({"models": []}))
     with pytest.raises(
         UserError, match="is not a run's record of the form that this version writes: identity"
     ):
-        read_finished_runs([tmp_path / "runs"])
+        read_runs([tmp_path / "runs"])

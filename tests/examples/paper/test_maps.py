@@ -3,36 +3,42 @@
 from dataclasses import replace
 
 import pytest
-from tiny_studies import STUDY, record, row
+from test_studies_on_the_page import row, study
 
+from examples.paper.maps import AXES, read_maps, write_maps
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import write_record
 from qllmft.errors import UserError
-from qllmft.report.maps import AXES, read_maps, write_maps
+
+
+def sized(label, side, test, parameters, **more):
+    """Return a row whose head has as many parameters with each of three seeds."""
+    more |= {"runs": ("0" * 12,) * 3, "parameters": (parameters,) * 3}
+    return row(label, side, test, **more)
 
 
 def written(folder, subject=(0.91, 0.92, 0.9)):
     rows = [
-        replace(row("Q", "subject", subject, parameters=50), series="quantum", stored=7),
-        replace(row("small", "baseline", (0.7, 0.71, 0.7), parameters=40), series="axes"),
-        replace(row("large", "baseline", (0.99, 0.98, 0.99), parameters=60), series="axes"),
+        sized("Q", "subject", subject, 50, series="quantum", stored=7),
+        sized("small", "baseline", (0.7, 0.71, 0.7), 40, series="axes"),
+        sized("large", "baseline", (0.99, 0.98, 0.99), 60, series="axes"),
     ]
     (folder / "a").mkdir(parents=True)
-    write_record(folder / "a", record(*rows, x="parameters"), {})
+    write_record(folder / "a", replace(study("map", *rows), x="parameters"), {})
     return folder
 
 
 @pytest.mark.parametrize(
     ("subject", "said"),
-    [((0.91, 0.92, 0.9), "1 of 1 points; Table 0: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")],
+    [((0.91, 0.92, 0.9), "1 of 1 points; T: Q"), ((0.6, 0.6, 0.5), "0 of 1 points")],
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
-    tmp_path, subject, said, cli
+    tmp_path, subject, said, paper
 ):
     folder = written(tmp_path, subject)
     (compared,) = [found for _, found in read_maps(folder)["parameters"] if found]
     assert [c.baseline for c in compared] == ["small"]
-    cli("report", folder, "--table", tmp_path / "page" / "p.md")
+    paper("maps", folder, "--out", tmp_path / "page" / "p.md")
     text = (tmp_path / "page" / "p.md").read_text("utf-8")
     assert f"at {said} (all baselines of a point at once" in text
     assert "; of 1 comparisons" in text
@@ -49,5 +55,10 @@ def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
     with pytest.raises(UserError, match="no study of a map in which a quantum head has a baseline"):
         write_maps(tmp_path, tmp_path / "page.md")
+    plan = {"name": "map", "title": "T", "subject": "s", "baseline": "b", "x": "texts"}
+    rows = [
+        {"label": side, "side": side, "preset": "odd", "settings": {"train": {"l2": penalty}}}
+        for side, penalty in (("subject", 1.0), ("baseline", 2.0))
+    ]
     with pytest.raises(ValueError, match="give rows a series"):
-        Study.model_validate({**STUDY.model_dump(), "x": "texts"})
+        Study.model_validate({**plan, "rows": rows})

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from qllmft.campaign.record import StudyRecord
-from qllmft.config.presets import load_preset
-from qllmft.paper.figures.selection import FigureRequest, select
-from qllmft.paper.results.counts import preset_parameters
-from qllmft.paper.results.measured import Experiment
+from examples.paper.counts import parameters_of
+from examples.paper.measured import Experiment
+from examples.paper.selection import FigureRequest, select
+from qllmft import load_preset
+from qllmft.campaign import StudyRecord
 from qllmft.published import published
 from qllmft.report import style
-from qllmft.tasks.statistics import MeanInterval
+from qllmft.tasks import MeanInterval
 
 QUBITS = (10, 12, 14, 16, 18)
 PRESETS = {  # figure: preset of each curve by its label
@@ -104,9 +104,7 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
         shown = tuple(every if name in LAYERS else others)
         points.append(Point(curve, x, chosen.test, float(chosen.settings["train.lr"]), shown))
     if name in PRESETS:
-        parameters = {
-            q: preset_parameters(load_preset(e.preset)) or 0 for (_, q), e in wanted.items()
-        }
+        parameters = {q: parameters_of(e.preset) or 0 for (_, q), e in wanted.items()}
         # its points mean nothing for other texts
         if selection.circumstances.data.rsplit("/", 1)[-1].lower() == paper.data.rsplit("/", 1)[-1]:
             values = [(q, paper.of_preset("accuracy", e.preset)) for (_, q), e in wanted.items()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from qllmft.paper.figures.samplers import draw_sampler, sampler_figure
+from examples.paper.samplers import draw_sampler, sampler_figure
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from qllmft.campaign.records import read_finished_runs
-from qllmft.paper.page import render_page
+from examples.paper.page import render_page
+from examples.paper.runs import read_runs
 from qllmft.published import published
 from qllmft.run.record import BodyRecord
 
@@ -49,7 +49,7 @@ def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
             baselines=[("SVC", 300 + seed, svc, 66)],
         )
     made_run("single-10q", 690, train__epochs=100)
-    text = render_page(read_finished_runs([tmp_path]))
+    text = render_page(read_runs([tmp_path]))
     page = rows(text)
     # Student's t of two values: 12.706 times half their distance
     assert page["Table II", "Multi sQE 14Q"][:5] == ["92.70", "71.00 ± 12.71", "2", "100", "a"]
@@ -70,7 +70,7 @@ def test_ours_are_next_to_them_with_seeds_and_circumstances(made_run, tmp_path):
 
 def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     made_run("single-10q")
-    (record,) = read_finished_runs([tmp_path])
+    (record,) = read_runs([tmp_path])
     assert "Ours are not that experiment" in render_page([record])
     body = record.config.body.model_copy(update={"model": published().body})
     same = replace(record, config=record.config.model_copy(update={"body": body}))
@@ -83,7 +83,7 @@ def test_the_longest_training_is_on_the_page_and_the_rest_is_counted(made_run, t
     made_run("single-10q", 700, train__epochs=40)
     made_run("single-10q", 690, train__epochs=100)
     made_run("noise-low-10q", 690, train__epochs=100)  # of no row
-    text = render_page(read_finished_runs([tmp_path]))
+    text = render_page(read_runs([tmp_path]))
     assert rows(text)["Table II", "Single sQE 10Q"][1] == "69.00"
     assert "The 1 run here was" in text
     assert "1 run of other training or with another body is left out" in text
@@ -95,7 +95,7 @@ def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
     made_run("multi-10q", 800, train__epochs=100)
     made_run("nn-head-0", 810, train__epochs=100)
     made_run("nn-head-48", 710, train__epochs=40, baselines=[("SVC", 300, 760, 66)])
-    page = rows(render_page(read_finished_runs([tmp_path])))
+    page = rows(render_page(read_runs([tmp_path])))
     table = {
         label: page["Table II", label][1:4]
         for label in ("Single sQE 10Q", "Multi sQE 10Q", "SVC 296")
@@ -111,7 +111,7 @@ def test_all_heads_of_a_table_have_one_number_of_epochs(made_run, tmp_path):
 def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(made_run, tmp_path):
     for preset in ("multi-10q", "multi-14q"):
         made_run(preset, 700, train__epochs=100, baselines=[("SVC", 300, 760, 66)])
-    runs = read_finished_runs([tmp_path])
+    runs = read_runs([tmp_path])
     wide = []
     for run in runs[:1]:
         body = run.config.body.model_copy(update={"model": "wide"})
@@ -139,14 +139,14 @@ def test_a_learning_rate_with_fewer_seeds_is_not_chosen(made_run, tmp_path):
     for seed in (0, 1):
         made_run("multi-10q", 700 + seed, seed=seed, train__epochs=40)
     made_run("multi-10q", 850, train__epochs=40, train__lr=5e-3)
-    assert rows(render_page(read_finished_runs([tmp_path])))["Table II", "Multi sQE 10Q"][2] == "2"
+    assert rows(render_page(read_runs([tmp_path])))["Table II", "Multi sQE 10Q"][2] == "2"
 
 
 def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, tmp_path):
     made_run("multi-14q", 700, train__epochs=100, baselines=[])
     made_run("nn-head-192", 690, train__epochs=300)
     made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
-    page = rows(render_page(read_finished_runs([tmp_path])))
+    page = rows(render_page(read_runs([tmp_path])))
     for other in ("Neural Network (1/192)", "Encoder: NN 1/144"):
         assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == [
             "—",
@@ -154,12 +154,12 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
         ]
 
 
-def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, cli):
+def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, paper):
     made_run("single-10q", 690)
     made_run("recommended", 690)
     page, records = tmp_path / "page.md", tmp_path / "records.json"
     for runs, out in ((tmp_path / "runs", page), (records, tmp_path / "again.md")):
-        assert cli("paper", "--runs", runs, "--out", out, "--records", records)[0].startswith(
+        assert paper("page", "--runs", runs, "--out", out, "--records", records)[0].startswith(
             "1 runs: "
         )
     assert page.read_text() == (tmp_path / "again.md").read_text()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from qllmft.campaign.records import read_finished_runs
+from examples.paper.accuracy import QUBITS, experiments
+from examples.paper.catalogue import FIGURES
+from examples.paper.measured import Experiment
+from examples.paper.runs import read_runs
+from examples.paper.selection import FigureRequest
 from qllmft.cli.main import app
 from qllmft.errors import UserError
-from qllmft.paper.figures.accuracy import QUBITS, experiments
-from qllmft.paper.figures.catalogue import FIGURES
-from qllmft.paper.figures.selection import FigureRequest
-from qllmft.paper.results.measured import Experiment
 
 
 def make_figure(request):
@@ -26,7 +26,7 @@ def make_figure(request):
 def figure(tmp_path):
     def make(name, **options):
         runs = tmp_path / "runs"
-        return make_figure(FigureRequest(name, read_finished_runs([runs]), runs, **options))
+        return make_figure(FigureRequest(name, read_runs([runs]), runs, **options))
 
     return make
 

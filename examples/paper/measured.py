@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from qllmft.campaign.finished import FinishedRun
-from qllmft.campaign.results import SeededResult, best, collect
-from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
-from qllmft.config.settings import differing, settings_of
+from qllmft import RunConfig, load_preset
+from qllmft.campaign import FinishedRun, SeededResult, best, collect
+from qllmft.config import differing, settings_of
 from qllmft.published import published
-from qllmft.report.nearest_preset import train_command
+from qllmft.report import train_command
 from qllmft.run import ModelResult
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
@@ -155,7 +153,7 @@ def _circumstances(run: FinishedRun, experiment: Experiment) -> Circumstances:
         mode="json", include={"protocol", "n_per_label", "train_fraction"}
     )
     return Circumstances(
-        data=run.data,
+        data=config.data.source,
         fingerprint=run.record.data.fingerprint,
         drawn=tuple(sorted(drawn.items())),
         body=config.body.model,

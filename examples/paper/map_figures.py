@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.config.presets import load_preset
-from qllmft.energy.formula import linear_energy_j, quantum_energies_j
+from qllmft import load_preset
+from qllmft.campaign import RowResult, StudyRecord
+from qllmft.energy import linear_energy_j, quantum_energies_j
 from qllmft.report import style
 
 # between curves at one place, as a share of the axis; else 0.012

@@ -1,4 +1,4 @@
-"""Finished runs in folders, or in one JSON file that summarises them."""
+"""Finished runs in folders or in one JSON file that summarises them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from dataclasses import astuple, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from qllmft.campaign.finished import Curve, FinishedRun
-from qllmft.config import RunConfig, parse_config
-from qllmft.config.settings import differing, with_settings
-from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text, write_text, writing
+from qllmft import RunConfig, UserError
+from qllmft.campaign import Curve, FinishedRun
+from qllmft.config import differing, parse_config, with_settings
 from qllmft.run import RunFolder, RunRecord
 
 FORMAT = 1
+CURVE_POINTS = 200  # of a thinned curve
 
 
-def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
+def thinned(curve: Curve) -> Curve:
+    """Return at most `CURVE_POINTS` evenly spaced epochs, including the last, rounded to 4 digits."""
+    step = max(1, -(-len(curve.epochs) // CURVE_POINTS))
+    kept = slice((len(curve.epochs) - 1) % step, None, step)
+    losses = tuple(round(x, 4) for x in curve.train_loss[kept])
+    accuracies = tuple(round(x, 4) for x in curve.validation_accuracy[kept])
+    return Curve(curve.epochs[kept], losses, accuracies)
+
+
+def read_runs(paths: Iterable[Path]) -> list[FinishedRun]:
     """Read all finished runs below folders and in summaries (``.json``). UserError if a path has none.
 
     The name of their data is the last part of its path, or its whole name on the hub. The record keeps the path.
@@ -34,7 +42,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
             found = _read_summary(path)
         else:
             raise UserError(
-                f"{path} is neither a folder of runs nor a .json file that `qllmft paper` wrote."
+                f"{path} is neither a folder of runs nor a .json file that `python -m examples.paper page` wrote."
             )
         if not found:
             raise UserError(
@@ -44,7 +52,7 @@ def read_finished_runs(paths: Iterable[Path]) -> list[FinishedRun]:
     return runs
 
 
-def write_finished_runs(
+def write_runs(
     runs: Sequence[FinishedRun], file: Path, with_curves: Collection[FinishedRun] = ()
 ) -> None:
     """Write a summary, one line per run. The runs of ``with_curves`` keep their curves, thinned."""
@@ -53,8 +61,7 @@ def write_finished_runs(
         json.dumps(_to_json(run, keep_curve=id(run) in kept), ensure_ascii=False) for run in runs
     ]
     content = f'{{"format": {FORMAT}, "runs": [\n' + ",\n".join(lines) + "\n]}\n"
-    with writing(f"the summary {file}"):
-        write_text(file, content)
+    file.write_text(content, encoding="utf-8")
 
 
 def _named(run: FinishedRun) -> FinishedRun:
@@ -72,7 +79,7 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
     record = replace(
         run.record,
         identity=run.config.identity,
-        data=replace(run.record.data, source=run.data, findings=None),
+        data=replace(run.record.data, source=run.config.data.source, findings=None),
         models=tuple(
             replace(model, seconds=0.0, settings={}, test_classes=None)
             for model in run.record.models
@@ -86,13 +93,13 @@ def _to_json(run: FinishedRun, *, keep_curve: bool) -> dict[str, Any]:
         "settings": settings,
         "record": record.to_json(),
         "validation_loss": run.validation_loss,
-        "curve": list(astuple(run.curve.thinned())) if keep_curve and run.curve else None,
+        "curve": list(astuple(thinned(run.curve))) if keep_curve and run.curve else None,
     }
 
 
 def _read_summary(file: Path) -> list[FinishedRun]:
     try:
-        content = parse_json(read_text(file))
+        content = json.loads(file.read_text("utf-8"))
         if content["format"] != FORMAT:
             raise UserError(
                 f"{file} has format {content['format']}, expected {FORMAT}; write it again."
@@ -102,8 +109,10 @@ def _read_summary(file: Path) -> list[FinishedRun]:
         ]
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is not a summary that `qllmft paper` wrote: {error!r}.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{file} is not a summary that `python -m examples.paper page` wrote: {error!r}."
+        ) from error
 
 
 def _from_json(entry: dict[str, Any], origin: str) -> FinishedRun:

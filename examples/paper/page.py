@@ -10,23 +10,19 @@ from itertools import product
 from string import ascii_lowercase
 from typing import Any
 
-from qllmft.campaign.finished import FinishedRun
-from qllmft.campaign.record import StudyRecord
+from examples.paper.accuracy import LAYERS, PRESETS, experiments
+from examples.paper.catalogue import FIGURES
+from examples.paper.counts import PresetCounts, preset_counts
+from examples.paper.curves import KEPT
+from examples.paper.measured import Experiment, Measured, measure
+from examples.paper.studies import sections
+from qllmft import load_preset, preset_names
+from qllmft.campaign import FinishedRun, StudyRecord
 from qllmft.config import ModelConfig
-from qllmft.config.presets import load_preset, preset_names
-from qllmft.energy.curve import crossover_qubits
-from qllmft.energy.formula import gpu_energy_kj, qpu_energy_kj
-from qllmft.paper.figures.accuracy import LAYERS, PRESETS, experiments
-from qllmft.paper.figures.catalogue import FIGURES
-from qllmft.paper.figures.curves import KEPT
-from qllmft.paper.results.counts import PresetCounts, preset_counts
-from qllmft.paper.results.measured import Experiment, Measured, measure
-from qllmft.paper.studies import sections
+from qllmft.energy import crossover_qubits, gpu_energy_kj, qpu_energy_kj
 from qllmft.published import Published, published
-from qllmft.report.render import render
-from qllmft.report.study_table import OUTCOMES, parameters
-from qllmft.tasks.measure import ACCURACY
-from qllmft.tasks.statistics import MeanInterval
+from qllmft.report import OUTCOMES, parameters, render_template
+from qllmft.tasks import ACCURACY, MeanInterval
 
 NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
@@ -35,7 +31,7 @@ RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()) -> str:
     """Return the page in Markdown: every number of ``published.toml``, with ours if ``runs`` have it.
 
-    ``studies`` add sections of their own, see `qllmft.paper.studies`. Equal runs and studies give equal text.
+    ``studies`` add sections of their own, see `examples.paper.studies`. Equal runs and studies give equal text.
     """
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
@@ -55,8 +51,8 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
     counts = _counts()
     used = _runs_of(on_page)
     others = _runs_of(measured for m in found.values() for measured in m) - used
-    return render(
-        "qllmft.paper",
+    return render_template(
+        "examples.paper",
         "page.md.j2",
         paper=paper,
         tables=tables,
@@ -134,11 +130,7 @@ def _runs_of(measured: Iterable[Measured]) -> set[int]:
 
 @cache
 def _counts() -> dict[str, PresetCounts]:
-    return {
-        name: preset_counts(load_preset(name))
-        for name in preset_names()
-        if load_preset(name).source
-    }
+    return {name: preset_counts(name) for name in preset_names() if load_preset(name).source}
 
 
 def _difference(value: Published, found: dict[str, list[Measured]]) -> MeanInterval | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.campaign.finished import Curve
-from qllmft.errors import UserError
-from qllmft.paper.figures.selection import FigureRequest, select
-from qllmft.paper.results.measured import Experiment
+from examples.paper.measured import Experiment
+from examples.paper.selection import FigureRequest, select
+from qllmft import UserError
+from qllmft.campaign import Curve
 from qllmft.report import style
 
 PRESET = "multi-18q"

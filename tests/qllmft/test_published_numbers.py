@@ -53,6 +53,6 @@ def test_a_model_printed_twice_is_printed_alike():
 
 
 def test_every_figure_states_its_printed_numbers():
-    from qllmft.paper.figures.catalogue import FIGURES
+    from examples.paper.catalogue import FIGURES
 
     assert list(PAPER.figures) == list(FIGURES)

@@ -7,15 +7,11 @@ from math import log10
 from pathlib import Path
 from statistics import median
 
-from qllmft.campaign.comparison import ALPHA, Comparison, better_than_every, compare_pairs
-from qllmft.campaign.record import FILE, read_record
-from qllmft.errors import UserError
-from qllmft.files import write_text
-from qllmft.report import style
-from qllmft.report.map_figures import MapPoint, Value, draw_map
-from qllmft.report.render import render
-from qllmft.report.study_table import parameters
-from qllmft.tasks.measure import ACCURACY
+from examples.paper.map_figures import MapPoint, Value, draw_map
+from qllmft import UserError
+from qllmft.campaign import ALPHA, Comparison, better_than_every, compare_pairs, read_study
+from qllmft.report import parameters, render_template, style
+from qllmft.tasks import ACCURACY
 
 Compared = list[tuple[MapPoint, list[Comparison]]]  # each point with the comparisons of its row
 
@@ -39,7 +35,7 @@ def read_maps(folder: Path) -> dict[str, Compared]:
 
     A quantum head is compared with the classical ones of its group that have at most as many parameters.
     """
-    records = [read_record(file.parent) for file in sorted(folder.glob(f"*/{FILE}"))]
+    records = [read_study(file.parent) for file in sorted(folder.glob("*/study.json"))]
     points = [MapPoint(record, row) for record in records for row in record.rows]
     return {axis: found for axis in AXES if (found := _along(axis, points))}
 
@@ -134,17 +130,15 @@ def write_maps(folder: Path, file: Path) -> Path:
     }
     values["margin"] = first.margin
     (file.parent / "figures").mkdir(parents=True, exist_ok=True)
-    write_text(
-        file,
-        render(
-            "qllmft.report",
-            "maps.md.j2",
-            maps=maps,
-            axes=AXES,
-            verdict=maps_verdict(rows),
-            **values,
-        ),
+    page = render_template(
+        "examples.paper",
+        "maps.md.j2",
+        maps=maps,
+        axes=AXES,
+        verdict=maps_verdict(rows),
+        **values,
     )
+    file.write_text(page, encoding="utf-8")
     for axis, found in maps.items():
         drawn = draw_map(
             axis, [point for point, _ in found], AXES[axis], [point for point, _ in rows]

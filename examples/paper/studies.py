@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from qllmft.campaign.comparison import Comparison, compare
-from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.trend import Trend, trends
-from qllmft.config.presets import load_preset
-from qllmft.config.settings import flat
-from qllmft.errors import UserError
+from qllmft import UserError, load_preset
+from qllmft.campaign import Comparison, RowResult, StudyRecord, Trend, compare, trends
+from qllmft.config import flat
 from qllmft.published import published
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft.tasks import MeanInterval, PairedDifference
 
 STUDIES = ("paper-size", "budget", "figure8", "which-part", "epochs")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qllmft.campaign.records import read_finished_runs
-from qllmft.paper.results.measured import Experiment, measure
+from examples.paper.measured import Experiment, measure
+from examples.paper.runs import read_runs
 from qllmft.tasks.statistics import MeanInterval
 
 
@@ -11,7 +11,7 @@ from qllmft.tasks.statistics import MeanInterval
 def measured(tmp_path):
     def ask(preset, **overrides):
         settings = {name.replace("__", "."): value for name, value in overrides.items()}
-        return measure(Experiment(preset, settings), read_finished_runs([tmp_path]))
+        return measure(Experiment(preset, settings), read_runs([tmp_path]))
 
     return ask
 

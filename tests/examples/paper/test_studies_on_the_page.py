@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from test_paper_page import rows
 
+from examples.paper.page import render_page
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.errors import UserError
-from qllmft.paper.page import render_page
 from qllmft.run.record import BodyRecord, DataRecord
 
 LETTER, SLOW, FAST, WIDE = (

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from qllmft.campaign.records import read_finished_runs
-from qllmft.campaign.results import best, collect, ranked
+from qllmft.campaign.results import FinishedRun, best, collect, ranked
+from qllmft.run import RunFolder
 
 
 def result(name, validation, loss=(0.5,), parameters=(100,)):
@@ -55,7 +55,8 @@ def test_runs_are_grouped_by_settings(made_run, tmp_path):
         )
         made_run("single-10q", 900, 61, seed=seed, train__lr=5e-3)
     made_run("single-10q", 800, 60, folder="copy")
-    runs = sorted(read_finished_runs([tmp_path]), key=lambda run: run.config.train.lr)
+    folders = [RunFolder(file.parent) for file in sorted(tmp_path.rglob("result.json"))]
+    runs = sorted(map(FinishedRun.read, folders), key=lambda run: run.config.train.lr)
     first, other = collect(runs)
     assert (first.seeds, [accuracy.right for accuracy in first.tested]) == ((0, 1), [800, 801])
     assert (first.settings["train.lr"], other.settings["train.lr"]) == (2.5e-3, 5e-3)

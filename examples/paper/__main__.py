@@ -1,0 +1,175 @@
+"""`python -m examples.paper`: the paper's page, its figures, and maps of studies."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qllmft import UserError, read_study
+
+_Runs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of the runs, at any depth, or a .json file by `page --records`; may be repeated."
+    ),
+]
+
+app = typer.Typer(
+    help="Compare the paper with runs and studies.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+@app.command()
+def figure(
+    name: Annotated[
+        str, typer.Argument(help="Number of the figure: 5, 6, 7, 8a, 8b, 9, 10, 11 or 12.")
+    ],
+    runs: _Runs = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to draw into, .svg, .png or .pdf.", show_default="figure-NAME.svg"),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Setting that the runs must have: train.epochs=100; may be repeated.",
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Draw what there is if runs are missing.")
+    ] = False,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset in figure 12.", show_default="multi-18q")
+    ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Folder of `qllmft study noise`, whose rows figure 11 then shows."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figure's data as JSON.")
+    ] = False,
+) -> None:
+    """Draw a figure of the paper from runs: mean ± 95 % over seeds, printed numbers as hollow markers.
+
+    The runs are those in the folder runs unless --runs is given.
+    """
+    from examples.paper.catalogue import find_figure
+    from examples.paper.selection import FigureRequest, having
+    from qllmft.config import parse_settings
+    from qllmft.report import style
+
+    chosen = find_figure(name)
+    file = out or Path(f"figure-{name}.svg")
+    style.check_format(file)
+    given = parse_settings(where or [], "--where")
+    if (not chosen.needs_runs or study) and (runs or given or partial):
+        source = "without runs" if study is None else f"from {study}"
+        raise UserError(f"figure {name} is computed {source}; omit --runs, --where and --partial.")
+    if preset is not None and name != "12":
+        raise UserError(
+            f"--preset is for figure 12, which shows one training; omit it for figure {name}."
+        )
+    folders = runs or [Path("runs")]
+    if study is not None:
+        data = _figure_of_study(name, study)
+    else:
+        found = having(_read(folders), given) if chosen.needs_runs else []
+        data = chosen.data(FigureRequest(name, found, folders[0], partial, preset))
+    style.save_figure(chosen.draw(data), file)
+    if as_json:
+        values = data.as_dict() if hasattr(data, "as_dict") else asdict(data)
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    missing = getattr(data, "missing", ())
+    if missing:
+        typer.echo(f"Left out, because runs are missing: {', '.join(missing)}.")
+    typer.echo(f"Figure {name}, {chosen.title}: {file}")
+
+
+def _figure_of_study(name: str, folder: Path) -> Any:
+    from examples.paper.accuracy import noise_figure
+
+    if name != "11":
+        raise UserError(f"--study is for figure 11; omit it for figure {name}.")
+    return noise_figure(read_study(folder))
+
+
+@app.command()
+def page(
+    runs: _Runs = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file to write.", show_default="standard output")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Small .json file for the runs, which --runs reads.")
+    ] = None,
+    study: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of the study paper-size, budget, figure8, which-part or epochs, whose results the page then "
+            "has too; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
+    from examples.paper.page import of_the_paper, render_page
+    from examples.paper.runs import write_runs
+
+    if records is not None and records.suffix != ".json":
+        raise UserError(f"--records is {records.name!r}; expected a file name that ends in .json.")
+    found, with_curves = of_the_paper(_read(runs or []))
+    text = render_page(found, [read_study(folder) for folder in study or []])
+    if records is not None:
+        write_runs(found, records, with_curves)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    files = f"{out}, {records}" if records else f"{out}"
+    typer.echo(f"{len(found)} runs: {files}")
+
+
+@app.command()
+def maps(
+    folder: Annotated[Path, typer.Argument(help="Folder with the folders of studies of maps.")],
+    out: Annotated[
+        Path, typer.Option(help="Markdown file to write, with figures/ next to it.")
+    ] = Path("where-it-pays.md"),
+) -> None:
+    """Compare quantum and classical heads along an axis: size, classes, texts, energy."""
+    from examples.paper.maps import write_maps
+
+    typer.echo(write_maps(folder, out))
+
+
+def _read(paths: Sequence[Path]) -> Any:
+    from examples.paper.runs import read_runs
+
+    return read_runs(paths)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and exit with 2 and a message for bad input."""
+    try:
+        app(
+            args=None if arguments is None else list(arguments),
+            prog_name="python -m examples.paper",
+        )
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Results of the paper's experiments from runs, and counts that need no run."""

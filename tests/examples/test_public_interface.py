@@ -1,0 +1,33 @@
+"""The examples use the public interface: `qllmft` and the names that its rooms export."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PACKAGES = ("qllmft", "qllmft_backends", "qllmft_circuits")
+
+
+def imports(file):
+    """Yield the module and the name of every import from the project's packages."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in PACKAGES:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(EXAMPLES.rglob("*.py")), ids=lambda file: file.relative_to(EXAMPLES).as_posix()
+)
+def test_an_example_imports_public_names_only(file):
+    for module, name in imports(file):
+        assert module.count(".") <= 1, f"{module} is inside a room"
+        room = import_module(module)
+        if hasattr(room, "__all__"):
+            assert name in room.__all__ or name == "style", f"{module} exports no {name}"
+
+
+def test_the_page_of_the_paper_is_such_an_example():
+    found = {pair for file in (EXAMPLES / "paper").glob("*.py") for pair in imports(file)}
+    assert {("qllmft", "read_study"), ("qllmft.campaign", "compare")} <= found
