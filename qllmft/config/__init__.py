@@ -2,12 +2,16 @@
 
 from qllmft.config.backend import PERSONAL_OPTIONS, BackendConfig
 from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
-from qllmft.config.candidate import Candidate
 from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.config.model import ModelConfig
+from qllmft.config.model import ModelConfig, SurrogateConfig
 from qllmft.config.noise import NoiseConfig
-from qllmft.config.parse import parse_config
-from qllmft.config.run import TASK_BASELINES, BaselinesConfig, RunConfig
+from qllmft.config.run import (
+    TASK_BASELINES,
+    BaselinesConfig,
+    Candidate,
+    RunConfig,
+    parse_config,
+)
 from qllmft.config.settings import (
     differing,
     flat,
@@ -15,7 +19,6 @@ from qllmft.config.settings import (
     settings_of,
     with_settings,
 )
-from qllmft.config.surrogate import SurrogateConfig
 from qllmft.config.training import TrainConfig
 
 __all__ = [

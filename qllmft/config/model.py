@@ -268,3 +268,11 @@ class ModelConfig(Section):
                 f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight"
             )
         return self
+
+
+class SurrogateConfig(Section):
+    """Classical surrogate in place of a model's circuits."""
+
+    rank: Positive | None = None  # eigenvalues per quadratic form; None: all, which is exact
+    # Schmidt values kept across each cut of the head; None: all, which is exact
+    bond: Positive | None = None

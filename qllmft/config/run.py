@@ -7,16 +7,25 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from qllmft.config.backend import BackendConfig
 from qllmft.config.body import BodyConfig
-from qllmft.config.candidate import MOST_CANDIDATES, Candidate
 from qllmft.config.data import DataConfig, Task
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.section import Count, Positive, Section
 from qllmft.config.training import TrainConfig
+from qllmft.errors import UserError
+from qllmft_backends.validation import faults
+
+MOST_CANDIDATES = 8
 
 # names of the baselines of other tasks than one label per text, unless others are given
 TASK_BASELINES: Mapping[Task, tuple[str, ...]] = {
@@ -33,6 +42,14 @@ class BaselinesConfig(Section):
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     # number of the grid's settings, drawn by the run's seed; None: all
     points: Positive | None = None
+
+
+class Candidate(Section):
+    """Structure of a head and its training, named by its preset."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig
 
 
 class RunConfig(Section):
@@ -263,3 +280,32 @@ class RunConfig(Section):
             }
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
+    """Return the configuration of a tree of settings."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        sentences = []
+        for fault in faults(error):
+            known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
+            sentences.append(
+                f"{fault}; expected one of {', '.join(known)}" if known else str(fault)
+            )
+        raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
+
+
+def _known_settings(path: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the settings in the section at ``path``, if there is such a section."""
+    section: type[BaseModel] = RunConfig
+    for part in path:
+        field = section.model_fields.get(str(part))
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
+            return []
+        section = field.annotation
+    return list(section.model_fields)

@@ -28,10 +28,10 @@ from qllmft.run.choice import ChoiceInterruptedError
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
-from qllmft.run.notebook import table_html
 from qllmft.run.predictions import PREDICTIONS, TestPredictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
+from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
 from qllmft.tasks.calibration import Calibration
 from qllmft.templates import check_classes

@@ -1,0 +1,97 @@
+"""Table of a run's models: its title, columns, rows and notes as text, for a terminal and a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from qllmft.run.record import ModelResult, RunRecord
+from qllmft.tasks.measure import short
+from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import Accuracy
+
+
+def title(record: RunRecord) -> str:
+    """Return texts, body, seed and selected epoch, in two lines."""
+    sizes = record.data.sizes
+    return (
+        f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
+        f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
+        f"seed {record.seed}; epoch {record.selected_epoch} selected"
+    )
+
+
+def columns(record: RunRecord) -> tuple[str, ...]:
+    """Return the headers, with the measure if it is no accuracy."""
+    unit = "" if isinstance(record.head.validation, Accuracy) else f" {record.head.validation.NAME}"
+    return (
+        "model",
+        "parameters",
+        f"validation{unit}",
+        f"test{unit} [95 % interval]",
+        "seconds",
+    )
+
+
+def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
+    """Yield a row of cells for each model, with an empty test if the test texts were not read."""
+    for model in record.models:
+        test = "" if model.test is None else "\n".join([f"{model.test}", *_second_line(model)])
+        yield (
+            model.name,
+            f"{model.parameters:,}",
+            short(model.validation),
+            test,
+            f"{model.seconds:.1f}",
+        )
+
+
+def table_html(record: RunRecord) -> str:
+    """Return title and table as HTML."""
+
+    def cells(values: tuple[str, ...], tag: str) -> str:
+        shown = (escape(value).replace("\n", "<br>") for value in values)
+        return f"<tr>{''.join(f'<{tag}>{value}</{tag}>' for value in shown)}</tr>"
+
+    caption = escape(title(record)).replace("\n", "<br>")
+    body = "".join(cells(row, "td") for row in rows(record))
+    head = cells(columns(record), "th")
+    return f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def _second_line(model: ModelResult) -> Iterator[str]:
+    """Yield a line of other scores: of uneven or more than two classes, of real targets or several labels."""
+    scores = model.test_classes
+    if scores and (scores.uneven or len(scores.texts) > 2):
+        yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
+    if model.test is not None and not isinstance(model.test, Accuracy):
+        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.parts[1:])
+
+
+def notes(record: RunRecord) -> Iterator[str]:
+    """Yield the notes below the table."""
+    if record.choice:
+        yield str(record.choice)
+    if isinstance(record.head.test, TargetScores):
+        several = (
+            f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
+        )
+        yield f"error: mean absolute error; rank: Spearman's correlation{several}"
+    if isinstance(record.head.test, LabelSetScores):
+        yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
+    for model in record.models:
+        if model.validation_exact is not None and model.test_exact is not None:
+            yield (
+                f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
+                f"test {100 * model.test_exact:.2f} %"
+            )
+    if record.trajectories:
+        yield f"with its noise: {record.trajectories}"
+    if (scores := record.head.test_classes) and any(_second_line(record.head)):
+        yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
+    for model in record.models:
+        if model.test_classes and model.test_classes.constant:
+            yield f"{model.name} gives the same answer to every text"
+    if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
+        yield "baselines use the body before it was trained with the head"
