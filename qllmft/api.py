@@ -87,6 +87,16 @@ def train_and_report(
     """Do a run, write its report, and send both to trackers.
 
     If the report cannot be written, the outcome is returned all the same and a message says why.
+
+    Args:
+        config: of the run.
+        out: the run's folder; ``runs/<identity>`` if None.
+        on_event: receives the events of the run.
+        tracking: trackers of the run.
+        **options: those of `run_experiment`.
+
+    Raises:
+        UserError: for bad input; the message has the remedy.
     """
     from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
 

@@ -229,6 +229,19 @@ def embed(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Embeddings:
-    """Embed ``texts`` that are not in the cache, without the model on a full hit."""
+    """Embed ``texts`` that are not in the cache, without the model on a full hit.
+
+    Args:
+        texts: N texts; repeated ones are embedded once.
+        config: the language model.
+        cache_folder: of the cache; by default that of `default_cache_folder`.
+        progress: called with the number of texts done since its last call.
+
+    Returns:
+        Vectors (N, D) float32 in the order of the texts, with the identity of the body.
+
+    Raises:
+        UserError: if the body cannot be loaded or embeds no such text, or the cache cannot be written.
+    """
     with closing(Embedder(config, cache_folder)) as embedder:
         return embedder.embed(texts, progress)

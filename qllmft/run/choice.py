@@ -43,7 +43,13 @@ def choose(
 ) -> tuple[RunConfig, Choice]:
     """Compare the candidates of ``config`` and return the configuration that takes the best, and the comparison.
 
-    ``tuned_body``: the body was tuned on the training texts. ``advance`` gets the number of trained models so far.
+    Args:
+        config: with candidates; its seed draws the folds.
+        train: training texts as vectors (N, D).
+        validation: validation texts, which are pooled with the training texts; None: there are none.
+        n_classes: k, number of labels.
+        tuned_body: whether the body was tuned on the training texts; models are then judged on the others alone.
+        advance: called with the number of trained models so far.
 
     Raises:
         ChoiceInterruptedError: after Ctrl-C or SIGTERM.

@@ -57,7 +57,11 @@ def epoch_core_seconds(
 ) -> float:
     """Measure an epoch on random embeddings of D values, in processor seconds summed over cores.
 
-    ``sizes`` is the number of texts by split.
+    Args:
+        config: of the run; its batch is made smaller if its states have more than 2²² amplitudes.
+        dimension: D, length of an embedding.
+        n_classes: k, number of labels.
+        sizes: number of texts by split.
     """
     backend = create(config.backend.name, config.backend_options)
     fitting = LARGE_STEP >> max(config.model.n_qubits, config.model.latent_encoder_qubits)
@@ -83,8 +87,14 @@ def training_step(
 ) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
     """Give a configuration's head, a batch of random embeddings of D values, its `Step`, and a call of it on the batch.
 
-    The head's circuit runs on ``backend``, by default the project's own engine. The call does not include
-    `Step.inputs`, because training prepares many batches at once.
+    The call does not include `Step.inputs`, because training prepares many batches at once.
+
+    Args:
+        config: of the run.
+        dimension: D, length of an embedding.
+        n_classes: k, number of labels.
+        batch_size: B, number of embeddings.
+        backend: of the head's circuit; None: the project's own engine.
     """
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))

@@ -60,7 +60,18 @@ def check_circuits(model: ModelConfig, backend: Backend) -> None:
 def training_backend(
     config: RunConfig, splits: Splits, on_event: OnEvent, options: Mapping[str, Any] | None = None
 ) -> Backend:
-    """Create the backend of the head's circuit in training, and report the number of its circuits."""
+    """Create the backend of the head's circuit in training, and report the number of its circuits.
+
+    Args:
+        config: of the run.
+        splits: texts of the run, which give the number of circuits.
+        on_event: receives a message with this number, and the backend.
+        options: of the backend, such as keys, which a configuration may not contain.
+
+    Raises:
+        UserError: if the backend sends circuits away and the body is trained.
+        BackendError: if the backend cannot be created, or does not run the circuits.
+    """
     backend = create(config.backend.name, {**config.backend_options, **(options or {})})
     if config.model.head != "quantum":
         return backend

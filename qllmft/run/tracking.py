@@ -195,8 +195,14 @@ def run_tracked(
 ) -> Outcome:
     """Do a run and send it to trackers.
 
-    ``finish`` gets the outcome of a finished run before trackers get its files, and ``pack`` makes the model that they
-    get. ``options`` are of `run_experiment`.
+    Args:
+        config: of the run.
+        out: the run's folder; ``runs/<identity>`` if None.
+        on_event: receives the events of the run, after the trackers.
+        tracking: names of the trackers, and whether they get files.
+        finish: called with the outcome of a finished run before trackers get its files.
+        pack: makes the model that trackers get; None: they get none.
+        **options: those of `run_experiment`.
     """
     with TrackingListener(config, out, tracking, on_event) as trackers:
 

@@ -68,7 +68,19 @@ def embed_tables(
     cache_folder: Path | None = None,
     inputs: SharedInputs | None = None,
 ) -> tuple[str, list[Examples]]:
-    """Embed tables, by the name of their texts in errors, and return the body's identity and each table's examples."""
+    """Embed tables and return the body's identity and each table's examples.
+
+    Args:
+        tables: by the name of their texts in errors, such as "training".
+        body: the language model.
+        on_event: receives the stage ``embedding`` and its progress.
+        title: of the stage; by default the body's name.
+        cache_folder: of the embeddings; by default that of `default_cache_folder`.
+        inputs: embeddings that runs of one process share; None: there are none.
+
+    Raises:
+        UserError: if the body cannot be loaded, or an embedding is zero or not finite.
+    """
     texts = [text for table in tables.values() for text in table.to_embed]
     with stage(on_event, "embedding", title or body.model, len(texts)) as advance:
         done = 0
