@@ -15,7 +15,7 @@ from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq import IonQConnection, Job
+    from qllmft_backends.remote import IonQConnection, Job
 
 _ACTIONS = ("list", "wait", "cancel")
 
@@ -88,8 +88,7 @@ def jobs(
     The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
     after one with a known answer.
     """
-    from qllmft_backends.remote.ionq import cancel, cancel_ledger, server_jobs
-    from qllmft_backends.remote.machines import open_jobs
+    from qllmft_backends.remote import cancel, cancel_ledger, server_jobs
 
     if action not in _ACTIONS:
         if run is not None or not Path(action).is_dir():
@@ -114,11 +113,7 @@ def jobs(
         raise UserError("name a run's folder, or --ledger FOLDER, or --server.")
     elif action == "cancel":
         for folder in folders:
-            say_lines(
-                open_jobs.cancel(folder)
-                if open_jobs.is_of_qiskit(folder)
-                else cancel_ledger(folder, connection)
-            )
+            say_lines(cancel_ledger(folder, connection))
         return
     else:
         rows = [
@@ -134,30 +129,28 @@ def jobs(
 
 def _ledgers(folder: Path | None) -> list[Path]:
     """Return the ledgers in a folder, that of each machine too, or the folder itself if there are none."""
-    from qllmft_backends.remote.ledger.ledger import ledgers_in
+    from qllmft_backends.remote import ledgers_in
 
     return [] if folder is None else ledgers_in(folder) or [folder]
 
 
 def _jobs_of(folder: Path, action: str, connection: IonQConnection, *, offline: bool) -> list[Job]:
     """Return the jobs of one ledger, after waiting for them if that is the action."""
-    from qllmft_backends.remote.ionq import ledger_jobs, wait
-    from qllmft_backends.remote.machines import open_jobs
+    from qllmft_backends.remote import RemoteError, ledger_jobs, wait
 
-    if open_jobs.is_of_qiskit(folder):  # the states are those of the last call
-        if action == "wait":
-            open_jobs.wait(folder)
-        return ledger_jobs(folder)
     if action == "wait":
         return wait(folder, connection)
-    return ledger_jobs(folder) if offline else _jobs_with_states(folder, connection)
+    try:
+        return ledger_jobs(folder, ask=None if offline else connection)
+    except RemoteError as error:
+        raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
 
 
 def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
     """Return the server's address and key. A refused address is not repeated, because it may hold a password."""
     from pydantic import ValidationError
 
-    from qllmft_backends.remote.ionq import IonQConnection
+    from qllmft_backends.remote import IonQConnection
     from qllmft_backends.validation import faults
 
     try:
@@ -166,18 +159,9 @@ def _connection(token_file: Path | None, url: str | None) -> IonQConnection:
         raise UserError(f"--url: {faults(error)[0].message}.") from None
 
 
-def _jobs_with_states(folder: Path, connection: IonQConnection) -> list[Job]:
-    from qllmft_backends.remote.ionq import IonQError, ledger_jobs
-
-    try:
-        return ledger_jobs(folder, ask=connection)
-    except IonQError as error:
-        raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
-
-
 def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
     """Print one row per job, the notes below, and, if ``total``, their prices and the sum."""
-    from qllmft_backends.remote.ionq import job_total
+    from qllmft_backends.remote import job_total
 
     table = plain_table()
     table.padding, table.show_edge = (0, 0, 0, 0), False  # fits into 80 characters

@@ -9,7 +9,7 @@ from qllmft.energy.formula import FORTE, qpu_energy_kj
 from qllmft_circuits import CircuitCounts
 
 if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq import Job
+    from qllmft_backends.remote import Job
 
 
 def measured_kj(job: Job) -> float | None:

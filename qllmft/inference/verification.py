@@ -186,7 +186,7 @@ def _body(folder: RunFolder) -> str:
 
 def _ledger(folder: RunFolder) -> str:
     try:
-        from qllmft_backends.remote.ionq import Ledger
+        from qllmft_backends.remote import Ledger
     except ModuleNotFoundError as error:
         raise UserError(
             f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'."

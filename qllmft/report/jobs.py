@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qllmft.energy.measured import formula_kj, measured_kj
 
 if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq import Job
+    from qllmft_backends.remote import Job
 
 
 class PaidJob(NamedTuple):
@@ -26,7 +26,7 @@ def paid_jobs(folder: Path) -> list[PaidJob]:
     folders = ledgers_in(folder)
     if not folders:
         return []
-    from qllmft_backends.remote.ionq import ledger_jobs
+    from qllmft_backends.remote import ledger_jobs
 
     jobs = [job for each in folders for job in ledger_jobs(each)]
     return [

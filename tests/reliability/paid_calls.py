@@ -16,7 +16,7 @@ from forked_commands import Command, Preparation
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
-from qllmft_backends.remote.ionq import ledger_jobs
+from qllmft_backends.remote import ledger_jobs
 from qllmft_backends.sandbox import MockServer, Store, simulator
 
 OPTIONS = {

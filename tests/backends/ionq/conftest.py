@@ -41,7 +41,7 @@ def box():
 @pytest.fixture
 def connection(box):
     """To the mock server."""
-    from qllmft_backends.remote.ionq import IonQConnection
+    from qllmft_backends.remote import IonQConnection
 
     return IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.1, retry_s=0.0)
 

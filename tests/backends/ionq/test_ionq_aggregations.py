@@ -11,7 +11,8 @@ from ionq.helpers import (
     make_problem,
     records_of,
 )
-from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError, collect
+from qllmft_backends.remote import JobFailedError, RemoteRequestError
+from qllmft_backends.remote.ionq import reading
 from qllmft_backends.remote.ledger import payload
 
 
@@ -57,17 +58,17 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
     ask(forte(**options), problem)
     read = payload.flat
     monkeypatch.setattr(
-        collect,
+        reading,
         "flat",
         lambda given, n: {
             f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()
         },
     )
     with pytest.raises(
-        IonQJobFailedError, match=r"combined by 'voting', are not used: .*wrong on the qubits"
+        JobFailedError, match=r"combined by 'voting', are not used: .*wrong on the qubits"
     ):
         ask(forte(**options, aggregation="voting"), problem)
-    monkeypatch.setattr(collect, "flat", read)
+    monkeypatch.setattr(reading, "flat", read)
     ask(forte(**options, aggregation="voting"), problem)
     assert_paid_once(box, 7, checks=3)
 
@@ -99,7 +100,7 @@ def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, prob
     box.api.results_style = "none"
     ask(forte(error_mitigation="debiasing"), problem)
     with pytest.raises(
-        IonQRequestError, match=r"results of the aggregation 'dnl' nor .*Nothing is lost"
+        RemoteRequestError, match=r"results of the aggregation 'dnl' nor .*Nothing is lost"
     ):
         ask(forte(error_mitigation="debiasing", aggregation="dnl"), problem)
     assert_paid_once(box, 7)

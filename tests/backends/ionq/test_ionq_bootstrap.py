@@ -7,7 +7,7 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, make_problem
-from qllmft_backends.remote.ionq import IonQRequestError
+from qllmft_backends.remote import RemoteRequestError
 
 REPEATS = 1500  # the standard error of a standard deviation is its 1/sqrt(2 R), 1.8 %
 
@@ -64,8 +64,8 @@ def test_the_simulators_shots_too(simulator, problem):
 
 
 def test_what_was_never_sent_or_has_no_shots(simulator, forte, problem):
-    with pytest.raises(IonQRequestError, match="7 of 7 samples are not in the ledger"):
+    with pytest.raises(RemoteRequestError, match="7 of 7 samples are not in the ledger"):
         forte().resample(problem.circuit, problem.values, problem.observables, 10)
     ask(simulator(), problem)
-    with pytest.raises(IonQRequestError, match="exact probabilities have no shots"):
+    with pytest.raises(RemoteRequestError, match="exact probabilities have no shots"):
         simulator().resample(problem.circuit, problem.values, problem.observables, 10)

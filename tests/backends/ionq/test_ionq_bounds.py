@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from ionq.helpers import ask, assert_recovers, assert_served
-from qllmft_backends.remote.ionq import IonQError, IonQJobFailedError, IonQRequestError, server_jobs
+from qllmft_backends.remote import JobFailedError, RemoteError, RemoteRequestError, server_jobs
 from qllmft_backends.sandbox import Fault
 
 
@@ -29,8 +29,8 @@ def test_a_byte_now_and_then_holds_no_request_longer_than_its_time(box, forte, p
     """A job that was accepted is found by its client token, whether or not the call had the time to."""
     box.faults.arm(Fault("drip", route, seconds=0.2, times=-1))
     began = time.monotonic()
-    late = pytest.raises(IonQError, match=r"was not answered whole within 0\.\d+ s")
-    with suppress(IonQError) if route == "submit" else late:
+    late = pytest.raises(RemoteError, match=r"was not answered whole within 0\.\d+ s")
+    with suppress(RemoteError) if route == "submit" else late:
         ask(forte(request_timeout_s=0.4, retry_s=0.5, deadline_s=1.0, settle_s=0.1), problem)
     assert time.monotonic() - began < 10
     assert_recovers(box, forte, problem)
@@ -41,7 +41,7 @@ def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
     box.faults.arm(Fault("huge", route, size=1 << 30))
     before = peak_memory()
     with pytest.raises(
-        IonQRequestError, match=r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"
+        RemoteRequestError, match=r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"
     ):
         ask(forte(max_answer_bytes=1 << 20), problem)
     assert peak_memory() - before < 100 << 20
@@ -71,7 +71,7 @@ def test_results_are_read_from_the_server_that_the_options_name(
 
     monkeypatch.setattr(api, "job_description", elsewhere)
     with pytest.raises(
-        IonQJobFailedError, match=r"as the address of its results; expected one below /v0\.4/"
+        JobFailedError, match=r"as the address of its results; expected one below /v0\.4/"
     ):
         ask(forte(), problem)
 
@@ -80,6 +80,6 @@ def test_nested_beyond_reason(monkeypatch, connection):
     from qllmft_backends.sandbox import server
 
     monkeypatch.setattr(server.json, "dumps", lambda value: "[" * 200_000)
-    with pytest.raises(IonQError, match="a body that is not JSON"):
+    with pytest.raises(RemoteError, match="a body that is not JSON"):
         server_jobs(connection)
     monkeypatch.undo()

@@ -11,11 +11,11 @@ from qiskit import QuantumCircuit
 from ionq.helpers import ask, assert_paid_once, assert_served, make_problem, refused
 from qllmft.cli.consent import show_estimate
 from qllmft.errors import UserError
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     CostRefusedError,
     IonQAuthError,
-    IonQRequestError,
-    IonQTransientError,
+    RemoteRequestError,
+    RemoteTransientError,
     job_total,
     ledger_jobs,
 )
@@ -29,7 +29,7 @@ EACH = 1000 * (12e-6 + 6e-5)
 def test_a_dry_run_counts_and_prices_and_sends_nothing(box, forte, problem, folder):
     estimate = forte(yes=False).estimate(problem.circuit, problem.values)
     assert (estimate.circuits, estimate.known, estimate.jobs, estimate.shots) == (7, 0, 3, 1000)
-    assert (estimate.one_qubit_gates, estimate.two_qubit_gates) == (12, 6)
+    assert estimate.gates == "12 one-qubit and 6 two-qubit gates a circuit"
     assert estimate.price == pytest.approx(7 * EACH)
     assert estimate.unit == "sandbox-credit"
     assert "7 circuits to send in 3 jobs" in str(estimate)
@@ -56,7 +56,7 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
     [
         (
             Fault("status", "estimate", code=503, times=-1),
-            IonQTransientError,
+            RemoteTransientError,
             "no price: .*503.*offline=True",
         ),
         (
@@ -64,15 +64,15 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
             IonQAuthError,
             "no price: .*API key was not accepted",
         ),
-        (Fault("status", "estimate", code=404), IonQRequestError, "no price: .*answered 404"),
+        (Fault("status", "estimate", code=404), RemoteRequestError, "no price: .*answered 404"),
         (
             Fault("price", "estimate", value=None),
-            IonQRequestError,
+            RemoteRequestError,
             "no price: the server gives no price",
         ),
         (
             Fault("drop_before", "estimate", times=-1),
-            IonQTransientError,
+            RemoteTransientError,
             "no price: .*got no answer",
         ),
     ],
@@ -88,7 +88,7 @@ def test_a_dry_run_without_a_price_is_an_error_that_says_why(
 
 def test_a_price_that_is_none(box, forte, problem):
     box.faults.arm(Fault("price", "estimate", value=-1))
-    with refused(box, IonQRequestError, f"no price: {NO_PRICE}"):
+    with refused(box, RemoteRequestError, f"no price: {NO_PRICE}"):
         forte().estimate(problem.circuit, problem.values)
     box.faults.arm(Fault("status", "estimate", code=404))
     assert_served(box, forte, problem)  # yes, without a price
@@ -98,7 +98,7 @@ def test_a_dry_run_does_not_wait_long_for_a_server_that_is_away(forte, problem):
     with MockServer() as gone:
         url = gone.url
     began = time.monotonic()
-    with pytest.raises(IonQTransientError, match=r"no price: .*The server was not reached"):
+    with pytest.raises(RemoteTransientError, match=r"no price: .*The server was not reached"):
         forte(url=url, retry_s=120.0).estimate(problem.circuit, problem.values)
     assert time.monotonic() - began < 10
 
@@ -176,7 +176,13 @@ NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 
             1e9,
         ),
         *(
-            ({"max_cost": 1e9}, {"kind": "price", "value": price}, IonQRequestError, NO_PRICE, None)
+            (
+                {"max_cost": 1e9},
+                {"kind": "price", "value": price},
+                RemoteRequestError,
+                NO_PRICE,
+                None,
+            )
             for price in (-0.01, float("nan"), float("inf"), "12", True, [1], {"value": 1})
         ),
     ],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, records_of, refused
-from qllmft_backends.remote.ionq import IonQRequestError, job_client, ledger_jobs
+from qllmft_backends.remote import RemoteRequestError, ledger_jobs
+from qllmft_backends.remote.ionq import job_client
 from qllmft_backends.sandbox import Fault, shapes
 
 # of a circuit, by hand: 12 gates on one qubit and 6 on two, 1000 shots
@@ -63,7 +64,7 @@ def test_a_request_that_is_too_long_is_not_sent(box, forte, monkeypatch):
     monkeypatch.setattr(job_client, "JOB_MAX_BYTES", 1000)
     with refused(
         box,
-        IonQRequestError,
+        RemoteRequestError,
         r"bytes, and IonQ takes up to 1,000\. Nothing was sent.*circuits_per_job",
     ):
         ask(forte(), problem)

@@ -14,14 +14,14 @@ from ionq.helpers import (
     assert_served,
     make_problem,
 )
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     IonQAuthError,
-    IonQError,
-    IonQJobFailedError,
     IonQQuotaError,
-    IonQRequestError,
-    IonQTimeoutError,
-    IonQTransientError,
+    JobFailedError,
+    JobTimeoutError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteTransientError,
     cancel_ledger,
     ledger_jobs,
     wait,
@@ -90,11 +90,11 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
         ),
         (Fault("status", "submit", code=403, times=-1), IonQAuthError, "QISKIT_IONQ_API_TOKEN"),
         (Fault("status", "submit", code=402, times=-1), IonQQuotaError, "No credit is left"),
-        (Fault("status", "submit", code=404, times=-1), IonQRequestError, "answered 404"),
-        (Fault("status", "poll", code=404, times=-1), IonQRequestError, "answered 404"),
+        (Fault("status", "submit", code=404, times=-1), RemoteRequestError, "answered 404"),
+        (Fault("status", "poll", code=404, times=-1), RemoteRequestError, "answered 404"),
         (
             Fault("status", "submit", code=400, times=-1),
-            IonQRequestError,
+            RemoteRequestError,
             "a fault of the mock server",
         ),
         (Fault("status", "submit", code=429, times=-1), IonQQuotaError, "no more requests for now"),
@@ -104,45 +104,45 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
             IonQQuotaError,
             "not accepted and costs",
         ),
-        (Fault("status", "submit", code=500, times=-1), IonQTransientError, "costs nothing"),
-        (Fault("status", "any", code=503, times=-1), IonQTransientError, "answered 503"),
+        (Fault("status", "submit", code=500, times=-1), RemoteTransientError, "costs nothing"),
+        (Fault("status", "any", code=503, times=-1), RemoteTransientError, "answered 503"),
         (
             Fault("status", "poll", code=503, times=-1, after=1),
-            IonQTransientError,
+            RemoteTransientError,
             "run again later",
         ),
         (
             Fault("drop_before", "submit", times=-1),
-            IonQTransientError,
+            RemoteTransientError,
             "not accepted and costs nothing",
         ),
-        (Fault("drop_before", "poll", times=-1), IonQTransientError, "got no answer"),
-        (Fault("drop_after", "results", times=-1), IonQTransientError, "got no answer"),
-        (Fault("not_json", "poll", times=-1), IonQTransientError, "not JSON.*please log in"),
+        (Fault("drop_before", "poll", times=-1), RemoteTransientError, "got no answer"),
+        (Fault("drop_after", "results", times=-1), RemoteTransientError, "got no answer"),
+        (Fault("not_json", "poll", times=-1), RemoteTransientError, "not JSON.*please log in"),
         (
             Fault("missing", "results"),
-            IonQJobFailedError,
+            JobFailedError,
             r"results of chunk 0001 .* expected one for each of",
         ),
-        (Fault("empty", "results"), IonQJobFailedError, r"sum to 0, expected 1"),
-        (Fault("not_a_number", "results"), IonQJobFailedError, r"outside of 0\.\.1"),
+        (Fault("empty", "results"), JobFailedError, r"sum to 0, expected 1"),
+        (Fault("not_a_number", "results"), JobFailedError, r"outside of 0\.\.1"),
         (
             Fault("value", "results", value=[1]),
-            IonQJobFailedError,
+            JobFailedError,
             r"are a JSON list, expected an object with one",
         ),
-        (Fault("value", "results"), IonQJobFailedError, r"are a JSON NoneType, expected an object"),
+        (Fault("value", "results"), JobFailedError, r"are a JSON NoneType, expected an object"),
         (
             Fault("value", "poll", value={"id": "another", "status": "completed"}),
-            IonQError,
+            RemoteError,
             "job 'another' instead",
         ),
         (
             Fault("value", "poll", value={"status": "completed"}),
-            IonQError,
+            RemoteError,
             "answered job 'None' instead",
         ),
-        (Fault("value", "poll"), IonQError, "answered null; expected a JSON object"),
+        (Fault("value", "poll"), RemoteError, "answered null; expected a JSON object"),
     ],
     ids=lambda f: (
         f"{f.kind}-{f.on}-{f.code}-after{f.after}-{f.value}" if isinstance(f, Fault) else None
@@ -160,7 +160,7 @@ def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, 
 def test_a_single_circuit_whose_result_cannot_be_read(box, forte, value):
     problem = make_problem(1)
     box.faults.arm(Fault("value", "results", value=value))
-    with pytest.raises(IonQJobFailedError, match="cannot be read"):
+    with pytest.raises(JobFailedError, match="cannot be read"):
         ask(forte(), problem)
     assert_served(box, forte, problem)
 
@@ -171,7 +171,7 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("drop_before", "list", times=-1))
     with pytest.raises(
-        IonQTransientError, match="may have been accepted before; it is not sent again"
+        RemoteTransientError, match="may have been accepted before; it is not sent again"
     ):
         ask(forte(retry_s=0.3), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["sent"]
@@ -189,7 +189,7 @@ def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_se
 def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
     with MockServer() as gone:
         url = gone.url
-    with pytest.raises(IonQTransientError, match="The server was not reached"):
+    with pytest.raises(RemoteTransientError, match="The server was not reached"):
         ask(forte(url=url, retry_s=0.2), problem)
     assert_recovers(box, forte, problem)
 
@@ -204,11 +204,11 @@ def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, fo
 def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", after=1))
     with pytest.raises(
-        IonQJobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"
+        JobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"
     ):
         ask(forte(), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["collected", "failed", "collected"]
-    with pytest.raises(IonQJobFailedError, match="retry_failed"):
+    with pytest.raises(JobFailedError, match="retry_failed"):
         ask(forte(), problem)
     assert box.store.totals()["jobs"] == 3
     assert_served(box, forte, problem, retry_failed=True)
@@ -234,10 +234,10 @@ def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     problem = make_problem(6)
     box.faults.arm(Fault("job_half_failed", "submit"))
     box.faults.arm(fault)
-    with pytest.raises(IonQError):
+    with pytest.raises(RemoteError):
         ask(forte(circuits_per_job=6), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["submitted"]
-    with pytest.raises(IonQJobFailedError, match="3 of 6 circuits have no result"):
+    with pytest.raises(JobFailedError, match="3 of 6 circuits have no result"):
         ask(forte(circuits_per_job=6), problem)
     assert_served(box, forte, problem, circuits_per_job=6, retry_failed=True)
     assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
@@ -248,7 +248,7 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
 ):
     box.faults.arm(Fault("never_ends", "submit"))
     with pytest.raises(
-        IonQTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
+        JobTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
     ):
         ask(forte(deadline_s=0.5), problem)
     assert sorted(job.state for job in ledger_jobs(folder)) == [
@@ -262,14 +262,14 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
         "collected",
         "failed",
     ]
-    with pytest.raises(IonQJobFailedError, match="canceled"):
+    with pytest.raises(JobFailedError, match="canceled"):
         ask(forte(), problem)
     assert_served(box, forte, problem, retry_failed=True)
 
 
 def test_a_deadline_in_the_middle_loses_nothing(forte, problem, tmp_path):
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
-        with pytest.raises(IonQTimeoutError):
+        with pytest.raises(JobTimeoutError):
             ask(forte(url=box.url, deadline_s=0.2), problem)
         assert_right(ask(forte(url=box.url), problem), problem)
         assert_paid_once(box, 7)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ionq.helpers import ask, assert_right, assert_served, await_jobs
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     DuplicateJobWarning,
     IonQConnection,
-    IonQRequestError,
-    IonQTimeoutError,
-    IonQTransientError,
     JobsInterrupt,
+    JobTimeoutError,
+    RemoteRequestError,
+    RemoteTransientError,
     cancel,
     cancel_ledger,
     job_total,
@@ -23,7 +23,7 @@ from qllmft_backends.sandbox import Fault
 
 
 def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connection):
-    with pytest.raises(IonQRequestError, match="holds no ledger"):
+    with pytest.raises(RemoteRequestError, match="holds no ledger"):
         ledger_jobs(folder)
     forte().submit(problem.circuit, problem.values)
     listed = ledger_jobs(folder)
@@ -66,7 +66,7 @@ def test_the_server_is_asked_for_the_states(box, forte, problem, folder, connect
     missing = ledger_jobs(folder, ask=connection)[2]
     assert (missing.state, "answered 404" in missing.note) == ("missing", True)
     box.faults.arm(Fault("status", "list", code=503))
-    with pytest.raises(IonQTransientError, match="503"):
+    with pytest.raises(RemoteTransientError, match="503"):
         ledger_jobs(folder, ask=connection)
 
 
@@ -76,7 +76,7 @@ def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem, f
     rows = wait(folder, connection)
     assert [row.state for row in rows] == ["missing", "collected", "collected"]
     assert "answered 404" in rows[0].note
-    with pytest.raises(IonQRequestError, match="answered 404"):
+    with pytest.raises(RemoteRequestError, match="answered 404"):
         ask(forte(), problem)
     box.store.jobs[lost.id] = lost
     assert_served(box, forte, problem)
@@ -93,7 +93,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
     assert [(row.state, row.chunk) for row in rows].count(("duplicate", "0001")) == 1
     assert str(job_total(rows)).startswith("4 jobs, 10 circuits: 0.72 ")
     hasty = connection.model_copy(update={"deadline_s": 0.1})
-    with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(IonQTimeoutError):
+    with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(JobTimeoutError):
         wait(folder, hasty)
     assert [row.state for row in ledger_jobs(folder)] == [
         "submitted",
@@ -121,7 +121,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
 
 def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
-    from qllmft_backends.remote.ionq import collect
+    from qllmft_backends.remote import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt
@@ -145,27 +145,27 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
 
 
 def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    from qllmft_backends.remote.ionq import send
+    from qllmft_backends.remote.ionq.route import IonQRoute
 
-    post = send.post
+    post = IonQRoute.post
 
     def accepted_and_interrupted(*arguments):
         post(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(send, "post", accepted_and_interrupted)
+        patch.setattr(IonQRoute, "post", accepted_and_interrupted)
         with pytest.raises(JobsInterrupt, match=r"chunk 0001 \(perhaps accepted"):
             ask(forte(), problem)
     assert_served(box, forte, problem)
-    monkeypatch.setattr(send, "post", accepted_and_interrupted)
+    monkeypatch.setattr(IonQRoute, "post", accepted_and_interrupted)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 
 def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("status", "list", code=503, times=-1))
-    with pytest.raises(IonQTransientError, match="may have been accepted"):
+    with pytest.raises(RemoteTransientError, match="may have been accepted"):
         ask(forte(retry_s=0.3), problem)
     box.faults.clear()
     assert [j.state for j in wait(folder, connection)] == ["collected"]
@@ -175,6 +175,6 @@ def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection)
 def test_the_key_goes_to_no_server_that_a_file_names(box, forte, problem, folder):
     forte().submit(problem.circuit, problem.values)
     with pytest.raises(
-        IonQRequestError, match=r"was sent to http://127.*and the options name https://other"
+        RemoteRequestError, match=r"was sent to http://127.*and the options name https://other"
     ):
         wait(folder, IonQConnection(url="https://other.example/v0.4"))

@@ -17,12 +17,12 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     CostRefusedError,
-    IonQError,
-    IonQJobFailedError,
-    IonQTimeoutError,
+    JobFailedError,
+    JobTimeoutError,
     LedgerError,
+    RemoteError,
     ledger_jobs,
 )
 from qllmft_backends.remote.ionq.known_answer import known_answer
@@ -109,17 +109,17 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
     with monkeypatch.context() as patch:
         err(box, patch, lambda state: state ^ 2)
         with pytest.raises(
-            IonQJobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
+            JobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
         ):
             ask(careful(), problem)
         assert_paid_once(box, 3, checks=1)
         # known to be wrong: neither used nor paid again
         for options in ({}, {"known_answer_shots": 0}):
             with pytest.raises(
-                IonQJobFailedError, match=r"results of 3 circuits .* are not used; no further job"
+                JobFailedError, match=r"results of 3 circuits .* are not used; no further job"
             ):
                 ask(careful(**options), problem)
-        with pytest.raises(IonQJobFailedError, match="wrong on the qubits"):
+        with pytest.raises(JobFailedError, match="wrong on the qubits"):
             careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
         assert_paid_once(box, 3, checks=1)
         (row,) = ledger_jobs(folder)
@@ -133,7 +133,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
 
 def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monkeypatch):
     err(box, monkeypatch, lambda state: int(f"{state:03b}"[::-1], 2))
-    with pytest.raises(IonQJobFailedError, match=r"wrong on the qubits \[0, 2\]"):
+    with pytest.raises(JobFailedError, match=r"wrong on the qubits \[0, 2\]"):
         ask(careful(), problem)
     assert len(jobs_of(box)) == 1
 
@@ -147,11 +147,11 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
         box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job)
     )
     box.faults.arm(Fault("never_ends", "submit", after=2))
-    with pytest.raises(IonQTimeoutError):
+    with pytest.raises(JobTimeoutError):
         ask(careful(deadline_s=1.0), problem)
     more = make_problem(9)
     with pytest.raises(
-        IonQJobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
+        JobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
     ):
         ask(careful(), more)
     assert len(jobs_of(box)) == 3
@@ -169,7 +169,7 @@ def test_noise_is_no_wrong_answer(careful):
 def test_interrupted_while_it_is_under_way(box, careful, problem):
     box.faults.arm(Fault("never_ends", "submit"))
     for _ in range(2):
-        with pytest.raises(IonQTimeoutError):
+        with pytest.raises(JobTimeoutError):
             ask(careful(deadline_s=0.3), problem)
     (job,) = jobs_of(box)  # still awaited
     job.outcome = ""
@@ -181,7 +181,7 @@ def test_interrupted_while_it_is_under_way(box, careful, problem):
 def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
     box.faults.arm(Fault(fate, "submit"))
     with pytest.raises(
-        IonQJobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"
+        JobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"
     ):
         ask(careful(), problem)
     assert len(jobs_of(box)) == 1
@@ -267,7 +267,7 @@ def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, 
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
         usual = {"url": box.url, "circuits_per_job": 10, "retry_s": 0.0}
         box.faults.arm(Fault("status", "submit", code=500, after=1, times=-1))
-        with pytest.raises(IonQError):
+        with pytest.raises(RemoteError):
             ask(forte(**usual), problem)
         assert_recovers(box, forte, problem, checks=2, **usual)
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 3]

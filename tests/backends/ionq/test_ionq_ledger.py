@@ -14,7 +14,7 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.remote.ionq import Ledger, LedgerError
+from qllmft_backends.remote import Ledger, LedgerError
 from qllmft_backends.remote.ledger.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
@@ -272,6 +272,29 @@ def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
         with pytest.raises(LedgerError, match="the id job-1 of another job, that of chunk 0001"):
             ledger.submitted(second, "job-1", token)
         assert second.state == "sent", "it is looked up by its token"
+
+
+@pytest.mark.parametrize(
+    "results",
+    [[{0: 1.5, 1: -0.5}, {7: 1.0}], [{0: 1.0}], [{9: 1.0}, {7: 1.0}], [{0: float("nan")}, None]],
+)
+def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results):
+    ledger = Ledger(tmp_path)
+    with ledger.lock():
+        chunk = ledger.plan(SETUP, VALUES)
+        token = ledger.sending(chunk)
+        with pytest.raises(
+            LedgerError, match=r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
+        ):
+            ledger.submitted(chunk, "", token)
+        ledger.submitted(chunk, "job-1", token)
+        with pytest.raises(LedgerError, match="'collected' of chunk 0001 cannot be recorded"):
+            ledger.collected(chunk, results)
+        assert chunk.state == "submitted"
+    again = Ledger(tmp_path)
+    with again.lock():
+        again.collected(again.chunks["0001"], RESULTS)
+    assert again.chunks["0001"].state == "collected"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ionq.helpers import (
     assert_right,
     assert_served,
 )
-from qllmft_backends.remote.ionq import IonQRequestError, Ledger, LedgerError, ledger_jobs
+from qllmft_backends.remote import Ledger, LedgerError, RemoteRequestError, ledger_jobs
 
 
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count"])
@@ -70,7 +70,7 @@ def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
         assert process.stdout.readline() == "mine\n"
         with pytest.raises(LedgerError, match=f"in use by process {process.pid}"):
             ask(forte(), problem)
-        with pytest.raises(IonQRequestError, match="holds no ledger"):
+        with pytest.raises(RemoteRequestError, match="holds no ledger"):
             ledger_jobs(folder)
     finally:
         process.kill()

@@ -6,9 +6,9 @@ import pytest
 
 from ionq.helpers import ask, assert_paid_once, make_problem, refused
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     CostRefusedError,
-    IonQJobFailedError,
+    JobFailedError,
     PaidTrainingError,
 )
 from qllmft_backends.remote.ionq.cost import training_circuits
@@ -49,7 +49,7 @@ def test_a_ceiling_counts_what_is_under_way_and_not_what_failed(box, forte, prob
     other = make_problem(7, seed=9)
     with pytest.raises(CostRefusedError, match=r"on top of 0\.50"):
         ask(forte(max_cost=0.9), other)
-    with pytest.raises(IonQJobFailedError):
+    with pytest.raises(JobFailedError):
         ask(forte(), problem)
     ask(forte(max_cost=0.9), other)
     assert_paid_once(box, 7)

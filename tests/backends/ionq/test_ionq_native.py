@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError
+from qllmft_backends.remote import JobFailedError, RemoteRequestError
 from qllmft_backends.sandbox import compiler, shapes, simulator
 
 
@@ -55,7 +55,7 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
     )
     box.store._latency_s = 5.0
     with pytest.raises(
-        IonQRequestError, match=r"took the dry run .* for a job to run; it was canceled"
+        RemoteRequestError, match=r"took the dry run .* for a job to run; it was canceled"
     ):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)
     assert set(box.store.totals()["statuses"].values()) == {"canceled"}
@@ -68,5 +68,5 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
 def test_a_compiled_circuit_that_cannot_be_read(box, forte, problem, monkeypatch, gates):
     answer = {"qubits": 3, "circuit": gates}
     monkeypatch.setattr("qllmft_backends.sandbox.results.compiled", lambda *a: answer)
-    with pytest.raises(IonQJobFailedError, match=r"cannot be read: .*Omit compiled_estimate"):
+    with pytest.raises(JobFailedError, match=r"cannot be read: .*Omit compiled_estimate"):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)

@@ -8,7 +8,7 @@ import pytest
 from ionq.helpers import ask, make_problem
 from qllmft_backends import GateNoise, UnknownBackendError, create
 from qllmft_backends.noise import PRESETS
-from qllmft_backends.remote.ionq import IonQSimulatorOptions
+from qllmft_backends.remote import IonQSimulatorOptions
 
 SHOTS = 20_000
 

@@ -8,7 +8,7 @@ import pytest
 
 from ionq.helpers import ask
 from qllmft_backends import MissingExtraError, UnknownBackendError, create
-from qllmft_backends.remote.ionq import IonQAuthError, IonQConnection, IonQRequestError, server_jobs
+from qllmft_backends.remote import IonQAuthError, IonQConnection, RemoteRequestError, server_jobs
 from qllmft_backends.remote.ionq.options import IONQ_URL
 from qllmft_backends.remote.ionq.token import load_token
 
@@ -88,7 +88,7 @@ def test_the_address(monkeypatch):
     assert IonQConnection().address() == "http://127.0.0.1:1/v0.4"
     assert IonQConnection(url="http://localhost:2/v0.4/").address() == "http://localhost:2/v0.4"
     monkeypatch.setenv("QISKIT_IONQ_API_URL", "http://evil.example/v0.4")
-    with pytest.raises(IonQRequestError, match=r"QISKIT_IONQ_API_URL.*sent unencrypted"):
+    with pytest.raises(RemoteRequestError, match=r"QISKIT_IONQ_API_URL.*sent unencrypted"):
         IonQConnection().address()
 
 

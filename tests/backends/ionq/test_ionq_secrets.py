@@ -12,7 +12,7 @@ import pytest
 from ionq import TOKEN
 from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.remote.ionq import IonQConnection, IonQError, cancel, ledger_jobs, server_jobs
+from qllmft_backends.remote import IonQConnection, RemoteError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.remote.ionq.answer import clean
 from qllmft_backends.remote.ionq.token import ApiToken
 from qllmft_backends.sandbox import Fault, MockServer, Store
@@ -59,7 +59,7 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
                 settle_s=0.05,
             )
             backends.append(backend)
-            with pytest.raises(IonQError) as caught:
+            with pytest.raises(RemoteError) as caught:
                 ask(backend, problem)
             said.append(told(caught.value))
         box.faults.clear()
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_to_be_trusted_with_the_key(
         raise server.RefusedError(status, f"bad header {self.headers['Authorization']}")
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
-    with pytest.raises(IonQError, match=match) as caught:
+    with pytest.raises(RemoteError, match=match) as caught:
         ask(forte(), problem)
     assert TOKEN not in told(caught.value)
 
@@ -124,7 +124,7 @@ def test_a_short_key_is_hidden_as_a_whole_word():
 
 
 def test_a_key_in_place_of_a_file_name_is_not_repeated(forte, problem):
-    with pytest.raises(IonQError, match="not the key itself") as caught:
+    with pytest.raises(RemoteError, match="not the key itself") as caught:
         ask(forte(token_file=TOKEN), problem)
     assert TOKEN not in str(caught.value)
 
@@ -141,9 +141,9 @@ def echo():
 def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", value=echo()))
     box.faults.arm(Fault("status", "submit", code=400, value=echo()))
-    with pytest.raises(IonQError, match="answered 400") as refused:
+    with pytest.raises(RemoteError, match="answered 400") as refused:
         ask(forte(), problem)
-    with pytest.raises(IonQError, match="have no result") as failed:
+    with pytest.raises(RemoteError, match="have no result") as failed:
         ask(forte(), problem)
     rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
     said = [told(refused.value), told(failed.value), *(row.note for row in rows), repr(rows)]
@@ -184,7 +184,7 @@ def test_every_word_of_a_service_is_printable(box, forte, problem, on):
         said.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
         ask(backend, problem)
         ask(forte(repetition=2), problem)
-    except IonQError as error:
+    except RemoteError as error:
         said.append(str(error))
     assert said
     for text in said:
@@ -200,7 +200,7 @@ def test_a_password_in_an_address_is_not_repeated(url, monkeypatch):
         create("ionq_forte", {"url": url})
     assert "word@" not in str(caught.value)
     monkeypatch.setenv("IONQ_API_URL", url)
-    with pytest.raises(IonQError, match="holds a user or a password") as caught:
+    with pytest.raises(RemoteError, match="holds a user or a password") as caught:
         IonQConnection().address()
     assert "word@" not in str(caught.value)
 

@@ -9,7 +9,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, refused
 from qllmft_backends import BackendError, UnsupportedGateError
-from qllmft_backends.remote.ionq import IonQRequestError, Ledger
+from qllmft_backends.remote import Ledger, RemoteRequestError
 from qllmft_backends.sandbox import Fault
 
 
@@ -37,7 +37,7 @@ def test_a_call_searches_the_ledger_once(forte, problem, monkeypatch):
 
 
 def test_collecting_what_was_never_submitted(box, forte, problem):
-    with refused(box, IonQRequestError, "7 of 7 samples are not in the ledger"):
+    with refused(box, RemoteRequestError, "7 of 7 samples are not in the ledger"):
         forte().collect(problem.circuit, problem.values, problem.observables)
 
 
@@ -62,7 +62,7 @@ def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, proble
     [
         (lambda c: c.ccx(0, 1, 2), UnsupportedGateError, "gate 0 .* is 'ccx'.*aer_statevector"),
         (lambda c: c.p(0.1, 0), UnsupportedGateError, "is 'p'"),
-        (lambda c: c.measure_all(), IonQRequestError, "Remove the measurements"),
+        (lambda c: c.measure_all(), RemoteRequestError, "Remove the measurements"),
     ],
 )
 def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
@@ -91,7 +91,7 @@ def test_values_and_observables_that_do_not_fit(
 @pytest.mark.parametrize(("name", "limit"), [("forte", 36), ("simulator", 29)])
 def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
     backend = request.getfixturevalue(name)()
-    with refused(box, IonQRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"):
+    with refused(box, RemoteRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"):
         backend.expectations(QuantumCircuit(limit + 1), np.empty((1, 0)), [])
     assert backend.capabilities.paid == (name == "forte")
     assert backend.capabilities.max_shots == (10_000 if name == "forte" else None)
@@ -101,7 +101,7 @@ def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypat
     from qllmft_backends.sandbox import store
 
     monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
-    with refused(box, IonQRequestError, r"3 qubits and qpu\.forte-1 has 2"):
+    with refused(box, RemoteRequestError, r"3 qubits and qpu\.forte-1 has 2"):
         ask(forte(), problem)
 
 
@@ -112,7 +112,7 @@ def test_the_list_of_machines_is_the_servers(box, forte, problem):
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
     with refused(
         box,
-        IonQRequestError,
+        RemoteRequestError,
         r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1",
     ):
         ask(forte(target="unknown-9"), problem)

@@ -13,12 +13,12 @@ from ionq.helpers import (
     records_of,
     refused,
 )
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     IonQAuthError,
-    IonQError,
-    IonQJobFailedError,
-    IonQRequestError,
-    IonQTimeoutError,
+    JobFailedError,
+    JobTimeoutError,
+    RemoteError,
+    RemoteRequestError,
     SessionWarning,
     cancel_ledger,
     wait,
@@ -67,7 +67,7 @@ def test_without_caps_there_is_no_session(box, forte, problem):
 def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
     """A chunk of three circuits costs 0.216: two fit, the third does not."""
     with pytest.raises(
-        IonQRequestError,
+        RemoteRequestError,
         match=r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted",
     ):
         ask(forte(session_max_cost=0.45), problem)
@@ -83,21 +83,25 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
     [
         (
             Fault("status", "sessions", code=404),
-            IonQRequestError,
+            RemoteRequestError,
             "answered 404.*No circuit was sent.*beta",
         ),
         (
             Fault("status", "sessions", code=403),
-            IonQRequestError,
+            RemoteRequestError,
             "answered 403.*in beta and IonQ opens them to some",
         ),
         (Fault("status", "sessions", code=401), IonQAuthError, "API key was not accepted"),
-        (Fault("status", "sessions", code=500), IonQError, "no session was opened: .*answered 500"),
-        (Fault("drop_before", "sessions"), IonQError, "no session was opened: .*got no answer"),
-        (Fault("value", "sessions", value=["x"]), IonQRequestError, "without a session's id"),
+        (
+            Fault("status", "sessions", code=500),
+            RemoteError,
+            "no session was opened: .*answered 500",
+        ),
+        (Fault("drop_before", "sessions"), RemoteError, "no session was opened: .*got no answer"),
+        (Fault("value", "sessions", value=["x"]), RemoteRequestError, "without a session's id"),
         (
             Fault("value", "sessions", value={"id": "../x"}),
-            IonQRequestError,
+            RemoteRequestError,
             "without a session's id",
         ),
     ],
@@ -120,7 +124,7 @@ def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, set
     monkeypatch.setattr(
         Session, "describe", lambda self, now: describe(self, now) | {"settings": settings}
     )
-    with refused(box, IonQRequestError, r"without the caps that were asked for \(cost_limit"):
+    with refused(box, RemoteRequestError, r"without the caps that were asked for \(cost_limit"):
         ask(forte(**CAPS), problem)
     assert sessions(box)[0].ended
 
@@ -142,7 +146,7 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit", times=-1))
-    with pytest.raises(IonQTimeoutError):
+    with pytest.raises(JobTimeoutError):
         ask(forte(**CAPS, deadline_s=0.1), problem)
     (session,) = sessions(box)
     assert not session.ended
@@ -153,7 +157,7 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
 
 def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
     box.faults.arm(Fault("job_failed", "submit"))
-    with pytest.raises(IonQJobFailedError, match="known answer was waited for, failed"):
+    with pytest.raises(JobFailedError, match="known answer was waited for, failed"):
         ask(forte(**CAPS, known_answer_shots=1000), problem)
     assert sessions(box)[0].ended
 
@@ -163,7 +167,7 @@ def test_no_session_is_opened_for_what_the_server_had(box, forte, problem):
     problem.values, problem.exact = problem.values[:3], problem.exact[:3]
     box.faults.arm(Fault("status_after", "submit", code=404))
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
-    with pytest.raises(IonQError, match="answered 404"):
+    with pytest.raises(RemoteError, match="answered 404"):
         ask(forte(), problem)
     box.faults.clear()
     assert_right(ask(forte(**CAPS), problem), problem)

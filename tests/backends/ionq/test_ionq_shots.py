@@ -16,7 +16,7 @@ from ionq.helpers import (
     records_of,
     write_records,
 )
-from qllmft_backends.remote.ionq import IonQJobFailedError, Ledger, LedgerError
+from qllmft_backends.remote import JobFailedError, Ledger, LedgerError
 from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.sandbox.job import StoredJob
 
@@ -65,7 +65,7 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
 )
 def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
     box.faults.arm(Fault(kind, on, times=-1, code=404))
-    with pytest.raises(IonQJobFailedError, match=rf"{message}.*Nothing is lost: .*omit per_shot"):
+    with pytest.raises(JobFailedError, match=rf"{message}.*Nothing is lost: .*omit per_shot"):
         ask(forte(per_shot=True), problem)
     assert_right(ask(forte(), problem), problem)
     assert_recovers(box, forte, problem, per_shot=True)
@@ -74,7 +74,7 @@ def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
 
 def test_shots_of_a_job_that_failed_half_way(box, forte, problem):
     box.faults.arm(Fault("job_half_failed", "submit"))
-    with pytest.raises(IonQJobFailedError, match="circuits have no result"):
+    with pytest.raises(JobFailedError, match="circuits have no result"):
         ask(forte(per_shot=True), problem)
     results, counted = next(stored(forte()))
     assert [result is None for result in results] == [False, True, True]
@@ -86,11 +86,11 @@ def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
     monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
     ask(forte(per_shot=True, symmetry_verification=True), problem)
-    with pytest.raises(IonQJobFailedError, match="there are 800, expected 1000"):
+    with pytest.raises(JobFailedError, match="there are 800, expected 1000"):
         ask(forte(per_shot=True), problem)
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
     with pytest.raises(
-        IonQJobFailedError, match=r"state 0 is in 500 of 800, and its frequency is 0\.5"
+        JobFailedError, match=r"state 0 is in 500 of 800, and its frequency is 0\.5"
     ):
         ask(forte(per_shot=True, symmetry_verification=True, repetition=1), problem)
 

@@ -16,7 +16,7 @@ from ionq.helpers import (
     make_problem,
     refused,
 )
-from qllmft_backends.remote.ionq import DuplicateJobWarning, IonQError, LedgerError, ledger_jobs
+from qllmft_backends.remote import DuplicateJobWarning, LedgerError, RemoteError, ledger_jobs
 from qllmft_backends.sandbox import Fault, MockServer, Store
 
 
@@ -27,7 +27,7 @@ def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(
     """The list is behind: the job is not in it when it is asked for."""
     box.faults.arm(Fault("status_after", "submit", code=code))
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
-    with pytest.raises(IonQError, match=f"answered {code}"):
+    with pytest.raises(RemoteError, match=f"answered {code}"):
         ask(forte(), problem)
     assert [job.state for job in ledger_jobs(folder)] == ["planned"]
     assert_recovers(box, forte, problem, jobs=3)
@@ -68,7 +68,7 @@ def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
 def test_a_job_that_was_accepted_late_is_taken_instead_of_sending(box, forte, problem, folder):
     """The first call gives up; the job comes; the next call, cut into other chunks, asks before it sends."""
     box.faults.arm(Fault("slow", "submit", seconds=1.0))
-    with pytest.raises(IonQError, match="was not accepted"):
+    with pytest.raises(RemoteError, match="was not accepted"):
         ask(forte(request_timeout_s=0.3, settle_s=0.1, retry_s=0.0), problem)
     await_jobs(box, 1)
     assert_served(box, forte, problem, circuits_per_job=2)
@@ -82,7 +82,7 @@ def test_clocks_that_differ(forte, problem, offset, folder):
         ask(forte(url=box.url), make_problem(2, seed=3))
         box.faults.arm(Fault("drop_after", "submit"))
         box.faults.arm(Fault("status", "list", code=503, times=-1, after=1))
-        with pytest.raises(IonQError, match="may have been accepted"):
+        with pytest.raises(RemoteError, match="may have been accepted"):
             ask(forte(url=box.url, retry_s=0.1), problem)
         box.faults.clear()
         others = forte(url=box.url, ledger=folder.with_name("others"), circuits_per_job=1)
@@ -173,7 +173,7 @@ def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
 def test_a_list_without_end_is_told(box, forte, problem):
     ask(forte(), problem)
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": "1"}, times=-1))
-    with pytest.raises(IonQError, match="does not come to an end"):
+    with pytest.raises(RemoteError, match="does not come to an end"):
         ask(forte(), make_problem(2, seed=5))
 
 
@@ -181,7 +181,7 @@ def test_a_list_that_cannot_be_read_stops_the_sending(box, forte, problem):
     ask(forte(), problem)
     for page in ({"jobs": 7}, {"jobs": [7]}, {"jobs": [{"id": 7}]}, [1]):
         box.faults.arm(Fault("value", "list", value=page))
-        with refused(box, IonQError, r"cannot be read|expected a JSON object"):
+        with refused(box, RemoteError, r"cannot be read|expected a JSON object"):
             ask(forte(), make_problem(2, seed=5))
 
 

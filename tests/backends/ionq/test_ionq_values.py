@@ -22,8 +22,8 @@ from ionq.helpers import (
 from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.counts import draw, expectations, expectations_from_counts
 from qllmft_backends.noise import PRESETS, GateNoise
-from qllmft_backends.remote.ionq import IonQJobFailedError, IonQRequestError, ledger_jobs
-from qllmft_backends.remote.ionq.collect import read_probabilities
+from qllmft_backends.remote import JobFailedError, RemoteRequestError, ledger_jobs
+from qllmft_backends.remote.ionq.reading import read_probabilities
 from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.z_observables import ZObservables
 
@@ -146,7 +146,7 @@ def test_drawn_shots_are_multinomial():
     ],
 )
 def test_payloads_that_are_no_distribution(payload, match):
-    with pytest.raises(IonQJobFailedError, match=match):
+    with pytest.raises(JobFailedError, match=match):
         read_probabilities(payload, 3, "job 1")
 
 
@@ -253,7 +253,7 @@ def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatc
         api, "backend", lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]}
     )
     with refused(
-        box, IonQRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
+        box, RemoteRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
     ):
         ask(forte(symmetry_verification=True), problem)
 
@@ -270,7 +270,7 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
 
     monkeypatch.setattr(job_client, "qiskit_to_ionq", wider)
     with refused(
-        box, IonQRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
+        box, RemoteRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
     ):
         ask(forte(), problem)
     monkeypatch.setattr(job_client, "qiskit_to_ionq", write)

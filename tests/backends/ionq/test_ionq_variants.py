@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, records_of
-from qllmft_backends.remote.ionq import IonQJobFailedError, Ledger
+from qllmft_backends.remote import JobFailedError, Ledger
 from qllmft_backends.sandbox.job import StoredJob
 
 DEBIASED = {"error_mitigation": "debiasing", "variants": True}
@@ -71,7 +71,7 @@ def test_errors_of_the_machine_between_variants_count(box, forte, problem, monke
 
 
 def test_a_job_without_variants_keeps_its_results(box, forte, problem, folder):
-    with pytest.raises(IonQJobFailedError, match=r"names 0, expected two or more.*omit variants"):
+    with pytest.raises(JobFailedError, match=r"names 0, expected two or more.*omit variants"):
         ask(forte(**DEBIASED), problem)
     assert all(chunk.results for chunk in Ledger(folder).chunks.values())
     assert_right(ask(forte(error_mitigation="debiasing"), problem), problem)

@@ -7,17 +7,22 @@ from remote_machine import RemoteMachine
 from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 
 from qllmft_backends import BackendError, create, remote_or_none
-from qllmft_backends.remote.ionq import (
+from qllmft_backends.remote import (
     CostRefusedError,
+    DuplicateJobWarning,
     IonQConnection,
+    JobFailedError,
+    JobsInterrupt,
     LedgerError,
+    RemoteError,
+    cancel_ledger,
     ledger_jobs,
     wait,
 )
 from qllmft_backends.remote.ledger.ledger import ledgers_in
-from qllmft_backends.remote.machines import open_jobs
-from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
-from qllmft_backends.remote.machines.routes import RunRoute
+from qllmft_backends.remote.machines import providers
+from qllmft_backends.remote.machines.providers import PROVIDERS, Machine
+from qllmft_backends.remote.machines.runners import BackendRunner
 
 
 def opened(machine, tmp_path, **options):
@@ -63,7 +68,7 @@ def test_without_price_limit_or_consent_nothing_is_sent(tmp_path):
         CostRefusedError, match=r"3 more circuits make 3 in the ledger, above max_circuits = 2"
     ):
         measured(opened(machine, tmp_path, max_circuits=2))
-    with pytest.raises(CostRefusedError, match=r"3 circuits cost 6\.90 usd .*above max_cost = 6"):
+    with pytest.raises(CostRefusedError, match=r"estimated price is 6\.90 usd, above max_cost = 6"):
         measured(opened(machine, tmp_path, price_per_circuit=0.3, price_per_shot=0.001, max_cost=6))
     with pytest.raises(CostRefusedError, match="nobody agreed to the price: set yes"):
         measured(opened(machine, tmp_path, yes=False))
@@ -99,43 +104,177 @@ def test_a_job_that_was_accepted_without_an_answer_is_not_sent_again(tmp_path):
     ):
         measured(backend)
     assert machine.log == [3]
-    assert "1 job(s) continue at faraway" in backend.running_jobs()
+    assert "1 job(s) continue at the server" in backend.running_jobs()
     measured(opened(machine, tmp_path, retry_doubtful=True))
     assert machine.log == [3, 3]
 
 
-def test_a_provider_with_a_search_by_tags_finds_it(tmp_path, monkeypatch):
-    tags = {}
+class Provider(RemoteMachine):
+    """Machine of a provider that lists jobs by their tags, ``lag`` searches after they were accepted."""
+
+    def __init__(self, lag=0, **more):
+        super().__init__(**more)
+        self.tags, self.lag, self.searches = {}, lag, 0
+
+    def find(self, tag):
+        self.searches += 1
+        found = [job_id for job_id, of in self.tags.items() if of == tag]
+        return found if self.searches > self.lag else []
+
+
+class TaggedRunner(BackendRunner):
+    searches = True
+
+    def start(self, circuits, shots, seed, tag):
+        self._backend.tags[f"job-{len(self._backend.jobs) + 1}"] = tag
+        return super().start(circuits, shots, seed, tag)
+
+    def find(self, tag):
+        return self._backend.find(tag)
+
+
+@pytest.fixture
+def listing(monkeypatch, tmp_path):
+    """Make a backend of a provider that lists jobs by their tags."""
+
+    def opens(options):
+        return Machine("faraway", "ibm:torino", TaggedRunner(machine), machine.target, remote=True)
+
+    def make(**options):
+        given = {
+            "provider": "ibm",
+            "machine": "torino",
+            "ledger": tmp_path,
+            "max_circuits": 100,
+            "yes": True,
+            "shots": 2000,
+            "circuits_per_job": 2,
+            "poll_interval_s": 0.01,
+            "settle_s": 0.5,
+            **options,
+        }
+        return create("qiskit", given)
+
+    machine = Provider()
+    monkeypatch.setitem(
+        PROVIDERS, "ibm", providers.Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True)
+    )
+    make.machine = machine
+    return make
+
+
+@pytest.mark.parametrize("lag", [0, 5])
+def test_a_lost_answer_of_a_provider_with_a_search_is_paid_once(listing, lag):
+    """The provider lists the accepted job at once, or some searches later."""
+    machine, lines = listing.machine, iter([True])
 
     def breaks():
-        raise ConnectionError("the line is dead")
+        if next(lines, False):
+            machine.searches, machine.lag = 0, lag
+            raise ConnectionError("the line is dead")
 
-    machine = RemoteMachine(breaks=breaks)
-    backend = opened(machine, tmp_path)
-    route = backend._jobs._route
-    start = route.start
-    monkeypatch.setattr(type(route), "find", lambda self, tag: tags.get(tag, []))
-    monkeypatch.setattr(
-        route,
-        "start",
-        lambda c, s, seed, tag: (tags.update({tag: ["job-1"]}), start(c, s, seed, tag)),
-    )
-    with pytest.raises(BackendError, match="sending chunk"):
-        measured(backend)
-    machine.breaks = None
-    assert_close(measured(opened(machine, tmp_path)))
+    machine.breaks = breaks
+    assert_close(measured(listing()))
+    assert machine.log == [2, 1]
+    assert_close(measured(listing()))
+    assert machine.log == [2, 1]
+
+
+def test_a_killed_sending_is_found_by_its_tag(listing):
+    machine = listing.machine
+    machine.breaks = lambda: (_ for _ in ()).throw(SystemExit)
+    with pytest.raises(SystemExit):
+        measured(listing())
+    machine.breaks, machine.searches, machine.lag = None, 0, 3
+    assert_close(measured(listing()))
+    assert machine.log == [2, 1]
+
+
+def test_a_job_that_is_listed_after_the_patience_is_a_duplicate(listing, tmp_path):
+    machine = listing.machine
+    machine.lag, lines = 10**6, iter([True])
+
+    def breaks():
+        if next(lines, False):
+            raise ConnectionError("the line is dead")
+
+    machine.breaks = breaks
+    with pytest.raises(RemoteError, match="was not accepted and costs nothing"):
+        measured(listing(settle_s=0.05))
+    measured(listing(settle_s=0.05))
+    assert machine.log == [2, 2, 1]
+    machine.lag = 0
+    with pytest.warns(DuplicateJobWarning, match="cancel it with the provider's own tools"):
+        measured(listing())
+    states = [row.state for row in ledger_jobs(tmp_path / "ibm-torino")]
+    assert states == ["collected", "duplicate", "collected"]
+
+
+def test_a_provider_that_is_away_is_asked_again(listing):
+    machine, away = listing.machine, iter([True, True])
+    find = machine.find
+
+    def flaky(tag):
+        if next(away, False):
+            raise ConnectionError("no route")
+        return find(tag)
+
+    machine.find = flaky
+    assert_close(measured(listing()))
+    assert machine.log == [2, 1]
+    machine.find = lambda tag: (_ for _ in ()).throw(ConnectionError("no route"))
+    with pytest.raises(
+        RemoteError, match="faraway did not answer a search by tags: ConnectionError"
+    ):
+        measured(listing(repetition=1, retry_s=0.05))
+    assert machine.log == [2, 1]
+
+
+def test_the_ceiling_sums_what_each_job_cost_in_one_currency(tmp_path):
+    machine = RemoteMachine()
+    measured(opened(machine, tmp_path, price_per_circuit=3.0))  # 9 usd
+    cheap = {"price_per_circuit": 0.5, "repetition": 1}
+    with pytest.raises(CostRefusedError, match=r"1\.50 usd on top of 9\.00 for the ledger's jobs"):
+        measured(opened(machine, tmp_path, **cheap, max_cost=10))
+    with pytest.raises(CostRefusedError, match="circuits of the ledger have no price in eur"):
+        measured(opened(machine, tmp_path, **cheap, max_cost=100, price_unit="eur"))
+    assert machine.log == [3]
+    measured(opened(machine, tmp_path, **cheap, max_cost=10.5))
+    assert machine.log == [3, 3]
+
+
+def test_no_answer_that_cannot_be_read_again_is_recorded(tmp_path):
+    machine = RemoteMachine()
+    machine.breaks = lambda: machine.jobs["job-1"].counts.__setitem__(0, {"0000": 2001, "0001": -1})
+    with pytest.raises(JobFailedError, match="expected 2000 of 4 qubits, none negative"):
+        measured(opened(machine, tmp_path))
+    machine.jobs["job-1"].counts[0] = {"0000": 2000}
+    measured(opened(machine, tmp_path))
+    assert machine.log == [3]
+
+
+def test_a_job_without_an_id_is_doubtful(tmp_path):
+    machine = RemoteMachine()
+    machine.breaks = lambda: setattr(machine.jobs["job-1"], "_job_id", "")
+    with pytest.raises(
+        BackendError, match=r"sending chunk 0001 to faraway failed: .*job's id is ''"
+    ):
+        measured(opened(machine, tmp_path))
+    with pytest.raises(BackendError, match="was sent to faraway without an answer"):
+        measured(opened(machine, tmp_path))
     assert machine.log == [3]
 
 
 def test_an_interrupted_wait_is_collected_later(tmp_path):
-    def interrupted():
+    def interrupted(job_id, status):
         raise KeyboardInterrupt
 
     machine = RemoteMachine()
     backend = opened(machine, tmp_path, circuits_per_job=2)
-    backend._jobs._collect = lambda chunks: interrupted()
-    with pytest.raises(KeyboardInterrupt):
+    backend.attend(on_progress=interrupted)
+    with pytest.raises(JobsInterrupt, match="2 job\\(s\\) continue at the server") as caught:
         measured(backend)
+    assert "the same call with the same object of Python" in str(caught.value)
     assert machine.log == [2, 1]
     assert_close(measured(opened(machine, tmp_path, circuits_per_job=2)))
     assert machine.log == [2, 1]
@@ -144,9 +283,9 @@ def test_an_interrupted_wait_is_collected_later(tmp_path):
 def test_a_failed_job_is_sent_again_only_on_request(tmp_path):
     machine = RemoteMachine()
     machine.breaks = lambda: setattr(machine.jobs["job-1"], "state", JobStatus.ERROR)
-    with pytest.raises(BackendError, match="failed: the provider says ERROR"):
+    with pytest.raises(BackendError, match="the provider says ERROR"):
         measured(opened(machine, tmp_path))
-    with pytest.raises(BackendError, match="set retry_failed"):
+    with pytest.raises(BackendError, match="Set retry_failed"):
         measured(opened(machine, tmp_path))
     assert machine.log == [3]
     machine.breaks = None
@@ -173,14 +312,14 @@ def test_ionq_s_commands_list_the_jobs_and_give_their_key_to_nobody(tmp_path):
     machine = RemoteMachine()
     backend = opened(machine, tmp_path, price_per_circuit=0.3)
     measured(backend)
-    (row,) = ledger_jobs(backend._jobs.ledger.folder)
+    (row,) = ledger_jobs(backend.jobs.ledger.folder)
     assert (row.state, row.circuits, row.price) == ("collected", 3, pytest.approx(0.9))
     assert row.two_qubit_gates
     machine.breaks = lambda: (_ for _ in ()).throw(ConnectionError)
     with pytest.raises(BackendError):
         measured(opened(machine, tmp_path, repetition=1))
-    with pytest.raises(BackendError, match="was sent to qiskit"):
-        wait(backend._jobs.ledger.folder, IonQConnection(url="http://127.0.0.1:9/v0.4"))
+    with pytest.raises(BackendError, match="an object of Python, which no name opens again"):
+        wait(backend.jobs.ledger.folder, IonQConnection(url="http://127.0.0.1:9/v0.4"))
 
 
 def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
@@ -190,10 +329,12 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
 
     def opens(options):
         return Machine(
-            "faraway", f"ibm:{options.machine}", RunRoute(machine), machine.target, remote=True
+            "faraway", f"ibm:{options.machine}", BackendRunner(machine), machine.target, remote=True
         )
 
-    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
+    monkeypatch.setitem(
+        PROVIDERS, "ibm", providers.Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True)
+    )
     given = {
         "provider": "ibm",
         "machine": "torino",
@@ -205,11 +346,10 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
     machine.breaks = lambda: [
         setattr(job, "state", JobStatus.RUNNING) for job in machine.jobs.values()
     ]
-    with pytest.raises(BackendError, match="have not ended: job-1, job-2"):
+    with pytest.raises(BackendError, match=r"have not ended: job-1 \(RUNNING\), job-2"):
         measured(backend)
     folder = tmp_path / "ibm-torino"
     assert ledgers_in(tmp_path) == [folder]
-    assert open_jobs.is_of_qiskit(folder)
     monkeypatch.setattr(
         type(machine.jobs["job-1"]),
         "cancel",
@@ -217,14 +357,15 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
     )
     machine.jobs["job-2"].state = JobStatus.DONE
     monkeypatch.setattr(machine.jobs["job-2"], "cancel", 1 / 1, raising=False)
-    assert open_jobs.cancel(folder) == [
+    assert cancel_ledger(folder, IonQConnection()) == [
         "job-1: canceled",
-        "job-2: not canceled: TypeError: 'float' object is not callable",
+        "job-2: not canceled: faraway did not answer the cancellation of a job: TypeError: 'float' object is not "
+        "callable. Nothing is lost: the job's id is in the ledger; run again later.",
     ]
-    open_jobs.wait(folder)
+    wait(folder, IonQConnection())
     assert [row.state for row in ledger_jobs(folder)] == ["failed", "collected"]
     assert machine.log == [2, 1]
-    assert open_jobs.cancel(folder) == []
+    assert cancel_ledger(folder, IonQConnection()) == []
 
 
 def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):
@@ -233,12 +374,12 @@ def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):
     backend = opened(machine, tmp_path, deadline_s=0.01)
     with pytest.raises(BackendError, match="have not ended"):
         measured(backend)
-    for act in (open_jobs.wait, open_jobs.cancel):
+    for act in (wait, cancel_ledger):
         with pytest.raises(BackendError, match="an object of Python, which no name opens again"):
-            act(backend._jobs.ledger.folder)
+            act(backend.jobs.ledger.folder, IonQConnection())
 
 
 def test_two_processes_share_no_ledger(tmp_path):
     backend = opened(RemoteMachine(), tmp_path)
-    with backend._jobs.ledger.lock(), pytest.raises(LedgerError, match="is in use"):
+    with backend.jobs.ledger.lock(), pytest.raises(LedgerError, match="is in use"):
         measured(opened(RemoteMachine(), tmp_path))

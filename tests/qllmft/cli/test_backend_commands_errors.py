@@ -39,7 +39,7 @@ WRONG = [
     ),
     (
         [*FORTE, "--backend-option", "noise_model=forte-1"],
-        ["backend 'ionq_forte': option noise_model", "Its options are: url, ", "target, shots, error_mitigation"],
+        ["backend 'ionq_forte': option noise_model", "Its options are: ", "url, ", "target, shots, error_mitigation"],
     ),
     ([*PREDICT, "--backend", "adjoint", "--token-file", "hush-hush"], ["option token_file = '***'", "Its options"]),
     # values that an option does not take

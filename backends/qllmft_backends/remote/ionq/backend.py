@@ -9,18 +9,18 @@ import numpy as np
 
 from qllmft_backends.counts import draw
 from qllmft_backends.protocol import Capabilities, Expectations
+from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.ionq.base import IonQBase
-from qllmft_backends.remote.ionq.batch import CircuitBatch
-from qllmft_backends.remote.ionq.collect import aggregate, read_variants
-from qllmft_backends.remote.ionq.cost import NativeSize
-from qllmft_backends.remote.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS
-from qllmft_backends.remote.ionq.native import compile_there
+from qllmft_backends.remote.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS, known_answer
+from qllmft_backends.remote.ionq.native import NativeSize, compile_there
 from qllmft_backends.remote.ionq.options import (
     QPU_MAX_SHOTS,
     IonQForteOptions,
     IonQOptions,
     IonQSimulatorOptions,
 )
+from qllmft_backends.remote.ionq.reading import aggregate, read_variants
+from qllmft_backends.remote.jobs import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.ledger.variants import standard_errors
@@ -102,16 +102,21 @@ class IonQForte(IonQBase):
         """
         return self._client.get_latest_calibration(f"qpu.{self.options.target}")
 
+    def _known_answers(self) -> KnownAnswers:
+        continued = self.options.known_answer_shots is None
+        return KnownAnswers(self._sends_known_answer, known_answer, continued)
+
     def _sends_known_answer(self, circuits: int) -> bool:
+        """Return whether jobs have a circuit with a known answer, if the largest has so many ``circuits`` besides."""
         if self.options.known_answer_shots is not None:
             return self.options.known_answer_shots > 0
-        mock = self._cached_client is not None and self._client.transport.mock_server
+        mock = self._cached_route is not None and self._client.transport.mock_server
         return self.options.shots >= LEAST_SHOTS and circuits >= LEAST_CIRCUITS and not mock
 
     def _read_variants(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-                read_variants(self._client, self._ledger, chunk)
+                read_variants(self._client, self.jobs.ledger, chunk, self._described(chunk))
 
     def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
         answer = super()._collect(batch, sums)
@@ -130,7 +135,7 @@ class IonQForte(IonQBase):
         name = self.options.aggregation
         for chunk in chunks:
             if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
-                aggregate(self._client, self._ledger, chunk, name)
+                aggregate(self._client, self.jobs.ledger, chunk, self._described(chunk), name)
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from qllmft_backends.remote.ionq.errors import IonQJobFailedError, IonQRequestError
+from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ionq.job_client import JobClient
 from qllmft_backends.remote.ledger.payload import mapping
 from qllmft_backends.remote.ledger.variants import described
@@ -33,7 +33,7 @@ class Client(JobClient):
         the address; None: the server's default.
 
         Raises:
-            IonQJobFailedError: if they are no JSON object, or are at another address.
+            JobFailedError: if they are no JSON object, or are at another address.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
         url = mapping(results.get("probabilities")).get("url")
@@ -49,7 +49,7 @@ class Client(JobClient):
                 address, None if aggregation is None else {"aggregation": aggregation}
             )
         elif aggregation is not None:
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"job {job_id} names neither results of the aggregation {aggregation!r} nor an address at which the "
                 "server can be asked for them. Nothing is lost: aggregation='average' reads the server's own."
             )
@@ -60,7 +60,7 @@ class Client(JobClient):
         else:
             payload = self.circuit_probabilities(job_id)
         if children and not isinstance(payload, dict):
-            raise IonQJobFailedError(
+            raise JobFailedError(
                 f"the results of job {job_id} are a JSON {type(payload).__name__}, expected an object with one entry "
                 "per circuit. They stay at the server and the job's id in the ledger; nothing is sent again."
             )
@@ -94,7 +94,7 @@ class Client(JobClient):
         compilation = mapping(mapping(job.get("output")).get("compilation"))
         artifact = _artifact_id(mapping(compilation.get("compiled_circuits")), _NATIVE)
         if artifact is None:
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"job {job['id']} names no compiled circuit {_NATIVE}. Omit compiled_estimate."
             )
         return self._artifact(str(job["id"]), artifact)
@@ -107,7 +107,7 @@ class Client(JobClient):
         """Return the basis state of each shot of a completed circuit, in the order of measurement, as sent.
 
         The sending of a job does not ask for them; the job names them if the server has them.
-        An `IonQRequestError` means that the job, of one circuit or a child, names none.
+        An `RemoteRequestError` means that the job, of one circuit or a child, names none.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
         url, artifact = (
@@ -118,13 +118,13 @@ class Client(JobClient):
             return self._read(self._absolute(url, job_id))
         if artifact is not None:
             return self._artifact(job_id, artifact)
-        raise IonQRequestError(f"job {job_id} names no single shots among its results")
+        raise RemoteRequestError(f"job {job_id} names no single shots among its results")
 
     def _absolute(self, url: str, job_id: str) -> str:
         """Return the address of results that a job names without a host. The host is the API's own."""
         root, version = str(self._url).rsplit("/", 1)
         if not re.fullmatch(rf"/{re.escape(version)}/[\w/.-]*", url) or ".." in url:
-            raise IonQJobFailedError(
+            raise JobFailedError(
                 f"job {job_id} names {url!r} as the address of its results; expected one below /{version}/. "
                 "Nothing was read. The result stays at the server and the job's id in the ledger."
             )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
-from qllmft_backends.remote.ionq.errors import IonQRequestError
+from qllmft_backends.remote.errors import RemoteRequestError
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
 # out: p, cp and csx, which the library renames to z, cz and v ("todo fix alias bug" in its source),
@@ -40,20 +40,17 @@ class Template:
         circuit: parametric, every qubit measured into the classical bit of its index.
         sha256: hash of gates, qubits, angles and the order of the parameters.
         one_qubit_gates, two_qubit_gates: numbers in one circuit, before IonQ's compiler.
-        native_one_qubit_gates, native_two_qubit_gates: numbers of `NATIVE` gates, gate by gate; a compiler merges some.
     """
 
     circuit: QuantumCircuit
     sha256: str
     one_qubit_gates: int
     two_qubit_gates: int
-    native_one_qubit_gates: int
-    native_two_qubit_gates: int
 
-    @property
-    def gates(self) -> int:
-        """Return the number of gates of one circuit, before IonQ's compiler."""
-        return self.one_qubit_gates + self.two_qubit_gates
+    def __str__(self) -> str:
+        return (
+            f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit"
+        )
 
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
@@ -68,12 +65,12 @@ class Template:
 def compile_template(circuit: QuantumCircuit) -> Template:
     """Check that ``circuit`` can be sent, and measure every qubit."""
     if circuit.num_clbits:
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
             "here. Remove the measurements."
         )
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
-    counts, native = {1: 0, 2: 0}, {1: 0, 2: 0}
+    counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):
         name = instruction.operation.name
         if name in ("barrier", "id"):
@@ -88,14 +85,19 @@ def compile_template(circuit: QuantumCircuit) -> Template:
                 f"{', '.join(ONE_QUBIT_GATES + TWO_QUBIT_GATES)}. Decompose it into these, or use aer_statevector."
             )
         counts[len(qubits)] += 1
-        for n, gates in enumerate(NATIVE[name], start=1):
-            native[n] += gates
         lines.append(f"{name} {qubits} {[str(p) for p in instruction.operation.params]}")
     return Template(
         circuit=circuit.measure_all(inplace=False),
         sha256=sha256("\n".join(lines).encode()).hexdigest(),
         one_qubit_gates=counts[1],
         two_qubit_gates=counts[2],
-        native_one_qubit_gates=native[1],
-        native_two_qubit_gates=native[2],
     )
+
+
+def native_gates(circuit: QuantumCircuit) -> tuple[int, int]:
+    """Return the numbers of `NATIVE` gates of a checked circuit, gate by gate; a compiler merges some."""
+    found = [
+        (number, NATIVE[name]) for name, number in circuit.count_ops().items() if name in NATIVE
+    ]
+    one, two = (sum(number * gates[n] for number, gates in found) for n in (0, 1))
+    return one, two

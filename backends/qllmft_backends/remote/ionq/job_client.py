@@ -14,12 +14,12 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.remote.ionq.compile import Template
-from qllmft_backends.remote.ionq.errors import (
+from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.errors import (
     NOT_FOUND,
-    IonQError,
-    IonQRequestError,
-    IonQTransientError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteTransientError,
 )
 from qllmft_backends.remote.ionq.library import IonQClient, library_version, qiskit_to_ionq
 from qllmft_backends.remote.ionq.options import JOB_MAX_BYTES, IonQConnection
@@ -57,13 +57,13 @@ class JobClient(IonQClient):  # type: ignore[misc]
         """POST a job, once.
 
         Raises:
-            IonQError: ``ambiguous`` if the job may have been accepted.
+            RemoteError: ``ambiguous`` if the job may have been accepted.
         """
         body = qiskit_to_ionq(
             job.circuit, job.backend(), job._passed_args, job.extra_query_params, job.extra_metadata
         )
         if len(body.encode()) > JOB_MAX_BYTES:
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"the job has {len(body.encode()):,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
                 "Send fewer circuits per job: circuits_per_job.",
                 unsent=True,
@@ -77,7 +77,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
             or not isinstance(answer.get("id"), str)
             or not answer["id"]
         ):
-            raise IonQTransientError(
+            raise RemoteTransientError(
                 f"POST {url} answered without a job's id: {self.transport.scrub(json.dumps(answer))}.",
                 transient=True,
                 ambiguous=True,
@@ -105,7 +105,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         url = self.make_path("jobs", job_id)
         job = self._get_object(url)
         if job.get("id") != job_id:
-            raise IonQTransientError(
+            raise RemoteTransientError(
                 f"GET {url} answered job {str(job.get('id'))[:80]!r} instead. Run again later."
             )
         return job
@@ -118,7 +118,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         found, seen, url = 0, set(), self.make_path("jobs")
         while True:
             if following in seen or (following and self.transport.expired):
-                raise IonQTransientError(
+                raise RemoteTransientError(
                     "the server's list of jobs does not come to an end. Run again later."
                 )
             seen.add(following)
@@ -128,7 +128,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
             if not isinstance(jobs, list) or not all(
                 isinstance(mapping(job).get("id"), str) for job in jobs
             ):
-                raise IonQTransientError(
+                raise RemoteTransientError(
                     f"GET {url} answered a list of jobs that cannot be read. Run again later."
                 )
             for job in jobs:
@@ -145,7 +145,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         """Return the server's estimate for one circuit as fields of a `CostEstimate`, None if it has no prices.
 
         Raises:
-            IonQError: if the server cannot be asked, or the price is no finite number of 0 or more.
+            RemoteError: if the server cannot be asked, or the price is no finite number of 0 or more.
         """
         query = {
             "type": "ionq.circuit.v1",
@@ -159,7 +159,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         }
         try:
             estimate = self._get_object(self.make_path("jobs", "estimate"), query)
-        except IonQRequestError as error:
+        except RemoteRequestError as error:
             if error.status != NOT_FOUND:
                 raise
             return {"price_each": None, "note": str(error)}
@@ -168,7 +168,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         queue_ms = estimate.get("current_predicted_queue_time")
         unit = _first(estimate, "estimated_unit", "cost_unit")
         if price is not None and not is_amount(price):
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"the server's price of a circuit is {str(price)[:80]!r}, expected a finite number of 0 or more. "
                 "Nothing was sent on it. Check that the option url names IonQ's API, or ask IonQ."
             )
@@ -194,7 +194,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
                 found["kw"] = mapping(
                     self.transport.once("GET", url, headers=self.api_headers).json()
                 ).get("kw")
-            except IonQError:
+            except RemoteError:
                 pass
         return {name: float(value) for name, value in found.items() if is_amount(value)}
 
@@ -203,7 +203,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
         try:
             url = self.make_path("jobs", job_id, "cost")
             answer = self.transport.once("GET", url, headers=self.api_headers).json()
-        except IonQError:
+        except RemoteError:
             return {}  # few servers have it; the results do not wait for it
         charged = mapping(mapping(answer).get("cost"))
         if not is_amount(charged.get("value")):
@@ -219,7 +219,7 @@ class JobClient(IonQClient):  # type: ignore[misc]
     def _get_object(self, url: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         answer = self._read(url, params)
         if not isinstance(answer, dict):
-            raise IonQTransientError(
+            raise RemoteTransientError(
                 f"GET {url} answered {self.transport.scrub(json.dumps(answer))}; expected a JSON object. "
                 "Check the option url."
             )
@@ -231,7 +231,7 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
     sent = (body["input"].get("qubits"), len(body["input"].get("circuits") or [None]))
     expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
     if sent != expected:
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} "
             f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
             unsent=True,

@@ -5,24 +5,46 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.remote.ionq.client import Client
-from qllmft_backends.remote.ionq.cost import NativeSize
-from qllmft_backends.remote.ionq.errors import (
-    IonQJobFailedError,
-    IonQRequestError,
-    IonQTimeoutError,
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import (
+    JobFailedError,
+    JobTimeoutError,
+    RemoteRequestError,
 )
-from qllmft_backends.remote.ionq.send import post_dry_run
-from qllmft_backends.remote.ionq.transport import Deadline
+from qllmft_backends.remote.ionq.client import Client
+from qllmft_backends.remote.ionq.route import post_dry_run
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.ledger.payload import mapping
 
 _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each native gate; "nop" is none
 _OMIT = "Omit compiled_estimate."
+
+
+@dataclass(frozen=True)
+class NativeSize:
+    """Size of one circuit in the machine's own gates.
+
+    Attributes:
+        job_id: the dry run that compiled it.
+        one_qubit_gates, two_qubit_gates: numbers of GPI and GPI2, and of MS and ZZ.
+        depth: number of layers of gates.
+    """
+
+    job_id: str
+    one_qubit_gates: int
+    two_qubit_gates: int
+    depth: int
+
+    def __str__(self) -> str:
+        return (
+            f"compiled by IonQ, the first circuit has {self.one_qubit_gates} GPI and GPI2 gates, "
+            f"{self.two_qubit_gates} MS and ZZ gates and depth {self.depth} (dry run {self.job_id}, not charged)"
+        )
 
 
 def compile_there(
@@ -31,17 +53,17 @@ def compile_there(
     """Send a bound, measured circuit as a dry run, wait for it, and return its native size.
 
     Raises:
-        IonQRequestError: if the server does not take the job for a dry run. It is canceled then.
-        IonQTimeoutError: if it has not ended after ``patience_s`` seconds. It is canceled then.
-        IonQJobFailedError: if it was not compiled.
-        IonQError: if the server cannot be asked.
+        RemoteRequestError: if the server does not take the job for a dry run. It is canceled then.
+        JobTimeoutError: if it has not ended after ``patience_s`` seconds. It is canceled then.
+        JobFailedError: if it was not compiled.
+        RemoteError: if the server cannot be asked.
     """
     job_id, deadline = post_dry_run(client, setup, circuit), Deadline(patience_s)
     while True:
         job = client.job(job_id)
         if job.get("dry_run") is not True:
             client.cancel_job(job_id)
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"the server took the dry run {job_id} for a job to run; it was canceled. Check its charge with "
                 f"`qllmft jobs list`. {_OMIT}"
             )
@@ -49,12 +71,12 @@ def compile_there(
         if status == "completed":
             return _native(client, setup, job)
         if status in ("failed", "canceled"):
-            raise IonQJobFailedError(
+            raise JobFailedError(
                 f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}"
             )
         if deadline.left() == 0:
             client.cancel_job(job_id)
-            raise IonQTimeoutError(
+            raise JobTimeoutError(
                 f"the dry run {job_id} was {status} after {patience_s:g} s and was canceled. {_OMIT}"
             )
         time.sleep(min(client.connection.poll_interval_s, deadline.left()))
@@ -81,7 +103,7 @@ def _native(client: Client, setup: Setup, job: Mapping[str, Any]) -> NativeSize:
             for qubit in qubits:
                 layers[int(qubit)] = layer
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise IonQJobFailedError(
+        raise JobFailedError(
             f"the compiled circuit of the dry run {job['id']} cannot be read: {type(error).__name__}: {error}. {_OMIT}"
         ) from None
     return NativeSize(str(job["id"]), counts[1], counts[2], max(layers, default=0))

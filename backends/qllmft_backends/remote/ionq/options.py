@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
-from qllmft_backends.remote.ionq.errors import IonQRequestError
+from qllmft_backends.remote.cost import Limits
+from qllmft_backends.remote.errors import RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
+from qllmft_backends.remote.options import JobOptions, Waits
 from qllmft_backends.user_folders import user_folder
 
 IONQ_URL = "https://api.ionq.co/v0.4"
@@ -28,41 +30,21 @@ Aggregation = Literal["average", "voting", "dnl", "majority"]
 ErrorMitigation = Literal["none", "debiasing"]
 
 
-class IonQConnection(BaseModel):
-    """Address of the server, and limits on waiting for it.
+class IonQConnection(Waits):
+    """Address of the server, and limits on waiting for it (see `Waits`).
 
     Attributes:
         url: address of the API, ending in its version. None: the first variable of
             `URL_VARIABLES` that is set, else IonQ's own.
         token_file: file that holds the API key. None: the environment; see `load_token`.
         request_timeout_s: seconds allowed for one request, including its whole answer.
-        retry_s: seconds for which a read is repeated while the server is busy or away.
-        deadline_s: seconds allowed for jobs, including the queue. At the deadline nothing is lost: collect later.
-        poll_interval_s: seconds between two polls of a job.
-        settle_s: seconds after a request without an answer until a job that the server does not list counts as never
-            accepted and may be sent again. Long, because a delayed request can be accepted later.
         max_answer_bytes: size limit of one answer's body.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     url: str | None = None
     token_file: Path | None = None
     request_timeout_s: float = Field(30.0, gt=0)
-    retry_s: float = Field(120.0, ge=0)
-    deadline_s: float = Field(3600.0, gt=0)
-    poll_interval_s: float = Field(5.0, gt=0)
-    settle_s: float = Field(300.0, ge=0)
     max_answer_bytes: int = Field(64 << 20, gt=0)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
-        if (
-            isinstance(value, bool)
-            and cls.model_fields[str(info.field_name)].annotation is not bool
-        ):
-            raise ValueError(f"{str(value).lower()} is no value of this option")
-        return value
 
     @field_validator("url")
     @classmethod
@@ -78,7 +60,7 @@ class IonQConnection(BaseModel):
                 try:
                     return check_url(os.environ[variable])
                 except ValueError as error:
-                    raise IonQRequestError(
+                    raise RemoteRequestError(
                         f"the environment variable {variable}: {error}. Nothing was sent."
                     ) from None
         return IONQ_URL
@@ -113,21 +95,15 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-class IonQOptions(IonQConnection):
-    """Options of both IonQ backends.
+class IonQOptions(IonQConnection, JobOptions):
+    """Options of both IonQ backends (see `JobOptions`).
 
     Attributes:
         ledger: folder of the ledger, by default one per user. Circuits in it are never paid again; see `Ledger`.
-        circuits_per_job: greatest number of circuits per job, without the one with a known answer.
-        repetition: another number asks for new measurements of the same circuits, which are paid again.
-        retry_failed: send the circuits of failed jobs again.
         per_shot: also read the basis state of every single shot into the ledger, if the server has them. It costs
             nothing, and works for jobs that were paid before.
-        max_cost: ceiling on the price of all jobs of the ledger, including those of earlier calls, in the unit of the
-            server's estimate. It is no consent: see ``yes``.
         circuit_budget: ceiling on the number of circuits that this backend object sends, including those with a known
             answer.
-        yes: consent to send paid circuits without asking.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; it must exceed the effect of shot noise.
         spsa_batch: number of perturbations averaged for one gradient; each costs two circuits.
         seed: seed of the perturbations, and of the simulator's noise and shots.
@@ -138,15 +114,16 @@ class IonQOptions(IonQConnection):
         shots: int | None = None
     ledger: Path = Field(default_factory=lambda: user_folder("state") / "ionq")
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
-    repetition: int = Field(0, ge=0)
-    retry_failed: bool = False
     per_shot: bool = False
-    max_cost: float | None = Field(None, ge=0)
     circuit_budget: int | None = Field(None, ge=0)
-    yes: bool = False
     spsa_step_rad: float = Field(0.2, gt=0)
     spsa_batch: int = Field(1, ge=1)
     seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits on the cost of a call."""
+        return Limits(self.paid, self.yes, self.max_cost, circuit_budget=self.circuit_budget)
 
 
 class IonQSimulatorOptions(NoiseSettings, IonQOptions):
@@ -236,6 +213,11 @@ class IonQForteOptions(IonQOptions):
     allow_paid_training: bool = False
     compiled_estimate: bool = False
     variants: bool = False
+
+    @property
+    def sends_wrong_again(self) -> bool:
+        """Return the option ``retry_wrong``."""
+        return self.retry_wrong
 
     @model_validator(mode="after")
     def _fits_together(self) -> IonQForteOptions:

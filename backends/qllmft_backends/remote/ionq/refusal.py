@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from qllmft_backends.remote.ionq.answer import Answer
-from qllmft_backends.remote.ionq.errors import (
+from qllmft_backends.remote.errors import (
     IonQAuthError,
-    IonQError,
     IonQQuotaError,
-    IonQRequestError,
-    IonQTransientError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteTransientError,
 )
+from qllmft_backends.remote.ionq.answer import Answer
 from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES
 
 _MAX_TEXT = 300  # characters of a server's message that go into an error
-_FREE_REFUSALS: dict[int, tuple[type[IonQError], str]] = {
+_FREE_REFUSALS: dict[int, tuple[type[RemoteError], str]] = {
     401: (
         IonQAuthError,
         "The API key was not accepted: this request had no effect. Check the key "
@@ -36,7 +36,7 @@ _REFUSED = "The server refuses the request: check the option url and the options
 _NO_JSON = "A proxy or a login page may be in between; check the option url."
 
 
-def refusal(answer: Answer) -> IonQError | None:
+def refusal(answer: Answer) -> RemoteError | None:
     """Return the error of an answer, or None if it is a success."""
     code = answer.status_code
     request = f"{answer.method} {answer.scrub(answer.url)} answered {code}"
@@ -45,7 +45,7 @@ def refusal(answer: Answer) -> IonQError | None:
             answer.json()
         except ValueError:
             text = f"{request} with a body that is not JSON: {shortened(answer.text)!r}. {_NO_JSON}"
-            return IonQTransientError(text, transient=True, ambiguous=True, status=code)
+            return RemoteTransientError(text, transient=True, ambiguous=True, status=code)
         return None
     message = f"{request}: {shortened(_message(answer))}."
     wait_s = retry_after_s(answer.headers.get("Retry-After"))
@@ -57,14 +57,14 @@ def refusal(answer: Answer) -> IonQError | None:
             f"{message} {_BUSY}", retry_after_s=wait_s, transient=True, status=code
         )
     if code >= 500 or code in (408, 409):
-        return IonQTransientError(
+        return RemoteTransientError(
             f"{message} {_FAILED}",
             retry_after_s=wait_s,
             transient=True,
             ambiguous=True,
             status=code,
         )
-    return IonQRequestError(
+    return RemoteRequestError(
         f"{message} {_REFUSED}", ambiguous=code < 400, status=code
     )  # after a success it may redirect
 

@@ -7,53 +7,17 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
+from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, SessionWarning
 from qllmft_backends.remote.ionq.client import Client
-from qllmft_backends.remote.ionq.errors import IonQError, IonQRequestError, SessionWarning
-from qllmft_backends.remote.ionq.options import IonQForteOptions, IonQOptions
-from qllmft_backends.remote.ledger.chunk import sessions_under_way
-from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ionq.options import IonQForteOptions
 from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.options import Waits
 
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"
-
-
-@contextmanager
-def session_of(
-    client: Client, ledger: Ledger, backend: str, options: IonQOptions, unit: str | None
-) -> Iterator[str | None]:
-    """Yield the id of a session with the caps of ``options`` for the jobs sent inside, or None without caps.
-
-    Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
-    ``unit`` is that of the server's prices; dollars are assumed if it is unknown.
-
-    Raises:
-        IonQRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
-        IonQError: if it cannot be asked.
-    """
-    caps = session_caps(options, unit)
-    if not caps:
-        yield None
-        return
-    session = _open(client, backend, caps)
-    try:
-        yield session
-    except KeyboardInterrupt:
-        raise  # without waiting for the server
-    except BaseException:
-        end_sessions(client, ledger, [session])
-        raise
-    end_sessions(client, ledger, [session])
-
-
-def end_sessions(client: Client, ledger: Ledger, sessions: Iterable[str | None]) -> None:
-    """End each of ``sessions`` (ids. None is passed over) in which no job is under way."""
-    for session in sorted({s for s in sessions if s} - sessions_under_way(ledger.chunks.values())):
-        end_session(client, session)
 
 
 def end_session(client: Client, session: str) -> bool:
@@ -62,7 +26,7 @@ def end_session(client: Client, session: str) -> bool:
         client.transport.once(
             "POST", client.make_path("sessions", session, "end"), headers=client.api_headers
         )
-    except IonQError as error:
+    except RemoteError as error:
         warnings.warn(
             f"the session {session} could not be ended: {error} It ends by itself at its caps.",
             SessionWarning,
@@ -72,8 +36,11 @@ def end_session(client: Client, session: str) -> bool:
     return True
 
 
-def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any]:
-    """Return the caps of ``options`` as the field ``settings`` of a new session, empty without caps."""
+def session_caps(options: Waits, unit: str | None = None) -> dict[str, Any]:
+    """Return the caps of ``options`` as the field ``settings`` of a new session, empty without caps.
+
+    ``unit`` is that of the server's prices; dollars are assumed if it is unknown.
+    """
     caps: dict[str, Any] = {}
     if not isinstance(options, IonQForteOptions):
         return caps
@@ -84,16 +51,24 @@ def session_caps(options: IonQOptions, unit: str | None = None) -> dict[str, Any
     return caps
 
 
-def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
+def open_session(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
+    """Open a session with caps, and return its id.
+
+    Raises:
+        RemoteRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
+        RemoteError: if it cannot be asked.
+    """
     url, body = client.make_path("sessions"), json.dumps({"backend": backend, "settings": caps})
     try:
         answer = mapping(
             client.transport.once("POST", url, body=body, headers=client.api_headers).json()
         )
-    except IonQError as error:
+    except RemoteError as error:
         if error.status == _UNAUTHORIZED:
             raise
-        kind = IonQRequestError if error.status is not None and error.status < 500 else type(error)
+        kind = (
+            RemoteRequestError if error.status is not None and error.status < 500 else type(error)
+        )
         raise kind(
             f"no session was opened: {error} No circuit was sent. Sessions are in beta and IonQ opens them to some "
             "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
@@ -101,13 +76,13 @@ def _open(client: Client, backend: str, caps: Mapping[str, Any]) -> str:
         ) from None
     session, kept = answer.get("id"), mapping(answer.get("settings"))
     if not isinstance(session, str) or not session or "/" in session:
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"POST {url} answered without a session's id. No circuit was sent. Run again later."
         )
     wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
     if wrong:
         end_session(client, session)
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
             "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
         )

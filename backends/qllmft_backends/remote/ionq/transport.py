@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +14,9 @@ import requests
 import tenacity
 import urllib3.exceptions
 
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
 from qllmft_backends.remote.ionq.answer import Answer
-from qllmft_backends.remote.ionq.errors import IonQError, IonQRequestError, IonQTransientError
 from qllmft_backends.remote.ionq.options import IonQConnection
 from qllmft_backends.remote.ionq.refusal import refusal, shortened
 from qllmft_backends.remote.ionq.token import ApiToken
@@ -30,18 +30,6 @@ _BAD_ADDRESS = (  # checks of an address, before anything is sent
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
-
-
-@dataclass
-class Deadline:
-    """Moment ``seconds`` after its construction."""
-
-    seconds: float
-    _start: float = field(default_factory=time.monotonic)
-
-    def left(self) -> float:
-        """Return the seconds that are left. 0 once it has passed."""
-        return max(0.0, self._start + self.seconds - time.monotonic())
 
 
 class Transport:
@@ -83,7 +71,8 @@ class Transport:
         """Return the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
         Raises:
-            IonQAuthError, IonQQuotaError, IonQRequestError, IonQTransientError: as `once`, after the last repetition.
+            IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `once`, after the last
+                repetition.
         """
         seconds = self._connection.retry_s
         if self._deadline is not None:
@@ -94,11 +83,11 @@ class Transport:
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after_s if isinstance(error, IonQError) else None
+            asked = error.retry_after_s if isinstance(error, RemoteError) else None
             return max(backoff(state), asked or 0.0)
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, IonQError) and e.transient),
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, RemoteError) and e.transient),
             wait=wait,
             stop=tenacity.stop_before_delay(seconds),
             reraise=True,
@@ -118,12 +107,12 @@ class Transport:
         Raises:
             IonQAuthError: 401, 403.
             IonQQuotaError: 402; 429 (transient).
-            IonQRequestError: any other 4xx, a body that is too long, and 3xx: an address that redirects is not trusted
-                with the key.
-            IonQTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
+            RemoteRequestError: any other 4xx, a body that is too long, and 3xx: an address that redirects is not
+                trusted with the key.
+            RemoteTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
         """
         seconds = self._timeout()
-        outcome: list[Answer | IonQError] = []
+        outcome: list[Answer | RemoteError] = []
         done = threading.Event()
 
         def exchange() -> None:
@@ -151,7 +140,7 @@ class Transport:
         if isinstance(result, Answer):
             self._read_headers(result)
             result = refusal(result) or result
-        if isinstance(result, IonQError):
+        if isinstance(result, RemoteError):
             raise result
         return result
 
@@ -163,7 +152,7 @@ class Transport:
         """Return ``text`` shortened, without the key and without terminal codes."""
         return shortened(self._token.scrub(text))
 
-    def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | IonQError:
+    def _exchange(self, method: str, url: str, seconds: float, **sent: Any) -> Answer | RemoteError:
         deadline, limit = Deadline(seconds), self._connection.max_answer_bytes
         with requests.Session() as session:
             # http is this machine's own: past any proxy
@@ -179,7 +168,7 @@ class Transport:
                 while piece := response.raw.read1(_PIECE, decode_content=True):
                     content += piece
                     if len(content) > limit:
-                        return IonQRequestError(
+                        return RemoteRequestError(
                             f"{method} {self.scrub(response.url)} answered more than {limit:,} bytes: they were not "
                             "read. Nothing is lost at the server. Raise max_answer_bytes, or send fewer circuits a "
                             "job.",
@@ -207,21 +196,21 @@ class Transport:
         seconds = self._connection.request_timeout_s
         return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
 
-    def _late(self, method: str, url: str, seconds: float) -> IonQError:
-        return IonQTransientError(
+    def _late(self, method: str, url: str, seconds: float) -> RemoteError:
+        return RemoteTransientError(
             f"{method} {self.scrub(url)} was not answered whole within {seconds:.3g} s. Check the network, or raise "
             "request_timeout_s, then run again.",
             transient=True,
             ambiguous=True,
         )
 
-    def _no_answer(self, method: str, url: str, error: Exception) -> IonQError:
+    def _no_answer(self, method: str, url: str, error: Exception) -> RemoteError:
         request, text = (
             f"{method} {self.scrub(url)}",
             self.scrub(f"{type(error).__name__}: {error}"),
         )
         if isinstance(error, _BAD_ADDRESS):
-            return IonQRequestError(
+            return RemoteRequestError(
                 f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",
                 unsent=True,
             )
@@ -229,7 +218,7 @@ class Transport:
         unsent = isinstance(
             error, requests.ConnectTimeout | requests.exceptions.SSLError
         ) or isinstance(reason, urllib3.exceptions.NewConnectionError)
-        return IonQTransientError(
+        return RemoteTransientError(
             f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
             " Check the network and the option url, then run again.",
             transient=True,

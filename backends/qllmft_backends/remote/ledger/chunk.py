@@ -18,6 +18,8 @@ from qllmft_backends.remote.ledger.variants import Variant
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
 FREE_MACHINE = "simulator"  # its jobs cost nothing
+PROVIDERS_URL = "qiskit"  # in the place of an address, for machines behind Qiskit's interfaces
+OBJECT = "object:"  # begins the names of those that only an object of Python opens
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ class Setup:
     def free(self) -> bool:
         """Return whether circuits on this machine cost nothing."""
         return self.backend == FREE_MACHINE
+
+    @property
+    def charges_failures(self) -> bool:
+        """Return whether a job that failed may be charged. IonQ charges none."""
+        return self.url == PROVIDERS_URL
+
+    @property
+    def after_failure(self) -> str:
+        """Return the remedy for a failed job."""
+        free = "" if self.charges_failures else "Failed jobs are not charged by IonQ. "
+        return f"{free}Set retry_failed to send its circuits again."
 
     @property
     def counted_shots(self) -> int | None:
@@ -186,8 +199,9 @@ class Chunk:
             return 0.0
         if self.cost is not None:
             return self.cost
-        if self.state == "planned" or (self.state == "failed" and not any(self.results or ())):
-            return 0.0  # IonQ charges no job that failed or was canceled
+        free_failure = self.state == "failed" and not any(self.results or ())
+        if self.state == "planned" or (free_failure and not self.setup.charges_failures):
+            return 0.0
         return self.estimate
 
     @property

@@ -25,8 +25,9 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -51,6 +52,14 @@ MOST_LINE_BYTES = 400_000_000  # of a job's results
 
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
 _FILE = "ledger.jsonl"
+_MALFORMED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)  # of a record
 
 
 def ledgers_in(folder: Path) -> list[Path]:
@@ -124,14 +133,7 @@ class Ledger:
         for line in self._lines():
             try:
                 apply_record(self.chunks, json.loads(line, parse_constant=_refuse_constant))
-            except (
-                ValueError,
-                KeyError,
-                TypeError,
-                AttributeError,
-                OverflowError,
-                RecursionError,
-            ) as error:
+            except _MALFORMED as error:
                 raise LedgerError(
                     f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {type(error).__name__}: "
                     f"{error}. Nothing was sent. Restore the file, or start another ledger (which pays anew)."
@@ -277,7 +279,7 @@ class Ledger:
 
     def _append(self, event: str, chunk_id: str, **fields: Any) -> None:
         record = {"event": event, "chunk": chunk_id, "at": round(time.time(), 3), **fields}
-        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        line = self._checked_line(record)
         if not self._lock.is_locked:
             raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
         self.identity.save()
@@ -298,6 +300,20 @@ class Ledger:
             ) from None
         apply_record(self.chunks, record)
         self._bytes_read += len(line)
+
+    def _checked_line(self, record: Mapping[str, Any]) -> bytes:
+        """Return the line of a record that can be read again, or raise `LedgerError`; nothing is changed."""
+        event, chunk_id = record["event"], record["chunk"]
+        try:
+            line = json.dumps(record, allow_nan=False).encode() + b"\n"
+            before = {n: deepcopy(self.chunks[n]) for n in [chunk_id] if n in self.chunks}
+            apply_record(before, json.loads(line))
+        except _MALFORMED as error:
+            raise LedgerError(
+                f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
+                f"{self.path} is as it was; run again to ask the server again."
+            ) from None
+        return line
 
     def _raise_lost(self, evidence: str) -> NoReturn:
         raise LedgerError(

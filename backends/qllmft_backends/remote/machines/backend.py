@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from math import sqrt
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +15,33 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
-from qllmft_backends.protocol import Availability, Capabilities, Estimate, Expectations
+from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.remote.backend import JobsBackend
+from qllmft_backends.remote.batch import CircuitBatch, JobSize
+from qllmft_backends.remote.cost import CostEstimate
+from qllmft_backends.remote.jobs import Jobs
+from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Setup
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
-from qllmft_backends.remote.machines.cost import Confirm, MachineEstimate
-from qllmft_backends.remote.machines.jobs import Frequencies, OnProgress, RemoteJobs
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.providers import PROVIDERS, installed, machine_of, open_machine
-from qllmft_backends.remote.machines.routes import ENDED_BADLY, status_of
+from qllmft_backends.remote.machines.providers import (
+    PROVIDERS,
+    Machine,
+    installed,
+    machine_of,
+    open_machine,
+)
+from qllmft_backends.remote.machines.route import MachineRoute
+from qllmft_backends.remote.machines.runners import ENDED_BADLY, status_of
+from qllmft_backends.remote.results import results_of, stored_result
 from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import ZObservables
 
 
-class QiskitBackend(Backend):
+class QiskitBackend(JobsBackend):
     """Machine behind Qiskit's interfaces. Circuits are compiled to it, and one circuit serves all Z observables.
 
     Args:
@@ -52,12 +65,7 @@ class QiskitBackend(Backend):
                 )
             self.options = self.options.model_copy(update={"provider": "object"})
             self._machine = machine_of(backend, local=self.options.local)
-        machine, route = self._machine, self._machine.route
-        self._jobs = (
-            RemoteJobs(self.options, machine, route)
-            if machine.remote and route is not None
-            else None
-        )
+        self.jobs = jobs_of(self._machine, self.options)
 
     @classmethod
     def availability(cls) -> Availability:
@@ -113,7 +121,7 @@ class QiskitBackend(Backend):
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Return measured outcomes (see `Backend.outcomes`)."""
-        if self._machine.route is None:
+        if self._machine.runner is None:
             raise BackendError(
                 "an estimator gives expectation values and no counts. Give its backend, or a sampler."
             )
@@ -153,7 +161,7 @@ class QiskitBackend(Backend):
 
     def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
-        if self._machine.route is None:
+        if self._machine.runner is None:
             raise BackendError(
                 "an estimator gives no counts to correct. Give its backend, or a sampler."
             )
@@ -164,71 +172,55 @@ class QiskitBackend(Backend):
             )
         return changed
 
-    def merged(self, estimates: Sequence[MachineEstimate]) -> MachineEstimate:
+    def merged(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
         """Return one estimate of several calls. The gates are those of the last one."""
-        prices = [each.price for each in estimates]
         total = replace(
             estimates[-1],
             circuits=sum(each.circuits for each in estimates),
             known=sum(each.known for each in estimates),
             jobs=sum(each.jobs for each in estimates),
-            price=None if None in prices else sum(price or 0.0 for price in prices),
         )
-        return total if self._jobs is None else self._jobs.limited(total)
+        return total if self.jobs is None else self.jobs.limited(total, PROVIDERS_URL)
 
-    def authorize(self, estimate: MachineEstimate) -> None:
+    def authorize(self, estimate: CostEstimate) -> None:
         """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
-        if self._jobs is not None:
-            self._jobs.allow(estimate)
-
-    @property
-    def consented(self) -> bool:
-        """Return the option ``yes``."""
-        return self.options.yes
-
-    @property
-    def has_ledger(self) -> bool:
-        """Return whether the machine's ledger exists."""
-        return self._jobs is not None and self._jobs.ledger.path.exists()
-
-    def attend(
-        self,
-        *,
-        confirm: Confirm | None = None,
-        announce: Callable[[Any], None] | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
-        if self._jobs is not None:
-            self._jobs.confirm, self._jobs.announce, self._jobs.on_progress = (
-                confirm,
-                announce,
-                on_progress,
-            )
+        if self.jobs is not None:
+            self.jobs.allow(estimate, PROVIDERS_URL)
 
     def estimate(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
-    ) -> Estimate:
+    ) -> CostEstimate:
         """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
         del offline  # prices are those of the options
         values, compiled = check_values(circuit, values), self.compiled(circuit)
-        if self._jobs is not None:
-            return self._jobs.estimate(compiled, circuit.num_qubits, values)
-        shots, gates = self.options.shots, str(compiled)
-        return MachineEstimate(
-            self._machine.name, len(values), 0, 1, shots, gates, 0.0, self.options.price_unit
+        if self.jobs is not None:
+            with self.jobs.reading():
+                batch = self._batch(compiled, circuit.num_qubits, values)
+                return self.jobs.estimate(batch, self.jobs.route.price)
+        shots, unit = self.options.shots, self.options.price_unit
+        return CostEstimate(
+            self._machine.name, len(values), 0, 1, shots, str(compiled), price_each=0.0, unit=unit
         )
 
-    def running_jobs(self) -> str:
-        """Return a report of jobs that have not ended (see `RemoteBackend.running_jobs`)."""
-        chunks = [] if self._jobs is None else self._jobs.running()
-        if not chunks or self._jobs is None:
-            return ""
-        names = ", ".join(chunk.label for chunk in chunks)
-        return (
-            f"{len(chunks)} job(s) continue at {self._machine.name}, and may be paid: {names}. The same call collects "
-            f"them; they are in the ledger {self._jobs.ledger.folder}."
+    def _batch(
+        self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]
+    ) -> CircuitBatch:
+        assert self.jobs is not None
+        setup = Setup(
+            url=PROVIDERS_URL,
+            backend=self._machine.address,
+            circuit_sha256=compiled.sha256,
+            n_qubits=n_qubits,
+            shots=self.options.shots,
+            error_mitigation="none",
+            noise_model=None,
+            seed=None,
+            repetition=self.options.repetition,
         )
+        size = JobSize(self.options.circuits_per_job)
+        batch = CircuitBatch(compiled, values, setup, self._machine.name, size)
+        self.jobs.find(batch)
+        return batch
 
     def _compiled(self, circuit: QuantumCircuit, *, measure: bool) -> Compiled:
         options = self.options
@@ -244,18 +236,22 @@ class QiskitBackend(Backend):
 
     def _frequencies(
         self, circuit: QuantumCircuit, values: NDArray[np.float64]
-    ) -> list[Frequencies]:
+    ) -> list[Probabilities]:
         """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
         if len(values) == 0:
             return []
-        compiled, route, shots = self.compiled(circuit), self._machine.route, self.options.shots
-        if self._jobs is not None:
-            return self._jobs.run(compiled, circuit.num_qubits, values)
-        assert route is not None
+        compiled, runner, shots = self.compiled(circuit), self._machine.runner, self.options.shots
+        if self.jobs is not None:
+            with self.jobs.writing():
+                batch = self._batch(compiled, circuit.num_qubits, values)
+                self.jobs.submit(batch)
+                self.jobs.collect(batch)
+                return results_of(batch, stored_result, self.jobs.ledger.folder)
+        assert runner is not None
         seed = derive_seed(self.options.seed, circuit, values) % 2**31
         circuits = compiled.bind(values, [f"{circuit.name}-{b}" for b in range(len(values))])
-        job = route.start(circuits, shots, seed, "")
-        counts = route.counts(job, len(circuits))
+        job = runner.start(circuits, shots, seed, "")
+        counts = runner.counts(job, len(circuits))
         if (status := status_of(job)) in ENDED_BADLY or any(
             sum(each.values()) != shots for each in counts
         ):
@@ -287,3 +283,12 @@ class QiskitBackend(Backend):
         # some name no error of the noise that they add
         errors = np.where(errors == 0, precision, errors)
         return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
+
+
+def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
+    """Return the jobs of a machine in a ledger of its own, or None if nothing leaves this process."""
+    if not machine.remote or machine.runner is None:
+        return None
+    route = MachineRoute(options, machine.name, machine.runner)
+    ledger = Ledger(options.ledger / re.sub(r"[^\w.-]+", "-", machine.address))
+    return Jobs(options, ledger, lambda: route)

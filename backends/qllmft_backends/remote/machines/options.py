@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from qllmft_backends.remote.cost import Limits
+from qllmft_backends.remote.options import JobOptions
 from qllmft_backends.user_folders import user_folder
 
 ProviderName = Literal[
@@ -14,8 +16,8 @@ ProviderName = Literal[
 ]
 
 
-class QiskitOptions(BaseModel):
-    """Options of the backend ``qiskit``.
+class QiskitOptions(JobOptions):
+    """Options of the backend ``qiskit`` (see `JobOptions`).
 
     Attributes:
         provider: source of the machine, one of a fixed table: ``generic`` (Qiskit's `GenericBackendV2` in Aer),
@@ -31,21 +33,13 @@ class QiskitOptions(BaseModel):
         native: ``ionq`` compiles to IonQ's gates GPI, GPI2 and MS on all-to-all qubits, for a machine that runs them.
         local: the object given in Python runs in this process, free. By default only known simulators do.
         ledger: folder of the ledger of remote jobs; the jobs of each provider are in a folder of its own in it.
-        circuits_per_job: greatest number of circuits per remote job.
-        repetition: another number asks for new measurements of the same circuits, which are paid again.
-        retry_failed: send the circuits of failed jobs again.
         retry_doubtful: send jobs again that were sent without an answer, at a provider without a search by tags. If one
             was accepted after all, it is paid twice.
         max_circuits: ceiling on the number of circuits in the ledger, needed if the price is not known.
         price_per_circuit, price_per_shot: from the contract with the provider, in ``price_unit``; None: not known.
         price_unit: unit of the prices and of ``max_cost``.
-        max_cost: ceiling on the price of all circuits in the ledger.
-        yes: consent to send circuits to a remote machine without confirmation.
-        poll_interval_s: seconds between two polls of a job.
-        deadline_s: seconds allowed for remote jobs. At the deadline nothing is lost: the same call collects them later.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     provider: ProviderName = "generic"
     machine: str | None = Field(None, max_length=100, coerce_numbers_to_str=True)
     shots: int = Field(1000, ge=2, le=10_000_000)
@@ -55,18 +49,11 @@ class QiskitOptions(BaseModel):
     native: Literal["none", "ionq"] = "none"
     local: bool = False
     ledger: Path = Field(default_factory=lambda: user_folder("state") / "machines")
-    circuits_per_job: int = Field(50, ge=1)
-    repetition: int = Field(0, ge=0)
-    retry_failed: bool = False
     retry_doubtful: bool = False
     max_circuits: int | None = Field(None, ge=0)
     price_per_circuit: float | None = Field(None, ge=0)
     price_per_shot: float | None = Field(None, ge=0)
     price_unit: str = Field("usd", max_length=20)
-    max_cost: float | None = Field(None, ge=0)
-    yes: bool = False
-    poll_interval_s: float = Field(5.0, gt=0)
-    deadline_s: float = Field(3600.0, gt=0)
 
     @model_validator(mode="after")
     def _fits_together(self) -> QiskitOptions:
@@ -81,6 +68,12 @@ class QiskitOptions(BaseModel):
                 "max_cost without a price; expected price_per_circuit or price_per_shot beside it, or max_circuits"
             )
         return self
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits on the cost of a call."""
+        paid = self.price_each != 0
+        return Limits(paid, self.yes, self.max_cost, self.max_circuits, needs_ceiling=True)
 
     @property
     def price_each(self) -> float | None:

@@ -15,7 +15,7 @@ from qiskit.transpiler import Target
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_backends.plugins import one_line
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.routes import Route, RunRoute, SamplerRoute
+from qllmft_backends.remote.machines.runners import BackendRunner, Runner, SamplerRunner
 
 _FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
 _LOCAL = (  # beginnings of classes that run in this process
@@ -34,7 +34,7 @@ class Machine:
     Attributes:
         name: for people and the ledger.
         address: its provider and name, so that results of one machine never pass for those of another.
-        route: way to run circuits; None for an estimator.
+        runner: way to run circuits; None for an estimator.
         estimator: V2 estimator that computes expectation values itself; None otherwise.
         target: gates and qubits; None if unknown, and circuits are then sent as they are.
         remote: circuits leave this machine.
@@ -42,7 +42,7 @@ class Machine:
 
     name: str
     address: str
-    route: Route | None
+    runner: Runner | None
     target: Target | None
     remote: bool
     estimator: BaseEstimatorV2 | None = None
@@ -115,24 +115,24 @@ def machine_of(thing: object, *, local: bool) -> Machine:
                 f"{kind} is a remote estimator, whose results have no counts to keep in the ledger. Give its backend, "
                 "or a sampler; or local=True if it runs in this process."
             )
-        return Machine(**shared, route=None, estimator=thing)
+        return Machine(**shared, runner=None, estimator=thing)
     if isinstance(thing, BaseSamplerV2):
-        return Machine(**shared, route=SamplerRoute(thing))
+        return Machine(**shared, runner=SamplerRunner(thing))
     if isinstance(thing, BackendV2):
-        return Machine(**shared, route=RunRoute(thing))
+        return Machine(**shared, runner=BackendRunner(thing))
     raise BackendError(
         f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
     )
 
 
-def _machine(backend: BackendV2, provider: str, route: Route, *, remote: bool = False) -> Machine:
-    return Machine(backend.name, f"{provider}:{backend.name}", route, backend.target, remote)
+def _machine(backend: BackendV2, provider: str, runner: Runner, *, remote: bool = False) -> Machine:
+    return Machine(backend.name, f"{provider}:{backend.name}", runner, backend.target, remote)
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:
     from qiskit_aer import AerSimulator
 
-    return _machine(backend, provider, RunRoute(AerSimulator.from_backend(backend)))
+    return _machine(backend, provider, BackendRunner(AerSimulator.from_backend(backend)))
 
 
 def _generic(options: QiskitOptions) -> Machine:
@@ -166,7 +166,7 @@ def _aer_from_backend(options: QiskitOptions) -> Machine:
 
 def _ibm_fake(options: QiskitOptions) -> Machine:
     backend = _fake_backend(options)
-    return _machine(backend, "ibm-fake", SamplerRoute(_ibm_sampler(backend)))
+    return _machine(backend, "ibm-fake", SamplerRunner(_ibm_sampler(backend)))
 
 
 def _ibm_sampler(backend: BackendV2) -> BaseSamplerV2:
@@ -182,7 +182,7 @@ def _ibm(options: QiskitOptions) -> Machine:
 
     service = QiskitRuntimeService()  # the account that the user saved, or the environment's
     backend = service.backend(options.machine)
-    return _machine(backend, "ibm", SamplerRoute(_ibm_sampler(backend), service), remote=True)
+    return _machine(backend, "ibm", SamplerRunner(_ibm_sampler(backend), service), remote=True)
 
 
 def _braket_local(options: QiskitOptions) -> Machine:
@@ -197,7 +197,11 @@ def _braket_local(options: QiskitOptions) -> Machine:
         raise BackendError("Braket's local simulator takes no seed; omit seed.")
     backend = BraketLocalBackend(name)
     return Machine(
-        f"braket {name}", f"braket-local:{name}", RunRoute(backend), backend.target, remote=False
+        f"braket {name}",
+        f"braket-local:{name}",
+        BackendRunner(backend),
+        backend.target,
+        remote=False,
     )
 
 
@@ -205,7 +209,7 @@ def _braket(options: QiskitOptions) -> Machine:
     from qiskit_braket_provider import BraketProvider
 
     backend = BraketProvider().get_backend(options.machine)  # by the credentials that boto3 finds
-    return _machine(backend, "braket", RunRoute(backend), remote=True)
+    return _machine(backend, "braket", BackendRunner(backend), remote=True)
 
 
 PROVIDERS: dict[str, Provider] = {

@@ -13,10 +13,16 @@ Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> nu
 ENDED_BADLY = ("ERROR", "CANCELLED", "FAILED")
 
 
-class Route(Protocol):
-    """Way to run circuits. A job is the provider's object."""
+class Runner(Protocol):
+    """Way to run circuits. A job is the provider's object.
+
+    Attributes:
+        takes_seed: of its shots.
+        searches: whether the provider finds jobs by their tags.
+    """
 
     takes_seed: bool
+    searches: bool
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
         """Send circuits without free parameters as one job and return it.
@@ -37,26 +43,28 @@ class Route(Protocol):
         """Return the job of an identity, in any process."""
         ...
 
-    def find(self, tag: str) -> list[str] | None:
-        """Return the identities of the jobs with a tag, or None if the provider has no such search."""
+    def find(self, tag: str) -> list[str]:
+        """Return the identities of the jobs with a tag."""
         ...
 
 
-class RunRoute:
+class BackendRunner:
     """`BackendV2.run`."""
+
+    searches = False
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
         self.takes_seed = hasattr(backend.options, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Route`)."""
+        """Send circuits (see `Runner`)."""
         del tag
         options = {"seed_simulator": seed} if self.takes_seed else {}
         return self._backend.run(list(circuits), shots=shots, **options)
 
     def counts(self, job: Any, circuits: int) -> list[Counts]:
-        """Return counts (see `Route`)."""
+        """Return counts (see `Runner`)."""
         result = job.result()
         read = [result.get_counts(i) for i in range(circuits)]
         return [
@@ -65,7 +73,7 @@ class RunRoute:
         ]
 
     def fetch(self, job_id: str) -> Any:
-        """Return a job (see `Route`)."""
+        """Return a job (see `Runner`)."""
         source: Any = self._backend
         if not hasattr(source, "retrieve_job"):
             source = getattr(source, "provider", None)
@@ -76,22 +84,23 @@ class RunRoute:
             )
         return source.retrieve_job(job_id)
 
-    def find(self, tag: str) -> list[str] | None:
-        """Return None: a `BackendV2` has no search."""
+    def find(self, tag: str) -> list[str]:
+        """Return nothing: a `BackendV2` has no search."""
         del tag
-        return None
+        return []
 
 
-class SamplerRoute:
+class SamplerRunner:
     """`BaseSamplerV2.run`."""
 
     def __init__(self, sampler: Any, service: Any = None) -> None:
         self._sampler, self._service = sampler, service
+        self.searches = service is not None
         simulator = getattr(getattr(sampler, "options", None), "simulator", None)
         self.takes_seed = hasattr(simulator, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Route`). IBM's jobs carry the tag."""
+        """Send circuits (see `Runner`). IBM's jobs carry the tag."""
         if self.takes_seed and self._service is None:
             self._sampler.options.simulator.seed_simulator = seed
         if self._service is not None:
@@ -99,14 +108,14 @@ class SamplerRoute:
         return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
 
     def counts(self, job: Any, circuits: int) -> list[Counts]:
-        """Return counts (see `Route`)."""
+        """Return counts (see `Runner`)."""
         result = job.result()
         if len(result) != circuits:
             raise BackendError(f"the sampler answered {len(result)} of {circuits} circuits.")
         return [dict(pub.data.meas.get_int_counts()) for pub in result]
 
     def fetch(self, job_id: str) -> Any:
-        """Return a job (see `Route`)."""
+        """Return a job (see `Runner`)."""
         if self._service is None:
             raise BackendError(
                 f"job {job_id} cannot be read in another process: a sampler alone has no list of jobs. Give the "
@@ -114,13 +123,9 @@ class SamplerRoute:
             )
         return self._service.job(job_id)
 
-    def find(self, tag: str) -> list[str] | None:
-        """Return identities (see `Route`)."""
-        return (
-            None
-            if self._service is None
-            else [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
-        )
+    def find(self, tag: str) -> list[str]:
+        """Return identities (see `Runner`)."""
+        return [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
 
 
 def status_of(job: Any) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.counts import distribution, outcome_values
-from qllmft_backends.remote.ionq.batch import CircuitBatch
-from qllmft_backends.remote.ionq.errors import IonQJobFailedError, IonQRequestError
-from qllmft_backends.remote.ionq.job import under_way
+from qllmft_backends.remote.batch import CircuitBatch
+from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.rows import under_way
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -33,7 +33,7 @@ class Resampled:
 
 
 def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
-    """Raise `IonQJobFailedError` for jobs with a wrong known answer. It lists the jobs that are under way."""
+    """Raise `JobFailedError` for jobs with a wrong known answer. It lists the jobs that are under way."""
     wrong = [chunk for chunk in chunks if chunk.integrity_error]
     if not wrong:
         return
@@ -43,7 +43,7 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
         if jobs
         else "none"
     )
-    raise IonQJobFailedError(
+    raise JobFailedError(
         "; ".join(f"{chunk.label}: {chunk.integrity_error}" for chunk in wrong)
         + f". The results of {sum(len(chunk.values) for chunk in wrong)} circuits are in the ledger and are not used; "
         f"no further job was sent. Still running at the server: {running}. Check the machine's status, and wait; then "
@@ -54,9 +54,9 @@ def check_answers(chunks: Iterable[Chunk], ledger: Ledger) -> None:
 def results_of(
     batch: CircuitBatch, read: Callable[[Chunk, int], Probabilities | None], ledger: Path
 ) -> list[Probabilities]:
-    """Return the result of each circuit, which ``read`` finds at its place, or raise `IonQError` if one has none."""
+    """Return the result of each circuit, which ``read`` finds at its place, or raise `RemoteError` if one has none."""
     if batch.missing:
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"{len(batch.missing)} of {len(batch.places)} samples are not in the ledger {ledger}: never accepted. "
             "Submit them first; `expectations` does both."
         )
@@ -64,13 +64,17 @@ def results_of(
     results = [result for result in found if result is not None]
     if len(results) < len(found):
         failed = [chunk for chunk in batch.chunks if chunk.state == "failed"]
-        raise IonQJobFailedError(
+        raise JobFailedError(
             f"{len(found) - len(results)} of {len(found)} circuits have no result: "
             + "; ".join(f"{chunk.label}: {chunk.failure}" for chunk in failed)
-            + ". The others are in the ledger. Failed jobs are not charged by IonQ; set retry_failed to send these "
-            "circuits again."
+            + f". The others are in the ledger. {batch.setup.after_failure}"
         )
     return results
+
+
+def stored_result(chunk: Chunk, index: int) -> Probabilities | None:
+    """Return the result of a circuit at its place in the ledger."""
+    return None if chunk.results is None else chunk.results[index]
 
 
 def resampled(

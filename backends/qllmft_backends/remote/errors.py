@@ -1,4 +1,4 @@
-"""Errors and warnings of IonQ's backends."""
+"""Errors and warnings of remote jobs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from qllmft_backends.errors import BackendError
 NOT_FOUND = 404  # HTTP status
 
 
-class IonQError(BackendError):
-    """Base of the errors of the IonQ backends.
+class RemoteError(BackendError):
+    """Base of the errors of remote jobs.
 
     Attributes:
         retry_after_s: seconds that the server asks to wait; None if it names none.
@@ -35,38 +35,43 @@ class IonQError(BackendError):
         self.unsent = unsent
         self.status = status
 
-    def reworded(self, message: str) -> IonQError:
+    def reworded(self, message: str) -> RemoteError:
         """Return the same error with another message."""
         error = type(self)(message)
         error.__dict__.update(self.__dict__)
         return error
 
+    @property
+    def of_one_job(self) -> bool:
+        """Return whether the error is about one job, so that others can still be collected."""
+        return isinstance(self, JobFailedError) or self.status == NOT_FOUND
 
-class IonQRequestError(IonQError):
+
+class RemoteRequestError(RemoteError):
     """Request that the server refuses, or that was stopped before it was sent: limits, options, addresses."""
 
 
-class IonQAuthError(IonQError):
+class RemoteTransientError(RemoteError):
+    """Lost connection, failure of the server (5xx), or an answer that cannot be read."""
+
+
+class IonQAuthError(RemoteError):
     """Missing API key, or one that the server does not accept (401, 403)."""
 
 
-class IonQQuotaError(IonQError):
+class IonQQuotaError(RemoteError):
     """Too many requests (429), or no credit left (402)."""
 
 
-class IonQTransientError(IonQError):
-    """Lost connection, server failure (5xx), or an answer that is not the API's."""
-
-
-class IonQJobFailedError(IonQError):
+class JobFailedError(RemoteError):
     """Job that failed or was canceled, or whose results cannot be read."""
 
 
-class IonQTimeoutError(IonQError):
+class JobTimeoutError(RemoteError):
     """Job that did not end before the deadline. It continues at the server, and the ledger has its id."""
 
 
-class PaidTrainingError(IonQError):
+class PaidTrainingError(RemoteError):
     """Gradient through a paid backend without permission."""
 
 

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.errors import MissingExtraError
-from qllmft_backends.remote.ionq.errors import NOT_FOUND, IonQError, IonQRequestError
-from qllmft_backends.remote.ionq.job import Job, duplicate_of, rows_of
-from qllmft_backends.remote.ionq.job_index import ENDED_FREE, JobIndex
+from qllmft_backends.errors import BackendError, MissingExtraError
+from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.options import IonQConnection
-from qllmft_backends.remote.ledger.chunk import UNDER_WAY, Chunk, sessions_under_way
+from qllmft_backends.remote.ledger.chunk import (
+    PROVIDERS_URL,
+    UNDER_WAY,
+    Chunk,
+    sessions_under_way,
+)
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.rows import ENDED_FREE, Job, duplicate_of, rows_of
 
 if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq.client import Client
-    from qllmft_backends.remote.ionq.collect import OnProgress
+    from qllmft_backends.remote.collect import OnProgress
+    from qllmft_backends.remote.ionq.route import IonQRoute
+    from qllmft_backends.remote.route import Route
 
 
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
     """Return the jobs of the ledger in ``folder``, oldest first, also while another process writes.
 
-    The server ``ask``, if given, is asked for the states of jobs under way, and for jobs that were accepted late;
-    nothing is written.
+    IonQ's server ``ask``, if given, is asked for the states of jobs under way, and for jobs that were accepted late;
+    nothing is written. The states of other providers' jobs are those of the last call.
 
     Raises:
         LedgerError: if the ledger cannot be read.
-        IonQRequestError: if ``folder`` holds none.
-        IonQError: if the server cannot be asked.
+        RemoteRequestError: if ``folder`` holds none.
+        RemoteError: if the server cannot be asked.
     """
     ledger = _open(folder)
-    return rows_of(ledger) if ask is None else _rows_with_server_states(ledger, ask)
+    if ask is None or _of_providers(ledger.chunks.values()):
+        return rows_of(ledger)
+    return _rows_with_server_states(ledger, ask)
 
 
 def server_jobs(
@@ -43,8 +50,8 @@ def server_jobs(
 
     ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
     """
-    client = _client(connection)
-    return [_from_server(job, connection.address()) for job in client.jobs(backend, limit)]
+    jobs = _ionq(connection).client.jobs(backend, limit)
+    return [_from_server(job, connection.address()) for job in jobs]
 
 
 def wait(
@@ -56,45 +63,33 @@ def wait(
     collected. Jobs that were accepted late are recorded, with a `DuplicateJobWarning`.
 
     Raises:
-        IonQTimeoutError: at ``connection.deadline_s``; jobs that ended before are in the ledger.
-        IonQError: see `qllmft_backends.remote.ionq.errors`.
+        JobTimeoutError: at ``connection.deadline_s``; jobs that ended before are in the ledger.
+        RemoteError: see `qllmft_backends.remote.errors`.
     """
     ledger = _open(folder)
     with ledger.lock():
         chunks = [c for c in ledger.chunks.values() if c.state in UNDER_WAY or c.doubtful]
-        _check_server(chunks, connection)
-        problems: dict[str, IonQError] = {}
+        problems: dict[str, RemoteError] = {}
         if chunks:
-            from qllmft_backends.remote.ionq.collect import collect
-            from qllmft_backends.remote.ionq.send import settle
-            from qllmft_backends.remote.ionq.sessions import end_sessions
+            from qllmft_backends.remote.collect import collect
+            from qllmft_backends.remote.jobs import settle_all
 
-            client = _client(connection)
-            index = JobIndex(client, ledger)
-            for chunk in chunks:
-                if chunk.state == "sent":
-                    settle(index, chunk, connection.settle_s)
-            if any(chunk.doubtful for chunk in chunks):
+            route = _route(ledger, chunks, connection)
+            index, sessions = route.index(ledger), sessions_under_way(chunks)
+            if index is None:  # a doubtful job then is an error
+                problems = collect(route, ledger, chunks, on_progress)
+            settle_all(route, index, ledger, chunks)
+            if index is not None and any(chunk.doubtful for chunk in chunks):
                 index.refresh()
                 index.reconcile()
-            sessions = sessions_under_way(chunks)
-            problems = collect(client, ledger, chunks, on_progress)
-            end_sessions(client, ledger, sessions)
+            problems |= collect(route, ledger, chunks, on_progress)
+            route.end_sessions(ledger, sessions)
         return [_with_problem(row, problems.get(row.chunk or "")) for row in rows_of(ledger)]
 
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
-    """Cancel jobs at the server and return one line per job. A job that has ended stays as it is."""
-    client = _client(connection)
-    lines = []
-    for job_id in job_ids:
-        try:
-            answer = client.cancel_job(job_id)
-        except IonQError as error:
-            lines.append(f"{job_id}: not canceled: {error}")
-        else:
-            lines.append(f"{job_id}: {answer.get('status', 'canceled')}")
-    return lines
+    """Cancel jobs at IonQ's server and return one line per job. A job that has ended stays as it is."""
+    return _canceled(_ionq(connection), job_ids)
 
 
 def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
@@ -102,48 +97,72 @@ def cancel_ledger(folder: Path, connection: IonQConnection) -> list[str]:
 
     A process that waits for them, or `wait`, records it.
     """
-    chunks = [c for c in _open(folder).chunks.values() if c.state == "submitted" or c.duplicates]
-    _check_server(chunks, connection)
-    jobs = [str(c.job_id) for c in chunks if c.state == "submitted"] + [
-        job for c in chunks for job in c.duplicates
-    ]
-    lines = cancel(jobs, connection) if jobs else []
-    for session in sorted(sessions_under_way(chunks)):
-        from qllmft_backends.remote.ionq.sessions import end_session
+    ledger = _open(folder)
+    chunks = [c for c in ledger.chunks.values() if c.state in UNDER_WAY or c.duplicates]
+    jobs = [str(c.job_id) for c in chunks if c.state == "submitted"]
+    jobs += [job for c in chunks for job in c.duplicates]
+    sessions = sorted(sessions_under_way(chunks))
+    if not jobs and not sessions:
+        return []
+    route = _route(ledger, chunks, connection)
+    ended = [f"session {session}: ended" for session in sessions if route.end_session(session)]
+    return [*_canceled(route, jobs), *ended]
 
-        if end_session(_client(connection), session):
-            lines.append(f"session {session}: ended")
+
+def _canceled(route: Route, job_ids: Iterable[str]) -> list[str]:
+    lines = []
+    for job_id in job_ids:
+        try:
+            lines.append(f"{job_id}: {route.cancel(job_id)}")
+        except BackendError as error:
+            lines.append(f"{job_id}: not canceled: {error}")
     return lines
 
 
 def _open(folder: Path) -> Ledger:
     ledger = Ledger(folder)
     if not ledger.path.exists():
-        raise IonQRequestError(
+        raise RemoteRequestError(
             f"{ledger.folder} holds no ledger (no {ledger.path.name} in it). Name a run's ledger."
         )
     ledger.refresh()
     return ledger
 
 
+def _of_providers(chunks: Iterable[Chunk]) -> bool:
+    """Return whether jobs are those of the backend ``qiskit``."""
+    return any(chunk.setup.url == PROVIDERS_URL for chunk in chunks)
+
+
+def _route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
+    """Return the route to the machine of a ledger's chunks. The key goes to no server that a file names."""
+    if _of_providers(chunks):
+        from qllmft_backends.remote.machines.reopened import route_of
+
+        return route_of(ledger, chunks[0])
+    _check_server(chunks, connection)
+    return _ionq(connection)
+
+
 def _check_server(chunks: Iterable[Chunk], connection: IonQConnection) -> None:
-    """Refuse chunks of another server than that of the options: the key goes to no server that a file names."""
+    """Refuse chunks of another server than that of the options."""
     for chunk in chunks:
         if chunk.setup.url != connection.address():
-            raise IonQRequestError(
+            raise RemoteRequestError(
                 f"{chunk.label} was sent to {chunk.setup.url}, and the options name {connection.address()}. "
                 "Name that server: option url, or the environment variable QISKIT_IONQ_API_URL."
             )
 
 
-def _client(connection: IonQConnection) -> Client:
+def _ionq(connection: IonQConnection) -> IonQRoute:
     try:
         from qllmft_backends.remote.ionq.client import Client
+        from qllmft_backends.remote.ionq.route import IonQRoute
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"IonQ's jobs need the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."
         ) from error
-    return Client(connection)
+    return IonQRoute(Client(connection))
 
 
 def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list[Job]:
@@ -155,8 +174,8 @@ def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list
     if not chunks:
         return rows_of(ledger)
     _check_server(chunks.values(), connection)
-    client = _client(connection)
-    index = JobIndex(client, ledger)
+    route = _ionq(connection)
+    index = route.index(ledger)
     index.refresh()
     rows = []
     for row in rows_of(ledger):
@@ -168,7 +187,7 @@ def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list
         own = chunk.job_id or (listed[0].job_id if listed else None)
         states = {job.job_id: job.status for job in listed}
         if own is not None and row.state in ("planned", *UNDER_WAY):
-            row = replace(row, job_id=own, **_server_state(client, own, states.get(own)))
+            row = replace(row, job_id=own, **_server_state(route, own, states.get(own)))
         rows.append(row)
         late = [
             job
@@ -179,18 +198,18 @@ def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list
     return rows
 
 
-def _server_state(client: Client, job_id: str, listed: str | None) -> dict[str, Any]:
+def _server_state(route: IonQRoute, job_id: str, listed: str | None) -> dict[str, Any]:
     if listed is not None:
         return {"state": listed}
     try:
-        return {"state": str(client.job(job_id).get("status"))}
-    except IonQError as error:
+        return {"state": route.describe(job_id).status}
+    except RemoteError as error:
         if error.status != NOT_FOUND:
             raise
         return {"state": "missing", "note": str(error)}
 
 
-def _with_problem(row: Job, problem: IonQError | None) -> Job:
+def _with_problem(row: Job, problem: RemoteError | None) -> Job:
     if problem is None or row.state != "submitted":
         return row
     return replace(
@@ -198,7 +217,7 @@ def _with_problem(row: Job, problem: IonQError | None) -> Job:
     )
 
 
-def _from_server(job: dict[str, Any], url: str) -> Job:
+def _from_server(job: Mapping[str, Any], url: str) -> Job:
     failure, shots, submitted_at = job.get("failure"), job.get("shots"), job.get("submitted_at")
     circuits = mapping(job.get("stats")).get("circuits")
     reason = (

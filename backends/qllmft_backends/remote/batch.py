@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from math import inf
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
 
-from qllmft_backends.remote.ionq.compile import Template
-from qllmft_backends.remote.ionq.cost import CostEstimate
-from qllmft_backends.remote.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES
+from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
+
+
+class Template(Protocol):
+    """Circuit that can be sent, every qubit measured. ``str`` describes its gates."""
+
+    @property
+    def circuit(self) -> QuantumCircuit: ...  # noqa: D102
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+
+    @property
+    def one_qubit_gates(self) -> int: ...  # noqa: D102
+
+    @property
+    def two_qubit_gates(self) -> int: ...  # noqa: D102
+
+    def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
+        """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobSize:
+    """Size of a job.
+
+    Attributes:
+        asked: the option ``circuits_per_job``, without the circuit of known answer.
+        most_circuits, most_gates: the server's limits on a job, with that circuit.
+    """
+
+    asked: int
+    most_circuits: float = inf
+    most_gates: float = inf
 
 
 @dataclass
@@ -24,17 +59,19 @@ class CircuitBatch:
         template: the circuit.
         values: (B, P) parameter values in radians.
         setup: settings that decide a result.
-        job_size: the option ``circuits_per_job``.
+        machine: its name, for people.
+        size: of a job.
         places: for each row of ``values`` its place in the ledger; None: still to be sent.
-        known: circuit with a known answer that goes first in each job, here with the answer 0; None without one.
+        known: circuit with a given known answer, the first of each job; None without one.
     """
 
     template: Template
     values: NDArray[np.float64]
     setup: Setup
-    job_size: int
+    machine: str
+    size: JobSize
     places: list[Place | None] = field(default_factory=list)
-    known: Template | None = None
+    known: Callable[[int], Template] | None = None
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -52,11 +89,11 @@ class CircuitBatch:
         return self.known is not None
 
     def parts(self) -> list[list[int]]:
-        """Return the missing rows divided into jobs, as the options ask and within IonQ's limits on a job."""
-        circuits, gates = JOB_MAX_CIRCUITS, JOB_MAX_GATES
+        """Return the missing rows divided into jobs, as the options ask and within the server's limits on a job."""
+        circuits, gates = self.size.most_circuits, self.size.most_gates
         if self.known is not None:
-            circuits, gates = circuits - 1, gates - self.known.gates
-        size = max(1, min(self.job_size, circuits, gates // max(1, self.template.gates)))
+            circuits, gates = circuits - 1, gates - _gates(self.known(0))
+        size = int(max(1, min(self.size.asked, circuits, gates // max(1, _gates(self.template)))))
         missing = self.missing
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
@@ -64,18 +101,17 @@ class CircuitBatch:
         """Return the cost of sending the missing circuits, without a price."""
         missing, jobs = len(self.missing), len(self.parts())
         return CostEstimate(
-            backend=self.setup.backend,
+            machine=self.machine,
             circuits=missing,
             known=len(self.places) - missing,
             jobs=jobs,
             shots=self.setup.shots,
-            one_qubit_gates=self.template.one_qubit_gates,
-            two_qubit_gates=self.template.two_qubit_gates,
+            gates=str(self.template),
             known_answers=0 if self.known is None else jobs,
         )
 
-    def facts(self, estimate: CostEstimate) -> dict[str, Any]:
-        """Return the fields that a planned chunk's record holds for people."""
+    def facts(self, estimate: CostEstimate, packages: Sequence[str]) -> dict[str, Any]:
+        """Return the fields that a planned chunk's record holds for people, with the versions of ``packages``."""
         return {
             "circuit_name": self.template.circuit.name,
             "one_qubit_gates": self.template.one_qubit_gates,
@@ -83,13 +119,13 @@ class CircuitBatch:
             "price_each": estimate.price_each,
             "known_price": estimate.known_price,
             "price_unit": estimate.unit,
-            "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq")},
+            "versions": {name: version(name) for name in packages},
         }
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Result of `IonQBase.submit`.
+    """Result of `Jobs.submit`.
 
     Attributes:
         estimate: cost of the circuits that were sent.
@@ -98,3 +134,7 @@ class Submission:
 
     estimate: CostEstimate
     job_ids: tuple[str, ...]
+
+
+def _gates(template: Template) -> int:
+    return template.one_qubit_gates + template.two_qubit_gates

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qllmft_backends.remote.ionq.cost import amount_text
-from qllmft_backends.remote.ionq.job_index import ENDED_FREE, duplicate_text
-from qllmft_backends.remote.ledger.chunk import UNDER_WAY, Chunk
+from qllmft_backends.remote.cost import amount_text
+from qllmft_backends.remote.ledger.chunk import OBJECT, PROVIDERS_URL, UNDER_WAY, Chunk
 from qllmft_backends.remote.ledger.ledger import Ledger
+
+ENDED_FREE = ("failed", "canceled")  # not charged by IonQ
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,13 @@ class JobsInterrupt(KeyboardInterrupt):
             )
             lines.append(f"  {name}: {job.circuits} circuits, {price}")
         path = shlex.quote(str(folder))
-        lines += [
-            f"collect them: qllmft jobs wait --ledger {path}",
-            f"stop them: qllmft jobs cancel --ledger {path}",
-        ]
+        if any(job.backend.startswith(OBJECT) for job in self.jobs):
+            lines.append("collect them: the same call with the same object of Python")
+        else:
+            lines += [
+                f"collect them: qllmft jobs wait --ledger {path}",
+                f"stop them: qllmft jobs cancel --ledger {path}",
+            ]
         super().__init__("\n".join(lines))
 
 
@@ -185,4 +189,22 @@ def duplicate_of(row: Job, chunk: Chunk, job_id: str) -> Job:
         cost=None,
         kwh=None,
         billed_us=None,
+    )
+
+
+def duplicate_text(chunk: Chunk, job_id: str) -> str:
+    """Return a note about a duplicate, with the command that cancels it."""
+    price = "" if chunk.estimate is None else f", about {amount_text(chunk.estimate, chunk.unit)}"
+    return (
+        f"job {job_id} holds the {chunk.circuits} circuits of {chunk.label} again: the server accepted a request "
+        f"late. Both are paid{price} each, unless it is canceled before it runs: {_how_to_cancel(chunk, job_id)}."
+    )
+
+
+def _how_to_cancel(chunk: Chunk, job_id: str) -> str:
+    if chunk.setup.url == PROVIDERS_URL:
+        return "cancel it with the provider's own tools"
+    return (
+        f"qllmft jobs cancel --job {job_id}; in Python "
+        f"`qllmft_backends.remote.cancel([{job_id!r}], IonQConnection())`"
     )

@@ -1,0 +1,225 @@
+"""Cost of a call, known before anything is sent, the limits on it, and consent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.remote.ledger.chunk import Chunk
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Circuits that one call would send, and their price.
+
+    Attributes:
+        machine: its name.
+        circuits: number to send, without those with a known answer.
+        known: circuits that the ledger holds or waits for; they cost nothing more.
+        jobs: number of jobs that carry them.
+        shots: measurements of one circuit.
+        gates: description of one circuit as sent.
+        price_each: price of one circuit, in ``unit``; None if unknown.
+        unit: ``usd``, ``credit``, ...; None if unknown.
+        queue_s: the server's estimate of the wait before a job runs, in seconds; None if unknown.
+        note: how the price was found, or why it is unknown.
+        known_answers: number of circuits with a known answer, one per job; 0 without them.
+        known_price: price of such a circuit, in ``unit``; None if unknown.
+        can_check: whether an option adds circuits with a known answer.
+        refusal: why the limits of the options would refuse the call; "" if they would not.
+        native: size of the first circuit after the server's compiler; None: not asked.
+    """
+
+    machine: str
+    circuits: int
+    known: int
+    jobs: int
+    shots: int
+    gates: str
+    price_each: float | None = None
+    unit: str | None = None
+    queue_s: float | None = None
+    note: str = ""
+    known_answers: int = 0
+    known_price: float | None = 0.0
+    can_check: bool = False
+    refusal: str = ""
+    native: Any = None
+
+    @property
+    def price(self) -> float | None:
+        """Return the price of all circuits, in ``unit``, or None if unknown."""
+        if self.price_each is None or self.known_price is None:
+            return None
+        return self.price_each * self.circuits + self.known_price * self.known_answers
+
+    def __str__(self) -> str:
+        price = "unknown" if self.price is None else amount_text(self.price, self.unit)
+        return (
+            f"{self.machine}: {self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the ledger), "
+            f"{self.shots} shots each, {self.circuits * self.shots} in all; {self.gates}; estimated price: {price}"
+            + self._known_answer_text()
+            + (f" ({self.note})" if self.note else "")
+            + (f"; {self.native}" if self.native else "")
+        )
+
+    def _known_answer_text(self) -> str:
+        if self.known_answers:
+            return ", with a circuit of known answer first in each job"
+        if self.circuits and self.can_check:
+            return ", without a circuit of known answer (known_answer_shots adds one to each job)"
+        return ""
+
+
+Announce = Callable[[CostEstimate], None]
+Confirm = Callable[[CostEstimate], bool]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on the cost of a call.
+
+    Attributes:
+        paid: whether circuits cost money.
+        yes: consent to the price without asking.
+        max_cost: ceiling on the price of all jobs of the ledger; None: no such ceiling.
+        max_circuits: ceiling on the circuits of the ledger.
+        circuit_budget: ceiling on the circuits that one backend object sends.
+        needs_ceiling: whether circuits of an unknown price need ``max_circuits``.
+    """
+
+    paid: bool
+    yes: bool
+    max_cost: float | None = None
+    max_circuits: int | None = None
+    circuit_budget: int | None = None
+    needs_ceiling: bool = False
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Charges for the jobs of a ledger, or their estimates if the server reported no charge.
+
+    Attributes:
+        price: sum in ``unit`` over the jobs with a known price.
+        unit: None if no job has a price.
+        unknown: number of circuits without a price, or with a price in another unit.
+        circuits: number of circuits that were sent, whatever became of them.
+    """
+
+    price: float = 0.0
+    unit: str | None = None
+    unknown: int = 0
+    circuits: int = 0
+
+
+def amount_text(amount: float, unit: str | None) -> str:
+    """Return an amount with its unit."""
+    return f"{amount:.2f} {unit or ''}".rstrip()
+
+
+def spent(chunks: Iterable[Chunk], url: str) -> Spent:
+    """Return the charges for the jobs at the server ``url``, including doubtful jobs and duplicates."""
+    price, unit, unknown, circuits = 0.0, None, 0, 0
+    for chunk in chunks:
+        if chunk.setup.url != url:
+            continue
+        jobs = 1 + len(chunk.duplicates)
+        circuits += 0 if chunk.state == "planned" else jobs * len(chunk.values)
+        if chunk.price == 0.0:
+            continue
+        unit = unit or chunk.unit
+        if chunk.price is None or chunk.unit != unit:
+            unknown += jobs * len(chunk.values)
+        else:
+            price += jobs * chunk.price
+    return Spent(price, unit, unknown, circuits)
+
+
+def check_limits(estimate: CostEstimate, limits: Limits, sent: int, before: Spent) -> None:
+    """Raise `CostRefusedError` if an estimate exceeds a limit.
+
+    Args:
+        estimate: of the call.
+        limits: see `Limits`.
+        sent: circuits that the backend object has sent.
+        before: charges for the ledger's jobs.
+    """
+    if estimate.circuits == 0:
+        return
+    total, checks = sent + estimate.circuits + estimate.known_answers, ""
+    if limits.circuit_budget is not None and total > limits.circuit_budget:
+        if estimate.known_answers:
+            checks = f" and {estimate.known_answers} of known answer"
+        raise CostRefusedError(
+            f"{estimate.circuits} more circuits{checks} make {total}, above circuit_budget = "
+            f"{limits.circuit_budget}. Nothing of this call was sent. Raise the budget, or take fewer samples."
+        )
+    total = before.circuits + estimate.circuits
+    if limits.max_circuits is not None and total > limits.max_circuits:
+        raise CostRefusedError(
+            f"{estimate.circuits} more circuits make {total} in the ledger, above max_circuits = "
+            f"{limits.max_circuits}. Nothing was sent. Raise the limit, or take fewer texts."
+        )
+    unpriced = limits.paid and estimate.price is None
+    if unpriced and limits.needs_ceiling and limits.max_circuits is None:
+        raise CostRefusedError(
+            f"the price of {estimate.circuits} circuits on {estimate.machine} is not known, so max_circuits is needed, "
+            "or price_per_circuit and price_per_shot of your contract. Nothing was sent."
+        )
+    if limits.paid and limits.max_cost is not None:
+        _check_ceiling(estimate, limits.max_cost, before)
+
+
+def authorize(
+    estimate: CostEstimate, limits: Limits, sent: int, before: Spent, confirm: Confirm | None
+) -> None:
+    """Check an estimate against the limits, and ask for consent to paid circuits.
+
+    Consent is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+
+    Args:
+        estimate: of the call.
+        limits: see `Limits`.
+        sent: circuits that the backend object has sent.
+        before: charges for the ledger's jobs.
+        confirm: asks a person; None: nobody is there.
+
+    Raises:
+        CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
+    """
+    check_limits(estimate, limits, sent, before)
+    if not limits.paid or limits.yes or estimate.circuits == 0:
+        return
+    if confirm is None:
+        raise CostRefusedError(
+            f"{estimate}. Nothing was sent, because nobody agreed to the price: set yes, or give the backend a confirm "
+            "function that asks a person. A limit, such as max_cost, is a ceiling, not an agreement."
+        )
+    if confirm(estimate) is not True:
+        raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
+
+
+def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:
+    unit, sent = (
+        estimate.unit or "",
+        f" on top of {before.price:.2f} for the ledger's jobs" if before.price else "",
+    )
+    if estimate.price is None:
+        raise CostRefusedError(
+            f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
+            "Nothing was sent. To send without a price, omit max_cost and set yes."
+        )
+    if before.unknown or (before.price and before.unit != estimate.unit):
+        raise CostRefusedError(
+            f"{before.unknown or 'the'} circuits of the ledger have no price in {unit or 'the unit of the estimate'}, "
+            f"so max_cost = {ceiling:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
+            "Omit max_cost, or name another ledger."
+        )
+    if not before.price + estimate.price <= ceiling:
+        raise CostRefusedError(
+            f"the estimated price is {estimate.price:.2f} {unit}{sent}, above max_cost = {ceiling:g}. Nothing of this "
+            "call was sent. Take fewer samples or shots, or raise max_cost."
+        )

@@ -1,0 +1,199 @@
+"""Route to IonQ: jobs through qiskit-ionq's payloads and this package's own requests."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from qiskit import QuantumCircuit
+
+from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import NOT_FOUND, RemoteRequestError
+from qllmft_backends.remote.ionq.client import Client
+from qllmft_backends.remote.ionq.library import IonQBackend, IonQTranspileLevelWarning
+from qllmft_backends.remote.ionq.listed_jobs import TOKEN_IN_NAME, IonQJobs, token_of
+from qllmft_backends.remote.ionq.reading import completed_results, results
+from qllmft_backends.remote.ionq.sessions import end_session, open_session, session_caps
+from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.route import RemoteJob, Route
+
+_ENDED = ("completed", "failed", "canceled")
+_MAX_REASON = 300  # characters of the server's text
+
+
+class _Backend(IonQBackend):  # type: ignore[misc]
+    """Backend of qiskit-ionq with our client in it.
+
+    It is constructed directly, because `IonQProvider` asks for the number of qubits at the address in the environment,
+    or in a stray ``.env``, and falls back to 4.
+    """
+
+    def __init__(self, client: Client, api_name: str, qubits: int) -> None:
+        self._our_client = client
+        simulator = api_name == FREE_MACHINE
+        with warnings.catch_warnings():
+            # The warning is about transpiling with the user's default level; these circuits are
+            # never transpiled.
+            warnings.simplefilter("ignore", IonQTranspileLevelWarning)
+            super().__init__(
+                provider=None,
+                name="ionq_simulator" if simulator else f"ionq_{api_name}",
+                description="through qllmft",
+                gateset="qis",
+                num_qubits=qubits,
+                simulator=simulator,
+            )
+
+    def _create_client(self) -> Client:
+        return self._our_client
+
+
+class IonQRoute(Route):
+    """Route to one server with one key."""
+
+    name = "IonQ"
+    packages = ("qiskit", "qiskit-ionq")
+    carries_tokens = True
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.waits = client, client.connection
+
+    def index(self, ledger: Ledger) -> IonQJobs:
+        """Return the list of the server's jobs (see `Route`)."""
+        return IonQJobs(self.client, ledger)
+
+    def price(self, setup: Setup, template: Template) -> dict[str, Any]:
+        """Return the server's price of one circuit (see `Client.price`)."""
+        return self.client.price(setup, template, session=bool(session_caps(self.waits)))
+
+    def post(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        setup: Setup,
+        token: str,
+        ledger: str,
+        session: str | None,
+    ) -> str:
+        """Send circuits as one job, once (see `Route`)."""
+        return _run(
+            self.client,
+            list(circuits) if len(circuits) > 1 else circuits[0],
+            setup,
+            # the API allows letters, digits, spaces, - and _
+            name=f"qllmft {token[:TOKEN_IN_NAME]}",
+            extra_metadata={"client_token": token, "ledger": ledger},
+            session_id=session,
+        )
+
+    def describe(self, job_id: str) -> RemoteJob:
+        """Return a job (see `Route`)."""
+        job = self.client.job(job_id)
+        status = str(job.get("status"))
+        # submitted, ready, started, or one that this version does not have: it has not ended
+        ended = status in _ENDED
+        return RemoteJob(
+            job_id, status, ended, status == "completed", _reason(job), token_of(job), job
+        )
+
+    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+        """Return the results of a job that has ended (see `Route`)."""
+        if job.completed:
+            return results(self.client, chunk, job.content)
+        return completed_results(self.client, chunk, job.content)
+
+    def charges(self, chunk: Chunk, job: RemoteJob) -> dict[str, Any]:
+        """Return the charge and the energy of a completed job (see `Client.cost` and `Client.consumption`)."""
+        return self.client.cost(str(chunk.job_id)) | self.client.consumption(job.content)
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel a job, and return its status."""
+        return str(self.client.cancel_job(job_id).get("status", "canceled"))
+
+    def check(self, setup: Setup) -> None:
+        """Raise `RemoteRequestError` for an unknown machine, a circuit too wide for it, or a mitigation it lacks."""
+        check_machine(self.client, setup)
+
+    def server_time(self) -> float | None:
+        """Return the time by the server's clock (see `Transport.server_time`)."""
+        return self.client.transport.server_time()
+
+    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
+        """Stop repeating reads at ``deadline``."""
+        return self.client.transport.until(deadline)
+
+    def open_session(self, backend: str, unit: str | None) -> str | None:
+        """Open a session with the caps of the options, and return its id, or None without caps."""
+        caps = session_caps(self.waits, unit)
+        return open_session(self.client, backend, caps) if caps else None
+
+    def end_session(self, session: str) -> bool:
+        """End a session (see `sessions.end_session`)."""
+        return end_session(self.client, session)
+
+
+def post_dry_run(client: Client, setup: Setup, circuit: QuantumCircuit) -> str:
+    """Send a bound, measured circuit to be compiled only, once, and return the job's id. It has no client token."""
+    return _run(client, circuit, setup, name="qllmft dry run", dry_run=True)
+
+
+def _run(
+    client: Client, circuits: QuantumCircuit | list[QuantumCircuit], setup: Setup, **more: Any
+) -> str:
+    backend = _Backend(client, setup.backend, setup.n_qubits)
+    if setup.free:
+        # Set here: as arguments of run() the library would draw the shots anew on this side.
+        backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
+    else:
+        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its
+        # successor keywords.
+        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
+        if setup.symmetry_verification:
+            mitigation["symmetry_verification"] = True
+        more["job_settings"] = {"error_mitigation": mitigation}
+    return str(backend.run(circuits, shots=setup.shots, **more).job_id())
+
+
+def check_machine(client: Client, setup: Setup) -> None:
+    """Raise `RemoteRequestError` for an unknown machine, a circuit too wide for it, or a mitigation that it lacks."""
+    try:
+        machine = client.describe_backend(setup.backend)
+    except RemoteRequestError as error:
+        if error.status != NOT_FOUND:
+            raise
+        known = ", ".join(name.removeprefix("qpu.") for name in client.machines()) or "none"
+        raise error.reworded(
+            f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the option "
+            f"target: {known}."
+        ) from None
+    offered = machine.get("supported_error_mitigations")
+    if (
+        setup.symmetry_verification
+        and isinstance(offered, list)
+        and "symmetry_verification" not in offered
+    ):
+        raise RemoteRequestError(
+            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
+            "was sent. Omit symmetry_verification, or name another machine."
+        )
+    qubits = machine.get("qubits")
+    if isinstance(qubits, int) and setup.n_qubits > qubits:
+        raise RemoteRequestError(
+            f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
+            "Use a smaller head, or another backend."
+        )
+
+
+def _reason(job: Mapping[str, Any]) -> str:
+    failure = job.get("failure")
+    texts = (
+        [failure.get(k) for k in ("code", "message", "error")]
+        if isinstance(failure, dict)
+        else [failure]
+    )
+    reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
+    return f"{job.get('status')}{f' ({reason})' if reason else ''}"

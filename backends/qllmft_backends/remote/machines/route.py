@@ -1,0 +1,179 @@
+"""Route to a machine behind Qiskit's interfaces: any `BackendV2` or V2 sampler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from qiskit import QuantumCircuit
+
+from qllmft_backends.errors import BackendError
+from qllmft_backends.plugins import one_line
+from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import JobFailedError, RemoteTransientError
+from qllmft_backends.remote.ledger.chunk import Chunk, Setup
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.machines.options import QiskitOptions
+from qllmft_backends.remote.machines.runners import ENDED_BADLY, Counts, Runner, status_of
+from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
+
+T = TypeVar("T")
+_ENDED_WELL = ("DONE", "COMPLETED")
+# errors of wrong values: the same request would fail again
+_LASTING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class MachineRoute(Route):
+    """Route to one machine. A provider's errors become `RemoteError`; reads are repeated for ``retry_s`` seconds.
+
+    Args:
+        options: of the backend.
+        name: of the machine.
+        runner: way to run circuits on it.
+    """
+
+    waits: QiskitOptions
+
+    def __init__(self, options: QiskitOptions, name: str, runner: Runner) -> None:
+        self.waits, self.name, self.runner = options, name, runner
+        self.resends_doubtful = options.retry_doubtful
+        self._started: dict[str, Any] = {}  # the provider's jobs, by id
+        self._deadline = Deadline(float("inf"))
+
+    def index(self, ledger: Ledger) -> TaggedJobs | None:
+        """Return the jobs by their tags, or None if the provider has no such search."""
+        return TaggedJobs(self, ledger) if self.runner.searches else None
+
+    def price(self, setup: Setup, template: Template) -> dict[str, Any]:
+        """Return the price of the options."""
+        del setup, template
+        each = self.waits.price_each
+        return {"price_each": each, "unit": None if each is None else self.waits.price_unit}
+
+    def post(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        setup: Setup,
+        token: str,
+        ledger: str,
+        session: str | None,
+    ) -> str:
+        """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance."""
+        del ledger, session
+        try:
+            job = self.runner.start(circuits, setup.shots, self.waits.seed, token)
+            job_id = job.job_id()
+            if not isinstance(job_id, str) or not job_id:
+                raise ValueError(f"the job's id is {job_id!r}, expected a text")
+        except Exception as error:  # of a provider's package
+            raise RemoteTransientError(f"{one_line(error)}.", ambiguous=True) from error
+        self._started[job_id] = job
+        return job_id
+
+    def describe(self, job_id: str) -> RemoteJob:
+        """Return a job (see `Route`)."""
+        job = self._job(job_id)
+        status = self.asked("the status of a job", lambda: status_of(job))
+        completed, badly = status in _ENDED_WELL, status in ENDED_BADLY
+        reason = f"the provider says {status}" if badly else ""
+        return RemoteJob(job_id, status, completed or badly, completed, reason, None, job)
+
+    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+        """Return the frequencies of a job's counts, or None for each circuit of a failed job."""
+        if not job.completed:
+            return [None] * chunk.circuits
+        found = self.asked(
+            "the results of a job", lambda: self.runner.counts(job.content, chunk.circuits)
+        )
+        return [_frequencies(chunk, counts) for counts in found]
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel a job, and return its status."""
+        job = self._job(job_id)
+        self.asked("the cancellation of a job", lambda: job.cancel())
+        return "canceled"
+
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Stop repeating reads at ``deadline``."""
+        outer, self._deadline = self._deadline, deadline
+        try:
+            yield
+        finally:
+            self._deadline = outer
+
+    def asked(self, what: str, call: Callable[[], T]) -> T:
+        """Return the provider's answer to a question that may be repeated.
+
+        Raises:
+            JobFailedError: for an error of wrong values.
+            RemoteTransientError: for another one, after the last repetition.
+        """
+        patience, pause = Deadline(self.waits.retry_s), min(1.0, self.waits.poll_interval_s)
+        while True:
+            try:
+                return call()
+            except BackendError:
+                raise
+            except Exception as error:  # of a provider's package
+                text = f"{self.name} did not answer {what}: {one_line(error).rstrip('.')}. Nothing is lost: the job's "
+                text += "id is in the ledger; run again later."
+                if isinstance(error, _LASTING):
+                    raise JobFailedError(text) from error
+                if pause > min(patience.left(), self._deadline.left()):
+                    raise RemoteTransientError(text, transient=True) from error
+            time.sleep(pause)
+            pause *= 2
+
+    def _job(self, job_id: str) -> Any:
+        if job_id not in self._started:
+            self._started[job_id] = self.asked("a job's id", lambda: self.runner.fetch(job_id))
+        return self._started[job_id]
+
+
+class TaggedJobs(JobIndex):
+    """Jobs of a provider, each tagged with its client token."""
+
+    def __init__(self, route: MachineRoute, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._route = route
+        self._found: dict[str, list[ListedJob]] = {}  # by token
+
+    def refresh(self, *, complete: bool = False) -> None:
+        """Forget the answers so far."""
+        del complete
+        self._found.clear()
+
+    def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
+        """Return the jobs that carry one of ``tokens``."""
+        return [job for token in tokens for job in self._with_token(token)]
+
+    def to_reconcile(self) -> list[Chunk]:
+        """Return the chunks that were sent more than once, or without an answer."""
+        chunks = self.ledger.chunks.values()
+        return [c for c in chunks if c.attempts and (c.job_id is None or c.doubtful)]
+
+    def check_orphans(self, planned: Iterable[str]) -> None:
+        """Refuse nothing: a job is looked up by its own token before it is sent."""
+
+    def _with_token(self, token: str) -> list[ListedJob]:
+        if token not in self._found:
+            ids = self._route.asked("a search by tags", lambda: self._route.runner.find(token))
+            self._found[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
+        return self._found[token]
+
+
+def _frequencies(chunk: Chunk, counts: Counts) -> Probabilities:
+    """Return the frequencies of one circuit's counts, or raise `JobFailedError`."""
+    setup, total = chunk.setup, sum(counts.values())
+    fits = all(0 <= s < 2**setup.n_qubits and number >= 0 for s, number in counts.items())
+    if total != setup.shots or not fits:
+        raise JobFailedError(
+            f"{chunk.label} answered {total} shots, expected {setup.shots} of {setup.n_qubits} qubits, none negative. "
+            "Its id is in the ledger; run again to read it again."
+        )
+    return {state: number / setup.shots for state, number in counts.items()}

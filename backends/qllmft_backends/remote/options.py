@@ -1,0 +1,64 @@
+"""Options of every backend that sends jobs away."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from qllmft_backends.remote.cost import Limits
+
+
+class Waits(BaseModel):
+    """Limits on waiting for a server.
+
+    Attributes:
+        retry_s: seconds for which a read is repeated while the server is busy or away.
+        deadline_s: seconds allowed for jobs, including the queue. At the deadline nothing is lost: collect later.
+        poll_interval_s: seconds between two polls of a job.
+        settle_s: seconds after a request without an answer until a job that the server does not list counts as never
+            accepted and may be sent again. Long, because a delayed request can be accepted later.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    retry_s: float = Field(120.0, ge=0)
+    deadline_s: float = Field(3600.0, gt=0)
+    poll_interval_s: float = Field(5.0, gt=0)
+    settle_s: float = Field(300.0, ge=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_no_truth_value(cls, value: object, info: ValidationInfo) -> object:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError(f"{str(value).lower()} is no value of this option")
+        return value
+
+
+class JobOptions(Waits):
+    """Options of a ledger of jobs.
+
+    Attributes:
+        circuits_per_job: greatest number of circuits per job, without the one with a known answer.
+        repetition: another number asks for new measurements of the same circuits, which are paid again.
+        retry_failed: send the circuits of failed jobs again.
+        max_cost: ceiling on the price of all jobs of the ledger, including those of earlier calls, in the unit of the
+            estimate. It is no consent: see ``yes``.
+        yes: consent to send paid circuits without asking.
+    """
+
+    circuits_per_job: int = Field(50, ge=1)
+    repetition: int = Field(0, ge=0)
+    retry_failed: bool = False
+    max_cost: float | None = Field(None, ge=0)
+    yes: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits on the cost of a call."""
+        raise NotImplementedError
+
+    @property
+    def sends_wrong_again(self) -> bool:
+        """Return whether the circuits of jobs with a wrong known answer are sent again."""
+        return False

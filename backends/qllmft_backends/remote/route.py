@@ -1,0 +1,242 @@
+"""Route to the machines of one provider: how jobs are sent, found, described and read there."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from qiskit import QuantumCircuit
+
+from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import DuplicateJobWarning, RemoteError
+from qllmft_backends.remote.ledger.chunk import Chunk, Setup, sessions_under_way
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.options import Waits
+from qllmft_backends.remote.rows import ENDED_FREE, duplicate_text
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """Job in the server's list: id, client token or its beginning, ledger (None: unknown), and status."""
+
+    job_id: str
+    token: str
+    ledger: str | None
+    status: str
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """Job as the server describes it.
+
+    Attributes:
+        job_id: the server's id.
+        status: in the server's words.
+        ended: whether it has ended, well or badly.
+        completed: whether it has ended well.
+        reason: why it failed; else "".
+        token: client token or its beginning; None: the job carries none.
+        content: the server's description.
+    """
+
+    job_id: str
+    status: str
+    ended: bool
+    completed: bool
+    reason: str
+    token: str | None
+    content: Any
+
+
+class JobIndex(ABC):
+    """Jobs at the server by client token.
+
+    It is read before every new sending and after every answer other than a plain acceptance: a job may have been
+    accepted although no answer confirmed it, or long after the request timed out.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    @abstractmethod
+    def refresh(self, *, complete: bool = False) -> None:
+        """Ask the server, or raise `RemoteError`. Before a second sending the answer has to be ``complete``."""
+
+    @abstractmethod
+    def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
+        """Return the jobs that carry one of ``tokens``."""
+
+    @abstractmethod
+    def check_orphans(self, planned: Iterable[str]) -> None:
+        """Raise `LedgerError` if jobs of this ledger are neither in it nor ``planned`` (tokens)."""
+
+    def accepted_facts(self) -> dict[str, Any]:
+        """Return fields of a record about an accepted job."""
+        return {}
+
+    def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
+        """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
+        excluded = set(known)
+        found = [job for job in self.with_tokens(tokens) if job.job_id not in excluded]
+        return sorted(found, key=lambda job: job.status in ENDED_FREE)
+
+    def to_reconcile(self) -> list[Chunk]:
+        """Return the chunks for which the server may hold a job that the ledger lacks."""
+        return list(self.ledger.chunks.values())
+
+    def reconcile(self) -> bool:
+        """Record the jobs that the server has and the ledger lacks, and return whether a chunk was adopted.
+
+        A chunk that counted as never accepted becomes submitted. A second job of a chunk becomes a duplicate, with a
+        `DuplicateJobWarning`.
+        """
+        adopted = False
+        for chunk in self.to_reconcile():
+            found = self.find(chunk.tokens, [chunk.job_id, *chunk.duplicates])
+            if found and chunk.job_id is None:
+                self.adopt(chunk, found.pop(0))
+                adopted = True
+            for job in self.find(chunk.tokens):
+                if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
+                    self.ledger.duplicate(chunk, job.job_id, charged=False)
+            for job in found:
+                if job.status not in ENDED_FREE:
+                    self.ledger.duplicate(chunk, job.job_id)
+                    warnings.warn(
+                        duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2
+                    )
+        return adopted
+
+    def warn_of_duplicates(self) -> None:
+        """Ask the server and record duplicates. If it cannot be asked, warn of that instead."""
+        try:
+            self.refresh()
+        except RemoteError as error:  # the results are in the ledger all the same
+            warnings.warn(
+                f"not looked for jobs that were accepted late: {error}",
+                DuplicateJobWarning,
+                stacklevel=5,
+            )
+        else:
+            self.reconcile()
+
+    def adopt(self, chunk: Chunk, job: ListedJob) -> None:
+        """Record ``job`` as the chunk's."""
+        token = next(token for token in chunk.tokens if token.startswith(job.token))
+        facts = self.accepted_facts()
+        self.ledger.submitted(chunk, job.job_id, token, found_by="client token", **facts)
+
+
+class Route(ABC):
+    """Route to the machines of one provider.
+
+    Attributes:
+        waits: limits on waiting.
+        name: of the machine or its server, for messages.
+        packages: whose versions are recorded.
+        carries_tokens: whether descriptions of jobs have the client token.
+        resends_doubtful: without a search, whether doubtful jobs are sent again.
+    """
+
+    waits: Waits
+    name: str
+    packages: tuple[str, ...] = ("qiskit",)
+    carries_tokens: bool = False
+    resends_doubtful: bool = False
+
+    @abstractmethod
+    def index(self, ledger: Ledger) -> JobIndex | None:
+        """Return the index of the server's jobs, or None if it has no search."""
+
+    @abstractmethod
+    def price(self, setup: Setup, template: Template) -> dict[str, Any]:
+        """Return the price of one circuit as fields of `CostEstimate`, ``price_each`` among them."""
+
+    @abstractmethod
+    def post(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        setup: Setup,
+        token: str,
+        ledger: str,
+        session: str | None,
+    ) -> str:
+        """Send bound, measured circuits as one job, once, and return the job's id.
+
+        Args:
+            circuits: in the job's order.
+            setup: settings that they share.
+            token: client token of the job.
+            ledger: name of the ledger.
+            session: id of the session to send it in; None: without one.
+
+        Raises:
+            RemoteError: ``unsent``, ``ambiguous`` and ``transient`` say what may have become of the job.
+        """
+
+    @abstractmethod
+    def describe(self, job_id: str) -> RemoteJob:
+        """Return a job as the server describes it, or raise `RemoteError`."""
+
+    @abstractmethod
+    def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
+        """Return the results of a job that has ended in the order of its circuits; None: a circuit has none."""
+
+    @abstractmethod
+    def cancel(self, job_id: str) -> str:
+        """Cancel a job, and return its status."""
+
+    def check(self, setup: Setup) -> None:
+        """Raise `RemoteRequestError` if the machine cannot run circuits of ``setup``."""
+        del setup
+
+    def charges(self, chunk: Chunk, job: RemoteJob) -> dict[str, Any]:
+        """Return charges and measurements of a completed job as fields of its record."""
+        del chunk, job
+        return {}
+
+    def server_time(self) -> float | None:
+        """Return the time by the server's clock, in seconds since 1970, or None if unknown."""
+        return None
+
+    @abstractmethod
+    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
+        """Stop repeating reads at ``deadline``."""
+
+    def open_session(self, backend: str, unit: str | None) -> str | None:
+        """Open a session for jobs on ``backend``, capped in ``unit``, and return its id, or None without one."""
+        del backend, unit
+        return None
+
+    def end_session(self, session: str) -> bool:
+        """End a session, also with jobs under way, and return whether the server did."""
+        del session
+        return False
+
+    @contextmanager
+    def session(self, ledger: Ledger, backend: str, unit: str | None) -> Iterator[str | None]:
+        """Yield the id of a session for the jobs sent inside (see `open_session`).
+
+        Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
+        """
+        session = self.open_session(backend, unit)
+        try:
+            yield session
+        except KeyboardInterrupt:
+            raise  # without waiting for the server
+        except BaseException:
+            self.end_sessions(ledger, [session])
+            raise
+        self.end_sessions(ledger, [session])
+
+    def end_sessions(self, ledger: Ledger, sessions: Iterable[str | None]) -> None:
+        """End each of ``sessions`` (ids. None is passed over) in which no job is under way."""
+        running = sessions_under_way(ledger.chunks.values())
+        for session in sorted({s for s in sessions if s} - running):
+            self.end_session(session)

@@ -1,0 +1,168 @@
+"""Sending of chunks, each accepted once: no second sending before the first is known to have had no effect."""
+
+from __future__ import annotations
+
+import time
+
+from qllmft_backends.remote.batch import CircuitBatch
+from qllmft_backends.remote.deadline import Deadline
+from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
+from qllmft_backends.remote.ledger.chunk import Chunk
+from qllmft_backends.remote.ledger.known_answer import known_state
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.route import JobIndex, Route
+
+_FIRST_PAUSE_S = 1.0
+_CLOCK_RESOLUTION_S = 1.0  # of the header Date
+
+
+def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float) -> None:
+    """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
+
+    Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
+    list it ``patience_s`` after the last attempt. If the server accepts it later still, the next call finds that
+    before it sends anything, and `JobIndex.reconcile` records the second job.
+
+    Args:
+        route: to the server.
+        index: of its jobs.
+        chunk: under a held ledger.
+        patience_s: in seconds.
+
+    Raises:
+        RemoteError: if the server cannot be asked; the chunk stays doubtful, and is not sent again.
+    """
+    wait = None if patience_s else Deadline(0.0)
+    while True:
+        # before the list, which is then that of a settled server
+        settled = wait is not None and wait.left() == 0
+        try:
+            index.refresh(complete=settled)
+            index.reconcile()
+        except RemoteError as error:
+            raise error.reworded(
+                f"{error} Chunk {chunk.id} may have been accepted before; it is not sent again until the server has "
+                "been asked for its client token. Run again later: nothing is paid twice."
+            ) from None
+        if chunk.job_id is not None:
+            return
+        if settled:
+            _forget(index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s")
+            return
+        if wait is None:
+            wait = Deadline(_patience_left(chunk, patience_s, route.server_time()))
+        time.sleep(min(route.waits.poll_interval_s, wait.left()))
+
+
+def settle_unlisted(route: Route, ledger: Ledger, chunk: Chunk) -> None:
+    """Count a doubtful chunk of a provider without a search as never accepted if an option says so, or raise."""
+    if not route.resends_doubtful:
+        raise RemoteRequestError(
+            f"{chunk.label} ({len(chunk.values)} circuits) was sent to {route.name} without an answer, and this "
+            "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it is "
+            "not there, retry_doubtful=true sends its circuits again."
+        )
+    _forget(ledger, chunk, "retry_doubtful")
+
+
+def send(
+    route: Route,
+    index: JobIndex | None,
+    ledger: Ledger,
+    chunk: Chunk,
+    batch: CircuitBatch,
+    session: str | None = None,
+) -> None:
+    """Send a planned chunk. Afterwards it is ``submitted``.
+
+    After every answer other than a plain acceptance the server is asked for the client token: at once after a refusal,
+    for ``settle_s`` after a possible success (5xx, a redirection, no answer, one without an id). Transient failures
+    (429, 5xx, a lost connection) are repeated for ``retry_s`` seconds at most. Without a search nothing is repeated.
+
+    Args:
+        route: to the server.
+        index: of its jobs, read in this call; None: the provider has no search.
+        ledger: held.
+        chunk: planned.
+        batch: circuits of the call.
+        session: id of the session to send it in; None: without one.
+
+    Raises:
+        RemoteError: says whether the chunk was not accepted, or is doubtful.
+    """
+    setup, waits = chunk.setup, route.waits
+    names = [f"{chunk.id}-{i}" for i in range(len(chunk.values))]
+    circuits = batch.template.bind(chunk.values, names)
+    patience = Deadline(waits.retry_s)
+    pause = min(_FIRST_PAUSE_S, waits.poll_interval_s)
+    while True:
+        if index is not None and _adopted(route, index, chunk):
+            return
+        token = ledger.sending(chunk, route.server_time(), session)
+        known = (
+            [] if batch.known is None else [batch.known(known_state(token, setup.n_qubits)).circuit]
+        )
+        try:
+            job_id = route.post([*known, *circuits], setup, token, ledger.identity.id, session)
+            _check_new(ledger, chunk, job_id)
+        except RemoteError as error:
+            failure = error
+        else:
+            facts = {} if index is None else index.accepted_facts()
+            ledger.submitted(chunk, job_id, token, **facts)
+            return
+        if failure.unsent:
+            ledger.refused(chunk, token, str(failure))
+        elif index is None:
+            raise failure.reworded(
+                f"sending {chunk.label} to {route.name} failed: {failure} The same call finds out whether it was "
+                f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
+            )
+        else:
+            settle(route, index, chunk, waits.settle_s if failure.ambiguous else 0.0)
+            if chunk.job_id is not None:
+                return
+        wait = max(pause, failure.retry_after_s or 0.0)
+        if not failure.transient or wait > patience.left():
+            raise failure.reworded(
+                f"{failure} Chunk {chunk.id} ({chunk.circuits} circuits) was not accepted and costs nothing; jobs "
+                "accepted before are in the ledger. Run again to continue from there."
+            )
+        time.sleep(wait)
+        pause *= 2
+        if index is not None:
+            index.refresh()
+
+
+def _adopted(route: Route, index: JobIndex, chunk: Chunk) -> bool:
+    """Return whether the server holds the chunk already: it was lost from the ledger, or accepted late."""
+    tokens = index.ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
+    found = index.find(tokens)
+    if found:
+        index.ledger.sending(chunk, route.server_time())
+        index.adopt(chunk, found[0])
+    return bool(found)
+
+
+def _forget(ledger: Ledger, chunk: Chunk, reason: str) -> None:
+    for token in {a.client_token for a in chunk.attempts if not a.refused}:
+        ledger.refused(chunk, token, reason)
+
+
+def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -> float:
+    """Return the rest of ``patience_s`` since the last attempt by the server's clock; this machine's may be wrong."""
+    times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
+    if server_time is None or None in times:
+        return patience_s
+    elapsed = server_time - max(time for time in times if time is not None) - _CLOCK_RESOLUTION_S
+    return min(patience_s, max(0.0, patience_s - elapsed))
+
+
+def _check_new(ledger: Ledger, chunk: Chunk, job_id: str) -> None:
+    for other in ledger.chunks.values():
+        if job_id in (other.job_id, *other.duplicates):
+            raise RemoteTransientError(
+                f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other.label}.",
+                transient=True,
+                ambiguous=True,
+            )
