@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qllmft_backends.sandbox import qasm3
+from qllmft_backends.sandbox.circuits import gates_of_program
 from qllmft_backends.sandbox.refused import RefusedError
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
@@ -52,7 +52,7 @@ class StoredJob:
     def qubits(self) -> int:
         """Return the width of the circuits."""
         body = self.payload["input"]
-        return qasm3.gates(body["data"])[0] if "data" in body else int(body.get("qubits", 1))
+        return gates_of_program(body["data"])[0] if "data" in body else int(body.get("qubits", 1))
 
     @property
     def dry_run(self) -> bool:
@@ -93,7 +93,7 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     """Return the circuits of a payload, or raise `RefusedError`."""
     kind, body = payload.get("type"), payload.get("input")
     if kind == "ionq.qasm3.v1" and isinstance(body, dict) and isinstance(body.get("data"), str):
-        return [qasm3.gates(body["data"])[1]]
+        return [gates_of_program(body["data"])[1]]
     if kind == "ionq.circuit.v1" and isinstance(body, dict) and "circuit" in body:
         circuits = [body["circuit"]]
     elif kind == "ionq.multi-circuit.v1" and isinstance(body, dict) and body.get("circuits"):

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from qllmft_backends.sandbox.compiler import compiled
+from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import StoredJob
 from qllmft_backends.sandbox.refused import RefusedError
 from qllmft_backends.sandbox.request import Request

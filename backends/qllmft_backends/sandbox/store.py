@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.sandbox import simulator
+from qllmft_backends.sandbox.circuits import CircuitError
 from qllmft_backends.sandbox.job import FREE_ENDS, StoredJob, circuits_of
 from qllmft_backends.sandbox.journal import Journal, child_of
 from qllmft_backends.sandbox.refused import RefusedError
@@ -89,7 +90,7 @@ class Store:
         for circuit in job.circuits:
             try:
                 simulator.check(circuit, job.qubits, self._noise(job))
-            except simulator.CircuitError as error:
+            except CircuitError as error:
                 raise RefusedError(400, str(error)) from None
         with self.lock:
             self.sessions.admit(job, self.jobs.values(), self.now())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qllmft_backends.remote import JobFailedError, RemoteRequestError
-from qllmft_backends.sandbox import compiler, shapes, simulator
+from qllmft_backends.sandbox import circuits, shapes, simulator
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
@@ -22,25 +22,25 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
             {"gate": "swap", "targets": [a, b]},
         ]
         circuit.append(kinds[rng.integers(len(kinds))])
-    native = compiler.compiled(circuit, 4, "qis")["circuit"]
+    native = circuits.compiled(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
     found, expected = (simulator.probabilities(gates, 4) for gates in (native, circuit))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, problem):
-    """By hand: each of 12 rotations by Ry has two pulses, each of 6 CNOTs two pulses before its ZZ and two after."""
+    """By hand: each of 12 rotations by Ry has two pulses, each of 6 CNOTs, a Hadamard before its ZZ and after."""
     backend = forte(compiled_estimate=True)
     plain = forte().estimate(problem.circuit, problem.values)
     assert plain.native is None
     assert not box.store.totals()["jobs"]
     estimate = backend.estimate(problem.circuit, problem.values)
     native = estimate.native
-    assert (native.one_qubit_gates, native.two_qubit_gates) == (2 * 12 + 4 * 6, 6)
-    assert f"48 GPI and GPI2 gates, 6 MS and ZZ gates and depth {native.depth} (dry run" in str(
+    assert (native.one_qubit_gates, native.two_qubit_gates) == (2 * 12 + 2 * 6, 6)
+    assert f"36 GPI and GPI2 gates, 6 MS and ZZ gates and depth {native.depth} (dry run" in str(
         estimate
     )
-    assert 6 < native.depth <= 48
+    assert 6 < native.depth <= 36
     totals = box.store.totals()
     assert (totals["jobs"], totals["circuits_paid"]) == (1, 0)
     assert box.store.jobs[native.job_id].dry_run

@@ -1,0 +1,190 @@
+"""Circuits of IonQ's API as Qiskit's: lists of gates, OpenQASM 3 programs, and native gates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit, qasm3, transpile
+from qiskit.circuit import ControlledGate
+from qiskit.circuit import Gate as QiskitGate
+from qiskit.circuit import library as gates
+from qiskit.exceptions import MissingOptionalLibraryError
+
+from qllmft_backends.sandbox.refused import RefusedError
+
+Gate = Mapping[str, Any]
+
+_FIXED = {
+    "x": gates.XGate,
+    "not": gates.XGate,
+    "cnot": gates.XGate,
+    "y": gates.YGate,
+    "z": gates.ZGate,
+    "h": gates.HGate,
+    "s": gates.SGate,
+    "si": gates.SdgGate,
+    "t": gates.TGate,
+    "ti": gates.TdgGate,
+    "v": gates.SXGate,
+    "vi": gates.SXdgGate,
+    "swap": gates.SwapGate,
+    "nop": gates.IGate,
+}
+_ROTATIONS = {
+    "rx": gates.RXGate,
+    "ry": gates.RYGate,
+    "rz": gates.RZGate,
+    "xx": gates.RXXGate,
+    "yy": gates.RYYGate,
+    "zz": gates.RZZGate,
+}
+# the API's name by Qiskit's
+_NAMES = {kind().name: name for name, kind in _FIXED.items() if name not in ("not", "cnot", "nop")}
+_NAMES |= {kind(0.0).name: name for name, kind in _ROTATIONS.items()}
+# a register of a billion qubits is a line of 20 characters
+_LARGE = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
+
+
+class CircuitError(ValueError):
+    """Circuit that the mock server cannot run."""
+
+
+def circuit_of(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
+    """Return a list of the API's gates as Qiskit's circuit, one instruction per gate, or raise `CircuitError`."""
+    found = QuantumCircuit(n_qubits)
+    for position, gate in enumerate(circuit):
+        controls, targets = qubits_of(gate)
+        used, operation = controls + targets, _operation(gate)
+        if operation is None or len(targets) != operation.num_qubits:
+            raise CircuitError(
+                f"gate {position} is {gate.get('gate')!r}, which the mock server does not have"
+            )
+        if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
+            raise CircuitError(
+                f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
+            )
+        found.append(operation.control(len(controls)) if controls else operation, used)
+    return found
+
+
+def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
+    """Return the controls and the targets of a gate."""
+    controls = gate.get("controls", [gate["control"]] if "control" in gate else [])
+    targets = gate.get("targets", [gate["target"]] if "target" in gate else [])
+    return [int(q) for q in controls], [int(q) for q in targets]
+
+
+def _operation(gate: Gate) -> QiskitGate | None:
+    """Return the gate on its targets, or None if it is unknown. Phases are in turns, native angles in units of 2π."""
+    name, angle = gate.get("gate"), gate.get("rotation")
+    if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
+        return _native_operation(gate)
+    if angle is not None:
+        known = name in _ROTATIONS and math.isfinite(angle)
+        return _ROTATIONS[str(name)](angle) if known else None
+    return _FIXED[str(name)]() if name in _FIXED else None
+
+
+def _native_operation(gate: Gate) -> QiskitGate | None:
+    given = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
+    if len(given) != 4 or not all(math.isfinite(value) for value in given):
+        return None
+    phase, angle, *phases = (2 * np.pi * value for value in given)
+    match gate.get("gate"):
+        case "gpi":
+            return gates.RGate(np.pi, phase)
+        case "gpi2":
+            return gates.RGate(np.pi / 2, phase)
+        case "zz":
+            return gates.RZZGate(angle)
+    # MS: RXX with its axes turned about Z
+    turned = QuantumCircuit(2, name="ms")
+    for qubit, axis in enumerate(phases):
+        turned.rz(-axis, qubit)
+    turned.rxx(angle, 0, 1)
+    for qubit, axis in enumerate(phases):
+        turned.rz(axis, qubit)
+    return turned.to_gate()
+
+
+@lru_cache(maxsize=64)
+def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
+    """Return the width and the API's gates of an OpenQASM 3 program whose measurements are its end.
+
+    Raises:
+        RefusedError: if it cannot be read, has other gates, has gates after a measurement, or may be large.
+    """
+    if found_large := _LARGE.search(program):
+        raise RefusedError(
+            400, f"the mock server takes no loops, powers or registers like {found_large[0]!r}"
+        )
+    try:
+        circuit = qasm3.loads(program)
+    except MissingOptionalLibraryError:
+        raise RefusedError(
+            400, "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server"
+        ) from None
+    except Exception as error:  # the parser raises errors of many kinds
+        raise RefusedError(400, f"the program cannot be read: {str(error)[:200]}") from None
+    found: list[dict[str, Any]] = []
+    measured: set[int] = set()
+    for instruction in circuit.data:
+        qubits = [circuit.find_bit(q).index for q in instruction.qubits]
+        if instruction.operation.name in ("measure", "barrier"):
+            measured |= set(qubits) if instruction.operation.name == "measure" else set()
+            continue
+        gate = None if measured & set(qubits) else _api_gate(instruction.operation, qubits)
+        if gate is None:
+            raise RefusedError(
+                400,
+                f"the mock server does not have {instruction.operation.name!r} at this place of the program",
+            )
+        found.append(gate)
+    return circuit.num_qubits, found
+
+
+def _api_gate(operation: Any, qubits: list[int]) -> dict[str, Any] | None:
+    """Return Qiskit's gate in the API's form, or None if the API does not have it."""
+    controls, base = 0, operation
+    if isinstance(operation, ControlledGate):
+        controls, base = operation.num_ctrl_qubits, operation.base_gate
+        if operation.ctrl_state != 2**controls - 1:
+            return None
+    if base.name not in _NAMES:
+        return None
+    angles = [float(angle) for angle in base.params]
+    return (
+        {"gate": _NAMES[base.name], "targets": qubits[controls:]}
+        | ({"controls": qubits[:controls]} if controls else {})
+        | ({"rotation": angles[0]} if angles else {})
+    )
+
+
+def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:
+    """Return a circuit in the form ``ionq.native.v1``, as a dry run returns it: GPI2 and ZZ, gate by gate.
+
+    Rotations about Z are frames: they change the phases of later pulses, and measurements do not see the last ones.
+    """
+    if gateset == "native":
+        return {"qubits": n_qubits, "circuit": [dict(gate) for gate in circuit]}
+    basis = transpile(
+        circuit_of(circuit, n_qubits), basis_gates=["rz", "sx", "rzz"], optimization_level=0
+    )
+    frames_rad, found = np.zeros(n_qubits), list[dict[str, Any]]()
+    for instruction in basis.data:
+        qubits = [basis.find_bit(q).index for q in instruction.qubits]
+        turns = [float(angle) / (2 * np.pi) for angle in instruction.operation.params]
+        match instruction.operation.name:
+            case "rz":
+                frames_rad[qubits[0]] += 2 * np.pi * turns[0]
+            case "sx":
+                phase = -float(frames_rad[qubits[0]]) / (2 * np.pi) % 1.0
+                found.append({"gate": "gpi2", "target": qubits[0], "phase": phase})
+            case _:
+                found.append({"gate": "zz", "targets": qubits, "angle": turns[0] % 1.0})
+    return {"qubits": n_qubits, "circuit": found}
