@@ -78,11 +78,6 @@ class Parameter(Section):
         return tuple("/".join(str(value) for value in row) for row in self.values)
 
     @property
-    def ends(self) -> tuple[Value, Value]:
-        """Return the labels of the first and the last level."""
-        return self.labels[0], self.labels[-1]
-
-    @property
     def limits(self) -> tuple[float, float]:
         """Return the smallest and the largest value of a parameter with a scale."""
         numbers = [float(value) for (value,) in self.values if isinstance(value, int | float)]

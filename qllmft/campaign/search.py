@@ -5,17 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.grid import Point, Value
 from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
 from qllmft.campaign.results import SeededResult, collect, ranked
-from qllmft.campaign.screening import Screening, main_effects, screening_signs
 from qllmft.campaign.sweep import Sweep
 from qllmft.campaign.tpe import TpePlan
 from qllmft.config.presets import load_preset
@@ -43,7 +40,6 @@ class SweepResult:
     ranking: tuple[SeededResult, ...]  # settings are the points; the best first, on validation
     winner: SeededResult  # the first, tested
     rows: tuple[RowWinner, ...]  # in the order of their levels
-    screening: Screening | None
     repeats: int  # trials that proposed a configuration again
 
     @property
@@ -76,9 +72,7 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         row = {name: best.settings[name] for name in sweep.rows}
         rows.append(RowWinner(row, best, published_accuracy(sweep, dict(best.settings))))
     repeats = plan.size // sweep.seeds - len(found)
-    result = SweepResult(
-        sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), effects(sweep, found), repeats
-    )
+    result = SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
     write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
     return result
 
@@ -89,17 +83,6 @@ def plan_of(sweep: Sweep) -> Plan:
         return TpePlan(sweep)
     return FixedPlan(
         [run for point in sweep.points.values() for run in sweep.runs(point)], selects=True
-    )
-
-
-def effects(sweep: Sweep, results: Sequence[SeededResult]) -> Screening | None:
-    """Return the main effects of a screening from results in the order of its points, or None for another sampler."""
-    if sweep.sampler != "screening":
-        return None
-    values = np.array([result.validation for result in results], np.float64)
-    ends = [parameter.ends for parameter in sweep.parameters]
-    return main_effects(
-        [p.name for p in sweep.parameters], ends, screening_signs(len(ends)), values
     )
 
 
@@ -158,7 +141,6 @@ def _content(result: SweepResult) -> dict[str, Any]:
         "winner": _key(result.winner),
         "test": _test(result.winner),
         **({"rows": [_row(row) for row in result.rows]} if result.rows else {}),
-        **({} if result.screening is None else {"screening": asdict(result.screening)}),
     }
 
 

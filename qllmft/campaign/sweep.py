@@ -19,7 +19,6 @@ from qllmft.campaign.grid import (
     sobol_points,
 )
 from qllmft.campaign.plan import PlannedRun
-from qllmft.campaign.screening import screening_points
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.config.section import Section
@@ -27,7 +26,7 @@ from qllmft.config.settings import with_settings
 from qllmft.errors import UserError
 from qllmft_backends.validation import faults
 
-Sampler = Literal["grid", "tpe", "qmc", "screening"]
+Sampler = Literal["grid", "tpe", "qmc"]
 DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
@@ -36,9 +35,9 @@ class Sweep(Section):
     """Search for the configuration with the highest mean validation score over seeds."""
 
     space: str  # name of the search space
-    # grid, qmc and screening have fixed lists of points; tpe proposes each from earlier results
+    # grid and qmc have fixed lists of points; tpe proposes each from earlier results
     sampler: Sampler
-    # of tpe and qmc; None: the whole list of the other two
+    # of tpe and qmc; None: the whole grid
     trials: int | None = Field(default=None, ge=1)
     # runs of each configuration, with the seeds s, s + 1, …; s is that of base
     seeds: int = Field(default=1, ge=1)
@@ -81,8 +80,6 @@ class Sweep(Section):
             yield from grid(self.parameters)
         elif self.sampler == "qmc":
             yield from sobol_points(self.parameters, int(self.base["seed"]))
-        elif self.sampler == "screening":
-            yield from screening_points(self.parameters)
 
     def configurations(self, point: Point) -> list[RunConfig]:
         """Return a point's configurations, one per seed, or raise a UserError if settings do not fit together."""
@@ -136,7 +133,7 @@ def make_sweep(
     in_flight: int = 1,
 ) -> Sweep:
     """Make a `Sweep` over the parameters of a space that ``overrides``, settings by dotted name, do not fix."""
-    if trials is not None and sampler in ("grid", "screening"):
+    if trials is not None and sampler == "grid":
         raise UserError(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
             "Omit it, or choose --sampler tpe or qmc."
@@ -166,9 +163,7 @@ def make_sweep(
             in_flight=in_flight,
             base=tree,
             parameters=parameters,
-            rows=tuple(
-                p.name for p in parameters if p.name in space.rows and sampler != "screening"
-            ),
+            rows=tuple(p.name for p in parameters if p.name in space.rows),
             table=space.table,
         )
     except ValidationError as error:

@@ -35,10 +35,10 @@ def sweep(
         bool, typer.Option("--quick", help="Search the same in small, within an hour on two cores.")
     ] = False,
     sampler: Annotated[
-        Literal["grid", "tpe", "qmc", "screening"],
+        Literal["grid", "tpe", "qmc"],
         typer.Option(
             help="How configurations are chosen. grid: all combinations, as in the paper. tpe: each trial learns from "
-            "those before. qmc: a Sobol' sequence. screening: a two-level design of few runs, with main effects."
+            "those before. qmc: a Sobol' sequence."
         ),
     ] = "grid",
     trials: Annotated[

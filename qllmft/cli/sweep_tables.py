@@ -1,4 +1,4 @@
-"""Tables of a sweep: search spaces, ranking, main effects, a baseline's grid."""
+"""Tables of a sweep: search spaces, ranking, a baseline's grid."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from qllmft.campaign.estimate import estimate
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.screening import Screening
 from qllmft.campaign.search import SweepResult, interval95
 from qllmft.campaign.sweep import Sweep
-from qllmft.cli.console import names, numbers, plain_table, say, say_lines
+from qllmft.cli.console import numbers, plain_table, say, say_lines
 from qllmft.cli.listener import ConsoleListener
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
-from qllmft.tasks.measure import ACCURACY, MEASURES, Measure
+from qllmft.tasks.measure import MEASURES, Measure
 from qllmft.tasks.statistics import Accuracy, MeanInterval
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -32,12 +31,10 @@ COLUMNS = 4  # parameters that have columns of their own; more of them share one
 
 
 def print_result(result: SweepResult, folder: Path, console: Console) -> None:
-    """Print the ranking, the rows of the paper, main effects, and the winner."""
+    """Print the ranking, the rows of the paper, and the winner."""
     console.print(ranking_table(result))
     if result.rows:
         console.print(rows_table(result))
-    if result.screening is not None:
-        console.print(effects_table(result.screening, result.measure))
     say_lines(verdict(result), console)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
@@ -117,28 +114,6 @@ def rows_table(result: SweepResult) -> Table:
             _tested(row.best),
             *([f"{row.published:.2f} %" if row.published else ""] if printed else []),
             point_text(chosen),
-        )
-    return table
-
-
-def effects_table(screening: Screening, measure: Measure = ACCURACY) -> Table:
-    """Return main effects on the validation score."""
-    points = ", in percentage points" * measure.in_percent
-    table = plain_table(
-        *names("setting"),
-        *numbers("low", "high", "effect ± standard error", "p"),
-        title=f"main effects on validation {measure.name}{points}: high level minus low level",
-        caption=f"Standard error from {screening.error_from}; {screening.degrees_of_freedom} degrees of freedom. "
-        f"p is not corrected for {len(screening.effects)} settings.",
-    )
-    for effect in screening.effects:
-        table.add_row(
-            short_name(effect.name),
-            level_text(effect.low),
-            level_text(effect.high),
-            f"{measure.signed(effect.effect, measure.digits)} ± "
-            f"{measure.mean(MeanInterval.of([effect.standard_error]))}",
-            f"{effect.p_value:.3f}",
         )
     return table
 

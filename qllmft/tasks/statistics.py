@@ -190,19 +190,6 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 
 
-def student_p(estimate: float, standard_error: float, degrees_of_freedom: int) -> float:
-    """Return the two-sided p of Student's t-test that the estimated value is 0. Without any error it is 0 or 1.
-
-    >>> student_p(2.776, 1.0, 4)
-    0.0500...
-    """
-    if standard_error == 0.0:
-        return 0.0 if estimate else 1.0
-    from scipy import stats
-
-    return float(2.0 * stats.t.sf(abs(estimate) / standard_error, degrees_of_freedom))
-
-
 @dataclass(frozen=True)
 class TextDifference:
     """Difference of the accuracies of two trained heads on the same texts.

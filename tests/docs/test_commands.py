@@ -28,7 +28,7 @@ PLACEHOLDERS = (  # a placeholder of the pages, and its value here
 ADDED = (
     (r"(train|study|sweep) (?!--list)|train$", "--body {body} --per-label 10"),
     (r"(train|study|sweep) (?!--list|table-08)|train$", "--epochs 1"),
-    (r"train --preset (single|noise)|sweep (table-06 --sampler|screening)", "--data sst2"),
+    (r"train --preset (single|noise)|sweep table-06 --sampler", "--data sst2"),
     (r"train --preset contrastive-single", "--set body.contrastive.iterations=1"),
     (r".*(--task|study) (regression|multilabel)", "--per-label 50"),
     (r"study ", "--seeds 1"),
@@ -115,7 +115,7 @@ def collected():
 
 COMMANDS = collected()
 SLOW = (
-    r"study (table2|ablations|noise|body)|sweep (screening|recommended|table-06|table-10|table-11)|"
+    r"study (table2|ablations|noise|body)|sweep (recommended|table-06|table-10|table-11)|"
     r"train --preset (unfrozen|contrastive|upper)|paper figure 6|paper page --runs docs"
 )
 

@@ -180,33 +180,6 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
         assert re.search(cells, page)
 
 
-def test_screening_prints_main_effects(cli, run, tmp_path):
-    settings = [part for part in SETTINGS if part not in ("--set", "model.main_layers=2")]
-    pairs = [part for setting in settings for part in ("--set", setting)]
-    output, _ = cli(
-        "sweep",
-        "table-11",
-        "--sampler",
-        "screening",
-        "--data",
-        run.data,
-        "--body",
-        run.body,
-        "--out",
-        tmp_path,
-        *pairs,
-    )
-    effects = output[output.index("main effects") :]
-    assert "main_layers" in effects
-    assert "reupload_layers" in effects
-    assert "1 degrees of freedom" in " ".join(effects.split())
-    record = json.loads((tmp_path / "sweep.json").read_text())
-    values = {tuple(row["point"].values()): row["validation"][0] for row in record["ranking"]}
-    by_hand = (values[6, 1] + values[6, 4] - values[2, 1] - values[2, 4]) / 2
-    found = {effect["name"]: effect["effect"] for effect in record["screening"]["effects"]}
-    assert found["model.main_layers"] == pytest.approx(by_hand)
-
-
 def test_a_baselines_table_is_its_own_grid(cli, run):
     output, _ = cli(
         "sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20"

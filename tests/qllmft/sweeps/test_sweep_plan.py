@@ -64,16 +64,6 @@ def test_few_levels_have_fewer_points_than_were_asked_for():
     assert plan("qmc", trials=30).size == 9
 
 
-def test_screening_takes_the_ends():
-    found = plan("screening")
-    assert sorted(tuple(point.values()) for point in found.points.values()) == [
-        (2, 1),
-        (2, 4),
-        (6, 1),
-        (6, 4),
-    ]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -81,10 +71,6 @@ def test_screening_takes_the_ends():
         (
             {"name": "table-13", "model.hidden_dim": 48},
             "go together: model.hidden_layers, model.hidden_dim",
-        ),
-        (
-            {"sampler": "screening", "model.main_layers": 2},
-            "takes 2 to 30 parameters, and this search has 1",
         ),
         ({"model.connectivity": 4}, "main_layers = 2.* connectivity below|connectivity 4"),
     ],
