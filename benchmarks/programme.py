@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.estimate import estimate
 from qllmft.campaign.file import load_space
+from qllmft.campaign.search import estimate
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import RunConfig
 from qllmft.run import SharedInputs, run_experiment

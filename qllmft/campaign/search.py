@@ -1,24 +1,31 @@
-"""Sweeps from plan to ranking and test."""
+"""Sweeps from estimate to ranking and test, and the grids of baselines (tables VIII and IX)."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.grid import Point, Value
+from qllmft.campaign.grid import Point, Value, grid
 from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
 from qllmft.campaign.results import SeededResult, collect, ranked
 from qllmft.campaign.sweep import Sweep
 from qllmft.campaign.tpe import TpePlan
+from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
+from qllmft.errors import UserError
+from qllmft.events import OnEvent, stage
 from qllmft.files import write_text
 from qllmft.published import published
+from qllmft.run import ModelResult, SharedInputs
+from qllmft.run.needs import epoch_core_seconds
+from qllmft.run.vectors import embed_tables
 from qllmft.tasks.measure import Measure
 from qllmft.tasks.statistics import MeanInterval
 
@@ -75,6 +82,57 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     result = SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
     write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
     return result
+
+
+def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
+    """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch."""
+    points = [*sweep.points.values()] if sweep.is_list else [*grid(sweep.parameters)]
+    alike: dict[str, list[RunConfig]] = {}
+    for config in (sweep.configurations(point)[0] for point in points):
+        if (
+            config.body.learns
+            or not config.backend.entry.adjoint
+            or config.train.optimizer != "adam"
+        ):
+            raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
+        alike.setdefault(f"{config.structure} {config.train.batch_size}", []).append(config)
+    timed = []
+    for first, *others in alike.values():
+        n_classes, sizes = (
+            inputs.corpus(first.data).n_classes,
+            inputs.splits(first.data, first.seed).sizes,
+        )
+        epochs = (
+            sum(config.train.epochs for config in (first, *others))
+            * sweep.size
+            * sweep.seeds
+            / len(points)
+        )
+        timed.append(
+            (first, epochs, epoch_core_seconds(first, inputs.dimension(first), n_classes, sizes))
+        )
+    return timed
+
+
+def search_baseline(
+    name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs
+) -> ModelResult:
+    """Fit a baseline with every setting of its grid, select on validation, and test the best. The head is ignored."""
+    check_baselines([name], config.data.task)
+    splits, n_classes = (
+        inputs.splits(config.data, config.seed),
+        inputs.corpus(config.data).n_classes,
+    )
+    tables = {"training": splits.train, "validation": splits.validation}
+    _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
+    head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
+    with stage(on_event, "fitting", head.name):
+        fitted = fit_and_score(head, train, validation)
+    chosen = ModelResult(
+        head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings
+    )
+    _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
+    return replace(chosen, test=score_of(test, head.predict(test.x.numpy())))
 
 
 def plan_of(sweep: Sweep) -> Plan:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.baselines import BASELINES
-from qllmft.campaign.executors import Executor
-from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
 from qllmft.campaign.plan import FinishedRuns, FixedPlan

@@ -83,7 +83,7 @@ def sweep(
     if list_all:
         console.print(spaces_table())
         return
-    from qllmft.campaign.feasible import check_feasible
+    from qllmft.campaign.executors import check_feasible
     from qllmft.campaign.file import load_space
     from qllmft.campaign.search import run_sweep
     from qllmft.campaign.sweep import make_sweep

@@ -9,12 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from qllmft.campaign.baseline_grid import search_baseline
-from qllmft.campaign.estimate import estimate
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.search import SweepResult, interval95
+from qllmft.campaign.search import SweepResult, estimate, interval95, search_baseline
 from qllmft.campaign.sweep import Sweep
 from qllmft.cli.console import numbers, plain_table, say, say_lines
 from qllmft.cli.listener import ConsoleListener

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from qllmft.campaign.estimate import estimate
 from qllmft.campaign.file import load_space
+from qllmft.campaign.search import estimate
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import parse_config
 from qllmft.errors import UserError
@@ -35,7 +35,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
     )
     timed = []
     monkeypatch.setattr(
-        "qllmft.campaign.estimate.epoch_core_seconds",
+        "qllmft.campaign.search.epoch_core_seconds",
         lambda config, *sizes: timed.append(sizes) or 2.0,
     )
     overrides = {

@@ -13,8 +13,7 @@ from sklearn.metrics import average_precision_score, f1_score, mean_absolute_err
 from small_texts import BAD, GOOD
 from tiny_studies import record, row
 
-from qllmft.campaign.executors import Executor
-from qllmft.campaign.feasible import check_feasible
+from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Space, Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study, write_record
