@@ -98,7 +98,10 @@ def compare(
 
 
 def table(rows: list[dict]) -> str:
-    """Return the mean differences to logistic regression as Markdown, with their standard errors over the seeds."""
+    """Return the mean differences to logistic regression as Markdown, with their standard errors over the seeds.
+
+    A mean over fewer seeds than the task has says over how many.
+    """
     presets = list(dict.fromkeys(name for row in rows for name in row["presets"]))
     names = [f"`{name.replace(',', '`, `')}`" for name in presets]  # a page breaks between two
     lines = [f"| task | language model | seeds | LR | {' | '.join(names)} |"]
@@ -117,7 +120,10 @@ def table(rows: list[dict]) -> str:
                 if len(found) > 1
                 else ""
             )
-            cells.append(f"{100 * np.mean(found):+.2f}{error}".replace("-", "−") if found else "")
+            count = f"{len(found)} seed{'s' if len(found) > 1 else ''}"
+            few = f" ({count})" if len(found) < len(of_task) else ""
+            mean = f"{100 * np.mean(found):+.2f}".replace("-", "−") if found else ""
+            cells.append(f"{mean}{error}{few}" if found else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

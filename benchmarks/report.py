@@ -46,6 +46,11 @@ def table(workload: str, cells: list[dict[str, Any]]) -> str:
         name = " ".join([row["label"], *sorted(versions)])
         entries = [cell_text(cell["rows"][position], notes) for cell in cells]
         lines.append(f"| {name} | " + " | ".join(entries) + " |")
+    rounds = [
+        min((len(row["rounds_ms"]) for row in c["rows"] if row["status"] == "ok"), default=0)
+        for c in cells
+    ]
+    lines.append(f"| *rounds* | {' | '.join(map(str, rounds))} |")
     others = [
         "?" if c["cores_busy_with_other_work"] is None else str(c["cores_busy_with_other_work"])
         for c in cells

@@ -68,7 +68,7 @@ def printed_accuracy(row: RowResult) -> float | None:
     for value in published().of("accuracy"):
         baseline = load_preset(value.preset).baseline if value.preset else None
         # only a head has selected epochs
-        is_head = row.preset == value.preset and bool(row.epochs)
+        is_head = row.preset == value.preset and bool(row.epochs) and not row.settings
         if value.preset and (row.model == baseline if baseline else is_head):
             return value.value
     return None

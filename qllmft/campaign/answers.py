@@ -105,11 +105,16 @@ class TextIndex:
         return Answers(texts[order], table.labels[order], found)
 
 
-def _keys(table: Table) -> list[tuple[int, Any]]:
+def hashes_of(table: Table) -> NDArray[np.uint64]:
+    """Return the first 8 bytes of the SHA-256 of each text."""
     hashes = (
         hashlib.sha256(item.encode("utf-8", "surrogatepass")).digest()[:8] for item in table.items
     )
-    return _pairs([int.from_bytes(key, "big") for key in hashes], table.labels)
+    return np.array([int.from_bytes(key, "big") for key in hashes], np.uint64)
+
+
+def _keys(table: Table) -> list[tuple[int, Any]]:
+    return _pairs(hashes_of(table).tolist(), table.labels)
 
 
 def _pairs(hashes: Sequence[int], labels: NDArray[Any]) -> list[tuple[int, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.campaign.answers import Answers, TextIndex
+from qllmft.campaign.choosing import drawn_by
 from qllmft.campaign.file import Row, Study
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.results import FinishedRun
@@ -58,6 +59,9 @@ def gather_predictions(
         },
         curves=_curves(study, by_seed),
         score=MEASURES[planned[0].config.data.task].name,
+        drawn=drawn_by(study.choosing_seeds, planned[0].config.data, inputs, index.hashes)
+        if study.choosing_seeds
+        else None,
     )
 
 

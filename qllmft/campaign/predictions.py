@@ -69,6 +69,8 @@ class StudyPredictions:
     # (2, E) mean training loss and validation score of a head, see the unit
     curves: Mapping[str, NDArray[np.int64]]
     score: ScoreName = "accuracy"  # by which rows are compared
+    # (P,) whether a choosing seed drew the text; None without such seeds, and in older files
+    drawn: NDArray[np.bool_] | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the file and return its path. The same content gives the same bytes."""
@@ -94,6 +96,8 @@ class StudyPredictions:
             arrays[f"{split}-{seed}"] = found.packed(k)
         for index, curve in enumerate(self.curves.values()):
             arrays[f"curve-{index}"] = np.diff(curve, prepend=0).astype(np.int32)
+        if self.drawn is not None:
+            arrays["drawn"] = np.packbits(self.drawn)
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         write_bytes(folder / FILE, file.getvalue())
@@ -150,9 +154,9 @@ class StudyPredictions:
         }
         if any(len(curve) != 2 for curve in curves.values()):
             raise ValueError("it has a curve without two rows")
-        return cls(
-            about.rows, about.seeds, hashes, labels, found, about.settings, curves, about.score
-        )
+        drawn = _drawn(arrays["drawn"], len(hashes)) if "drawn" in arrays else None
+        settings, score = about.settings, about.score
+        return cls(about.rows, about.seeds, hashes, labels, found, settings, curves, score, drawn)
 
     def recomputed(self, record: StudyRecord) -> StudyRecord:
         """Return a record whose scores are computed from these answers.
@@ -169,8 +173,13 @@ class StudyPredictions:
                 f"the record of {', '.join(labels)}, {record.seeds} and {record.score}. Keep both files of one study "
                 "together."
             )
+        tests, drawn = [self.answers["test", seed].texts for seed in self.seeds], self.drawn
         return replace(
-            record, rows=tuple(self._row(row, i, record) for i, row in enumerate(record.rows))
+            record,
+            rows=tuple(self._row(row, i, record) for i, row in enumerate(record.rows)),
+            test_drawn=()
+            if drawn is None
+            else tuple(float(drawn[texts].mean()) for texts in tests),
         )
 
     def _row(self, row: RowResult, index: int, record: StudyRecord) -> RowResult:
@@ -187,8 +196,25 @@ class StudyPredictions:
             validation=tuple(each[self.score] for each in values["validation"]),
             test=by_name.pop(self.score),
             others=by_name,
+            test_apart=self._apart(index, record),
         )
         return self._by_class(found, index, len(record.data.labels))
+
+    def _apart(self, index: int, record: StudyRecord) -> tuple[float, ...]:
+        """Return a row's scores on the test texts that no choosing seed drew.
+
+        () if these are not marked, or if a seed has none.
+        """
+        if self.drawn is None:
+            return ()
+        scores = []
+        for found in (self.answers["test", seed] for seed in self.seeds):
+            apart = ~self.drawn[found.texts]
+            if not apart.any():
+                return ()
+            values = record.measure.values(found.labels[apart], found.of(index)[apart])
+            scores.append(values[self.score])
+        return tuple(scores)
 
     def _by_class(self, row: RowResult, index: int, k: int) -> RowResult:
         """Add the balanced accuracies of one label per text."""
@@ -202,6 +228,16 @@ class StudyPredictions:
             balanced=tuple(each.balanced for each in scores) if uneven else (),
             constant=all(each.constant for each in scores),
         )
+
+
+def _drawn(packed: NDArray[Any], n: int) -> NDArray[np.bool_]:
+    """Return the marks of n texts, or raise ValueError if they are of another kind."""
+    if packed.dtype != np.uint8 or packed.shape != (-(-n // 8),):
+        raise ValueError(f"its array 'drawn' has the shape {packed.shape} and type {packed.dtype}")
+    found = np.unpackbits(packed, count=n).astype(bool)
+    if found.all():
+        raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
+    return found
 
 
 def _labels(arrays: Mapping[str, NDArray[Any]], about: _About) -> NDArray[Any]:

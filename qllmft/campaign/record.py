@@ -69,6 +69,8 @@ class RowResult:
     settings: dict[str, Any] = field(default_factory=dict)
     # scores beside that of the study on the test texts, by name; none beside accuracy
     others: dict[str, tuple[_Other, ...]] = field(default_factory=dict)
+    # score on the test texts that no choosing seed drew; () if these are not marked
+    test_apart: tuple[_Score, ...] = ()
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -121,6 +123,8 @@ class StudyRecord:
     # whether and when plan, rule and margin were written, in words
     registered: str = NOT_REGISTERED
     score: ScoreName = "accuracy"  # by which rows are compared
+    # share of a seed's test texts that a choosing seed drew; () if these are not marked
+    test_drawn: tuple[_Share, ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -157,6 +161,10 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
         del own["score"]
         for row in own["rows"]:
             del row["others"]
+    if not record.test_drawn:  # as in records without choosing seeds
+        del own["test_drawn"]
+        for row in own["rows"]:
+            del row["test_apart"]
     if not record.contrasts:  # as in records that have none
         del own["contrasts"]
     content = {"format": FORMAT, **derived, **own}
@@ -167,13 +175,16 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
 def _check_row(row: RowResult, measure: Measure) -> None:
     """Raise ValueError unless every field by seed has a value for each, and scores are possible ones."""
     by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
-    optional = (row.validation_loss, row.test_exact, row.epochs, row.balanced, row.chosen)
+    optional = (
+        *(row.validation_loss, row.test_exact, row.test_apart),
+        *(row.epochs, row.balanced, row.chosen),
+    )
     numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
     if len(numbers) > 1 or 0 in numbers:
         raise ValueError(
             f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
         )
-    lowest = min((*row.validation, *row.test, *row.test_exact))
+    lowest = min((*row.validation, *row.test, *row.test_exact, *row.test_apart))
     if lowest < measure.lowest:
         raise ValueError(
             f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"

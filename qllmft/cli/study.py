@@ -104,7 +104,8 @@ def study(
         Path | None,
         typer.Option(
             help="Train nothing: compute all scores, comparisons, tables and the page again from the kept answers "
-            "in this folder (study.json and predictions.npz), and write them into --out, by default the same folder.",
+            "in this folder (study.json and predictions.npz), and write them into --out, by default the same folder. "
+            "With --data, mark the test texts on which settings were chosen.",
             show_default=False,
         ),
     ] = None,
@@ -139,6 +140,7 @@ def study(
             name,
             from_predictions,
             out or from_predictions,
+            texts.data,
             [o for o, value in given.items() if value],
         )
         return
@@ -172,7 +174,12 @@ def study(
 
 
 def _recompute(
-    console: PlainConsole, name: str, folder: Path, out: Path, others: list[str]
+    console: PlainConsole,
+    name: str,
+    folder: Path,
+    out: Path,
+    data: str | None,
+    others: list[str],
 ) -> None:
     """Make the files of a study again from its predictions. UserError if they are of another study."""
     from qllmft.campaign.record import read_study
@@ -188,7 +195,7 @@ def _recompute(
         raise UserError(
             f"{folder} holds the predictions of the study {found}, and not of {name}; give that name."
         )
-    _finish(console, *finish_from_predictions(folder, out))
+    _finish(console, *finish_from_predictions(folder, out, data))
 
 
 def _finish(console: PlainConsole, record: StudyRecord, page: Path) -> None:

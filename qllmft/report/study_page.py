@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from qllmft.campaign.choosing import with_drawn_texts
 from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
 from qllmft.campaign.file import Side
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
@@ -51,14 +52,20 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     return write_study_report(folder)
 
 
-def finish_from_predictions(folder: Path, out: Path) -> tuple[StudyRecord, Path]:
+def finish_from_predictions(
+    folder: Path, out: Path, source: str | None = None
+) -> tuple[StudyRecord, Path]:
     """Compute all scores of a study from its kept answers, write its files into ``out``, and return record and page.
 
+    The data ``source`` gives the texts that the study's choosing seeds drew, see `with_drawn_texts`.
+
     Raises:
-        UserError: if one of the files is missing or does not fit the other.
+        UserError: if one of the files is missing or does not fit the other, or the data is not the study's.
     """
-    predictions = StudyPredictions.read(folder)
-    record = predictions.recomputed(read_study(folder))
+    predictions, record = StudyPredictions.read(folder), read_study(folder)
+    if source is not None:
+        predictions = with_drawn_texts(predictions, record, source)
+    record = predictions.recomputed(record)
     with writing(f"the folder {out}"):
         predictions.write(out)
         return record, finish_study(out, record)

@@ -15,6 +15,7 @@ from qllmft.published import published
 from qllmft.tasks.measure import Measure
 from qllmft.tasks.statistics import MeanInterval
 
+APART = "test texts drawn by no such seed"
 OUTCOMES = {"better": "wins", "worse": "loses", "equal": "equal", "open": "open"}
 
 
@@ -32,6 +33,23 @@ def measured(row: RowResult, measure: Measure) -> str:
 def exact(row: RowResult, measure: Measure) -> str:
     """Return a row's test score without the noise of its circuit, or "" without noise."""
     return measure.mean(MeanInterval.of(row.test_exact)) if row.test_exact else ""
+
+
+def apart(row: RowResult, measure: Measure) -> str:
+    """Return a row's score on the test texts on which no setting was chosen, or "" if these are not marked."""
+    return measure.mean(MeanInterval.of(row.test_apart)) if row.test_apart else ""
+
+
+def chosen_on(record: StudyRecord) -> str:
+    """Return a sentence on the share of the test texts on which settings were chosen, or "" if it is not known."""
+    if not record.test_drawn:
+        return ""
+    share = sum(record.test_drawn) / len(record.test_drawn)
+    seeds = f"{record.choosing_seeds[0]} to {record.choosing_seeds[-1]}"
+    return (
+        f"{100 * share:.0f} % of a seed's test texts are drawn texts of seeds {seeds}, so settings were chosen on "
+        f'them; the column "{APART}" has the other {100 * (1 - share):.0f} %.'
+    )
 
 
 def other(values: Sequence[float]) -> str:
@@ -121,7 +139,7 @@ def least(comparison: Comparison, measure: Measure) -> str:
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(measured, other, published_accuracy),
+    *(measured, apart, other, published_accuracy),
     *(parameters, stored_numbers, published_parameters),
     *(gain_points, gain_share, least),
 )
@@ -141,6 +159,8 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "rows": record.rows,
         "stored": any(row.stored for row in record.rows),
         "exact": any(row.test_exact for row in record.rows),
+        "apart_name": APART if record.test_drawn else "",
+        "chosen_on": chosen_on(record),
         "comparisons": comparisons,
         "outcomes": OUTCOMES,
         "limits": limits(record),

@@ -62,16 +62,43 @@ def test_the_readmes_times_of_a_step():
         (row["label"], cell["workload"]): []
         for cell in kept["cells"]
         for row in cell["rows"]
-        if row["status"] == "ok" and cell["workload"] != "head"
+        if row["status"] == "ok"
     }
     for cell in kept["cells"]:
         for row in cell["rows"]:
             times.get((row["label"], cell["workload"]), []).append(row.get("ms"))
+    ours = {workload: found for (label, workload), found in times.items() if label == "qllmft"}
     for (label, workload), expected in times.items():
         line = next(line for line in readme.splitlines() if line.startswith(f"| {label} |"))
-        got = line.strip("|").split("|")[1 + (workload == "mixed")].split("(")[0]
+        got, _, factors = (
+            line.strip("|").split("|")[1 + ("enc", "head", "mixed").index(workload)].partition("(")
+        )
         found = [float(part.replace(",", "")) for part in got.split("/")]
         assert found == pytest.approx(expected, rel=0.02)
+        if label != "qllmft":
+            ratios = [a / b for a, b in zip(expected, ours[workload], strict=True)]
+            shown = [float(part) for part in factors.partition(" ×")[0].split("/")]
+            assert shown == pytest.approx(ratios, abs=0.51)
+
+
+def test_the_times_of_a_step_say_how_many_rounds_they_are_medians_of():
+    kept, page = record("peers"), (ROOT / "benchmarks" / "peers.md").read_text("utf-8")
+    rounds = {
+        workload: {
+            len(row["rounds_ms"])
+            for cell in kept["cells"]
+            for row in cell["rows"]
+            if cell["workload"] == workload and row["status"] == "ok"
+        }
+        for workload in ("enc", "head", "mixed")
+    }
+    shown = [line.strip("| ").split(" | ")[1:] for line in page.splitlines() if "*rounds*" in line]
+    assert [{int(cell) for cell in cells} for cells in shown] == list(rounds.values())
+    words = {2: "two", 3: "three"}
+    (few,), (head,), (gates,) = rounds.values()
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert few == head
+    assert f"median of {words[few]} rounds, with random gates of {words[gates]}" in readme
 
 
 def test_the_requests_per_second_of_a_server():
@@ -115,7 +142,10 @@ def test_the_decision_on_the_default_head_has_the_differences_of_its_records():
         for head, cell in shown.items():
             gains = kept[row[0], row[1].strip("`")].get(head, [])
             mean = f"{np.mean(gains):+.2f}".replace("-", "−") if gains else ""
-            assert cell == mean + (f" ± {stats.sem(gains):.2f}" if len(gains) > 1 else ""), head
+            error = f" ± {stats.sem(gains):.2f}" if len(gains) > 1 else ""
+            count = "1 seed" if len(gains) == 1 else f"{len(gains)} seeds"
+            few = f" ({count})" if 0 < len(gains) < int(row[2]) else ""
+            assert cell == mean + error + few, head
     (tried,) = differences("default-head-tried").values()
     _, *rows = rows_of(page, "head | seed 0")
     assert [row[1:] for row in rows] == [

@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from examples.paper import studies
 from qllmft.campaign.file import load_study
+from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.trend import trends
+from qllmft.config.settings import flat
 from qllmft.escaping import tex
 from qllmft.report import write_study_table
 
@@ -57,8 +60,24 @@ def test_the_readme_has_the_numbers_of_the_records():
             f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %"
             for row in rows
         }
-        assert {cells[column] for cells in table} == means
-    assert len(table) == len(frozen) == len(tuned)
+        assert {cells[column] for cells in table if cells[column] != "–"} == means
+    assert len(table) == len(frozen) == len(tuned) + 1, "the row of scale 1 was not run tuned"
+
+
+def test_a_head_of_the_paper_has_one_number_on_all_pages_of_a_frozen_body():
+    found: dict[tuple[object, ...], set[str]] = {}
+    for name in ("paper-size", "table2", "figure-8", "budget", "which-part"):
+        record = read_study(RECORDS / name)
+        assert record.body.model.startswith("all-mpnet-base-v2")
+        for row in record.rows:
+            others = {k: v for k, v in flat(row.settings).items() if k != "model.encoder_qubits"}
+            if studies.printed_accuracy(row) is not None and not others:
+                mean = (
+                    f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f}"
+                )
+                found.setdefault((row.preset, row.model), set()).add(mean)
+    assert len(found) >= 15
+    assert {key: means for key, means in found.items() if len(means) > 1} == {}
 
 
 def rounded(mean: float, interval: tuple[float, float], digits: int = 2) -> tuple[str, str]:
@@ -119,10 +138,51 @@ def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
     }.items():
         assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in notes
         assert (steps[words].mean < 0) == ("below" in said)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for words, said in {
+        "letter with scale 1 − letter": "the letter itself is {} points more accurate {}",
+        "no head − letter: head, scale and shots at once": "is {} points more accurate here {}",
+        "no head − letter with scale 1": "it is then {} points less accurate {}",
+    }.items():
+        assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in readme
     assert (
         steps["letter with scale 1 − letter"].mean
         >= steps["no head − letter: head, scale and shots at once"].mean
     ), "more than half, with these seeds all of it"
+
+
+def test_low_rank_is_named_as_the_weak_baseline_that_it_is():
+    notes = load_study("map-classes").notes
+    for label in ("Low rank", "LR"):
+        means = [
+            100 * row.test_interval.mean
+            for name in ("classes-6", "classes-20", "classes-50")
+            for row in read_study(RECORDS / "where-it-pays" / name).rows
+            if row.label == label
+        ]
+        assert "{:.2f}, {:.2f} and {:.2f} %".format(*means) in notes
+    assert notes in (ROOT / "docs" / "results" / "where-it-pays.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["paper-size", "paper-size-tuned", "accuracy", "frozen-or-tuned"])
+def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_their_own(name):
+    """A seed's drawn texts are independent, so that 8 of 512 leave a share of (1 - 512 / 9613)^8."""
+    record, predictions = read_study(RECORDS / name), StudyPredictions.read(RECORDS / name)
+    page = (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8")
+    assert "No test text was read" not in page
+    share = 1 - (1 - 512 / 9613) ** len(record.choosing_seeds)
+    assert np.mean(record.test_drawn) == pytest.approx(share, abs=0.01)
+    assert f"{100 * np.mean(record.test_drawn):.0f} % of a seed's test texts" in page
+    for column, row in enumerate(record.rows):
+        scores = []
+        for seed in record.seeds:
+            test = predictions.answers["test", seed]
+            pairs = zip(test.texts.tolist(), test.labels, test.answers[:, column], strict=True)
+            right = [int(a == b) for text, a, b in pairs if not predictions.drawn[text]]
+            scores.append(sum(right) / len(right))
+        assert row.test_apart == pytest.approx(scores)
+        (line,) = [each for each in page.splitlines() if each.startswith(f"| {row.label} | ")][:1]
+        assert f"{100 * np.mean(scores):.2f} ± " in line
 
 
 MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays").iterdir()]

@@ -1,0 +1,91 @@
+"""Test texts on which settings were chosen: marked from the data, kept, and left out of a column."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qllmft.campaign.choosing import with_drawn_texts
+from qllmft.campaign.predictions import StudyPredictions
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus, split_corpus
+from qllmft.errors import UserError
+from qllmft.report.study_table import chosen_on
+
+SEEDS = (5, 6)
+
+
+@pytest.fixture
+def marked(finished):
+    """(predictions, record) of the tiny study as if settings were chosen on two other seeds."""
+    folder, record, _ = finished
+    record = replace(record, choosing_seeds=SEEDS, rule="The best.")
+    kept = StudyPredictions.read(folder)
+    return with_drawn_texts(kept, record, str(folder / "texts.tsv")), record
+
+
+def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, marked, tmp_path):
+    """Compare with the texts themselves, by a set of them in place of their hashes."""
+    predictions, record = marked
+    predictions.write(tmp_path)
+    predictions = StudyPredictions.read(tmp_path)
+    data = DataConfig(source=str(finished[0] / "texts.tsv"), n_per_label=20)
+    corpus = read_corpus(data)
+    drawn = {
+        text
+        for seed in SEEDS
+        for table in (
+            split_corpus(corpus, data, seed).train,
+            split_corpus(corpus, data, seed).validation,
+        )
+        for text in table.texts
+    }
+    found = predictions.recomputed(record)
+    shares = []
+    for seed in record.seeds:
+        test = split_corpus(corpus, data, seed).test
+        shares.append(np.mean([text in drawn for text in test.texts]))
+        left = sum(text not in drawn for text in test.texts)
+        marks = predictions.drawn[predictions.answers["test", seed].texts]
+        assert (~marks).sum() == left < len(test)
+    assert found.test_drawn == pytest.approx(shares)
+    for column, row in enumerate(found.rows):
+        assert row.test == record.rows[column].test
+        for place, seed in enumerate(record.seeds):
+            test = predictions.answers["test", seed]
+            apart = [i for i, text in enumerate(test.texts) if not predictions.drawn[text]]
+            right = sum(int(test.answers[i, column] == test.labels[i]) for i in apart)
+            assert row.test_apart[place] == pytest.approx(right / len(apart))
+    words = chosen_on(found)
+    assert words.startswith(
+        f"{100 * np.mean(shares):.0f} % of a seed's test texts are drawn texts of seeds 5 to 6"
+    )
+    assert chosen_on(record) == ""
+
+
+def test_data_that_does_not_fit_is_refused(finished, marked, tmp_path):
+    folder, plain, _ = finished
+    predictions, record = marked
+    with pytest.raises(
+        UserError, match="the study tiny chose none on seeds of its own; omit --data"
+    ):
+        with_drawn_texts(predictions, plain, str(folder / "texts.tsv"))
+    lines = (folder / "texts.tsv").read_text().splitlines()
+    other = tmp_path / "other.tsv"
+    other.write_text("\n".join([*lines[:-1], lines[-1] + " and more"]))
+    with pytest.raises(
+        UserError, match=r"has the fingerprint \w+, and the study's data \w+; give the same"
+    ):
+        with_drawn_texts(predictions, record, str(other))
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(1, np.uint8), np.zeros(3), "all"])
+def test_marks_of_another_form_are_refused(marked, tmp_path, wrong):
+    predictions, _ = marked
+    file = predictions.write(tmp_path)
+    arrays = dict(np.load(file))
+    n = len(predictions.hashes)
+    arrays["drawn"] = np.packbits(np.ones(n, bool)) if isinstance(wrong, str) else wrong
+    np.savez_compressed(file, **arrays)
+    with pytest.raises(UserError, match="its array 'drawn'"):
+        StudyPredictions.read(tmp_path)
