@@ -2,4 +2,5 @@
 
 `python -m examples.paper` has the commands. `runs` and `measured` read the paper's experiments, `catalogue` has the
 figures by name, `page` and `maps` write the pages.
+`python -m examples.paper.best_epoch` is an experiment with a page of its own.
 """

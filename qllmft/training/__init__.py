@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qllmft.training.end_to_end import EndToEnd as EndToEnd
     from qllmft.training.end_to_end import fit_end_to_end as fit_end_to_end
     from qllmft.training.evaluation import checked_logits as checked_logits
+    from qllmft.training.evaluation import evaluate as evaluate
     from qllmft.training.evaluation import exact_accuracy as exact_accuracy
     from qllmft.training.evaluation import finite_logits as finite_logits
     from qllmft.training.evaluation import logits_of as logits_of
@@ -38,6 +39,7 @@ _DEFINED = {
     "qllmft.training.end_to_end": ("EndToEnd", "fit_end_to_end"),
     "qllmft.training.evaluation": (
         "checked_logits",
+        "evaluate",
         "exact_accuracy",
         "finite_logits",
         "logits_of",

@@ -1,9 +1,11 @@
 """The committed pages of the paper and of the maps equal those made from the records."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from examples.paper import best_epoch
 from examples.paper.studies import STUDIES
 from qllmft import read_study
 
@@ -32,6 +34,11 @@ def test_a_committed_page_is_made_by_its_command(tmp_path, paper, name, command)
     assert (RESULTS / f"{name}.md").read_text("utf-8") == page, made_again
     for figure in tmp_path.glob("figures/*"):
         assert (RESULTS / "figures" / figure.name).exists()
+
+
+def test_the_page_of_choices_on_the_judging_texts_is_that_of_its_record():
+    record = json.loads((RECORDS / "best-epoch.json").read_text("utf-8"))
+    assert (RESULTS / "best-epoch.md").read_text("utf-8") == best_epoch.table(record)
 
 
 def test_the_papers_page_has_the_numbers_of_table_2():

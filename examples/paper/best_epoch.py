@@ -1,4 +1,4 @@
-"""Optimism of an epoch chosen on the texts it is judged on: ``python benchmarks/best_epoch.py --sst2 FOLDER``.
+"""Optimism of an epoch chosen on the texts it is judged on: ``python -m examples.paper.best_epoch --sst2 FOLDER``.
 
 What must not be done, and how much it would give: the paper's letter at 10 qubits is trained at each learning rate of
 table VI, and judged after every epoch on drawn texts of the choosing seeds 0 to 7 that its own seed did not draw. Four
@@ -12,16 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
+
+from qllmft import RunConfig, load_preset
 from qllmft.embed import embed
 from qllmft.heads import build_classifier
 from qllmft.run import SharedInputs
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
-from qllmft.training import EpochMetrics, Examples, fit
-from qllmft.training.evaluation import evaluate
+from qllmft.tasks import MeanInterval, PairedDifference
+from qllmft.training import EpochMetrics, Examples, evaluate, fit
 from qllmft_backends import create
 
 LETTER = 2.5e-3  # learning rate of the preset
@@ -45,7 +45,7 @@ def drawn(config: RunConfig, inputs: SharedInputs, seed: int) -> dict[str, int]:
     }
 
 
-def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, list]:
+def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, Any]:
     """Train one head, and return by epoch its accuracy and loss on the validation texts, and accuracy on the others."""
     splits, own = inputs.splits(config.data, config.seed), drawn(config, inputs, config.seed)
     others = {
@@ -77,7 +77,7 @@ def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, list]:
     return {"texts": len(judging), "dimension": train.x.shape[1], **by_name}
 
 
-def chosen(runs: dict[float, dict[str, list]], by: str, rates: tuple[float, ...]) -> float:
+def chosen(runs: dict[float, dict[str, Any]], by: str, rates: tuple[float, ...]) -> float:
     """Return the accuracy on the judging texts of the epoch and rate with the highest accuracy ``by`` some texts.
 
     Among equals the validation loss decides, as in a run.
@@ -87,10 +87,10 @@ def chosen(runs: dict[float, dict[str, list]], by: str, rates: tuple[float, ...]
         for rate in rates
         for i in range(len(runs[rate]["judged"]))
     ]
-    return max(points)[-1]
+    return float(max(points)[-1])
 
 
-def table(record: dict) -> str:
+def table(record: dict[str, Any]) -> str:
     """Return the page of a record."""
     by_seed = [
         {run["lr"]: run for run in record["runs"] if run["seed"] == seed}
@@ -139,8 +139,8 @@ A choice by the judging texts reads the accuracy that it then reports.
 Accuracies are means on the judging texts ± half of the 95 % interval over the seeds; differences are paired by seed.
 The first command makes [the record](../records/best-epoch.json), and the second one makes this page from it.
 
-    python benchmarks/best_epoch.py --sst2 <SST-2> --body <body>
-    python benchmarks/best_epoch.py --page docs/results/best-epoch.md
+    python -m examples.paper.best_epoch --sst2 <SST-2> --body <body>
+    python -m examples.paper.best_epoch --page docs/results/best-epoch.md
 """
 
 
@@ -158,7 +158,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.sst2:
         inputs = SharedInputs()
-        record = {"epochs": given.epochs, "seeds": given.seeds, "runs": []}
+        record: dict[str, Any] = {"epochs": given.epochs, "seeds": given.seeds, "runs": []}
         for seed in given.seeds:
             for lr in RATES:
                 settings = {"data.source": given.sst2, "body.model": given.body, "seed": seed}
