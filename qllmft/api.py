@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
+from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed.in_memory import GivenBody, body_name
@@ -35,7 +36,7 @@ def train(
     on_event: OnEvent | None = None,
     track: str | Sequence[str] = (),
     track_files: bool = False,
-    **settings: Any,
+    **settings: Unpack[SettingKeywords],
 ) -> TrainedRun:
     """Train a head and its baselines, and write the report, like ``qllmft train``.
 
