@@ -137,7 +137,7 @@ def _of_providers(chunks: Iterable[Chunk]) -> bool:
 def _route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
     """Return the route to the machine of a ledger's chunks. The key goes to no server that a file names."""
     if _of_providers(chunks):
-        from qllmft_backends.remote.machines.reopened import route_of
+        from qllmft_backends.remote.machines.backend import route_of
 
         return route_of(ledger, chunks[0])
     _check_server(chunks, connection)

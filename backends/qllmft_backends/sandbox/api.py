@@ -9,8 +9,7 @@ from typing import Any
 from qllmft_backends.sandbox import shapes
 from qllmft_backends.sandbox.faults import OUTCOMES
 from qllmft_backends.sandbox.job import ACCOUNT
-from qllmft_backends.sandbox.refused import RefusedError
-from qllmft_backends.sandbox.request import Request, json_object
+from qllmft_backends.sandbox.request import RefusedError, Request, json_object
 from qllmft_backends.sandbox.results import Results
 from qllmft_backends.sandbox.shapes import (
     backend,

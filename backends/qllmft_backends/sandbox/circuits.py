@@ -15,7 +15,7 @@ from qiskit.circuit import Gate as QiskitGate
 from qiskit.circuit import library as gates
 from qiskit.exceptions import MissingOptionalLibraryError
 
-from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import RefusedError
 
 Gate = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qllmft_backends.sandbox.circuits import gates_of_program
-from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import RefusedError
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
 PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"

@@ -1,4 +1,4 @@
-"""Request to the mock server, and its body."""
+"""Request to the mock server, its body, and its refusal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from qllmft_backends.sandbox.faults import Fault
-from qllmft_backends.sandbox.refused import RefusedError
+
+
+class RefusedError(Exception):
+    """Request that the API would refuse, with HTTP status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import Any
 
 from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import StoredJob
-from qllmft_backends.sandbox.refused import RefusedError
-from qllmft_backends.sandbox.request import Request
+from qllmft_backends.sandbox.request import RefusedError, Request
 from qllmft_backends.sandbox.store import Store
 
 _SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented

@@ -15,7 +15,7 @@ from qllmft_backends.sandbox.job import (
     StoredJob,
     job_price,
 )
-from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import RefusedError
 
 _CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
 

@@ -19,7 +19,7 @@ from qllmft_backends.sandbox import simulator
 from qllmft_backends.sandbox.circuits import CircuitError
 from qllmft_backends.sandbox.job import FREE_ENDS, StoredJob, circuits_of
 from qllmft_backends.sandbox.journal import Journal, child_of
-from qllmft_backends.sandbox.refused import RefusedError
+from qllmft_backends.sandbox.request import RefusedError
 from qllmft_backends.sandbox.sessions import Sessions
 
 # API name -> qubits

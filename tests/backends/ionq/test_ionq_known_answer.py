@@ -25,7 +25,7 @@ from qllmft_backends.remote import (
     RemoteError,
     ledger_jobs,
 )
-from qllmft_backends.remote.ionq.known_answer import known_answer
+from qllmft_backends.remote.ionq.compile import known_answer
 from qllmft_backends.remote.ledger.known_answer import known_state
 from qllmft_backends.sandbox import Fault, MockServer, Store
 

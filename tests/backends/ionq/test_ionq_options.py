@@ -159,10 +159,10 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
             "backend",
             "base",
             "client",
-            "collect",
             "job_client",
             "library",
-            "send",
+            "native",
+            "route",
         ):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"):

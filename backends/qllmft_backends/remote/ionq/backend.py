@@ -11,7 +11,7 @@ from qllmft_backends.counts import draw
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.ionq.base import IonQBase
-from qllmft_backends.remote.ionq.known_answer import LEAST_CIRCUITS, LEAST_SHOTS, known_answer
+from qllmft_backends.remote.ionq.compile import LEAST_CIRCUITS, LEAST_SHOTS, known_answer
 from qllmft_backends.remote.ionq.native import NativeSize, compile_there
 from qllmft_backends.remote.ionq.options import (
     QPU_MAX_SHOTS,

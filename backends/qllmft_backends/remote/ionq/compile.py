@@ -32,6 +32,12 @@ NATIVE = {
 }
 
 
+# in a job of fewer, a circuit with a known answer would add more than a tenth to the price
+LEAST_CIRCUITS = 10
+# with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
+LEAST_SHOTS = 20
+
+
 @dataclass(frozen=True)
 class Template:
     """Circuit that can be sent.
@@ -101,3 +107,17 @@ def native_gates(circuit: QuantumCircuit) -> tuple[int, int]:
     ]
     one, two = (sum(number * gates[n] for number, gates in found) for n in (0, 1))
     return one, two
+
+
+def known_answer(n_qubits: int, state: int = 0) -> Template:
+    """Return the compiled circuit with the answer ``state`` (qubit 0 the least significant bit), first of a paid job.
+
+    It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see `known_state`).
+    Its price does not depend on the state: all its gates are there for every answer.
+    """
+    circuit, flips = QuantumCircuit(n_qubits, name="known answer"), state ^ state << 1
+    for qubit in range(n_qubits):
+        circuit.ry(np.pi * (flips >> qubit & 1), qubit)
+    for control in range(n_qubits - 1):
+        circuit.cx(control, control + 1)
+    return compile_template(circuit)

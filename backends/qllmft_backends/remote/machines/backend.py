@@ -22,7 +22,7 @@ from qllmft_backends.remote.backend import JobsBackend
 from qllmft_backends.remote.batch import CircuitBatch, JobSize
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import Jobs
-from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Setup
+from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
@@ -37,6 +37,7 @@ from qllmft_backends.remote.machines.providers import (
 from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, status_of
 from qllmft_backends.remote.results import results_of, stored_result
+from qllmft_backends.remote.route import Route
 from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import ZObservables
 
@@ -292,3 +293,29 @@ def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
     route = MachineRoute(options, machine.name, machine.runner)
     ledger = Ledger(options.ledger / re.sub(r"[^\w.-]+", "-", machine.address))
     return Jobs(options, ledger, lambda: route)
+
+
+def route_of(ledger: Ledger, chunk: Chunk) -> Route:
+    """Return the route to the machine that ``chunk`` was sent to.
+
+    Raises:
+        BackendError: if no name opens the machine, or the ledger is not at its place.
+    """
+    address = chunk.setup.backend
+    provider, _, machine = address.partition(":")
+    if provider not in PROVIDERS or not PROVIDERS[provider].remote:
+        raise BackendError(
+            f"{chunk.label} was sent to {address}, an object of Python, which no name opens again. Repeat the same "
+            "call with that object: it collects the job, and pays for nothing twice."
+        )
+    options = QiskitOptions.model_validate(
+        {"provider": provider, "machine": machine, "ledger": ledger.folder.parent}
+    )
+    jobs = jobs_of(open_machine(options), options)
+    if jobs is None:
+        raise BackendError(f"{address} has no jobs to read.")
+    if jobs.ledger.folder != ledger.folder:
+        raise BackendError(
+            f"the ledger of {address} is {ledger.folder}, expected {jobs.ledger.folder}. Move it there."
+        )
+    return jobs.route
