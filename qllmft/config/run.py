@@ -164,9 +164,11 @@ class RunConfig(Section):
                     "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
                     "or choose 'adam'"
                 )
-            if not (self.noise.is_none and self.backend.entry.adjoint):
+            on_cpu = self.backend.options.get("device", "cpu") == "cpu"
+            if not (self.noise.is_none and self.backend.entry.adjoint and on_cpu):
                 raise ValueError(
-                    "train.optimizer 'lbfgs' needs exact values of the engine; leave noise and backend out"
+                    "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
+                    "device out, or choose a preset that trains by Adam, such as reuploading-adam"
                 )
             if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
                 raise ValueError(

@@ -29,28 +29,31 @@ def moved(states: Tensor, op: int, control: int, target: int) -> Tensor:
     size, flips = states.shape[1], op in FLIPS
     if control < 0:
         parts = states.reshape(-1, size >> target + 1, 2, 2**target)
-        return _acted(parts, 2, flips=flips).reshape(-1, size)
+        return acted(parts, 2, flips=flips).reshape(-1, size)
     low, high = sorted((control, target))
     parts = states.reshape(-1, size >> high + 1, 2, 2 ** (high - low - 1), 2, 2**low)
     axis_of = {high: 2, low: 4}
     off, on = parts.unbind(axis_of[control])  # the axes behind the control's move up by one
-    on = _acted(on, axis_of[target] - (control > target), flips=flips)
+    on = acted(on, axis_of[target] - (control > target), flips=flips)
     return torch.stack([off, on], dim=axis_of[control]).reshape(-1, size)
 
 
-def _acted(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
-    """Return the parts behind X or Z of the qubit on an axis."""
+def acted(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
+    """Return numbers behind X, if it ``flips``, or Z on an axis of two."""
     low, high = parts.unbind(axis)
     return torch.stack([high, low] if flips else [low, -high], dim=axis)
 
 
+def rotated(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return numbers (B, i, 2, j) behind R_Y on the axis of two, with cos and sin (B, 1, 1) of half its angle."""
+    low, high = parts.unbind(2)
+    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2)
+
+
 def turned(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
     """Return the states (B, 2^Q) behind R_Y on one qubit, with cos and sin (B,) or (1,) of half its angle."""
-    low, high = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target).unbind(2)
-    cos, sin = cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)
-    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2).reshape(
-        -1, states.shape[1]
-    )
+    parts = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target)
+    return rotated(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(-1, states.shape[1])
 
 
 def string_signs(n_qubits: int, masks: Sequence[int]) -> Tensor:

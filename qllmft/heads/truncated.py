@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qllmft.config import ModelConfig
+from qllmft.heads.gates import acted, rotated
 from qllmft.heads.state import GateHead
 from qllmft_backends.adjoint.program.lowering import Op
 
@@ -50,10 +51,8 @@ class TruncatedHead(GateHead):
         for op, control, target, slot in self.ops:
             if op in _CONTROLLED:
                 chain.entangle(control, target, flip=op != Op.CZ)
-            elif op == Op.X:
-                chain.sites[target] = chain.sites[target].flip(2)
-            elif op == Op.Z:
-                chain.sites[target] = _signed(chain.sites[target])
+            elif op in (Op.X, Op.Z):
+                chain.sites[target] = acted(chain.sites[target], 2, flips=op == Op.X)
             if slot >= 0:
                 chain.turn(target, cos[:, slot], sin[:, slot])
         values = chain.values([*self.words, []])
@@ -73,9 +72,7 @@ class _Chain:
 
     def turn(self, qubit: int, cos: Tensor, sin: Tensor) -> None:
         """Apply R_Y with cos and sin (B,) of half its angle."""
-        low, high = self.sites[qubit].unbind(2)
-        cos, sin = cos[:, None, None], sin[:, None, None]
-        self.sites[qubit] = torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2)
+        self.sites[qubit] = rotated(self.sites[qubit], cos[:, None, None], sin[:, None, None])
 
     def entangle(self, control: int, target: int, *, flip: bool) -> None:
         """Apply CNOT (``flip``) or CZ: the sum over b of P_b on the control and X^b or Z^b on the target."""
@@ -91,7 +88,7 @@ class _Chain:
                 pair = [torch.stack([part, part * 0], dim=2) for part in site.unbind(2)]
                 pair[1] = pair[1].flip(2)
             elif qubit == target:
-                pair[1] = site.flip(2) if flip else _signed(site)
+                pair[1] = acted(site, 2, flips=flip)
             self.sites[qubit] = _joined(pair, left=qubit > first, right=qubit < last)
         self.centre = first
         while self.centre < last:
@@ -127,11 +124,6 @@ class _Chain:
             half = torch.einsum("ntlm,nlsr,ts->ntmsr", found, site, signs)
             found = torch.einsum("ntmsr,nmsk->ntrk", half, site)
         return found[:, :, 0, 0]
-
-
-def _signed(site: Tensor) -> Tensor:
-    """Return a site behind Z."""
-    return site * site.new_tensor([1.0, -1.0])[:, None]
 
 
 def _joined(pair: list[Tensor], *, left: bool, right: bool) -> Tensor:

@@ -20,8 +20,7 @@ from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.devices import EngineMaker, engine_maker
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
-from qllmft_backends.adjoint.gradient import AdjointGradient
-from qllmft_backends.adjoint.interface import Engine
+from qllmft_backends.adjoint.interface import AdjointCapable, Engine
 from qllmft_backends.adjoint.noisy import NoisyPass
 from qllmft_backends.adjoint.noisy_expectations import NoisySampler
 from qllmft_backends.adjoint.outcomes import exact_outcomes, noisy_outcomes
@@ -31,6 +30,7 @@ from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.gradient import BackendGradient, GradientPoint
 from qllmft_backends.noise import CircuitNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.request import check_values, derive_seed
@@ -246,6 +246,31 @@ class AdjointBackend(Backend):
         if "dtype" in self.options.model_fields_set:
             return self
         return AdjointBackend(self.options.model_copy(update={"dtype": "float64"}))
+
+
+class AdjointGradient(BackendGradient):
+    """Jacobians by one reverse sweep per observable.
+
+    The interface requires the whole Jacobian; `qllmft.heads.AdjointConnector` uses the vector-Jacobian product instead.
+    """
+
+    _backend: AdjointCapable
+
+    def jacobians(
+        self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
+    ) -> Sequence[NDArray[np.float64]]:
+        """Return exact Jacobians in the engine's precision (see `BackendGradient.jacobians`)."""
+        engine, sums = self._backend.compile(circuit, observables)
+        values = np.array([point.values for point in points])
+        _, tape = engine.forward(engine.program.angles(values))
+        rows = []  # (N, P) of each observable
+        for coefficients in sums.coefficients:
+            by_angle, _ = engine.vjp(tape, np.tile(coefficients, (len(points), 1)))
+            rows.append(engine.program.by_parameter(by_angle, values))
+        return [
+            np.array([row[n, list(point.columns)] for row in rows])
+            for n, point in enumerate(points)
+        ]
 
 
 def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:

@@ -8,7 +8,7 @@ from reference_circuits import question
 
 from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
 from qllmft_backends.adjoint import noisy_expectations as noisy_module
-from qllmft_backends.adjoint.gradient import AdjointGradient
+from qllmft_backends.adjoint.backend import AdjointGradient
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_circuits import head_circuit, readout_observables
 

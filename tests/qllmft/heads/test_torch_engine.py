@@ -18,6 +18,8 @@ from reference_circuits import (
 
 from qllmft.cli.main import main
 from qllmft.config import ModelConfig
+from qllmft.config.presets import load_preset
+from qllmft.errors import UserError
 from qllmft.heads import TorchEngine, build_classifier, torch_engine
 from qllmft.heads.gates import moved, string_signs, turned
 from qllmft.heads.layer import expectations
@@ -297,10 +299,17 @@ def test_a_device_that_torch_does_not_have_is_refused_when_the_backend_is_made(d
 def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main(["train", "--device", "cuda"])
+        main(["train", "--data", "reviews", "--preset", "reuploading-adam", "--device", "cuda"])
     assert end.value.code == 2
     assert "or set device='cpu'" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_full_batch_training_is_of_the_cpu():
+    odd, cuda = load_preset("odd"), {"backend.options.device": "cuda"}
+    with pytest.raises(UserError, match=r"'lbfgs' needs exact values of the engine on the CPU"):
+        odd.config(cuda)
+    assert load_preset("reuploading-adam").config(cuda).backend.options == {"device": "cuda"}
 
 
 def test_other_names_are_no_devices():
