@@ -3,6 +3,7 @@
 Trains `single-10q`, `multi-10q` and `odd` on SST-2 and `single-10q` on six labels (docstrings, see docstrings.py), each
 on every --body, by the commands ``qllmft train``, ``analyse`` and ``dequantise --onnx``. A finished run is not trained
 again. ``--onnx-python`` is a Python with onnxruntime and numpy alone, in which the ONNX files label the test texts.
+``--twins`` trains the heads and their separable twins alone, and keeps the other figures of their rows.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from qllmft.analysis.kernels import RIDGE
+from qllmft.analysis.twin import train_twins
 from qllmft.heads import without_noise
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
+from qllmft.run import RunFolder
 from qllmft.training import finite_logits
 
 from docstrings import classes
@@ -107,13 +110,15 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
         "entanglement": analysis["entanglement"] and analysis["entanglement"][0],
         "test": analysis["head"]["test"],
         "kernel": analysis["kernel"] and analysis["kernel"]["test"],
-        "twin": analysis["twin"] and analysis["twin"]["test"],
+        "twins": {"run": {"test": analysis["head"]["test"]}, **analysis["twins"]},
+        "least": analysis["least"],
         "geometry": {
             name: each["general"][each["ridges"].index(RIDGE)] for name, each in geometry.items()
         },
         "decay_per_qubit": analysis["decay_per_qubit"],
         "surrogate": {
-            key: dequantised[key] for key in ("numbers", "parameters", "agreement", "energies_j")
+            key: dequantised[key]
+            for key in ("kind", "numbers", "parameters", "agreement", "energies_j")
         },
     }
     if python is not None:
@@ -121,11 +126,33 @@ def row(name: str, body: str, data: Path, run: Path, python: str | None) -> dict
     return found
 
 
+def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
+    """Train one head and its twins, and return what they change in its row of the record."""
+    result = qllmft(
+        "train", *HEADS[name], "--data", data, "--body", body, "--no-baselines", "--out", run
+    )
+    found = train_twins(run, RunFolder(run).read_config(), lambda _: None)
+    return {
+        "head": name,
+        "body": Path(body).name,
+        "dimension": result["body"]["dimension"],
+        "twins": {
+            "run": {"test": RunFolder(run).finished().head.tested.as_dict()},
+            **{
+                each: {"test": twin.test.as_dict(), "difference": twin.difference.as_dict()}
+                for each, twin in found.items()
+            },
+        },
+    }
+
+
 def keep(file: Path, found: dict[str, Any]) -> None:
-    """Write a row into the record, in place of the row of the same head and body."""
-    rows = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
-    order = [(each["dimension"], list(HEADS).index(each["head"])) for each in [*rows, found]]
-    rows = dict(zip(order, [*rows, found], strict=True))
+    """Write the figures of a row into the record, in place of the same ones of that head and body."""
+    kept = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for each in [*kept, found]:
+        order = each["dimension"], list(HEADS).index(each["head"])
+        rows[order] = rows.get(order, {}) | each
     file.write_text(
         json.dumps({"rows": [rows[key] for key in sorted(rows)]}, indent=1) + "\n", encoding="utf-8"
     )
@@ -140,6 +167,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/dequantised"), help="folder of the runs"
     )
+    parser.add_argument("--twins", action="store_true", help="heads and twins alone")
     parser.add_argument("--onnx-python", help="Python with onnxruntime and numpy alone")
     parser.add_argument(
         "--json", type=Path, default=Path("docs/records/could-it-be-classical.json")
@@ -150,6 +178,9 @@ def main() -> None:
         for name in given.heads:
             run = given.out / f"{Path(body).name}-{name.replace(', ', '-').replace(' ', '-')}"
             data = six_labels(given.out / "docstrings-6.tsv") if name == SIX else given.sst2
+            if given.twins:
+                keep(given.json, twins(name, body, data, run))
+                continue
             found = row(name, body, data, run, given.onnx_python)
             keep(given.json, found)
             agreed = found["surrogate"]["agreement"]["same_labels"]

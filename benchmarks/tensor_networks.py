@@ -4,6 +4,8 @@
 text. Aer's ``matrix_product_state`` and quimb's ``CircuitMPS`` run in processes that end after --limit such seconds.
 quimb is in the Python of --quimb. If opt_einsum is installed, the same network is also contracted by it: once, with a
 weight per value of each qubit, whose gradient by autograd is all ⟨Z⟩. A gradient cannot be written as ONNX.
+``--choice`` measures rings of 17 to 20 qubits as a state and as a network instead, and keeps the other rows: the
+constants of `qllmft.heads.surrogate` are from it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from qllmft.config import ModelConfig
 from qllmft.heads.network import network_sites, network_values
+from qllmft.heads.state import StateHead
+from qllmft.heads.surrogate import NetworkHead, state_is_cheaper
+from qllmft.templates import head_ansatz
 from qllmft_circuits import (
     AnsatzOptions,
     data_parameters,
@@ -33,6 +39,7 @@ from qllmft_circuits import (
 
 LAYERS = (1, 1, 1, 2)  # R = 4, N = 1, M = 2
 HEADS = ((100, False), (34, True), (12, True))  # qubits, ring
+CHOICES = ((18, 2), (19, 2), (20, 2))  # qubits, M of a ring with R = 4 and N = 1
 
 
 QUIMB = """
@@ -137,6 +144,42 @@ def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, obje
     return json.loads(found.stdout) if found.returncode == 0 else None
 
 
+@torch.no_grad()
+def state_and_network(qubits: int, main_layers: int) -> dict[str, object]:
+    """Return the processor seconds of one text as a state and as a network, in float32, and their difference."""
+    config = ModelConfig(n_qubits=qubits, main_layers=main_layers)
+    state, options = StateHead(config), head_ansatz(config)
+    assert isinstance(options, AnsatzOptions)
+    network = NetworkHead(config, options)
+    random = np.random.default_rng(qubits)
+    weights = torch.from_numpy(random.uniform(-np.pi, np.pi, state.theta.shape)).float()
+    latent = torch.from_numpy(random.uniform(-np.pi, np.pi, (1, qubits))).float()
+    seconds, values = {}, []
+    for name, head in (("state_s", state), ("network_s", network)):
+        head.theta.copy_(weights)
+        head(latent)
+        started = time.process_time()
+        values.append(head(latent))
+        seconds[name] = time.process_time() - started
+    return {
+        "qubits": qubits,
+        "layers": 3 + main_layers,
+        **seconds,
+        "difference": float((values[0] - values[1]).abs().max()),
+        "chosen": "state" if state_is_cheaper(config) else "network",
+    }
+
+
+def choices(file: Path) -> None:
+    """Measure the rings of `CHOICES` and write them into the record beside its other rows."""
+    rows = []
+    for qubits, main_layers in CHOICES:
+        rows.append(state_and_network(qubits, main_layers))
+        print(rows[-1], flush=True)
+    kept = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**kept, "choices": rows}, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure all heads and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -145,9 +188,15 @@ def main() -> None:
         "--limit", type=int, default=120, help="Processor seconds of Aer and of quimb per head."
     )
     parser.add_argument("--quimb", help="Python with quimb; without it, quimb is left out.")
+    parser.add_argument("--choice", action="store_true", help="States and networks alone.")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
+    if given.choice:
+        choices(given.file)
+        return
+    rows, kept = [], []
+    if given.file.exists():
+        kept = json.loads(given.file.read_text("utf-8")).get("choices", [])
     for qubits, ring in HEADS:
         exact, double_s = by_network(qubits, ring, torch.float64)
         single, single_s = by_network(qubits, ring, torch.float32)
@@ -182,7 +231,8 @@ def main() -> None:
         rows.append(row)
         print(row, flush=True)
         given.file.write_text(
-            json.dumps({"layers": LAYERS, "heads": rows}, indent=1) + "\n", encoding="utf-8"
+            json.dumps({"layers": LAYERS, "heads": rows, "choices": kept}, indent=1) + "\n",
+            encoding="utf-8",
         )
 
 

@@ -1,1 +1,1 @@
-"""Classical content of a trained head: quadratic forms, bond dimensions, kernels, and a twin without entanglement."""
+"""Classical content of a trained head: quadratic forms, bond dimensions, kernels, and twins without entanglement."""

@@ -29,7 +29,9 @@ from qllmft.analysis.kernels import (
     fidelities,
     kernel_svm,
 )
-from qllmft.analysis.twin import Twin, train_twin
+from qllmft.analysis.least_bond import LeastBonds, least_bonds
+from qllmft.analysis.twin import Twin, train_twins
+from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
@@ -80,12 +82,13 @@ class Analysis:
     certificate: Certificate
     forms: FormsResult | None
     bond: BondResult | None
+    least: LeastBonds | None
     # mean and standard deviation over the texts, by Meyer and Wallach
     entanglement: tuple[float, float] | None
     kernel: KernelResult | None
     geometry: dict[str, GeometricDifference]
     gradients: tuple[GradientVariance, ...]
-    twin: Twin | None
+    twins: dict[str, Twin]  # by name; empty if they were left out
 
     @property
     def decay(self) -> float:
@@ -96,13 +99,19 @@ class Analysis:
         """Return values for JSON."""
         head = self.run.head
         found = {name: value for name, value in asdict(self).items() if name != "run"}
-        for name, part in (("kernel", self.kernel), ("twin", self.twin)):
-            if part is not None:
-                found[name] |= {
-                    key: value.as_dict()
-                    for key, value in vars(part).items()
-                    if hasattr(value, "as_dict")
-                }
+        parts: list[tuple[dict[str, Any], Any]] = [
+            (found["twins"][name], twin) for name, twin in self.twins.items()
+        ]
+        if self.kernel is not None:
+            parts.append((found["kernel"], self.kernel))
+        for values, part in parts:
+            values |= {
+                key: value.as_dict()
+                for key, value in vars(part).items()
+                if hasattr(value, "as_dict")
+            }
+        if self.least is not None:
+            found["least"] = self.least.as_dict()
         record = {
             "run": self.run.identity,
             "head": {"name": head.name, "test": head.tested.as_dict()},
@@ -121,7 +130,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     Args:
         run: the run's folder.
         on_event: receives progress.
-        twin: also train the separable twin, which takes as long as the run, or read it if it is there.
+        twin: also train the separable twins, which take as long as the run each, or read them if they are there.
 
     Raises:
         UserError: if the run is not finished, its texts or its body have changed, or nothing in it is quantum.
@@ -153,10 +162,33 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         geometry = dict(differences(fidelities(states, states), unit))
     on_event(Message("drawing random weights for the variance of gradients"))
     gradients = tuple(gradient_variances(model, seed=record.seed))
-    found = train_twin(run, config, on_event) if twin else None
+    least = _least(model, classifier, test, on_event) if isinstance(head, QuantumHead) else None
     return Analysis(
-        record, certificate_of(model), forms, bond, entangled, kernel, geometry, gradients, found
+        run=record,
+        certificate=certificate_of(model),
+        forms=forms,
+        bond=bond,
+        least=least,
+        entanglement=entangled,
+        kernel=kernel,
+        geometry=geometry,
+        gradients=gradients,
+        twins=train_twins(run, config, on_event) if twin else {},
     )
+
+
+def _least(
+    model: ModelConfig, classifier: Classifier, test: Examples, on_event: OnEvent
+) -> LeastBonds | None:
+    """Return the least bonds of a head that a truncation can compute, else None after a message."""
+    if model.n_qubits > MOST_QUBITS:
+        return None
+    on_event(Message("searching the least bond that keeps the labels"))
+    try:
+        return least_bonds(model, classifier, test.x.double())
+    except UserError as error:
+        on_event(Message(f"the least bond is not searched: {error}"))
+        return None
 
 
 @torch.no_grad()

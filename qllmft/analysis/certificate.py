@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
 
-# 4^8 or 2^16: an environment of the network has the square of it as entries, 16 GiB in float32
+# largest bound on the Schmidt rank with a certificate, such as 4^8, 2^16 or 64^2: an environment of the network has
+# the square of it as entries, 16 GiB in float32
 MOST_BOND = 2**16
 
 
@@ -44,7 +45,9 @@ def certificate_of(model: ModelConfig) -> Certificate:
         return Certificate(
             False,
             None,
-            f"No certificate: {encoder}, and for the head's ansatz {model.ansatz!r} no bound is given.",
+            f"No certificate for any number of qubits: {encoder}, and for the head's ansatz {model.ansatz!r} no bound "
+            f"on the Schmidt rank is given; at {model.n_qubits} qubits a state of 2^{model.n_qubits} numbers computes "
+            "the head exactly.",
         )
     crossing = model.connectivity * (model.connectivity + 1) // 2 * (2 if model.ring else 1)
     base, bond = 2**crossing, 2 ** (crossing * layers)
@@ -52,11 +55,12 @@ def certificate_of(model: ModelConfig) -> Certificate:
         f"{'a ring' if model.ring else 'a chain'} of C = {model.connectivity} and {layers} layers"
     )
     bound = f"the Schmidt rank of the head, {shape}, is at most {base}^{layers} = {bond:,} at any number of qubits"
-    if model.connectivity == 1 and bond <= MOST_BOND:
+    if bond <= MOST_BOND:
         return Certificate(True, bond, f"No quantum computer is needed: {encoder}, and {bound}.")
     return Certificate(
         False,
         bond,
-        f"No certificate: {encoder}, but {bound}, which a tensor network cannot hold; at {model.n_qubits} qubits a "
-        f"state of 2^{model.n_qubits} numbers computes it.",
+        f"No certificate for any number of qubits: {encoder}, but the bound on the Schmidt rank of the head, {shape}, "
+        f"is {base}^{layers} = {bond:,}, above the limit of {MOST_BOND:,} for a tensor network; at {model.n_qubits} "
+        f"qubits a state of 2^{model.n_qubits} numbers computes the head exactly.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,9 +10,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import softmax
+from torch import Tensor
 
+from qllmft.analysis.agreement import Agreement, compare, logit_bounds
 from qllmft.analysis.certificate import Certificate, certificate_of
 from qllmft.analysis.forms import Forms, forms_of
 from qllmft.config import ModelConfig, SurrogateConfig
@@ -22,7 +21,7 @@ from qllmft.energy.network import network_flops
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import write_json
-from qllmft.heads import Classifier, ParallelEncoders, QuantumHead, without_noise
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import NetworkHead, QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
@@ -30,32 +29,16 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model.store import StoredModel, save_model
 from qllmft.tasks.statistics import Accuracy
-from qllmft.training import finite_logits
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """Comparison of a surrogate with the circuits on labelled texts."""
-
-    same_labels: Accuracy
-    circuit: Accuracy  # accuracy of the circuits, without noise
-    surrogate: Accuracy
-    largest_difference: float  # of the logits
-    # on the difference of a logit by truncation, the largest of all texts; 0 if the surrogate is
-    # exact
-    bound: float
-    certain: int  # number of texts whose label the bound guarantees
-    circuit_s: float  # processor time per text from the embedding on, in seconds
-    surrogate_s: float
-
-
-@dataclass(frozen=True)
 class Dequantised:
     """Content of ``dequantised.json``."""
 
+    kind: str  # in words, such as "an exact classical simulation of 10 qubits"
     rank: int | None  # eigenvalues per form; None if exact
     bond: int | None  # Schmidt values across each cut of the head; None if exact
     numbers: int  # numbers that the surrogate stores, the data map's included
@@ -103,7 +86,14 @@ def dequantise(
     model = predictor.model
     surrogate, bounds = surrogate_of(model, rank, bond)
     texts = LabelledTexts.read(predictor, run, on_event=on_event)
-    agreement = _compare(model.classifier, surrogate.classifier, texts, bounds)
+    agreement = compare(
+        model.classifier,
+        surrogate.classifier,
+        bounds.reference,
+        bounds.truncation,
+        texts.vectors,
+        texts.labels,
+    )
     save_model(out, surrogate, versions())
     k, numbers = (
         len(model.label_names),
@@ -118,6 +108,7 @@ def dequantise(
         **energies,
     }
     found = Dequantised(
+        kind_of(surrogate),
         rank,
         bond,
         numbers,
@@ -130,21 +121,31 @@ def dequantise(
     return surrogate, found
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Terms of the difference of a surrogate's logits to those of the circuits."""
+
+    # maps embeddings (N, D) to the bound (N, k) on each logit's change by truncation: that of a
+    # bond depends on the text
+    truncation: Callable[[Tensor], Tensor]
+    reference: Classifier  # the surrogate in float64, before its numbers are rounded to float32
+
+
 @torch.no_grad()
 def surrogate_of(
     model: StoredModel, rank: int | None = None, bond: int | None = None
-) -> tuple[StoredModel, Callable[[Tensor], Tensor]]:
-    """Return the surrogate of a trained model, and the bound (N, k) on each logit's change by truncation.
-
-    The bound is a function of embeddings (N, D): that of the bond depends on the text.
-    """
+) -> tuple[StoredModel, Bounds]:
+    """Return the surrogate of a trained model in float32, and its bounds."""
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already; give the run that it was made from.")
     classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
-    found = build_surrogate(model.config, model.dimension, len(model.label_names), chosen).eval()
+    found, reference = (
+        build_surrogate(model.config, model.dimension, len(model.label_names), chosen).eval()
+        for _ in range(2)
+    )
     assert isinstance(classifier.encoder, ParallelEncoders)  # else there is no surrogate
     forms = forms_of(classifier.encoder)
-    state, final = found.state_dict(), classifier.final
+    state, final = reference.double().state_dict(), classifier.final
     if (data_map := classifier.data_map) is not None:
         name = next(name for name, part in found.named_modules() if type(part) is type(data_map))
         state |= {f"{name}.{key}": value for key, value in data_map.state_dict().items()}
@@ -155,16 +156,32 @@ def surrogate_of(
         values, vectors, errors = _largest(forms, found.encoder.eigenvalues.shape[1])
         state |= {"encoder.eigenvalues": values, "encoder.vectors": vectors}
     elif found.head is None and final is not None:  # odd encoders and a linear layer are one layer
-        state["final.weight"] = (final.weight.double() @ _rows(forms)).float()
+        state["final.weight"] = final.weight.double() @ _rows(forms)
     else:
-        state["encoder.1.weight"] = _rows(forms).float()
+        state["encoder.1.weight"] = _rows(forms)
     if isinstance(classifier.head, QuantumHead):
         state["head.theta"] = classifier.head.connector.weight
-    found.load_state_dict(state)
-    bounds = partial(_logit_bounds, found, final, torch.from_numpy(errors), model.config.reuploads)
-    return model.model_copy(
-        update={"classifier": found, "surrogate": chosen, "checked": False}
-    ), bounds
+    for each in (found, reference):
+        each.load_state_dict(state)
+    truncation = partial(
+        _truncation, classifier, found, torch.from_numpy(errors), model.config.reuploads
+    )
+    made = model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False})
+    return made, Bounds(truncation, reference)
+
+
+def kind_of(surrogate: StoredModel) -> str:
+    """Return the kind of a surrogate in words."""
+    chosen, head, qubits = surrogate.surrogate, surrogate.classifier.head, surrogate.config.n_qubits
+    assert chosen is not None  # it is a surrogate
+    kept = [f"{name} {value}" for name, value in chosen if value is not None]
+    if kept:
+        return f"truncated: {', '.join(kept)}"
+    if isinstance(head, StateHead):
+        return f"an exact classical simulation of {qubits} qubits"
+    if isinstance(head, NetworkHead):
+        return f"an exact tensor network of {qubits} qubits"
+    return f"exact: {'one linear layer' if surrogate.config.odd else 'quadratic forms'}"
 
 
 def _rows(forms: Forms) -> Tensor:
@@ -181,15 +198,15 @@ def _largest(forms: Forms, rank: int) -> tuple[Tensor, Tensor, np.ndarray[Any, A
     vectors = np.take_along_axis(vectors.transpose(0, 2, 1), order[:, :, None], axis=1)
     left_out = np.abs(values[:, rank]) if rank < values.shape[1] else np.zeros(len(values))
     return (
-        torch.from_numpy(values[:, :rank]).float(),
-        torch.from_numpy(vectors[:, :rank]).float(),
+        torch.from_numpy(values[:, :rank]),
+        torch.from_numpy(vectors[:, :rank]),
         left_out,
     )
 
 
 @torch.no_grad()
-def _logit_bounds(
-    surrogate: Classifier, final: nn.Linear | None, errors: Tensor, reuploads: int, x: Tensor
+def _truncation(
+    circuits: Classifier, surrogate: Classifier, errors: Tensor, reuploads: int, x: Tensor
 ) -> Tensor:
     """Return the bound (N, k) on the change of logits if latent values changed by at most ``errors`` (Q,).
 
@@ -205,44 +222,7 @@ def _logit_bounds(
         values = values + head.measured(surrogate.encoder(x))[1][:, None]
     if head is not None:
         values = values.clamp(max=2.0)
-    if final is None:
-        return values.expand(-1, 2)
-    read = torch.cat([latent, values], dim=1) if surrogate.skip else values
-    return read @ final.weight.double().abs().T
-
-
-def _compare(
-    circuit: Classifier,
-    surrogate: Classifier,
-    texts: LabelledTexts,
-    bounds_of: Callable[[Tensor], Tensor],
-) -> Agreement:
-    x = torch.from_numpy(texts.vectors)
-    with without_noise(circuit):
-        logits, circuit_s = _timed(circuit, x)
-    found, surrogate_s = _timed(surrogate, x)
-    labels, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
-    best, bounds = logits.double().max(dim=1, keepdim=True), bounds_of(x)
-    gaps = best.values - logits - (bounds.gather(1, best.indices) + bounds)
-    gaps.scatter_(1, best.indices, 1.0)
-    return Agreement(
-        same_labels=Accuracy.of(labels, answers),
-        circuit=Accuracy.of(texts.labels, labels),
-        surrogate=Accuracy.of(texts.labels, answers),
-        largest_difference=float((logits - found).abs().max()),
-        bound=float(bounds.max()),
-        certain=int((gaps > 0).all(dim=1).sum()),
-        circuit_s=circuit_s,
-        surrogate_s=surrogate_s,
-    )
-
-
-def _timed(model: nn.Module, x: Tensor) -> tuple[Tensor, float]:
-    """Return the logits, and the processor time per text in seconds, after a first batch."""
-    finite_logits(model, x[:1])
-    started = time.process_time()
-    logits = finite_logits(model, x)
-    return logits, (time.process_time() - started) / len(x)
+    return logit_bounds(circuits, latent, values)
 
 
 def _head_energy_j(classifier: Classifier, config: ModelConfig) -> float:

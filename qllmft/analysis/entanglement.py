@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
+from qiskit.circuit import ControlledGate, Gate, Operation
 from qiskit.quantum_info import Statevector
 
+from qllmft.errors import UserError
 from qllmft.heads import QuantumHead
 from qllmft_backends.adjoint import AdjointEngine
 
@@ -19,8 +21,7 @@ States = NDArray[np.floating[Any]] | NDArray[np.complex128]
 # singular values below it are rounding: those of a float64 state are right to 1e-14
 SMALLEST = 1e-9
 DISCARDED = 1e-4  # weight that the truncated bond leaves out
-_RANK_TWO = ("cx", "cz", "cy", "ch", "cp", "crx", "cry", "crz", "rzz", "rxx", "ryy", "rzx", "ecr")
-_RANK_FOUR = 4  # of any gate on two qubits, such as a swap
+_RANK_TWO = ("rzz", "rxx", "ryy", "rzx", "ecr")  # two products of Pauli matrices each
 
 
 @torch.no_grad()
@@ -62,8 +63,12 @@ def truncated_rank(values: Floats, discarded: float = DISCARDED) -> int:
 def rank_bounds(circuit: QuantumCircuit) -> list[int]:
     """Return the bound on the Schmidt rank across each cut for any angles, before the limit 2^min(q, Q-q) of the cut.
 
-    A gate across a cut multiplies the rank by its operator Schmidt rank: 2 if it is controlled, 4 at most. L layers of
-    the paper's ansatz give 2^L on a chain, 4^L on a ring with C = 1, and 64^L with C = 2.
+    A gate across a cut multiplies the rank by its operator Schmidt rank: 2 if it is controlled and its targets are on
+    one side, 4^k at most with k qubits on the smaller side. If the gates of its definition give less, theirs is taken.
+    L layers of the paper's ansatz give 2^L on a chain, 4^L on a ring with C = 1, and 64^L with C = 2.
+
+    Raises:
+        UserError: if an instruction on several qubits is neither a gate nor made of gates.
 
     >>> from qllmft_circuits import head_circuit
     >>> rank_bounds(head_circuit(4))[1] == 4**5
@@ -72,11 +77,39 @@ def rank_bounds(circuit: QuantumCircuit) -> list[int]:
     bounds = [1] * (circuit.num_qubits - 1)
     for instruction in circuit.data:
         places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        if len(places) == 2 and instruction.operation.name != "barrier":
-            rank = 2 if instruction.operation.name in _RANK_TWO else _RANK_FOUR
-            for cut in range(min(places), max(places)):
-                bounds[cut] *= rank
+        if len(places) < 2 or instruction.operation.name == "barrier":
+            continue
+        for cut in range(min(places), max(places)):
+            bounds[cut] *= _operator_rank(
+                instruction.operation, tuple(place <= cut for place in places)
+            )
     return bounds
+
+
+def _operator_rank(operation: Operation, left: tuple[bool, ...]) -> int:
+    """Return the bound on the operator Schmidt rank between the qubits with True in ``left`` and the others."""
+    if len(set(left)) == 1 or operation.name == "barrier":
+        return 1
+    limit: int = 4 ** min(sum(left), len(left) - sum(left))
+    if isinstance(operation, ControlledGate) and len(set(left[operation.num_ctrl_qubits :])) == 1:
+        return 2
+    if operation.name in _RANK_TWO:
+        return 2
+    definition = getattr(operation, "definition", None)
+    if len(left) == 2 and isinstance(operation, Gate):
+        return limit
+    if definition is None:
+        if isinstance(operation, Gate):
+            return limit
+        raise UserError(
+            f"the head has the instruction {operation.name!r} on {len(left)} qubits, expected gates or an instruction "
+            "made of gates: no bound on the Schmidt rank can be given. Decompose it in the circuit."
+        )
+    product = 1
+    for part in definition.data:
+        sides = tuple(left[definition.find_bit(qubit).index] for qubit in part.qubits)
+        product *= _operator_rank(part.operation, sides)
+    return min(limit, product) if isinstance(operation, Gate) else product
 
 
 def meyer_wallach(states: States) -> Floats:

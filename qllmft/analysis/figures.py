@@ -50,7 +50,7 @@ def draw_bond(bond: BondResult) -> Any:
     axes = figure.subplots()
     cuts = range(1, len(bond.ranks) + 1)
     lines: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-        "bound at any width": (bond.bounds, {"color": style.INK, "ls": ":"}),
+        "bound by the gates": (bond.bounds, {"color": style.INK, "ls": ":"}),
         # below the measured
         "limit of the cut": (bond.limits, {"color": style.GREY, "lw": 7.0, "alpha": 0.4}),
         "measured": (bond.ranks, style.SERIES[0]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qllmft.analysis.analysis import Analysis
+from qllmft.analysis.certificate import MOST_BOND
 from qllmft.analysis.figures import analysis_figures
 from qllmft.analysis.kernels import RIDGE
 from qllmft.files import write_bytes, write_json
@@ -40,5 +41,6 @@ def render_analysis(found: Analysis) -> str:
         found=found,
         figures=drawn,
         ridge=RIDGE,
+        most_bond=MOST_BOND,
         made_with=[*identified(found.run.data, found.run.body), *found.run.versions.items()],
     )

@@ -1,58 +1,93 @@
-"""Separable twin: the same run without gates on two qubits."""
+"""Separable twins: the same run with one part, the encoder or the head, without gates on two qubits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from qllmft.config import BaselinesConfig, RunConfig
+from qllmft.config import BaselinesConfig, ModelConfig, RunConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
 from qllmft.tasks.statistics import Accuracy, TextDifference
 
-FOLDER = "separable-twin"  # in the run's folder
+SEPARABLE = "separable"
+ENCODER, HEAD = "separable encoder", "separable head"  # names of the twins
 
 
 @dataclass(frozen=True)
 class Twin:
-    """Result of the twin, on the same test texts as the run."""
+    """Result of a twin, on the same test texts as the run."""
 
     test: Accuracy
     difference: TextDifference  # of the run and the twin
 
 
-def twin_config(config: RunConfig) -> RunConfig:
-    """Return the twin's configuration: the ansatz ``separable``, the same seed, no baselines.
+def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
+    """Return the configurations of the twins by name: one part separable, the same seed, no baselines.
+
+    A part has a twin if it is quantum and its ansatz is the paper's. The other part keeps its own ansatz.
 
     Raises:
-        UserError: if the ansatz is not the paper's, or training would use another backend than the engine.
+        UserError: if no part has a twin, or training would use another backend than the engine.
     """
-    if config.model.ansatz != PAPER_ANSATZ:
-        raise UserError(
-            f"the ansatz is {config.model.ansatz!r}, and only 'paper' has a separable twin; give --no-twin."
-        )
     if not config.backend.entry.adjoint:
         raise UserError(
-            f"the run was trained on the backend {config.backend.name!r}, and its twin would be too; give --no-twin."
+            f"the run was trained on the backend {config.backend.name!r}, and its twins would be too; give --no-twin."
         )
-    plain = {"ansatz": "separable", "connectivity": 1, "ring": True, "block": "cx_ry"}
-    model = config.model.model_copy(update=plain)
-    return config.model_copy(update={"model": model, "baselines": BaselinesConfig(names=())})
+    model = config.model
+    plain = {"ring": True, "block": "cx_ry"}  # options that no part of the twin reads
+    changes: dict[str, dict[str, Any]] = {}
+    if model.encoder == "quantum" and model.ansatz_of_encoders == PAPER_ANSATZ:
+        changes[ENCODER] = {"encoder_ansatz": SEPARABLE}
+        if model.head != "quantum":
+            changes[ENCODER] = {"ansatz": SEPARABLE, **plain}
+        elif model.ansatz != PAPER_ANSATZ:
+            changes[ENCODER] |= plain
+    if model.head == "quantum" and model.ansatz == PAPER_ANSATZ:
+        kept = model.ansatz_of_encoders if model.encoder == "quantum" else None
+        changes[HEAD] = {"ansatz": SEPARABLE, "encoder_ansatz": kept, "connectivity": 1}
+        if kept != PAPER_ANSATZ:
+            changes[HEAD] |= plain
+    if not changes:
+        raise UserError(
+            f"the ansatz is {model.ansatz!r}, and only 'paper' has separable twins; give --no-twin."
+        )
+    return {
+        name: config.model_copy(
+            update={"model": _changed(model, change), "baselines": BaselinesConfig(names=())}
+        )
+        for name, change in changes.items()
+    }
 
 
-def train_twin(run: Path, config: RunConfig, on_event: OnEvent) -> Twin:
-    """Train the twin in the run's folder, or read it if it is there, and compare the answers on the test texts.
+def _changed(model: ModelConfig, change: dict[str, Any]) -> ModelConfig:
+    return ModelConfig.model_validate(model.model_copy(update=change).model_dump())
+
+
+def twin_folder(run: Path, name: str) -> Path:
+    """Return the folder of a run's twin."""
+    return run / name.replace(" ", "-")
+
+
+def train_twins(run: Path, config: RunConfig, on_event: OnEvent) -> dict[str, Twin]:
+    """Train the twins in the run's folder, or read them if they are there, and compare the answers on the test texts.
 
     Raises:
         UserError: if there is no twin, or its training was interrupted.
     """
-    outcome = run_experiment(twin_config(config), run / FOLDER, on_event)
+    return {
+        name: _trained(run, twin_folder(run, name), twin, on_event)
+        for name, twin in twin_configs(config).items()
+    }
+
+
+def _trained(run: Path, folder: Path, config: RunConfig, on_event: OnEvent) -> Twin:
+    outcome = run_experiment(config, folder, on_event)
     ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
     if outcome.record is None or ours is None or theirs is None:
-        raise UserError(
-            f"the twin in {run / FOLDER} is not finished; the same command continues it."
-        )
+        raise UserError(f"the twin in {folder} is not finished; the same command continues it.")
     answers = (next(iter(each.answers.values())) for each in (ours, theirs))
     return Twin(outcome.record.head.accuracy, TextDifference.of(ours.labels, *answers))

@@ -22,7 +22,7 @@ def analyse(
         bool,
         typer.Option(
             "--twin/--no-twin",
-            help="Train the separable twin, as long as the run, or read it if it is there.",
+            help="Train the separable twins, each as long as the run, or read them if they are there.",
         ),
     ] = True,
     figures: Annotated[
@@ -32,10 +32,11 @@ def analyse(
         bool, typer.Option("--json", help="Print analysis.json instead of its summary.")
     ] = False,
 ) -> None:
-    """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twin.
+    """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twins.
 
-    Writes analysis.html and analysis.json into the run's folder. The first sentence says whether the model can be
-    computed classically at any number of qubits.
+    Of the twins, one has no gates on two qubits in its encoder and the other none in its head. Writes analysis.html and
+    analysis.json into the run's folder. The first sentence says whether the model can be computed classically at any
+    number of qubits.
     """
     from qllmft.analysis.analysis import analyse as analysed
     from qllmft.analysis.page import write_analysis
@@ -67,11 +68,17 @@ def _lines(found: Analysis) -> Iterator[str]:
             f"Schmidt rank of the head at most {max(bond.ranks)} on {bond.texts} training texts, "
             f"{max(bond.truncated)} without 1e-4 of the weight; Meyer-Wallach entanglement {found.entanglement[0]:.3f}."
         )
+    if found.least is not None:
+        yield found.least.sentence
     yield f"{found.run.head.name}: {found.run.head.tested}"
     if found.kernel is not None:
         yield f"SVM on its own states: {found.kernel.test} (C = {found.kernel.c:g} by validation)"
-    if found.twin is not None:
-        yield f"separable twin: {found.twin.test} (McNemar p = {found.twin.difference.p:.2g})"
+    for name, twin in found.twins.items():
+        less, (low, high) = twin.difference.value, twin.difference.interval
+        yield (
+            f"{name}: {twin.test}; the run has {100 * less:+.2f} points more [{100 * low:+.2f}, {100 * high:+.2f}] "
+            f"(McNemar p = {twin.difference.p:.2g})"
+        )
     if found.geometry:
         parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]
         yield f"geometric difference at λ = 0.01, √N = {found.run.data.sizes['train'] ** 0.5:.1f}: {', '.join(parts)}"

@@ -67,18 +67,15 @@ def dequantise(
         say_json(found.as_dict())
         return
     agreed = found.agreement
-    kept = [
-        f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None
-    ]
-    exact = f"{', '.join(kept)}, a logit changes by {agreed.bound:.3g} at most" if kept else "exact"
     say_lines(
         (
             found.certificate.sentence,
-            f"The surrogate ({exact}) gives the circuit's label to {agreed.same_labels.right:,} of "
+            f"The surrogate ({found.kind}) gives the circuit's label to {agreed.same_labels.right:,} of "
             f"{agreed.same_labels.total:,} test texts: {agreed.same_labels}",
             f"accuracy: circuits {agreed.circuit}, surrogate {agreed.surrogate}",
-            f"logits differ by {agreed.largest_difference:.1e} at most; "
-            f"the bound guarantees the label of {agreed.certain:,} texts",
+            f"logits differ by {agreed.largest_difference:.1e} at most; bound on a logit's change: "
+            f"{agreed.truncation:.3g} by truncation and {agreed.rounding:.1e} by rounding, "
+            f"which guarantee the label of {agreed.certain:,} texts",
             f"it stores {found.numbers:,} numbers; the model has {found.parameters:,} parameters",
             f"processor time per text: circuits {1e3 * agreed.circuit_s:.3f} ms, "
             f"surrogate {1e3 * agreed.surrogate_s:.3f} ms",

@@ -14,7 +14,7 @@ from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import RunConfig
+    from qllmft.config import ModelConfig, RunConfig
     from qllmft.energy.curve import Against, EnergyCurve, ModelName
     from qllmft.energy.here import MachineEnergy
 
@@ -149,11 +149,6 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
             *values[i],
         )
     PlainConsole().print(table)
-    at = curve.crossover_qubits
-    found = (
-        f"Crossover (←): from {at} qubits on, simulation on a GPU needs more energy than the QPU."
-    )
-    say(found if at else f"No crossover up to {MOST_QUBITS} qubits.")
     if curve.constants is not None:
         c = curve.constants
         say(
@@ -162,6 +157,26 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
             "Gates as written, before any transpilation."
         )
     say(curve.source)
+    say(_conclusion(head, curve))
+
+
+def _conclusion(head: ModelConfig, curve: EnergyCurve) -> str:
+    """Return the crossover against the simulation of the curve, and beside a state vector's that of a network."""
+    from qllmft.energy.curve import crossover_qubits
+    from qllmft.energy.network import has_network
+
+    at, alone = curve.crossover_qubits, curve.against == "state-vector"
+    simulation = "a state vector" if alone else "the cheaper of a state vector and a tensor network"
+    found = f"No crossover up to {MOST_QUBITS} qubits against {simulation} on a GPU."
+    if at:
+        found = f"Crossover (←): from {at} qubits on, {simulation} on a GPU needs more energy than the QPU."
+    if not alone:
+        return found
+    if not has_network(head):
+        return f"{found} The operations of a tensor network are counted for the ansatz 'paper' with C = 1 only."
+    other = crossover_qubits(head, curve.constants, "tensor-network")
+    there = f"from {other} qubits on" if other else f"at no number up to {MOST_QUBITS} qubits"
+    return f"{found} With a tensor network (--against tensor-network) it does so {there}."
 
 
 def same_format(column: Sequence[float]) -> list[str]:

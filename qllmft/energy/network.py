@@ -7,6 +7,11 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 
 
+def has_network(config: ModelConfig) -> bool:
+    """Return whether the operations of a tensor network are counted for the head."""
+    return config.head == "quantum" and config.ansatz == PAPER_ANSATZ and config.connectivity == 1
+
+
 def network_flops(config: ModelConfig, n_qubits: int) -> int:
     """Return the operations of ⟨Z⟩ of all qubits of a head with C = 1.
 
@@ -18,11 +23,11 @@ def network_flops(config: ModelConfig, n_qubits: int) -> int:
         UserError: if the head has another ansatz, or a larger connectivity.
     """
     layers = (config.reuploads - 1) * config.reupload_layers + config.main_layers
-    if config.head != "quantum" or config.ansatz != PAPER_ANSATZ or config.connectivity != 1:
+    if not has_network(config):
         crossing = config.connectivity * (config.connectivity + 1) // 2 * (2 if config.ring else 1)
         raise UserError(
-            f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}: no certificate is "
-            f"given. A tensor network is for the paper's ansatz with C = 1; with this C its bond is bounded by "
-            f"{2**crossing}^{layers} only. Omit --against, or set model.connectivity to 1."
+            f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}; the operations of "
+            "a tensor network are counted for the paper's ansatz with C = 1 only (with this C the bound on the Schmidt "
+            f"rank is {2**crossing}^{layers}). Omit --against, or set model.connectivity to 1."
         )
     return n_qubits * 16 * (1 << layers * (5 if config.ring else 3))

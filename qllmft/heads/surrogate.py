@@ -17,7 +17,11 @@ from qllmft.heads.truncated import TruncatedHead
 from qllmft.templates import head_ansatz
 from qllmft_circuits import AnsatzOptions
 
-MOST_STATE_QUBITS = 16  # wider heads are tensor networks
+STATE_QUBITS = 16  # up to here a head is its state, whose texts are computed together
+MOST_STATE_QUBITS = 20  # of a state: its signs take 84 MB
+# seconds of one core, for the choice between a state and a network from 17 qubits on: per gate and
+# amplitude, and per operation of the network (benchmarks/tensor_networks.json)
+STATE_S, NETWORK_S = 6e-9, 3.3e-11
 
 
 class UnitEmbedding(nn.Module):
@@ -126,20 +130,43 @@ def _head(
 ) -> StateHead | NetworkHead | TruncatedHead:
     if surrogate.bond is not None:
         return TruncatedHead(config, surrogate.bond)
-    if config.n_qubits <= MOST_STATE_QUBITS:
-        return StateHead(config)
-    options = head_ansatz(config)
-    single = config.measured != "words" or config.word_weight == 1
-    if (
-        single
-        and config.ansatz == PAPER_ANSATZ
-        and isinstance(options, AnsatzOptions)
-        and options.connectivity == 1
+    network = _network(config)
+    qubits = config.n_qubits
+    if qubits <= MOST_STATE_QUBITS and (
+        qubits <= STATE_QUBITS or network is None or state_is_cheaper(config)
     ):
-        return NetworkHead(config, options)
+        return StateHead(config)
+    if network is not None:
+        return network
     raise UserError(
-        f"the head has {config.n_qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "
-        f"{config.measured!r}. Above {MOST_STATE_QUBITS} qubits there is a surrogate for single qubits of the ansatz "
-        "'paper' with C = 1 only; no certificate is given for others. "
+        f"the head has {qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "
+        f"{config.measured!r}. Above {MOST_STATE_QUBITS} qubits there is an exact surrogate for single qubits of the "
+        "ansatz 'paper' with C = 1 only. "
         "Give a bond: the head is then truncated, and each text has a bound on the error."
     )
+
+
+def state_is_cheaper(config: ModelConfig) -> bool:
+    """Return whether ⟨Z⟩ of the paper's ansatz with C = 1 takes less time by a state than by a tensor network.
+
+    With L layers a state has 2^Q numbers, and Q·(R + L) gates pass over them. A network has bonds of χ = 2^L and takes
+    16·Q·χ⁵ operations on a ring, whose environment has χ⁴ = 2^(4L) numbers per qubit, and 16·Q·χ³ on a chain.
+
+    >>> [state_is_cheaper(ModelConfig(n_qubits=qubits)) for qubits in (17, 18, 19, 20)]
+    [True, True, False, False]
+    """
+    layers = (config.reuploads - 1) * config.reupload_layers + config.main_layers
+    state: int = (config.reuploads + layers) << config.n_qubits
+    network: int = 16 << layers * (5 if config.ring else 3)
+    return state * STATE_S <= network * NETWORK_S  # both per qubit
+
+
+def _network(config: ModelConfig) -> NetworkHead | None:
+    """Return the head as a tensor network, or None if it has none."""
+    if config.ansatz != PAPER_ANSATZ or config.connectivity != 1:
+        return None
+    if config.measured == "words" and config.word_weight != 1:
+        return None
+    options = head_ansatz(config)
+    assert isinstance(options, AnsatzOptions)  # those of the paper's ansatz
+    return NetworkHead(config, options)

@@ -105,13 +105,16 @@ class _Chain:
 
     def _pass_left(self, *, truncate: bool) -> None:
         site, before = self.sites[self.centre], self.sites[self.centre - 1]
-        u, s, v = torch.linalg.svd(site.flatten(2), full_matrices=False)
-        kept = min(self.bond, s.shape[1]) if truncate else s.shape[1]
-        self.error = self.error + s[:, kept:].square().sum(dim=1).sqrt()
-        self.sites[self.centre] = v[:, :kept].reshape(len(site), kept, 2, -1)
-        self.sites[self.centre - 1] = torch.einsum(
-            "nlsa,nab->nlsb", before, u[:, :, :kept] * s[:, None, :kept]
-        )
+        rows = site.flatten(2)
+        if truncate and min(rows.shape[1:]) > self.bond:
+            u, s, v = torch.linalg.svd(rows, full_matrices=False)
+            self.error = self.error + s[:, self.bond :].square().sum(dim=1).sqrt()
+            v, left = v[:, : self.bond], u[:, :, : self.bond] * s[:, None, : self.bond]
+        else:  # nothing is left out, and this takes a third of the time
+            q, r = torch.linalg.qr(rows.mT)
+            v, left = q.mT, r.mT
+        self.sites[self.centre] = v.reshape(len(site), v.shape[1], 2, -1)
+        self.sites[self.centre - 1] = torch.einsum("nlsa,nab->nlsb", before, left)
         self.centre -= 1
 
     def values(self, words: list[list[int]]) -> Tensor:

@@ -30,22 +30,34 @@ def accuracy(found):
 
 
 def row_of_surrogate(row):
-    agreed, kernel, twin = row["surrogate"]["agreement"], row["kernel"], row["twin"]
+    agreed, kernel = row["surrogate"]["agreement"], row["kernel"]
     same = accuracy(agreed["same_labels"])
-    assert agreed["certain"] == same.total == row["onnx"]["total"]
+    assert same.total == row["onnx"]["total"]
     low, high = (100 * each for each in same.interval)
     cells = (
         row["head"],
         f"{row['body']}, {row['dimension']}",
         str(accuracy(row["test"])),
         f"{100 * kernel['value']:.2f} %" if kernel else "",
-        f"{100 * twin['value']:.2f} %" if twin else "",
         f"{same.right:,}/{same.total:,} [{low:.2f}, {high:.2f}]",
         f"{agreed['largest_difference']:.0e}",
         f"{row['onnx']['same']:,}",
         f"{row['surrogate']['numbers']:,}",
         f"{1e3 * agreed['circuit_s']:.3f} / {1e3 * agreed['surrogate_s']:.3f}",
     )
+    return f"| {' | '.join(cells)} |"
+
+
+def row_of_twins(row):
+    def points(found):
+        low, high = (100 * each for each in found["interval95"])
+        return f"{-100 * found['value']:+.2f} [{-high:+.2f}, {-low:+.2f}]".replace("-", "−")
+
+    own = accuracy(row["twins"]["run"]["test"])
+    cells = [row["head"], f"{row['body']}, {row['dimension']}", str(own)]
+    for name in ("separable encoder", "separable head"):
+        twin = row["twins"][name]
+        cells += [f"{100 * twin['test']['value']:.2f} %", points(twin["difference"])]
     return f"| {' | '.join(cells)} |"
 
 
@@ -67,6 +79,19 @@ def test_the_table_of_surrogates():
     assert not missing
 
 
+def test_the_table_of_twins():
+    kept = json.loads((RECORDS / "could-it-be-classical.json").read_text("utf-8"))["rows"]
+    rows = [row_of_twins(row) for row in kept if "twins" in row]
+    assert rows
+    assert not [row for row in rows if row not in CLASSICAL]
+    for row in (row["twins"] for row in kept if "twins" in row):
+        for name in ("separable encoder", "separable head"):
+            twin, difference = row[name]["test"], row[name]["difference"]
+            assert twin["total"] == difference["total"] == 9101
+            more = difference["only_first"] - difference["only_second"]
+            assert row["run"]["test"]["right"] - twin["right"] == more
+
+
 def test_the_table_of_mteb():
     (mteb,) = json.loads((RECORDS / "mteb.json").read_text("utf-8"))["tasks"].values()
     rows = [rows_of_mteb(name, row) for name, row in mteb["estimators"].items()]
@@ -78,6 +103,18 @@ def test_the_table_of_the_fourier_series():
     for row in json.loads((ROOT / "benchmarks" / "fourier.json").read_text("utf-8"))["rows"]:
         least, most = row["kept"]
         assert f"| {row['qubits']} | {row['terms']:,} | {least:,} to {most:,} |" in page
+
+
+def test_the_table_of_states_and_networks():
+    page = (ROOT / "docs" / "decisions" / "0015-classical-surrogates.md").read_text("utf-8")
+    kept = json.loads((ROOT / "benchmarks" / "tensor_networks.json").read_text("utf-8"))
+    for row in kept["choices"]:
+        cells = (f"{row['state_s']:.2f}", f"{row['network_s']:.2f}", row["chosen"])
+        assert f"| {row['qubits']} | {' | '.join(cells)} |" in page
+        assert row["difference"] < 1e-5
+        quicker = min(("state", "network"), key=lambda name: row[f"{name}_s"])
+        near = abs(row["state_s"] - row["network_s"]) < 0.1 * row["network_s"]
+        assert row["chosen"] == quicker or near
 
 
 @pytest.fixture

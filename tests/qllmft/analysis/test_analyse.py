@@ -3,12 +3,13 @@ import shutil
 
 import pytest
 
-from qllmft.analysis.twin import twin_config
-from qllmft.config import RunConfig
+from qllmft.analysis.twin import twin_configs
+from qllmft.config import ModelConfig, RunConfig
 from qllmft.errors import UserError
 from qllmft.inference.card import model_card
 from qllmft.model import load_model
 from qllmft.run import RunFolder
+from qllmft.templates import encoder_template, head_template
 
 
 @pytest.fixture
@@ -26,24 +27,34 @@ def test_a_run_is_analysed(run, cli):
     assert (
         found["head"]["test"]["total"]
         == found["kernel"]["test"]["total"]
-        == found["twin"]["test"]["total"]
+        == found["twins"]["separable encoder"]["test"]["total"]
+        == found["twins"]["separable head"]["test"]["total"]
         == 40
     )
     assert max(found["bond"]["ranks"]) <= 4
-    twin = RunFolder(run / "separable-twin").read_config()
-    assert twin.model.ansatz == "separable"
+    least = found["least"]
+    assert [each["share"] for each in least["found"]] == [0.99, 1.0]
+    assert least["found"][0]["bond"] <= least["found"][1]["bond"] <= least["limit"] == 4
+    assert least["found"][1]["same"]["right"] == least["texts"] == 40
+    model = RunFolder(run).read_config().model
+    for name, parts in (("encoder", ("separable", "paper")), ("head", ("paper", "separable"))):
+        twin = RunFolder(run / f"separable-{name}").read_config().model
+        assert (twin.ansatz_of_encoders, twin.ansatz) == parts
+        assert (twin.n_qubits, twin.encoder_layers) == (model.n_qubits, model.encoder_layers)
     assert {file.name for file in (run / "figures").iterdir()} == {
         f"analysis-{name}.svg" for name in ("forms", "bond", "geometry", "gradients")
     }
     page = (run / "analysis.html").read_text("utf-8")
     assert page.count("<svg") == 4
-    assert "separable twin" in page
+    assert "separable encoder" in page
+    assert "separable head" in page
+    assert "Least bond that keeps" in page
     assert found["sentence"] in model_card(load_model(run), "a/b", run)
-    trained = (run / "separable-twin" / "model" / "model.safetensors").stat().st_mtime_ns
+    trained = (run / "separable-head" / "model" / "model.safetensors").stat().st_mtime_ns
     output, _ = cli("analyse", run)
     assert "\nNo quantum computer is needed" in output
     # read, not trained
-    assert (run / "separable-twin" / "model" / "model.safetensors").stat().st_mtime_ns == trained
+    assert (run / "separable-head" / "model" / "model.safetensors").stat().st_mtime_ns == trained
 
 
 def test_a_run_without_result_is_refused(run, cli):
@@ -52,13 +63,55 @@ def test_a_run_without_result_is_refused(run, cli):
     assert "is not finished" in error
 
 
-def test_a_twin_has_no_gates_on_two_qubits_and_as_many_weights():
-    config = RunConfig()
-    twin = twin_config(config)
-    assert twin.identity != config.identity
-    assert (twin.seed, twin.train, twin.baselines.names) == (config.seed, config.train, ())
-    other = config.model_copy(
-        update={"model": config.model.model_copy(update={"ansatz": "brickwork"})}
-    )
-    with pytest.raises(UserError, match="only 'paper' has a separable twin"):
-        twin_config(other)
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"n_qubits": 4}, ["separable encoder", "separable head"]),
+        (
+            {"n_qubits": 4, "connectivity": 2, "ring": False},
+            ["separable encoder", "separable head"],
+        ),
+        ({"head": "none", "encoder_qubits": 4, "ring": False}, ["separable encoder"]),
+        ({"n_qubits": 4, "encoder": "mlp", "block": "ry_cx"}, ["separable head"]),
+        (
+            {"n_qubits": 4, "ansatz": "separable", "encoder_ansatz": "paper", "ring": False},
+            ["separable encoder"],
+        ),
+        (
+            {"n_qubits": 4, "encoder_ansatz": "brickwork", "block": "ry_cx"},
+            ["separable head"],
+        ),
+    ],
+)
+def test_a_twin_changes_one_part(settings, names):
+    def gates(circuit):
+        """Return names, qubits and angles of the gates; parameters of two templates are not equal."""
+        return [
+            (
+                gate.name,
+                [circuit.find_bit(qubit).index for qubit in gate.qubits],
+                *map(str, gate.params),
+            )
+            for gate in ([] if circuit is None else circuit.data)
+        ]
+
+    def two_qubit_gates(circuit):
+        return sum(len(qubits) > 1 for _, qubits, *_ in gates(circuit))
+
+    config = RunConfig(model=ModelConfig(**settings))
+    twins = twin_configs(config)
+    assert list(twins) == names
+    for name, twin in twins.items():
+        assert twin.identity != config.identity
+        assert (twin.seed, twin.train, twin.baselines.names) == (config.seed, config.train, ())
+        pairs = [(f(config.model), f(twin.model)) for f in (encoder_template, head_template)]
+        changed = pairs["head" in name]
+        (kept,) = [pair for pair in pairs if pair is not changed]
+        assert two_qubit_gates(changed[0]) > 0 == two_qubit_gates(changed[1])
+        assert gates(kept[0]) == gates(kept[1])
+
+
+def test_a_run_without_the_papers_ansatz_has_no_twin():
+    config = RunConfig(model=ModelConfig(ansatz="brickwork"))
+    with pytest.raises(UserError, match="only 'paper' has separable twins"):
+        twin_configs(config)

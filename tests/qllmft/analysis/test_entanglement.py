@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from qiskit.quantum_info import Statevector, entropy, partial_trace
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
+from qiskit.circuit.library import MCXGate, UnitaryGate
+from qiskit.quantum_info import Statevector, entropy, partial_trace, random_unitary
 
 from qllmft.analysis.certificate import certificate_of
 from qllmft.analysis.entanglement import (
@@ -13,6 +16,7 @@ from qllmft.analysis.entanglement import (
     truncated_rank,
 )
 from qllmft.config import ModelConfig
+from qllmft.errors import UserError
 from qllmft.heads import QuantumHead
 from qllmft_circuits import LIBRARY, AnsatzOptions, head_circuit
 
@@ -82,7 +86,50 @@ def test_ranks_are_within_their_bound(ring, connectivity, base, layers):
         n_qubits=8, reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity
     )
     assert certificate_of(shape).bond == base**layers
-    assert certificate_of(shape).holds == (connectivity == 1)
+    assert certificate_of(shape).holds  # each of these bonds is below the limit of 65,536
+
+
+def wide_gates():
+    """Return circuits of five qubits whose gates on three and more qubits cross cuts."""
+    spread = QuantumCircuit(5)
+    spread.h(range(4))
+    for places in ([0, 1, 2], [2, 3, 4], [4, 0, 2]):
+        spread.ccx(*places)
+        spread.ry(0.7, places)
+    wrapped = QuantumCircuit(5)
+    wrapped.h(range(5))
+    wrapped.append(spread.to_instruction(), range(5))
+    many = QuantumCircuit(5)
+    many.h([0, 1, 2, 4])
+    many.append(MCXGate(4), [4, 0, 2, 1, 3])  # qubit 3 is the target
+    swapped = QuantumCircuit(5)
+    swapped.h(range(3))
+    swapped.cx(0, 3)
+    swapped.cswap(0, 1, 4)
+    unitary = QuantumCircuit(5)
+    unitary.h(range(5))
+    unitary.append(UnitaryGate(random_unitary(8, seed=1)), [0, 2, 4])
+    return {"ccx": spread, "wrapped": wrapped, "mcx": many, "cswap": swapped, "unitary": unitary}
+
+
+@pytest.mark.parametrize("name", wide_gates())
+def test_ranks_of_gates_on_three_and_more_qubits_are_within_their_bound(name):
+    circuit = wide_gates()[name]
+    ranks = [schmidt_rank(values) for values in schmidt_values(Statevector(circuit).data[None])]
+    bounds = rank_bounds(circuit)
+    assert max(ranks) > 1
+    assert all(rank <= bound for rank, bound in zip(ranks, bounds, strict=True))
+    if name == "mcx":
+        assert bounds == [2] * 4  # a controlled gate is a sum of two products across any cut
+    if name == "wrapped":
+        assert bounds == rank_bounds(wide_gates()["ccx"])
+
+
+def test_an_instruction_that_is_no_gate_has_no_bound():
+    circuit = QuantumCircuit(3)
+    circuit.append(Instruction("pulse", 2, 0, []), [0, 2])
+    with pytest.raises(UserError, match=r"'pulse' on 2 qubits, expected gates .* Decompose it"):
+        rank_bounds(circuit)
 
 
 def test_certificates_of_other_models():
@@ -95,3 +142,16 @@ def test_certificates_of_other_models():
     assert certificate_of(ModelConfig(ansatz="separable")).bond == 1
     deep = certificate_of(ModelConfig(reupload_layers=3, main_layers=3))  # twelve layers
     assert (deep.holds, deep.bond) == (False, 4**12)
+
+
+@pytest.mark.parametrize("connectivity", [1, 2, 3])
+@pytest.mark.parametrize("ring", [False, True])
+def test_a_certificate_is_refused_above_the_limit_only(connectivity, ring):
+    for layers in range(1, 10):
+        found = certificate_of(
+            ModelConfig(reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity)
+        )
+        assert found.holds == (found.bond <= 65_536)
+        assert f"{found.bond:,}" in found.sentence
+        assert ("above the limit of 65,536" in found.sentence) != found.holds
+        assert ("at any number of qubits" in found.sentence) == found.holds

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -6,11 +7,14 @@ import pytest
 import torch
 
 import qllmft
+from qllmft.analysis.agreement import compare
 from qllmft.analysis.dequantise import surrogate_of
-from qllmft.config import BodyConfig, ModelConfig
+from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.network import network_values
+from qllmft.heads.state import StateHead
+from qllmft.heads.surrogate import NetworkHead, build_surrogate
 from qllmft.model import load_model
 from qllmft.model.store import StoredModel, save_model
 from qllmft_circuits import AnsatzOptions
@@ -75,7 +79,7 @@ def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     k = 2 if name == "sign" else 3
     model = stored(k, **STRUCTURES[name])
     surrogate, bounds = surrogate_of(model)
-    assert not bounds(X).any()
+    assert not bounds.truncation(X).any()
     expected = model.classifier(X)
     torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
     save_model(tmp_path, surrogate, {})
@@ -103,7 +107,7 @@ def test_truncation_stays_within_its_bound(name):
         surrogate, bounds = surrogate_of(model, rank)
         assert surrogate.classifier.encoder.vectors.shape[1] == rank
         change = (surrogate.classifier(X) - model.classifier(X)).abs().max(dim=0).values
-        assert (change <= bounds(X).max(dim=0).values + 1e-5).all()
+        assert (change <= bounds.truncation(X).max(dim=0).values + 1e-5).all()
         assert change.max() > 1e-3  # the rank is truncated
 
 
@@ -129,11 +133,11 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
     model.classifier.head.connector.weight.mul_(0.02)
     model.classifier.encoder.encoders[0].scale.mul_(0.05)
     full, bounds = surrogate_of(model, bond=8)  # of every cut of six qubits
-    assert bounds(X).max() < 1e-12
+    assert bounds.truncation(X).max() < 1e-12
     expected = model.classifier(X)
     torch.testing.assert_close(full.classifier(X), expected, atol=2e-5, rtol=1e-4)
     surrogate, bounds = surrogate_of(model, bond=2)
-    change, bound = (surrogate.classifier(X) - expected).abs(), bounds(X)
+    change, bound = (surrogate.classifier(X) - expected).abs(), bounds.truncation(X)
     assert (change <= bound + 1e-5).all()
     assert bound.min() > 1e-8  # it is truncated
     # of values whose bound is below 2
@@ -174,8 +178,97 @@ def test_a_wide_head_is_a_network(monkeypatch):
         torch.testing.assert_close(
             surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4
         )
-    with pytest.raises(UserError, match="no certificate is given"):
+    with pytest.raises(UserError, match=r"Above 3 qubits .* with C = 1 only\. Give a bond"):
         surrogate_of(stored(2, **STRUCTURES["single"], connectivity=2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"n_qubits": 17, "reuploads": 4, "main_layers": 2}, StateHead),  # L = 5
+        ({"n_qubits": 18, "reuploads": 4, "main_layers": 3}, StateHead),  # L = 6
+        ({"n_qubits": 18, "reuploads": 2, "main_layers": 1}, NetworkHead),  # L = 2
+        ({"n_qubits": 17, "reuploads": 4, "main_layers": 2, "ring": False}, NetworkHead),
+        ({"n_qubits": 21, "reuploads": 4, "main_layers": 3}, NetworkHead),
+        ({"n_qubits": 17, "connectivity": 2}, StateHead),
+    ],
+)
+def test_a_wide_head_is_the_cheaper_of_a_state_and_a_network(settings, kind):
+    config = ModelConfig(**settings)
+    assert type(build_surrogate(config, D, 2, SurrogateConfig()).head) is kind
+
+
+@torch.no_grad()
+def test_a_single_text_of_a_wide_state_has_float32s_digits(monkeypatch):
+    head = StateHead(ModelConfig(n_qubits=17))
+    random = torch.Generator().manual_seed(2)
+    head.theta.uniform_(-3, 3, generator=random)
+    latent = torch.randn(1, 17, generator=random)
+    found = head(latent)
+    exact = head.double()(latent.double())
+    torch.testing.assert_close(found.double(), exact, atol=3e-6, rtol=0)
+    small = StateHead(ModelConfig(n_qubits=6))
+    small.theta.uniform_(-3, 3, generator=random)
+    whole = small(latent[:, :6])
+    monkeypatch.setattr("qllmft.heads.state.SUMMED", 32)
+    torch.testing.assert_close(small(latent[:, :6]), whole, atol=1e-6, rtol=0)
+
+
+def between(classifier, first, second):
+    """Return two embeddings (2, D) with different labels on a line, a float apart, or None if it has one label."""
+
+    def label(point):
+        return int(classifier(point[None]).argmax())
+
+    ends = [first, second]
+    if label(first) == label(second):
+        return None
+    for _ in range(60):
+        middle = (ends[0] + ends[1]) / 2
+        ends[label(middle) != label(ends[0])] = middle
+    return torch.stack(ends)
+
+
+@torch.no_grad()
+def test_labels_that_rounding_changes_are_not_certain():
+    model = stored(2, n_qubits=6, encoder_layers=3)
+    logits = model.classifier(X)
+    model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
+    surrogate, bounds = surrogate_of(model)
+    pairs = [between(model.classifier, *X[[i, j]]) for i in range(20) for j in range(20, 30)]
+    pairs = [pair for pair in pairs if pair is not None]
+    assert len(pairs) > 40
+    x = torch.cat([*pairs, X])
+
+    def found(x):
+        return compare(
+            model.classifier,
+            surrogate.classifier,
+            bounds.reference,
+            bounds.truncation,
+            x.numpy(),
+            np.zeros(len(x), dtype=int),
+        )
+
+    agreed = found(x)
+    changed = agreed.same_labels.total - agreed.same_labels.right
+    assert changed > 0  # rounding alone changes labels at the border
+    assert agreed.truncation == 0.0
+    assert agreed.largest_difference <= agreed.rounding < 1e-4
+    assert agreed.certain <= agreed.same_labels.right
+    assert 30 <= agreed.certain <= len(X)  # none at the border, and nearly all others
+
+
+@torch.no_grad()
+def test_the_rounding_of_a_truncated_surrogate_has_no_truncation_in_it():
+    model = stored(2, **STRUCTURES["multi"])
+    surrogate, bounds = surrogate_of(model, 3)
+    labels = np.zeros(len(X), dtype=int)
+    models = (model.classifier, surrogate.classifier, bounds.reference)
+    found = compare(*models, bounds.truncation, X.numpy(), labels)
+    assert found.largest_difference > 1e-3
+    assert 0 < found.rounding < 1e-4
+    assert next(model.classifier.parameters()).dtype == torch.float32
 
 
 def test_a_rank_above_the_dimension_is_refused():
@@ -202,6 +295,8 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
         == 40
     )
     assert found["agreement"]["certain"] == 40
+    assert found["agreement"]["truncation"] == 0.0
+    assert 0 < found["agreement"]["rounding"] < 1e-4
     texts = ["a good film", "awful plot"]
     ours, theirs = (qllmft.load(folder).predict(texts) for folder in (run, run / "surrogate"))
     assert [p.label for p in ours] == [p.label for p in theirs]
@@ -219,9 +314,14 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     _, error = cli("dequantise", run, code=2)
     assert "not an empty folder" in error
     output, _ = cli("dequantise", run, "--out", tmp_path / "truncated", "--rank", "2")
-    assert "rank 2, a logit changes by" in output
+    assert "truncated: rank 2" in output
+    assert re.search(
+        r"change: [0-9.e+-]+ by\s+truncation\s+and\s+[0-9.e-]+\s+by\s+rounding", output
+    )
     output, _ = cli("dequantise", run, "--out", tmp_path / "bond", "--bond", "2")
-    assert "bond 2, a logit changes by" in output
+    assert "truncated: bond 2" in output
+    output, _ = cli("dequantise", run, "--out", tmp_path / "plain")
+    assert "(an exact classical simulation of 4 qubits)" in " ".join(output.split())
     _, error = cli(
         "dequantise",
         run,

@@ -14,6 +14,18 @@ def test_the_crossover_is_printed_and_marked(cli):
     assert re.search(r"46 ← +414 +230 ", out)
     assert "from 46 qubits on" in out
     assert "P_gpu is used" in out
+    # the last words are about the cheapest simulation of this head
+    assert out.rstrip().endswith("it does so at no number up to 100 qubits.")
+
+
+def test_the_network_beside_the_state_vector_has_its_own_crossover(cli):
+    deep = ("--set", "model.reupload_layers=3", "--set", "model.main_layers=3", "--qubits", "46")
+    own = json.loads(cli("energy", *deep, "--against", "tensor-network", "--json")[0])
+    assert own["crossover_qubits"] == 46
+    out = " ".join(cli("energy", *deep)[0].split())
+    assert out.endswith("(--against tensor-network) it does so from 46 qubits on.")
+    out = " ".join(cli("energy", "--set", "model.connectivity=2", "--qubits", "10")[0].split())
+    assert out.endswith("are counted for the ansatz 'paper' with C = 1 only.")
 
 
 @pytest.mark.parametrize(
