@@ -134,8 +134,12 @@ def test_all_circuits_are_priced_before_one_is_sent_and_paid_once(tmp_path, monk
     backend = opened()
     estimate = backend.estimate(circuit(), VALUES)
     assert (estimate.circuits, estimate.jobs, estimate.price) == (4, 3, 2.0)
-    for limit in ({"max_circuits": 3}, {"max_cost": 1.9}):
-        with pytest.raises(CostRefusedError, match=r"4 (more )?circuits"):
+    limits = (
+        ({"max_circuits": 3}, r"4 (more )?circuits"),
+        ({"max_cost": 1.9}, r"price is 2\.00 usd, above max_cost = 1\.9"),
+    )
+    for limit, message in limits:
+        with pytest.raises(CostRefusedError, match=message):
             opened(**limit).expectations(circuit(), VALUES, OBSERVABLES)
     asked = []
     backend.attend(confirm=lambda estimate: bool(asked.append(estimate.circuits)))
