@@ -1,0 +1,332 @@
+"""Page and figure of `planted_control.py`, made from its kept files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import StrictUndefined, Template
+from qllmft.analysis.certificate import MOST_BOND
+from qllmft.campaign.comparison import ALPHA
+from qllmft.report import style
+from qllmft.tasks.statistics import POWER, Accuracy, MeanInterval
+
+from planted_heads import HEAD, KERNEL, LINEAR, TWIN
+from planted_rank import BONDS, EXACT, certificates
+from planted_studies import BASELINES, SEEDS, Kept, power
+
+TEMPLATE = Template(
+    Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+RANKS = "ranks.json"  # in the folder of the record
+FULL = "c1-noise-00"  # point with all blocks entangled and no noise
+MODELS = (HEAD, TWIN, LINEAR, KERNEL)
+
+
+def read(folder: Path) -> list[Kept]:
+    """Return the points of a record, by name."""
+    files = sorted(file for file in folder.glob("*.json") if file.name != RANKS)
+    return [Kept(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+
+
+def with_noise(points: Sequence[Kept]) -> list[Kept]:
+    """Return the points whose heads have all CNOTs, by connectivity and noise."""
+    return [point for point in points if "noise" in point.record["name"]]
+
+
+def by_blocks(points: Sequence[Kept]) -> list[Kept]:
+    """Return the points without noise at C = 1, by the number of entangled blocks."""
+    found = [each for each in points if each.record["name"].startswith(("blocks", FULL))]
+    return sorted(found, key=lambda each: int(each.record["structure"]["entangled"]))
+
+
+def null_studies(points: Sequence[Kept]) -> list[tuple[Kept, list[int]]]:
+    """Return the points with a true gap of exactly 0, each with the baselines of which that holds."""
+    coins = [(each, list(range(len(BASELINES)))) for each in points if each.record["noise"] == 0.5]
+    same = [(each, [0]) for each in points if each.record["structure"]["entangled"] == 0]
+    return coins + same
+
+
+def total(shares: Iterable[Accuracy]) -> Accuracy:
+    """Return the sum of several counts."""
+    counts = [(each.right, each.total) for each in shares]
+    return Accuracy(sum(right for right, _ in counts), sum(count for _, count in counts))
+
+
+def share(found: Accuracy) -> str:
+    """Return ``12 of 12 [76, 100]``, with Wilson's interval in percent."""
+    low, high = (100 * end for end in found.interval)
+    return f"{found.right} of {found.total} [{low:.0f}, {high:.0f}]"
+
+
+def points_of(value: float) -> str:
+    """Return a difference in points, with its sign."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * value:.1f}"
+
+
+def accuracy(found: MeanInterval) -> str:
+    """Return a mean accuracy in percent with half of its 95 % interval."""
+    return f"{100 * found.mean:.1f} ± {100 * (found.half_width or 0):.1f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of Markdown, with a first column of words."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def curve_row(point: Kept) -> list[str]:
+    """Return the row of a point in the first table."""
+    record, answers = point.record, point.answers
+    gap, least = point.gaps[0], point.least[0]
+    exact = record["noise"] == 0.5
+    return [
+        name_of(point),
+        points_of(point.planted_gap) if record["noise"] != 0.5 else "0",
+        "0" if exact else points_of(gap),
+        f"{100 * least:.1f}",
+        "0" if exact else f"{gap / least:.2f}",
+        share(answers.better[0]),
+        share(answers.better[1]),
+        share(answers.beats),
+    ]
+
+
+def simulated_row(point: Kept) -> list[str]:
+    """Return the row of a point in the table of drawn studies."""
+    cells = [percent(value) for place in (0.0, 1.0) for value in point.simulated(place)]
+    return [name_of(point), str(len(point.differences)), *cells]
+
+
+def blocks_row(point: Kept) -> list[str]:
+    """Return the row of a point in the table of entangled blocks."""
+    structure = point.record["structure"]
+    cells = [accuracy(point.mean(name)) for name in MODELS]
+    gap = "0" if structure["entangled"] == 0 else points_of(point.gaps[0])
+    return [
+        str(structure["entangled"]),
+        percent(1 - point.record["separable_share"]),
+        *cells,
+        gap,
+        share(point.answers.better[0]),
+    ]
+
+
+def rank_rows(ranks: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the rows of the table of truncated heads."""
+
+    def cell(bound: float) -> str:
+        return "exact" if bound <= EXACT else f"{bound:.2f}"
+
+    return [
+        [row["shape"], str(row["rank"]), *(cell(row["bounds"][str(bond)]) for bond in BONDS)]
+        for row in ranks
+    ]
+
+
+def certificate_rows() -> list[list[str]]:
+    """Return the rows of the table of certificates."""
+    return [
+        [row.shape, f"{row.planted:,}", "given" if row.given else "absent"]
+        for row in certificates()
+    ]
+
+
+def claims(points: Sequence[Kept]) -> dict[str, str]:
+    """Return the numbers of the page's sentences. A study counts once, by its comparison with the twin."""
+    curve, nulls = with_noise(points), null_studies(points)
+    places = [(point.gaps[0] / point.least[0], point.answers.better[0]) for point in curve]
+    at_zero, at_least = (
+        [value for point in curve for value in point.simulated(place)] for place in (0.0, 1.0)
+    )
+    coins = [value for p, places in nulls for value in p.simulated(0.0)[places]]
+    return {
+        "above": share(total(found for place, found in places if place >= 1.0)),
+        "near": share(total(found for place, found in places if 0.9 <= place < 1.2)),
+        "null": share(total(point.answers.better[0] for point, _ in nulls)),
+        "null_beats": share(total(p.answers.beats for p, each in nulls if len(each) > 1)),
+        "null_drawn": f"{percent(min(coins))} to {percent(max(coins))}",
+        "least_drawn": f"{percent(min(at_least))} to {percent(max(at_least))}",
+        "reached": str(sum(value >= POWER for value in at_least)),
+        "moved_above": str(sum(value > ALPHA for value in at_zero)),
+        "moved_most": percent(max(at_zero)),
+        "moved": str(len(at_zero)),
+        "kernel_above": "; ".join(
+            name_of(p) for p in curve if p.record["noise"] < 0.5 and kernel_gap(p) > 0
+        )
+        or "none",
+        "kernel_large": " and ".join(
+            f"{percent(p.record['large'][KERNEL])} % (C = {p.record['structure']['connectivity']})"
+            for p in curve
+            if not p.record["noise"]
+        ),
+        "studies": str(sum(len(point.differences) // SEEDS for point in points)),
+        "seeds": f"{sum(len(point.differences) for point in points):,}",
+        "certificates_agree": str(
+            sum(row.given == (row.planted <= MOST_BOND) for row in certificates())
+        ),
+        "certificates_all": str(len(certificates())),
+    }
+
+
+def name_of(point: Kept) -> str:
+    """Return the teacher and the noise of a point in words."""
+    record = point.record
+    return f"C = {record['structure']['connectivity']}, noise {100 * record['noise']:.0f} %"
+
+
+def kernel_gap(point: Kept) -> float:
+    """Return the mean accuracy of the SVC minus that of the quantum head, on the seeds that have both."""
+    kernel = point.scores(KERNEL)
+    return float((kernel - point.scores(HEAD)[: len(kernel)]).mean())
+
+
+def draw(points: Sequence[Kept]) -> Any:
+    """Draw the shares of "better" over the true gap, and the accuracies over the number of entangled blocks."""
+    figure = style.new_figure(style.WIDE_INCHES, 3.7)
+    curve, blocks = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    _draw_curve(curve, with_noise(points))
+    _draw_blocks(blocks, by_blocks(points))
+    style.note_below(
+        figure,
+        f"Left: a mark is the share of studies of {SEEDS} seeds, bars: Wilson's 95 % interval. Right: means over the "
+        "seeds, bars: 95 % interval by Student's t.",
+    )
+    return figure
+
+
+def _draw_curve(axes: Any, points: Sequence[Kept]) -> None:
+    places = np.linspace(0.0, 2.0, 81)
+    axes.plot(places, 100 * power(places), color=style.INK, lw=1.1, label="normal scatter, exact")
+    axes.axhline(80, color=style.GREY, lw=0.8, ls="--")
+    axes.axhline(5, color=style.GREY, lw=0.8, ls="--")
+    axes.axvline(1, color=style.GREY, lw=0.8, ls="--")
+    looks = [(connectivity, place) for connectivity in (1, 2) for place in range(len(BASELINES))]
+    for number, (connectivity, place) in enumerate(looks):
+        mine = [each for each in points if each.record["structure"]["connectivity"] == connectivity]
+        x = [
+            0.0 if each.record["noise"] == 0.5 else each.gaps[place] / each.least[place]
+            for each in mine
+        ]
+        shares = [each.answers.better[place] for each in mine]
+        y = np.array([each.value for each in shares])
+        ends = np.array([each.interval for each in shares])
+        look = style.look(number) | {"label": f"C = {connectivity}, to {BASELINES[place]}"}
+        axes.errorbar(
+            np.array(x) + 0.015 * (number - 1.5),
+            100 * y,
+            100 * np.abs(ends.T - y),
+            ls="",
+            **style.BARS,
+            **look,
+        )
+    axes.set(
+        xlabel="true gap / least difference",
+        ylabel='studies that say "better", %',
+        ylim=(-3, 103),
+        xlim=(-0.08, 2.0),
+        yticks=(0, 5, 20, 40, 60, 80, 100),
+    )
+    _legend_above(axes)
+
+
+def _draw_blocks(axes: Any, points: Sequence[Kept]) -> None:
+    places = np.arange(len(points))
+    for number, name in enumerate(MODELS):
+        means = [each.mean(name) for each in points]
+        style.draw_means(
+            axes,
+            list(places + 0.06 * (number - 1.5)),
+            means,
+            ls="-",
+            label=name,
+            lw=1.0,
+            **style.look(number),
+        )
+    axes.set(
+        xlabel="entangled blocks of the teacher, of 8",
+        ylabel="test accuracy, %",
+        xticks=places,
+        xticklabels=[str(each.record["structure"]["entangled"]) for each in points],
+    )
+    _legend_above(axes)
+
+
+def _legend_above(axes: Any) -> None:
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
+        handlelength=1.4,
+        columnspacing=1.0,
+        fontsize=7,
+    )
+
+
+def write_page(folder: Path, file: Path) -> None:
+    """Write the page of a record, and its figure into ``figures/`` beside it."""
+    points = read(folder)
+    ranks = json.loads((folder / RANKS).read_text(encoding="utf-8"))
+    page = TEMPLATE.render(
+        curve=table(
+            [
+                "teacher",
+                "planted gap, points",
+                "true gap to the twin, points",
+                "least difference, points",
+                "gap / least",
+                "better than the twin",
+                "better than logistic regression",
+                "verdict: beats",
+            ],
+            map(curve_row, with_noise(points)),
+        ),
+        simulated=table(
+            [
+                "scatter of",
+                "seeds",
+                "gap 0: twin, %",
+                "gap 0: logistic regression, %",
+                "least difference: twin, %",
+                "least difference: logistic regression, %",
+            ],
+            map(simulated_row, with_noise(points)),
+        ),
+        blocks=table(
+            [
+                "entangled blocks",
+                "not separable, %",
+                HEAD,
+                TWIN,
+                LINEAR,
+                KERNEL,
+                "gap to the twin, points",
+                "better than the twin",
+            ],
+            map(blocks_row, by_blocks(points)),
+        ),
+        ranks=table(
+            ["head of 6 qubits", "planted rank", *(f"bond {bond}" for bond in BONDS)],
+            rank_rows(ranks),
+        ),
+        certificates=table(["head", "planted rank", "certificate"], certificate_rows()),
+        texts=f"{sum(points[0].record['sizes']):,}",
+        training=points[0].record["sizes"][0],
+        validation=points[0].record["sizes"][1],
+        test=f"{points[0].record['sizes'][2]:,}",
+        **claims(points),
+    )
+    file.write_text(page, encoding="utf-8")
+    (file.parent / "figures").mkdir(exist_ok=True)
+    with style.figure_style():
+        style.save_figure(draw(points), file.parent / "figures" / f"{file.stem}.svg")

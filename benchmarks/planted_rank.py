@@ -1,0 +1,99 @@
+"""Rank of planted heads: when a limited bond keeps their values, and when their structure has a certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from qllmft.analysis.certificate import certificate_of
+from qllmft.analysis.entanglement import head_states, rank_bounds, schmidt_rank, schmidt_values
+from qllmft.config import ModelConfig
+from qllmft.heads import QuantumHead
+from qllmft.heads.truncated import TruncatedHead
+from qllmft.randomness import torch_generator
+from qllmft.templates import head_ansatz, head_template
+
+from planted_heads import Floats
+
+QUBITS = 6  # a cut in the middle has a rank of at most 2^3
+WIDE = 16  # qubits of a structure whose gates across the middle are counted
+BONDS = (1, 2, 4, 8)
+TEXTS = 64
+EXACT = 1e-6  # largest bound on an error of ⟨Z⟩ that counts as rounding
+SHALLOW = ((1, 0, False), (1, 1, False), (1, 2, False), (1, 3, False), (2, 1, False), (1, 1, True))
+DEEP = (
+    *((1, layers, False) for layers in (1, 16, 17)),
+    *((1, layers, True) for layers in (1, 8, 9)),
+    *((2, layers, False) for layers in (1, 5, 6)),
+    *((2, layers, True) for layers in (1, 2, 3)),
+)
+
+
+def config_of(
+    connectivity: int, layers: int, ring: bool, qubits: int = QUBITS, reuploads: int = 1
+) -> ModelConfig:
+    """Return a head of one encoding and so many layers of the paper's ansatz."""
+    return ModelConfig(
+        n_qubits=qubits,
+        reuploads=reuploads,
+        main_layers=layers,
+        connectivity=connectivity,
+        ring=ring,
+    )
+
+
+def shape_of(connectivity: int, layers: int, ring: bool) -> str:
+    """Return a structure in words."""
+    kind = "ring" if ring else "chain"
+    return f"{kind}, C = {connectivity}, {layers} layer{'s' * (layers != 1)}"
+
+
+@torch.no_grad()
+def truncations(angles: Floats) -> list[dict[str, Any]]:
+    """Return, for each of `SHALLOW`, its Schmidt rank on angles (N, `QUBITS`), and the largest bound by bond."""
+    rows = []
+    for connectivity, layers, ring in SHALLOW:
+        config = config_of(connectivity, layers, ring)
+        head = QuantumHead(
+            QUBITS,
+            1,
+            1,
+            layers,
+            ansatz=head_ansatz(config),
+            generator=torch_generator(layers, "planted rank"),
+        )
+        rank = max(
+            schmidt_rank(values) for values in schmidt_values(head_states(head, angles[:TEXTS]))
+        )
+        bounds = {}
+        for bond in BONDS:
+            truncated = TruncatedHead(config, bond)
+            truncated.load_state_dict({"theta": head.connector.weight})
+            found = truncated.measured(torch.from_numpy(angles[:TEXTS]))
+            bounds[str(bond)] = float(found[1].max())
+        rows.append({"shape": shape_of(connectivity, layers, ring), "rank": rank, "bounds": bounds})
+    return rows
+
+
+@dataclass(frozen=True)
+class Deep:
+    """Structure of `DEEP` with its certificate."""
+
+    shape: str
+    planted: int  # bound on the Schmidt rank in the middle, by the gates across it
+    bond: int | None  # the certificate's
+    given: bool
+
+
+def certificates() -> list[Deep]:
+    """Return the structures of `DEEP`."""
+    rows = []
+    for connectivity, layers, ring in DEEP:
+        config = config_of(connectivity, layers, ring, WIDE)
+        circuit = head_template(config)
+        assert circuit is not None
+        found = certificate_of(config)
+        planted = rank_bounds(circuit)[WIDE // 2 - 1]
+        rows.append(Deep(shape_of(connectivity, layers, ring), planted, found.bond, found.holds))
+    return rows
