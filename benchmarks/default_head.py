@@ -1,8 +1,9 @@
 """Presets against logistic regression by cross-validation: ``python benchmarks/default_head.py --sst2 FOLDER``.
 
 Five folds within the drawn texts of SST-2 (512 of each seed) and of tasks of 2 to 6 labels: first sentences of
-docstrings of the installed packages (see docstrings.py), 80 of each label. No test text is read. The difference is to
-logistic regression with C = 1 in the same folds. Rows that the record ``--json`` has already are not computed again.
+docstrings of the installed packages (see docstrings.py), 80 of each label. Only drawn texts are read. The difference
+is to logistic regression with C = 1 in the same folds. Rows that the record ``--json`` has already are not computed
+again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Heads and classical models tried before any test text was read: ``python benchmarks/tried.py --sst2 FOLDER``.
+"""Heads and classical models tried on drawn texts alone: ``python benchmarks/tried.py --sst2 FOLDER``.
 
-Five folds within the 512 drawn texts of each of the choosing seeds 0 to 7 of SST-2. Differences are to logistic
-regression with C = 1 in the same folds. The record has the rows in the order of `CLASSICAL` and `HEADS`.
+Five folds within the 512 drawn texts of each of the choosing seeds 0 to 7 of SST-2. Test sets of other seeds include
+these texts. Differences are to logistic regression with C = 1 in the same folds. The record has the rows in the order
+of `CLASSICAL` and `HEADS`.
 """
 
 from __future__ import annotations
