@@ -34,7 +34,8 @@ os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 import numpy as np
 from joblib import Memory
 from qllmft.sklearn import QuantumHeadClassifier
-from qllmft.tasks.statistics import Accuracy, PairedDifference, holm
+from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.statistics import PairedDifference, holm
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression

@@ -28,7 +28,7 @@ from run import machine_facts
 PARTS = {  # function of each part; its calls are included
     "circuits_forward": ("adjoint/compiled/passes.py", "forward"),
     "circuits_backward": ("adjoint/compiled/passes.py", "backward"),
-    "training": ("training/loop.py", "run_epochs"),
+    "training": ("training/loop.py", "run"),
     "classical_fit": ("baselines/classical.py", "fit"),
     "test": ("run/experiment.py", "_tested"),
 }

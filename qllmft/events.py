@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from qllmft.config.data import Task
     from qllmft.data import Findings
+    from qllmft.tasks import TaskName
     from qllmft.training import EpochMetrics
     from qllmft_backends import Backend
 
@@ -83,7 +83,7 @@ class RunEnded:
 
     label: str
     validation: float  # score of the task
-    task: Task = "classification"
+    task: TaskName = "classification"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class CampaignAdvanced:
     # highest validation score so far; None if the campaign selects none
     best: float | None = None
     seconds_left: float | None = None  # None before anything was done
-    task: Task = "classification"
+    task: TaskName = "classification"
 
 
 Event = (

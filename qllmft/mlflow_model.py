@@ -30,7 +30,7 @@ class TextModel:
         items: Iterable[Any] = (
             columns[0] if model.pair is None else list(zip(*columns, strict=True))
         )
-        if model.task == "regression":
+        if self._predictor.task.real:
             return pd.DataFrame([answer.values for answer in self._predictor.values(items)])
         return pd.DataFrame([answer.as_dict() for answer in self._predictor.predict(items)])
 

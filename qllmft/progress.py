@@ -18,7 +18,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.run.timing import duration_text
-from qllmft.tasks.measure import MEASURES
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.training import EpochMetrics
 
 LINES = 10  # about one training
@@ -113,9 +113,8 @@ class LineListener:
 
     def epoch_text(self, metrics: EpochMetrics) -> str:
         """Return the loss and the score of an epoch."""
-        score = metrics.validation_accuracy
-        measure = MEASURES[metrics.task]
-        found = measure.stated(score, measure.coarse)
+        measure = TASK_OF_SCORE[metrics.measure].measure
+        found = measure.stated(metrics.score, measure.coarse)
         return f"loss {metrics.train_loss:.4f}  {self._part} {found}"
 
     def _start(self, started: StageStarted) -> None:

@@ -99,7 +99,7 @@ def made_run(tmp_path):
 
     from qllmft import load_preset
     from qllmft.run.record import BodyRecord, DataRecord, ModelResult, RunRecord
-    from qllmft.tasks.statistics import Accuracy
+    from qllmft.tasks.accuracy import Accuracy
 
     def write(
         preset,
@@ -146,7 +146,7 @@ def made_run(tmp_path):
                 "epoch": i + 1,
                 "train_loss": loss,
                 "validation_loss": 0.5,
-                "validation_accuracy": accuracy,
+                "score": accuracy,
                 "lr": 1e-3,
             }
             for i, (loss, accuracy) in enumerate(curve)

@@ -65,9 +65,7 @@ def curves(config: RunConfig, inputs: SharedInputs) -> dict[str, Any]:
     found: list[list[float]] = []
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        found.append(
-            [metrics.validation_accuracy, metrics.validation_loss, evaluate(model, judge)[1]]
-        )
+        found.append([metrics.score, metrics.validation_loss, evaluate(model, judge)[1]])
 
     fit(model, train, validation, config.train, config.seed, on_epoch=on_epoch)
     columns = ("validation", "validation_loss", "judged")

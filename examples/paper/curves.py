@@ -50,7 +50,7 @@ def draw_curves(data: CurvesFigure) -> Any:
     figure = style.new_figure(height=4.0)
     above, below = figure.subplots(2, sharex=True)
     losses = [c.train_loss for c in data.curves.values()]
-    accuracies = [tuple(100 * a for a in c.validation_accuracy) for c in data.curves.values()]
+    accuracies = [tuple(100 * a for a in c.score) for c in data.curves.values()]
     panels = (
         (above, style.BLUE, "training loss (nats)", losses),
         (below, style.ORANGE, "validation accuracy (%)", accuracies),

@@ -20,6 +20,7 @@ from qllmft.config import differing, settings_of
 from qllmft.published import published
 from qllmft.report import train_command
 from qllmft.run import ModelResult
+from qllmft.tasks import TASKS
 
 SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
@@ -59,7 +60,7 @@ class Experiment:
 
     def result_of(self, run: FinishedRun) -> ModelResult | None:
         """Return the model of a run that is a result of the experiment, or None if the run has none."""
-        if run.config.data.task != "classification":  # the paper prints accuracies
+        if not TASKS[run.config.data.task].one_label:  # the paper prints accuracies
             return None
         if self.baseline is not None:  # its result does not depend on the run's own head
             return run.record.model(self.baseline)

@@ -23,7 +23,7 @@ def thinned(curve: Curve) -> Curve:
     step = max(1, -(-len(curve.epochs) // CURVE_POINTS))
     kept = slice((len(curve.epochs) - 1) % step, None, step)
     losses = tuple(round(x, 4) for x in curve.train_loss[kept])
-    accuracies = tuple(round(x, 4) for x in curve.validation_accuracy[kept])
+    accuracies = tuple(round(x, 4) for x in curve.score[kept])
     return Curve(curve.epochs[kept], losses, accuracies)
 
 

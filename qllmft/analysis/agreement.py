@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from qllmft.heads import Classifier, without_noise
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import finite_logits
 
 # of probabilities in float32, from which a label is read

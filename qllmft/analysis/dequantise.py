@@ -28,7 +28,7 @@ from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model.store import StoredModel, save_model
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder

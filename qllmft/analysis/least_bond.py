@@ -12,7 +12,7 @@ from qllmft.analysis.agreement import certain, logit_bounds
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, QuantumHead, without_noise
 from qllmft.heads.truncated import TruncatedHead
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 
 SHARES = (0.99, 1.0)  # of the texts that keep their label
 MOST_BOND = 32  # of the search: no truncation up to 11 qubits

@@ -11,7 +11,7 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
-from qllmft.tasks.statistics import Accuracy, TextDifference
+from qllmft.tasks.accuracy import Accuracy, TextDifference
 
 SEPARABLE = "separable"
 ENCODER, HEAD = "separable encoder", "separable head"  # names of the twins
@@ -89,5 +89,6 @@ def _trained(run: Path, folder: Path, config: RunConfig, on_event: OnEvent) -> T
     ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
     if outcome.record is None or ours is None or theirs is None:
         raise UserError(f"the twin in {folder} is not finished; the same command continues it.")
-    answers = (next(iter(each.answers.values())) for each in (ours, theirs))
-    return Twin(outcome.record.head.accuracy, TextDifference.of(ours.labels, *answers))
+    own, of_twin = (next(iter(each.answers.values())) for each in (ours, theirs))
+    accuracy = Accuracy.of(theirs.labels, of_twin)
+    return Twin(accuracy, TextDifference.of(ours.labels, own, of_twin))

@@ -84,7 +84,7 @@ class GridBaseline:
         of_labels = getattr(self._best, "predict_proba", None)
         return None if of_labels is None else np.asarray(of_labels(x))
 
-    def exact_accuracy(self, examples: Examples) -> None:
+    def exact_score(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""
 
     @property

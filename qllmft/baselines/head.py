@@ -11,11 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
-from qllmft.config.data import Task
+from qllmft.tasks import TaskName
 from qllmft.tasks.measure import Score
-from qllmft.tasks.multilabel import LabelSetScores
-from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Accuracy
 
 if TYPE_CHECKING:
     from qllmft.training import Examples
@@ -51,8 +48,8 @@ class Head(Protocol):
         A lead is the score of a label over its threshold; a text gets the labels whose lead is not negative.
         """
 
-    def exact_accuracy(self, examples: Examples) -> float | None:
-        """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise."""
+    def exact_score(self, examples: Examples) -> float | None:
+        """Return the score of the task without noise of the head's circuit, or None if there is no noise."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +63,16 @@ class Baseline:
     _: KW_ONLY
     # hyperparameters are chosen on the validation texts; a trained head's epoch is not one of them
     tuned: bool
-    tasks: tuple[Task, ...] = ("classification",)  # that the head can learn
+    tasks: tuple[TaskName, ...] = ("classification",)  # that the head can learn
     # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
     is_grid: bool = False
 
     @classmethod
     def of_grid(
-        cls, label: str, make: Callable[[Grid], Head], tasks: tuple[Task, ...] = ("classification",)
+        cls,
+        label: str,
+        make: Callable[[Grid], Head],
+        tasks: tuple[TaskName, ...] = ("classification",),
     ) -> Baseline:
         """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
 
@@ -104,12 +104,11 @@ def fit_and_score(head: Head, train: Examples, validation: Examples) -> FittedHe
 
 def scored(head: Head, validation: Examples, seconds: float) -> FittedHead:
     """Score a head on the validation texts after ``seconds`` of training."""
-    exact = head.exact_accuracy(validation)
+    exact = head.exact_score(validation)
     answers = head.predict(validation.x.numpy())
     return FittedHead(head, answers, score_of(validation, answers), seconds, exact)
 
 
 def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
     """Return the score of answers, see `Head.predict`."""
-    kinds = {"classification": Accuracy, "regression": TargetScores, "multilabel": LabelSetScores}
-    return kinds[examples.task.name].of(examples.y.numpy(), answers)  # type: ignore[no-any-return, attr-defined]
+    return examples.task.scores.of(examples.y.numpy(), answers)

@@ -7,8 +7,8 @@ from importlib.metadata import EntryPoint
 
 from qllmft.baselines.head import Baseline, Head
 from qllmft.config import RunConfig
-from qllmft.config.data import Task
 from qllmft.errors import UserError
+from qllmft.tasks import TaskName
 from qllmft_backends.plugins import GROUPS, Registry
 
 _DEFINED = {
@@ -36,7 +36,7 @@ _BUILT_IN = {
 BASELINES: Registry[Baseline] = Registry("baseline", Baseline, _BUILT_IN, UserError)
 
 
-def check_baselines(names: Iterable[str], task: Task = "classification") -> None:
+def check_baselines(names: Iterable[str], task: TaskName = "classification") -> None:
     """Raise UserError, before any work, unless all ``names`` are baselines of the task that can be imported."""
     for name in names:
         if name not in BASELINES:

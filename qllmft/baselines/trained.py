@@ -13,25 +13,20 @@ from numpy.typing import NDArray
 
 from qllmft.baselines.head import Baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
-from qllmft.config.data import Task as TaskName
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
 from qllmft.randomness import derive_seed, torch_generator
+from qllmft.tasks import CLASSIFICATION, MULTILABEL, TASKS, Task
 from qllmft.tasks.calibration import best_temperature
-from qllmft.tasks.multilabel import best_thresholds
+from qllmft.tasks.multilabel import USUAL_THRESHOLD, best_thresholds
 from qllmft.training import (
-    CLASSIFICATION,
-    MULTILABEL,
-    TASKS,
-    USUAL_THRESHOLD,
     Checkpoint,
     EndToEnd,
     EpochMetrics,
     Examples,
     Selection,
-    Task,
-    exact_accuracy,
+    exact_score,
     finite_logits,
     fit,
     fit_end_to_end,
@@ -67,47 +62,47 @@ class TrainedHead:
     _: KW_ONLY
     checkpoint: Checkpoint | None = None  # as in `qllmft.training.fit`, like on_epoch
     on_epoch: Callable[[EpochMetrics], None] | None = None
+    end_to_end: EndToEnd | None = None  # the model with its body, if that is trained too
     selection: Selection | None = field(default=None, init=False)  # None before the training
     _task: Task = field(default=CLASSIFICATION, init=False)
-    _body_parameters: int = field(default=0, init=False)
     # divisor of the logits; None: not calibrated
     temperature: float | None = field(default=None, init=False)
     # least probabilities of several labels (L,), chosen on the validation texts; None: 1/2
     thresholds: NDArray[np.float64] | None = field(default=None, init=False)
     _predicted: _Predicted = field(default=_NO_PREDICTION, init=False)
 
-    def fit(self, train: Examples, validation: Examples) -> None:
-        """Train, and keep the epoch that validation selects."""
-        self._task = train.task
-        self._train(fit, self.model, train, validation)
-        self._calibrate(validation)
-        if self.config.thresholds == "validation" and not self.interrupted:
-            found = MULTILABEL.probabilities(self._logits(validation.x))
-            self.thresholds = best_thresholds(found, validation.y.numpy(), USUAL_THRESHOLD)
-            self._predicted = _NO_PREDICTION
+    def fit(self, train: Examples | Table, validation: Examples | Table) -> None:
+        """Train, and keep the epoch that validation selects.
 
-    def fit_with_body(self, model: EndToEnd, train: Table, validation: Table) -> None:
-        """Train together with the body on texts, so that `predict` expects embeddings of the trained body."""
-        self._body_parameters = model.body.n_parameters
-        self._train(fit_end_to_end, model, train, validation)
-        if self.config.calibration != "none":
-            self._calibrate(model.embedded(validation))
-
-    def _calibrate(self, validation: Examples) -> None:
-        """Divide the logits by the temperature of the validation texts if the settings say so."""
-        if self.config.calibration == "none" or self.interrupted:
+        With `end_to_end` the body is trained too, on tables of texts; `predict` then expects embeddings of the trained
+        body.
+        """
+        self._predicted, whole = _NO_PREDICTION, self.end_to_end
+        more: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
+        held: Examples | None = None
+        if isinstance(train, Table) or isinstance(validation, Table):
+            assert whole is not None
+            assert isinstance(train, Table)
+            assert isinstance(validation, Table)
+            self.selection = fit_end_to_end(
+                whole, train, validation, self.config, self.seed, **more
+            )
+            if self.config.calibration != "none":
+                held = whole.embedded(validation)
+        else:
+            self._task, held = train.task, validation
+            self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
+        if held is None or self.interrupted:
             return
-        self.temperature = best_temperature(
-            self._logits(validation.x).numpy(), validation.y.numpy()
-        )
-        self.model.rescale(1.0 / self.temperature)
-        self._predicted = _NO_PREDICTION
-
-    def _train(self, way: Callable[..., Selection], *what: Any) -> None:
-        self._predicted = _NO_PREDICTION
-        self.selection = way(
-            *what, self.config, self.seed, checkpoint=self.checkpoint, on_epoch=self.on_epoch
-        )
+        if self.config.calibration != "none":
+            logits = self._logits(held.x).numpy()
+            self.temperature = best_temperature(logits, held.y.numpy())
+            self.model.rescale(1.0 / self.temperature)
+            self._predicted = _NO_PREDICTION
+        if self.config.thresholds == "validation":
+            found = MULTILABEL.probabilities(self._logits(held.x))
+            self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
+            self._predicted = _NO_PREDICTION
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""
@@ -133,14 +128,14 @@ class TrainedHead:
         self._predicted = _Predicted(x, latent, logits)
         return logits
 
-    def exact_accuracy(self, examples: Examples) -> float | None:
-        """Return the accuracy in [0, 1] without noise of the head's circuit, or None if there is no noise.
+    def exact_score(self, examples: Examples) -> float | None:
+        """Return the score of the task without noise of the head's circuit, or None if there is no noise.
 
         If `predict` had the same embeddings just before, its latent vectors are used.
         """
         last, self._predicted = self._predicted, _NO_PREDICTION
         with one_torch_thread():
-            return exact_accuracy(
+            return exact_score(
                 self.model, examples, last.latent if last.knows(examples.x) else None
             )
 
@@ -152,7 +147,8 @@ class TrainedHead:
     @property
     def n_parameters(self) -> int:
         """Return the number of trained parameters, with those of the body if it was trained."""
-        return self.model.n_parameters + self._body_parameters
+        whole = self.end_to_end
+        return self.model.n_parameters + (0 if whole is None else whole.body.n_parameters)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -224,7 +220,7 @@ def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -
     return TrainedHead(LINEAR.label, model, config.train, config.seed)
 
 
-_ALL: tuple[TaskName, ...] = tuple(TASKS)
+_ALL = tuple(TASKS)
 PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False, tasks=_ALL)
 LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False, tasks=_ALL)
 LINEAR = Baseline("linear layer", linear_baseline, tuned=False, tasks=_ALL)

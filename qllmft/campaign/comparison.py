@@ -9,9 +9,11 @@ from typing import Literal
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
+from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.bootstrap import BootstrapDifference
-from qllmft.tasks.measure import ACCURACY, MEASURE_NAMED, Measure
-from qllmft.tasks.statistics import PairedDifference, TextDifference, holm
+from qllmft.tasks.measure import ACCURACY, Measure
+from qllmft.tasks.statistics import PairedDifference, holm
 
 ALPHA = 0.05
 Outcome = Literal["better", "worse", "equal", "open"]
@@ -165,5 +167,5 @@ def differences_by_seed(
     """Return the difference of a subject and a baseline on the test texts of each seed."""
     ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
     tests = {seed: predictions.answers["test", seed] for seed in predictions.seeds}
-    paired = MEASURE_NAMED[predictions.score].paired
+    paired = TASK_OF_SCORE[predictions.score].paired
     return {seed: paired(t.labels, t.of(ours), t.of(theirs)) for seed, t in tests.items()}

@@ -21,7 +21,7 @@ from qllmft.config.settings import differing
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, SharedInputs
-from qllmft.tasks.measure import MEASURES
+from qllmft.tasks import TASKS
 
 
 def gather_predictions(
@@ -58,7 +58,7 @@ def gather_predictions(
             for row, (run, _) in rows.items()
         },
         curves=_curves(study, by_seed),
-        score=MEASURES[planned[0].config.data.task].name,
+        score=TASKS[planned[0].config.data.task].measure.name,
         drawn=drawn_by(study.choosing_seeds, planned[0].config.data, inputs, index.hashes)
         if study.choosing_seeds
         else None,
@@ -80,7 +80,7 @@ def _answers(
             RunFolder(runs / plan.identity),
             run.record.models[model_place(row, plan)].name,
         )
-        kept = folder.read_answers()
+        kept = folder.read_predictions()
         found = {} if kept is None else kept.answers if split == "test" else kept.validation
         if name not in found or len(found[name]) != len(table):
             raise UserError(
@@ -111,7 +111,7 @@ def _curves(
         curves = [_run_of(i, pairs)[1].curve for pairs in by_seed.values()]
         length = min(len(curve.epochs) if curve else 0 for curve in curves)
         if not row.classical and length:
-            parts = [(c.train_loss[:length], c.validation_accuracy[:length]) for c in curves if c]
+            parts = [(c.train_loss[:length], c.score[:length]) for c in curves if c]
             found[row.label] = np.rint(np.mean(parts, axis=0) / CURVE_UNIT).astype(np.int64)
     return found
 

@@ -20,6 +20,7 @@ from qllmft.campaign.answers import Answers, integers, reals, smallest
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.class_scores import ClassScores, confusion_of
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
@@ -185,7 +186,7 @@ class StudyPredictions:
     def _row(self, row: RowResult, index: int, record: StudyRecord) -> RowResult:
         values = {
             split: [
-                record.measure.values(found.labels, found.of(index))
+                TASK_OF_SCORE[record.score].values(found.labels, found.of(index))
                 for found in (self.answers[split, seed] for seed in self.seeds)
             ]
             for split in ("validation", "test")
@@ -212,7 +213,7 @@ class StudyPredictions:
             apart = ~self.drawn[found.texts]
             if not apart.any():
                 return ()
-            values = record.measure.values(found.labels[apart], found.of(index)[apart])
+            values = TASK_OF_SCORE[record.score].values(found.labels[apart], found.of(index)[apart])
             scores.append(values[self.score])
         return tuple(scores)
 

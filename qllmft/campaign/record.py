@@ -14,7 +14,8 @@ from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.tasks.measure import LOWEST, MEASURE_NAMED, Measure, ScoreName
+from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.measure import LOWEST, Measure, ScoreName
 from qllmft.tasks.statistics import MeanInterval
 
 FORMAT = 1
@@ -129,7 +130,7 @@ class StudyRecord:
     @property
     def measure(self) -> Measure:
         """Return the score by which rows are compared."""
-        return MEASURE_NAMED[self.score]
+        return TASK_OF_SCORE[self.score].measure
 
     @property
     def as_published(self) -> bool:

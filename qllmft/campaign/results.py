@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeVar
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
 from qllmft.run import ModelResult, RunFolder, RunRecord
-from qllmft.tasks.measure import MEASURES, Measure, Score
+from qllmft.tasks import TASKS
+from qllmft.tasks.measure import Measure, Score
 from qllmft.tasks.statistics import MeanInterval
 from qllmft.training import EpochMetrics
 
@@ -37,8 +38,8 @@ class Curve:
     """Training of a head, epoch by epoch."""
 
     epochs: tuple[int, ...]  # from 1, ascending
-    train_loss: tuple[float, ...]  # mean cross-entropy, in nats
-    validation_accuracy: tuple[float, ...]  # in [0, 1]
+    train_loss: tuple[float, ...]  # of the task, such as nats
+    score: tuple[float, ...]  # of the validation texts
 
     @classmethod
     def of(cls, metrics: Sequence[EpochMetrics]) -> Curve:
@@ -46,7 +47,7 @@ class Curve:
         return cls(
             tuple(m.epoch for m in metrics),
             tuple(m.train_loss for m in metrics),
-            tuple(m.validation_accuracy for m in metrics),
+            tuple(m.score for m in metrics),
         )
 
 
@@ -104,7 +105,7 @@ class SeededResult:
     @property
     def measure(self) -> Measure:
         """Return the score of the task."""
-        return MEASURES[self.runs[0].config.data.task]
+        return TASKS[self.runs[0].config.data.task].measure
 
     @property
     def tested(self) -> tuple[Score, ...]:

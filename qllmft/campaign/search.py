@@ -26,6 +26,7 @@ from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.needs import epoch_core_seconds
 from qllmft.run.vectors import embed_tables
+from qllmft.tasks import TASKS
 from qllmft.tasks.measure import Measure
 from qllmft.tasks.statistics import MeanInterval
 
@@ -157,7 +158,7 @@ def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededRe
 def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     """Return the paper's best accuracy of its sweep with the head of ``point``, in percent."""
     config = sweep.configurations(point)[0]
-    if config.data.task != "classification":
+    if not TASKS[config.data.task].one_label:
         return None
     for value in published().of("accuracy"):
         if value.sweep == f"Table {sweep.table}" and value.preset is not None:

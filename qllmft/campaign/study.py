@@ -21,7 +21,7 @@ from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.record import BodyRecord
-from qllmft.tasks.measure import MEASURES
+from qllmft.tasks import TASKS
 
 
 def run_study(
@@ -141,7 +141,7 @@ def gather_record(
         command=named(command, names),
         rows=tuple(_row(study, index, planned, finished) for index in range(len(study.rows))),
         versions=versions,
-        score=MEASURES[config.data.task].name,
+        score=TASKS[config.data.task].measure.name,
     )
 
 

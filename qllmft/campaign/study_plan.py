@@ -11,7 +11,7 @@ from qllmft.campaign.grid import check_size
 from qllmft.campaign.plan import PlannedRun
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
-from qllmft.tasks.measure import MEASURES
+from qllmft.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
 
 def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
     """Return the study with its margin, by default that of its score."""
-    margin = study.margin or MEASURES[runs[0].config.data.task].margin
+    margin = study.margin or TASKS[runs[0].config.data.task].measure.margin
     return study.model_copy(update={"margin": margin})
 
 
@@ -106,7 +106,7 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
 
 def _check_task(study: Study, run: StudyRun) -> None:
     """Raise a UserError if the study has parts that are about accuracies, and its task another score."""
-    measure, parts = MEASURES[run.config.data.task], {"x": study.x, "bodies": study.bodies}
+    measure, parts = TASKS[run.config.data.task].measure, {"x": study.x, "bodies": study.bodies}
     for name in parts if not measure.in_percent else ():
         if parts[name]:
             raise UserError(

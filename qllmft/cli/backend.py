@@ -248,7 +248,7 @@ def check_of_labels(
     predictor: Predictor, decision: Decision, backends: Mapping[str, Backend]
 ) -> None:
     """Raise UserError if a decision or a backend is given that does not fit the model's answers."""
-    if predictor.model.task != "regression":
+    if not predictor.task.real:
         predictor.check_decision(decision)
     elif backends or decision.threshold is not None or decision.margin:
         raise UserError(

@@ -109,13 +109,13 @@ def evaluate(
     subset = Subset(size, sample_seed if sample else None) if size else None
     predictor, decision = Predictor.load(run), Decision(threshold, margin)
     check_of_labels(predictor, decision, backends)
-    if choice.several and predictor.has_several:
+    if choice.several and predictor.task.several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
         )
     with ConsoleListener(console) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
-    if predictor.model.task == "regression":
+    if predictor.task.real:
         _print_scores(evaluate_scores(predictor, texts), console, json=json)
         return
     if choice.several:
@@ -128,7 +128,7 @@ def evaluate(
         if choice.dry_run:
             show_estimate(predictor.estimate(texts.vectors, offline=choice.offline))
             return
-        evaluate_one = evaluate_scores if predictor.has_several else evaluated
+        evaluate_one = evaluate_scores if predictor.task.several else evaluated
         evaluations[name] = evaluate_one(predictor, texts, decision)
     several = len(evaluations) > 1
     if json:

@@ -20,7 +20,7 @@ from qllmft.events import (
     StageStarted,
 )
 from qllmft.progress import LineListener, left_text, stage_text
-from qllmft.tasks.measure import MEASURES
+from qllmft.tasks import TASKS
 
 
 class ConsoleListener(LineListener):
@@ -61,7 +61,7 @@ class ConsoleListener(LineListener):
             case RunEnded(label, validation, task):
                 self._running.discard(label)
                 if not self._console.is_terminal:
-                    self.message(f"{label}: validation {MEASURES[task].stated(validation)}")
+                    self.message(f"{label}: validation {TASKS[task].measure.stated(validation)}")
             case StageAdvanced(_, done):
                 self._show(completed=done)
             case EpochEnded(metrics):
@@ -125,6 +125,6 @@ class ConsoleListener(LineListener):
         best = self._campaign.best
         words = [
             left_text(self._campaign.seconds_left),
-            "" if best is None else f"best {MEASURES[self._campaign.task].stated(best)}",
+            "" if best is None else f"best {TASKS[self._campaign.task].measure.stated(best)}",
         ]
         return ", ".join(filter(None, words))

@@ -130,7 +130,7 @@ def predict(
         _texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit
     )
     check_of_labels(predictor, decision, backends)
-    if predictor.model.task == "regression":
+    if predictor.task.real:
         _print_values(predictor, given, json=json)
         return
     if backends:

@@ -110,7 +110,6 @@ def _changed(run: RunFolder) -> float:
 
 def _row(run: RunFolder) -> _Row:
     from qllmft.report.nearest_preset import describe_settings
-    from qllmft.tasks.measure import short
 
     config, record = run.read_config(), run.read_result()
     nearest = describe_settings(config)
@@ -122,9 +121,9 @@ def _row(run: RunFolder) -> _Row:
         if record.choice:
             what = record.choice.taken.name
         scores = [each.test for each in record.models if each.test]
-        test = short(scores[0]).removesuffix(" %") if scores else "not read"
+        test = scores[0].plain.removesuffix(" %") if scores else "not read"
         if scores[1:]:
-            best = short(max(scores[1:], key=lambda score: score.value)).removesuffix(" %")
+            best = max(scores[1:], key=lambda score: score.value).plain.removesuffix(" %")
     when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
     data, preset = Path(config.data.source).name, nearest.preset + changes
     return _Row(run.path.name, what, data, preset, test, best, when)

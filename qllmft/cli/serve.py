@@ -83,7 +83,7 @@ def serve(
         from qllmft.serving.server import is_loopback, open_port, run_app
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in ("starlette", "uvicorn"):
+        if package not in ("fastapi", "starlette", "uvicorn"):
             raise
         raise UserError(
             f"a server needs the package {package}, which is not installed: pip install 'qllmft[serve]'."

@@ -20,8 +20,9 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
-from qllmft.tasks.measure import MEASURES, Measure
-from qllmft.tasks.statistics import Accuracy, MeanInterval
+from qllmft.tasks import TASKS
+from qllmft.tasks.measure import Measure
+from qllmft.tasks.statistics import MeanInterval
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 BEST_SHOWN = 10
@@ -49,7 +50,7 @@ def search_baselines_grid(
         config = first.model_copy(update={"seed": seed})
         with ConsoleListener(console) as listener:
             results[seed] = search_baseline(space.grid_of, config, listener, inputs)
-    console.print(baseline_table(space, results, MEASURES[first.data.task]))
+    console.print(baseline_table(space, results, TASKS[first.data.task].measure))
 
 
 def headline(space: Space, plan: Sweep) -> str:
@@ -127,8 +128,8 @@ def verdict(result: SweepResult) -> Iterator[str]:
         f"Its test {measure.name}: {measure.percent(winner.test.mean)} [95 % interval {ends}]{over}; validation "
         f"{_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
     )
-    beside = [score.parts[1:] for score in winner.tested if not isinstance(score, Accuracy)]
-    if beside:
+    beside = [score.beside for score in winner.tested]
+    if all(beside):
         means = [
             f"{parts[0].name} {MeanInterval.of([part.value for part in parts]).mean:.3g}"
             for parts in zip(*beside, strict=True)

@@ -6,7 +6,6 @@ from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.config.model import ModelConfig, SurrogateConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.run import (
-    TASK_BASELINES,
     BaselinesConfig,
     Candidate,
     RunConfig,
@@ -26,7 +25,6 @@ __all__ = [
     "IN_MEMORY",
     "PERSONAL_OPTIONS",
     "SUPERVISED",
-    "TASK_BASELINES",
     "BackendConfig",
     "BaselinesConfig",
     "BodyConfig",

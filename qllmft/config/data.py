@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import field_validator, model_validator
 
 from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
+from qllmft.tasks import TASKS, TaskName
 
 EMBEDDED = "reviews"  # corpus in the package
 # prefix of the source of texts that were no file; their kind, size and hash follow
@@ -14,7 +15,6 @@ IN_MEMORY = "in memory: "
 PAPER_PER_LABEL = 256
 PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["both", "difference", "product"]
-Task = Literal["classification", "regression", "multilabel"]
 EMBEDDED_PER_LABEL = 200
 
 
@@ -39,7 +39,7 @@ class DataConfig(Section):
     duplicates: Literal["keep", "drop"] = "keep"
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels
-    task: Annotated[Task, NEUTRAL] = "classification"
+    task: Annotated[TaskName, NEUTRAL] = "classification"
     # column of the second text of a pair; None: single texts
     pair_column: Annotated[str | None, NEUTRAL] = None
     # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both,
@@ -69,16 +69,8 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _targets_are_numbers(self) -> Self:
-        if self.targets and self.task == "classification":
-            raise ValueError(
-                f"targets are {', '.join(self.targets)} and the task is {self.task}; set task to 'regression', or to "
-                "'multilabel' for columns of 0 and 1"
-            )
-        if self.task == "multilabel" and len(self.targets) == 1:
-            raise ValueError(
-                f"targets are {self.targets[0]} alone; name a column for each of two labels or more, or give "
-                "label_column with lists"
-            )
+        if fault := TASKS[self.task].misnamed(self.targets):
+            raise ValueError(fault)
         if self.label_separator is not None and not self.has_lists:
             raise ValueError(
                 f"label_separator is {self.label_separator!r}, and only a column of several labels has one; set task "
@@ -128,7 +120,7 @@ class DataConfig(Section):
     @property
     def has_lists(self) -> bool:
         """Return whether the label column holds the labels of each text together."""
-        return self.task == "multilabel" and not self.targets
+        return TASKS[self.task].several and not self.targets
 
     @property
     def drawn_per_label(self) -> int | None:
@@ -138,6 +130,6 @@ class DataConfig(Section):
         """
         if self.n_per_label is not None or self.protocol == "given":
             return self.n_per_label
-        if self.task != "classification":
+        if not TASKS[self.task].one_label:
             return PAPER_DRAWN
         return EMBEDDED_PER_LABEL if self.source == EMBEDDED else PAPER_PER_LABEL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -17,28 +16,23 @@ from pydantic import (
 
 from qllmft.config.backend import BackendConfig
 from qllmft.config.body import BodyConfig
-from qllmft.config.data import DataConfig, Task
+from qllmft.config.data import DataConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.section import Count, Positive, Section
 from qllmft.config.training import TrainConfig
 from qllmft.errors import UserError
+from qllmft.tasks import CLASSIFICATION, TASKS
 from qllmft_backends.validation import faults
 
 MOST_CANDIDATES = 8
-
-# names of the baselines of other tasks than one label per text, unless others are given
-TASK_BASELINES: Mapping[Task, tuple[str, ...]] = {
-    "regression": ("ridge", "svr", "linear"),
-    "multilabel": ("logistic_regression_ovr", "svc_ovr", "mlp"),
-}
 
 
 class BaselinesConfig(Section):
     """Classical heads trained on the same embeddings and split as the quantum head."""
 
     # names of baselines that qllmft doctor lists
-    names: tuple[str, ...] = ("logistic_regression", "svc", "mlp")
+    names: tuple[str, ...] = CLASSIFICATION.baselines
     grid: Literal["small", "paper"] = "paper"  # paper: tables VIII and IX
     # number of the grid's settings, drawn by the run's seed; None: all
     points: Positive | None = None
@@ -208,13 +202,14 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _task_is_trained(self) -> Self:
-        several = self.data.task == "multilabel"
+        task = TASKS[self.data.task]
+        several = task.several
         if self.train.thresholds != "half" and not several:
             raise ValueError(
                 f"train.thresholds is {self.train.thresholds!r} and data.task {self.data.task!r}; they are for "
                 "'multilabel', leave them out"
             )
-        if self.data.task == "classification":
+        if task.one_label:
             return self
         each = "one label per text" if several else "labels"
         faults = {

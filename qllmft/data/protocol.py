@@ -13,6 +13,7 @@ from qllmft.data.corpus import Corpus, Table, copies_of
 from qllmft.data.findings import Findings, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
+from qllmft.tasks import TASKS
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 FEW_TO_LEARN_FROM = 0.7
@@ -71,7 +72,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     leave some for the test.
     """
     random = numpy_generator(seed, "split")
-    if config.task != "classification":
+    if not TASKS[config.task].one_label:
         return _split_rows(corpus, config, random)
     if config.protocol == "paper":
         pooled = corpus.pooled()
@@ -137,7 +138,7 @@ def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> Non
     if not constant:
         return
     name = corpus.label_names[constant[0]]
-    if config.task == "regression":
+    if TASKS[config.task].real:
         raise UserError(
             f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
             "Is --label-column right?"

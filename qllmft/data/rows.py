@@ -18,6 +18,7 @@ from qllmft.data.findings import FIRST_ROWS, Findings, listed
 from qllmft.data.label_sets import label_sets_of
 from qllmft.data.targets import targets_of
 from qllmft.errors import UserError
+from qllmft.tasks import TASKS
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -43,9 +44,10 @@ def corpus_of(
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
-    if config.task != "classification":
+    task = TASKS[config.task]
+    if not task.one_label:
         columns: tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]
-        if config.task == "regression":
+        if task.real:
             columns = (
                 config.label_columns,
                 {split: targets_of(frame, split, config) for split, frame in kept.items()},

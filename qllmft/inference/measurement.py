@@ -15,7 +15,8 @@ from qllmft.config.noise import measured_on
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.inference.circuits import ModelCircuits
-from qllmft.training import Task, checked_logits
+from qllmft.tasks import Task
+from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
 # a normal variable lies within ±Z95 standard deviations with probability 0.95

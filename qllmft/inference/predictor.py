@@ -34,7 +34,9 @@ from qllmft.inference.measurement import (
 from qllmft.inference.prediction import Prediction
 from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
-from qllmft.training import CLASSIFICATION, MULTILABEL, TASKS, USUAL_THRESHOLD, finite_logits
+from qllmft.tasks import TASKS, Task
+from qllmft.tasks.multilabel import USUAL_THRESHOLD
+from qllmft.training import finite_logits
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.precision import number_of_shots
@@ -176,7 +178,7 @@ class Predictor:
     def values(self, texts: Iterable[Item]) -> Iterator[TargetPrediction]:
         """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
         names = self.model.label_names
-        if self.model.task != "regression":
+        if not self.task.real:
             raise UserError(
                 f"the model has the labels {', '.join(names)} and gives no real values; use predict."
             )
@@ -209,27 +211,24 @@ class Predictor:
 
     def check_decision(self, decision: Decision) -> None:
         """Raise UserError if a rule does not fit the model's labels."""
-        decision.check(self.model.label_names, several=self.has_several)
+        decision.check(self.model.label_names, several=self.task.several)
 
     @property
-    def has_several(self) -> bool:
-        """Return whether the model gives a text any number of labels."""
-        return self.model.task == MULTILABEL.name
+    def task(self) -> Task:
+        """Return the meaning of the model's outputs."""
+        return TASKS[self.model.task]
 
     def check_one_label(self, purpose: str) -> None:
         """Raise UserError if texts have any number of labels, or real targets."""
-        if self.model.task != CLASSIFICATION.name:
-            names = ", ".join(self.model.label_names)
-            given = f"any number of the labels {names}"
-            if not self.has_several:
-                given = f"real values ({names}) and no labels"
+        if not self.task.one_label:
             raise UserError(
-                f"{purpose} one label per text, and the model gives {given}. Use `qllmft predict` or `qllmft evaluate`."
+                f"{purpose} one label per text, and the model gives {self.task.gives(self.model.label_names)}. Use "
+                "`qllmft predict` or `qllmft evaluate`."
             )
 
     def _thresholds(self, decision: Decision) -> NDArray[np.float64] | None:
         """Return the thresholds (L,) of several labels per text, or None if texts have one."""
-        if not self.has_several:
+        if not self.task.several:
             return None
         if decision.threshold is None and self.model.thresholds is not None:
             return np.array(self.model.thresholds)
@@ -247,8 +246,9 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
-        labels = answers.labels if self.has_several else decision.labels(answers.probabilities)
-        unsure, several = decision.unsure(answers.probabilities), self.has_several
+        several = self.task.several
+        labels = answers.labels if several else decision.labels(answers.probabilities)
+        unsure = decision.unsure(answers.probabilities)
         sets = answers.sets.tolist() if several else None
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
@@ -274,15 +274,15 @@ class Predictor:
         Raises:
             UserError: if the model gives real values, which have no probabilities.
         """
-        if self.model.task == "regression":
+        if self.task.real:
             raise UserError(
-                f"the model gives real values ({', '.join(self.model.label_names)}) and no labels. Use "
+                f"the model gives {self.task.gives(self.model.label_names)}. Use "
                 "Predictor.values, `qllmft predict` or `qllmft evaluate`, without --backend."
             )
         if self.backend is not None:
             return self._measure(vectors, self.backend, self._thresholds(decision))
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
-        probabilities = TASKS[self.model.task].probabilities(logits)
+        probabilities = self.task.probabilities(logits)
         assert probabilities is not None
         return Answers.exact(probabilities, self._thresholds(decision))
 
@@ -324,7 +324,7 @@ class Predictor:
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        classifier, task = self.model.classifier, TASKS[self.model.task]
+        classifier, task = self.model.classifier, self.task
         return bootstrap(
             classifier, model_circuits(classifier, vectors), self.backend, repeats, seed, task
         )

@@ -12,8 +12,8 @@ from qllmft.config import DataConfig
 from qllmft.errors import UserError
 from qllmft.inference.measurement import Agreement
 from qllmft.model.store import StoredModel
-from qllmft.tasks.measure import BootstrapScore
 from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
 from qllmft.training import finite_logits
 
 
@@ -36,7 +36,7 @@ class TargetEvaluation:
 
     source: str  # of the texts
     target_names: tuple[str, ...]  # names of the T targets, or of the labels
-    scores: BootstrapScore
+    scores: TargetScores | LabelSetScores
     # number of texts that training or validation used; None if its texts cannot be read
     trained_on: int | None
     # name of the backend of the head's circuit; None if it was computed here, exactly

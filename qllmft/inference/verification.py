@@ -13,9 +13,6 @@ from qllmft.errors import UserError
 from qllmft.files import read_bytes
 from qllmft.model.store import load_model
 from qllmft.run.folder import RunFolder
-from qllmft.run.record import RunRecord
-from qllmft.tasks.measure import BootstrapScore
-from qllmft.tasks.statistics import Accuracy
 
 ROUNDING = 1e-9  # of a sum in another version
 LEDGER = "ledger"  # folder of the paid jobs, in the run's folder
@@ -73,11 +70,11 @@ def _checked_record(folder: RunFolder) -> str:
                 raise UserError(
                     f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}."
                 )
-    found, test = "", record.head.test
-    if isinstance(test, Accuracy):
-        found = f", test accuracy {100 * test.value:.2f} %"
-    elif test is not None:
-        found = f", test {test.NAME} {test}"
+    test = record.head.test
+    found = ""
+    if test is not None:
+        shown = test.measure.percent(test.value) if test.measure.in_percent else test
+        found = f", test {test.measure.name} {shown}"
     return f"{len(record.models)} models{found}"
 
 
@@ -94,42 +91,23 @@ def _metrics(folder: RunFolder) -> str:
         raise UserError(
             f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}."
         )
-    values = [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in metrics]
+    values = [(each.train_loss, each.validation_loss, each.score) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():
-        raise UserError(
-            f"{folder.metrics_file.name} holds a loss or an accuracy that is not finite."
-        )
+        raise UserError(f"{folder.metrics_file.name} holds a loss or a score that is not finite.")
     selected = folder.finished(tested=False).selected_epoch
     if not 1 <= selected <= len(metrics):
         raise UserError(f"the record's selected epoch is {selected}, of {len(metrics)}.")
     return f"{len(metrics)} epochs, the selected one is {selected}"
 
 
-def _scored_again(folder: RunFolder, record: RunRecord, first: BootstrapScore) -> str:
-    """Compute the scores of the record again from the values, or from the leads of several labels."""
-    answers = folder.read_answers()
-    if answers is None:
-        raise UserError(f"there are no values in {folder.predictions_file.name}.")
-    for model in record.models:
-        found = type(first).of(answers.labels, answers.answers_of(model.name))
-        recorded = model.tested
-        if type(recorded) is not type(found) or abs(found.value - recorded.value) > ROUNDING:
-            raise UserError(
-                f"{model.name!r} has {found.NAME} {found.value:.6f}, and the record {recorded.value:.6f}."
-            )
-    return f"{len(record.models)} models x {first.total} texts give the record's {first.NAME}"
-
-
 def _predictions(folder: RunFolder) -> str:
-    """Count the accuracies of the record again from the answers."""
+    """Compute the scores of the record again from the answers."""
     record, answers = folder.finished(tested=False), folder.read_predictions()
     if record.head.test is None:
         return "none: the test set was not read"
-    if not isinstance(record.head.test, Accuracy):
-        return _scored_again(folder, record, record.head.test)
     if answers is None:
         raise UserError(f"there is no {folder.predictions_file.name}.")
-    if answers.labels.shape != (record.data.sizes.get("test"),):
+    if len(answers.labels) != record.data.sizes.get("test"):
         raise UserError(
             f"they have {len(answers.labels)} texts, and the record {record.data.sizes.get('test')}."
         )
@@ -138,20 +116,16 @@ def _predictions(folder: RunFolder) -> str:
             f"their labels are {answers.label_names}, and the record's {record.data.labels}."
         )
     for model in record.models:
-        counted, recorded = (
-            Accuracy.of(answers.labels, answers.answers_of(model.name)),
+        found, recorded = (
+            answers.task.scores.of(answers.labels, answers.answers_of(model.name)),
             model.tested,
         )
-        if counted != recorded:
-            found = (
-                f"{recorded.right} of {recorded.total}"
-                if isinstance(recorded, Accuracy)
-                else "other scores"
-            )
+        if type(found) is not type(recorded) or abs(found.value - recorded.value) > ROUNDING:
             raise UserError(
-                f"{model.name!r} has {counted.right} of {counted.total} right answers, and the record has {found}."
+                f"{model.name!r} has {found.exactly}, and the record has {recorded.exactly}."
             )
-    return f"{len(record.models)} models x {len(answers.labels)} texts give the record's accuracies"
+    texts = f"{len(answers.labels)} texts"
+    return f"{len(record.models)} models x {texts} give the record's {answers.task.measure.plural}"
 
 
 def _model(folder: RunFolder) -> str:

@@ -17,10 +17,11 @@ from pydantic import (
 
 from qllmft.ansatze import ANSATZE
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
-from qllmft.config.data import PairFeatures, Task
+from qllmft.config.data import PairFeatures
 from qllmft.config.section import NEUTRAL, Section
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
+from qllmft.tasks import TASKS, TaskName
 from qllmft_backends.plugins import BUILT_IN
 from qllmft_backends.validation import faults
 
@@ -60,7 +61,7 @@ class ModelRecord(Section):
     dimension: Annotated[StrictInt, Field(ge=1)]  # D
     label_names: tuple[StrictStr, ...]  # names of the k labels
     # meaning of the logits: of one label per text, of several, or real targets
-    task: Annotated[Task, NEUTRAL] = "classification"
+    task: Annotated[TaskName, NEUTRAL] = "classification"
     # vector of a pair of texts; None: texts are single
     pair: Annotated[PairFeatures | None, NEUTRAL] = None
     # least probability of each of several labels per text; None: 1/2, or one label per text
@@ -75,12 +76,12 @@ class ModelRecord(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        names, least = self.label_names, 1 if self.task == "regression" else 2
-        if len(names) < least or len(set(names)) != len(names):
-            raise ValueError(f"label_names has {names}, expected {least} or more different names")
-        if self.thresholds is not None and (
-            self.task != "multilabel" or len(self.thresholds) != len(names)
-        ):
+        names, task = self.label_names, TASKS[self.task]
+        if len(names) < task.fewest_names or len(set(names)) != len(names):
+            raise ValueError(
+                f"label_names has {names}, expected {task.fewest_names} or more different names"
+            )
+        if self.thresholds is not None and (not task.several or len(self.thresholds) != len(names)):
             raise ValueError(
                 f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels"
             )

@@ -12,8 +12,9 @@ from qllmft.campaign.record import StudyRecord
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
-from qllmft.tasks.measure import ACCURACY, MEASURES, Measure
-from qllmft.training import TASKS, EpochMetrics
+from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.measure import ACCURACY, Measure
+from qllmft.training import EpochMetrics
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
@@ -41,9 +42,9 @@ def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Marku
         "training": [m.train_loss for m in metrics],
         "validation": [m.validation_loss for m in metrics],
     }
-    task = TASKS[metrics[0].task]
-    measure = MEASURES[task.name]
-    scores = {"validation": [measure.factor * m.validation_accuracy for m in metrics]}
+    task = TASK_OF_SCORE[metrics[0].measure]
+    measure = task.measure
+    scores = {"validation": [measure.factor * m.score for m in metrics]}
     loss = curves_svg("loss", task.loss_name, losses, epochs, selected)
     return loss, curves_svg("accuracy", score_unit(measure), scores, epochs, selected)
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from qllmft.campaign.verdict import p_value
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.run.verdict import percent
+from qllmft.tasks.measure import percent
 
 _ESCAPED = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 

@@ -18,10 +18,9 @@ from qllmft.report.reliability import reliability_svg
 from qllmft.report.render import identified, render_template
 from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
-from qllmft.run.predictions import TargetPredictions, TestPredictions
+from qllmft.run.predictions import Predictions
 from qllmft.run.verdict import headline, verdict
-from qllmft.tasks.measure import MEASURES
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks import TASKS
 from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import draw_text
 
@@ -42,8 +41,9 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     needs the texts and the language model.
     """
     config, result = folder.read_config(), folder.finished()
-    found, metrics = folder.read_answers(), folder.metrics()
-    answers = found if isinstance(found, TestPredictions) else None
+    found, metrics = folder.read_predictions(), folder.metrics()
+    task = TASKS[config.data.task]
+    answers = found if task.one_label else None
     circuit = (
         encoder_template(config.model)
         if config.model.head == "none"
@@ -78,14 +78,12 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         calibrations=calibrations,
         reliability=reliability_svg(calibrations) if calibrations else None,
         temperature=result.head.settings.get("temperature"),
-        task=config.data.task,
-        score_name=MEASURES[config.data.task].name,
-        others=() if isinstance(result.head.tested, Accuracy) else result.head.tested.parts[1:],
+        task=task,
+        score_name=task.measure.name,
+        others=result.head.tested.beside,
         found=found,
         thresholds=result.head.settings.get("thresholds"),
-        scatter=scatter_svg(found, result.head.name)
-        if isinstance(found, TargetPredictions)
-        else None,
+        scatter=scatter_svg(found, result.head.name) if found and task.real else None,
         answers=answers,
         explanations=_explanations(folder, answers, explained) if answers else [],
         confusion=_confusion(answers, result.head.name) if answers else None,
@@ -97,7 +95,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     )
 
 
-def _explanations(folder: RunFolder, answers: TestPredictions, count: int) -> list[Explanation]:
+def _explanations(folder: RunFolder, answers: Predictions, count: int) -> list[Explanation]:
     """Return explanations of the first misclassified texts of the page."""
     mistakes = answers.mistakes[:count]
     predictor = Predictor.load(folder.path) if mistakes else None
@@ -122,7 +120,7 @@ def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     ]
 
 
-def _confusion(answers: TestPredictions, model: str) -> list[dict[str, Any]]:
+def _confusion(answers: Predictions, model: str) -> list[dict[str, Any]]:
     """Return rows of the matrix: the true label's name, and cells with their count and their share of the row."""
     rows = []
     for name, counts in zip(answers.label_names, answers.confusion(model).tolist(), strict=True):

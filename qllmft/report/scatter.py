@@ -6,13 +6,13 @@ import numpy as np
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.run.predictions import TargetPredictions
+from qllmft.run.predictions import Predictions
 
 MOST_POINTS = 2_000  # of a target; more make the page large
 
 
 @style.figure_style(in_a_page=True)
-def scatter_svg(found: TargetPredictions, model: str) -> Markup:
+def scatter_svg(found: Predictions, model: str) -> Markup:
     """Draw a point per text and target; several targets are drawn in deviations from their means."""
     targets, values = found.labels, found.answers_of(model)
     if several := len(found.label_names) > 1:

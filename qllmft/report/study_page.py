@@ -23,8 +23,8 @@ from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_s
 from qllmft.report.render import identified, render_template
 from qllmft.report.study_table import tables
 from qllmft.report.trend_figure import trends_svg, write_trends
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure
-from qllmft.training import TASKS
 
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
@@ -150,7 +150,7 @@ def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[st
     """Return figures of the mean loss and validation score, of the subjects and of the baselines."""
     figures, measure = [], record.measure
     drawn = (
-        ("training loss", TASKS[measure.task].loss_name, 1.0),
+        ("training loss", TASK_OF_SCORE[measure.name].loss_name, 1.0),
         (f"validation {measure.name}", score_unit(measure), measure.factor),
     )
     sides: tuple[tuple[Side, str], ...] = (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import cached_property
 
-from qllmft.baselines import TrainedHead
 from qllmft.config import BodyConfig
+from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
@@ -18,7 +17,7 @@ from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
 from qllmft.run.setup import RunSetup
 from qllmft.run.timing import GB, duration_text, seconds_of
 from qllmft.run.vectors import Vectors, vectors_of
-from qllmft.training import EndToEnd
+from qllmft.training import EndToEnd, Examples
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 
@@ -26,6 +25,7 @@ class FrozenBody:
     """Body that embeds each text once, for the head and its baselines."""
 
     suffix = ""  # of the head's name
+    end_to_end = None
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
         self._body = body
@@ -73,11 +73,14 @@ class FrozenBody:
             "min. The backend adjoint computes the same gradients faster, with --noise and --shots too."
         )
 
-    def fit(self, head: TrainedHead) -> float:
-        """Train ``head``, which holds `classifier`, on the embeddings and return the seconds."""
-        started = time.perf_counter()
-        head.fit(self.head_vectors.train, self.head_vectors.validation)
-        return time.perf_counter() - started
+    @property
+    def learnt(self) -> tuple[Examples, Examples]:
+        """Return the training and validation texts for `TrainedHead.fit`."""
+        return self.head_vectors.train, self.head_vectors.validation
+
+    def seconds(self, wall: float) -> float:
+        """Return the seconds of the training, whose last call took ``wall``."""
+        return wall
 
     def saved(self) -> tuple[BodyConfig, str]:
         """Return the body of the trained head and its identity."""
@@ -99,16 +102,16 @@ class LearningBody:
         body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
-        self._model = EndToEnd(body, self.classifier)
+        self.end_to_end = EndToEnd(body, self.classifier)
 
     def announce(self, epochs_done: int) -> None:
         """Report the duration of training, from one batch, and its memory and disk space."""
-        config, splits, body = self._setup.config, self._setup.splits, self._model.body
+        config, splits, body = self._setup.config, self._setup.splits, self.end_to_end.body
         if not (epochs := config.train.epochs - epochs_done):
             return
         size = config.train.batch_size
         forward, backward = seconds_of(
-            lambda: self._model(splits.train.texts[:size]).sum(), self._model
+            lambda: self.end_to_end(splits.train.texts[:size]).sum(), self.end_to_end
         )
         sizes, weights = splits.sizes, 4 * body.n_parameters
         epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(
@@ -129,14 +132,19 @@ class LearningBody:
             f"is finished, then {weights / GB:.2f} GB."
         )
 
-    def fit(self, head: TrainedHead) -> float:
-        """Train the head and the body on the texts and return the seconds of all epochs, earlier calls included."""
-        head.fit_with_body(self._model, self._setup.splits.train, self._setup.splits.validation)
+    @property
+    def learnt(self) -> tuple[Table, Table]:
+        """Return the training and validation texts for `TrainedHead.fit`."""
+        return self._setup.splits.train, self._setup.splits.validation
+
+    def seconds(self, wall: float) -> float:
+        """Return the seconds of all epochs of the training, those of earlier calls included."""
+        del wall
         return sum(metrics.seconds for metrics in self._setup.folder.metrics())
 
     def saved(self) -> tuple[BodyConfig, str]:
         """Save the body of the selected epoch in the model's folder and return it with its identity."""
-        self._model.body.save(self._place)
+        self.end_to_end.body.save(self._place)
         return self._trained, body_identity(self._trained, locate_body(self._trained))
 
     @cached_property

@@ -9,7 +9,7 @@ from qllmft.config import RunConfig
 from qllmft.config.settings import differing
 from qllmft.run.folder import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.tasks.statistics import TextDifference
+from qllmft.tasks.accuracy import TextDifference
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
     settings = {name: (ours[name], theirs[name]) for name in ours}
     records = first.finished(), second.finished()
     reason = _why_not_paired(configs, records)
-    answers = [each for folder in (first, second) if (each := folder.read_predictions())]
+    answers = [
+        each
+        for folder in (first, second)
+        if (each := folder.read_predictions()) and each.task.one_label
+    ]
     if not reason and (
         len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist()
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,14 +29,15 @@ from qllmft.run.choice import ChoiceInterruptedError
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
-from qllmft.run.predictions import PREDICTIONS, TestPredictions
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
 from qllmft.run.setup import RunSetup, training_backend
 from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
+from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration
 from qllmft.templates import check_classes
-from qllmft.training import CLASSIFICATION, EpochMetrics, contrastive_pairs
+from qllmft.training import EpochMetrics, contrastive_pairs
 from qllmft.versions import versions
 
 
@@ -140,7 +142,29 @@ def _work(setup: RunSetup) -> Outcome:
         return Outcome(folder, None, 0, interrupted.signal)
     setup, config = body.setup, body.setup.config
     body.announce(folder.checkpoint.epochs_done())
-    head, seconds = _trained_head(setup, body)
+    folder.open_for(config)
+    done = folder.checkpoint.epochs_done()
+    folder.keep_metrics_until(done)
+    name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
+    name += f", {config.taken}" if config.candidates else ""
+
+    def on_epoch(metrics: EpochMetrics) -> None:
+        folder.write_metrics(metrics)
+        setup.on_event(EpochEnded(metrics))
+
+    head = TrainedHead(
+        name,
+        body.classifier,
+        config.train,
+        config.seed,
+        checkpoint=folder.checkpoint,
+        on_epoch=on_epoch,
+        end_to_end=body.end_to_end,
+    )
+    with stage(setup.on_event, "training", name, config.train.epochs, done):
+        started = time.perf_counter()
+        head.fit(*body.learnt)
+        seconds = body.seconds(time.perf_counter() - started)
     identity = _save_model(setup, body, head)
     selection = head.selection
     assert selection is not None  # it was trained
@@ -166,31 +190,6 @@ def _work(setup: RunSetup) -> Outcome:
     else:
         folder.write_validation(record)
     return Outcome(folder, record, selection.epochs_done)
-
-
-def _trained_head(setup: RunSetup, body: RunBody) -> tuple[TrainedHead, float]:
-    """Train the run's head from its checkpoint and return it with the seconds."""
-    config, folder = setup.config, setup.folder
-    folder.open_for(config)
-    done = folder.checkpoint.epochs_done()
-    folder.keep_metrics_until(done)
-    name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
-    name += f", {config.taken}" if config.candidates else ""
-    with stage(setup.on_event, "training", name, config.train.epochs, done):
-
-        def on_epoch(metrics: EpochMetrics) -> None:
-            folder.write_metrics(metrics)
-            setup.on_event(EpochEnded(metrics))
-
-        head = TrainedHead(
-            name,
-            body.classifier,
-            config.train,
-            config.seed,
-            checkpoint=folder.checkpoint,
-            on_epoch=on_epoch,
-        )
-        return head, body.fit(head)
 
 
 def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
@@ -279,21 +278,19 @@ def _tested(
     for each, test in zip(fitted, tests, strict=True):
         answers.append(each.head.predict(test.x.numpy()))
         of_head = getattr(each.head, "probabilities", None)  # None of labels alone
-        found = of_head(test.x.numpy()) if of_head and test.task is CLASSIFICATION else None
+        found = of_head(test.x.numpy()) if of_head and test.task.one_label else None
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
-    kind = PREDICTIONS[setup.config.data.task]
-    predictions = kind.of(setup.corpus.label_names, setup.splits.test, by_name, validation)
+    task, names = TASKS[setup.config.data.task], setup.corpus.label_names
+    predictions = Predictions.of(task, names, setup.splits.test, by_name, validation)
     setup.folder.write_predictions(predictions)
     models = tuple(
         replace(
             model,
             test=score_of(test, labels),
-            test_exact=each.head.exact_accuracy(test),
-            test_classes=predictions.by_class(each.head.name)
-            if isinstance(predictions, TestPredictions)
-            else None,
+            test_exact=each.head.exact_score(test),
+            test_classes=predictions.by_class(each.head.name),
             test_calibration=calibration,
         )
         for model, each, test, labels, calibration in zip(

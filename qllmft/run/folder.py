@@ -27,8 +27,9 @@ from qllmft.files import (
     writing,
 )
 from qllmft.run.lock import HOLDER, LOCK
-from qllmft.run.predictions import PREDICTIONS, Predictions, TestPredictions
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import RunRecord
+from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 
 LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
@@ -139,19 +140,18 @@ class RunFolder:
             read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []
         ):
             try:
-                metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
-                left_out = {"task"} | (
-                    {"validation_accuracy_exact"}
-                    if metrics.validation_accuracy_exact is None
-                    else set()
-                )
-                numbers = [value for name, value in vars(metrics).items() if name not in left_out]
+                metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
+                numbers = [
+                    value
+                    for name, value in vars(metrics).items()
+                    if name != "measure" and not (name == "score_exact" and value is None)
+                ]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.task not in PREDICTIONS or not all(
+                if metrics.measure not in TASK_OF_SCORE or not all(
                     abs(number) <= LARGEST for number in numbers
                 ):
                     break
-            except (ValueError, TypeError):
+            except (ValueError, KeyError, TypeError):
                 break
             found.append(metrics)
         return found
@@ -168,18 +168,13 @@ class RunFolder:
         """Write the answers on the test set."""
         write_text(self.predictions_file, json.dumps(answers.as_dict(), allow_nan=False) + "\n")
 
-    def read_predictions(self) -> TestPredictions | None:
-        """Read the labels that models gave the test set, or return None if there are none, as for other tasks."""
-        found = self.read_answers()
-        return found if isinstance(found, TestPredictions) else None
-
-    def read_answers(self) -> Predictions | None:
+    def read_predictions(self) -> Predictions | None:
         """Read the answers of the models on the test set, or return None if there are none."""
         if not self.predictions_file.exists():
             return None
-        kind = PREDICTIONS[self.read_config().data.task]
+        task = TASKS[self.read_config().data.task]
         try:
-            return kind.from_dict(parse_json(read_text(self.predictions_file)))
+            return Predictions.from_dict(parse_json(read_text(self.predictions_file)), task)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
@@ -230,12 +225,7 @@ def folder_of(config: RunConfig, out: Path | None) -> RunFolder:
 
 
 def _line(metrics: EpochMetrics) -> str:
-    values = {
-        name: value
-        for name, value in asdict(metrics).items()
-        if name != "task" or value != "classification"
-    }
-    return json.dumps(values, allow_nan=False) + "\n"
+    return json.dumps(asdict(metrics), allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _read_record(path: Path) -> RunRecord | None:

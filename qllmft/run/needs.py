@@ -17,7 +17,7 @@ from qllmft.heads import Classifier, build_classifier
 from qllmft.run.timing import GB
 from qllmft.training import (
     Examples,
-    exact_accuracy,
+    exact_score,
     logits_of,
     one_torch_thread,
     ridge_of,
@@ -71,9 +71,7 @@ def epoch_core_seconds(
         judged = batch  # one text is enough where each shot has a trajectory
         if config.noise.shot_test == "per_shot":
             judged = batch.take(np.arange(1))
-        validation = _core_seconds(
-            lambda: (logits_of(model, judged.x), exact_accuracy(model, judged))
-        )
+        validation = _core_seconds(lambda: (logits_of(model, judged.x), exact_score(model, judged)))
     return training * sizes["train"] / rows + validation * sizes["validation"] / len(judged)
 
 

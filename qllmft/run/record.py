@@ -6,23 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, TypeAdapter, ValidationError
+from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.run.chosen import Choice
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.class_scores import ClassScores
 from qllmft.tasks.measure import Score
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.regression import TargetScores
 from qllmft_backends.validation import faults
 
 FORMAT = 1
 
 # JSON has the value and the interval of an accuracy, too, for readers of the file
-_Score = Annotated[Score, PlainSerializer(lambda score: score.as_dict())]
+_Score = Annotated[
+    Score,
+    GetPydanticSchema(lambda _, schema_of: schema_of(Accuracy | TargetScores | LabelSetScores)),
+    PlainSerializer(lambda score: score.as_dict()),
+]
 _Calibration = Annotated[Calibration, PlainSerializer(Calibration.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
@@ -56,13 +62,6 @@ class ModelResult:
                 f"the model {self.name!r} has no test accuracy: the run did not read the test texts."
             )
         return self.test
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """Return the accuracy on the test texts, or raise ValueError if there is none."""
-        if not isinstance(self.tested, Accuracy):
-            raise ValueError(f"the model {self.name!r} has real targets, and no accuracy.")
-        return self.tested
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from html import escape
 
 from qllmft.run.record import ModelResult, RunRecord
-from qllmft.tasks.measure import short
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import Accuracy
 
 
 def title(record: RunRecord) -> str:
@@ -24,12 +22,12 @@ def title(record: RunRecord) -> str:
 
 def columns(record: RunRecord) -> tuple[str, ...]:
     """Return the headers, with the measure if it is no accuracy."""
-    unit = "" if isinstance(record.head.validation, Accuracy) else f" {record.head.validation.NAME}"
+    validation, test = map(record.head.validation.measure.in_column, ("validation", "test"))
     return (
         "model",
         "parameters",
-        f"validation{unit}",
-        f"test{unit} [95 % interval]",
+        validation,
+        f"{test} [95 % interval]",
         "seconds",
     )
 
@@ -41,7 +39,7 @@ def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
         yield (
             model.name,
             f"{model.parameters:,}",
-            short(model.validation),
+            model.validation.plain,
             test,
             f"{model.seconds:.1f}",
         )
@@ -65,8 +63,8 @@ def _second_line(model: ModelResult) -> Iterator[str]:
     scores = model.test_classes
     if scores and (scores.uneven or len(scores.texts) > 2):
         yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
-    if model.test is not None and not isinstance(model.test, Accuracy):
-        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.parts[1:])
+    if model.test is not None and model.test.beside:
+        yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.beside)
 
 
 def notes(record: RunRecord) -> Iterator[str]:

@@ -17,6 +17,7 @@ from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import Outcome, run_experiment
 from qllmft.run.folder import folder_of
 from qllmft.run.record import RunRecord
+from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
 from qllmft_backends.masking import masked
@@ -123,7 +124,8 @@ class TrackingListener:
         self._state = _read(self._folder.trackers_file)
         for name in list(self._running):
             key = self._state.setdefault(name, {"key": None, "epoch": 0})["key"]
-            settings = settings_of(self._config)
+            measure = TASKS[self._config.data.task].measure.name
+            settings = {**settings_of(self._config), "measure": measure}  # of the score
             run = TrackedRun(
                 self._config.identity, self._folder.path, settings, key, self._campaign
             )
@@ -137,7 +139,7 @@ class TrackingListener:
         numbers = {
             name: value
             for name, value in asdict(metrics).items()
-            if name not in ("epoch", "task") and value is not None
+            if name not in ("epoch", "measure") and value is not None
         }
         for name in list(self._running):
             if self._state[name]["epoch"] < metrics.epoch:

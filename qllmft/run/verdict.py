@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 from qllmft.run.record import ModelResult
 from qllmft.tasks.class_scores import ClassScores
-from qllmft.tasks.statistics import Accuracy
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Return 0.825 as ``82.5``."""
-    return f"{100 * share:.{digits}f}"
+from qllmft.tasks.measure import percent
 
 
 def headline(models: Sequence[ModelResult]) -> str:
@@ -47,9 +42,9 @@ def verdict(models: Sequence[ModelResult]) -> str:
             f"The {_subject(head)} gives the same answer to every text, so it beats nothing: it got "
             f"{percent(head.tested.value)} % of {head.tested.total:,} test texts right, the share of that label."
         )
-    score = f"{_score(head)} of {head.tested.total:,} test texts right"
-    if not isinstance(head.tested, Accuracy):
-        score = f"{_score(head)} on {head.tested.total:,} test texts"
+    texts = f"{head.tested.total:,} test texts"
+    counts = head.tested.measure.in_percent
+    score = f"{_score(head)} of {texts} right" if counts else f"{_score(head)} on {texts}"
     if uneven := _uneven(head):
         score = (
             f"a balanced accuracy of {_score(head)} ({percent(head.tested.value)} % of {head.tested.total:,} test "
@@ -106,12 +101,11 @@ def _measured(model: ModelResult) -> tuple[float, tuple[float, float]]:
 
 def _score(model: ModelResult, *, interval: bool = True) -> str:
     """Return ``82.5 % [76.6, 87.1]``, or ``82.5 %`` without the interval."""
-    measured, (low, high) = _measured(model)
-    if not isinstance(model.tested, Accuracy):
-        value = f"{model.tested.NAME} = {measured:.3f}"
-        return f"{value} [{low:.3f}, {high:.3f}]" if interval else value
-    value = f"{percent(measured)} %"
-    return f"{value} [{percent(low)}, {percent(high)}]" if interval else value
+    value, ends = _measured(model)
+    measure = model.tested.measure
+    name = "" if measure.in_percent else f"{measure.name} = "
+    found = name + measure.percent(value, measure.coarse)
+    return f"{found} [{measure.ends(ends)}]" if interval else found
 
 
 def _names(models: Sequence[ModelResult], *, intervals: bool = True) -> str:

@@ -1,6 +1,4 @@
-"""Application: the page, the answers in JSON, the state of the server, and its OpenAPI document."""
-
-from __future__ import annotations
+"""Application: the page, the answers in JSON, and the state of the server, with FastAPI's OpenAPI document."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -9,19 +7,21 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from starlette.applications import Starlette
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from qllmft.serving.answers import Explanation, Health, predictions_of, refusals
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft.serving.guard import Guard
 from qllmft.serving.limits import Limits
 from qllmft.serving.model import ServedModel
-from qllmft.serving.openapi import document
-from qllmft.serving.requests import items_of, read_object, text_to_explain
+from qllmft.serving.requests import bodies, fault_of, route_within
+from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_backends.masking import masked
 from qllmft_backends.plugins import one_line
@@ -39,7 +39,7 @@ def make_app(
     *,
     names: Collection[str] = (),
     report: Callable[[str], None] = lambda _: None,
-) -> Starlette:
+) -> FastAPI:
     """Return the ASGI application of a loaded model. Its thread runs during the application's lifespan.
 
     ``names`` are those of this server beside localhost, which the header ``Host`` may have. ``report`` gets a line per
@@ -52,15 +52,36 @@ def make_app(
     }
     batches = Batches(model, model.predictor.model.body.batch_size, limits.waiting)
 
-    async def predict(request: Request) -> Response:
-        items = items_of(await read_object(request, limits), limits, pairs=model.pairs)
-        return JSONResponse({"predictions": await _answered(lambda: batches.answer(items), report)})
+    texts, one_text = bodies(limits, pairs=model.pairs)
+    router, read = APIRouter(route_class=route_within(limits)), (400, 408, 413, 415, 422)
 
-    async def explain(request: Request) -> Response:
-        text = text_to_explain(await read_object(request, limits), limits)
+    @router.post(
+        "/predict",
+        summary="Predict one text or a list of texts",
+        response_model=predictions_of(model),
+        responses=refusals(*read, 402, 502, 503),
+    )
+    async def predict(request: texts) -> Response:  # type: ignore[valid-type]
+        items = request.texts or [request.text]  # type: ignore[attr-defined]
+        found = await _answered(lambda: batches.answer(items), report)
+        return JSONResponse({"predictions": found})
+
+    async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
+        text = request.text  # type: ignore[attr-defined]
         return JSONResponse(await _answered(lambda: batches.explain(text), report))
 
-    async def health(_: Request) -> Response:
+    if model.explains:
+        router.post(
+            "/explain",
+            summary="Explain one answer",
+            response_model=Explanation,
+            responses=refusals(*read, 503),
+        )(explain)
+
+    @router.get(
+        "/health", summary="State of the server", response_model=Health, responses=refusals(503)
+    )
+    async def health() -> Response:
         state = {
             "status": "ok" if batches.alive else "stopped",
             "waiting": batches.waiting,
@@ -68,28 +89,23 @@ def make_app(
         }
         return JSONResponse(state, 200 if batches.alive else 503)
 
-    async def openapi(_: Request) -> Response:
-        return JSONResponse(document(model, limits))
-
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with batches:
             yield
 
-    routes = [Route(path, _file(*content)) for path, content in _PAGE.items()]
-    routes += [
-        Route("/predict", predict, methods=["POST"]),
-        Route("/health", health),
-        Route("/openapi.json", openapi),
-    ]
-    if model.explains:
-        routes.append(Route("/explain", explain, methods=["POST"]))
-    return Starlette(
-        routes=routes,
+    app = FastAPI(
+        title=f"qllmft serve {model.folder.resolve().name}",
+        version=versions()["qllmft"],
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        routes=[Route(path, _file(*content)) for path, content in _PAGE.items()],
         middleware=[Middleware(Guard, names=names)],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
         lifespan=lifespan,
     )
+    app.include_router(router)
+    return app
 
 
 def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
@@ -105,6 +121,11 @@ def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"error": fault_of(error.errors()[0])}, 422)
 
 
 async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None]) -> Any:

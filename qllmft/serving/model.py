@@ -35,14 +35,12 @@ class ServedModel:
     @property
     def real(self) -> bool:
         """Return whether the model gives real values and no labels."""
-        return self.predictor.model.task == "regression"
+        return self.predictor.task.real
 
     @property
     def explains(self) -> bool:
         """Return whether answers can be explained."""
-        return (
-            self.shows_training and not self.pairs and self.predictor.model.task == "classification"
-        )
+        return self.shows_training and not self.pairs and self.predictor.task.one_label
 
     def load(self) -> None:
         """Load the body and compile the head, so that the first request waits for neither."""

@@ -1,21 +1,59 @@
-"""Requests: texts in JSON, checked before any of them waits for the model."""
+"""Requests: bodies as pydantic models, which FastAPI checks before any text waits for the model."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
+from starlette.requests import ClientDisconnect
 
-from qllmft.errors import UserError
 from qllmft.files import parse_json
-from qllmft.inference.items import Item, check_items
+from qllmft.inference.items import check_items
 from qllmft.serving.limits import Limits
 
 
-async def read_object(request: Request, limits: Limits) -> dict[str, Any]:
-    """Return the JSON object of a request's body, or raise HTTPException."""
+def route_within(limits: Limits) -> type[APIRoute]:
+    """Return the class of routes whose requests have a body within the limits, in JSON of UTF-8."""
+
+    class Limited(Request):
+        async def body(self) -> bytes:
+            if not hasattr(self, "_body"):
+                self._body = await _read(self, limits)
+            return self._body
+
+        async def json(self) -> Any:
+            try:
+                return parse_json((await self.body()).decode("utf-8"))
+            except ValueError as error:
+                raise HTTPException(400, f"the body is not JSON in UTF-8: {error}") from None
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def limited(request: Request) -> Response:
+                return await handle(Limited(request.scope, request.receive))
+
+            return limited
+
+    return Route
+
+
+async def _read(request: Request, limits: Limits) -> bytes:
+    """Return the body of a request, or raise HTTPException."""
     content = bytearray()
     try:
         async with asyncio.timeout(limits.seconds):
@@ -29,50 +67,78 @@ async def read_object(request: Request, limits: Limits) -> dict[str, Any]:
         raise HTTPException(408, f"the body did not arrive in {limits.seconds:g} s") from None
     except ClientDisconnect:
         raise HTTPException(400, "the body was cut short") from None
-    try:
-        value = parse_json(content.decode("utf-8"))
-    except ValueError as error:
-        raise HTTPException(400, f"the body is not JSON in UTF-8: {error}") from None
-    if not isinstance(value, dict):
-        raise HTTPException(422, f"the body is a JSON {type(value).__name__}, expected an object")
-    return value
+    if not content and request.method == "POST":
+        raise HTTPException(400, "the body is not JSON in UTF-8: it is empty")
+    return bytes(content)
 
 
-def items_of(value: dict[str, Any], limits: Limits, *, pairs: bool) -> list[Item]:
-    """Return the texts or pairs of a request to predict: ``text``, or the list ``texts``."""
-    if len(value) != 1 or not value.keys() & {"text", "texts"}:
-        names = ", ".join(sorted(value)) or "nothing"
-        raise HTTPException(422, f"got {names[:100]}, expected either text or texts")
-    given = [value["text"]] if "text" in value else value["texts"]
-    if not isinstance(given, list) or not given:
-        raise HTTPException(422, "texts is not a list of one text or more")
-    if len(given) > limits.texts:
-        raise HTTPException(
-            422, f"got {len(given):,} texts, expected at most {limits.texts:,} in a request"
-        )
-    items = [tuple(each) if pairs and isinstance(each, list) else each for each in given]
-    try:
-        check_items(items, pairs=pairs)
-    except UserError as error:
-        raise HTTPException(422, str(error)) from None
-    for item in items:
-        longest = max(map(len, item if pairs else [item]))
-        if longest > limits.characters:
-            raise HTTPException(
-                422, f"a text has {longest:,} characters, expected at most {limits.characters:,}"
+class _Body(BaseModel):
+    """Object with one key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_key(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"the body is a JSON {type(value).__name__}, expected an object")
+        if len(value) != 1 or not value.keys() <= cls.model_fields.keys():
+            names, expected = ", ".join(sorted(value)) or "nothing", list(cls.model_fields)
+            either = "either " * (len(expected) > 1)
+            raise ValueError(f"got {names[:100]}, expected {either}{' or '.join(expected)}")
+        return value
+
+
+def bodies(limits: Limits, *, pairs: bool) -> tuple[Any, Any]:
+    """Return the models of the bodies of requests to predict, with texts or pairs, and to explain."""
+    size = StringConstraints(min_length=1, max_length=limits.characters)
+    text: Any = Annotated[str, size]
+    item: Any = Annotated[
+        tuple[text, text] if pairs else text, BeforeValidator(_check(pairs=pairs))
+    ]
+    texts: Any = Annotated[list[item], Field(min_length=1, max_length=limits.texts)]
+    explained: Any = Annotated[
+        text, BeforeValidator(_check(pairs=False)), AfterValidator(_few(limits))
+    ]
+    return (
+        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None)),
+        create_model("Text", __base__=_Body, text=(explained, ...)),
+    )
+
+
+def _check(*, pairs: bool) -> Callable[[Any], Any]:
+    def check(item: Any) -> Any:
+        check_items([item], pairs=pairs)
+        return item
+
+    return check
+
+
+def _few(limits: Limits) -> Callable[[str], str]:
+    def few(text: str) -> str:
+        if len(text.split()) > limits.words:
+            raise ValueError(
+                f"the text has more than {limits.words} words, the limit of an explanation"
             )
-    return items
+        return text
+
+    return few
 
 
-def text_to_explain(value: dict[str, Any], limits: Limits) -> str:
-    """Return the text of a request to explain."""
-    if value.keys() != {"text"}:
-        raise HTTPException(
-            422, f"got {', '.join(sorted(value))[:100] or 'nothing'}, expected text"
-        )
-    (text,) = items_of(value, limits, pairs=False)
-    if len(str(text).split()) > limits.words:
-        raise HTTPException(
-            422, f"the text has more than {limits.words} words, the limit of an explanation"
-        )
-    return str(text)
+def fault_of(error: dict[str, Any]) -> str:
+    """Return one of pydantic's errors as a sentence with what was got and what was expected."""
+    context, given = error.get("ctx", {}), error["input"]
+    match error["type"]:
+        case "string_too_long":
+            return (
+                f"a text has {len(given):,} characters, expected at most {context['max_length']:,}"
+            )
+        case "too_long":
+            return (
+                f"got {len(given):,} texts, expected at most {context['max_length']:,} in a request"
+            )
+        case "too_short" | "list_type":
+            return "texts is not a list of one text or more"
+        case "value_error":
+            return str(context["error"])
+    return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"

@@ -1,18 +1,41 @@
-"""Tasks: losses, scores with their intervals, and the statistics that compare models."""
+"""Tasks, one object each: loss, score with its interval, words, checks, and the statistics that compare models."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from qllmft.lazy import imported_on_use
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from qllmft.tasks.measure import ACCURACY as ACCURACY
-    from qllmft.tasks.statistics import MeanInterval as MeanInterval
-    from qllmft.tasks.statistics import PairedDifference as PairedDifference
+from numpy.typing import NDArray
 
-_DEFINED = {
-    "qllmft.tasks.measure": ("ACCURACY",),
-    "qllmft.tasks.statistics": ("MeanInterval", "PairedDifference"),
+from qllmft.tasks.classification import CLASSIFICATION
+from qllmft.tasks.measure import ACCURACY, ScoreName
+from qllmft.tasks.multilabel import MULTILABEL
+from qllmft.tasks.regression import REGRESSION
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.task import Task, TaskName
+
+__all__ = [
+    "ACCURACY",
+    "CLASSIFICATION",
+    "MULTILABEL",
+    "REGRESSION",
+    "TASKS",
+    "TASK_OF_SCORE",
+    "MeanInterval",
+    "PairedDifference",
+    "Task",
+    "TaskName",
+    "task_of",
+]
+
+TASKS: Mapping[TaskName, Task] = {
+    task.name: task for task in (CLASSIFICATION, REGRESSION, MULTILABEL)
 }
+TASK_OF_SCORE: Mapping[ScoreName, Task] = {task.measure.name: task for task in TASKS.values()}
 
-if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+
+def task_of(labels: NDArray[Any]) -> Task:
+    """Return the task of labels (N,), real targets (N, T) or integers 0 and 1 (N, L)."""
+    if labels.ndim == 1:
+        return CLASSIFICATION
+    return REGRESSION if labels.dtype.kind == "f" else MULTILABEL

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.randomness import numpy_generator
+from qllmft.tasks.measure import Score, ScorePart
 
 REPEATS = 1_000  # bootstrap samples of the texts
 INTERVAL = (0.025, 0.975)
 
-Score = Callable[[NDArray[Any], NDArray[Any]], float]  # of true labels and answers
 
+class BootstrapScore(Score):
+    """Several scores of a model, the first of which models are compared by, each with its 95 % interval.
 
-class ScorePart(NamedTuple):
-    """One of several scores of a model."""
+    Intervals are those of 1,000 bootstrap samples of the texts.
+    """
 
-    short: str  # in narrow tables
-    name: str
-    value: float
-    interval: tuple[float, float]  # 95 %, over bootstrap samples of the texts
-
-    @property
-    def with_interval(self) -> str:
-        """Return ``0.812 [0.79, 0.83]``."""
-        return f"{self.value:.3g} [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
-
-
-class BootstrapScores:
-    """Several scores of a model, the first of which models are compared by, each with its 95 % interval."""
-
-    NAME: ClassVar[str]  # of the first score
     # names of each score by its field, in narrow tables and in full; its interval is a field too
     NAMES: ClassVar[Mapping[str, tuple[str, str]]]
 
@@ -62,9 +49,10 @@ class BootstrapScores:
         """Return its interval."""
         return self.parts[0].interval
 
-    def __str__(self) -> str:
-        """Return the first score with its interval."""
-        return f"{self.value:.3f} [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+    @property
+    def beside(self) -> list[ScorePart]:
+        """Return all scores but the first."""
+        return self.parts[1:]
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
@@ -90,21 +78,29 @@ class BootstrapDifference:
     total: int  # number of texts
 
     @classmethod
-    def maker(cls, score: Score) -> Callable[..., BootstrapDifference]:
-        """Return a function from true labels and the answers of two models to the difference of a score."""
+    def of(
+        cls,
+        score: Callable[[NDArray[Any], NDArray[Any]], float],
+        labels: NDArray[Any],
+        first: NDArray[Any],
+        second: NDArray[Any],
+    ) -> BootstrapDifference:
+        """Return the difference of a score of two models.
 
-        def of(
-            labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
-        ) -> BootstrapDifference:
-            def value(rows: NDArray[np.int64] | slice) -> float:
-                true = labels[rows]
-                return score(true, first[rows]) - score(true, second[rows])
+        Args:
+            score: function of true labels or targets (N, ...) and of answers (N, ...), any of whose rows may repeat.
+            labels: true labels or targets (N, ...).
+            first: answers (N, ...) of the first model.
+            second: answers (N, ...) of the second model.
+        """
 
-            drawn = [value(rows) for rows in resampled_rows(len(labels))]
-            low, high = np.quantile(drawn, INTERVAL)
-            return cls(value(slice(None)), (float(low), float(high)), len(labels))
+        def value(rows: NDArray[np.int64] | slice) -> float:
+            true = labels[rows]
+            return score(true, first[rows]) - score(true, second[rows])
 
-        return of
+        drawn = [value(rows) for rows in resampled_rows(len(labels))]
+        low, high = np.quantile(drawn, INTERVAL)
+        return cls(value(slice(None)), (float(low), float(high)), len(labels))
 
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""

@@ -1,4 +1,4 @@
-"""Scores of a model class by class, which its accuracy hides if the classes are uneven."""
+"""Scores of a model label by label, and class by class, which an accuracy hides if the classes are uneven."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.measure import ACCURACY
+
+Counts = ArrayLike
+Floats = NDArray[np.float64]
 
 UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
 
@@ -18,6 +22,58 @@ def confusion_of(
 ) -> NDArray[np.int64]:
     """Return counts (k, k) of true label by predicted label, from true labels (N,) and answers (N,)."""
     return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
+
+
+def f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
+    """Return F1 (...) of labels with counts (...): the harmonic mean of precision and recall, scikit-learn's.
+
+    Args:
+        right: numbers of texts with the label whose answer has it.
+        texts: numbers of texts with the label.
+        answers: numbers of answers with the label. Without both it is 0.
+    """
+    both = np.add(texts, answers)
+    return np.where(both > 0, 2 * np.asarray(right) / np.where(both > 0, both, 1), 0.0)
+
+
+def mean_f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
+    """Return the mean (...) of `f1` by counts (..., L) over the labels with texts or answers, 0 without such labels."""
+    used = (np.add(texts, answers) > 0).sum(axis=-1)
+    return np.asarray(f1(right, texts, answers).sum(axis=-1) / np.maximum(used, 1))
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of one label, each None if it is a share of no texts."""
+
+    texts: int  # number of texts with the label
+    answers: int  # number of texts with the label as answer
+    right: int  # number of texts with both
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of right answers among the answers, in [0, 1]."""
+        return self.right / self.answers if self.answers else None
+
+    @property
+    def recall(self) -> float | None:
+        """Return the share of right answers among the texts, in [0, 1]."""
+        return self.right / self.texts if self.texts else None
+
+    @property
+    def f1(self) -> float | None:
+        """Return the harmonic mean of precision and recall, in [0, 1]."""
+        given = self.texts + self.answers
+        return float(f1(self.right, self.texts, self.answers)) if given else None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the scores for JSON."""
+        return {
+            "texts": self.texts,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
 
 
 @dataclass(frozen=True)
@@ -87,11 +143,11 @@ class ClassScores:
     @property
     def macro_f1(self) -> float:
         """Return the mean F1 over the classes with texts or answers, in [0, 1]."""
-        parts = zip(self.right, self.texts, self.answers, strict=True)
-        scores = [
-            2 * right / (texts + answers) for right, texts, answers in parts if texts + answers
-        ]
-        return math.fsum(scores) / len(scores)
+        return float(mean_f1(self.right, self.texts, self.answers))
+
+    def __str__(self) -> str:
+        """Return the balanced accuracy with its interval."""
+        return ACCURACY.with_interval(self.balanced, self.interval)
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as JSON values, with the scores for people who read the file."""

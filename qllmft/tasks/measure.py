@@ -1,50 +1,30 @@
-"""Score of a model on the texts of one split, by the task, and its form in tables and sentences."""
+"""Score of a model on the texts of one split, and its form in tables and sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from numpy.typing import NDArray
 
-from qllmft.tasks.bootstrap import BootstrapDifference
-from qllmft.tasks.multilabel import LabelSetScores, label_set_values, macro_f1
-from qllmft.tasks.regression import TargetScores, r2, target_values
-from qllmft.tasks.statistics import Accuracy, MeanInterval, TextDifference
+from qllmft.tasks.statistics import MeanInterval
 
-# several scores, with intervals of a bootstrap over the texts
-BootstrapScore = TargetScores | LabelSetScores
-Score = Accuracy | BootstrapScore
 ScoreName = Literal["accuracy", "R²", "macro-F1"]
 LOWEST = -1e9  # R² of values far from their targets; lower ones would overflow in a mean
 
 
-def short(score: Score) -> str:
-    """Return a score without its interval.
-
-    >>> short(Accuracy(right=7, total=10))
-    '70.0 %'
-    """
-    return f"{100 * score.value:.1f} %" if isinstance(score, Accuracy) else f"{score.value:.3f}"
+def percent(share: float, digits: int = 1) -> str:
+    """Return 0.825 as ``82.5``."""
+    return f"{100 * share:.{digits}f}"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Score by which the models of a task are compared, the higher the better, and its form in tables and sentences.
+    """Score by which the models of a task are compared, the higher the better, in tables and sentences."""
 
-    Functions take true labels or targets, and answers of a model on the same texts.
-    """
-
-    task: Literal["classification", "regression", "multilabel"]  # ``data.task``
     name: ScoreName
     plural: str
-    # the score and the ones beside it, by name
-    values: Callable[[NDArray[Any], NDArray[Any]], Mapping[str, float]]
-    # difference of two models on the same texts, with its interval over the texts
-    paired: Callable[
-        [NDArray[Any], NDArray[Any], NDArray[Any]], TextDifference | BootstrapDifference
-    ]
     lowest: float = 0.0  # possible value
     margin: float = 0.01  # within which two models count as equal, as shown
     factor: float = 1.0  # of the numbers in tables
@@ -119,6 +99,10 @@ class Measure:
         """Return the limits of an interval of scores: ``76.1, 78.0``."""
         return ", ".join(self._number(end, self.coarse) for end in interval)
 
+    def with_interval(self, value: float, interval: tuple[float, float]) -> str:
+        """Return ``76.40 % [72.1, 80.3]``, or ``0.764 [0.721, 0.803]``."""
+        return f"{self.percent(value)} [{self.ends(interval)}]"
+
     def within(self, margin: float) -> str:
         """Return a margin with its unit: ``0.5 points``, or ``0.01 in R²``."""
         return f"{margin:g} {self.unit}"
@@ -129,28 +113,65 @@ class Measure:
         return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
 
-def _accuracy(labels: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:
-    return {"accuracy": Accuracy.of(labels, answers).value}
+ACCURACY = Measure("accuracy", "accuracies", margin=0.5, factor=100, digits=2, coarse=1)
+R2 = Measure("R²", "R²", lowest=LOWEST)
+MACRO_F1 = Measure("macro-F1", "macro-F1")
 
 
-def _macro_f1(labels: NDArray[Any], leads: NDArray[Any]) -> float:
-    return macro_f1(labels, leads >= 0)
+class ScorePart(NamedTuple):
+    """One of several scores of a model."""
+
+    short: str  # in narrow tables
+    name: str
+    value: float
+    interval: tuple[float, float]  # 95 %, over bootstrap samples of the texts
+
+    @property
+    def with_interval(self) -> str:
+        """Return ``0.812 [0.79, 0.83]``."""
+        return f"{self.value:.3g} [{self.interval[0]:.3g}, {self.interval[1]:.3g}]"
 
 
-ACCURACY = Measure(
-    "classification",
-    "accuracy",
-    "accuracies",
-    _accuracy,
-    TextDifference.of,
-    margin=0.5,
-    factor=100,
-    digits=2,
-    coarse=1,
-)
-R2 = Measure("regression", "R²", "R²", target_values, BootstrapDifference.maker(r2), lowest=LOWEST)
-MACRO_F1 = Measure(
-    "multilabel", "macro-F1", "macro-F1", label_set_values, BootstrapDifference.maker(_macro_f1)
-)
-MEASURES: Mapping[str, Measure] = {each.task: each for each in (ACCURACY, R2, MACRO_F1)}
-MEASURE_NAMED: Mapping[ScoreName, Measure] = {each.name: each for each in MEASURES.values()}
+class Score(ABC):
+    """Score of a model on N texts, with its 95 % interval, and the scores beside it."""
+
+    measure: ClassVar[Measure]
+    total: int  # N
+
+    @classmethod
+    @abstractmethod
+    def of(cls, labels: NDArray[Any], answers: NDArray[Any]) -> Self:
+        """Return the score of a model's answers for true labels or targets; see `Task.answers`."""
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """Return the number by which models are compared."""
+
+    @property
+    @abstractmethod
+    def interval(self) -> tuple[float, float]:
+        """Return the limits of its 95 % interval, which covers only the sampling of the texts."""
+
+    @property
+    def beside(self) -> list[ScorePart]:
+        """Return the other scores, none beside an accuracy."""
+        return []
+
+    @property
+    def plain(self) -> str:
+        """Return the score without its interval: ``76.4 %``, or ``0.764``."""
+        return self.measure.percent(self.value, self.measure.coarse)
+
+    @property
+    def exactly(self) -> str:
+        """Return the score for a comparison: ``170 of 200 right answers``, or ``R² 0.764321``."""
+        return self.measure.stated(self.value, 6)
+
+    def __str__(self) -> str:
+        """Return the score with its interval."""
+        return self.measure.with_interval(self.value, self.interval)
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, object]:
+        """Return JSON values."""

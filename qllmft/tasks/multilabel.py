@@ -1,52 +1,27 @@
-"""Scores of several labels per text, each with its uncertainty over the texts, and thresholds of labels."""
+"""Task of several labels per text, their scores with their uncertainty over the texts, and thresholds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.bootstrap import INTERVAL, BootstrapScores, resampled_rows
+from qllmft.tasks.bootstrap import INTERVAL, BootstrapScore, resampled_rows
+from qllmft.tasks.class_scores import LabelScores, f1, mean_f1
+from qllmft.tasks.measure import MACRO_F1
+from qllmft.tasks.task import Real, Task, evenly, table_from_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MOST_NUMBERS = 4_000_000  # counts of bootstrap samples in memory at once
+USUAL_THRESHOLD = 0.5  # of the probability of a label
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LabelScores:
-    """Scores of one label, each None if it is a share of no texts."""
-
-    texts: int  # number of texts with the label
-    answers: int  # number of texts with the label as answer
-    right: int  # number of texts with both
-
-    @property
-    def precision(self) -> float | None:
-        """Return the share of right answers among the answers, in [0, 1]."""
-        return self.right / self.answers if self.answers else None
-
-    @property
-    def recall(self) -> float | None:
-        """Return the share of right answers among the texts, in [0, 1]."""
-        return self.right / self.texts if self.texts else None
-
-    @property
-    def f1(self) -> float | None:
-        """Return the harmonic mean of precision and recall, in [0, 1]."""
-        return 2 * self.right / (self.texts + self.answers) if self.texts + self.answers else None
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return the scores for JSON."""
-        return {
-            "texts": self.texts,
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-        }
 
 
 @dataclass(frozen=True)
@@ -58,13 +33,13 @@ class OneLabel(LabelScores):
 
 
 @dataclass(frozen=True)
-class LabelSetScores(BootstrapScores):
+class LabelSetScores(BootstrapScore):
     """Scores of the labels that a model gives texts, each with its 95 % interval.
 
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
 
-    NAME: ClassVar = "macro-F1"
+    measure: ClassVar = MACRO_F1
     NAMES: ClassVar = {
         "macro_f1": ("macro-F1", "macro-F1"),
         "micro_f1": ("micro", "micro-F1"),
@@ -122,18 +97,11 @@ class LabelSetScores(BootstrapScores):
         return super().as_dict() | {"by_label": [asdict(each) for each in self.by_label]}
 
 
-def label_set_values(labels: Integers, leads: Floats) -> dict[str, float]:
-    """Return the scores of leads (N, L) for true labels (N, L) by name, without intervals."""
-    each = _scores(np.ones((1, len(labels)), np.int32), labels, leads)[0]
-    return LabelSetScores.by_name(each)
-
-
 def macro_f1(labels: Integers, answers: NDArray[np.bool_], weights: Floats | None = None) -> float:
     """Return the mean F1 of the labels with texts or answers, of texts (N,) with weights or without."""
     share = np.ones(len(labels)) if weights is None else weights
-    return float(
-        _f1(share @ (answers * labels), share @ labels, share @ answers.astype(np.float64)).item()
-    )
+    counts = share @ (answers * labels), share @ labels, share @ answers.astype(np.float64)
+    return float(mean_f1(*counts))
 
 
 def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
@@ -147,18 +115,10 @@ def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
         own = np.unique(scores[:, i])
         tried = np.concatenate([[usual], (own[1:] + own[:-1]) / 2])
         answers = scores[:, i][None] >= tried[:, None]
-        right, given, texts = answers @ labels[:, i], answers.sum(axis=1), labels[:, i].sum()
-        f1 = np.where(given + texts > 0, 2 * right / np.maximum(given + texts, 1), 0.0)
-        best = np.flatnonzero(f1 == f1.max())
+        found_f1 = f1(answers @ labels[:, i], labels[:, i].sum(), answers.sum(axis=1))
+        best = np.flatnonzero(found_f1 == found_f1.max())
         found[i] = tried[best[np.abs(tried[best] - usual).argmin()]]
     return found
-
-
-def _f1(right: Floats, texts: Floats, answers: Floats) -> Floats:
-    """Return the mean (...) over L labels with texts or answers of F1 by counts (..., L); 0 without such labels."""
-    both = texts + answers
-    found = np.where(both > 0, 2 * right / np.where(both > 0, both, 1), 0.0).sum(axis=-1)
-    return np.asarray(found / np.maximum((both > 0).sum(axis=-1), 1))
 
 
 def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
@@ -174,13 +134,13 @@ def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Float
         weights @ ~wrong.any(axis=1) / size,
         weights @ wrong.sum(axis=1) / (size * n_labels),
     )
-    micro = _f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
+    micro = mean_f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
     precision = np.stack(
         [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)], axis=1
     )
     present = texts > 0
     mean = np.where(present, precision, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    return np.stack([_f1(right, texts, given), micro, mean, exact, hamming], axis=1)
+    return np.stack([mean_f1(right, texts, given), micro, mean, exact, hamming], axis=1)
 
 
 def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Floats:
@@ -201,3 +161,93 @@ def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Float
     total = hits[:, -1]
     found = (taken[:, own] * right / np.maximum(above, 1)).sum(axis=1)
     return np.asarray(found / np.maximum(total, 1))
+
+
+class MultiLabel(Task):
+    """Several labels per text: a logit and a sigmoid each, the mean of their binary cross-entropies, and macro-F1."""
+
+    name: ClassVar = "multilabel"
+    measure: ClassVar = MACRO_F1
+    scores: ClassVar = LabelSetScores
+    loss_name: ClassVar = "binary cross-entropy (nats)"
+    baselines: ClassVar = ("logistic_regression_ovr", "svc_ovr", "mlp")
+    several: ClassVar = True
+
+    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See `Task`; ``y`` (B, L) are 0 or 1, and the loss is the mean over texts and labels."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        if weight is None:
+            return binary_cross_entropy_with_logits(outputs, y.to(outputs.dtype))
+        losses = binary_cross_entropy_with_logits(outputs, y.to(outputs.dtype), reduction="none")
+        return (losses * weight[:, None]).mean()
+
+    def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        from scipy.special import expit
+
+        logits, labels = outputs.astype(np.float64), y.numpy()
+        share = 1.0 if weight is None else weight.numpy()[:, None]
+        losses = np.logaddexp(0.0, logits) - labels * logits
+        outputs[:] = share * (expit(logits) - labels) / logits.size
+        return float((losses * share).mean())
+
+    def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`; a label is given if its logit is not negative."""
+        share = None if weight is None else weight.numpy()
+        return macro_f1(y.numpy(), (outputs >= 0).numpy(), share)
+
+    def probabilities(self, outputs: Tensor) -> Floats:
+        """See `Task`."""
+        from scipy.special import expit
+
+        return np.asarray(expit(outputs.double().numpy()))
+
+    def answers(self, outputs: Tensor) -> Floats:
+        """See `Task`."""
+        return self.probabilities(outputs) - USUAL_THRESHOLD
+
+    def values(self, labels: Integers, answers: Floats) -> dict[str, float]:
+        """See `Task`."""
+        each = _scores(np.ones((1, len(labels)), np.int32), labels, answers)[0]
+        return LabelSetScores.by_name(each)
+
+    def gives(self, names: Sequence[str]) -> str:
+        """See `Task`."""
+        return f"any number of the labels {', '.join(names)}"
+
+    def misnamed(self, targets: Sequence[str]) -> str:
+        """See `Task`."""
+        if len(targets) != 1:
+            return ""
+        return (
+            f"targets are {targets[0]} alone; name a column for each of two labels or more, or give label_column with "
+            "lists"
+        )
+
+    def mistakes(self, answers: Floats, labels: Integers) -> list[int]:
+        """See `Task`."""
+        return evenly(((answers >= 0) != labels).any(axis=1))
+
+    def shown(self, names: Sequence[str], given: Any) -> tuple[str, ...]:
+        """See `Task`."""
+        has = given >= (0 if given.dtype.kind == "f" else 1)  # leads, or labels
+        return tuple(name for name, flag in zip(names, has.tolist(), strict=True) if flag)
+
+    def shown_from_json(self, given: Any) -> tuple[str, ...]:
+        """See `Task`."""
+        return tuple(map(str, given))
+
+    def answers_from_json(self, given: Any, k: int) -> Floats:
+        """See `Task`."""
+        return table_from_json(given, k)
+
+    def labels_from_json(self, given: Any, k: int) -> Integers:
+        """See `Task`."""
+        labels = table_from_json(given, k)
+        if not np.isin(labels, (0.0, 1.0)).all():
+            raise ValueError("a label is neither 0 nor 1")
+        return np.asarray(labels, np.int64)
+
+
+MULTILABEL = MultiLabel()

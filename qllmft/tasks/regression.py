@@ -1,26 +1,32 @@
-"""Scores of real targets, each with its uncertainty over the texts."""
+"""Task of real targets, and their scores, each with its uncertainty over the texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.bootstrap import INTERVAL, BootstrapScores, resampled_rows
+from qllmft.tasks.bootstrap import INTERVAL, BootstrapScore, resampled_rows
+from qllmft.tasks.measure import R2
+from qllmft.tasks.task import MOST_MISTAKES, Real, Task, table_from_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TargetScores(BootstrapScores):
+class TargetScores(BootstrapScore):
     """Scores of predicted targets: each is the mean over T targets, with its 95 % interval.
 
     Intervals are those of 1,000 bootstrap samples of the texts. They cover only the sampling of the test set.
     """
 
-    NAME: ClassVar = "R²"
+    measure: ClassVar = R2
     NAMES: ClassVar = {
         "r2": ("R²", "R²"),
         "mae": ("error", "mean absolute error"),
@@ -58,22 +64,18 @@ class TargetScores(BootstrapScores):
         )
 
 
-def target_values(targets: Floats, values: Floats) -> dict[str, float]:
-    """Return the scores of values (N, T) for true targets (N, T) by name, without intervals."""
-    each = _scores(targets[None].astype(np.float64), values[None].astype(np.float64))[0]
-    return TargetScores.by_name(each.mean(axis=0))
+def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats:
+    """Return R² (..., T) of values (..., N, T) for true targets (..., N, T), of texts (N,) with weights or without.
 
-
-def r2(targets: Floats, values: Floats) -> float:
-    """Return R² of values (N, T) for true targets (N, T), the mean over the targets."""
-    return float(_r2(targets[None], values[None].astype(np.float64)).mean())
-
-
-def _r2(targets: Floats, values: Floats) -> Floats:
-    """Return R² (S, T) of S samples (S, N, T)."""
-    spread = ((targets - targets.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    errors = ((targets - values) ** 2).sum(axis=1)
-    return np.asarray(1.0 - errors / np.where(spread > 0, spread, np.inf))
+    It is scikit-learn's `r2_score`, of any number of samples at once: a constant target has 1 if all of its values are
+    right, and 0 otherwise.
+    """
+    share = 1.0 if weights is None else weights[:, None]
+    mean = np.average(targets, axis=-2, weights=weights, keepdims=True)
+    spread = (share * (targets - mean) ** 2).sum(axis=-2)
+    errors = (share * (targets - values) ** 2).sum(axis=-2)
+    found = 1.0 - errors / np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.where(spread > 0, found, errors == 0))
 
 
 def _scores(targets: Floats, values: Floats) -> Floats:
@@ -85,4 +87,71 @@ def _scores(targets: Floats, values: Floats) -> Floats:
     ranks = [each - each.mean(axis=1, keepdims=True) for each in ranks]
     norms = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
     spearman = (ranks[0] * ranks[1]).sum(axis=1) / np.where(norms > 0, norms, np.inf)
-    return np.stack([_r2(targets, values), np.abs(errors).mean(axis=1), spearman], axis=-1)
+    return np.stack([r2(targets, values), np.abs(errors).mean(axis=1), spearman], axis=-1)
+
+
+class Regression(Task):
+    """Real targets: the loss is the mean squared error, and the score is R², the mean over T targets, at least -1.
+
+    A score below that says no more, and the lower loss then selects the epoch.
+    """
+
+    name: ClassVar = "regression"
+    measure: ClassVar = R2
+    scores: ClassVar = TargetScores
+    loss_name: ClassVar = "squared error, scaled"
+    baselines: ClassVar = ("ridge", "svr", "linear")
+    real: ClassVar = True
+    fewest_names: ClassVar = 1
+
+    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See `Task`; ``y`` (B, T) are targets."""
+        errors = (outputs - y.to(outputs.dtype)).square()
+        return (errors if weight is None else errors * weight[:, None]).mean()
+
+    def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        errors = outputs.astype(np.float64) - y.numpy()
+        weighted = errors if weight is None else errors * weight.numpy()[:, None]
+        outputs[:] = 2.0 / errors.size * weighted
+        return float((errors * weighted).mean())
+
+    def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
+        """See `Task`."""
+        share = None if weight is None else weight.numpy()
+        return max(-1.0, float(r2(y.double().numpy(), outputs.double().numpy(), share).mean()))
+
+    def answers(self, outputs: Tensor) -> Floats:
+        """See `Task`."""
+        return np.asarray(outputs.double().numpy())
+
+    def values(self, labels: Floats, answers: Floats) -> dict[str, float]:
+        """See `Task`."""
+        each = _scores(labels[None].astype(np.float64), answers[None].astype(np.float64))[0]
+        return TargetScores.by_name(each.mean(axis=0))
+
+    def gives(self, names: Sequence[str]) -> str:
+        """See `Task`."""
+        return f"real values ({', '.join(names)}) and no labels"
+
+    def mistakes(self, answers: Floats, labels: Floats) -> list[int]:
+        """See `Task`; the errors are in deviations of a target."""
+        unit = labels.std(axis=0) + np.finfo(float).tiny
+        largest = (np.abs(answers - labels) / unit).max(axis=1)
+        return [int(i) for i in np.argsort(-largest, kind="stable")[:MOST_MISTAKES]]
+
+    def shown(self, names: Sequence[str], given: Any) -> tuple[float, ...]:
+        """See `Task`."""
+        del names
+        return tuple(given.tolist())
+
+    def shown_from_json(self, given: Any) -> tuple[float, ...]:
+        """See `Task`."""
+        return tuple(map(float, given))
+
+    def answers_from_json(self, given: Any, k: int) -> Floats:
+        """See `Task`."""
+        return table_from_json(given, k)
+
+
+REGRESSION = Regression()

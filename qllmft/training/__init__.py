@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from qllmft.training.end_to_end import fit_end_to_end as fit_end_to_end
     from qllmft.training.evaluation import checked_logits as checked_logits
     from qllmft.training.evaluation import evaluate as evaluate
-    from qllmft.training.evaluation import exact_accuracy as exact_accuracy
+    from qllmft.training.evaluation import exact_score as exact_score
     from qllmft.training.evaluation import finite_logits as finite_logits
     from qllmft.training.evaluation import logits_of as logits_of
     from qllmft.training.evaluation import shared_latent as shared_latent
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from qllmft.training.ridge import ridge_of as ridge_of
     from qllmft.training.scaling import Scaling as Scaling
     from qllmft.training.step import step_of as step_of
-    from qllmft.training.tasks import CLASSIFICATION as CLASSIFICATION
-    from qllmft.training.tasks import MULTILABEL as MULTILABEL
-    from qllmft.training.tasks import REGRESSION as REGRESSION
-    from qllmft.training.tasks import TASKS as TASKS
-    from qllmft.training.tasks import USUAL_THRESHOLD as USUAL_THRESHOLD
-    from qllmft.training.tasks import Task as Task
 
 _DEFINED = {
     "qllmft.training.checkpoint": ("Checkpoint",),
@@ -40,7 +34,7 @@ _DEFINED = {
     "qllmft.training.evaluation": (
         "checked_logits",
         "evaluate",
-        "exact_accuracy",
+        "exact_score",
         "finite_logits",
         "logits_of",
         "shared_latent",
@@ -51,14 +45,6 @@ _DEFINED = {
     "qllmft.training.ridge": ("ridge_of",),
     "qllmft.training.scaling": ("Scaling",),
     "qllmft.training.step": ("step_of",),
-    "qllmft.training.tasks": (
-        "CLASSIFICATION",
-        "MULTILABEL",
-        "REGRESSION",
-        "TASKS",
-        "USUAL_THRESHOLD",
-        "Task",
-    ),
 }
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

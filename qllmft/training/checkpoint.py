@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, write_bytes
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ class State:
 
     epoch: int  # epochs done
     best_epoch: int  # selected epoch; 0 before the first
-    best_accuracy: float  # validation accuracy of the selected epoch
+    best_score: float  # on the validation texts, of the selected epoch
     best_loss: float  # validation loss of the selected epoch
     best_weights: Weights  # weights of the selected epoch
+    measure: str = ""  # name of the score; "" before the first epoch
 
     @classmethod
     def initial(cls, model: nn.Module) -> State:
@@ -40,13 +42,13 @@ class State:
     def after(self, metrics: EpochMetrics, model: nn.Module, *, select: str) -> State:
         """Return the state after an epoch.
 
-        Higher validation accuracy wins, then lower validation loss, then the earlier epoch. If ``select`` is "last",
+        A higher validation score wins, then lower validation loss, then the earlier epoch. If ``select`` is "last",
         the later epoch wins.
         """
-        epoch, accuracy, loss = metrics.epoch, metrics.validation_accuracy, metrics.validation_loss
-        if select == "last" or (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
-            return State(epoch, epoch, accuracy, loss, _copy(model))
-        return State(epoch, self.best_epoch, self.best_accuracy, self.best_loss, self.best_weights)
+        epoch, score, loss = metrics.epoch, metrics.score, metrics.validation_loss
+        if select == "last" or (score, -loss) > (self.best_score, -self.best_loss):
+            return State(epoch, epoch, score, loss, _copy(model), metrics.measure)
+        return replace(self, epoch=epoch)
 
 
 def _copy(model: nn.Module) -> Weights:
@@ -118,14 +120,22 @@ class Checkpoint:
 def _progress(file: Any) -> dict[str, Any]:
     """Return the numbers of a `State`, or raise ValueError, KeyError or TypeError if they are none."""
     found = parse_json(file.metadata()["progress"])
-    numbers = {name: found[name] for name in ("epoch", "best_epoch", "best_accuracy", "best_loss")}
+    # versions that wrote every score as an accuracy had its name
+    old = {"best_score": found["best_accuracy"]} if "best_accuracy" in found else {}
+    names = ("epoch", "best_epoch", "best_score", "best_loss")
+    numbers = {name: (old | found)[name] for name in names}
     for name, value in numbers.items():
         kinds, most = (
             ((int,), MOST_EPOCHS) if name.endswith("epoch") else ((int, float), sys.float_info.max)
         )
         if type(value) not in kinds or not abs(value) <= most:
             raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
-    return numbers
+    measure = found.get("measure", "")
+    if measure not in ("", *TASK_OF_SCORE):
+        raise ValueError(
+            f"its measure is {str(measure)[:40]!r}, expected {', '.join(TASK_OF_SCORE)}"
+        )
+    return numbers | {"measure": measure}
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:

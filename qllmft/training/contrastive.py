@@ -91,29 +91,27 @@ def fit_contrastive(
     batches = _order(n_items, config, seed)
     losses: list[float] = []
 
-    def advance(step: int) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * warm_up(step, len(batches))
-        with body.seeded(derive_seed(seed, "contrastive dropout", step)):
-            body.train()
-            loss = loss_of(batches[step - 1])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
-            optimizer.step()
-            losses.append(float(loss.detach()))
-        if on_step:
-            on_step(step)
-
     def save() -> None:
         assert checkpoint
         checkpoint.save(State(done + len(losses), 0, 0.0, 0.0, {}), body, optimizer)
 
+    steps = range(done + 1, len(batches) + 1)
     with interruptible() as interruption:  # the caller saves the body after the last step
-        steps = range(done + 1, len(batches) + 1)
-        interruption.run(
-            steps, advance, save if checkpoint else None, CHECKPOINT_EVERY_S, save_last=False
-        )
+        for step in interruption.steps(
+            steps, save if checkpoint else None, CHECKPOINT_EVERY_S, save_last=False
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * warm_up(step, len(batches))
+            with body.seeded(derive_seed(seed, "contrastive dropout", step)):
+                body.train()
+                loss = loss_of(batches[step - 1])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(body.parameters(), LONGEST_GRADIENT)
+                optimizer.step()
+                losses.append(float(loss.detach()))
+            if on_step:
+                on_step(step)
     return float(np.mean(losses[-max(1, len(batches) // 10) :])) if losses else float("nan")
 
 

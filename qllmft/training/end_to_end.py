@@ -17,13 +17,13 @@ from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.heads import Classifier
 from qllmft.randomness import derive_seed, torch_generator
+from qllmft.tasks import CLASSIFICATION
 from qllmft.training.checkpoint import Checkpoint
-from qllmft.training.examples import Examples, with_noise
-from qllmft.training.loop import Training, run_epochs
+from qllmft.training.examples import Examples, balanced_weights, with_noise
+from qllmft.training.loop import Training
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
 from qllmft.training.step import Step
-from qllmft.training.tasks import CLASSIFICATION, balanced_weights
 
 # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
 CHECKPOINT_EVERY_S = 60.0
@@ -122,4 +122,4 @@ def fit_end_to_end(
         lambda: model.embedded(validation, held_weights),
         CHECKPOINT_EVERY_S,
     )
-    return run_epochs(training, config, seed, checkpoint, on_epoch)
+    return training.run(config, seed, checkpoint, on_epoch)

@@ -64,10 +64,8 @@ def evaluate(
     return float(loss), task.score(outputs, examples.y, examples.relative)
 
 
-def exact_accuracy(
-    model: nn.Module, examples: Examples, latent: Tensor | None = None
-) -> float | None:
-    """Return the accuracy in [0, 1] without noise of the model's circuits, or None if there is no noise."""
+def exact_score(model: nn.Module, examples: Examples, latent: Tensor | None = None) -> float | None:
+    """Return the score of the task without noise of the model's circuits, or None if there is no noise."""
     if not noisy_circuits(model):
         return None
     with without_noise(model):

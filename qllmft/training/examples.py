@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qllmft.config import TrainConfig
 from qllmft.randomness import torch_generator
-from qllmft.training.tasks import CLASSIFICATION, Task, balanced_weights, task_of
+from qllmft.tasks import CLASSIFICATION, Task, task_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,16 @@ def class_weighted(
     return _multiplied(train, balanced_weights(labels, labels)), _multiplied(
         others, balanced_weights(others.y.numpy(), labels)
     )
+
+
+def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:
+    """Return weights (N,) of labels (N,) such that all labels in ``given`` have the same total weight there.
+
+    They are M / (k·n), as in scikit-learn: M texts in ``given``, k labels, n texts with this label.
+    """
+    counts = np.bincount(given, minlength=int(labels.max()) + 1)
+    of_label = counts.sum() / ((counts > 0).sum() * np.maximum(counts, 1))
+    return torch.from_numpy(of_label[labels])
 
 
 def _multiplied(examples: Examples, factors: Tensor) -> Examples:

@@ -143,20 +143,20 @@ def fit_full_batch(
         objective = LinearObjective(model, train, config.ridge_c)
     held_out, labels = objective.loaded(validation.x), validation.y.numpy()
     weights, held_weights = _array(train.relative), _array(validation.relative)
-    done, accuracy, vector = 0, 0.0, objective.parameters()
+    done, score, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 
     def after(xk: Floats) -> None:
-        nonlocal done, accuracy, vector, started
+        nonlocal done, score, vector, started
         logits = objective.logits(xk, held_out)
         right = logits.argmax(axis=1) == labels
         done, vector = done + 1, xk.copy()
-        accuracy = float((right if held_weights is None else right * held_weights).mean())
+        score = float((right if held_weights is None else right * held_weights).mean())
         loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy(), weights)
         began, started = started, time.perf_counter()
         if on_epoch:
             held_loss = cross_entropy(logits, labels, held_weights)
-            on_epoch(EpochMetrics(done, loss, held_loss, accuracy, 1.0, started - began))
+            on_epoch(EpochMetrics(done, loss, held_loss, score, 1.0, started - began))
 
     finished = True
     with interruptible() as interruption:
@@ -174,4 +174,4 @@ def fit_full_batch(
         except KeyboardInterrupt:
             finished = False
     objective.keep(vector)
-    return Selection(done, accuracy, done, finished, interruption.signal)
+    return Selection(done, score, done, finished, interruption.signal)

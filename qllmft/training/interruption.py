@@ -19,7 +19,7 @@ _TAKEN_OVER: dict[int, Any] = {
 class Interruption:
     """Handler of SIGINT and SIGTERM.
 
-    A signal raises KeyboardInterrupt at once, unless finished work of `run` is not on disk yet: then the current step
+    A signal raises KeyboardInterrupt at once, unless finished `steps` are not on disk yet: then the current step
     is finished and saved first. A second signal raises KeyboardInterrupt in any case.
 
     Attributes:
@@ -30,26 +30,33 @@ class Interruption:
         self.signal: int | None = None
         self._held = False
 
-    def run(
+    def steps(
         self,
         steps: range,
-        advance: Callable[[int], None],
         save: Callable[[], None] | None,
         every_s: float,
         *,
-        save_last: bool,
+        save_last: bool = True,
         done: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Call ``advance`` with each step until ``done``, and ``save`` at least ``every_s`` seconds apart.
+    ) -> Iterator[int]:
+        """Yield the steps one by one until ``done``, and save between them.
 
-        If ``save_last``, the last step is saved in any case.
+        Args:
+            steps: numbers of the steps that are left.
+            save: writes the state after the last finished step; None saves nothing.
+            every_s: least seconds between two calls of ``save``.
+            save_last: save the last step in any case.
+            done: whether no further step is needed, asked after each.
+
+        Raises:
+            KeyboardInterrupt: after a signal, once finished steps are saved.
         """
         saved, saved_at = steps.start - 1, time.monotonic()
         for step in steps:
             if done():
                 break
             self._held = save is not None and step - 1 > saved
-            advance(step)
+            yield step
             due = (
                 save_last if step == steps[-1] or done() else time.monotonic() - saved_at > every_s
             )

@@ -18,7 +18,7 @@ from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
-from qllmft.training.evaluation import evaluate, exact_accuracy, shared_latent
+from qllmft.training.evaluation import evaluate, exact_score, shared_latent
 from qllmft.training.examples import Examples, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
@@ -26,7 +26,6 @@ from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
 from qllmft.training.scaling import ScaledExamples, Scaling
 from qllmft.training.step import step_of
-from qllmft.training.tasks import REGRESSION
 
 BATCHES_AT_ONCE = 64
 CHECKPOINT_EVERY_S = 5.0
@@ -63,9 +62,9 @@ def fit(
             continued model keeps its data map.
 
     Returns:
-        The selection among the trained epochs, which are fewer if training was interrupted; see `run_epochs`.
+        The selection among the trained epochs, which are fewer if training was interrupted; see `Training.run`.
     """
-    if train.task is REGRESSION and not isinstance(train, ScaledExamples):
+    if train.task.real and not isinstance(train, ScaledExamples):
         scaling = Scaling.of(train)
         parts = scaling.scaled(train), scaling.scaled(validation)
         selection = fit(
@@ -112,7 +111,7 @@ def fit(
         training = Training(
             model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S
         )
-        selection = run_epochs(training, config, seed, checkpoint, on_epoch)
+        selection = training.run(config, seed, checkpoint, on_epoch)
         if moments is not None:
             moments.update(optimizer.state_dict()["state"])
         return selection
@@ -120,7 +119,7 @@ def fit(
 
 @dataclass(frozen=True)
 class Training:
-    """Definition of an epoch, for `run_epochs`."""
+    """Parts of a training that its one loop, `run`, needs."""
 
     model: nn.Module  # everything that is trained
     head: nn.Module  # part of the model that maps embeddings (B, D) to logits (B, k)
@@ -134,26 +133,61 @@ class Training:
     # least seconds between two checkpoints; the last epoch is always saved
     checkpoint_every_s: float
 
-    def epoch(self, epoch: int, config: TrainConfig, seed: int) -> EpochMetrics:
-        """Train and validate one epoch, counted from 1, or raise UserError if a loss is not finite."""
-        started = time.perf_counter()
-        lr = learning_rate(config, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("scale", 1.0)
-        self.model.train()
-        reseed(self.head, derive_seed(seed, "circuit noise", epoch))
-        batches = shuffled_batches(self.n_examples, config.batch_size, seed, epoch)
-        train_loss = self.train_on(epoch, batches) / self.n_examples
-        _check_loss("training", train_loss, epoch, config)
-        reseed(self.head, derive_seed(seed, "validation noise", epoch))
-        examples = self.validation()
-        latent = shared_latent(self.head, examples.x)
-        loss, accuracy = evaluate(self.head, examples, latent)
-        _check_loss("validation", loss, epoch, config)
-        exact = exact_accuracy(self.head, examples, latent)
-        seconds = time.perf_counter() - started
-        return EpochMetrics(
-            epoch, train_loss, loss, accuracy, lr, seconds, exact, examples.task.name
+    def run(
+        self,
+        config: TrainConfig,
+        seed: int,
+        checkpoint: Checkpoint | None,
+        on_epoch: Callable[[EpochMetrics], None] | None,
+    ) -> Selection:
+        """Train epoch by epoch, with schedule, selection and checkpoints; arguments and result are those of `fit`.
+
+        Ctrl-C or SIGTERM ends training. If finished epochs are not on disk yet, the current epoch is finished and
+        saved. This takes less than the time between two checkpoints, because longer epochs are saved one by one, and it
+        avoids a copy of the weights per epoch. Otherwise the current epoch is dropped. A second signal always ends
+        training at once; a continued run then starts from the last checkpoint.
+        """
+        model, head, optimizer = self.model, self.head, self.optimizer
+        state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)
+
+        def out_of_patience() -> bool:
+            return config.patience is not None and state.epoch - state.best_epoch >= config.patience
+
+        save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
+        epochs, every_s, finished = (
+            range(state.epoch + 1, config.epochs + 1),
+            self.checkpoint_every_s,
+            True,
+        )
+        with interruptible() as interruption:
+            try:
+                for epoch in interruption.steps(epochs, save, every_s, done=out_of_patience):
+                    started, lr = time.perf_counter(), learning_rate(config, epoch)
+                    for group in optimizer.param_groups:
+                        group["lr"] = lr * group.get("scale", 1.0)
+                    model.train()
+                    reseed(head, derive_seed(seed, "circuit noise", epoch))
+                    batches = shuffled_batches(self.n_examples, config.batch_size, seed, epoch)
+                    train_loss = self.train_on(epoch, batches) / self.n_examples
+                    _check_loss("training", train_loss, epoch, config)
+                    reseed(head, derive_seed(seed, "validation noise", epoch))
+                    examples = self.validation()
+                    latent = shared_latent(head, examples.x)
+                    loss, score = evaluate(head, examples, latent)
+                    _check_loss("validation", loss, epoch, config)
+                    exact, measure = exact_score(head, examples, latent), examples.task.measure.name
+                    seconds = time.perf_counter() - started
+                    metrics = EpochMetrics(
+                        epoch, train_loss, loss, score, lr, seconds, exact, measure
+                    )
+                    state = state.after(metrics, model, select=config.select)
+                    if on_epoch:
+                        on_epoch(metrics)
+            except KeyboardInterrupt:
+                finished = False
+        model.load_state_dict(state.best_weights)
+        return Selection(
+            state.best_epoch, state.best_score, state.epoch, finished, interruption.signal
         )
 
 
@@ -163,53 +197,6 @@ def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None
             f"epoch {epoch}: the {kind} loss is {loss}, expected a finite number; training has diverged. "
             f"Lower train.lr (it is {config.lr:g})."
         )
-
-
-def run_epochs(
-    training: Training,
-    config: TrainConfig,
-    seed: int,
-    checkpoint: Checkpoint | None,
-    on_epoch: Callable[[EpochMetrics], None] | None,
-) -> Selection:
-    """Run epochs with schedule, selection and checkpoints, with arguments and result of `fit`.
-
-    Ctrl-C or SIGTERM ends training. If finished epochs are not on disk yet, the current epoch is finished and saved.
-    This takes less than the time between two checkpoints, because longer epochs are saved one by one, and it avoids a
-    copy of the weights per epoch. Otherwise the current epoch is dropped. A second signal always ends training at once;
-    a continued run then starts from the last checkpoint.
-    """
-    model, optimizer = training.model, training.optimizer
-    state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)
-
-    def advance(epoch: int) -> None:
-        nonlocal state
-        metrics = training.epoch(epoch, config, seed)
-        state = state.after(metrics, model, select=config.select)
-        if on_epoch:
-            on_epoch(metrics)
-
-    def out_of_patience() -> bool:
-        return config.patience is not None and state.epoch - state.best_epoch >= config.patience
-
-    save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
-    epochs, finished = range(state.epoch + 1, config.epochs + 1), True
-    with interruptible() as interruption:
-        try:
-            interruption.run(
-                epochs,
-                advance,
-                save,
-                training.checkpoint_every_s,
-                save_last=True,
-                done=out_of_patience,
-            )
-        except KeyboardInterrupt:
-            finished = False
-    model.load_state_dict(state.best_weights)
-    return Selection(
-        state.best_epoch, state.best_accuracy, state.epoch, finished, interruption.signal
-    )
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.tasks import Task
 from qllmft.training.odd_rows import OddMap
-from qllmft.training.tasks import Task
 
 
 def ridge_factor(n_outputs: int, c: float) -> float:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.tasks import CLASSIFICATION, Task
 from qllmft.training.ridge import RidgeLoss
-from qllmft.training.tasks import CLASSIFICATION, Task
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.compiled import layers
 

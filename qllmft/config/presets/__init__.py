@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft.config import TASK_BASELINES, Candidate, RunConfig, parse_config
+from qllmft.config import Candidate, RunConfig, parse_config
 from qllmft.config.settings import with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
+from qllmft.tasks import CLASSIFICATION, TASKS
 
 # settings of the head that candidates take
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")
@@ -46,8 +47,9 @@ class Preset:
         given = dict(overrides or {})
         if given.get("noise.shots") == 0:  # the preset's choice about shots goes with them
             given.setdefault("noise.shot_test", "same")
-        if own := TASK_BASELINES.get(given.get("data.task", "")):
-            given = {"baselines.names": list(own), **given}
+        task = TASKS.get(given.get("data.task", CLASSIFICATION.name))
+        if task is not None and not task.one_label:
+            given = {"baselines.names": list(task.baselines), **given}
             if self.candidates:
                 return load_preset(BASE).config(given)
         names = given.pop("candidates", self.candidates) if self.candidates else ()

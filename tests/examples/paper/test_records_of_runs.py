@@ -73,7 +73,7 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
 def test_a_curve_is_thinned_to_its_last_epoch():
     epochs = tuple(range(1, 801))
     curve = thinned(Curve(epochs, tuple(0.123456 for _ in epochs), tuple(0.5 for _ in epochs)))
-    assert len(curve.epochs) == len(curve.train_loss) == len(curve.validation_accuracy) == 200
+    assert len(curve.epochs) == len(curve.train_loss) == len(curve.score) == 200
     assert (curve.epochs[-1], curve.train_loss[0]) == (800, 0.1235)
     assert curve.epochs[1] - curve.epochs[0] == 4
     assert thinned(Curve((), (), ())) == Curve((), (), ())

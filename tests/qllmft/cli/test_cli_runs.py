@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from qllmft.run.lock import sole_use
-from qllmft.tasks.statistics import TextDifference
+from qllmft.tasks.accuracy import TextDifference
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 

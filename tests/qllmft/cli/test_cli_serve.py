@@ -14,9 +14,7 @@ FORTE = ("--backend", "ionq_forte", *option_arguments())
 @pytest.fixture
 def visited(monkeypatch):
     """A function that replaces the wait for Ctrl-C by calls of a client."""
-    pytest.importorskip(
-        "starlette", reason="starlette is not installed: pip install 'qllmft[serve]'"
-    )
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
     from starlette.testclient import TestClient
 
     from qllmft.serving import server
@@ -38,12 +36,12 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
 ):
     visited(pytest.fail)
     for name in [
-        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.guard")
+        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.requests")
     ]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
     _, messages = cli("serve", run.path, code=2)
-    assert "the package starlette" in messages
+    assert "the package fastapi" in messages
     assert "pip install 'qllmft[serve]'" in messages
 
 

@@ -183,7 +183,7 @@ def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
     (row,) = folder.read_result().to_json()["models"]
     assert all(0 <= row[key] <= 1 for key in ("validation_exact", "test_exact"))
     assert [m.epoch for m in folder.metrics()] == [1, 2, 3]
-    assert all(m.validation_accuracy_exact is not None for m in folder.metrics())
+    assert all(m.score_exact is not None for m in folder.metrics())
 
 
 def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
@@ -191,9 +191,7 @@ def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
     result = RunFolder(tmp_path / "run").read_result().to_json()
     assert "noise" not in result
     assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
-    assert [m.validation_accuracy_exact for m in RunFolder(tmp_path / "run").metrics()] == [
-        None
-    ] * 3
+    assert [m.score_exact for m in RunFolder(tmp_path / "run").metrics()] == [None] * 3
 
 
 def test_gate_noise_without_shots_drops_the_presets_choice_about_shots():

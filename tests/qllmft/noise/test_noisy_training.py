@@ -11,7 +11,7 @@ from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
-from qllmft.training import Checkpoint, exact_accuracy, fit, logits_of, loop, shared_latent
+from qllmft.training import Checkpoint, exact_score, fit, logits_of, loop, shared_latent
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 
@@ -28,8 +28,8 @@ def trained(noise, file=None, stop_at=None, seed=SEED):
                 m.epoch,
                 m.train_loss,
                 m.validation_loss,
-                m.validation_accuracy,
-                m.validation_accuracy_exact,
+                m.score,
+                m.score_exact,
             )
         )
         if m.epoch == stop_at:
@@ -110,12 +110,12 @@ def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
     head.load_state_dict(exact_head.state_dict())
     with without_noise(head):
         clean = evaluate(head, TRAIN)
-    assert clean[1] == exact_accuracy(head, TRAIN) > 0.8
+    assert clean[1] == exact_score(head, TRAIN) > 0.8
     assert evaluate(head, TRAIN)[1] < 0.75
     plain = build_classifier(STRUCTURE, D, 2, seed=0)
     plain.load_state_dict(head.state_dict())
     assert evaluate(plain, TRAIN) == clean
-    assert exact_accuracy(plain, TRAIN) is None
+    assert exact_score(plain, TRAIN) is None
     assert noisy_circuits(plain) == []
 
 
@@ -138,7 +138,7 @@ def test_encoders_without_a_head_have_the_shots():
     assert not torch.equal(values[:, :4], values[:, 4:])
     with without_noise(noisy):
         assert torch.equal(noisy(VALIDATION.x), exact(VALIDATION.x))
-    assert exact_accuracy(noisy, VALIDATION) == evaluate(exact, VALIDATION)[1]
+    assert exact_score(noisy, VALIDATION) == evaluate(exact, VALIDATION)[1]
     assert shared_latent(noisy, VALIDATION.x) is None
     assert shared_latent(model(NOISES["shots"]), VALIDATION.x) is not None
 
@@ -234,7 +234,7 @@ def test_it_learns_through_noise(name):
     data = examples(60, seed=4)
     settings = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
     fit(head, data, VALIDATION, settings, SEED)
-    assert exact_accuracy(head, data) > 0.85
+    assert exact_score(head, data) > 0.85
 
 
 @pytest.mark.parametrize("name", NOISES)
@@ -242,17 +242,17 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     data = examples(1100, seed=3)  # more than one batch of an evaluation
     head = TrainedHead("head", model(NOISES[name]), SETTINGS, SEED)
     reseed(head.model, derive_seed(SEED, "prediction noise"))
-    noisy, exact = logits_of(head.model, data.x), exact_accuracy(head.model, data)
+    noisy, exact = logits_of(head.model, data.x), exact_score(head.model, data)
     asked, encoder = [], head.model.encoder.encoders[0]
     latent = encoder._latent
     monkeypatch.setattr(
         encoder, "_latent", lambda x, theta: asked.append(len(x)) or latent(x, theta)
     )
     assert np.array_equal(head.predict(data.x.numpy()), noisy.argmax(dim=1).numpy())
-    assert head.exact_accuracy(data) == exact
+    assert head.exact_score(data) == exact
     assert sum(asked) == 1100
     head.predict(VALIDATION.x.numpy())
     # of other embeddings than those of the last prediction
-    assert head.exact_accuracy(data) == exact
+    assert head.exact_score(data) == exact
     reseed(head.model, derive_seed(SEED, "prediction noise"))
     assert torch.equal(logits_of(head.model, data.x, shared_latent(head.model, data.x)), noisy)

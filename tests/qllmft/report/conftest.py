@@ -7,9 +7,10 @@ from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.data import Table
 from qllmft.run import ModelResult, RunFolder, RunRecord
-from qllmft.run.predictions import TestPredictions
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks import CLASSIFICATION
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics
 
 HOSTILE = (
@@ -46,7 +47,7 @@ def make_run(tmp_path):
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
         others = {name: labels for name, _ in baselines}
         folder.write_predictions(
-            TestPredictions.of(LABELS, table, {"quantum head": answers, **others})
+            Predictions.of(CLASSIFICATION, LABELS, table, {"quantum head": answers, **others})
         )
         folder.write_result(
             RunRecord(

@@ -18,7 +18,8 @@ from qllmft.report import render_report, write_report
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
 from qllmft.run.chosen import Choice, Tried
-from qllmft.run.predictions import TestPredictions
+from qllmft.run.predictions import Predictions
+from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.calibration import Calibration
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
@@ -148,7 +149,7 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
 def test_mistakes_are_bounded_and_spread():
     labels = np.zeros(101, np.int64)
     table = Table(tuple(f"{i} " + "x" * 5000 for i in range(101)), labels)
-    answers = TestPredictions.of(("a", "b"), table, {"head": np.ones(101, np.int64)})
+    answers = Predictions.of(CLASSIFICATION, ("a", "b"), table, {"head": np.ones(101, np.int64)})
     shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
     assert len(shown) == len(set(shown)) == 20
     assert (shown[0], shown[-1]) == (0, 100)

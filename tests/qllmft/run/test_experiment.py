@@ -24,7 +24,7 @@ from qllmft.heads import build_classifier
 from qllmft.inference.evaluation import evaluate_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import logits_of
 from qllmft.versions import versions
 

@@ -12,7 +12,7 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics
 
 
@@ -165,6 +165,20 @@ def test_metrics_end_at_a_value_that_is_no_finite_number(folder, value):
     assert folder.metrics() == [epoch(1)]
 
 
+def test_metrics_of_versions_that_called_every_score_an_accuracy(folder):
+    old = {"epoch": 1, "train_loss": 0.7, "validation_loss": 0.6, "lr": 0.01, "seconds": 0.1}
+    lines = [
+        old | {"validation_accuracy": 0.75, "validation_accuracy_exact": 0.8},
+        old | {"validation_accuracy": -0.5, "task": "regression"},
+    ]
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = [(m.score, m.score_exact, m.measure) for m in folder.metrics()]
+    assert found == [(0.75, 0.8, "accuracy"), (-0.5, None, "R²")]
+    folder.keep_metrics_until(1)
+    assert json.loads(folder.metrics_file.read_text("utf-8").splitlines()[1])["measure"] == "R²"
+
+
 def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_dropped(folder):
     assert folder.metrics() == []
     folder.path.mkdir()
@@ -173,9 +187,7 @@ def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_
     for number in (1, 2, 3):
         folder.write_metrics(epoch(number))
     lines = folder.metrics_file.read_text().splitlines()
-    assert [json.loads(line) | {"task": "classification"} for line in lines] == [
-        asdict(epoch(n)) for n in (1, 2, 3)
-    ]
+    assert [json.loads(line) for line in lines] == [asdict(epoch(n)) for n in (1, 2, 3)]
     for done in (4, 3, 1, 0):
         folder.keep_metrics_until(done)
         assert folder.metrics() == [epoch(number) for number in range(1, min(done, 3) + 1)]

@@ -18,14 +18,34 @@ TEXTS = ["a good film", "an awful plot", "the very dull ending", "<b>great</b> &
 
 def checked(client, path, body):
     """The answer to a request, after request and answer were held against the document."""
-    operation = client.get("/openapi.json").json()["paths"][path]["post"]
-    request, answer = (part["content"]["application/json"]["schema"] for part in
+    document = client.get("/openapi.json").json()
+    operation, shared = document["paths"][path]["post"], {"components": document["components"]}
+    request, answer = (part["content"]["application/json"]["schema"] | shared for part in
                        (operation["requestBody"], operation["responses"]["200"]))  # fmt: skip
     jsonschema.validate(body, request)
     found = client.post(path, json=body)
     assert found.status_code == 200, found.text
     jsonschema.validate(found.json(), answer)
     return found.json()
+
+
+def test_the_document_has_the_limits_the_labels_and_the_errors(served, client):
+    model = served()
+    with client(model) as page:
+        document = page.get("/openapi.json").json()
+    schemas, predict = document["components"]["schemas"], document["paths"]["/predict"]["post"]
+    assert schemas["Texts"]["properties"]["texts"]["maxItems"] == 64
+    assert schemas["Texts"]["properties"]["text"]["maxLength"] == 10_000
+    assert schemas["Prediction"]["properties"]["label"]["enum"] == list(
+        model.predictor.model.label_names
+    )
+    assert {"400", "402", "403", "408", "413", "415", "422", "500", "502", "503"} <= set(
+        predict["responses"]
+    )
+    assert predict["responses"]["422"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Refusal"
+    }
+    assert "/page.js" not in document["paths"]
 
 
 def test_answers_are_those_of_the_model_for_one_text_and_for_many(served, client, trained_run):

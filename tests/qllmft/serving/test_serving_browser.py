@@ -15,9 +15,7 @@ TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
 
 @pytest.mark.slow
 def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_path):
-    pytest.importorskip(
-        "starlette", reason="starlette is not installed: pip install 'qllmft[serve]'"
-    )
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
     pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")

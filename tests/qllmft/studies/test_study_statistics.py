@@ -8,13 +8,8 @@ import pytest
 from scipy import stats
 
 from qllmft.campaign.comparison import Comparison, better_than_every
-from qllmft.tasks.statistics import (
-    MeanInterval,
-    PairedDifference,
-    TextDifference,
-    detectable_effect,
-    holm,
-)
+from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.statistics import MeanInterval, PairedDifference, detectable_effect, holm
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])

@@ -30,9 +30,8 @@ from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.report.study_table import other
 from qllmft.run import RunFolder, SharedInputs
-from qllmft.tasks.bootstrap import BootstrapDifference
+from qllmft.tasks import REGRESSION
 from qllmft.tasks.measure import MACRO_F1, R2
-from qllmft.tasks.regression import r2
 
 DOCS = Path(__file__).parents[3] / "docs"
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
@@ -244,7 +243,7 @@ def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypa
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
     first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)
-    found = BootstrapDifference.maker(r2)(y, first, second)
+    found = REGRESSION.paired(y, first, second)
     assert found.value == pytest.approx(r2_score(y, first) - r2_score(y, second))
     left = [
         r2_score(*(np.delete(part, i, 0) for part in (y, first)))

@@ -23,7 +23,7 @@ from qllmft.errors import UserError
 from qllmft.run import RunFolder, RunRecord, Tracking
 from qllmft.run.lock import sole_use
 from qllmft.run.record import BodyRecord, DataRecord, ModelResult
-from qllmft.tasks.statistics import Accuracy
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics
 
 FEW = {"model.reupload_layers": 1}  # leaves three configurations of nine

@@ -61,10 +61,8 @@ def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_sele
     outcome = run_experiment(config, folder.path, read_test=False)
     assert outcome.record.to_json() == record
     assert record["data"]["sizes"]["test"] == 40  # how large it is, no more
-    best = max(
-        folder.metrics(), key=lambda m: (m.validation_accuracy, -m.validation_loss, -m.epoch)
-    )
-    assert result.record.head.validation.value == pytest.approx(best.validation_accuracy)
+    best = max(folder.metrics(), key=lambda m: (m.score, -m.validation_loss, -m.epoch))
+    assert result.record.head.validation.value == pytest.approx(best.score)
     assert result.validation_loss == best.validation_loss
     assert (
         result.record.head.parameters

@@ -19,9 +19,10 @@ from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
+from qllmft.tasks import MULTILABEL
 from qllmft.tasks.bootstrap import resampled_rows
 from qllmft.tasks.multilabel import LabelSetScores, _scores, best_thresholds
-from qllmft.training import MULTILABEL, Examples, fit, logits_of
+from qllmft.training import Examples, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 
 SMALL = {

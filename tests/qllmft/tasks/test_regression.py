@@ -22,8 +22,9 @@ from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
-from qllmft.tasks.regression import TargetScores
-from qllmft.training import REGRESSION, Examples, Scaling, fit, logits_of
+from qllmft.tasks import REGRESSION
+from qllmft.tasks.regression import TargetScores, r2
+from qllmft.training import Examples, Scaling, fit, logits_of
 from qllmft.training.step import DirectStep, Step
 
 SMALL = {
@@ -62,6 +63,22 @@ def test_the_scores_are_scikit_learns_and_scipys():
     assert found.spearman == pytest.approx(np.mean(ranks))
     assert [each[2] for each in found.by_target] == pytest.approx(ranks)
     assert TargetScores.of(targets, np.zeros((80, 2))).spearman == 0
+
+
+def test_r2_is_scikit_learns_with_weights_without_and_of_constant_targets():
+    random = np.random.default_rng(0)
+    targets, weights = random.normal(size=(5, 30, 3)), random.random(30)
+    values = targets + random.normal(size=targets.shape)
+    targets[0, :, 1] = targets[0, :, 2] = values[0, :, 2] = 0.5  # constant, wrong and right
+    for share in (None, weights):
+        each = [
+            r2_score(y, found, sample_weight=share, multioutput="raw_values")
+            for y, found in zip(targets, values, strict=True)
+        ]
+        np.testing.assert_allclose(r2(targets, values, share), each, rtol=1e-12, atol=1e-12)
+    outputs, y = torch.from_numpy(values[1]), torch.from_numpy(targets[1])
+    expected = max(-1.0, r2_score(targets[1], values[1], sample_weight=weights))
+    assert REGRESSION.score(outputs, y, torch.from_numpy(weights)) == pytest.approx(expected)
 
 
 def test_the_interval_of_an_error_is_that_of_its_mean():

@@ -55,8 +55,8 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
     state, head, optimizer = loaded(file)
     tensors, progress = load_file(file), json.loads(metadata(file)["progress"])
     assert state.epoch == progress["epoch"] == SETTINGS.epochs == Checkpoint(file).epochs_done()
-    assert (state.best_epoch, state.best_accuracy, state.best_loss) == tuple(
-        progress[name] for name in ("best_epoch", "best_accuracy", "best_loss")
+    assert (state.best_epoch, state.best_score, state.best_loss) == tuple(
+        progress[name] for name in ("best_epoch", "best_score", "best_loss")
     )
     for name, tensor in head.state_dict().items():
         assert torch.equal(tensor, tensors[f"model/{name}"])
@@ -67,7 +67,7 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
             assert torch.equal(tensor, tensors[f"adam/{index}/{key}"])
     best = model()
     best.load_state_dict(state.best_weights)
-    assert evaluate(best, VALIDATION) == (state.best_loss, state.best_accuracy)  # to the last digit
+    assert evaluate(best, VALIDATION) == (state.best_loss, state.best_score)  # to the last digit
     moved = sum(moments["exp_avg"].numel() for moments in optimizer.state_dict()["state"].values())
     assert moved == sum(p.numel() for p in head.parameters())
 
@@ -122,9 +122,21 @@ def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
         loaded(file)
 
 
-NUMBERS = {"epoch": 3, "best_epoch": 1, "best_accuracy": 0.5, "best_loss": 0.5}
+NUMBERS = {"epoch": 3, "best_epoch": 1, "best_score": 0.5, "best_loss": 0.5}
 WRONG = [{name: value} for name in NUMBERS for value in (10**400, float("nan"), True, "3", None)]
-WRONG += [{"epoch": 1e308}, {"best_epoch": 2.5}]
+WRONG += [{"epoch": 1e308}, {"best_epoch": 2.5}, {"measure": "loss"}]
+
+
+def test_a_file_that_called_every_score_an_accuracy_is_continued(file):
+    with safe_open(file, framework="pt") as opened:
+        progress = json.loads(opened.metadata()["progress"])
+    assert progress.pop("measure") == "accuracy"
+    progress["best_accuracy"] = progress.pop("best_score")
+    state = loaded(file)[0]
+    save_file(load_file(file), file, {"progress": json.dumps(progress)})
+    found = loaded(file)[0]
+    assert (found.epoch, found.best_epoch) == (state.epoch, state.best_epoch)
+    assert (found.best_score, found.best_loss) == (state.best_score, state.best_loss)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_metrics_selection_and_bits():
         runs.append(
             (
                 selection,
-                [(m.epoch, m.train_loss, m.validation_accuracy) for m in lines],
+                [(m.epoch, m.train_loss, m.score) for m in lines],
                 head.state_dict(),
             )
         )
@@ -119,7 +119,7 @@ def test_metrics_selection_and_bits():
     assert again[:2] == (selection, lines)
     assert all(torch.equal(weights[name], again[2][name]) for name in weights)
     correct = logits_of(head, examples(2, 30, 1).x).argmax(dim=1) == examples(2, 30, 1).y
-    assert selection.validation_accuracy == float(correct.double().mean())
+    assert selection.score == float(correct.double().mean())
 
 
 def test_as_many_iterations_as_epochs_at_most():

@@ -96,7 +96,7 @@ def test_a_tiny_set_is_learned_by_heart(structure):
     before = evaluate(head, train)[0]
     selection = fit(head, train, train, TrainConfig(epochs=80, batch_size=10, lr=0.1), 0)
     after, accuracy = evaluate(head, train)
-    assert accuracy == 1.0 == selection.validation_accuracy
+    assert accuracy == 1.0 == selection.score
     assert after < 0.5 * before
 
 

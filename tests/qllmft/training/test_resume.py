@@ -91,15 +91,16 @@ def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
     all_metrics = trained(structure, config=config)[2]
     selection, weights, metrics = trained(structure, stop_at=stop_at, config=config)
     assert metrics == all_metrics[:stop_at]
-    if select == "last":
-        best = metrics[-1]
-    else:
-        best = min(metrics, key=lambda m: (-m.validation_accuracy, m.validation_loss, m.epoch))
-    assert selection == Selection(best.epoch, best.validation_accuracy, stop_at, finished=False)
+    best = (
+        metrics[-1]
+        if select == "last"
+        else min(metrics, key=lambda m: (-m.score, m.validation_loss, m.epoch))
+    )
+    assert selection == Selection(best.epoch, best.score, stop_at, finished=False)
     # the weights are those with which that epoch was validated
     head = model(structure, seed=3)
     head.load_state_dict(weights)
-    assert evaluate(head, VALIDATION) == (best.validation_loss, best.validation_accuracy)
+    assert evaluate(head, VALIDATION) == (best.validation_loss, best.score)
 
 
 def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, file):

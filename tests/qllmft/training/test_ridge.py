@@ -8,7 +8,8 @@ from qllmft.config import ModelConfig, TrainConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.training import CLASSIFICATION, Examples, fit, ridge_of
+from qllmft.tasks import CLASSIFICATION
+from qllmft.training import Examples, fit, ridge_of
 from qllmft.training.full_batch import LinearObjective
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends import create

@@ -52,7 +52,7 @@ def test_the_model_holds_the_weights_of_the_selected_epoch(script, winner, monke
         same_bits(after[i], after[winner - 1]) for i in range(len(after)) if i != winner - 1
     )
     assert [m.epoch for m in metrics] == list(range(1, len(script) + 1))
-    assert [m.validation_accuracy for m in metrics] == [accuracy for _, accuracy in script]
+    assert [m.score for m in metrics] == [accuracy for _, accuracy in script]
     assert [m.validation_loss for m in metrics] == [loss for loss, _ in script]
 
 
@@ -71,6 +71,6 @@ def test_no_validation_label_reaches_the_weights():
     for labels in (validation.y, 1 - validation.y):
         model = Recorder()
         selection = fit(model, train, Examples(validation.x, labels), config, 0)
-        results.append((model.state_dict(), selection.validation_accuracy))
+        results.append((model.state_dict(), selection.score))
     assert same_bits(results[0][0], results[1][0])
     assert results[0][1] + results[1][1] == pytest.approx(1.0)

@@ -14,11 +14,11 @@ from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
+from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Checkpoint, class_weighted, fit, loop
 from qllmft.training.full_batch import LinearObjective
 from qllmft.training.reuploading import ReuploadingObjective
 from qllmft.training.step import DirectStep, Step, can_step
-from qllmft.training.tasks import CLASSIFICATION
 
 N = 24
 
