@@ -307,7 +307,10 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     output, _ = cli("evaluate", run / "surrogate", "--data", tmp_path / "texts.tsv", "--json")
     assert json.loads(output)["accuracy"]["right"] == 1
     shared = qllmft.load(run / "surrogate").save_pretrained(tmp_path / "shared")
-    assert "classical surrogate" in (shared / "README.md").read_text("utf-8")
+    card = (shared / "README.md").read_text("utf-8")
+    assert (
+        "the classical surrogate of the model below, an exact classical simulation: plain" in card
+    )
     assert qllmft.load(shared).predict(texts)[0].label == ours[0].label
     _, error = cli("predict", run / "surrogate", "film", "--backend", "adjoint", code=2)
     assert "classical" in error
