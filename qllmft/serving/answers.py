@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.serving.model import ServedModel
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
@@ -34,24 +35,7 @@ class Refusal(_Object):
     error: str
 
 
-class WordEffect(_Object):
-    """Effect of one word on the answer."""
-
-    word: str
-    position: int
-    effect: float
-    label: str
-
-
-class Neighbour(_Object):
-    """Training text near the explained one."""
-
-    text: str
-    label: str
-    cosine: float
-
-
-class Explanation(_Object):
+class ExplainedAnswer(_Object):
     """Explanation of one answer."""
 
     text: str

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qllmft.serving.answers import Explanation, Health, predictions_of, refusals
+from qllmft.serving.answers import ExplainedAnswer, Health, predictions_of, refusals
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft.serving.guard import Guard
 from qllmft.serving.limits import Limits
@@ -74,7 +74,7 @@ def make_app(
         router.post(
             "/explain",
             summary="Explain one answer",
-            response_model=Explanation,
+            response_model=ExplainedAnswer,
             responses=refusals(*read, 503),
         )(explain)
 

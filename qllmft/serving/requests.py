@@ -28,7 +28,7 @@ from qllmft.serving.limits import Limits
 def route_within(limits: Limits) -> type[APIRoute]:
     """Return the class of routes whose requests have a body within the limits, in JSON of UTF-8."""
 
-    class Limited(Request):
+    class LimitedRequest(Request):
         async def body(self) -> bytes:
             if not hasattr(self, "_body"):
                 self._body = await _read(self, limits)
@@ -40,16 +40,16 @@ def route_within(limits: Limits) -> type[APIRoute]:
             except ValueError as error:
                 raise HTTPException(400, f"the body is not JSON in UTF-8: {error}") from None
 
-    class Route(APIRoute):
+    class LimitedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def limited(request: Request) -> Response:
-                return await handle(Limited(request.scope, request.receive))
+                return await handle(LimitedRequest(request.scope, request.receive))
 
             return limited
 
-    return Route
+    return LimitedRoute
 
 
 async def _read(request: Request, limits: Limits) -> bytes:
