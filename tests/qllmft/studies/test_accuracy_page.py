@@ -1,5 +1,6 @@
 """Committed pages and the tables in their notes equal those made from the records."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from examples.paper import studies
+from qllmft.campaign.comparison import compare
 from qllmft.campaign.file import load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
@@ -138,17 +140,58 @@ def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
     }.items():
         assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in notes
         assert (steps[words].mean < 0) == ("below" in said)
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for words, said in {
-        "letter with scale 1 − letter": "the letter itself is {} points more accurate {}",
-        "no head − letter: head, scale and shots at once": "is {} points more accurate here {}",
-        "no head − letter with scale 1": "it is then {} points less accurate {}",
-    }.items():
-        assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in readme
     assert (
         steps["letter with scale 1 − letter"].mean
         >= steps["no head − letter: head, scale and shots at once"].mean
     ), "more than half, with these seeds all of it"
+
+
+@pytest.mark.parametrize(
+    ("pair", "sign", "words"),
+    [
+        (("10 qubits: the letter at scale 1", "10 qubits: the letter"), 1, "gains {} points {}"),
+        (
+            ("10 qubits: no head, scale π, shots", "10 qubits: the letter"),
+            1,
+            "the difference is then {} points {} at scale π",
+        ),
+        (
+            ("10 qubits: no head, scale 1, shots", "10 qubits: the letter at scale 1"),
+            1,
+            "+{} {} at scale 1, both open",
+        ),
+        (
+            ("14 qubits: no head, scale π, shots", "14 qubits: the letter"),
+            -1,
+            "loses {} points {} without its head",
+        ),
+        (
+            ("14 qubits: no head, scale 1, shots", "14 qubits: the letter at scale 1"),
+            -1,
+            "and {} {} at scale 1, if",
+        ),
+        (
+            ("14 qubits: no head, scale 1, exact", "14 qubits: the letter"),
+            1,
+            "it is {} points {} more accurate without the head",
+        ),
+        (("14 qubits: separable head", "14 qubits: the letter"), -1, "worth {} points {} at 14"),
+        (("10 qubits: separable head", "10 qubits: the letter"), -1, "and {} {}, open, at 10"),
+    ],
+)
+def test_the_registered_study_s_sentences_are_those_of_the_record(pair, sign, words):
+    """The readme's differences, against the mean of the rows' scores by seed."""
+    record = read_study(RECORDS / "head-alone")
+    rows = {row.label: np.array(row.test) for row in record.rows}
+    seeds = sign * 100 * (rows[pair[0]] - rows[pair[1]])
+    (found,) = [c for c in compare(record) if (c.subject, c.baseline) == pair]
+    ends = sorted(sign * 100 * end for end in found.difference.interval)
+    shown = [
+        f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−") for value in (seeds.mean(), *ends)
+    ]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert words.format(shown[0], f"[{shown[1]}, {shown[2]}]") in readme
+    assert (found.outcome == "open") == ("open" in words or "at scale π" in words)
 
 
 def test_low_rank_is_named_as_the_weak_baseline_that_it_is():
@@ -216,3 +259,19 @@ def test_the_table_of_tried_settings_is_that_of_its_record():
         expected.append(f"| {tried['head']} | {parameters} | {tried['fits']} | {shown} |")
     assert [line for line in lines if not line.startswith("| head")] == expected
     assert len(expected) == 20
+
+
+def test_the_registration_of_a_record_is_the_file_beside_it():
+    """The hash that the record names is that of the committed plan, whose runs are the record's."""
+    registered = [name for name in STUDIES if (RECORDS / name / "registration.json").exists()]
+    assert "head-alone" in registered
+    for name in registered:
+        file = RECORDS / name / "registration.json"
+        record, plan = read_study(RECORDS / name), json.loads(file.read_text("utf-8"))
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert (
+            f"(docs/records/{name}/registration.json, SHA-256 {digest[:12]})" in record.registered
+        )
+        runs = {identity for row in record.rows for identity in row.runs}
+        assert set(plan["plan"]["runs"]) == runs
+        assert plan["comparisons"] == len(record.contrasts)
