@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from qllmft.errors import UserError
-from qllmft_backends.user_folders import user_folder
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
 _BATCH = 500  # SQLite allows at least 999 variables per statement
@@ -23,7 +23,7 @@ _BATCH = 500  # SQLite allows at least 999 variables per statement
 def default_cache_folder() -> Path:
     """Return ``QLLMFT_CACHE``, or the cache folder of the user."""
     chosen = os.environ.get("QLLMFT_CACHE")
-    return Path(chosen) if chosen else user_folder("cache")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("qllmft", appauthor=False))
 
 
 class EmbeddingCache:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
+import platformdirs
 from pydantic import Field, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
@@ -16,7 +17,6 @@ from qllmft_backends.remote.cost import Limits
 from qllmft_backends.remote.errors import RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
 from qllmft_backends.remote.options import JobOptions, Waits
-from qllmft_backends.user_folders import user_folder
 
 IONQ_URL = "https://api.ionq.co/v0.4"
 URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
@@ -112,7 +112,7 @@ class IonQOptions(IonQConnection, JobOptions):
     paid: ClassVar[bool]
     if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
         shots: int | None = None
-    ledger: Path = Field(default_factory=lambda: user_folder("state") / "ionq")
+    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "ionq")
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     per_shot: bool = False
     circuit_budget: int | None = Field(None, ge=0)

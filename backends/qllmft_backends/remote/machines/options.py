@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import platformdirs
 from pydantic import Field, model_validator
 
 from qllmft_backends.remote.cost import Limits
 from qllmft_backends.remote.options import JobOptions
-from qllmft_backends.user_folders import user_folder
 
 ProviderName = Literal[
     "generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"
@@ -48,7 +48,7 @@ class QiskitOptions(JobOptions):
     layout: tuple[int, ...] | None = None
     native: Literal["none", "ionq"] = "none"
     local: bool = False
-    ledger: Path = Field(default_factory=lambda: user_folder("state") / "machines")
+    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines")
     retry_doubtful: bool = False
     max_circuits: int | None = Field(None, ge=0)
     price_per_circuit: float | None = Field(None, ge=0)
