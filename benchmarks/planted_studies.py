@@ -12,7 +12,8 @@ from qllmft.campaign.comparison import ALPHA, compare
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.verdict import verdict
 from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.tasks.statistics import Accuracy, MeanInterval, detectable_effect
+from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.statistics import MeanInterval, detectable_effect
 from scipy import special, stats
 
 from planted_heads import HEAD, LINEAR, TWIN
