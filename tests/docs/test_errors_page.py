@@ -1,4 +1,4 @@
-"""Every message on the page of errors is in the packages."""
+"""Every message on the page of errors is in the packages, or in the program of the paper."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ QUOTED = re.findall(
 def written():
     """Return every string of the packages, with a mark for the values of an f-string."""
     texts = []
-    for package in ("qllmft", "backends/qllmft_backends"):
+    for package in ("qllmft", "backends/qllmft_backends", "examples/paper"):
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
