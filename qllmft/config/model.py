@@ -49,7 +49,7 @@ class ModelConfig(Section):
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
     ansatz: str = PAPER_ANSATZ  # name of an ansatz that qllmft doctor lists
-    # that of the encoders; None: ``ansatz``
+    # that of the encoders; None: that of the head
     encoder_ansatz: Annotated[str | None, NEUTRAL] = None
     connectivity: Positive = 1  # C; connectivity, ring and block are options of the paper's ansatz
     ring: bool = True

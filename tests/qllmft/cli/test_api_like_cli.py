@@ -47,7 +47,8 @@ HOMES = {
     "load": "qllmft.api", "train": "qllmft.api", "RunConfig": "qllmft.config", "UserError": "qllmft.errors",
     "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
     "load_preset": "qllmft.config.presets", "preset_names": "qllmft.config.presets", "Predictor": "qllmft.inference",
-    "register": "qllmft.plugins", "run_experiment": "qllmft.run",
+    "register": "qllmft.plugins", "run_experiment": "qllmft.run", "compare": "qllmft.campaign",
+    "read_study": "qllmft.campaign",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from qllmft.config.settings import settings_of
 from qllmft.data.blank import is_blank
 from qllmft.errors import UserError
 from qllmft.inference import Prediction
+from qllmft.tasks import CLASSIFICATION
 
 QUICK = examples(20)
 NAMES = st.sampled_from(
@@ -93,6 +94,7 @@ class Alphabet:
     """In the place of `Predictor`: three texts at once, each labelled with its first character."""
 
     load = classmethod(lambda cls, *arguments: cls())
+    task = CLASSIFICATION
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
     def check_decision(self, decision):

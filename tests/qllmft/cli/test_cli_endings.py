@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from small_job import EPOCHS
@@ -63,16 +64,19 @@ def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkey
 def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
     run, cli, tmp_path, monkeypatch, number
 ):
-    original = qllmft.training.loop.Training.epoch
+    original = qllmft.training.loop.Training.run
 
     def stopped_at_the_perceptron(training, *arguments):
-        if training.model.encoder is None:
-            signal.raise_signal(number)
-        return original(training, *arguments)
+        def train_on(*given):
+            if training.model.encoder is None:
+                signal.raise_signal(number)
+            return training.train_on(*given)
+
+        return original(replace(training, train_on=train_on), *arguments)
 
     arguments = run.arguments(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(qllmft.training.loop.Training, "epoch", stopped_at_the_perceptron)
+        patch.setattr(qllmft.training.loop.Training, "run", stopped_at_the_perceptron)
         output, _ = cli(*arguments, code=128 + number)
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()

@@ -92,7 +92,7 @@ WRONG = [
     (["study", "table2", "--seeds", "0"], ["--seeds is 0", "expected a number of seeds of at least 1"]),
     (["study", "table2", "--data", "nowhere.tsv"], ["there is no file or folder"]),
     (["study", "table2", "--set", "seed=3"], ["a study draws its own seeds"]),
-    (["study", "table2", "--set", "noise.shots=9"], ["the head is 'none'"]),
+    (["study", "table2", "--set", "noise.shots=9"], ["the head is 'mlp'"]),
     (["study", "table2", "--epochs", "0"], ["train.epochs"]),
     (["sweep"], ["got no sweep; `qllmft sweep --list` lists them"]),
     (["sweep", "table06"], ["there is no campaign 'table06'. Did you mean 'table-06'?"]),

@@ -80,7 +80,7 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
         raise AssertionError("an epoch was trained")
 
     with monkeypatch.context() as patch:
-        patch.setattr("qllmft.training.loop.Training.epoch", forbidden)
+        patch.setattr("qllmft.training.loop.shuffled_batches", forbidden)
         winner = run_experiment(config, folder).record.head
     assert winner.tested.total == 40
     assert (winner.validation, winner.seconds) == (

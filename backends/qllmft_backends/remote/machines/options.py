@@ -48,7 +48,9 @@ class QiskitOptions(JobOptions):
     layout: tuple[int, ...] | None = None
     native: Literal["none", "ionq"] = "none"
     local: bool = False
-    ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines")
+    ledger: Path = Field(
+        default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines"
+    )
     retry_doubtful: bool = False
     max_circuits: int | None = Field(None, ge=0)
     price_per_circuit: float | None = Field(None, ge=0)
