@@ -22,7 +22,7 @@ def p_value(p: float | None) -> str:
 def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:
     """Return a sentence on the pair that validation prefers and the count of all comparisons.
 
-    If the study has several bodies, a sentence on these comes first. If it has contrasts, each has a clause.
+    If the study has several bodies, a sentence on these comes first. If it has contrasts, the sentence is about them.
     """
     sentences = [body_sentence(record)] if record.bodies else []
     comparisons = compare(record) if comparisons is None else comparisons
@@ -30,25 +30,21 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
     return " ".join([*sentences, of_pairs(record, comparisons)])
 
 
-_WORDS = {
-    "better": "higher",
-    "worse": "lower",
-    "equal": "equal within the margin",
-    "open": "open",
-}
-
-
 def _contrast_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
-    """Return the difference and the outcome of each comparison that the study names."""
-    measure = record.measure
-    parts = [
-        f"{c.subject} − {c.baseline}: {measure.signed(c.difference.mean)} "
-        f"{measure.brackets(c.difference.interval)} ({_WORDS[c.outcome]})"
-        for c in comparisons
-    ]
+    """Return the count of the outcomes of the comparisons that the study names, and the largest that is decided."""
+    measure, count = record.measure, Counter(c.outcome for c in comparisons)
+    sentence = (
+        f"Of the {len(comparisons)} comparisons that the study names, {count['better']} find a higher test score, "
+        f"{count['worse']} a lower one, {count['equal']} equal ones within {measure.within(record.margin)}, and "
+        f"{count['open']} are open ({len(record.seeds)} seeds, paired t-tests after Holm's correction)."
+    )
+    decided = [c for c in comparisons if c.outcome in ("better", "worse")]
+    if not decided:
+        return sentence
+    largest = max(decided, key=lambda c: abs(c.difference.mean))
     return (
-        f"Differences of the test score in {measure.unit} over {len(record.seeds)} seeds, each with its 95 % interval; "
-        f"the outcome is after Holm's correction over {len(comparisons)} comparisons. {'; '.join(parts)}."
+        f"{sentence} The largest difference is that of {largest.subject} and {largest.baseline}: "
+        f"{measure.signed(largest.difference.mean)} {measure.unit} {measure.brackets(largest.difference.interval)}."
     )
 
 

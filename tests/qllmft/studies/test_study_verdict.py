@@ -185,7 +185,7 @@ def test_a_difference_that_is_found_counts_also_within_the_margin():
     assert found.p_equal < 0.001
 
 
-def test_contrasts_are_the_only_comparisons_and_each_has_a_clause():
+def test_contrasts_are_the_only_comparisons_and_the_sentence_counts_them():
     rows = (
         row("A", "subject", (0.80, 0.82, 0.84)),
         row("B", "subject", (0.70, 0.71, 0.75)),
@@ -196,8 +196,17 @@ def test_contrasts_are_the_only_comparisons_and_each_has_a_clause():
     pairs = [(c.subject, c.baseline) for c in compare(named)]
     assert pairs == [("B", "C"), ("A", "B")]
     assert [c.p_holm for c in compare(named)] == holm([c.difference.p for c in compare(named)])
-    sentence = verdict(named)
-    assert "over 3 seeds" in sentence
-    assert "correction over 2 comparisons. B − C: +11.0 [" in sentence
-    assert "A − B: +10.0 [" in sentence
+    assert [c.outcome for c in compare(named)] == ["better", "better"]
+    assert verdict(named).startswith(
+        "Of the 2 comparisons that the study names, 2 find a higher test score, 0 a lower one, 0 equal ones within "
+        "0.5 points, and 0 are open (3 seeds, paired t-tests after Holm's correction). The largest difference is that "
+        "of B and C: +11.0 points ["
+    )
+    turned = replace(plain, contrasts=(("C", "A"),))
+    assert "0 find a higher test score, 1 a lower one" in verdict(turned)
+    alike = replace(rows[0], label="D", test=(0.82, 0.80, 0.83))
+    undecided = replace(plain, rows=(*rows, alike), contrasts=(("A", "D"),))
+    assert verdict(undecided).endswith(
+        "and 1 are open (3 seeds, paired t-tests after Holm's correction)."
+    )
     assert [(c.subject, c.baseline) for c in compare(plain)] == [("A", "C")]
