@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from qllmft.campaign.file import compared_pairs
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
@@ -52,19 +53,10 @@ def compare(record: StudyRecord) -> list[Comparison]:
     baselines of its group. Otherwise the best subject on validation is compared with every baseline: more comparisons
     would make the correction stricter.
     """
-    if record.contrasts:
-        rows = {row.label: row for row in record.rows}
-        named = [(rows[first], rows[second]) for first, second in record.contrasts]
-        return compare_pairs(named, record.margin, record.measure)
     subjects = record.rows_of("subject")
     if not record.grouped:
         subjects = [best(subjects)]
-    pairs = [
-        (subject, baseline)
-        for subject in subjects
-        for baseline in record.rows_of("baseline")
-        if subject.group == baseline.group
-    ]
+    pairs = compared_pairs(record.rows, subjects, record.contrasts)
     return compare_pairs(pairs, record.margin, record.measure)
 
 
@@ -116,8 +108,7 @@ def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
     If the study has contrasts, return the rows of the first one.
     """
     if record.contrasts:
-        rows = {row.label: row for row in record.rows}
-        return rows[record.contrasts[0][0]], rows[record.contrasts[0][1]]
+        return compared_pairs(record.rows, (), record.contrasts)[0]
     subject = best(record.rows_of("subject"))
     return subject, best(row for row in record.rows_of("baseline") if row.group == subject.group)
 

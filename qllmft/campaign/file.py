@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -102,6 +102,39 @@ class Row(Section):
     def origin(self) -> str:
         """Return the same text for rows that share runs."""
         return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
+
+
+class Compared(Protocol):
+    """Row of a study, planned or measured."""
+
+    @property
+    def label(self) -> str:
+        """Return the label in the table."""
+        ...
+
+    @property
+    def side(self) -> Side:
+        """Return whether the row is a subject or a baseline."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Return the group in which the row is compared."""
+        ...
+
+
+R = TypeVar("R", bound=Compared)
+
+
+def compared_pairs(
+    rows: Sequence[R], subjects: Sequence[R], contrasts: Sequence[tuple[str, str]]
+) -> list[tuple[R, R]]:
+    """Return the rows that are compared: the contrasts, or each subject with the baselines of its group."""
+    by_label = {row.label: row for row in rows}
+    if contrasts:
+        return [(by_label[first], by_label[second]) for first, second in contrasts]
+    baselines = [row for row in rows if row.side == "baseline"]
+    return [(s, b) for s in subjects for b in baselines if s.group == b.group]
 
 
 class Study(CampaignFile):
@@ -218,15 +251,10 @@ class Study(CampaignFile):
     @property
     def n_comparisons(self) -> int:
         """Return the number of comparisons that p is corrected over; see `comparison.py`."""
-        if self.contrasts:
-            return len(self.contrasts)
-        groups = [row.group for row in self.rows if row.side == "baseline"]
-        subjects = [row.group for row in self.rows if row.side == "subject"]
-        return (
-            sum(groups.count(group) for group in subjects)
-            if any(row.group for row in self.rows)
-            else len(groups)
-        )
+        subjects = [row for row in self.rows if row.side == "subject"]
+        grouped = any(row.group for row in self.rows)
+        # without groups validation chooses one of them
+        return len(compared_pairs(self.rows, subjects if grouped else subjects[:1], self.contrasts))
 
 
 class Space(CampaignFile):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from qllmft.campaign.comparison import ALPHA
 from qllmft.campaign.file import Study
 from qllmft.campaign.keeping import with_names
 from qllmft.campaign.record import FILE as RECORD
@@ -21,10 +22,9 @@ from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_json
 from qllmft.run import SharedInputs
-from qllmft.tasks.statistics import detectable_effect
+from qllmft.tasks.statistics import PairedDifference
 
 FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
-ALPHA = 0.05
 _NOT_OF_THE_PLAN = {"notes", "quick"}  # words on the page, and another study
 
 
@@ -105,9 +105,8 @@ def write_plan(
 def least_seen(study: Study) -> float | None:
     """Return the least true difference found with 80 % power at 5 % / number of comparisons, at the plan's scatter."""
     n = len(study.seeds)
-    if study.scatter is None or n < 2:
-        return None
-    return detectable_effect(ALPHA / study.n_comparisons, n - 1) * study.scatter / float(n**0.5)
+    planned = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
+    return planned.detectable(ALPHA / study.n_comparisons)
 
 
 def begin(
@@ -269,9 +268,5 @@ def _check_unreported(
 
 
 def _bodies(record: StudyRecord) -> set[str]:
-    """Return the published names of a record's bodies, whether they were trained or not.
-
-    >>> [name.split(" (")[0] for name in "minilm, minilm (contrastive step)".split(", ")]
-    ['minilm', 'minilm']
-    """
+    """Return the published names of a record's bodies, without the words on their training in brackets."""
     return {name.split(" (")[0] for name in record.body.model.split(", ")}

@@ -36,7 +36,9 @@ def measured_on(shots: int, trajectories: int, *, per_shot: bool) -> str:
 
 
 class NoiseConfig(Section):
-    """Noise of the head's circuit on the project's engine, in training, validation and test; the encoder has none.
+    """Noise of the head's circuit on the project's engine, in training, validation and test.
+
+    The encoder has none. Without a head, the encoders are the measured circuit and may have ``shots`` of eq. 2 alone.
 
     The paper's values are ``gates`` = paper_low or paper_high with 8192 shots. Rates are the r of
     ``depolarizing_error(r, n)`` unless ``rate`` is changed.

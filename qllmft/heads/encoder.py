@@ -48,7 +48,7 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
 
 
 class QuantumEncoder(NoisyCircuit, nn.Module):
-    """One simulated quantum encoder (sQE): amplitude loading, ansatz layers, exact ⟨Z⟩ times a trainable scale.
+    """One simulated quantum encoder (sQE): amplitude loading, ansatz layers, ⟨Z⟩ times a trainable scale.
 
     Args:
         dimension: dimension D of the embeddings.
