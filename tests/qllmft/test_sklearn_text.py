@@ -100,8 +100,8 @@ def test_what_is_no_text_is_refused(small, texts, message):
         small.fit(texts, ["x", "y"])
 
 
-def test_the_example_of_the_readme():
-    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_example_of_the_guide():
+    page = (Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
     section = page.partition("## With scikit-learn")[2]
     (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     corpus = read_corpus(DataConfig(source="reviews"))
