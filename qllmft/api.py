@@ -11,7 +11,7 @@ from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import AUTO, load_preset
 from qllmft.data import corpus_in_memory
-from qllmft.embed.in_memory import GivenBody, body_name
+from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference import Predictor

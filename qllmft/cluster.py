@@ -1,13 +1,14 @@
-"""Connection to a Ray cluster."""
+"""Workers of a Ray cluster, for runs and for embedding."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, ParamSpec, TypeVar
 
 from qllmft.errors import UserError
 from qllmft.extra import import_extra
@@ -17,6 +18,76 @@ NODES_MAY_DIE = 100  # number of times that a task is begun again on another nod
 PENDING_PER_CPU = 2
 FEWEST_PENDING = 4
 CONNECT_S = 10.0
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class RayPool(Executor):
+    """Workers of a Ray cluster, one per processor. A task is done again if its node or its process dies.
+
+    Args:
+        address: HOST:PORT of the cluster, or "auto".
+        things: name of what the tasks do, for the error if the cluster gives one up.
+        again_after: errors after which a task is done again too.
+
+    Raises:
+        UserError: if Ray is not installed, or the cluster is not reached.
+    """
+
+    def __init__(
+        self, address: str, things: str, again_after: Sequence[type[Exception]] = ()
+    ) -> None:
+        self._things = things
+        self._options = {
+            "num_cpus": 1,
+            "max_retries": NODES_MAY_DIE,
+            "retry_exceptions": list(again_after) or False,
+        }
+        self._tasks: dict[Callable[..., Any], Any] = {}
+        self._connected = ExitStack()
+        self._ray = self._connected.enter_context(ray_cluster(address))
+
+    def put(self, value: Any) -> Any:
+        """Return a reference to a value on the cluster, which tasks take in its place."""
+        return self._ray.put(value)
+
+    def submit(
+        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
+    ) -> Future[Result]:
+        """Call a function on a node."""
+        if fn not in self._tasks:
+            self._tasks[fn] = self._ray.remote(**self._options)(fn)
+        found: Future[Result] = Future()
+
+        def store(of_ray: Future[Result]) -> None:
+            if (error := of_ray.exception()) is not None:
+                found.set_exception(failure(error, self._things))
+            else:
+                found.set_result(of_ray.result())
+
+        self._tasks[fn].remote(*args, **kwargs).future().add_done_callback(store)
+        return found
+
+    def room(self) -> int:
+        """Return the number of tasks that the cluster, as it is now, should have at a time."""
+        return max(
+            FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0))
+        )
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """Leave the cluster, which ends the tasks."""
+        self._connected.close()
+
+
+def failure(error: BaseException, things: str) -> BaseException:
+    """Return the error of a task as it was raised on its node, or a UserError if Ray gave the task up."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, Exception):
+        return cause
+    return UserError(
+        f"the Ray cluster gave up a part of the {things}: {str(error).strip().splitlines()[0]}. Look at its nodes, "
+        f"then run the command again; finished {things} are kept."
+    )
 
 
 @contextmanager
@@ -50,8 +121,3 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
-
-
-def most_pending(ray: Any) -> int:
-    """Return the number of tasks that the cluster, as it is now, should have at a time."""
-    return max(FEWEST_PENDING, PENDING_PER_CPU * int(ray.cluster_resources().get("CPU", 0)))

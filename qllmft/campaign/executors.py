@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qllmft.campaign.execute import do_all
-from qllmft.campaign.local import processes_for, worker_pool
+from qllmft.campaign.local import child_processes, processes_for
 from qllmft.campaign.plan import FinishedRuns, Plan
 from qllmft.campaign.ray_cluster import do_all_on_cluster
 from qllmft.config import RunConfig
@@ -41,7 +41,7 @@ class Executor:
         else:
             children = processes_for((run.config for run in left), len(left), self.jobs) - 1
             tracking = replace(self.tracking, campaign=runs.parent)
-            with worker_pool(plan, runs, self.on_event, tracking, children) as pool:
+            with child_processes(plan, runs, self.on_event, tracking, children) as pool:
                 do_all(plan, runs, pool.forward, tracking, self.inputs, pool.at_work)
 
 

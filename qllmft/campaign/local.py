@@ -50,7 +50,7 @@ def processes_for(configs: Iterable[RunConfig], runs: int, jobs: int | None) -> 
     return max(1, min(jobs, runs))
 
 
-class WorkerPool:
+class ChildProcesses:
     """Child processes whose events go to ``on_event``."""
 
     def __init__(self, on_event: OnEvent) -> None:
@@ -115,15 +115,15 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(
+def child_processes(
     plan: Plan, runs: Path, on_event: OnEvent, tracking: Tracking, children: int
-) -> Iterator[WorkerPool]:
+) -> Iterator[ChildProcesses]:
     """Start children that work on a plan, and wait for them at the end of the block.
 
     This process and its children use equal shares of the processors. If the block ends with an error or Ctrl-C, the
     children get SIGTERM and save a checkpoint. An error of a child is raised after the block.
     """
-    context, pool = multiprocessing.get_context("spawn"), WorkerPool(on_event)
+    context, pool = multiprocessing.get_context("spawn"), ChildProcesses(on_event)
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // (children + 1))
     their_ends = []
     for _ in range(children):

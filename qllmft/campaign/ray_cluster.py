@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from qllmft.campaign.execute import do_run
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.progress import LOOK_S, CampaignProgress
-from qllmft.cluster import NODES_MAY_DIE, most_pending, ray_cluster
+from qllmft.cluster import RayPool
 from qllmft.config import DataConfig, RunConfig
 from qllmft.data import Corpus
 from qllmft.errors import UserError
@@ -52,8 +53,8 @@ def do_all_on_cluster(
     plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs
 ) -> None:
     """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`."""
-    with ray_cluster(address) as ray, ExitStack() as locks:
-        _Driver(ray, plan, runs, on_event, inputs, locks).work()
+    with RayPool(address, "runs", [RunInterruptedError]) as pool, ExitStack() as locks:
+        _Driver(pool, plan, runs, on_event, inputs, locks).work()
 
 
 class _Driver:
@@ -61,26 +62,19 @@ class _Driver:
 
     def __init__(
         self,
-        ray: Any,
+        pool: RayPool,
         plan: Plan,
         runs: Path,
         on_event: OnEvent,
         inputs: SharedInputs,
         locks: ExitStack,
     ) -> None:
-        # Ray repeats a task if its node or its process dies
-        options = {
-            "num_cpus": 1,
-            "max_retries": NODES_MAY_DIE,
-            "retry_exceptions": [RunInterruptedError],
-        }
-        self._ray, self._task = ray, ray.remote(**options)(run_on_node)
-        self._plan, self._runs, self._inputs = plan, runs, inputs
+        self._pool, self._plan, self._runs, self._inputs = pool, plan, runs, inputs
         self._finished = FinishedRuns(runs)
         self._progress = CampaignProgress(plan, self._finished, on_event)
         self._all_locks = locks
         # with what releases the run's lock
-        self._pending: dict[Any, tuple[PlannedRun, Callable[[], None]]] = {}
+        self._pending: dict[Future[bytes], tuple[PlannedRun, Callable[[], None]]] = {}
         self._corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
         self._checked: set[str] = set()
 
@@ -97,7 +91,7 @@ class _Driver:
                     do_run(run, self._runs, self._progress, Tracking(), self._inputs)
                     self._checked.add(run.identity)
             submitted = {run.identity for run, _ in self._pending.values()}
-            limit = most_pending(self._ray)
+            limit = self._pool.room()
             for identity in left.keys() - submitted - self._checked:
                 if len(self._pending) < limit:
                     self._submit(left[identity])
@@ -119,24 +113,21 @@ class _Driver:
             return
         data = run.config.data
         if data not in self._corpora:
-            self._corpora[data] = self._ray.put(self._inputs.corpus(data))
+            self._corpora[data] = self._pool.put(self._inputs.corpus(data))
         config = run.config.model_dump(mode="json")
         packed = pack(folder) if RunFolder(folder).config_file.exists() else b""
-        reference = self._task.remote(config, run.read_test, packed, self._corpora[data])
-        self._pending[reference] = run, lock.close
+        task = self._pool.submit(run_on_node, config, run.read_test, packed, self._corpora[data])
+        self._pending[task] = run, lock.close
 
     def _store_finished(self) -> None:
         """Wait for a run for a second at most, and store the folders of those that are finished."""
         if not self._pending:
             time.sleep(LOOK_S)
             return
-        ready, _ = self._ray.wait(list(self._pending), timeout=LOOK_S)
-        for reference in ready:
-            run, release = self._pending.pop(reference)
+        for task in wait(self._pending, LOOK_S, FIRST_COMPLETED).done:
+            run, release = self._pending.pop(task)
             try:
-                unpack(self._ray.get(reference), run.folder(self._runs).path)
-            except self._ray.exceptions.RayTaskError as error:
-                raise (error.cause if isinstance(error.cause, Exception) else error) from None
+                unpack(task.result(), run.folder(self._runs).path)
             finally:
                 release()
             validation = self._finished.record(run).head.validation.value

@@ -6,8 +6,14 @@ from qllmft.embed.body import Body, check_vectors
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
 from qllmft.embed.embedder import Embedder, Embeddings, embed
 from qllmft.embed.folder_check import BODY_FILES, check_body_folder
-from qllmft.embed.location import BodyLocation, body_identity, locate_body, pinned
-from qllmft.embed.published import published_name, weights_hash
+from qllmft.embed.location import (
+    BodyLocation,
+    body_identity,
+    locate_body,
+    pinned,
+    published_name,
+    weights_hash,
+)
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from pydantic import ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
 from qllmft.config.lora import peft_settings
-from qllmft.embed.linear_layers import some_names
-from qllmft.embed.quantum_adapter import KIND, QuantumAdapter, read_settings
+from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.embed.quantum_adapter import KIND, QuantumAdapter, some_names
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_bytes, write_json
+from qllmft_backends.validation import faults
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
 
@@ -115,17 +118,28 @@ def _adapted_model(transformer: Any, config: BodyConfig) -> nn.Module:
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
     """Write an adapter alone, in the form of PEFT, whole or not at all."""
+    with replaced(folder, "adapter") as fresh:
+        weights = {name: each.contiguous().clone() for name, each in adapter.weights().items()}
+        write_bytes(fresh / WEIGHTS, save(weights))
+        write_json(fresh / CONFIG, adapter.settings)
+
+
+@contextmanager
+def replaced(folder: Path, what: str) -> Iterator[Path]:
+    """Give a fresh folder, which takes the place of ``folder`` if the block ends without an error.
+
+    Raises:
+        UserError: for any other error, with the name of ``what`` is written.
+    """
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        weights = {name: each.contiguous().clone() for name, each in adapter.weights().items()}
-        write_bytes(fresh / WEIGHTS, save(weights))
-        write_json(fresh / CONFIG, adapter.settings)
-    except Exception as error:
+        yield fresh
+    except Exception as error:  # safetensors turns an OSError into its own
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
-            f"the adapter cannot be written into {folder}: {error}. Free space on the disk."
+            f"the {what} cannot be written into {folder}: {error}. Free space on the disk."
         ) from error
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
@@ -148,25 +162,34 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
 
 def _stored(model: nn.Module, folder: Path, config: BodyConfig) -> Adapter:
     """Put an adapter with the settings of a folder into a model, with fresh weights."""
-    text = read_text(folder / CONFIG)
-    content = quantum_settings(text)
-    if content is None:
-        return PeftAdapter(model, peft_settings(text), config)
-    adapter = QuantumAdapter(model, read_settings(content, str(folder / CONFIG)), config)
-    if content.get("sizes") != adapter.settings["sizes"]:
+    found = quantum_settings(folder)
+    if found is None:
+        return PeftAdapter(model, peft_settings(read_text(folder / CONFIG)), config)
+    settings, sizes = found
+    adapter = QuantumAdapter(model, settings, config)
+    if sizes != adapter.settings["sizes"]:
         raise _of_another(
             folder, config, "the numbers of inputs and outputs of its layers are others"
         )
     return adapter
 
 
-def quantum_settings(text: str) -> dict[str, Any] | None:
-    """Return the content of the configuration file of an adapter of circuits, or None if it is of another kind."""
+def quantum_settings(folder: Path) -> tuple[QuantumAdapterConfig, Any] | None:
+    """Return the settings of an adapter of circuits and its layers' sizes, or None if it is of another kind."""
+    text = read_text(folder / CONFIG)
     try:
         content = parse_json(text)
     except ValueError:
         return None
-    return content if isinstance(content, dict) and content.get("adapter_type") == KIND else None
+    if not isinstance(content, dict) or content.get("adapter_type") != KIND:
+        return None
+    given = {name: each for name, each in content.items() if name not in ("adapter_type", "sizes")}
+    try:
+        return QuantumAdapterConfig.model_validate(given), content.get("sizes")
+    except ValidationError as error:
+        raise UserError(
+            f"{folder / CONFIG} is no configuration of a quantum adapter: {faults(error)[0]}."
+        ) from None
 
 
 def _of_another(folder: Path, config: BodyConfig, reason: str) -> UserError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,13 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
-from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
-from qllmft.embed.loading import (
-    GIVEN,
-    batches_of_tokens,
-    check_torch_weights,
-    given_body,
-    loaded,
-    prompt_of,
-)
-from qllmft.embed.location import BodyLocation, locate_body, repositories
-from qllmft.embed.long_texts import parts_of, weighted_mean
-from qllmft.embed.plain import PlainBody, is_plain
-from qllmft.embed.size_check import check_sizes
+from qllmft.embed.loading import downloaded, no_loading_bar, transformer_of
+from qllmft.embed.location import BodyLocation, locate_body
 from qllmft.errors import UserError
 
 _MARKS = 8  # limit of tokens per text that mark its start and end
 
-DOWNLOADED: dict[str, Any] = {"allow_patterns": [*BODY_FILES], "ignore_patterns": [*OTHER_FORMATS]}
-
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
-
-
-def _downloaded(config: BodyConfig, commit: str) -> Path:
-    """Return the folder of a model in the hub's own cache, without pickles and code."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
-
-    *others, last = repositories(config)
-    # huggingface-hub 1.31 asks the hub for the files of a commit although it is offline
-    wanted = {
-        "revision": commit or config.revision,
-        "local_files_only": bool(commit) and constants.HF_HUB_OFFLINE,
-        **DOWNLOADED,
-    }
-    for name in others:
-        with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
-            return Path(snapshot_download(name, **wanted))
-    return Path(snapshot_download(last, **wanted))
 
 
 class Body:
@@ -73,9 +42,9 @@ class Body:
         try:
             with no_loading_bar():
                 if not folder.exists():
-                    folder = _downloaded(config, location.identity)
+                    folder = downloaded(config, location.identity)
                     location = BodyLocation(location.path, folder.name)
-                self.transformer: Any = _transformer(config, folder, light=light)
+                self.transformer: Any = transformer_of(config, folder, light=light)
                 if config.adapter is not None:
                     load_adapter(self.transformer, config)
         except UserError:
@@ -209,42 +178,98 @@ class Body:
             ) from error
 
 
-def _transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
-    """Return the body of a folder after its checks, or the object that was given for it."""
-    if (given := GIVEN.get(str(folder))) is not None:
-        return given_body(config, given)
-    check_body_folder(folder)
-    check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
-    check_sizes(folder)
-    usual = not (config.reading or config.adapter or config.device_map)
-    if light and usual and is_plain(folder, config.device):
-        return PlainBody(folder)
-    return loaded(config, folder)
-
-
 def _first_line(error: BaseException) -> str:
     """Return the first line of an error without its full stop, or its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-@contextmanager
-def no_loading_bar() -> Iterator[None]:
-    """Hide transformers' own progress bars, and the hub's line for each repeated request, inside the block."""
-    from huggingface_hub.utils import logging as hub_module
-    from transformers.utils import logging as module
+def prompt_of(model: Any, config: BodyConfig) -> str | None:
+    """Return the beginning that is put before each text, or None if there is none."""
+    prompts: dict[str, str] = {
+        name: text for name, text in (getattr(model, "prompts", None) or {}).items() if text
+    }
+    if config.prompt is not None:
+        return config.prompt
+    if config.prompt_name is None:
+        return prompts.get(getattr(model, "default_prompt_name", None) or "")
+    if config.prompt_name not in prompts:
+        there = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
+        raise UserError(
+            f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: {there}. "
+            "Choose one of its names, or set body.prompt to the words themselves."
+        )
+    return prompts[config.prompt_name]
 
-    hub_logging: Any = hub_module
-    logging: Any = module
 
-    shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
-    logging.disable_progress_bar()
-    hub_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()
+def batches_of_tokens(counts: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Yield rows in batches of like length: texts times the longest one's tokens are at most ``most``.
+
+    A text with more tokens is a batch of its own.
+
+    >>> list(batches_of_tokens([5, 1, 2, 9, 2], 6))
+    [[1, 2, 4], [0], [3]]
+    """
+    batch: list[int] = []
+    for row in sorted(range(len(counts)), key=lambda i: counts[i]):
+        if batch and (len(batch) + 1) * counts[row] > most:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[str, int]]:
+    """Return a text in parts that fit into a window of tokens, each with its number of tokens.
+
+    A part ends between two words if there is a place in it.
+
+    Args:
+        text: a text of more than ``window`` tokens.
+        tokenizer: fast tokenizer of transformers.
+        window: largest number of tokens, those of ``prompt`` and special ones included.
+        prompt: beginning put before each part.
+    """
+    prompts = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    room = window - tokenizer.num_special_tokens_to_add() - len(prompts)
+    if room < 1:
+        raise UserError(
+            f"the prompt fills the {window} tokens that the body reads. Shorten body.prompt."
+        )
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError(
+            "body.long_texts is 'mean', and the body's tokenizer has no positions in the text. Set it to 'cut', or "
+            "choose a body with a tokenizer.json."
+        )
+    found = tokenizer(
+        text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+    )
+    places, words = found["offset_mapping"], found.word_ids()
+    return [(text[places[i][0] : places[j - 1][1]], j - i) for i, j in _ranges(words, room)]
+
+
+def _ranges(words: Sequence[int | None], room: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of at most ``room`` tokens that end at the end of a word, if a word ends in them.
+
+    >>> list(_ranges([0, 0, 1, 1, 1, 1, 1], 3))
+    [(0, 2), (2, 5), (5, 7)]
+    """
+    start = 0
+    while start < len(words):
+        end = min(start + room, len(words))
+        if end < len(words):
+            ends = (i for i in range(end, start, -1) if words[i] != words[i - 1])
+            end = next(ends, end)
+        yield start, end
+        start = end
+
+
+def weighted_mean(
+    vectors: NDArray[np.float32], weights: Sequence[int], *, unit: bool
+) -> NDArray[np.float32]:
+    """Return the mean (D,) of vectors (P, D), weighted by numbers of tokens (P,), with norm 1 if ``unit``."""
+    mean = np.average(vectors.astype(np.float64), axis=0, weights=weights)
+    return np.asarray(mean / (np.linalg.norm(mean) or 1.0) if unit else mean, np.float32)
 
 
 def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:

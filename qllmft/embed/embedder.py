@@ -9,17 +9,25 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.cluster import RayPool
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, Progress
 from qllmft.embed.cache import EmbeddingCache
 from qllmft.embed.location import body_identity, locate_body
-from qllmft.embed.ray_nodes import RayPool, check_place
-from qllmft.embed.workers import Encoded, encode_part, in_order, worker_pool
+from qllmft.embed.workers import (
+    Encoded,
+    check_place,
+    encode_on_node,
+    encode_part,
+    in_order,
+    sent_body,
+    worker_pool,
+)
 from qllmft.errors import UserError
 
 CHUNK = 1024  # texts between two writes to the cache, which an interruption may lose
@@ -67,6 +75,7 @@ class Embedder:
             check_place(config, jobs)
         self._config, self._jobs, self._ray = config, jobs, ray
         self._pool: Executor | None = None
+        self._sent: Any = None  # reference to the body on a cluster
         self._location = locate_body(config)
         self._body: Body | None = None
         if not self._location.identity:  # the download determines a hub model's commit
@@ -194,13 +203,13 @@ class Embedder:
         """Submit the missing texts of a part, None if there are none."""
         if not part.missing:
             return None
+        if self._ray is None:
+            self._pool = self._pool or worker_pool(self._config, self._location, self._jobs)
+            return self._pool.submit(encode_part, part.missing)
         if self._pool is None:
-            self._pool = (
-                worker_pool(self._config, self._location, self._jobs)
-                if self._ray is None
-                else RayPool(self._ray, self._config, self._location)
-            )
-        return self._pool.submit(encode_part, part.missing)
+            self._pool = RayPool(self._ray, "texts")
+            self._sent = self._pool.put(sent_body(self._pool, self._config, self._location))
+        return self._pool.submit(encode_on_node, self._sent, part.missing)
 
     def _most_in_flight(self) -> int:
         """Return the number of parts to read ahead of the one that is yielded."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.embed.known_keys import (
-    MODULE,
+    LISTED_MODULE,
     MODULES,
     SENTENCE_TRANSFORMER,
     TRANSFORMER_FILES,
@@ -95,7 +95,7 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     if not isinstance(modules, list) or not 1 <= len(modules) <= _MOST_MODULES:
         raise fault_of(folder, path, f"expected a list of 1 to {_MOST_MODULES} modules")
     for module in modules:
-        if fault := fault_in(module, MODULE):
+        if fault := fault_in(module, LISTED_MODULE):
             raise fault_of(folder, path, fault)
         kind, place = module.get("type"), module.get("path")
         found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None

@@ -1,26 +1,73 @@
-"""Loading of a body by sentence-transformers: its precision, pooling, pad token and prompt, and batches by tokens."""
+"""Loading of a body: its checked folder, which is downloaded first or written by an object, as a transformer."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
 
 from qllmft.config import BodyConfig
-from qllmft.embed.plain import SAFE_WEIGHTS
+from qllmft.embed.cache import default_cache_folder
+from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
+from qllmft.embed.location import locate_body, repositories
+from qllmft.embed.size_check import check_sizes
 from qllmft.errors import UserError
+from qllmft.files import parse_json, writing
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+GivenBody: TypeAlias = "str | Path | SentenceTransformer"
 
 # model types in which a token reads those before it only
 DECODERS = (
     "gemma", "gemma2", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "opt", "phi", "qwen2", "qwen3", "smollm3",
 )  # fmt: skip
-
-
+ENCODERS = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
+# passed explicitly, so that no file overrides them
+SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}
+_FILES = ("modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json")
 # bodies of this process whose folders have no weights that torch reads
 GIVEN: dict[str, SentenceTransformer] = {}
+
+
+def downloaded(config: BodyConfig, commit: str) -> Path:
+    """Return the folder of a model in the hub's own cache, without pickles and code."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+    *others, last = repositories(config)
+    # huggingface-hub 1.31 asks the hub for the files of a commit although it is offline
+    wanted: dict[str, Any] = {
+        "revision": commit or config.revision,
+        "local_files_only": bool(commit) and constants.HF_HUB_OFFLINE,
+        "allow_patterns": [*BODY_FILES],
+        "ignore_patterns": [*OTHER_FORMATS],
+    }
+    for name in others:
+        with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
+            return Path(snapshot_download(name, **wanted))
+    return Path(snapshot_download(last, **wanted))
+
+
+def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
+    """Return the body of a folder after its checks, or the object that was given for it."""
+    if (given := GIVEN.get(str(folder))) is not None:
+        return given_body(config, given)
+    check_body_folder(folder)
+    check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
+    check_sizes(folder)
+    usual = not (config.reading or config.adapter or config.device_map)
+    if light and usual and is_plain(folder, config.device):
+        return PlainBody(folder)
+    return loaded(config, folder)
 
 
 def given_body(config: BodyConfig, model: SentenceTransformer) -> SentenceTransformer:
@@ -106,37 +153,111 @@ def _pad(model: Any, config: BodyConfig) -> None:
     tokenizer.pad_token = token
 
 
-def prompt_of(model: Any, config: BodyConfig) -> str | None:
-    """Return the beginning that is put before each text, or None if there is none."""
-    prompts: dict[str, str] = {
-        name: text for name, text in (getattr(model, "prompts", None) or {}).items() if text
-    }
-    if config.prompt is not None:
-        return config.prompt
-    if config.prompt_name is None:
-        return prompts.get(getattr(model, "default_prompt_name", None) or "")
-    if config.prompt_name not in prompts:
-        there = f"it has {', '.join(map(repr, prompts))}" if prompts else "it has none"
-        raise UserError(
-            f"body.prompt_name is {config.prompt_name!r}, and the body {config.model!r} has no such prompt: {there}. "
-            "Choose one of its names, or set body.prompt to the words themselves."
+class PlainBody:
+    """Transformer with the mean over its tokens and, with three modules, norm 1, on the CPU; see `is_plain`."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        modules, _, settings, _ = (_read(folder / name) for name in _FILES)
+        self._unit, self.max_seq_length = len(modules) == 3, settings["max_seq_length"]
+        self._model: Any = AutoModel.from_pretrained(
+            folder, local_files_only=True, **SAFE_WEIGHTS
+        ).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, model_max_length=self.max_seq_length, local_files_only=True
         )
-    return prompts[config.prompt_name]
+
+    def get_embedding_dimension(self) -> int:
+        """Return D, the length of an embedding."""
+        return int(self._model.config.hidden_size)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
+        """Return embeddings (N, D) of ``texts``, all of them at once."""
+        order = np.argsort([-len(text) for text in texts])
+        tokens = self.tokenizer(
+            [texts[i] for i in order], padding=True, truncation=True, return_tensors="pt"
+        )
+        mask = tokens["attention_mask"].unsqueeze(-1).to(torch.float32)
+        vectors = (self._model(**tokens).last_hidden_state * mask).sum(dim=1) / mask.sum(
+            dim=1
+        ).clamp(min=1e-9)
+        vectors = normalize(vectors) if self._unit else vectors
+        return np.asarray(vectors[np.argsort(order).tolist()].numpy())
 
 
-def batches_of_tokens(counts: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Yield rows in batches of like length: texts times the longest one's tokens are at most ``most``.
+def is_plain(folder: Path, device: str | None) -> bool:
+    """Return whether `PlainBody` has the bits of sentence-transformers.
 
-    A text with more tokens is a batch of its own.
-
-    >>> list(batches_of_tokens([5, 1, 2, 9, 2], 6))
-    [[1, 2, 4], [0], [3]]
+    It needs a known encoder, mean pooling, no prompt and a CPU.
     """
-    batch: list[int] = []
-    for row in sorted(range(len(counts)), key=lambda i: counts[i]):
-        if batch and (len(batch) + 1) * counts[row] > most:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+    modules, config, settings, pooling = (_read(folder / name) for name in _FILES)
+    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
+    return (
+        (device == "cpu" or (device is None and not torch.accelerator.is_available()))
+        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+        and config.get("model_type") in ENCODERS
+        and {config.get("dtype", "float32"), config.get("torch_dtype", "float32")} == {"float32"}
+        and [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]
+        == ["pooling_mode_mean_tokens"]
+        and settings
+        == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
+        and not _read(folder / "config_sentence_transformers.json").get("default_prompt_name")
+    )
+
+
+def _read(path: Path) -> Any:
+    return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def body_name(body: GivenBody) -> str:
+    """Return the name of a body, or the folder of one in memory, named by the hash of its files.
+
+    A body with another backend than torch, such as onnx, computes the embeddings of this folder in this process.
+
+    Raises:
+        UserError: if the body is no name, no folder and no `SentenceTransformer`.
+    """
+    if isinstance(body, str | Path):
+        return str(body)
+    if not hasattr(body, "save_pretrained") or not hasattr(body, "encode"):
+        raise UserError(
+            f"body got a {type(body).__name__}, expected a name, a folder or a SentenceTransformer."
+        )
+    folder = default_cache_folder() / "bodies"
+    with writing(f"the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as unnamed:
+            saved = Path(unnamed) / "body"
+            with no_loading_bar():
+                body.save_pretrained(str(saved), create_model_card=False)
+            place = folder / locate_body(BodyConfig(model=str(saved))).identity
+            try:
+                saved.rename(place)
+            except OSError:  # it is there already, with these files
+                if not place.is_dir():
+                    raise
+    if getattr(body, "backend", "torch") != "torch":
+        GIVEN[str(place)] = body
+    return str(place)
+
+
+@contextmanager
+def no_loading_bar() -> Iterator[None]:
+    """Hide transformers' own progress bars, and the hub's line for each repeated request, inside the block."""
+    from huggingface_hub.utils import logging as hub_module
+    from transformers.utils import logging as module
+
+    hub_logging: Any = hub_module
+    logging: Any = module
+
+    shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
+    logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        hub_logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()

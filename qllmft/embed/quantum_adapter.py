@@ -6,21 +6,78 @@ the logarithm of its size. The values s begin at zero, and so does the change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from qllmft.config import BodyConfig
 from qllmft.config.quantum_adapter import QuantumAdapterConfig
-from qllmft.embed.circuit_columns import CircuitColumns
-from qllmft.embed.linear_layers import linear_layers, some_names
 from qllmft.errors import UserError
-from qllmft_backends.validation import faults
+from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_circuits import adapter_circuit
 
 KIND = "quantum_adapter"
+_LINEAR = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2
+_MOST_NAMES = 8  # in an error
+
+
+@cache
+def column_engine(n_qubits: int, n_layers: int) -> AdjointEngine:
+    """Return the engine of an adapter's circuit, which measures nothing."""
+    return AdjointEngine(lower(adapter_circuit(n_qubits, n_layers)), np.zeros(0, np.int64))
+
+
+def qubits_of(dimension: int) -> int:
+    """Return the least number of qubits, 1 or more, whose states have ``dimension`` amplitudes.
+
+    >>> [qubits_of(dimension) for dimension in (1, 2, 384, 512, 768)]
+    [1, 1, 9, 9, 10]
+    """
+    return max(1, (dimension - 1).bit_length())
+
+
+class CircuitColumns(nn.Module):
+    """First columns (D, r) of the matrix of an adapter's circuit, cut to D rows; the angles are drawn from ±π.
+
+    Cut columns are exactly orthogonal only if D is a power of two.
+    """
+
+    def __init__(self, dimension: int, rank: int, n_layers: int) -> None:
+        super().__init__()
+        self.dimension, self.rank = dimension, rank
+        self.n_qubits, self.n_layers = qubits_of(dimension), n_layers
+        count = column_engine(self.n_qubits, n_layers).program.n_angles
+        self.angles = nn.Parameter((2 * torch.rand(count) - 1) * np.pi)
+
+    def forward(self) -> Tensor:
+        """Return the columns (D, r) in the dtype and on the device of the angles."""
+        engine = column_engine(self.n_qubits, self.n_layers)
+        engine = engine.double if self.angles.dtype == torch.float64 else engine
+        columns: Tensor = _Columns.apply(engine, self.angles, self.rank)  # type: ignore[no-untyped-call]
+        return columns[:, : self.dimension].T
+
+
+class _Columns(torch.autograd.Function):
+    """Columns (r, 2^Q): the states that the circuit makes of the first r basis states."""
+
+    @staticmethod
+    def forward(ctx: Any, engine: AdjointEngine, angles: Tensor, rank: int) -> Tensor:
+        slots = engine.program.angles(angles.numpy(force=True)[None])[0]
+        values, ctx.tape = engine.amplitudes(slots, np.eye(rank))
+        ctx.engine = engine
+        return torch.from_numpy(values).to(angles)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor, None]:
+        by_slot = ctx.engine.amplitudes_vjp(ctx.tape, grad_outputs[0].numpy(force=True))
+        by_angle = torch.from_numpy(by_slot @ ctx.engine.program.angle_matrix)
+        return None, by_angle.to(grad_outputs[0]), None
 
 
 class CircuitLinear(nn.Module):
@@ -65,7 +122,11 @@ class QuantumAdapter:
         sizes = {}
         for name, layer in _chosen(model, settings, config).items():
             sizes[name] = list(sizes_of(layer))
-            _check_rank(name, min(sizes[name]), settings.rank)
+            if settings.rank > (size := min(sizes[name])):
+                raise UserError(
+                    f"body.quantum_adapter.rank is {settings.rank}, and the layer {name} has {size} inputs or "
+                    f"outputs; set it to {size} or less."
+                )
             adapted = CircuitLinear(layer, settings).to(next(layer.parameters()).device)
             parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, adapted)
@@ -108,22 +169,16 @@ def _chosen(
     return {name: layer for name, layer in layers.items() if f".{name}".endswith(ends)}
 
 
-def _check_rank(name: str, size: int, rank: int) -> None:
-    if rank > size:
-        raise UserError(
-            f"body.quantum_adapter.rank is {rank}, and the layer {name} has {size} inputs or outputs; set it to {size} "
-            "or less."
-        )
+def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the linear layers of a model by their whole names."""
+    return {name: part for name, part in model.named_modules() if type(part).__name__ in _LINEAR}
 
 
-def read_settings(content: Mapping[str, Any], where: str) -> QuantumAdapterConfig:
-    """Return the settings of a configuration file of this kind of adapter."""
-    given = {
-        name: value for name, value in content.items() if name not in ("adapter_type", "sizes")
-    }
-    try:
-        return QuantumAdapterConfig.model_validate(given)
-    except ValidationError as error:
-        raise UserError(
-            f"{where} is no configuration of a quantum adapter: {faults(error)[0]}."
-        ) from None
+def some_names(model: nn.Module) -> str:
+    """Return the first few last parts of the names of linear layers."""
+    return listed(sorted({name.rpartition(".")[2] for name in linear_layers(model)}))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names of an error."""
+    return ", ".join([*names[:_MOST_NAMES], *(["..."] if len(names) > _MOST_NAMES else [])])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from qllmft.embed.adapter import fresh_adapter, save_adapter
-from qllmft.embed.body import Body, no_loading_bar
+from qllmft.embed.adapter import fresh_adapter, replaced, save_adapter
+from qllmft.embed.body import Body
+from qllmft.embed.loading import no_loading_bar
 from qllmft.errors import UserError
 
 
@@ -80,19 +79,8 @@ class TrainableBody(nn.Module):
             save_adapter(self._views[0], folder)
             return
         self.features(["a"])  # a tokenizer's file has the truncation and padding of its last call
-        fresh = folder.with_name(f".{folder.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with no_loading_bar():
-                self.body.transformer.save(str(fresh), create_model_card=False)
-        except (SafetensorError, OSError) as error:  # safetensors turns an OSError into its own
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise UserError(
-                f"the body cannot be written into {folder}: {error}. Free space on the disk."
-            ) from error
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
+        with replaced(folder, "body") as fresh, no_loading_bar():
+            self.body.transformer.save(str(fresh), create_model_card=False)
 
     @contextmanager
     def seeded(self, seed: int) -> Iterator[None]:

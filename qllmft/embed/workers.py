@@ -1,28 +1,38 @@
-"""Processes that embed parts of many texts, each with a body of its own."""
+"""Processes and nodes that embed parts of many texts, each with a body of its own, and their results in order."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TypeVar
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, TypeVar
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body
-from qllmft.embed.location import BodyLocation
+from qllmft.embed.cache import default_cache_folder
+from qllmft.embed.location import BodyLocation, locate_body, located_folder
+from qllmft.errors import UserError
+from qllmft.files import writing
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 # embeddings (N, D), number of texts that were cut, tokens read
 Encoded = tuple[NDArray[np.float32], int, int]
 LOOK_S = 1.0  # time between two looks at the number of workers
+PIECE = 2**24  # bytes of a file that are sent at a time
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _body: Body | None = None  # of a worker
+_on_node: tuple[BodyConfig, BodyLocation] | None = None  # that body, before its folders were sent
 
 
 def worker_pool(config: BodyConfig, location: BodyLocation, jobs: int) -> ProcessPoolExecutor:
@@ -86,3 +96,122 @@ def in_order(
                 task.cancel()
     if failure is not None:
         raise failure
+
+
+@dataclass(frozen=True)
+class SentFolder:
+    """Folder on the machine of the command, with references to the pieces of its files on the cluster."""
+
+    path: str
+    identity: str
+    files: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class SentBody:
+    """Body that a node needs; without ``folder`` it is found by its name."""
+
+    config: BodyConfig
+    location: BodyLocation
+    folder: SentFolder | None
+    adapter: SentFolder | None
+
+
+def check_place(config: BodyConfig, jobs: int) -> None:
+    """Raise UserError if a body cannot be computed by the processors of a cluster."""
+    if jobs != 1:
+        raise UserError(
+            "--jobs sets processes here, and --ray embeds on a cluster. Omit one of them."
+        )
+    name = "device_map" if config.device_map else "device"
+    if getattr(config, name) not in (None, "cpu"):
+        raise UserError(
+            f"--ray embeds on processors, and body.{name} of the model is {getattr(config, name)!r}. Omit --ray."
+        )
+
+
+def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
+    """Return the embeddings of texts on a node of a Ray cluster, in a process that loads the body once."""
+    global _on_node  # Ray keeps the process for the next task
+    if _on_node != (body.config, body.location):
+        import ray
+
+        load(*_on_this_node(body, ray), 1)
+        _on_node = body.config, body.location
+    return encode_part(texts)
+
+
+def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:
+    """Return a body for the nodes of a cluster, to which those of its folders are sent that have no other name."""
+    folder = Path(location.path)
+    named = config.model == "minilm" or not folder.is_dir()
+    return SentBody(
+        config,
+        location,
+        None if named else _sent_folder(ray, folder, location.identity),
+        None if config.adapter is None else _sent_folder(ray, Path(config.adapter)),
+    )
+
+
+def _sent_folder(ray: Any, folder: Path, identity: str = "") -> SentFolder:
+    """Put the files of a folder on the cluster, in pieces, so that no file must fit into memory."""
+    files = {
+        path.relative_to(folder).as_posix(): _pieces(ray, path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    return SentFolder(str(folder), identity or located_folder(folder).identity, files)
+
+
+def _pieces(ray: Any, path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return [ray.put(piece) for piece in iter(lambda: file.read(PIECE), b"")]
+
+
+def _on_this_node(body: SentBody, ray: Any) -> tuple[BodyConfig, BodyLocation]:
+    """Return settings and location of a body with the folders of this node."""
+    config, location = body.config, body.location
+    if body.adapter is not None:
+        config = config.model_copy(update={"adapter": str(_received(body.adapter, ray))})
+    if body.folder is not None:
+        return config, BodyLocation(str(_received(body.folder, ray)), location.identity)
+    if config.model != "minilm":
+        return config, location
+    here = locate_body(config)
+    if here.identity != location.identity:
+        raise UserError(
+            f"a node of the Ray cluster has another version of the body {config.model!r} (got {here.identity}, "
+            f"expected {location.identity}). Install the version of this machine on every node."
+        )
+    return config, here
+
+
+def _received(sent: SentFolder, ray: Any) -> Path:
+    """Return a folder of this node with the same content, which is written into the cache if there is none."""
+    own = Path(sent.path)
+    if own.is_dir() and located_folder(own).identity == sent.identity:
+        return own
+    place = default_cache_folder() / "bodies" / sent.identity
+    with writing(f"the folder {place.parent}"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if not place.is_dir() or located_folder(place).identity != sent.identity:
+                rmtree(place, ignore_errors=True)
+                _write(sent, place, ray)
+    return place
+
+
+def _write(sent: SentFolder, place: Path, ray: Any) -> None:
+    """Write the files of a folder, all of them or none."""
+    with tempfile.TemporaryDirectory(dir=place.parent) as unnamed:
+        folder = Path(unnamed) / "body"
+        for name, pieces in sent.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with (folder / name).open("wb") as file:
+                for piece in pieces:
+                    file.write(ray.get(piece))
+        if located_folder(folder).identity != sent.identity:
+            raise UserError(
+                f"the folder {sent.path} changed while it was sent to a node. Run the command again."
+            )
+        folder.rename(place)

@@ -10,18 +10,22 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from qllmft.data.blank import is_blank
+from qllmft.embed.adapter import WEIGHTS, checked_adapter, quantum_settings
+from qllmft.embed.quantum_adapter import listed, qubits_of
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
-from qllmft.inference.adapter_circuits import Factor, adapter_of
 from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
 from qllmft.templates import encoder_template
 from qllmft_circuits import (
+    adapter_circuit,
     data_parameters,
     draw_svg,
     draw_text,
@@ -35,6 +39,7 @@ from qllmft_circuits import (
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder", "adapter"]
 Weights = Literal["bound", "free"]
+Factor = Literal["input", "output"]  # of an adapter's change of a layer's weights
 _NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
 
 
@@ -119,9 +124,7 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     """
     model = load_model(Path(run))
     if request.part == "adapter":
-        bound = request.weights == "bound"
-        circuit, numbers = adapter_of(model, request.layer, request.factor, bound=bound)
-        circuit.metadata = numbers
+        circuit = adapter_of(model, request)
     else:
         circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
         circuit.metadata = reading_of(model, request)
@@ -212,6 +215,53 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
             dict(zip(weight_parameters(template), theta, strict=True))
         )
     return _measured(circuit, model.config.measured_wires) if request.measure else circuit
+
+
+def adapter_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
+    """Return the circuit of one factor of a layer's adapter, with the other numbers of the change as its metadata.
+
+    The change of the layer's weights is alpha · U diag(values) Vᵀ. The first ``rank`` columns of the matrix of the
+    circuit, cut to ``rows``, are U for the factor "output" and V for "input".
+    """
+    folder = None if model.body.adapter is None else checked_adapter(Path(model.body.adapter))
+    found = None if folder is None else quantum_settings(folder)
+    if folder is None or found is None:
+        raise UserError("this model has no quantum adapter: there is no such circuit to export.")
+    settings, sizes = found
+    try:
+        weights, sizes = load_file(folder / WEIGHTS), dict(sizes)
+        name = _one_layer(list(sizes), request.layer)
+        rows = int(sizes[name][("input", "output").index(request.factor)])
+        circuit = adapter_circuit(qubits_of(rows), settings.layers)
+        trained = weights[f"{name}.{request.factor}.angles"].tolist()
+        angles = dict(zip(weight_parameters(circuit), trained, strict=True))
+        values = weights[f"{name}.values"].tolist()
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError, OSError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"the adapter in {folder} is damaged: its two files do not fit each other ({error}). Copy the folder again."
+        ) from error
+    circuit.metadata = {
+        "layer": name,
+        "factor": request.factor,
+        "rows": rows,
+        "rank": settings.rank,
+        "alpha": settings.alpha,
+        "values": values,
+    }
+    return circuit.assign_parameters(angles) if request.weights == "bound" else circuit
+
+
+def _one_layer(names: list[str], layer: str | None) -> str:
+    """Return the name that ends in ``layer``, or the only one if that is None."""
+    fitting = [name for name in names if layer is None or f".{name}".endswith(f".{layer}")]
+    if len(fitting) == 1:
+        return fitting[0]
+    count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
+    raise UserError(
+        f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {listed(names)}."
+    )
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from qllmft.config import BodyConfig
-from qllmft.embed.in_memory import GivenBody, body_name
+from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.head import QuantumHeadClassifier
 from qllmft.sklearn.texts import embedded, texts_of

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from qllmft.config import RunConfig
-from qllmft.embed.in_memory import GivenBody, body_name
+from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
 from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 import qllmft
 from qllmft.embed import loading
-from qllmft.embed.in_memory import body_name
+from qllmft.embed.loading import body_name
 from qllmft.errors import UserError
 from qllmft.sklearn import QuantumTextClassifier, TextEmbedder
 

@@ -11,7 +11,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed, locate_body, published_name, weights_hash
-from qllmft.embed.body import no_loading_bar
+from qllmft.embed.loading import no_loading_bar
 from qllmft.errors import UserError
 
 

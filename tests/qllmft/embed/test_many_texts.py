@@ -12,8 +12,9 @@ import torch
 from small_texts import GOOD, decoder
 from transformers import AutoModel, AutoTokenizer
 
+from qllmft.cluster import failure
 from qllmft.config import BodyConfig
-from qllmft.embed import Body, Embedder, embed, embedder, ray_nodes, workers
+from qllmft.embed import Body, Embedder, embed, embedder, workers
 from qllmft.embed.location import located_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
@@ -216,33 +217,33 @@ def test_tasks_are_cancelled_if_one_fails():
 
 def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkeypatch):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(ray_nodes, "PIECE", 100)
+    monkeypatch.setattr(workers, "PIECE", 100)
     ray = SimpleNamespace(put=lambda piece: piece, get=lambda piece: piece)
     config, location = body_of(tiny_body), embedder.locate_body(body_of(tiny_body))
-    sent = ray_nodes._sent_body(ray, config, location)
-    assert ray_nodes._on_this_node(sent, ray)[1].path == str(tiny_body), "it is there"
+    sent = workers.sent_body(ray, config, location)
+    assert workers._on_this_node(sent, ray)[1].path == str(tiny_body), "it is there"
     elsewhere = replace(sent, folder=replace(sent.folder, path="/not/here"))
     place = tmp_path / "bodies" / location.identity
     for _ in range(2):
-        assert ray_nodes._on_this_node(elsewhere, ray)[1].path == str(place)
+        assert workers._on_this_node(elsewhere, ray)[1].path == str(place)
         assert located_folder(place).identity == location.identity
         (place / "modules.json").write_text("[]")  # and it is written again
     pieces = {**sent.folder.files, "modules.json": [b"[]"]}
     changed = replace(sent, folder=replace(elsewhere.folder, files=pieces))
     with pytest.raises(UserError, match="changed while it was sent to a node"):
-        ray_nodes._on_this_node(changed, ray)
+        workers._on_this_node(changed, ray)
     assert not place.exists()
 
 
 def test_a_node_with_another_minilm_is_refused(monkeypatch):
     config = BodyConfig(model="minilm")
     here = embedder.locate_body(config)
-    sent = ray_nodes._sent_body(None, config, here)
-    assert (sent.folder, ray_nodes._on_this_node(sent, None)) == (None, (config, here))
+    sent = workers.sent_body(None, config, here)
+    assert (sent.folder, workers._on_this_node(sent, None)) == (None, (config, here))
     with pytest.raises(
         UserError, match=r"another version of the body 'minilm' \(got .*, expected x\)"
     ):
-        ray_nodes._on_this_node(replace(sent, location=replace(here, identity="x")), None)
+        workers._on_this_node(replace(sent, location=replace(here, identity="x")), None)
 
 
 @pytest.mark.parametrize(
@@ -273,5 +274,5 @@ def test_an_error_of_a_node_is_raised_here():
     class OfRay(Exception):
         cause = UserError("the body cannot embed these texts")
 
-    assert ray_nodes._failure(OfRay("Traceback")) is OfRay.cause
-    assert "gave up a part of the texts: lost." in str(ray_nodes._failure(Exception("lost\nx")))
+    assert failure(OfRay("Traceback"), "texts") is OfRay.cause
+    assert "gave up a part of the texts: lost." in str(failure(Exception("lost\nx"), "texts"))

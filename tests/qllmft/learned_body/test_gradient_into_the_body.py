@@ -9,7 +9,7 @@ from small_bodies import DIMENSION, HEADS, table, trainable
 from torch.nn.functional import cross_entropy
 
 from qllmft.config import BodyConfig, ModelConfig
-from qllmft.embed.loading import prompt_of
+from qllmft.embed.body import prompt_of
 from qllmft.heads import build_classifier
 from qllmft.training import EndToEnd
 from qllmft_backends import create

@@ -11,7 +11,7 @@ from small_bodies import run_config, table, write_corpus
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body
-from qllmft.embed.plain import PlainBody, is_plain
+from qllmft.embed.loading import PlainBody, is_plain
 from qllmft.run import run_experiment
 
 SETTINGS = {"max_seq_length": 6, "do_lower_case": False}

@@ -17,8 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from qllmft.config import BodyConfig, parse_config
 from qllmft.config.quantum_adapter import QuantumAdapterConfig
 from qllmft.embed import Body, TrainableBody
-from qllmft.embed.circuit_columns import CircuitColumns
-from qllmft.embed.quantum_adapter import CircuitLinear
+from qllmft.embed.quantum_adapter import CircuitColumns, CircuitLinear
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import evaluate_run

@@ -11,7 +11,7 @@ from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.local import processes_for, worker_pool
+from qllmft.campaign.local import child_processes, processes_for
 from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
@@ -118,7 +118,7 @@ class Faulty:
 
 def test_an_error_of_a_child_ends_the_work_here(tmp_path):
     def work():
-        with worker_pool(Faulty(), tmp_path, print, Tracking(), 1) as pool:
+        with child_processes(Faulty(), tmp_path, print, Tracking(), 1) as pool:
             while True:
                 pool.raise_error()
                 time.sleep(0.02)
@@ -131,7 +131,7 @@ def test_an_error_of_a_child_is_raised_when_the_work_here_is_done(tmp_path):
     watcher = Pair(tmp_path)
 
     def work():
-        with worker_pool(Faulty(), tmp_path, watcher, Tracking(), 1) as pool:
+        with child_processes(Faulty(), tmp_path, watcher, Tracking(), 1) as pool:
             while pool.at_work():
                 time.sleep(0.02)
 
