@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset
-from qllmft.inference.measurement import Answers
+from qllmft.inference.measurement import LabelProbabilities
 from qllmft_backends import Backend, create
 from qllmft_backends.mitigation import MitigatedBackend
 from qllmft_backends.noise import PRESETS
@@ -53,7 +53,7 @@ def interval(values: np.ndarray) -> list[float]:
     return [float(values.mean()), *np.quantile(means, (0.025, 0.975)).tolist()]
 
 
-def errors(answers: Answers, exact: Answers) -> np.ndarray:
+def errors(answers: LabelProbabilities, exact: LabelProbabilities) -> np.ndarray:
     """Return the mean |error of ⟨Z⟩| of each text."""
     return np.asarray(np.abs(answers.values - exact.values).mean(axis=1))
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qllmft.config import DataConfig
-    from qllmft.inference.evaluation import Evaluation
-    from qllmft.inference.targets import TargetEvaluation
+    from qllmft.inference.evaluation import Evaluation, TargetEvaluation
     from qllmft_backends import Backend
 
 
@@ -98,9 +97,13 @@ def evaluate(
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_scores
+    from qllmft.inference.evaluation import (
+        LabelledTexts,
+        Subset,
+        TargetEvaluation,
+        evaluate_scores,
+    )
     from qllmft.inference.evaluation import evaluate as evaluated
-    from qllmft.inference.targets import TargetEvaluation
 
     console = PlainConsole(stderr=json)
     other = None if data is None else _data(run, data, columns)

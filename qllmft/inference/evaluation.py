@@ -15,9 +15,8 @@ from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import path_near
 from qllmft.inference.decision import MOST_PROBABLE, Decision
-from qllmft.inference.measurement import Agreement, trajectories_of
+from qllmft.inference.measurement import BackendAgreement, trajectories_of
 from qllmft.inference.predictor import Predictor
-from qllmft.inference.targets import TargetEvaluation, check_targets, values_of
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
@@ -41,7 +40,7 @@ class Evaluation:
     # name of the backend of the head's circuit; None if it was computed here, exactly
     backend: str | None = None
     # of the backend with the exact model; None without a backend
-    agreement: Agreement | None = None
+    agreement: BackendAgreement | None = None
     # number of texts that training or validation used; None if its texts cannot be read
     trained_on: int | None = 0
     calibration: Calibration | None = None  # of the probabilities
@@ -99,6 +98,41 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class TargetEvaluation:
+    """Result of a model on texts with real targets, or with several labels each."""
+
+    source: str  # of the texts
+    target_names: tuple[str, ...]  # names of the T targets, or of the labels
+    scores: TargetScores | LabelSetScores
+    # number of texts that training or validation used; None if its texts cannot be read
+    trained_on: int | None
+    # name of the backend of the head's circuit; None if it was computed here, exactly
+    backend: str | None = None
+    # of the backend with the exact model; None without a backend
+    agreement: BackendAgreement | None = None
+
+    @property
+    def n_texts(self) -> int:
+        """Return the number of texts."""
+        return self.scores.total
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the result for JSON."""
+        kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
+        names = {
+            "source": self.source,
+            "trained_on": self.trained_on,
+            kind: list(self.target_names),
+        }
+        measured = (
+            {}
+            if self.agreement is None
+            else {"backend": self.backend, "agreement": asdict(self.agreement)}
+        )
+        return {**names, "scores": self.scores.as_dict(), **measured}
+
+
+@dataclass(frozen=True)
 class Subset:
     """Choice of some of the texts, for a backend that takes time or money per text."""
 
@@ -150,12 +184,14 @@ class LabelledTexts:
             raise UserError(
                 f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task."
             )
-        if data is not None and predictor.task.real:
-            check_targets(model.label_names, data)
+        names, real = model.label_names, predictor.task.real
+        if data is not None and real and len(data.label_columns) != len(names):
+            raise UserError(
+                f"the columns of targets are {', '.join(data.label_columns)}, and the model has the targets "
+                f"{', '.join(names)}. Give the run's own columns, or --label-column."
+            )
         corpus, table, source = _given_texts(run, data, split, subset)
-        labels = table.labels
-        if not predictor.task.real:
-            labels = _labels_of_model(corpus, table, model.label_names)
+        labels = table.labels if real else _labels_of_model(corpus, table, names)
         vectors = _vectors(predictor, table, on_event)
         return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
 
@@ -221,7 +257,7 @@ def evaluate_scores(
             raise UserError(
                 f"{texts.source}: there are {len(texts.labels)} texts; expected at least {FEWEST} for a correlation."
             )
-        scores = TargetScores.of(texts.labels, values_of(predictor.model, texts.vectors))
+        scores = TargetScores.of(texts.labels, predictor.target_values(texts.vectors))
         return TargetEvaluation(texts.source, names, scores, texts.trained_on)
     predictor.check_decision(decision)
     answers = predictor.answer(texts.vectors, decision)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
+from qllmft.inference.decision import Prediction
 from qllmft.inference.evaluation import texts_of_run
-from qllmft.inference.prediction import Prediction
 from qllmft.inference.predictor import Predictor
 from qllmft.run.vectors import embed_tables
 

@@ -1,16 +1,24 @@
-"""Texts and pairs of texts that a model is asked about."""
+"""Texts and pairs of texts that a model is asked about, and their vectors by its body."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeGuard
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qllmft.data.blank import is_blank
 from qllmft.data.corpus import BETWEEN
+from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
+from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
+from qllmft.model.store import StoredModel
 
 Item = str | tuple[str, str]  # a text, or two to compare
+BATCHES = 4  # of the body per part of a stream; texts of like length share a batch
 
 
 def is_single(texts: Any, *, pairs: bool) -> TypeGuard[Item]:
@@ -65,3 +73,97 @@ def batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:
         if not batch:
             return
         yield batch
+
+
+class ItemVectors:
+    """Body of a trained model, loaded with the first text.
+
+    Attributes:
+        body: the body in this process, None before its first text.
+        embedder: that of several processes or of a cluster, None before its first text.
+    """
+
+    def __init__(self, model: StoredModel) -> None:
+        self._model = model
+        self.body: Body | None = None
+        self.embedder: Embedder | None = None
+
+    def stream(
+        self, items: Iterable[Item], jobs: int, ray: str | None
+    ) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
+        """Yield parts of the items with their vectors (N, D), in order and in constant memory.
+
+        The parts are the same in one process, in several and on a cluster, and so are the bits.
+        """
+        parts = batches(items, BATCHES * self._model.body.batch_size)
+        if jobs == 1 and ray is None:
+            for part in parts:
+                yield part, self.of(part, jobs, ray)
+            return
+        unfinished: deque[list[Item]] = deque()
+
+        def texts() -> Iterator[list[str]]:
+            for part in parts:
+                found = self._texts(part)
+                unfinished.append(part)
+                yield found
+
+        for vectors in self._several(jobs, ray).parts(texts()):
+            yield unfinished.popleft(), self._checked(vectors)
+
+    def of(self, items: Sequence[Item], jobs: int, ray: str | None) -> NDArray[np.float32]:
+        """Return the vectors (N, D) of items."""
+        texts = self._texts(items)
+        if jobs == 1 and ray is None:
+            return self._checked(self._here().encode(texts))
+        return self._checked(self._several(jobs, ray).embed(texts).vectors)
+
+    def close(self) -> None:
+        """End the other processes; the next text starts them again."""
+        if self.embedder is not None:
+            self.embedder.close()
+            self.embedder = None
+
+    def check_located(self) -> None:
+        """Raise `UserError` if the body on this machine, unloaded, is not the model's.
+
+        A model of the hub that has not been downloaded yet is not checked.
+        """
+        location = locate_body(self._model.body)
+        if location.identity:
+            self.check(body_identity(self._model.body, location))
+
+    def check(self, identity: str) -> None:
+        """Raise `UserError` unless the identity is that of the model's body."""
+        if identity != self._model.body_identity:
+            raise UserError(
+                f"the body {self._model.body.model!r} is not the one that this model was trained on "
+                f"(got {identity}, expected {self._model.body_identity}). Train again, or install that version of it."
+            )
+
+    def _texts(self, items: Sequence[Item]) -> list[str]:
+        """Return the texts of items, two of each pair."""
+        check_items(items, pairs=self._model.pair is not None)
+        return [part for item in items for part in ((item,) if isinstance(item, str) else item)]
+
+    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the vectors of items from those of their texts."""
+        check_vectors(vectors, self._model.body)
+        if self._model.pair is None:
+            return vectors
+        return pair_vectors(vectors[::2], vectors[1::2], self._model.pair)
+
+    def _here(self) -> Body:
+        if self.body is None:
+            self.check_located()
+            body = Body(self._model.body, light=True)
+            self.check(body_identity(self._model.body, body.location))
+            self.body = body
+        return self.body
+
+    def _several(self, jobs: int, ray: str | None) -> Embedder:
+        if self.embedder is None:
+            self.check_located()
+            self.embedder = Embedder(self._model.body, jobs=jobs, ray=ray)
+            self.check(self.embedder.identity)
+        return self.embedder

@@ -25,7 +25,7 @@ INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabelProbabilities:
     """Probabilities of k labels for N samples, and the expectation values that they follow from."""
 
     probabilities: NDArray[np.floating]  # (N, k) softmax of the logits
@@ -41,7 +41,7 @@ class Answers:
     @classmethod
     def exact(
         cls, probabilities: NDArray[np.floating], thresholds: NDArray[np.float64] | None = None
-    ) -> Answers:
+    ) -> LabelProbabilities:
         """Return answers (N, k) without statistical error."""
         n = len(probabilities)
         none = np.empty((n, 0))
@@ -67,7 +67,7 @@ def measure(
     circuits: ModelCircuits,
     backend: Backend,
     thresholds: NDArray[np.float64] | None = None,
-) -> Answers:
+) -> LabelProbabilities:
     """Run the circuits of a model on a backend.
 
     A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i.
@@ -104,7 +104,9 @@ def measure(
         found_p = expit(logits)
         far = np.abs(logits - logit(thresholds)) > Z95 * pair_errors
         spread = found_p * (1.0 - found_p) * pair_errors
-        return Answers(found_p, spread, far.all(axis=1), values, value_errors, thresholds)
+        return LabelProbabilities(
+            found_p, spread, far.all(axis=1), values, value_errors, thresholds
+        )
     probabilities = softmax(logits, axis=1)
     between = np.zeros((len(values), k, k))  # standard error of the difference of two logits
     for column, (a, b) in enumerate(pairs):
@@ -115,11 +117,11 @@ def measure(
     lead = logits[rows, top][:, None] - logits
     lead[rows, top] = np.inf
     decided = np.all(lead > Z95 * between[rows, top], axis=1)
-    return Answers(probabilities, errors, decided, values, value_errors)
+    return LabelProbabilities(probabilities, errors, decided, values, value_errors)
 
 
 @dataclass(frozen=True)
-class Agreement:
+class BackendAgreement:
     """Comparison of a backend's answers with those of the exact model."""
 
     samples: int  # N
@@ -145,8 +147,12 @@ class Agreement:
 
 
 def compare(
-    measured: Answers, exact: Answers, shots: int | None, *, mitigated: bool = False
-) -> Agreement:
+    measured: LabelProbabilities,
+    exact: LabelProbabilities,
+    shots: int | None,
+    *,
+    mitigated: bool = False,
+) -> BackendAgreement:
     """Compare measured with exact answers to the same samples, from a number of shots per circuit or none.
 
     The shot noise of mitigated values is that of their standard errors, which mitigation raises.
@@ -157,7 +163,7 @@ def compare(
         else np.zeros_like(exact.values)
     )
     sigma = measured.value_errors if mitigated else sigma
-    return Agreement(
+    return BackendAgreement(
         samples=len(exact.values),
         flips=int((measured.sets != exact.sets).any(axis=1).sum()),
         undecided=int((~measured.decided).sum()),

@@ -19,20 +19,17 @@ from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
-from qllmft.inference.decision import MOST_PROBABLE, Decision
-from qllmft.inference.embedding import ItemVectors
+from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.inference.hub import download, is_hub_name, portable, upload
-from qllmft.inference.items import Item, is_single, item_text
+from qllmft.inference.items import Item, ItemVectors, is_single, item_text
 from qllmft.inference.measurement import (
-    Agreement,
-    Answers,
+    BackendAgreement,
     Bootstrap,
+    LabelProbabilities,
     bootstrap,
     compare,
     measure,
 )
-from qllmft.inference.prediction import Prediction
-from qllmft.inference.targets import TargetPrediction, values_of
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
@@ -186,8 +183,7 @@ class Predictor:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
             for batch, vectors in self._embedded(texts):
-                found = values_of(self.model, vectors)
-                for text, row in zip(batch, found.tolist(), strict=True):
+                for text, row in zip(batch, self.target_values(vectors).tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
     def stream(
@@ -242,7 +238,7 @@ class Predictor:
         return self._vectors.stream(items, self.jobs, self.ray)
 
     def predictions(
-        self, texts: Sequence[Item], answers: Answers, decision: Decision = MOST_PROBABLE
+        self, texts: Sequence[Item], answers: LabelProbabilities, decision: Decision = MOST_PROBABLE
     ) -> Iterator[Prediction]:
         """Yield the predictions for texts from their answers."""
         names = self.model.label_names
@@ -268,7 +264,14 @@ class Predictor:
                 several,
             )
 
-    def answer(self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE) -> Answers:
+    def target_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the real values (N, T) for embeddings (N, D), for a model of real targets."""
+        outputs = finite_logits(self.model.classifier, torch.from_numpy(vectors))
+        return np.asarray(outputs.double().numpy())
+
+    def answer(
+        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
+    ) -> LabelProbabilities:
         """Return the answers for embeddings (N, D), from the backend if there is one.
 
         Raises:
@@ -284,9 +287,11 @@ class Predictor:
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
         probabilities = self.task.probabilities(logits)
         assert probabilities is not None
-        return Answers.exact(probabilities, self._thresholds(decision))
+        return LabelProbabilities.exact(probabilities, self._thresholds(decision))
 
-    def exact(self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE) -> Answers:
+    def exact(
+        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
+    ) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
         return self._measure(vectors, None, self._thresholds(decision))
 
@@ -295,12 +300,14 @@ class Predictor:
         vectors: NDArray[np.float32],
         backend: Backend | None,
         thresholds: NDArray[np.float64] | None,
-    ) -> Answers:
+    ) -> LabelProbabilities:
         circuits = model_circuits(self.model.classifier, vectors)
         backend = backend or exact_backend(circuits.circuit, "float64")
         return measure(self.model.classifier, circuits, backend, thresholds)
 
-    def agreement(self, vectors: NDArray[np.float32], answers: Answers) -> Agreement:
+    def agreement(
+        self, vectors: NDArray[np.float32], answers: LabelProbabilities
+    ) -> BackendAgreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
         if self.backend is None:

@@ -33,8 +33,8 @@ _Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 
 
-class Check(Section):
-    """Logits of the check embedding, see `qllmft.model.check`."""
+class CheckLogits(Section):
+    """Logits of the check embedding, see `check_logits`."""
 
     logits: tuple[_Logit, ...]
 
@@ -70,7 +70,7 @@ class ModelRecord(Section):
     data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
     # package of the ansatz, with its version
     ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN
-    check: Annotated[Check | None, NEUTRAL] = None
+    check: Annotated[CheckLogits | None, NEUTRAL] = None
     # of Python and packages, by name
     versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)
 

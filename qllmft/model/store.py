@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,24 @@ from qllmft.errors import UserError
 from qllmft.files import open_regular, path_near, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.surrogate import build_surrogate
-from qllmft.model.check import check_logits, compare_logits
 from qllmft.model.record import (
     FILE,
-    Check,
+    CheckLogits,
     ModelRecord,
     StoredNumbers,
     misfit,
     no_model,
     read_record,
 )
+from qllmft.training import logits_of
+from qllmft.versions import versions
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
 
 WEIGHTS = "model.safetensors"
+MOST_QUBITS = 20  # with more qubits the logits take more than a second
+# relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
+TOLERANCE = 1e-3
 _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 
@@ -52,7 +56,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
 
     The record has the path of such a body relative to ``folder``, so the folder can be moved. It also has the logits of
-    a fixed embedding; see `qllmft.model.check`.
+    a fixed embedding; see `check_logits`.
     """
     body = _copied_body(folder, model)
     weights = {
@@ -71,7 +75,7 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
         "ansatz_source": ANSATZE.source(model.config.ansatz)
         if model.config.head == "quantum"
         else BUILT_IN,
-        "check": None if logits is None else Check(logits=tuple(logits)),
+        "check": None if logits is None else CheckLogits(logits=tuple(logits)),
         "versions": versions,
     }
     write_json(folder / FILE, model.model_copy(update=saved).as_json())
@@ -206,3 +210,47 @@ def _own_body(folder: Path) -> Path:
             f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole."
         )
     return path
+
+
+def check_embedding(dimension: int) -> Tensor:
+    """Return the fixed embedding (1, D): sin 1, sin 2, ..., scaled to length 1."""
+    values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
+    scaled: Tensor = values / values.norm()
+    return scaled.float()[None]
+
+
+def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
+    """Return the logits (k,) of `check_embedding`, or None if they would take too long or are not finite.
+
+    They are saved with the weights and computed again on loading. They detect a damaged model, files of different
+    models, and versions with different results.
+    """
+    encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
+    if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
+        return None
+    with torch.no_grad():
+        logits = logits_of(classifier, check_embedding(dimension))[0]
+    return [float(value) for value in logits] if logits.isfinite().all() else None
+
+
+def compare_logits(found: Sequence[float], record: ModelRecord, folder: Path) -> None:
+    """Raise UserError with differing versions if the logits differ from the record's."""
+    expected = record.check.logits if record.check else ()
+    scale = max(1.0, *(abs(value) for value in expected))
+    if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
+        return
+    then, here = record.versions, versions()
+    differing = [
+        f"{name} {then.get(name)} then, {here[name]} here"
+        for name in here
+        if then.get(name) != here[name]
+    ]
+    raise UserError(
+        f"the model in {folder} is not what was saved: its logits of the check embedding are {_listed(found)}, and its "
+        f"record has {_listed(expected)}. Its weights or its record were changed, or a version has other results "
+        f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again, or train again."
+    )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"

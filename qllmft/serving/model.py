@@ -11,7 +11,6 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_with
 from qllmft.inference.items import Item
-from qllmft.inference.targets import values_of
 from qllmft.run import RunFolder
 from qllmft_backends import Backend
 from qllmft_backends.precision import number_of_shots
@@ -80,7 +79,8 @@ class ServedModel:
     def _on(self, backend: Backend | None, items: Sequence[Item]) -> list[dict[str, Any]]:
         predictor, vectors = self.predictor, self.predictor.embed(items)
         if self.real:
-            names, rows = predictor.model.label_names, values_of(predictor.model, vectors).tolist()
+            names = predictor.model.label_names
+            rows = predictor.target_values(vectors).tolist()
             return [{"values": dict(zip(names, row, strict=True))} for row in rows]
         predictor.backend = backend
         found = predictor.predictions(items, predictor.answer(vectors))

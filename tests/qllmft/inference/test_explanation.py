@@ -10,9 +10,9 @@ from tiny_runs import vector
 
 from qllmft.data import Table
 from qllmft.inference import explanation
+from qllmft.inference.decision import Prediction
 from qllmft.inference.evaluation import _trained_on, texts_of_run
 from qllmft.inference.explanation import explain_text
-from qllmft.inference.prediction import Prediction
 from qllmft.training import Examples
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"

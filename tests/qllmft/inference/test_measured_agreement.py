@@ -10,18 +10,20 @@ from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_run
-from qllmft.inference.measurement import Agreement, Answers, compare
+from qllmft.inference.measurement import BackendAgreement, LabelProbabilities, compare
 from qllmft.run import run_experiment
 from qllmft_backends import create
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
 
 
-def answers(probabilities, values, decided=None) -> Answers:
-    """Answers made by hand; what `compare` does not read is not a number."""
+def answers(probabilities, values, decided=None) -> LabelProbabilities:
+    """LabelProbabilities made by hand; what `compare` does not read is not a number."""
     p, z = np.array(probabilities, float), np.array(values, float)
     nothing = np.full_like(p, np.nan)
-    return Answers(p, nothing, np.array(decided or [1] * len(p), bool), z, np.zeros_like(z))
+    return LabelProbabilities(
+        p, nothing, np.array(decided or [1] * len(p), bool), z, np.zeros_like(z)
+    )
 
 
 def test_the_report_by_hand():
@@ -45,7 +47,7 @@ def test_the_report_by_hand():
 def test_without_shots_nothing_is_expected_of_them():
     exact = answers([[0.2, 0.5, 0.3]], [[0.6, 0.0, 1.0000001]])
     found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
-    assert found == Agreement(1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0)
+    assert found == BackendAgreement(1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0)
     assert str(found).endswith("mean |Δ⟨Z⟩| = 0.0333 (exact)")
     assert compare(exact, exact, shots=10).expected_from_shots < 1, (
         "a ⟨Z⟩ that rounding puts beyond 1 is 1"

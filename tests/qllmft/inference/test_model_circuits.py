@@ -12,7 +12,7 @@ from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.inference.circuits import HeadCircuits, model_circuits
-from qllmft.inference.measurement import Answers, measure
+from qllmft.inference.measurement import LabelProbabilities, measure
 from qllmft.training import logits_of
 from qllmft_backends import create
 from qllmft_backends.precision import number_of_shots
@@ -71,7 +71,7 @@ def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     )
 
 
-def asked(model: Classifier, name: str) -> tuple[HeadCircuits, Answers]:
+def asked(model: Classifier, name: str) -> tuple[HeadCircuits, LabelProbabilities]:
     request = model_circuits(model, VECTORS)
     return request, measure(
         model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {}))

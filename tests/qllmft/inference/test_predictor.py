@@ -9,7 +9,7 @@ from tiny_runs import LABELS, LoadedHashBody, config, vector
 
 from qllmft.errors import UserError
 from qllmft.inference import Predictor, embedding
-from qllmft.inference.measurement import Answers
+from qllmft.inference.measurement import LabelProbabilities
 from qllmft.run import run_experiment
 from qllmft.training import logits_of
 
@@ -97,7 +97,7 @@ def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(tra
         np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]),
         np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]]),
     )
-    answers = Answers(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
+    answers = LabelProbabilities(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
     found = [
         (f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)
     ]

@@ -284,11 +284,11 @@ def test_what_differs_is_told(folder):
 
 
 def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
-    from qllmft.model import check as model_check
+    from qllmft.model import store
 
     save_model(tmp_path, stored(), versions())
-    monkeypatch.setattr(model_check, "MOST_QUBITS", 3)
-    monkeypatch.setattr(model_check, "logits_of", None)
+    monkeypatch.setattr(store, "MOST_QUBITS", 3)
+    monkeypatch.setattr(store, "logits_of", None)
     load_model(tmp_path)
     save_model(tmp_path, stored(), versions())
     assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
