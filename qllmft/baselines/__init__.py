@@ -6,26 +6,28 @@ from qllmft.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.baselines.classical import GridBaseline as GridBaseline
+    from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead
+    from qllmft.baselines.head import check_baselines as check_baselines
     from qllmft.baselines.head import fit_and_score as fit_and_score
+    from qllmft.baselines.head import make_baselines as make_baselines
     from qllmft.baselines.head import score_of as score_of
     from qllmft.baselines.head import scored as scored
-    from qllmft.baselines.registry import BASELINES as BASELINES
-    from qllmft.baselines.registry import check_baselines as check_baselines
-    from qllmft.baselines.registry import make_baselines as make_baselines
     from qllmft.baselines.trained import TrainedHead as TrainedHead
 
 _DEFINED = {
     "qllmft.baselines.classical": ("GridBaseline",),
     "qllmft.baselines.head": (
+        "BASELINES",
         "Baseline",
         "FittedHead",
+        "check_baselines",
         "fit_and_score",
+        "make_baselines",
         "score_of",
         "scored",
     ),
-    "qllmft.baselines.registry": ("BASELINES", "check_baselines", "make_baselines"),
     "qllmft.baselines.trained": ("TrainedHead",),
 }
 

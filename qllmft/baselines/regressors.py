@@ -31,10 +31,8 @@ class ScaledSVR:
         """Fit on embeddings (N, D) and targets (N, T)."""
         from sklearn.svm import SVR
 
-        self._mean, self._deviation = (
-            y.mean(axis=0),
-            np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0),
-        )
+        self._mean = y.mean(axis=0)
+        self._deviation = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
         scaled = (y - self._mean) / self._deviation
         self._fitted = [SVR(kernel="rbf", **self._settings).fit(x, column) for column in scaled.T]
         return self

@@ -50,11 +50,8 @@ class Body:
         except UserError:
             raise
         except Exception as error:
-            offline = (
-                " (HF_HUB_OFFLINE is set)"
-                if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-                else ""
-            )
+            is_set = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+            offline = " (HF_HUB_OFFLINE is set)" * is_set
             raise UserError(
                 f"the body {config.model!r} could not be loaded{offline}: {_first_line(error)}. "
                 "Give a name that exists on the hub and a network to reach it, a local folder, or --body minilm."
@@ -278,12 +275,9 @@ def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = ""
     faulty = ~finite.all(axis=1) | zero
     if faulty.any():
         row = int(faulty.argmax())
-        texts = f"{kind} text" if kind else "text"
-        held = (
-            "zeros alone, which have no direction"
-            if zero[row]
-            else str(vectors[row][~finite[row]][0])
-        )
+        texts, held = f"{kind} text" if kind else "text", "zeros alone, which have no direction"
+        if not zero[row]:
+            held = str(vectors[row][~finite[row]][0])
         raise UserError(
             f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
             f"{held}, expected finite numbers. Delete the cache of embeddings "

@@ -62,12 +62,8 @@ def check_body_folder(folder: Path) -> None:
     modules = modules_of(folder)
     _check_file(folder, folder / "config_sentence_transformers.json", SENTENCE_TRANSFORMER)
     for kind, place in modules:
-        files = (
-            TRANSFORMER_FILES
-            if kind == "Transformer"
-            else {**TRANSFORMER_FILES, **dict([MODULES[kind]])}
-        )
-        for name, keys in files.items():
+        own = dict([MODULES[kind]]) if kind in MODULES else {}
+        for name, keys in {**TRANSFORMER_FILES, **own}.items():
             _check_file(folder, place / name, keys)
         _check_weights(folder, place, (_WEIGHTS, _INDEX) if kind == "Transformer" else (_WEIGHTS,))
 
@@ -79,11 +75,8 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
     files there.
     """
     modules = list(_modules(folder))
-    return (
-        modules
-        if any(place == folder for _, place in modules)
-        else [*modules, ("Transformer", folder)]
-    )
+    rooted = any(place == folder for _, place in modules)
+    return modules if rooted else [*modules, ("Transformer", folder)]
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -94,11 +94,8 @@ def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
 
 def repositories(config: BodyConfig) -> list[str]:
     """Return the possible names on the hub; a name without an owner may be one of sentence-transformers' own models."""
-    return (
-        [config.model]
-        if "/" in config.model
-        else [f"sentence-transformers/{config.model}", config.model]
-    )
+    own = [] if "/" in config.model else [f"sentence-transformers/{config.model}"]
+    return [*own, config.model]
 
 
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
@@ -153,13 +150,9 @@ def weights_hash(config: BodyConfig) -> str:
         _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
         for path in next(filter(None, found), [])
     ]
-    return (
-        digests[0]
-        if len(digests) == 1
-        else hashlib.sha256("".join(digests).encode()).hexdigest()
-        if digests
-        else ""
-    )
+    if len(digests) > 1:
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+    return "".join(digests)
 
 
 def _folder(config: BodyConfig) -> Path | None:

@@ -53,10 +53,8 @@ def _parameters(place: Path) -> int:
     from torch import _dynamo  # noqa: F401
     from transformers import AutoConfig, AutoModel
 
-    config, models = (
-        AutoConfig.from_pretrained(place, local_files_only=True),
-        cast("Any", AutoModel),
-    )
+    config = AutoConfig.from_pretrained(place, local_files_only=True)
+    models = cast("Any", AutoModel)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return sum(parameter.numel() for parameter in models.from_config(config).parameters())
 
@@ -84,11 +82,8 @@ def _cnn(place: Path) -> int:
         place, "cnn_config.json", "in_word_embedding_dimension", "out_channels"
     )
     sizes = parse_json(read_text(place / "cnn_config.json")).get("kernel_sizes")
-    return (
-        width * channels * sum(size for size in sizes if isinstance(size, int))
-        if isinstance(sizes, list)
-        else 0
-    )
+    given = sizes if isinstance(sizes, list) else []
+    return width * channels * sum(size for size in given if isinstance(size, int))
 
 
 _COUNTS: Mapping[str, tuple[str, Callable[[Path], int]]] = {
@@ -148,11 +143,9 @@ def _growth(step: Mapping[str, Any]) -> float:
     kind = step["type"]
     if kind == "Replace":
         found, new = step["pattern"], len(step["content"].encode())
-        return (
-            max(1.0, new / max(1, len(found["String"].encode())))
-            if "String" in found
-            else 1.0 + new
-        )
+        if "String" not in found:
+            return 1.0 + new
+        return max(1.0, new / max(1, len(found["String"].encode())))
     if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
         raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
     if kind == "Precompiled" and _longest_piece(step["precompiled_charsmap"]) > LONGEST_PIECE:

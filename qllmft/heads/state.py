@@ -26,10 +26,8 @@ class GateHead(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        circuit, words = (
-            head_template(config),
-            readout_observables(config.n_qubits, config.measured, config.word_weight),
-        )
+        circuit = head_template(config)
+        words = readout_observables(config.n_qubits, config.measured, config.word_weight)
         assert circuit is not None  # the head is quantum
         try:
             program = lower(circuit)

@@ -68,11 +68,9 @@ def model_card(
     config, quantum = model.config, model.config.head != "mlp" and model.surrogate is None
     facts = _record_facts(folder) if folder is not None else {}
     record = facts.get("record")
-    body = (
-        model.body.model
-        if record is None
-        else str(replace(record.body, model=_public(record.body.model)))
-    )
+    body = _public(model.body.model)
+    if record is not None:
+        body = str(replace(record.body, model=_public(record.body.model)))
     energy = None
     if config.head == "quantum":
         counts = head_counts(config, config.n_qubits)
@@ -105,7 +103,7 @@ def model_card(
         if record
         else None,
         dimension=model.dimension,
-        body=body if record else _public(body),
+        body=body,
         pairs=model.pair is not None,
         task=TASKS[model.task],
         thresholds=model.thresholds,
@@ -128,20 +126,18 @@ def _record_facts(folder: Path) -> dict[str, Any]:
     source = _public_source(data.source, run.path)
     found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
     scores = {name: each for name, each in found.items() if each is not None}
-    majority = (
-        Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
-        if answers and scores
-        else None
-    )
-    facts = {
+    majority = None
+    if answers and scores:
+        majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
+    return {
         "record": record,
         "data": data,
         "source": source,
         "scores": scores,
         "majority": majority,
         "drawn_of_a_label": _drawn_of_a_label(data, record),
+        "analysis": _analysis(run.path),
     }
-    return facts | {"analysis": _analysis(run.path)}
 
 
 def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:

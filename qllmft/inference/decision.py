@@ -30,19 +30,13 @@ class Prediction:
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
-        rounded = {name: round(value, 6) for name, value in self.probabilities.items()}
-        error = (
-            {"standard_error": round(self.standard_error, 6), "decided": self.decided}
-            if measured
-            else {}
+        found: dict[str, Any] = (
+            {"labels": list(self.labels)} if self.several else {"label": self.label}
         )
-        given = {"labels": list(self.labels)} if self.several else {"label": self.label}
-        return {
-            **given,
-            "probabilities": rounded,
-            **error,
-            **({"unsure": True} if self.unsure else {}),
-        }
+        found["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
+        if measured:
+            found |= {"standard_error": round(self.standard_error, 6), "decided": self.decided}
+        return found | ({"unsure": True} if self.unsure else {})
 
 
 @dataclass(frozen=True)

@@ -119,17 +119,11 @@ class TargetEvaluation:
     def as_dict(self) -> dict[str, object]:
         """Return the result for JSON."""
         kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
-        names = {
-            "source": self.source,
-            "trained_on": self.trained_on,
-            kind: list(self.target_names),
-        }
-        measured = (
-            {}
-            if self.agreement is None
-            else {"backend": self.backend, "agreement": asdict(self.agreement)}
-        )
-        return {**names, "scores": self.scores.as_dict(), **measured}
+        found: dict[str, object] = {"source": self.source, "trained_on": self.trained_on}
+        found |= {kind: list(self.target_names), "scores": self.scores.as_dict()}
+        if self.agreement is not None:
+            found |= {"backend": self.backend, "agreement": asdict(self.agreement)}
+        return found
 
 
 @dataclass(frozen=True)
@@ -150,11 +144,9 @@ class Subset:
         return table.take(rows)
 
     def __str__(self) -> str:
-        return (
-            f"the first {self.size}"
-            if self.seed is None
-            else f"{self.size} drawn with seed {self.seed}"
-        )
+        if self.seed is None:
+            return f"the first {self.size}"
+        return f"{self.size} drawn with seed {self.seed}"
 
 
 @dataclass(frozen=True)

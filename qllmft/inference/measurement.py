@@ -135,11 +135,9 @@ class BackendAgreement:
     shots: int | None = None  # measurements per circuit; None without shots
 
     def __str__(self) -> str:
-        shots = (
-            f"shot noise alone would give {self.expected_from_shots:.4f}"
-            if self.expected_from_shots
-            else "exact"
-        )
+        shots = "exact"
+        if self.expected_from_shots:
+            shots = f"shot noise alone would give {self.expected_from_shots:.4f}"
         return (
             f"agreement with the exact model over {self.samples} texts: {self.flips} labels differ, {self.undecided} "
             f"undecided at this number of shots, mean |Δ⟨Z⟩| = {self.mean_abs_difference:.4f} ({shots})"
@@ -157,21 +155,17 @@ def compare(
 
     The shot noise of mitigated values is that of their standard errors, which mitigation raises.
     """
-    sigma = (
-        np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots)
-        if shots
-        else np.zeros_like(exact.values)
-    )
-    sigma = measured.value_errors if mitigated else sigma
+    sigma = measured.value_errors if mitigated else np.zeros_like(exact.values)
+    if shots and not mitigated:
+        sigma = np.sqrt(np.clip(1.0 - exact.values**2, 0.0, None) / shots)
+    errors = measured.value_errors
     return BackendAgreement(
         samples=len(exact.values),
         flips=int((measured.sets != exact.sets).any(axis=1).sum()),
         undecided=int((~measured.decided).sum()),
         mean_abs_difference=float(np.abs(measured.values - exact.values).mean()),
         expected_from_shots=float(np.sqrt(2.0 / np.pi) * sigma.mean()),
-        mean_standard_error=float(measured.value_errors.mean())
-        if measured.value_errors.size
-        else 0.0,
+        mean_standard_error=float(errors.mean()) if errors.size else 0.0,
         shots=shots,
     )
 

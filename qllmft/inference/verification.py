@@ -116,10 +116,8 @@ def _predictions(folder: RunFolder) -> str:
             f"their labels are {answers.label_names}, and the record's {record.data.labels}."
         )
     for model in record.models:
-        found, recorded = (
-            answers.task.scores.of(answers.labels, answers.answers_of(model.name)),
-            model.tested,
-        )
+        found = answers.task.scores.of(answers.labels, answers.answers_of(model.name))
+        recorded = model.tested
         if type(found) is not type(recorded) or abs(found.value - recorded.value) > ROUNDING:
             raise UserError(
                 f"{model.name!r} has {found.exactly}, and the record has {recorded.exactly}."
@@ -129,11 +127,8 @@ def _predictions(folder: RunFolder) -> str:
 
 
 def _model(folder: RunFolder) -> str:
-    model, record, config = (
-        load_model(folder.model_folder),
-        folder.finished(tested=False),
-        folder.read_config(),
-    )
+    model = load_model(folder.model_folder)
+    record, config = folder.finished(tested=False), folder.read_config()
     _check_same("its structure", model.config, config.model, "the run's", "model")
     _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")

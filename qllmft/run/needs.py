@@ -23,7 +23,7 @@ from qllmft.training import (
     ridge_of,
     step_of,
 )
-from qllmft.training.step import Step
+from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
 
 LARGE = 48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
@@ -82,10 +82,10 @@ def training_step(
     n_classes: int,
     batch_size: int,
     backend: Backend | None = None,
-) -> Iterator[tuple[Classifier, Examples, Step, Callable[[], None]]]:
-    """Give a configuration's head, a batch of random embeddings of D values, its `Step`, and a call of it on the batch.
+) -> Iterator[tuple[Classifier, Examples, TrainingStep, Callable[[], None]]]:
+    """Give a configuration's head, a batch of random embeddings of D values, its step, and a call of it on the batch.
 
-    The call does not include `Step.inputs`, because training prepares many batches at once.
+    The call does not include `TrainingStep.inputs`, because training prepares many batches at once.
 
     Args:
         config: of the run.

@@ -132,11 +132,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             self._start(network, rows)
         train, validation, settings = self._parts(len(rows), strata, config.train, seed)
         parts = class_weighted(rows.take(train), rows.take(validation), config.train)
-        on_event = (
-            LineListener("training" if train is validation else "validation")
-            if self.verbose
-            else ignore
-        )
+        shown = "training" if train is validation else "validation"
+        on_event = LineListener(shown) if self.verbose else ignore
         losses: list[float] = []
         with stage(on_event, "training", total=settings.epochs):
 
@@ -319,11 +316,9 @@ def with_weights(rows: Examples, given: Any, of_classes: Weights = None) -> Exam
     """Return the rows with the weights of ``sample_weight`` times those of classes, without rows of weight 0."""
     if given is None and of_classes is None:
         return rows
-    weights = (
-        np.ones(len(rows))
-        if given is None
-        else _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
-    )
+    weights = np.ones(len(rows))
+    if given is not None:
+        weights = _check_sample_weight(given, rows.x.numpy(), dtype=np.float64)
     if (weights < 0).any():
         raise ValueError(
             f"sample_weight has {weights.min():g}; expected no negative weight. Leave such rows out."

@@ -125,10 +125,8 @@ def _loss(
         return len(train), lambda rows: _supervised(body, train, rows, temperature)
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
-    pairs, of_pairs = (
-        draw_pairs(train.labels, config.iterations, seed),
-        CosineSimilarityLoss(body.transformer),
-    )
+    pairs = draw_pairs(train.labels, config.iterations, seed)
+    of_pairs = CosineSimilarityLoss(body.transformer)
 
     def loss_of(rows: NDArray[np.int64]) -> Tensor:
         features = [

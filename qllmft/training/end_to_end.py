@@ -23,7 +23,7 @@ from qllmft.training.examples import Examples, balanced_weights, with_noise
 from qllmft.training.loop import Training
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
-from qllmft.training.step import Step
+from qllmft.training.step import TrainingStep
 
 # a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
 CHECKPOINT_EVERY_S = 60.0
@@ -97,7 +97,7 @@ def fit_end_to_end(
         held_weights = balanced_weights(validation.labels, train.labels)
 
     ridge = ridge_of(model.classifier, CLASSIFICATION, config, len(train))
-    step = Step(model.classifier, CLASSIFICATION, ridge)
+    step = TrainingStep(model.classifier, CLASSIFICATION, ridge)
 
     def train_on(epoch: int, batches: list[Tensor]) -> float:
         noise = torch_generator(seed, "embedding noise", epoch)

@@ -94,10 +94,8 @@ def fit(
             for at in range(0, len(batches), BATCHES_AT_ONCE):
                 sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
                 block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
-                inputs, start = (
-                    step.inputs(with_noise(train.x[block], config.embedding_noise, noise, sizes)),
-                    0,
-                )
+                x = with_noise(train.x[block], config.embedding_noise, noise, sizes)
+                inputs, start = step.inputs(x), 0
                 parts = (
                     [None] * len(sizes) if weights is None else torch.split(weights[block], sizes)
                 )
@@ -154,11 +152,8 @@ class Training:
             return config.patience is not None and state.epoch - state.best_epoch >= config.patience
 
         save = (lambda: checkpoint.save(state, model, optimizer)) if checkpoint else None
-        epochs, every_s, finished = (
-            range(state.epoch + 1, config.epochs + 1),
-            self.checkpoint_every_s,
-            True,
-        )
+        epochs, every_s = range(state.epoch + 1, config.epochs + 1), self.checkpoint_every_s
+        finished = True
         with interruptible() as interruption:
             try:
                 for epoch in interruption.steps(epochs, save, every_s, done=out_of_patience):

@@ -21,8 +21,8 @@ from qllmft_backends.adjoint.compiled import layers
 Real = NDArray[np.float32]
 
 
-class Step:
-    """Step of any model, by autograd, with a ridge or without."""
+class TrainingStep:
+    """TrainingStep of any model, by autograd, with a ridge or without."""
 
     def __init__(
         self, model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
@@ -59,8 +59,8 @@ class Step:
         """Give the model's parameters memory of their own again."""
 
 
-class DirectStep(Step):
-    """Step of a quantum encoder and head on the project's engine, without autograd.
+class DirectStep(TrainingStep):
+    """TrainingStep of a quantum encoder and head on the project's engine, without autograd.
 
     At 10 qubits the circuits take a quarter of a millisecond, and autograd's path between them twice as long. Between
     them are a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a of the head's
@@ -93,14 +93,11 @@ class DirectStep(Step):
         self._scales = [(values[e.scale], gradients[e.scale]) for e in self._encoders]
         weight = self._connector.weight
         self._weights, self._weights_gradient = values[weight], gradients[weight]
-        by_parameter, offset = (
-            self._connector.angle_map.numpy(),
-            self._connector.angle_offset.numpy(),
-        )
+        by_parameter = self._connector.angle_map.numpy()
         width = by_parameter.shape[1] - len(self._weights)
         self._by_latent = by_parameter[:, :width].copy()  # (G, Q)
         self._by_weight = by_parameter[:, width:].copy()  # (G, P)
-        self._offset = offset
+        self._offset = self._connector.angle_offset.numpy()
         none = np.empty(0, np.float32)
         self._final = self._bias = None
         if model.final is not None:
@@ -143,7 +140,7 @@ class DirectStep(Step):
         return amplitudes(self._model.encoder.mapped(x), self._encoders[0].pad).numpy()
 
     def gradient(self, inputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Step`."""
+        """See `TrainingStep`."""
         passes = [
             encoder.engine.forward(theta, inputs)
             for encoder, (theta, _) in zip(self._encoders, self._thetas, strict=True)
@@ -210,10 +207,12 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
 @contextmanager
 def step_of(
     model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
-) -> Iterator[Step]:
-    """Give the faster step of a model: `DirectStep` if it is supported, else `Step`."""
+) -> Iterator[TrainingStep]:
+    """Give the faster step of a model: `DirectStep` if it is supported, else `TrainingStep`."""
     direct = ridge is None and can_step(model)
-    step = DirectStep(cast("Classifier", model), task) if direct else Step(model, task, ridge)
+    step = (
+        DirectStep(cast("Classifier", model), task) if direct else TrainingStep(model, task, ridge)
+    )
     try:
         yield step
     finally:

@@ -10,7 +10,7 @@ from torch import nn
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples
-from qllmft.training.step import DirectStep, Step
+from qllmft.training.step import DirectStep, TrainingStep
 
 D = 6
 STRUCTURES = {
@@ -60,7 +60,7 @@ def before_every_batch(
     call: Callable[[], None], patch: Callable[[type, str, Any], None] = setattr
 ) -> None:
     """Call ``call`` before every batch that is trained on, whichever way its gradient goes."""
-    for kind in (DirectStep, Step):
+    for kind in (DirectStep, TrainingStep):
 
         def gradient(step: Any, *batch: Any, way: Any = kind.gradient) -> float:
             call()

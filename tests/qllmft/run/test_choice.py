@@ -12,7 +12,7 @@ from qllmft.run.choice import choose
 from qllmft.run.chosen import Choice, Tried
 from qllmft.run.experiment import run_experiment
 from qllmft.training import Examples
-from qllmft.training.reuploading import ReuploadingObjective
+from qllmft.training.full_batch import ReuploadingObjective
 
 
 def examples(n: int = 40, k: int = 3, d: int = 9) -> Examples:

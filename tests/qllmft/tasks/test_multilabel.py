@@ -23,7 +23,7 @@ from qllmft.tasks import MULTILABEL
 from qllmft.tasks.bootstrap import resampled_rows
 from qllmft.tasks.multilabel import LabelSetScores, _scores, best_thresholds
 from qllmft.training import Examples, fit, logits_of
-from qllmft.training.step import DirectStep, Step
+from qllmft.training.step import DirectStep, TrainingStep
 
 SMALL = {
     "model.n_qubits": 4,
@@ -93,7 +93,7 @@ def test_a_label_without_texts_counts_only_if_it_is_given():
 @pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
 def test_the_direct_step_is_autograds_and_the_loss_that_of_a_formula(rows, weight):
     found = []
-    for kind in (Step, DirectStep):
+    for kind in (TrainingStep, DirectStep):
         model = build_classifier(STRUCTURE, 6, 3, seed=1)
         p = 1.0 / (1.0 + np.exp(-logits_of(model, rows.x).double().numpy()))
         step = kind(model, MULTILABEL)

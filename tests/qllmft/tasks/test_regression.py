@@ -25,7 +25,7 @@ from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.tasks import REGRESSION
 from qllmft.tasks.regression import TargetScores, r2
 from qllmft.training import Examples, Scaling, fit, logits_of
-from qllmft.training.step import DirectStep, Step
+from qllmft.training.step import DirectStep, TrainingStep
 
 SMALL = {
     "model.n_qubits": 4,
@@ -96,7 +96,7 @@ def test_the_interval_of_an_error_is_that_of_its_mean():
 def test_the_direct_step_is_autograds(rows, weight):
     rows = Scaling.of(rows).scaled(rows)
     found = []
-    for kind in (Step, DirectStep):
+    for kind in (TrainingStep, DirectStep):
         step = kind(build_classifier(STRUCTURE, 6, 2, seed=1), REGRESSION)
         loss = step.gradient(step.inputs(rows.x), rows.y, weight)
         found.append((loss, np.concatenate([p.grad.numpy().ravel() for p in step.parameters()])))

@@ -7,7 +7,7 @@ import torch
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.heads.noise import reseed
-from qllmft.training.step import DirectStep, Step, can_step, step_of
+from qllmft.training.step import DirectStep, TrainingStep, can_step, step_of
 from qllmft_backends import create
 
 D = 12
@@ -34,7 +34,7 @@ def batch(size: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def by_autograd(model, x, y) -> tuple[float, dict[str, np.ndarray]]:
-    loss = Step(model).gradient(x, y)
+    loss = TrainingStep(model).gradient(x, y)
     return loss, {name: p.grad.numpy().copy() for name, p in model.named_parameters()}
 
 
@@ -128,4 +128,4 @@ def test_what_it_does_not_cover_goes_by_autograd():
     for name, model in models.items():
         assert not can_step(model), name
         with step_of(model) as step:
-            assert type(step) is Step, name
+            assert type(step) is TrainingStep, name

@@ -16,9 +16,8 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Checkpoint, class_weighted, fit, loop
-from qllmft.training.full_batch import LinearObjective
-from qllmft.training.reuploading import ReuploadingObjective
-from qllmft.training.step import DirectStep, Step, can_step
+from qllmft.training.full_batch import LinearObjective, ReuploadingObjective
+from qllmft.training.step import DirectStep, TrainingStep, can_step
 
 N = 24
 
@@ -56,7 +55,7 @@ def test_the_objectives_of_all_texts_are_those_of_copies(rows, copies, head):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [Step, DirectStep])
+@pytest.mark.parametrize("kind", [TrainingStep, DirectStep])
 def test_a_step_is_that_of_copies(rows, copies, kind):
     losses, gradients = [], []
     for data in (rows, copies):
