@@ -160,7 +160,17 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
 def make_baselines(
     config: RunConfig, n_parameters: int, dimension: int, n_classes: int
 ) -> list[Head]:
-    """Return the baselines of ``config``, not yet fitted, or raise UserError for an unknown name."""
+    """Return the baselines of a run, not yet fitted.
+
+    Args:
+        config: of the run, with the names of the baselines.
+        n_parameters: number of trained parameters of the run's own head.
+        dimension: D of the embeddings.
+        n_classes: k, number of labels or targets.
+
+    Raises:
+        UserError: for a name that is unknown or not for the task.
+    """
     check_baselines(config.baselines.names, config.data.task)
     return [
         BASELINES[name].make(config, n_parameters, dimension, n_classes)

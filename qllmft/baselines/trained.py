@@ -167,7 +167,13 @@ def perceptron_baseline(
     """Return a perceptron with nearly ``n_parameters``, trained by the same loop with the same settings.
 
     With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
-    the perceptron, of low rank or whole as in `low_rank_baseline`. ``config`` is that of the compared head.
+    the perceptron, of low rank or whole as in `low_rank_baseline`.
+
+    Args:
+        config: of the compared head's run.
+        n_parameters: number of trained parameters of that head.
+        dimension: D of the embeddings.
+        n_classes: k, number of labels or targets.
     """
     hidden = max(1, round((n_parameters - n_classes) / (dimension + n_classes + 1)))
     linear_size = (dimension + 1) * n_classes
@@ -193,7 +199,13 @@ def low_rank_baseline(
 ) -> TrainedHead:
     """Return a linear head of the lowest rank with at least ``n_parameters``.
 
-    Rank k is the linear layer itself with (D + 1)·k parameters, the largest. Arguments are as in `perceptron_baseline`.
+    Rank k is the linear layer itself with (D + 1)·k parameters, the largest.
+
+    Args:
+        config: of the compared head's run.
+        n_parameters: number of trained parameters of that head.
+        dimension: D of the embeddings.
+        n_classes: k, number of labels or targets.
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
@@ -213,7 +225,13 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 
 def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
-    """Return a linear layer, trained by the same loop with the same settings. Arguments are as above."""
+    """Return a linear layer, trained by the same loop with the same settings.
+
+    Args:
+        config: of the compared head's run.
+        dimension: D of the embeddings.
+        n_targets: k, number of labels or targets.
+    """
     model = build_classifier(
         ModelConfig(encoder="none", head="mlp"), dimension, n_targets, seed=config.seed
     )

@@ -122,6 +122,13 @@ def child_processes(
 
     This process and its children use equal shares of the processors. If the block ends with an error or Ctrl-C, the
     children get SIGTERM and save a checkpoint. An error of a child is raised after the block.
+
+    Args:
+        plan: of the campaign.
+        runs: folder of the runs' folders.
+        on_event: called with the children's events, in a thread.
+        tracking: services that record the runs.
+        children: number of processes to start.
     """
     context, pool = multiprocessing.get_context("spawn"), ChildProcesses(on_event)
     before, threads = os.environ.get("QLLMFT_THREADS"), max(1, thread_count() // (children + 1))

@@ -31,9 +31,16 @@ class RunInterruptedError(Exception):
 
 
 def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: Corpus) -> bytes:
-    """Do a run on the processor that Ray assigned, and return its folder.
+    """Do a run on the processor that Ray assigned, and return its folder, packed.
 
-    ``packed`` is the folder as it is so far, empty for a new run.
+    Args:
+        config: of the run, as JSON values.
+        read_test: whether the test set is read.
+        packed: the run's folder as it is so far, see `pack`; empty for a new run.
+        corpus: its texts.
+
+    Raises:
+        RunInterruptedError: if the node ended the run early.
     """
     os.environ["QLLMFT_THREADS"] = "1"
     run = RunConfig.model_validate(config)
@@ -52,7 +59,18 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
 def do_all_on_cluster(
     plan: Plan, runs: Path, address: str, on_event: OnEvent, inputs: SharedInputs
 ) -> None:
-    """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`."""
+    """Do every run of a plan that is not finished on a Ray cluster, see `Executor.execute`.
+
+    Args:
+        plan: of the campaign.
+        runs: folder of the runs' folders.
+        address: HOST:PORT of the cluster, or "auto".
+        on_event: called with the events of the campaign.
+        inputs: texts of the runs.
+
+    Raises:
+        UserError: if the cluster is not reached or gives a run up, or a node returns no folder of a run.
+    """
     with RayPool(address, "runs", [RunInterruptedError]) as pool, ExitStack() as locks:
         _Driver(pool, plan, runs, on_event, inputs, locks).work()
 

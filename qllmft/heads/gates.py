@@ -51,7 +51,14 @@ def rotated(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def turned(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return the states (B, 2^Q) behind R_Y on one qubit, with cos and sin (B,) or (1,) of half its angle."""
+    """Return the states behind R_Y on one qubit.
+
+    Args:
+        states: (B, 2^Q).
+        target: the qubit.
+        cos: (B,) or (1,), of half the angle.
+        sin: the same.
+    """
     parts = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target)
     return rotated(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(-1, states.shape[1])
 

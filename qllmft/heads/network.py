@@ -38,7 +38,14 @@ def network_values(
 def network_sites(
     x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions
 ) -> tuple[Tensor, ...]:
-    """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of angles (N, Q); see `network_values`."""
+    """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit.
+
+    Args:
+        x: latent angles (N, Q) in radians.
+        theta: weights (P,) in the order of application.
+        layers: number of ansatz layers after each encoding.
+        options: of the ansatz, with connectivity 1.
+    """
     rows = theta.reshape(sum(layers), -1)
     if not options.ring:  # qubit 0 is no target
         rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)

@@ -74,7 +74,13 @@ class NetworkHead(nn.Module):
 def build_surrogate(
     config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
 ) -> Classifier:
-    """Build the surrogate of a model of ``config`` with weights of zero, see `build_classifier`.
+    """Build the surrogate of a model with weights of zero.
+
+    Args:
+        config: structure of the model.
+        dimension: D, number of values of an embedding.
+        n_classes: k, number of labels or real targets.
+        surrogate: rank of the encoders' forms and bond of the head.
 
     Raises:
         UserError: if the model is classical, or its head is wider than a state, no tensor network holds it and no bond

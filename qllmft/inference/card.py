@@ -60,8 +60,15 @@ def model_card(
 ) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
-    The ``folder`` of a finished run gives the results; the card of a shared model is returned as it is. Without either,
-    the card has no results.
+    Args:
+        model: the model.
+        name: its name in the card.
+        folder: of a finished run, which gives the results, or of a shared model, whose card is returned as it is.
+            Without either, the card has no results.
+        fields: of the metadata.
+
+    Raises:
+        UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")

@@ -170,7 +170,20 @@ class LabelledTexts:
         subset: Subset | None = None,
         on_event: OnEvent = ignore,
     ) -> LabelledTexts:
-        """Read and embed the texts of `evaluate_run`."""
+        """Read and embed labelled texts.
+
+        Args:
+            predictor: the model.
+            run: folder of its run.
+            data: the texts; None for the run's own test set.
+            split: of ``data``; by default its test split, or all of it if it has none.
+            subset: choice of some of the texts; None for all.
+            on_event: called with progress.
+
+        Raises:
+            UserError: if the texts cannot be read, or have another task, split or label than the model's, or the body
+                on this machine is not the model's.
+        """
         model = predictor.model
         if data is not None and data.task != model.task:
             raise UserError(
@@ -276,9 +289,18 @@ def evaluate_run(
     backend: Backend | None = None,
     subset: Subset | None = None,
 ) -> Evaluation:
-    """Evaluate a run's model of one label per text on labelled texts, by default the run's own test set.
+    """Evaluate a run's model of one label per text on labelled texts.
 
-    The split is by default the test split of ``data``, or all of it if it has none.
+    Args:
+        run: folder of the run.
+        data: the texts; None for the run's own test set.
+        split: of ``data``; by default its test split, or all of it if it has none.
+        on_event: called with progress.
+        backend: of the head's circuit; None computes it here, exactly.
+        subset: choice of some of the texts; None for all.
+
+    Raises:
+        UserError: as `LabelledTexts.read` does, or if there is no model.
     """
     predictor = Predictor.load(run, backend)
     return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))

@@ -90,7 +90,19 @@ def upload(
     revision: str | None = None,
     pull_request: bool = False,
 ) -> str:
-    """Upload a model's folder to ``owner/name`` in one commit and return its address, or that of its pull request."""
+    """Upload a model's folder in one commit and return its address, or that of its pull request.
+
+    Args:
+        folder: as `Predictor.save_pretrained` writes it.
+        name: ``owner/name``.
+        private: whether a new repository is private.
+        token: token with write access; by default that of the environment or of ``hf auth login``.
+        revision: branch to commit to, made if it is missing; by default main.
+        pull_request: whether to open a pull request, and return its address.
+
+    Raises:
+        UserError: if the hub refuses it or is not reached. No message holds the token.
+    """
     from huggingface_hub import HfApi
 
     remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."

@@ -75,6 +75,12 @@ def measure(
     are independent. The error of a probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper
     bound for more. With ``thresholds`` (L,) of several labels per text, each logit is an observable of its own, the
     error of its probability p is p·(1 - p) times its standard error, and a text is decided if all labels are.
+
+    Args:
+        classifier: the model.
+        circuits: of N texts, see `model_circuits`.
+        backend: runs them.
+        thresholds: (L,) of several labels per text; None for one label per text.
     """
     own = circuits.observables
     weights = circuits.weights(classifier)  # (k, C, O)
@@ -151,9 +157,13 @@ def compare(
     *,
     mitigated: bool = False,
 ) -> BackendAgreement:
-    """Compare measured with exact answers to the same samples, from a number of shots per circuit or none.
+    """Compare measured with exact answers to the same N samples.
 
-    The shot noise of mitigated values is that of their standard errors, which mitigation raises.
+    Args:
+        measured: answers of a backend.
+        exact: those of the exact model.
+        shots: measurements per circuit; None without shots.
+        mitigated: the shot noise of the values is that of their standard errors, which mitigation raises.
     """
     sigma = measured.value_errors if mitigated else np.zeros_like(exact.values)
     if shots and not mitigated:
@@ -190,7 +200,19 @@ def bootstrap(
     seed: int,
     task: Task,
 ) -> Bootstrap:
-    """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw."""
+    """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw.
+
+    Args:
+        classifier: the model.
+        circuits: of N texts, which ``backend`` has measured.
+        backend: keeps their shots.
+        repeats: R, number of draws.
+        seed: of the draws.
+        task: gives probabilities of the logits.
+
+    Raises:
+        UserError: if the backend keeps no shots.
+    """
     remote: Any = backend
     if not hasattr(backend, "resample"):
         raise UserError(

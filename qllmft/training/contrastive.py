@@ -73,8 +73,15 @@ def fit_contrastive(
 ) -> float:
     """Train the body alone, in place, with AdamW on the squared error of pairs' similarity, or `supervised_loss`.
 
-    The randomness of every step is derived from the seed, so a killed run continues to the same bits. The progress is
-    saved at most once per minute. After every step ``on_step`` gets its number, from 1.
+    The randomness of every step is derived from the seed, so a killed run continues to the same bits.
+
+    Args:
+        body: trained in place.
+        train: N texts with one label each.
+        config: loss, pairs per text, batch size, epochs and learning rate.
+        seed: of the pairs, their order and dropout.
+        checkpoint: source and target of the progress, saved at most once per minute; None saves nothing.
+        on_step: called after every step with its number, from 1.
 
     Returns:
         Mean loss of the last tenth of the steps of this call, in squared similarity or nats; NaN if there was no step.

@@ -79,11 +79,19 @@ def fit_end_to_end(
 ) -> Selection:
     """Train head and body in place up to the weights of the selected epoch.
 
-    Arguments, schedule, selection and result are those of `qllmft.training.fit`; a checkpoint is saved at most once per
-    minute. The body has its own learning rate (``config.body_lr``) on the same schedule, and its own dropout.
-    Texts are embedded in every step, those of validation after every epoch. Randomness with dropout is derived from the
-    seed for every epoch, so a run continued from a checkpoint ends in the same bits, if machine and number of torch's
-    threads are the same.
+    Schedule, selection and result are those of `qllmft.training.fit`. The body has its own learning rate
+    (``config.body_lr``) on the same schedule, and its own dropout. Texts are embedded in every step, those of
+    validation after every epoch. Randomness with dropout is derived from the seed for every epoch, so a run continued
+    from a checkpoint ends in the same bits, if machine and number of torch's threads are the same.
+
+    Args:
+        model: body and head.
+        train: training texts with their labels.
+        validation: texts for the selection of the epoch.
+        config: epochs, batch size, rates, regularisation.
+        seed: seed of shuffling, dropout and noise.
+        checkpoint: source and target of the progress, saved at most once per minute; None saves nothing.
+        on_epoch: called after every epoch.
     """
     groups: list[dict[str, Any]] = [
         {"params": model.body.trained(), "scale": (config.body_lr or config.lr) / config.lr},

@@ -101,9 +101,14 @@ def _multiplied(examples: Examples, factors: Tensor) -> Examples:
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
-    """Return batches of ``size`` rows of ``n`` examples in the random order of ``epoch``.
+    """Return batches of rows in the random order of an epoch.
 
-    If ``size`` is above 1, a last batch of one example joins the previous one, because batch norm needs two.
+    Args:
+        n: number of examples.
+        size: rows (B,) per batch. If it is above 1, a last batch of one joins the previous one, because batch norm
+            needs two.
+        seed: of all epochs' orders.
+        epoch: its number.
     """
     batches = list(
         torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size)
@@ -114,9 +119,13 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
 
 
 def with_noise(x: Tensor, sigma: float, generator: torch.Generator, sizes: Sequence[int]) -> Tensor:
-    """Add noise of standard deviation σ·‖x‖ to each entry of the embeddings (N, D) of batches of ``sizes``.
+    """Add Gaussian noise to embeddings.
 
-    It is drawn batch after batch; σ = 0 draws nothing and returns the embeddings.
+    Args:
+        x: embeddings (N, D).
+        sigma: the standard deviation of an entry, divided by the embedding's length; 0 draws nothing.
+        generator: source of the noise.
+        sizes: of the batches that follow each other in ``x``; noise is drawn batch after batch.
     """
     if not sigma:
         return x

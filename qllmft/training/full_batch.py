@@ -188,11 +188,15 @@ def fit_full_batch(
 ) -> Selection:
     """Train ``model``, odd encoders with their data map fitted, in place up to the last point.
 
-    A linear layer reads the encoders, or a quantum head does.
+    A linear layer reads the encoders, or a quantum head does. Validation is measured after each iteration and does not
+    affect the selection. Iterations take milliseconds and are not saved: an interrupted run starts again.
 
-    Arguments and result are those of `qllmft.training.fit`. An epoch is an iteration, and ``config.epochs`` their
-    largest number. Validation is measured after each and does not affect the selection. Iterations take milliseconds
-    and are not saved: an interrupted run starts again.
+    Args:
+        model: the classifier.
+        train: training examples.
+        validation: examples that are measured after each iteration.
+        config: largest number of iterations (``epochs``) and C of the ridge.
+        on_epoch: called after every iteration.
     """
     objective: LinearObjective | ReuploadingObjective
     if isinstance(model.head, QuantumHead):

@@ -138,12 +138,24 @@ class Training:
         checkpoint: Checkpoint | None,
         on_epoch: Callable[[EpochMetrics], None] | None,
     ) -> Selection:
-        """Train epoch by epoch, with schedule, selection and checkpoints; arguments and result are those of `fit`.
+        """Train epoch by epoch, with schedule, selection and checkpoints.
 
         Ctrl-C or SIGTERM ends training. If finished epochs are not on disk yet, the current epoch is finished and
         saved. This takes less than the time between two checkpoints, because longer epochs are saved one by one, and it
         avoids a copy of the weights per epoch. Otherwise the current epoch is dropped. A second signal always ends
         training at once; a continued run then starts from the last checkpoint.
+
+        Args:
+            config: see `fit`, like the others.
+            seed: of all randomness.
+            checkpoint: source and target of the progress; None saves nothing.
+            on_epoch: called after every epoch.
+
+        Returns:
+            See `fit`.
+
+        Raises:
+            UserError: if a loss is not finite, or the checkpoint is damaged.
         """
         model, head, optimizer = self.model, self.head, self.optimizer
         state = (checkpoint.load(model, optimizer) if checkpoint else None) or State.initial(model)

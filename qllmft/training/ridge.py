@@ -37,7 +37,14 @@ def squared_size(model: Classifier, rows: Tensor) -> Tensor:
 
 
 def penalty(model: Classifier, rows: Tensor, c: float, size: float) -> Tensor:
-    """Return the ridge on N = ``size`` texts, r/(2N) times `squared_size`, where r is `ridge_factor` of C."""
+    """Return the ridge, r/(2N) times `squared_size`, where r is `ridge_factor` of C.
+
+    Args:
+        model: odd encoders, and a last linear layer on their values, those of a quantum head, or both.
+        rows: (Q, m) of the latent values by the loaded vector.
+        c: C of scikit-learn.
+        size: N, the number of texts.
+    """
     assert model.final is not None
     return ridge_factor(len(model.final.weight), c) / (2 * size) * squared_size(model, rows)
 
@@ -70,9 +77,13 @@ class RidgeLoss:
 
 
 def ridge_of(model: nn.Module, task: Task, config: TrainConfig, size: float) -> RidgeLoss | None:
-    """Return the loss with the ridge of ``config`` on N = ``size`` texts, or None if it has none.
+    """Return the loss with a ridge, or None if there is none.
 
-    Perceptrons and low-rank layers, baselines beside a head with a ridge, have none either.
+    Args:
+        model: the model. Perceptrons and low-rank layers, baselines beside a head with a ridge, have none.
+        task: gives the loss of outputs.
+        config: whether there is a ridge, and its C.
+        size: N, the number of training texts.
     """
     if not config.ridge or not isinstance(model, Classifier) or model.encoder is None:
         return None
