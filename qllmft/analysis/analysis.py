@@ -40,7 +40,6 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.run import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.run.vectors import embed_tables
 from qllmft.training import Examples
 
 Floats = NDArray[np.float64]
@@ -144,10 +143,8 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         )
     record = RunFolder(run).finished()
     config, _, splits = texts_of_run(run)
-    predictor.check_located_body()
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
-    identity, (train, validation, test) = embed_tables(tables, predictor.model.body, on_event)
-    predictor.check_body(identity)
+    train, validation, test = predictor.embed_tables(tables, on_event)
     encoder, head = classifier.encoder, classifier.head
     on_event(Message("analysing the encoder's forms and the head's states"))
     forms = _forms(encoder, test) if isinstance(encoder, ParallelEncoders) else None

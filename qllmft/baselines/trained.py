@@ -209,10 +209,9 @@ def low_rank_baseline(
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
-        model = build_classifier(
-            ModelConfig(encoder="none", head="mlp"), dimension, n_classes, seed=config.seed
-        )
-        return TrainedHead(f"{LOW_RANK.label}, full", model, config.train, config.seed)
+        head = linear_baseline(config, n_parameters, dimension, n_classes)
+        head.name = f"{LOW_RANK.label}, full"
+        return head
     layers = low_rank(dimension, n_classes, rank, torch_generator(config.seed, "weights", "head"))
     return TrainedHead(
         f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed

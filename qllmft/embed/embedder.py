@@ -24,6 +24,7 @@ from qllmft.embed.workers import (
     check_place,
     encode_on_node,
     encode_part,
+    encoded_by,
     in_order,
     sent_body,
     worker_pool,
@@ -183,7 +184,7 @@ class Embedder:
         """Yield each part in order with the embeddings of its missing texts, None if there are none."""
         if not self._elsewhere:
             for part in parts:
-                yield part, self._encoded_here(part.missing, progress) if part.missing else None
+                yield part, encoded_by(self.body, part.missing, progress) if part.missing else None
             return
         try:
             for part, encoded in in_order(parts, self._submit, self._most_in_flight):
@@ -196,9 +197,6 @@ class Embedder:
                 "--jobs; finished texts are kept."
             ) from None
 
-    def _encoded_here(self, texts: list[str], progress: Progress | None) -> Encoded:
-        return self.body.encode(texts, progress), self.body.truncated(texts), self.body.longest
-
     def _submit(self, part: _Part) -> Future[Encoded] | None:
         """Submit the missing texts of a part, None if there are none."""
         if not part.missing:
@@ -206,8 +204,9 @@ class Embedder:
         if self._ray is None:
             self._pool = self._pool or worker_pool(self._config, self._location, self._jobs)
             return self._pool.submit(encode_part, part.missing)
-        if self._pool is None:
+        if not isinstance(self._pool, RayPool):
             self._pool = RayPool(self._ray, "texts")
+        if self._sent is None:
             self._sent = self._pool.put(sent_body(self._pool, self._config, self._location))
         return self._pool.submit(encode_on_node, self._sent, part.missing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -74,22 +75,15 @@ def located_folder(folder: Path) -> BodyLocation:
 
 def cached_folder(config: BodyConfig) -> Path | None:
     """Return the folder of a hub model that is already on this machine, named by its commit, or None."""
-    found = (
-        hub_file(name, file, config) for name, file in product(repositories(config), MODEL_FILES)
-    )
-    return next((path.parent for path in found if path), None)
-
-
-def hub_file(repository: str, file: str, config: BodyConfig) -> Path | None:
-    """Return the path of a hub model's file that is already on this machine, or None."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    try:
-        found = try_to_load_from_cache(repository, file, revision=config.revision or "main")
-    except HFValidationError:
-        return None  # the hub has no such name, which is an error on loading
-    return Path(found) if isinstance(found, str) else None
+    for name, file in product(repositories(config), MODEL_FILES):
+        with suppress(HFValidationError):  # the hub has no such name, which is an error on loading
+            found = try_to_load_from_cache(name, file, revision=config.revision or "main")
+            if isinstance(found, str):
+                return Path(found).parent
+    return None
 
 
 def repositories(config: BodyConfig) -> list[str]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
@@ -17,7 +18,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body
+from qllmft.embed.body import Body, Progress
 from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.location import BodyLocation, locate_body, located_folder
 from qllmft.errors import UserError
@@ -54,7 +55,12 @@ def load(config: BodyConfig, location: BodyLocation, threads: int) -> None:
 def encode_part(texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts by the worker's body."""
     assert _body is not None
-    return _body.encode(texts), _body.truncated(texts), _body.longest
+    return encoded_by(_body, texts)
+
+
+def encoded_by(body: Body, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
+    """Return the embeddings of texts by a body."""
+    return body.encode(texts, progress), body.truncated(texts), body.longest
 
 
 def in_order(
@@ -155,17 +161,12 @@ def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:
 
 def _sent_folder(ray: Any, folder: Path, identity: str = "") -> SentFolder:
     """Put the files of a folder on the cluster, in pieces, so that no file must fit into memory."""
-    files = {
-        path.relative_to(folder).as_posix(): _pieces(ray, path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    files: dict[str, list[Any]] = {}
+    for path in (each for each in sorted(folder.rglob("*")) if each.is_file()):
+        with path.open("rb") as file:
+            pieces = [ray.put(piece) for piece in iter(partial(file.read, PIECE), b"")]
+        files[path.relative_to(folder).as_posix()] = pieces
     return SentFolder(str(folder), identity or located_folder(folder).identity, files)
-
-
-def _pieces(ray: Any, path: Path) -> list[Any]:
-    with path.open("rb") as file:
-        return [ray.put(piece) for piece in iter(lambda: file.read(PIECE), b"")]
 
 
 def _on_this_node(body: SentBody, ray: Any) -> tuple[BodyConfig, BodyLocation]:

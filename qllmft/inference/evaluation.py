@@ -19,7 +19,6 @@ from qllmft.inference.measurement import BackendAgreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.run.vectors import embed_tables
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.class_scores import ClassScores, LabelScores, confusion_of
@@ -197,8 +196,10 @@ class LabelledTexts:
             )
         corpus, table, source = _given_texts(run, data, split, subset)
         labels = table.labels if real else _labels_of_model(corpus, table, names)
-        vectors = _vectors(predictor, table, on_event)
-        return cls(source, labels, vectors, 0 if data is None else _trained_on(run, table))
+        (examples,) = predictor.embed_tables({"": table}, on_event)
+        return cls(
+            source, labels, examples.x.numpy(), 0 if data is None else _trained_on(run, table)
+        )
 
 
 def evaluate(
@@ -238,18 +239,17 @@ def _given_texts(
         _, corpus, splits = texts_of_run(run)
         table, source = splits.test, f"{corpus.source} (the run's test set)"
     else:
-        corpus, table, source = _split(read_corpus(data), split)
+        corpus = read_corpus(data)
+        name = split or ("test" if "test" in corpus.splits else None)
+        if name is not None and name not in corpus.splits:
+            raise UserError(
+                f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
+            )
+        table = corpus.pooled() if name is None else corpus.splits[name]
+        source = corpus.source if name is None else f"{corpus.source}, split {name}"
     if subset is None:
         return corpus, table, source
     return corpus, subset.of(table), f"{source}, {subset}"
-
-
-def _vectors(predictor: Predictor, table: Table, on_event: OnEvent) -> NDArray[np.float32]:
-    """Return the embeddings (N, D) of texts by the model's body, or raise UserError if it has another body now."""
-    predictor.check_located_body()
-    identity, (examples,) = embed_tables({"": table}, predictor.model.body, on_event)
-    predictor.check_body(identity)
-    return np.asarray(examples.x.numpy())
 
 
 def evaluate_scores(
@@ -334,18 +334,6 @@ def _trained_on(run: Path, table: Table) -> int | None:
         return None
     used = {*splits.train.items, *splits.validation.items}
     return sum(text in used for text in table.items)
-
-
-def _split(corpus: Corpus, split: str | None) -> tuple[Corpus, Table, str]:
-    """Return a split of the corpus, or all of it, and its source."""
-    name = split or ("test" if "test" in corpus.splits else None)
-    if name is None:
-        return corpus, corpus.pooled(), corpus.source
-    if name not in corpus.splits:
-        raise UserError(
-            f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
-        )
-    return corpus, corpus.splits[name], f"{corpus.source}, split {name}"
 
 
 def _labels_of_model(corpus: Corpus, table: Table, names: tuple[str, ...]) -> NDArray[np.int64]:

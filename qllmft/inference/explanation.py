@@ -14,7 +14,6 @@ from qllmft.events import OnEvent, ignore
 from qllmft.inference.decision import Prediction
 from qllmft.inference.evaluation import texts_of_run
 from qllmft.inference.predictor import Predictor
-from qllmft.run.vectors import embed_tables
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ class TrainingTexts:
             UserError: if they cannot be read, or are embedded by another body than the model's.
         """
         _, corpus, splits = texts_of_run(run)
-        identity, (examples,) = embed_tables({"": splits.train}, predictor.model.body, on_event)
-        predictor.check_body(identity)
+        (examples,) = predictor.embed_tables({"": splits.train}, on_event)
         labels = [corpus.label_names[label] for label in splits.train.labels]
         return cls(splits.train.texts, labels, examples.x.numpy().astype(np.float64))
 

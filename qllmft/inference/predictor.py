@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
+from qllmft.events import OnEvent, ignore
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
@@ -31,9 +33,10 @@ from qllmft.inference.measurement import (
     measure,
 )
 from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
-from qllmft.training import finite_logits
+from qllmft.training import Examples, finite_logits
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.precision import number_of_shots
@@ -123,7 +126,7 @@ class Predictor:
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
-        self.check_located_body()
+        self._vectors.check_located()
         save_model(folder, portable(self.model, folder), versions())
         fields = CardFields(license, tuple(languages), base_model)
         name = name or folder.resolve().name
@@ -347,10 +350,14 @@ class Predictor:
         """End the processes of several ``jobs``, and leave the cluster; the next text starts them again."""
         self._vectors.close()
 
-    def check_located_body(self) -> None:
-        """Raise `UserError` if the body on this machine is not the model's, see `ItemVectors.check_located`."""
-        self._vectors.check_located()
+    def embed_tables(
+        self, tables: Mapping[str, Table], on_event: OnEvent = ignore
+    ) -> list[Examples]:
+        """Return each table of texts with its vectors, through the cache, or raise UserError for another body.
 
-    def check_body(self, identity: str) -> None:
-        """Raise `UserError` unless the identity is that of the model's body."""
+        Tables are by the name of their texts in errors, such as "training".
+        """
+        self._vectors.check_located()
+        identity, examples = embed_tables(tables, self.model.body, on_event)
         self._vectors.check(identity)
+        return examples
