@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.config import EMBEDDED, DataConfig
+from qllmft.config import EMBEDDED, DataConfig, ModelConfig
 from qllmft.data.protocol import FEW_TO_LEARN_FROM
 from qllmft.description import describe
 from qllmft.energy.circuits import head_counts
@@ -78,14 +78,6 @@ def model_card(
     body = _public(model.body.model)
     if record is not None:
         body = str(replace(record.body, model=_public(record.body.model)))
-    energy = None
-    if config.head == "quantum":
-        counts = head_counts(config, config.n_qubits)
-        energy = {
-            "qpu": qpu_energy_kj(counts, FORTE),
-            "gpu": gpu_energy_kj(counts, FORTE),
-            "shots": FORTE.shots,
-        }
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -118,9 +110,16 @@ def model_card(
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
         surrogate=model.surrogate,
-        energy=energy,
+        energy=_energy(config) if config.head == "quantum" else None,
     )
     return f"{card}\n"
+
+
+def _energy(config: ModelConfig) -> dict[str, float]:
+    """Return the energy of one inference by formula, in kJ, and the number of its shots."""
+    counts = head_counts(config, config.n_qubits)
+    energies = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
+    return energies | {"shots": FORTE.shots}
 
 
 def _record_facts(folder: Path) -> dict[str, Any]:
