@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import HashBody, LoadedHashBody, write_corpus
 
-from qllmft.inference import embedding
+from qllmft.inference import items
 from qllmft.run import vectors
 
 
@@ -21,8 +21,8 @@ def body(monkeypatch) -> HashBody:
 def loaded(monkeypatch) -> type[LoadedHashBody]:
     """Replacement of a loaded body."""
     monkeypatch.setattr(LoadedHashBody, "loaded", 0)
-    monkeypatch.setattr(embedding, "Body", LoadedHashBody)
-    monkeypatch.setattr(embedding, "body_identity", lambda _, location: location.identity)
+    monkeypatch.setattr(items, "Body", LoadedHashBody)
+    monkeypatch.setattr(items, "body_identity", lambda _, location: location.identity)
     return LoadedHashBody
 
 

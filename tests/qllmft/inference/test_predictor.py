@@ -8,7 +8,7 @@ import torch
 from tiny_runs import LABELS, LoadedHashBody, config, vector
 
 from qllmft.errors import UserError
-from qllmft.inference import Predictor, embedding
+from qllmft.inference import Predictor, items
 from qllmft.inference.measurement import LabelProbabilities
 from qllmft.run import run_experiment
 from qllmft.training import logits_of
@@ -122,7 +122,7 @@ def test_what_is_no_number_is_named(trained, monkeypatch):
 
 
 def test_another_body_is_refused(trained, monkeypatch):
-    monkeypatch.setattr(embedding, "body_identity", lambda *_: "some other body")
+    monkeypatch.setattr(items, "body_identity", lambda *_: "some other body")
     message = (
         r"the body 'hash' is not the one that this model was trained on "
         r"\(got some other body, expected the hash body\)"
