@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qllmft.lazy import imported_on_use
+from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.api import load as load

@@ -10,7 +10,8 @@ from qiskit.circuit import Gate, ParameterVectorElement
 
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
-from qllmft_backends.plugins import Registry, one_line
+from qllmft_backends.plugins import Registry
+from qllmft_backends.text import error_text
 from qllmft_circuits import LIBRARY, Ansatz, AnsatzOptions
 
 ANSATZE: Registry[Ansatz] = Registry(
@@ -30,7 +31,7 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
         try:
             circuit = function(qubits, layers)
         except Exception as error:  # user code may raise anything
-            raise UserError(f"{call} failed: {one_line(error)}.") from error
+            raise UserError(f"{call} failed: {error_text(error)}.") from error
         if fault := _fault(circuit, qubits):
             raise UserError(f"{call} {fault}.")
         return circuit

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from qllmft.errors import UserError
+from qllmft_backends.files import NotRegularError
+from qllmft_backends.files import is_temporary as is_temporary
+from qllmft_backends.files import open_regular as open_any_size
+from qllmft_backends.files import write_bytes as write_bytes
 
 MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
 MOST_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
@@ -63,24 +66,17 @@ def stays_inside(name: str) -> bool:
 
 @contextmanager
 def open_regular(path: Path, most: int | None = MOST_BYTES) -> Iterator[BinaryIO]:
-    """Open a regular file of at most ``most`` bytes to read it, or raise UserError.
-
-    A pipe or a device could be read without end, or wait without end.
-    """
-    with open(path, "rb", opener=_open_at_once) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise UserError(
-                f"{path} is a pipe or a device, expected a regular file; copy its content into one."
-            )
-        if most is not None and found.st_size > most:
-            raise UserError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}.")
-        yield file
-
-
-def _open_at_once(name: str, flags: int) -> int:
-    # otherwise a pipe waits for its writer
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    """Open a regular file of at most ``most`` bytes to read it, or raise UserError."""
+    try:
+        with open_any_size(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise UserError(f"{path} has {size:,} bytes, expected at most {most:,}.")
+            yield file
+    except NotRegularError as error:
+        raise UserError(
+            f"{error.filename} is a pipe or a device, expected a regular file; copy its content into one."
+        ) from error
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -132,50 +128,12 @@ def writing(name: str) -> Iterator[None]:
     """Turn an OSError into a UserError that says that ``name`` cannot be written."""
     try:
         yield
+    except NotRegularError as error:
+        raise UserError(
+            f"{error.filename} is a pipe or a device, expected a regular file; delete it."
+        ) from error
     except OSError as error:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from error
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one step: a crash or a full disk leaves the old content or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk is found by a write, which has no name
-        raise
-    _sync_folder(path.parent)
-
-
-def is_temporary(name: str) -> bool:
-    """Return whether `write_bytes` writes to a file of this name before it renames it.
-
-    >>> [is_temporary(name) for name in (".config.toml.4711", "config.toml", ".lock")]
-    [True, False, False]
-    """
-    stem, _, process = name.rpartition(".")
-    return stem.startswith(".") and len(stem) > 1 and process.isdecimal()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, except on Windows and some file systems."""
-    if os.name == "nt":
-        return
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def write_text(path: Path, content: str) -> None:

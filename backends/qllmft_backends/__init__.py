@@ -3,39 +3,46 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_backends.backend import Backend
-from qllmft_backends.errors import (
-    BackendError,
-    MissingExtraError,
-    UnknownBackendError,
-    UnsupportedGateError,
-)
-from qllmft_backends.listing import describe
-from qllmft_backends.noise import GateNoise
-from qllmft_backends.protocol import (
-    Availability,
-    Capabilities,
-    Estimate,
-    Expectations,
-    RemoteBackend,
-    remote_or_none,
-)
-from qllmft_backends.registry import BACKENDS, create
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BACKENDS",
-    "Availability",
-    "Backend",
-    "BackendError",
-    "Capabilities",
-    "Estimate",
-    "Expectations",
-    "GateNoise",
-    "MissingExtraError",
-    "RemoteBackend",
-    "UnknownBackendError",
-    "UnsupportedGateError",
-    "create",
-    "describe",
-    "remote_or_none",
-]
+from qllmft_backends.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft_backends.backend import Backend as Backend
+    from qllmft_backends.errors import BackendError as BackendError
+    from qllmft_backends.errors import MissingExtraError as MissingExtraError
+    from qllmft_backends.errors import UnknownBackendError as UnknownBackendError
+    from qllmft_backends.errors import UnsupportedGateError as UnsupportedGateError
+    from qllmft_backends.listing import describe as describe
+    from qllmft_backends.noise import GateNoise as GateNoise
+    from qllmft_backends.protocol import Availability as Availability
+    from qllmft_backends.protocol import Capabilities as Capabilities
+    from qllmft_backends.protocol import Estimate as Estimate
+    from qllmft_backends.protocol import Expectations as Expectations
+    from qllmft_backends.protocol import RemoteBackend as RemoteBackend
+    from qllmft_backends.protocol import remote_or_none as remote_or_none
+    from qllmft_backends.registry import BACKENDS as BACKENDS
+    from qllmft_backends.registry import create as create
+
+_DEFINED = {
+    "qllmft_backends.backend": ("Backend",),
+    "qllmft_backends.errors": (
+        "BackendError",
+        "MissingExtraError",
+        "UnknownBackendError",
+        "UnsupportedGateError",
+    ),
+    "qllmft_backends.listing": ("describe",),
+    "qllmft_backends.noise": ("GateNoise",),
+    "qllmft_backends.protocol": (
+        "Availability",
+        "Capabilities",
+        "Estimate",
+        "Expectations",
+        "RemoteBackend",
+        "remote_or_none",
+    ),
+    "qllmft_backends.registry": ("BACKENDS", "create"),
+}
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

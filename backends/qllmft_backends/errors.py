@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qllmft_backends.masking import masked
+from qllmft_backends.text import masked
 
 
 class BackendError(ValueError):

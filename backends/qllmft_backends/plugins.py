@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar, cast
 
+from qllmft_backends.text import error_text
+
 PluginKind = Literal["ansatz", "backend", "baseline", "tracker"]
 GROUPS: dict[PluginKind, str] = {
     "ansatz": "qllmft.ansatze",
@@ -154,7 +156,7 @@ class Registry(Mapping[str, T]):
             thing = points[0].load()
         except (Exception, SystemExit) as error:  # whatever a module may do when it is imported
             raise self._error(
-                f"the {self.kind} {name!r} of {source} does not load: {one_line(error)}. Repair that package, or "
+                f"the {self.kind} {name!r} of {source} does not load: {error_text(error)}. Repair that package, or "
                 "uninstall it."
             ) from error
         self._check(name, thing, source)
@@ -175,11 +177,6 @@ class Registry(Mapping[str, T]):
             else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
         )
         return f"there is no {self.kind} {name!r}; expected one of {', '.join(names)}. {hint}"
-
-
-def one_line(error: BaseException) -> str:
-    """Return kind and text of an error, without line ends."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _package(point: EntryPoint) -> str:

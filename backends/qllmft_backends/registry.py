@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
-from qllmft_backends.plugins import BUILT_IN, Registry, one_line
+from qllmft_backends.plugins import BUILT_IN, Registry
+from qllmft_backends.text import error_text
 from qllmft_backends.validation import faults
 
 
@@ -167,7 +168,7 @@ def _module_of(name: str) -> ModuleType:
         if source == BUILT_IN:
             raise
         raise MissingExtraError(
-            f"backend {name!r} ({source}) does not load: {one_line(error)}."
+            f"backend {name!r} ({source}) does not load: {error_text(error)}."
         ) from error
 
 

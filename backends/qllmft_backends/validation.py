@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from qllmft_backends.masking import HIDDEN
+from qllmft_backends.text import HIDDEN
 
 _SECRET_NAMES = ("token", "key", "secret", "password")
 

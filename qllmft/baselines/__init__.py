@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft.lazy import imported_on_use
+from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.baselines.classical import GridBaseline as GridBaseline

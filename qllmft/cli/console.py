@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from qllmft_backends.text import json_text as json_text
+from qllmft_backends.text import printable as printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -21,33 +22,6 @@ if TYPE_CHECKING:
 DRAWN_EVERY_S = 1.0
 
 PIPE_WIDTH = 160  # characters; a pipe or a file has no width, and a table in it is not cut
-# C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were
-# not UTF-8
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Return text in one line, with control characters as escapes.
-
-    >>> printable("red\x1b[31m\tnext\n")
-    'red\\x1b[31m\\tnext\\n'
-    """
-    return _ACTING.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
-
-
-def json_text(value: Any, indent: int | None = None) -> str:
-    r"""Return a value as JSON in UTF-8, with control characters as escapes.
-
-    >>> json_text({"text": "schön\x9b31m"})
-    '{"text": "schön\\u009b31m"}'
-    """
-    text = json.dumps(
-        value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist()
-    )
-    return _ACTING.sub(
-        lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}",
-        text,
-    )
 
 
 class PlainConsole(Console):

@@ -37,6 +37,7 @@ from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep
 from qllmft.cli.train import train
 from qllmft.errors import UserError
+from qllmft_backends.errors import BackendError
 
 INTERRUPTED = 130
 
@@ -249,11 +250,7 @@ def _is_bad_input(error: Exception) -> bool:
     """Return whether an error is the user's, with a message that says what to do."""
     # an OSError is a full disk, a folder without permission, a name that is too long; the system's
     # message is clear
-    if isinstance(error, UserError | OSError):
-        return True
-    from qllmft_backends.errors import BackendError  # imports Qiskit, which takes a second
-
-    return isinstance(error, BackendError)
+    return isinstance(error, UserError | BackendError | OSError)
 
 
 def _report_interrupt(

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import shutil
-import stat
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from qllmft.run.predictions import Predictions
 from qllmft.run.record import RunRecord
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
+from qllmft_backends.files import open_regular
 
 LARGEST = 1e300  # of a line's numbers: axes of a figure multiply them
 
@@ -123,10 +123,7 @@ class RunFolder:
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
-        with (
-            writing(str(self.metrics_file)),
-            open(self.metrics_file, "ab", opener=_open_own) as file,
-        ):
+        with writing(str(self.metrics_file)), open_regular(self.metrics_file, append=True) as file:
             file.write(_line(metrics).encode())
 
     def trained_body(self, body: BodyConfig) -> Path:
@@ -206,17 +203,6 @@ class RunFolder:
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""
         return _read_record(self.validation_file)
-
-
-def _open_own(name: str, flags: int) -> int:
-    """Open a file to append to it, unless it is a link to another place, a pipe or a device."""
-    descriptor = os.open(
-        name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666
-    )
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UserError(f"{name} is a pipe or a device, expected a regular file; delete it.")
-    return descriptor
 
 
 def folder_of(config: RunConfig, out: Path | None) -> RunFolder:

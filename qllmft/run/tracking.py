@@ -20,8 +20,7 @@ from qllmft.run.record import RunRecord
 from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
-from qllmft_backends.masking import masked
-from qllmft_backends.plugins import one_line
+from qllmft_backends.text import error_text, masked
 
 # writes the model of a run's folder, with its body, into a new folder
 Pack = Callable[[Path, Path], object]
@@ -156,8 +155,10 @@ class TrackingListener:
             call(*arguments)
         except Exception as error:
             self._running.pop(name, None)
-            text = f"the tracker {name!r} is left out of the rest of the run {self._config.identity}: {one_line(error)}"
-            warnings.warn(masked(text), TrackerWarning, stacklevel=2)
+            text = (
+                f"the tracker {name!r} is left out of the rest of the run {self._config.identity}: "
+            )
+            warnings.warn(masked(text + error_text(error)), TrackerWarning, stacklevel=2)
 
     def _files(self) -> list[Path]:
         """Return the files of the run that are small enough, and report the others."""

@@ -23,8 +23,7 @@ from qllmft.serving.model import ServedModel
 from qllmft.serving.requests import bodies, fault_of, route_within
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
-from qllmft_backends.masking import masked
-from qllmft_backends.plugins import one_line
+from qllmft_backends.text import error_text, masked
 
 _PAGE = {
     "/": ("page.html", "text/html"),
@@ -137,7 +136,7 @@ async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None
     except StoppedError as stopped:
         raise HTTPException(503, str(stopped)) from None
     except Exception as error:
-        report(masked(one_line(error)))
+        report(masked(error_text(error)))
         if isinstance(error, CostRefusedError):
             raise HTTPException(
                 402, "the server's cost limit refuses the circuits; nothing was sent"

@@ -7,7 +7,7 @@ import pytest
 from qllmft.errors import UserError
 from qllmft_backends import create
 from qllmft_backends.errors import BackendError, UnknownBackendError
-from qllmft_backends.masking import masked
+from qllmft_backends.text import masked
 
 PASSWORDS = [
     "S3cret",

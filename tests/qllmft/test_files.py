@@ -40,7 +40,7 @@ def test_a_failure_before_the_last_step_leaves_the_old_file(tmp_path, monkeypatc
     def fail(*args: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(files.os, broken, fail)
+    monkeypatch.setattr(os, broken, fail)
     with pytest.raises(OSError, match="No space left"):
         write_bytes(path, NEW)
     assert path.read_bytes() == OLD
@@ -69,7 +69,7 @@ def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypat
         seen.append(("replace", self.read_bytes(), target.read_bytes()))
         return real_replace(self, target)
 
-    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
     write_bytes(path, NEW)
     assert seen[:2] == [("fsync", NEW, OLD), ("replace", NEW, OLD)]
@@ -83,7 +83,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from qllmft import files
-files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 files.write_bytes(Path(sys.argv[1]), b"new")
 """
 

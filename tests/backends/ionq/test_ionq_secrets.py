@@ -13,9 +13,9 @@ from ionq import TOKEN
 from ionq.helpers import ask, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.remote import IonQConnection, RemoteError, cancel, ledger_jobs, server_jobs
-from qllmft_backends.remote.ionq.answer import clean
 from qllmft_backends.remote.ionq.token import ApiToken
 from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.text import clean
 
 FAULTS = [
     Fault("status", "any", code=401),

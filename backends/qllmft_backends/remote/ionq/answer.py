@@ -1,42 +1,14 @@
-"""Answer of the service, its strings without the key, escape codes and control characters.
-
-Its strings may reach a terminal, a ledger or an error, so that they are cleaned here.
-"""
+"""Answer of the service. Its strings may reach a terminal, a ledger or an error, so that they are cleaned here."""
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from qllmft_backends.masking import masked
-
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
-)
 _TEXT_BYTES = 1 << 14
-
-
-def clean(text: str) -> str:
-    r"""Return ``text`` for a terminal: without escape codes, invisible characters, and credentials in addresses.
-
-    >>> clean("\x1b[31mred\x1b[0m\x07 line\nhttps://me:pw@host/x")
-    'red line https://***@host/x'
-    """
-    if text.isascii() and text.isprintable() and "://" not in text:
-        return text
-    text = _ESCAPES.sub("", text)
-    visible = (" " if c in "\n\r\t" else c for c in text)
-    text = "".join(
-        c
-        for c in visible
-        if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    )
-    return masked(text)
 
 
 @dataclass(frozen=True, repr=False)  # the content may repeat the key

@@ -8,9 +8,8 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
-from qllmft_backends.masking import HIDDEN
 from qllmft_backends.remote.errors import IonQAuthError
-from qllmft_backends.remote.ionq.answer import clean
+from qllmft_backends.text import HIDDEN, clean
 
 _MAX_BYTES = 1 << 12  # read of a token file
 _LONG_KEY = 12  # characters: no word by chance

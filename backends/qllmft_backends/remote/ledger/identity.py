@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from qllmft_backends.errors import LedgerError
+from qllmft_backends.files import open_regular, sync_folder, write_bytes
 from qllmft_backends.remote.ledger.payload import is_amount
 
 _MOST_BYTES = 10_000  # of a file here; ours have up to 100
@@ -87,48 +83,16 @@ class Identity:
         return value
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
-        temporary = path.with_name(path.name + ".new")
         try:
-            # a link in its place would lead the content elsewhere
-            temporary.unlink(missing_ok=True)
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(content))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            sync_folder(path.parent)
+            write_bytes(path, json.dumps(content).encode(), path.with_name(path.name + ".new"))
+            sync_folder(path.parent)  # or raise: without it a power cut could lose the name
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise LedgerError(
                 f"{path} cannot be written: {error}. Make room and run again."
             ) from None
-
-
-@contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file to read it, or raise OSError: a pipe or a device could be read without end."""
-    with open(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-    ) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(
-                errno.EINVAL, "it is a pipe or a device, expected a regular file", str(path)
-            )
-        yield file
 
 
 def read_small(path: Path) -> str:
     """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
     with open_regular(path) as file:
         return file.read(_MOST_BYTES).decode("utf-8")
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync the names of a folder's files to the disk. Only POSIX can do this, and needs it."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -38,8 +38,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.errors import LedgerError
+from qllmft_backends.files import open_regular, sync_folder
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
-from qllmft_backends.remote.ledger.identity import Identity, open_regular, read_small, sync_folder
+from qllmft_backends.remote.ledger.identity import Identity, read_small
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.ledger.records import FORMAT, apply_record, hashed, results_to_json
 

@@ -13,9 +13,9 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from qllmft_backends.errors import BackendError, MissingExtraError
-from qllmft_backends.plugins import one_line
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.runners import BackendRunner, Runner, SamplerRunner
+from qllmft_backends.text import error_text
 
 _FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
 _LOCAL = (  # beginnings of classes that run in this process
@@ -83,7 +83,7 @@ def open_machine(options: QiskitOptions) -> Machine:
     except Exception as error:
         raise BackendError(
             f"provider {options.provider!r} does not open {options.machine or 'its machine'}: "
-            f"{one_line(error).rstrip('.')}. Save the account as the provider says, or name a machine of it."
+            f"{error_text(error).rstrip('.')}. Save the account as the provider says, or name a machine of it."
         ) from error
 
 

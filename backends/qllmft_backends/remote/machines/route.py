@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.plugins import one_line
 from qllmft_backends.remote.batch import Template
 from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import JobFailedError, RemoteTransientError
@@ -20,6 +19,7 @@ from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, Counts, Runner, status_of
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
+from qllmft_backends.text import error_text
 
 T = TypeVar("T")
 _ENDED_WELL = ("DONE", "COMPLETED")
@@ -70,7 +70,7 @@ class MachineRoute(Route):
             if not isinstance(job_id, str) or not job_id:
                 raise ValueError(f"the job's id is {job_id!r}, expected a text")
         except Exception as error:  # of a provider's package
-            raise RemoteTransientError(f"{one_line(error)}.", ambiguous=True) from error
+            raise RemoteTransientError(f"{error_text(error)}.", ambiguous=True) from error
         self._started[job_id] = job
         return job_id
 
@@ -120,8 +120,8 @@ class MachineRoute(Route):
             except BackendError:
                 raise
             except Exception as error:  # of a provider's package
-                text = f"{self.name} did not answer {what}: {one_line(error).rstrip('.')}. Nothing is lost: the job's "
-                text += "id is in the ledger; run again later."
+                text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
+                text += "job's id is in the ledger; run again later."
                 if isinstance(error, _LASTING):
                     raise JobFailedError(text) from error
                 if pause > min(patience.left(), self._deadline.left()):

@@ -1,0 +1,80 @@
+"""Files that are written completely or not at all, and read only if they are regular files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+class NotRegularError(OSError):
+    """Pipe or device in the place of a file: it could be read without end, or wait without end."""
+
+
+@contextmanager
+def open_regular(path: Path, *, append: bool = False) -> Iterator[BinaryIO]:
+    """Open a regular file to read it, or to ``append`` to it unless it is a link, or raise OSError."""
+
+    def opened(name: str, flags: int) -> int:
+        # otherwise a pipe waits for its writer
+        flags |= getattr(os, "O_NONBLOCK", 0) | (getattr(os, "O_NOFOLLOW", 0) if append else 0)
+        descriptor = os.open(name, flags, 0o666)
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # `open` itself refuses a folder
+            os.close(descriptor)
+            raise NotRegularError(
+                errno.EINVAL, "it is a pipe or a device, expected a regular file", name
+            )
+        return descriptor
+
+    with open(path, "ab" if append else "rb", opener=opened) as file:
+        yield file
+
+
+def write_bytes(path: Path, content: bytes, temporary: Path | None = None) -> None:
+    """Write a file in one step: a crash or a full disk leaves the old content or the new one, never a part.
+
+    Until it is complete, the content is in ``temporary``, by default a hidden file of this process beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk is found by a write, which has no name
+        raise
+    with suppress(OSError):  # some file systems have no such thing
+        sync_folder(path.parent)
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether `write_bytes` writes to a file of this name before it renames it.
+
+    >>> [is_temporary(name) for name in (".config.toml.4711", "config.toml", ".lock")]
+    [True, False, False]
+    """
+    stem, _, process = name.rpartition(".")
+    return stem.startswith(".") and len(stem) > 1 and process.isdecimal()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of a folder's new files survive a power cut. Only POSIX can do this, and needs it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

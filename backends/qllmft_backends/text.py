@@ -1,0 +1,88 @@
+"""Text of others in messages and files: without passwords, and without an effect on a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+HIDDEN = "***"
+
+# a password may itself hold @ and /: all up to the last @ counts; a path has one slash for the two
+_USER = re.compile(r"(?<=\w\w:/)(/?)(\S*@)")
+# masked already, or how to write one
+_SHOWN = re.compile(r"[^:@/\s]*:\*\*\*@|\*\*\*@|USER:PASSWORD@")
+_SECRET_OPTION = re.compile(
+    r"([?&;][^=&;\s]*(?:password|passwd|pwd|token|key|secret|signature|credential)[^=&;\s]*=)[^&;\s'\"]+",
+    re.IGNORECASE,
+)
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]"
+)
+# C0 and C1 controls, line and paragraph separators, changes of writing direction, bytes that were
+# not UTF-8
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def masked(text: str) -> str:
+    """Return ``text`` with three stars for the name and password of each address, and for its secret options.
+
+    >>> masked("no answer from postgresql://ann:S3cr@tPW@host/db?sslmode=require&password=x")
+    'no answer from postgresql://***@host/db?sslmode=require&password=***'
+    >>> masked("postgresql://ann:***@host/db is masked, and https://host/a has nothing to hide")
+    'postgresql://ann:***@host/db is masked, and https://host/a has nothing to hide'
+    """
+    if ":/" not in text:
+        return text
+    text = _USER.sub(
+        lambda found: found[0] if _SHOWN.fullmatch(found[2]) else f"{found[1]}{HIDDEN}@", text
+    )
+    return _SECRET_OPTION.sub(rf"\1{HIDDEN}", text)
+
+
+def clean(text: str) -> str:
+    r"""Return ``text`` for a terminal: without escape codes, invisible characters, and credentials in addresses.
+
+    >>> clean("\x1b[31mred\x1b[0m\x07 line\nhttps://me:pw@host/x")
+    'red line https://***@host/x'
+    """
+    if text.isascii() and text.isprintable() and "://" not in text:
+        return text
+    text = _ESCAPES.sub("", text)
+    visible = (" " if c in "\n\r\t" else c for c in text)
+    text = "".join(
+        c
+        for c in visible
+        if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    )
+    return masked(text)
+
+
+def printable(text: str) -> str:
+    r"""Return text in one line, with control characters as escapes.
+
+    >>> printable("red\x1b[31m\tnext\n")
+    'red\\x1b[31m\\tnext\\n'
+    """
+    return _ACTING.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    r"""Return a value as JSON in UTF-8, with control characters as escapes.
+
+    >>> json_text({"text": "schön\x9b31m"})
+    '{"text": "schön\\u009b31m"}'
+    """
+    text = json.dumps(
+        value, indent=indent, ensure_ascii=False, default=lambda array: array.tolist()
+    )
+    return _ACTING.sub(
+        lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}",
+        text,
+    )
+
+
+def error_text(error: BaseException) -> str:
+    """Return kind and text of an error, without line ends."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
