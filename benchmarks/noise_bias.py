@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.shots import GaussianShots
+from qllmft_backends.adjoint.engine import GaussianShots
 from qllmft_circuits import head_circuit
 
 SAMPLES, REACH = 16, 1.5

@@ -26,7 +26,7 @@ from torch import Tensor
 from qllmft.heads.gates import moved, string_signs, turned
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import EngineMaker, Program
-from qllmft_backends.adjoint.requests import (
+from qllmft_backends.adjoint.interface import (
     EngineCopies,
     check_circuit,
     check_cotangent,

@@ -1,13 +1,14 @@
 """The adjoint engine: circuits on batches of real or complex state vectors, with gradients in one reverse sweep."""
 
-from qllmft_backends.adjoint.devices import EngineMaker, provide_engines
 from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.interface import (
     AdjointCapable,
     Differentiable,
     Engine,
+    EngineMaker,
     Noisy,
     adjoint_or_none,
+    provide_engines,
 )
 from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, lower
 from qllmft_backends.z_observables import ZObservables

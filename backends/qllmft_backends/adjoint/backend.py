@@ -17,16 +17,19 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.devices import EngineMaker, engine_maker
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram
-from qllmft_backends.adjoint.interface import AdjointCapable, Engine
-from qllmft_backends.adjoint.noisy import NoisyPass
-from qllmft_backends.adjoint.noisy_expectations import NoisySampler
+from qllmft_backends.adjoint.interface import (
+    MAX_QUBITS,
+    AdjointCapable,
+    Engine,
+    EngineMaker,
+    engine_maker,
+)
+from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
 from qllmft_backends.adjoint.outcomes import exact_outcomes, noisy_outcomes
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
-from qllmft_backends.adjoint.requests import MAX_QUBITS
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError

@@ -10,8 +10,8 @@ import psutil
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.interface import EngineCopies, check_circuit
 from qllmft_backends.adjoint.plan import ChunkPlan
-from qllmft_backends.adjoint.requests import EngineCopies, check_circuit
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
 

@@ -26,10 +26,10 @@ from qllmft_backends.adjoint.compiled.arguments import (
     ComplexPlanArrays,
 )
 from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
+from qllmft_backends.adjoint.interface import check_cotangent
 from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.gates import FactorKind
-from qllmft_backends.adjoint.requests import check_cotangent
 from qllmft_backends.errors import BackendError
 from qllmft_backends.z_observables import PauliObservables
 

@@ -1,9 +1,11 @@
-"""Interfaces of engines and of the backends that have one, on any device."""
+"""Engines on any device and the backends that have one: their interfaces, and the parts that all engines share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,11 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.program import ComplexProgram, Program
+from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Evaluator, check_methods
 from qllmft_backends.z_observables import ZObservables
+
+MAX_QUBITS = 30  # 4 GiB a state in float32
 
 
 class Differentiable(Protocol):
@@ -100,3 +105,91 @@ def adjoint_or_none(backend: Evaluator) -> AdjointCapable | None:
         return None
     check_methods(backend, "adjoint", ("seed", "engine", "compile", "noisy_pass"))
     return cast("AdjointCapable", backend)
+
+
+class EngineCopies:
+    """Base of the engines, which are dataclasses."""
+
+    dtype: Literal["float32", "float64"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies and pickles anew: plans, addresses and arrays of a device are valid in this process only."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # type: ignore[arg-type]
+
+    @property
+    def double(self) -> Self:
+        """Return this engine in float64."""
+        return self if self.dtype == "float64" else self._double
+
+    @cached_property
+    def _double(self) -> Self:
+        return replace(self, dtype="float64")  # type: ignore[type-var]
+
+
+def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:
+    """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
+    if not 1 <= n_qubits <= MAX_QUBITS:
+        raise BackendError(
+            f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
+        )
+    if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
+        raise BackendError(
+            f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits."
+        )
+
+
+def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> tuple[int, int]:
+    """Return B and D of angles (G,) or (B, G) and amplitudes (B, D) or None. Other shapes are an error."""
+    if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
+        raise BackendError(
+            f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."
+        )
+    if amplitudes is None:
+        if angles.ndim == 1:
+            raise BackendError(
+                "angles are shared and there are no amplitudes: the batch size is unknown."
+            )
+        return int(angles.shape[0]), 0
+    if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**n_qubits:
+        raise BackendError(
+            f"amplitudes are {tuple(amplitudes.shape)}, expected (B, D) with D at most 2^{n_qubits}: "
+            "more amplitudes need more qubits."
+        )
+    if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
+        raise BackendError(
+            f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes."
+        )
+    return int(amplitudes.shape[0]), int(amplitudes.shape[1])
+
+
+def check_cotangent(cotangent: Any, samples: int, masks: NDArray[np.int64]) -> None:
+    """Refuse a cotangent that is not (B, T)."""
+    shape = samples, masks.size
+    if tuple(cotangent.shape) != shape:
+        raise BackendError(f"the cotangent is {tuple(cotangent.shape)}, expected {shape}: (B, T).")
+
+
+EngineMaker = Callable[[Program, NDArray[np.int64], Literal["float32", "float64"]], Engine]
+_providers: list[Callable[[str], EngineMaker]] = []
+
+
+def provide_engines(maker_of: Callable[[str], EngineMaker]) -> None:
+    """Register engines on other devices, in the place of earlier ones.
+
+    ``maker_of`` returns the maker of the engines on a device, or raises `BackendError` if the device is not there.
+    """
+    _providers[:] = [maker_of]
+
+
+def engine_maker(device: str) -> EngineMaker:
+    """Return the maker of the engines on a device, such as ``cuda``.
+
+    Raises:
+        BackendError: if no package has registered engines, or the device is not there.
+    """
+    if not _providers:
+        raise BackendError(
+            f"device is {device!r}, and only the CPU's engine is loaded; the one for other devices belongs to "
+            "qllmft.heads. Import it first (import qllmft.heads), or set device='cpu'."
+        )
+    return _providers[0](device)

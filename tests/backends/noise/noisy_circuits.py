@@ -7,9 +7,9 @@ from qiskit.circuit import ParameterVector
 from qllmft_backends import create
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint.compiled.normals import fill_normal
+from qllmft_backends.adjoint.engine import GaussianShots
 from qllmft_backends.adjoint.frames import FrameProgram
 from qllmft_backends.adjoint.noisy import NoisyPass
-from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import CircuitNoise, GateNoise
 
 STRONG = GateNoise(0.03, 0.08)

@@ -18,8 +18,8 @@ from noisy_circuits import (
 
 from qllmft_backends import BackendError, create
 from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.engine import GaussianShots
 from qllmft_backends.adjoint.frames import FrameProgram
-from qllmft_backends.adjoint.shots import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit, readout_observables
 

@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 from reference_circuits import question
 
 from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
-from qllmft_backends.adjoint import noisy_expectations as noisy_module
+from qllmft_backends.adjoint import noisy as noisy_module
 from qllmft_backends.adjoint.backend import AdjointGradient
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_circuits import head_circuit, readout_observables
@@ -46,7 +46,7 @@ def test_distinct_trajectories_are_simulated_once(monkeypatch):
 def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
     asked = circuit, values.repeat(7, axis=0), observables
-    monkeypatch.setattr(noisy_module, "_SITES", 300 * 100)
+    monkeypatch.setattr(noisy_module, "SITES", 300 * 100)
     for way in (
         {"trajectories": 300},
         {"shots": 300},

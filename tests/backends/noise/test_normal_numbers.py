@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from qllmft_backends.adjoint.compiled.normals import box_muller, fill_normal, threefry
-from qllmft_backends.adjoint.shots import GaussianShots
+from qllmft_backends.adjoint.engine import GaussianShots
 
 SIZE = 2**20
 

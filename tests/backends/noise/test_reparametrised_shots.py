@@ -14,7 +14,7 @@ from noisy_circuits import (
 )
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint.shots import GaussianShots
+from qllmft_backends.adjoint.engine import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit
 
