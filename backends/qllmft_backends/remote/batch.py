@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +17,34 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
 
 
-class Template(Protocol):
-    """Circuit that can be sent, every qubit measured. ``str`` describes its gates."""
+@dataclass(frozen=True)
+class Template:
+    """Circuit that can be sent.
 
-    @property
-    def circuit(self) -> QuantumCircuit: ...  # noqa: D102
+    Attributes:
+        circuit: parametric, every qubit measured into the classical bit of its index.
+        sha256: hash of all that decides the circuit as sent, but for its angles.
+        one_qubit_gates, two_qubit_gates: numbers in one circuit as sent.
+    """
 
-    @property
-    def sha256(self) -> str: ...  # noqa: D102
+    circuit: QuantumCircuit
+    sha256: str
+    one_qubit_gates: int
+    two_qubit_gates: int
 
-    @property
-    def one_qubit_gates(self) -> int: ...  # noqa: D102
-
-    @property
-    def two_qubit_gates(self) -> int: ...  # noqa: D102
+    def __str__(self) -> str:
+        return (
+            f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit"
+        )
 
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
-        ...
+        circuits = []
+        for row, name in zip(values, names, strict=True):
+            bound = self.circuit.assign_parameters(row)
+            bound.name = name
+            circuits.append(bound)
+        return circuits
 
 
 @dataclass(frozen=True)

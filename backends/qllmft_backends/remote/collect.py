@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import NOT_FOUND, JobFailedError, JobTimeoutError, RemoteError
 from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.ledger.known_answer import known_answer_error
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.ledger.payload import Probabilities, known_answer_error
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import RemoteJob, Route
 
 OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qllmft_backends.backend import Backend
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
 from qllmft_backends.remote.collect import OnProgress, collect, read_again
@@ -24,11 +25,10 @@ from qllmft_backends.remote.cost import (
     check_limits,
     spent,
 )
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import JobFailedError, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.options import JobOptions
+from qllmft_backends.remote.options import Deadline, JobOptions
 from qllmft_backends.remote.results import check_answers
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
@@ -319,3 +319,35 @@ def settle_all(
 def _raise_first(problems: Mapping[str, RemoteError]) -> None:
     for problem in problems.values():
         raise problem
+
+
+class JobsBackend(Backend):
+    """Base of the backends that send jobs away, a `RemoteBackend`. ``jobs`` is None if nothing leaves this machine."""
+
+    options: Any
+    jobs: Jobs | None
+
+    @property
+    def consented(self) -> bool:
+        """Return the option ``yes``."""
+        return bool(self.options.yes)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether the ledger's folder holds one. A call that sent nothing leaves an empty folder."""
+        return self.jobs is not None and self.jobs.ledger.path.exists()
+
+    def attend(
+        self,
+        *,
+        confirm: Confirm | None = None,
+        announce: Announce | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
+        if self.jobs is not None:
+            self.jobs.callbacks = Callbacks(confirm, announce, on_progress)
+
+    def running_jobs(self) -> str:
+        """Return a report of the jobs that are still running at the server (see `RemoteBackend.running_jobs`)."""
+        return "" if self.jobs is None else self.jobs.running()

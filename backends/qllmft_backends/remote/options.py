@@ -1,6 +1,9 @@
-"""Options of every backend that sends jobs away."""
+"""Options of every backend that sends jobs away, and the deadlines of its calls."""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -62,3 +65,15 @@ class JobOptions(Waits):
     def sends_wrong_again(self) -> bool:
         """Return whether the circuits of jobs with a wrong known answer are sent again."""
         return False
+
+
+@dataclass
+class Deadline:
+    """Moment ``seconds`` after its construction."""
+
+    seconds: float
+    _start: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float:
+        """Return the seconds that are left. 0 once it has passed."""
+        return max(0.0, self._start + self.seconds - time.monotonic())

@@ -12,12 +12,11 @@ from typing import Any
 from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import DuplicateJobWarning, RemoteError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, sessions_under_way
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.options import Waits
+from qllmft_backends.remote.options import Deadline, Waits
 from qllmft_backends.remote.rows import ENDED_FREE, duplicate_text
 
 

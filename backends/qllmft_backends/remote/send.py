@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from qllmft_backends.remote.batch import CircuitBatch
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.ledger.known_answer import known_state
 from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import known_state
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, Route
 
 _FIRST_PAUSE_S = 1.0

@@ -26,7 +26,7 @@ from qllmft_backends.remote import (
     ledger_jobs,
 )
 from qllmft_backends.remote.ionq.compile import known_answer
-from qllmft_backends.remote.ledger.known_answer import known_state
+from qllmft_backends.remote.ledger.payload import known_state
 from qllmft_backends.sandbox import Fault, MockServer, Store
 
 EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's prices of a circuit

@@ -11,7 +11,6 @@ from qllmft_backends.remote import (
     JobFailedError,
     PaidTrainingError,
 )
-from qllmft_backends.remote.ionq.cost import training_circuits
 from qllmft_backends.sandbox import Fault
 
 
@@ -85,7 +84,7 @@ def test_a_gradient_through_hardware_is_refused(box, forte):
 def test_paid_training_keeps_its_budget(box, forte):
     problem = make_problem(2)
     backend = forte(allow_paid_training=True, circuit_budget=10, circuits_per_job=50)
-    assert training_circuits(backend.options, samples=2) == 6
+    assert backend.options.training_circuits(samples=2) == 6
     parameters = [list(problem.circuit.parameters)] * 6
     jobs = (
         [problem.circuit] * 6,

@@ -134,7 +134,7 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     ],
 )
 def test_retry_after(text, seconds):
-    from qllmft_backends.remote.ionq.refusal import retry_after_s
+    from qllmft_backends.remote.ionq.answer import retry_after_s
 
     assert retry_after_s(text) == seconds
 
@@ -159,7 +159,6 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
             "backend",
             "base",
             "client",
-            "job_client",
             "library",
             "native",
             "route",

@@ -14,29 +14,22 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.protocol import Availability, Expectations
-from qllmft_backends.remote.backend import JobsBackend
 from qllmft_backends.remote.batch import CircuitBatch, JobSize, Submission
 from qllmft_backends.remote.collect import own_job
 from qllmft_backends.remote.cost import Confirm, CostEstimate
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.client import Client
-from qllmft_backends.remote.ionq.compile import compile_template
-from qllmft_backends.remote.ionq.cost import (
-    PUBLISHED_ON,
-    check_training,
-    published_price,
-    training_circuits,
-)
+from qllmft_backends.remote.ionq.compile import PUBLISHED_ON, compile_template, published_price
 from qllmft_backends.remote.ionq.native import NativeSize
 from qllmft_backends.remote.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES, IonQOptions
 from qllmft_backends.remote.ionq.reading import read_shots
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
-from qllmft_backends.remote.jobs import Callbacks, Jobs, KnownAnswers
+from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend, KnownAnswers
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.results import (
     Resampled,
     check_answers,
@@ -81,8 +74,8 @@ class IonQBase(JobsBackend):
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""
-        check_training(self.options)
-        circuits = training_circuits(self.options, samples, epochs) + evaluations
+        self.options.check_training()
+        circuits = self.options.training_circuits(samples, epochs) + evaluations
         budget = self.options.circuit_budget
         limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
         return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
@@ -193,12 +186,12 @@ class IonQBase(JobsBackend):
             return resampled(batch, results, self.options.shots, sums, repeats, seed)
 
     def gradient(self) -> SpsaGradient:
-        """Return an SPSA gradient, which sends `training_circuits`.
+        """Return an SPSA gradient, which sends `IonQOptions.training_circuits`.
 
         Raises:
             PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
         """
-        check_training(self.options)
+        self.options.check_training()
         return SpsaGradient(
             self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
         )

@@ -1,17 +1,20 @@
-"""Circuits for IonQ: checked, bound, measured on every qubit; one circuit per sample serves all Z observables."""
+"""Circuits for IonQ: checked, measured on every qubit, and their published prices.
+
+One circuit per sample serves all Z observables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.remote.batch import Template
 from qllmft_backends.remote.errors import RemoteRequestError
+from qllmft_backends.remote.ledger.chunk import Setup
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
 # out: p, cp and csx, which the library renames to z, cz and v ("todo fix alias bug" in its source),
@@ -37,35 +40,11 @@ LEAST_CIRCUITS = 10
 # with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
 LEAST_SHOTS = 20
 
-
-@dataclass(frozen=True)
-class Template:
-    """Circuit that can be sent.
-
-    Attributes:
-        circuit: parametric, every qubit measured into the classical bit of its index.
-        sha256: hash of gates, qubits, angles and the order of the parameters.
-        one_qubit_gates, two_qubit_gates: numbers in one circuit, before IonQ's compiler.
-    """
-
-    circuit: QuantumCircuit
-    sha256: str
-    one_qubit_gates: int
-    two_qubit_gates: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit"
-        )
-
-    def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
-        """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
-        circuits = []
-        for row, name in zip(values, names, strict=True):
-            bound = self.circuit.assign_parameters(row)
-            bound.name = name
-            circuits.append(bound)
-        return circuits
+# IonQ itself publishes no prices: they are part of each contract. Azure's are public.
+PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
+_UNIT = "usd"
+_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # per shot
+_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # per circuit without error mitigation, and with it
 
 
 def compile_template(circuit: QuantumCircuit) -> Template:
@@ -107,6 +86,23 @@ def native_gates(circuit: QuantumCircuit) -> tuple[int, int]:
     ]
     one, two = (sum(number * gates[n] for number, gates in found) for n in (0, 1))
     return one, two
+
+
+def published_price(setup: Setup, template: Template) -> dict[str, Any]:
+    """Return the price of one circuit as published on `PUBLISHED_ON`, without asking the server.
+
+    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them.
+    """
+    if setup.free:
+        return {"price_each": 0.0, "note": "IonQ's simulator is free; the server was not asked"}
+    one, two = native_gates(template.circuit)
+    least = _LEAST if setup.error_mitigation == "none" else _LEAST_MITIGATED
+    return {
+        "price_each": least + setup.shots * (_ONE_QUBIT_GATE * one + _ZZ_GATE * two),
+        "unit": _UNIT,
+        "note": f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
+        f"{one} native one-qubit and {two} ZZ gates a circuit; yours may differ",
+    }
 
 
 def known_answer(n_qubits: int, state: int = 0) -> Template:

@@ -5,7 +5,7 @@ The version is pinned, because its parts are no public interface. Another releas
 
 - `qiskit_to_ionq` writes the body of a job: gates of ``qis`` by their names, untranspiled.
 - `IonQClient`: ``api_headers``, ``make_path``, ``get_latest_calibration`` and ``_url``. Its requests are replaced: see
-  `qllmft_backends.remote.ionq.job_client`.
+  `qllmft_backends.remote.ionq.client`.
 - `IonQBackend.run` with options, ``extra_metadata``, ``job_settings`` and ``session_id``, and the job's ``job_id``. Its
   ``_create_client`` is replaced. Its waiting, its results and its provider are not used.
 - `GPIGate`, `GPI2Gate`, `MSGate` and `add_equivalences`: the native gates, to which circuits are compiled for other

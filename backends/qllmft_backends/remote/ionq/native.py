@@ -10,7 +10,6 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import (
     JobFailedError,
     JobTimeoutError,
@@ -20,6 +19,7 @@ from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.route import post_dry_run
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.options import Deadline
 
 _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each native gate; "nop" is none
 _OMIT = "Omit compiled_estimate."

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
 from qllmft_backends.remote.cost import Limits
-from qllmft_backends.remote.errors import RemoteRequestError
+from qllmft_backends.remote.errors import PaidTrainingError, RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
 from qllmft_backends.remote.options import JobOptions, Waits
 
@@ -125,6 +125,13 @@ class IonQOptions(IonQConnection, JobOptions):
         """Return the limits on the cost of a call."""
         return Limits(self.paid, self.yes, self.max_cost, circuit_budget=self.circuit_budget)
 
+    def training_circuits(self, samples: int, epochs: int = 1) -> int:
+        """Return the circuits of SPSA training: per sample and epoch a forward pass and two per perturbation."""
+        return epochs * samples * (1 + 2 * self.spsa_batch)
+
+    def check_training(self) -> None:
+        """Raise `PaidTrainingError` for a gradient through paid circuits unless the options allow it."""
+
 
 class IonQSimulatorOptions(NoiseSettings, IonQOptions):
     """Options of the backend ``ionq_simulator``, IonQ's simulator in the cloud.
@@ -218,6 +225,16 @@ class IonQForteOptions(IonQOptions):
     def sends_wrong_again(self) -> bool:
         """Return the option ``retry_wrong``."""
         return self.retry_wrong
+
+    def check_training(self) -> None:
+        """Raise `PaidTrainingError` for a gradient through paid circuits unless it is allowed."""
+        if not self.allow_paid_training:
+            raise PaidTrainingError(
+                "a gradient through ionq_forte would send paid circuits at every step, and was not asked for. Nothing "
+                "was sent. Train on adjoint or aer_statevector and predict on ionq_forte; or set allow_paid_training "
+                "and circuit_budget (an epoch of 1,000 samples would send "
+                f"{self.training_circuits(1000):,} circuits)."
+            )
 
     @model_validator(mode="after")
     def _fits_together(self) -> IonQForteOptions:

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.ledger.known_answer import known_answer_error
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
     Shots,
     flat,
+    known_answer_error,
     parse_probabilities,
     parse_shots,
 )

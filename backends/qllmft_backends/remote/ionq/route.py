@@ -1,7 +1,12 @@
-"""Route to IonQ: jobs through qiskit-ionq's payloads and this package's own requests."""
+"""Route to IonQ: jobs through qiskit-ionq's payloads and this package's own requests, and their sessions.
+
+A session holds jobs that the server itself counts together, and stops at a price or after a time: IonQ's API v0.4
+(POST /sessions, POST /sessions/{id}/end, ``session_id`` of a job); in beta, for some customers.
+"""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,20 +15,22 @@ from typing import Any
 from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.deadline import Deadline
-from qllmft_backends.remote.errors import NOT_FOUND, RemoteRequestError
+from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError, SessionWarning
 from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.library import IonQBackend, IonQTranspileLevelWarning
 from qllmft_backends.remote.ionq.listed_jobs import TOKEN_IN_NAME, IonQJobs, token_of
+from qllmft_backends.remote.ionq.options import IonQForteOptions
 from qllmft_backends.remote.ionq.reading import completed_results, results
-from qllmft_backends.remote.ionq.sessions import end_session, open_session, session_caps
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.ledger.payload import Probabilities, mapping
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import RemoteJob, Route
 
 _ENDED = ("completed", "failed", "canceled")
 _MAX_REASON = 300  # characters of the server's text
+_UNAUTHORIZED = 401
+_DEFAULT_UNIT = "usd"  # of a session's cap
 
 
 class _Backend(IonQBackend):  # type: ignore[misc]
@@ -69,7 +76,7 @@ class IonQRoute(Route):
 
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the server's price of one circuit (see `Client.price`)."""
-        return self.client.price(setup, template, session=bool(session_caps(self.waits)))
+        return self.client.price(setup, template, session=bool(self._caps()))
 
     def post(
         self,
@@ -116,7 +123,34 @@ class IonQRoute(Route):
 
     def check(self, setup: Setup) -> None:
         """Raise `RemoteRequestError` for an unknown machine, a circuit too wide for it, or a mitigation it lacks."""
-        check_machine(self.client, setup)
+        try:
+            machine = self.client.describe_backend(setup.backend)
+        except RemoteRequestError as error:
+            if error.status != NOT_FOUND:
+                raise
+            known = (
+                ", ".join(name.removeprefix("qpu.") for name in self.client.machines()) or "none"
+            )
+            raise error.reworded(
+                f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the "
+                f"option target: {known}."
+            ) from None
+        offered = machine.get("supported_error_mitigations")
+        if (
+            setup.symmetry_verification
+            and isinstance(offered, list)
+            and "symmetry_verification" not in offered
+        ):
+            raise RemoteRequestError(
+                f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. "
+                "Nothing was sent. Omit symmetry_verification, or name another machine."
+            )
+        qubits = machine.get("qubits")
+        if isinstance(qubits, int) and setup.n_qubits > qubits:
+            raise RemoteRequestError(
+                f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
+                "Use a smaller head, or another backend."
+            )
 
     def server_time(self) -> float | None:
         """Return the time by the server's clock (see `Transport.server_time`)."""
@@ -127,13 +161,74 @@ class IonQRoute(Route):
         return self.client.transport.until(deadline)
 
     def open_session(self, backend: str, unit: str | None) -> str | None:
-        """Open a session with the caps of the options, and return its id, or None without caps."""
-        caps = session_caps(self.waits, unit)
-        return open_session(self.client, backend, caps) if caps else None
+        """Open a session with the caps of the options, and return its id, or None without caps.
+
+        Raises:
+            RemoteRequestError: if the server has no sessions, or confirms other caps. Nothing was sent.
+            RemoteError: if it cannot be asked.
+        """
+        caps = self._caps(unit)
+        if not caps:
+            return None
+        url = self.client.make_path("sessions")
+        answer = mapping(self._session_answer(url, {"backend": backend, "settings": caps}))
+        session, kept = answer.get("id"), mapping(answer.get("settings"))
+        if not isinstance(session, str) or not session or "/" in session:
+            raise RemoteRequestError(
+                f"POST {url} answered without a session's id. No circuit was sent. Run again later."
+            )
+        wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
+        if wrong:
+            self.end_session(session)
+            raise RemoteRequestError(
+                f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
+                "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
+            )
+        return session
 
     def end_session(self, session: str) -> bool:
-        """End a session (see `sessions.end_session`)."""
-        return end_session(self.client, session)
+        """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
+        url = self.client.make_path("sessions", session, "end")
+        try:
+            self.client.transport.once("POST", url, headers=self.client.api_headers)
+        except RemoteError as error:
+            warnings.warn(
+                f"the session {session} could not be ended: {error} It ends by itself at its caps.",
+                SessionWarning,
+                stacklevel=3,
+            )
+            return False
+        return True
+
+    def _caps(self, unit: str | None = None) -> dict[str, Any]:
+        """Return the field ``settings`` of a new session, empty without caps; ``unit`` is that of the prices."""
+        caps: dict[str, Any] = {}
+        options = self.waits
+        if not isinstance(options, IonQForteOptions):
+            return caps
+        if options.session_max_cost is not None:
+            caps["cost_limit"] = {"unit": unit or _DEFAULT_UNIT, "value": options.session_max_cost}
+        if options.session_max_minutes is not None:
+            caps["duration_limit_min"] = options.session_max_minutes
+        return caps
+
+    def _session_answer(self, url: str, body: Mapping[str, Any]) -> Any:
+        """Ask for a session, once, and return the server's answer."""
+        client = self.client
+        try:
+            return client.transport.once(
+                "POST", url, body=json.dumps(body), headers=client.api_headers
+            ).json()
+        except RemoteError as error:
+            if error.status == _UNAUTHORIZED:
+                raise
+            refused = error.status is not None and error.status < 500
+            kind = RemoteRequestError if refused else type(error)
+            raise kind(
+                f"no session was opened: {error} No circuit was sent. Sessions are in beta and IonQ opens them to some "
+                "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
+                status=error.status,
+            ) from None
 
 
 def post_dry_run(client: Client, setup: Setup, circuit: QuantumCircuit) -> str:
@@ -158,36 +253,6 @@ def _run(
     return str(backend.run(circuits, shots=setup.shots, **more).job_id())
 
 
-def check_machine(client: Client, setup: Setup) -> None:
-    """Raise `RemoteRequestError` for an unknown machine, a circuit too wide for it, or a mitigation that it lacks."""
-    try:
-        machine = client.describe_backend(setup.backend)
-    except RemoteRequestError as error:
-        if error.status != NOT_FOUND:
-            raise
-        known = ", ".join(name.removeprefix("qpu.") for name in client.machines()) or "none"
-        raise error.reworded(
-            f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the option "
-            f"target: {known}."
-        ) from None
-    offered = machine.get("supported_error_mitigations")
-    if (
-        setup.symmetry_verification
-        and isinstance(offered, list)
-        and "symmetry_verification" not in offered
-    ):
-        raise RemoteRequestError(
-            f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. Nothing "
-            "was sent. Omit symmetry_verification, or name another machine."
-        )
-    qubits = machine.get("qubits")
-    if isinstance(qubits, int) and setup.n_qubits > qubits:
-        raise RemoteRequestError(
-            f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
-            "Use a smaller head, or another backend."
-        )
-
-
 def _reason(job: Mapping[str, Any]) -> str:
     failure = job.get("failure")
     texts = (
@@ -197,3 +262,9 @@ def _reason(job: Mapping[str, Any]) -> str:
     )
     reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
     return f"{job.get('status')}{f' ({reason})' if reason else ''}"
+
+
+def _confirmed(kept: Any, cap: Any) -> bool:
+    if isinstance(cap, dict):
+        return all(_confirmed(mapping(kept).get(name), value) for name, value in cap.items())
+    return bool(kept == cap)

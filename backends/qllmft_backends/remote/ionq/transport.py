@@ -14,12 +14,11 @@ import requests
 import tenacity
 import urllib3.exceptions
 
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
-from qllmft_backends.remote.ionq.answer import Answer
+from qllmft_backends.remote.ionq.answer import Answer, refusal, shortened
 from qllmft_backends.remote.ionq.options import IonQConnection
-from qllmft_backends.remote.ionq.refusal import refusal, shortened
 from qllmft_backends.remote.ionq.token import ApiToken
+from qllmft_backends.remote.options import Deadline
 
 MOCK_HEADER = "X-QLLMFT-Sandbox"
 _MAX_WAIT_S = 30.0

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
-from qllmft_backends.remote.ledger.known_answer import known_answer_error, known_state
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
     Shots,
     is_amount,
+    known_answer_error,
+    known_state,
     parse_probabilities,
     parse_shots,
 )

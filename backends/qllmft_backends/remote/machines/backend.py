@@ -18,10 +18,9 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
-from qllmft_backends.remote.backend import JobsBackend
 from qllmft_backends.remote.batch import CircuitBatch, JobSize
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import Jobs
+from qllmft_backends.remote.jobs import Jobs, JobsBackend
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities

@@ -16,40 +16,28 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
+from qllmft_backends.remote.batch import Template
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """Circuit for a machine.
+class Compiled(Template):
+    """Circuit for a machine, with the machine's gates on its qubits.
 
     Attributes:
-        circuit: with the machine's gates, on the machine's qubits, measured into the register ``meas`` in the order of
-            the original qubits.
         columns: (P',) columns of the original parameters that are left; a rotation before a measurement may vanish.
-        sha256: hash of the original circuit and of all that decides the compiled one.
         qubits: number of the machine's qubits that carry a gate.
-        one_qubit_gates, two_qubit_gates: numbers of native gates.
         depth: number of layers, with the measurements.
-        measured: the machine's qubit behind each bit of the register.
+        measured: the machine's qubit behind each bit of the register ``meas``, which has the original qubits' order.
     """
 
-    circuit: QuantumCircuit
     columns: NDArray[np.int64]
-    sha256: str
     qubits: int
-    one_qubit_gates: int
-    two_qubit_gates: int
     depth: int
     measured: tuple[int, ...]
 
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (B, P), in radians of the original parameters."""
-        circuits = []
-        for row, name in zip(values, names, strict=True):
-            bound = self.circuit.assign_parameters(row[self.columns])
-            bound.name = name
-            circuits.append(bound)
-        return circuits
+        return super().bind(np.asarray(values)[:, self.columns], names)
 
     def __str__(self) -> str:
         return (

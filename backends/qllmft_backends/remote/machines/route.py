@@ -11,13 +11,13 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import BackendError
 from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.deadline import Deadline
 from qllmft_backends.remote.errors import JobFailedError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, Counts, Runner, status_of
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
 from qllmft_backends.text import error_text
 
