@@ -20,8 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from qllmft_backends.sandbox.api import Api, error, route_of
-from qllmft_backends.sandbox.faults import Fault, Faults
-from qllmft_backends.sandbox.request import RefusedError, Request
+from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
 from qllmft_backends.sandbox.shapes import LABEL, is_results
 from qllmft_backends.sandbox.store import Store
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from qllmft_backends.sandbox.job import (
@@ -15,7 +14,7 @@ from qllmft_backends.sandbox.job import (
     StoredJob,
     job_price,
 )
-from qllmft_backends.sandbox.request import RefusedError
+from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 _CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
 
@@ -56,9 +55,9 @@ class Session:
             "project_id": None,
             "creator_id": None,
             "ender_id": None,
-            "created_at": _iso(self.created_at),
-            "started_at": _iso(self.created_at) if self.jobs else None,
-            "ended_at": None if ended_at is None else _iso(ended_at),
+            "created_at": iso_time(self.created_at),
+            "started_at": iso_time(self.created_at) if self.jobs else None,
+            "ended_at": None if ended_at is None else iso_time(ended_at),
             "settings": self.caps,
         }
 
@@ -118,7 +117,3 @@ class Sessions:
             raise RefusedError(
                 400, f"session {session_id} would cost more than {cap['value']:g} {cap['unit']}"
             )
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from qllmft_backends.noise import pauli_error_probability
@@ -18,6 +18,7 @@ from qllmft_backends.sandbox.job import (
     job_price,
     price,
 )
+from qllmft_backends.sandbox.request import iso_time
 from qllmft_backends.sandbox.simulator import NOISE
 from qllmft_backends.sandbox.store import BACKENDS
 
@@ -93,7 +94,7 @@ def backend(name: str) -> dict[str, Any]:
         "status": "available",
         "qubits": BACKENDS[name],
         "average_queue_time": 0,
-        "last_updated": _now(),
+        "last_updated": iso_time(time.time()),
         "supported_error_mitigations": ["debiasing", "symmetry_verification"],
         **({} if name == "simulator" else {"kw": MACHINE_KW}),
         "sandbox": LABEL,
@@ -107,7 +108,7 @@ def characterization(name: str) -> dict[str, Any]:
     return {
         "id": "00000000-0000-4000-8000-000000000001",
         "backend": name,
-        "date": _now(),
+        "date": iso_time(time.time()),
         "qubits": BACKENDS[name],
         "connectivity": [],
         "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
@@ -152,7 +153,7 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
             "organization": ACCOUNT,
             "project": None,
         },
-        "estimated_at": _now(),
+        "estimated_at": iso_time(time.time()),
         "estimated_unit": PRICE_UNIT,
         "estimated_total_cost": amount,
         "estimated_execution_time": 0,
@@ -251,7 +252,3 @@ def _output(job: StoredJob, style: str) -> dict[str, Any]:
 def _artifact(name: str, form: str) -> dict[str, str]:
     """Return the descriptor of an artifact."""
     return {"id": name, "format": form, "media_type": "application/json"}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Jobs of the mock server: submission, results and payment."""
+"""Jobs of the mock server: submission, results and payment, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,85 @@ import numpy as np
 from qllmft_backends.sandbox import simulator
 from qllmft_backends.sandbox.circuits import CircuitError
 from qllmft_backends.sandbox.job import FREE_ENDS, StoredJob, circuits_of
-from qllmft_backends.sandbox.journal import Journal, child_of
-from qllmft_backends.sandbox.request import RefusedError
+from qllmft_backends.sandbox.request import RefusedError, iso_time
 from qllmft_backends.sandbox.sessions import Sessions
 
 # API name -> qubits
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
 MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
+_CHANGEABLE = ("status", "results", "failure", "started_at", "completed_at")
+
+
+class Journal:
+    """Submissions, and changes of a job: status, results, failure. Without a file nothing is kept."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+
+    def submitted(self, job: StoredJob) -> None:
+        """Record a job and its children, which are in the job's payload."""
+        fields = (
+            "id",
+            "payload",
+            "submitted_at",
+            "number",
+            "name",
+            "children",
+            "outcome",
+            "message",
+        )
+        self._append({name: getattr(job, name) for name in fields})
+
+    def changed(self, job: StoredJob) -> None:
+        """Record the changeable fields of a job."""
+        self._append({"changed": job.id} | {name: getattr(job, name) for name in _CHANGEABLE})
+
+    def deleted(self, ids: list[str]) -> None:
+        """Record that jobs were deleted."""
+        self._append({"deleted": ids})
+
+    def read(self) -> dict[str, StoredJob]:
+        """Return the jobs by id. An unfinished last line is left out."""
+        jobs: dict[str, StoredJob] = {}
+        if self._file is None or not self._file.exists():
+            return jobs
+        for line in self._file.read_text(encoding="utf-8").split("\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if "changed" in record:
+                for name in _CHANGEABLE:
+                    setattr(jobs[record["changed"]], name, record[name])
+            elif "deleted" in record:
+                for name in record["deleted"]:
+                    del jobs[name]
+            else:
+                job = jobs[record["id"]] = StoredJob(
+                    circuits=circuits_of(record["payload"]), **record
+                )
+                for n, child_id in enumerate(job.children):
+                    jobs[child_id] = child_of(job, n, child_id)
+        return jobs
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError), self._file.open("ab+") as file:  # a full disk ends no job
+            if file.tell():
+                file.seek(-1, 2)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(record).encode() + b"\n")
+
+
+def child_of(job: StoredJob, n: int, child_id: str) -> StoredJob:
+    """Return the job of the ``n``-th circuit of a multi-circuit job."""
+    name = job.payload["input"]["circuits"][n].get("name")
+    number = job.number + 1 + n
+    return StoredJob(
+        child_id, job.payload, [job.circuits[n]], job.submitted_at, number, name=name, parent=job.id
+    )
 
 
 class Store:
@@ -161,8 +233,7 @@ class Store:
             }
 
     def _timestamp(self) -> str:
-        moment = datetime.fromtimestamp(self.now(), UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_time(self.now(), "milliseconds")
 
     def _change(self, job: StoredJob, status: str) -> None:
         job.status = status
