@@ -102,8 +102,8 @@ def _imports() -> Finding:
 
 
 def _backends() -> Iterator[Finding]:
-    from qllmft_backends.listing import describe
     from qllmft_backends.plugins import BUILT_IN
+    from qllmft_backends.registry import describe
 
     for row in describe():
         if row.source != BUILT_IN:

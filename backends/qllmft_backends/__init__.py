@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from qllmft_backends.errors import MissingExtraError as MissingExtraError
     from qllmft_backends.errors import UnknownBackendError as UnknownBackendError
     from qllmft_backends.errors import UnsupportedGateError as UnsupportedGateError
-    from qllmft_backends.listing import describe as describe
     from qllmft_backends.noise import GateNoise as GateNoise
     from qllmft_backends.protocol import Availability as Availability
     from qllmft_backends.protocol import Capabilities as Capabilities
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from qllmft_backends.protocol import remote_or_none as remote_or_none
     from qllmft_backends.registry import BACKENDS as BACKENDS
     from qllmft_backends.registry import create as create
+    from qllmft_backends.registry import describe as describe
 
 _DEFINED = {
     "qllmft_backends.backend": ("Backend",),
@@ -32,7 +32,6 @@ _DEFINED = {
         "UnknownBackendError",
         "UnsupportedGateError",
     ),
-    "qllmft_backends.listing": ("describe",),
     "qllmft_backends.noise": ("GateNoise",),
     "qllmft_backends.protocol": (
         "Availability",
@@ -42,7 +41,7 @@ _DEFINED = {
         "RemoteBackend",
         "remote_or_none",
     ),
-    "qllmft_backends.registry": ("BACKENDS", "create"),
+    "qllmft_backends.registry": ("BACKENDS", "create", "describe"),
 }
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = imported_on_use(__name__, _DEFINED)

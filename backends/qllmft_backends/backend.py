@@ -12,8 +12,8 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
 from qllmft_backends.estimator import BackendEstimator
+from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.measurement import check_noise
-from qllmft_backends.parameter_shift import BatchedParameterShift
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
 from qllmft_backends.sampler import BackendSampler
 

@@ -15,11 +15,10 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
-from qllmft_backends.nested import opened
 from qllmft_backends.pennylane_device import AdjointDevice
 from qllmft_backends.pennylane_tapes import GATES
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import check_values, derive_seed
+from qllmft_backends.request import check_values, derive_seed, opened
 from qllmft_backends.z_observables import ZObservables
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first

@@ -1,4 +1,4 @@
-"""The backends by name. A backend's packages are imported when it is made."""
+"""The backends by name, and their list. A backend's packages are imported when it is made."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
 from qllmft_backends.plugins import BUILT_IN, Registry
+from qllmft_backends.protocol import Availability
 from qllmft_backends.text import error_text
 from qllmft_backends.validation import faults
 
@@ -142,7 +143,7 @@ def create(
     try:
         typed = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
-        raise UnknownBackendError(_describe(name, options_class, error)) from None
+        raise UnknownBackendError(_message(name, options_class, error)) from None
     given = () if backend is None else (backend,)
     made: Backend = getattr(module, entry.backend)(typed, *given)
     return made
@@ -172,7 +173,7 @@ def _module_of(name: str) -> ModuleType:
         ) from error
 
 
-def _describe(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
+def _message(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
     found = "; ".join(
         f"option {fault.place} = {fault.shown_value}: {fault.message}"
         if fault.path
@@ -180,3 +181,60 @@ def _describe(name: str, options_class: type[BaseModel], error: ValidationError)
         for fault in faults(error)
     )
     return f"backend {name!r}: {found}. Its options are: {', '.join(options_class.model_fields) or 'none'}."
+
+
+@dataclass(frozen=True)
+class BackendRow:
+    """Backend in the list of `describe`."""
+
+    name: str  # argument of `qllmft_backends.create`
+    summary: str
+    available: bool  # it can run here by its default options
+    # the reason and the remedy if it cannot; else a remark on an option
+    note: str
+    device: str  # this and the rest: see `Entry`
+    noise: str
+    limits: str
+    price: Literal["free", "paid"]
+    source: str  # see `plugins.PluginRow`
+
+
+def describe() -> list[BackendRow]:
+    """Describe every backend of the registry, in its order, importing packages and sending nothing."""
+    rows = []
+    for name in BACKENDS:
+        try:
+            entry = BACKENDS[name]
+            state = _availability(entry)
+        except UnknownBackendError as error:
+            entry = Entry(
+                "a plug-in that does not load", "", "", "", device="unknown", noise="unknown"
+            )
+            state = Availability(False, str(error))
+        rows.append(
+            BackendRow(
+                name=name,
+                summary=entry.summary,
+                available=state.available,
+                note=state.note,
+                device=entry.device,
+                noise=entry.noise,
+                limits=entry.limits,
+                price=entry.price,
+                source=BACKENDS.source(name),
+            )
+        )
+    return rows
+
+
+def _availability(entry: Entry) -> Availability:
+    """Return the availability of a backend. A broken package is a reason, not a traceback."""
+    try:
+        backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and entry.extra:
+            return Availability(
+                False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'"
+            )
+        return Availability(False, f"its packages are installed and do not load: {error}")
+    return backend.availability()

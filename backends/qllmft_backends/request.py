@@ -1,15 +1,17 @@
-"""Parameter values of a request, checked, and the seed that follows from a request."""
+"""Requests to a backend: parameter values checked, gates opened, and the seed that follows from a request."""
 
 from __future__ import annotations
 
+from collections.abc import Set
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.bindings_array import BindingsArray
 
-from qllmft_backends.errors import BackendError
+from qllmft_backends.errors import BackendError, UnsupportedGateError
 
 
 def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -48,3 +50,24 @@ def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64])
     digest.update(np.ascontiguousarray(values).tobytes())
     # 62 bits: Aer adds to it in a signed 64-bit integer
     return int.from_bytes(digest.digest(), "little") >> 2
+
+
+def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCircuit:
+    """Return a circuit with the definitions of gates in their place, until all names are ``known`` to ``machine``.
+
+    Raises:
+        UnsupportedGateError: for a gate without such a definition.
+    """
+    while nested := [name for name in circuit.count_ops() if name not in known]:
+        refusal = (
+            f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. Define "
+            "it, or write it with standard gates."
+        )
+        try:
+            contents = circuit.decompose(gates_to_decompose=nested)
+        except QiskitError as error:
+            raise UnsupportedGateError(refusal) from error
+        if contents.count_ops() == circuit.count_ops():
+            raise UnsupportedGateError(refusal)
+        circuit = contents
+    return circuit

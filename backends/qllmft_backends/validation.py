@@ -13,7 +13,7 @@ _SECRET_NAMES = ("token", "key", "secret", "password")
 
 
 @dataclass(frozen=True)
-class Fault:
+class InvalidValue:
     """One value that does not fit its model."""
 
     path: tuple[int | str, ...]  # keys and indices from the root of the tree
@@ -45,10 +45,10 @@ class Fault:
         return f"{self.place}{got}: {self.message}" if self.path else self.message
 
 
-def faults(error: ValidationError) -> list[Fault]:
+def faults(error: ValidationError) -> list[InvalidValue]:
     """Return the faults of a validation in pydantic's order."""
     return [
-        Fault(
+        InvalidValue(
             found["loc"],
             found["type"],
             "there is no such setting"

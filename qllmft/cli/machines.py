@@ -22,8 +22,8 @@ _ACTIONS = ("list", "wait", "cancel")
 
 def backends(json: Json = False) -> None:
     """List the backends with their availability, device, noise, limits and price class."""
-    from qllmft_backends.listing import describe
     from qllmft_backends.plugins import BUILT_IN
+    from qllmft_backends.registry import describe
 
     rows = describe()
     if json:

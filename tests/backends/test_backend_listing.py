@@ -70,7 +70,7 @@ def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):
     def broken(name: str) -> None:
         raise ImportError("libcustatevec.so.1: cannot open shared object file")
 
-    monkeypatch.setattr("qllmft_backends.listing.import_module", broken)
+    monkeypatch.setattr("qllmft_backends.registry.import_module", broken)
     assert rows()["aer_forte"].note.endswith(
         "do not load: libcustatevec.so.1: cannot open shared object file"
     )

@@ -10,7 +10,7 @@ from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from reference_circuits import StatevectorBackend
 
 from qllmft_backends import BackendError, create
-from qllmft_backends.parameter_shift import BatchedParameterShift
+from qllmft_backends.gradients import BatchedParameterShift
 
 
 def shared_parameters() -> QuantumCircuit:

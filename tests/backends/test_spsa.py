@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.spsa import SpsaGradient
+from qllmft_backends.gradients import SpsaGradient
 from qllmft_circuits import head_circuit, readout_observables
 
 

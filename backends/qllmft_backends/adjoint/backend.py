@@ -33,7 +33,7 @@ from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.gradient import BackendGradient, GradientPoint
+from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import CircuitNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.request import check_values, derive_seed

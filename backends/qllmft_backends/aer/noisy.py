@@ -25,10 +25,9 @@ from qllmft_backends.aer.simulator import (
 )
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.nested import opened
 from qllmft_backends.noise import FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import derive_seed
+from qllmft_backends.request import derive_seed, opened
 from qllmft_backends.z_observables import ZObservables, z_string
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())

@@ -78,7 +78,7 @@ Confirm = Callable[[CostEstimate], bool]
 
 
 @dataclass(frozen=True)
-class Limits:
+class CostLimits:
     """Limits on the cost of a call.
 
     Attributes:
@@ -138,12 +138,12 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
     return Spent(price, unit, unknown, circuits)
 
 
-def check_limits(estimate: CostEstimate, limits: Limits, sent: int, before: Spent) -> None:
+def check_limits(estimate: CostEstimate, limits: CostLimits, sent: int, before: Spent) -> None:
     """Raise `CostRefusedError` if an estimate exceeds a limit.
 
     Args:
         estimate: of the call.
-        limits: see `Limits`.
+        limits: see `CostLimits`.
         sent: circuits that the backend object has sent.
         before: charges for the ledger's jobs.
     """
@@ -174,7 +174,7 @@ def check_limits(estimate: CostEstimate, limits: Limits, sent: int, before: Spen
 
 
 def authorize(
-    estimate: CostEstimate, limits: Limits, sent: int, before: Spent, confirm: Confirm | None
+    estimate: CostEstimate, limits: CostLimits, sent: int, before: Spent, confirm: Confirm | None
 ) -> None:
     """Check an estimate against the limits, and ask for consent to paid circuits.
 
@@ -182,7 +182,7 @@ def authorize(
 
     Args:
         estimate: of the call.
-        limits: see `Limits`.
+        limits: see `CostLimits`.
         sent: circuits that the backend object has sent.
         before: charges for the ledger's jobs.
         confirm: asks a person; None: nobody is there.

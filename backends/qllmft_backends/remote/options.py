@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from qllmft_backends.remote.cost import Limits
+from qllmft_backends.remote.cost import CostLimits
 
 
 class Waits(BaseModel):
@@ -57,7 +57,7 @@ class JobOptions(Waits):
     yes: bool = False
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> CostLimits:
         """Return the limits on the cost of a call."""
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ from qiskit.circuit import ParameterExpression
 from qiskit.quantum_info import Statevector
 
 from qllmft_backends.adjoint.program.angles import AngleMap, angle_map
-from qllmft_backends.adjoint.program.gates import PARTS, FactorKind, Part
+from qllmft_backends.adjoint.program.gates import PARTS, FactorKind, GatePart
 from qllmft_backends.adjoint.program.walk import LOADS, refusal, walk
 
 
@@ -76,7 +76,7 @@ class _Builder:
         self._held: list[list[Factor]] = [[] for _ in self.wires]
         self._last = [-1] * circuit.num_qubits  # the last gate on each wire
 
-    def add(self, parts: Sequence[Part], qubits: list[int], parameters: Sequence[Any]) -> None:
+    def add(self, parts: Sequence[GatePart], qubits: list[int], parameters: Sequence[Any]) -> None:
         """Add one gate of the circuit by its parts."""
         for part in parts:
             wires = [self.wires[qubits[q]] for q in part.qubits]
@@ -98,7 +98,7 @@ class _Builder:
             self._settle(wire)
         return tuple(gate for gate in self.gates if gate is not None)
 
-    def _factor(self, part: Part, parameters: Sequence[Any]) -> Factor:
+    def _factor(self, part: GatePart, parameters: Sequence[Any]) -> Factor:
         if part.parameter is None:
             return Factor(part.kind, -1, 0.0, part.scale)
         angle = parameters[part.parameter]

@@ -18,7 +18,7 @@ class FactorKind(IntEnum):
     FLIP = 3
 
 
-class Part(NamedTuple):
+class GatePart(NamedTuple):
     """Part of a gate."""
 
     # ``turn`` of one qubit, ``controlled`` turn, ``phase`` exp(iθ) if both qubits are 1, ``flip``
@@ -33,29 +33,29 @@ class Part(NamedTuple):
     scale: float = 1.0
 
 
-def _turn(kind: FactorKind, angle: float, qubit: int = 0) -> Part:
-    return Part("turn", (qubit,), kind, None, angle)
+def _turn(kind: FactorKind, angle: float, qubit: int = 0) -> GatePart:
+    return GatePart("turn", (qubit,), kind, None, angle)
 
 
-def _turn_by(kind: FactorKind, parameter: int = 0, qubit: int = 0, scale: float = 1.0) -> Part:
-    return Part("turn", (qubit,), kind, parameter, scale)
+def _turn_by(kind: FactorKind, parameter: int = 0, qubit: int = 0, scale: float = 1.0) -> GatePart:
+    return GatePart("turn", (qubit,), kind, parameter, scale)
 
 
 _X, _Y, _Z = FactorKind.X, FactorKind.Y, FactorKind.Z
 _U = (_turn_by(_Z, 2), _turn_by(_Y, 0), _turn_by(_Z, 1))
-_FLIP = Part("flip", (0, 1))
-_CZ = Part("phase", (0, 1), scale=pi)
-_CP = Part("phase", (0, 1), parameter=0)
-_RZZ = (_turn_by(_Z), _turn_by(_Z, qubit=1), Part("phase", (0, 1), parameter=0, scale=-2.0))
+_FLIP = GatePart("flip", (0, 1))
+_CZ = GatePart("phase", (0, 1), scale=pi)
+_CP = GatePart("phase", (0, 1), parameter=0)
+_RZZ = (_turn_by(_Z), _turn_by(_Z, qubit=1), GatePart("phase", (0, 1), parameter=0, scale=-2.0))
 
 
-def _in_basis(kind: FactorKind) -> tuple[Part, ...]:
+def _in_basis(kind: FactorKind) -> tuple[GatePart, ...]:
     """Return R_ZZ between quarter turns of both qubits and their inverses: R_XX or R_YY."""
     before, after = (tuple(_turn(kind, angle, q) for q in (0, 1)) for angle in (-pi / 2, pi / 2))
     return (*before, *_RZZ, *after)
 
 
-PARTS: dict[str, tuple[Part, ...]] = {  # up to a global phase
+PARTS: dict[str, tuple[GatePart, ...]] = {  # up to a global phase
     "id": (),
     "rx": (_turn_by(_X),),
     "ry": (_turn_by(_Y),),
@@ -80,10 +80,10 @@ PARTS: dict[str, tuple[Part, ...]] = {  # up to a global phase
     "ch": (_turn(_Y, -pi / 4, 1), _CZ, _turn(_Y, pi / 4, 1)),
     "cp": (_CP,),
     "cu1": (_CP,),
-    "crx": (Part("controlled", (0, 1), _X, 0),),
-    "cry": (Part("controlled", (0, 1), _Y, 0),),
+    "crx": (GatePart("controlled", (0, 1), _X, 0),),
+    "cry": (GatePart("controlled", (0, 1), _Y, 0),),
     "crz": (_turn_by(_Z, scale=-0.5), _CP),
-    "swap": (Part("exchange", (0, 1)),),
+    "swap": (GatePart("exchange", (0, 1)),),
     "rzz": _RZZ,
     "rxx": _in_basis(_Y),
     "ryy": _in_basis(_X),

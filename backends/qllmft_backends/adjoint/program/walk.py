@@ -28,7 +28,7 @@ _REMEDY = (
 )
 
 
-class Step(NamedTuple):
+class CircuitStep(NamedTuple):
     """Operation of a circuit."""
 
     # a standard gate of `PARTS`, or one of `LOADS`
@@ -38,7 +38,7 @@ class Step(NamedTuple):
     position: int
 
 
-def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
+def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
     """Yield the operations of a circuit in order, without barriers.
 
     Args:
@@ -51,7 +51,7 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
         name = operation.name  # Qiskit computes it at every access
         if name == "barrier":
             continue
-        step = Step(operation, [index[qubit] for qubit in instruction.qubits], position)
+        step = CircuitStep(operation, [index[qubit] for qubit in instruction.qubits], position)
         if not real:
             yield from _opened(step, bool(instruction.clbits), circuit.name)
         elif operation.base_class is _REAL.get(name, object):
@@ -60,7 +60,7 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[Step]:
             raise refusal(step, circuit.name, real=True)
 
 
-def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateError:
+def refusal(step: CircuitStep, name: str, *, real: bool = False) -> UnsupportedGateError:
     """Return the error about an operation of the circuit ``name``."""
     return UnsupportedGateError(
         f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}; "
@@ -68,7 +68,7 @@ def refusal(step: Step, name: str, *, real: bool = False) -> UnsupportedGateErro
     )
 
 
-def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
+def _opened(step: CircuitStep, has_clbits: bool, name: str) -> Iterator[CircuitStep]:
     """Yield the standard gates and loads that an operation is made of."""
     operation = step.operation
     if operation.base_class is CLASSES.get(operation.name, object) or operation.name in LOADS:
@@ -86,5 +86,5 @@ def _opened(step: Step, has_clbits: bool, name: str) -> Iterator[Step]:
         if inner.operation.name != "barrier":
             qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]
             yield from _opened(
-                Step(inner.operation, qubits, step.position), bool(inner.clbits), name
+                CircuitStep(inner.operation, qubits, step.position), bool(inner.clbits), name
             )

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.counts import expectations, single_shots
+from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, JobSize, Submission
 from qllmft_backends.remote.collect import own_job
@@ -38,7 +39,6 @@ from qllmft_backends.remote.results import (
     stored_result,
 )
 from qllmft_backends.request import check_values
-from qllmft_backends.spsa import SpsaGradient
 from qllmft_backends.z_observables import ZObservables
 
 _PRICE_PATIENCE_S = 5.0  # for the price of a dry run

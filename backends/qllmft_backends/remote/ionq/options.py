@@ -13,7 +13,7 @@ import platformdirs
 from pydantic import Field, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
-from qllmft_backends.remote.cost import Limits
+from qllmft_backends.remote.cost import CostLimits
 from qllmft_backends.remote.errors import PaidTrainingError, RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
 from qllmft_backends.remote.options import JobOptions, Waits
@@ -121,9 +121,9 @@ class IonQOptions(IonQConnection, JobOptions):
     seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> CostLimits:
         """Return the limits on the cost of a call."""
-        return Limits(self.paid, self.yes, self.max_cost, circuit_budget=self.circuit_budget)
+        return CostLimits(self.paid, self.yes, self.max_cost, circuit_budget=self.circuit_budget)
 
     def training_circuits(self, samples: int, epochs: int = 1) -> int:
         """Return the circuits of SPSA training: per sample and epoch a forward pass and two per perturbation."""

@@ -8,7 +8,7 @@ from typing import Literal
 import platformdirs
 from pydantic import Field, model_validator
 
-from qllmft_backends.remote.cost import Limits
+from qllmft_backends.remote.cost import CostLimits
 from qllmft_backends.remote.options import JobOptions
 
 ProviderName = Literal[
@@ -72,10 +72,10 @@ class QiskitOptions(JobOptions):
         return self
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> CostLimits:
         """Return the limits on the cost of a call."""
         paid = self.price_each != 0
-        return Limits(paid, self.yes, self.max_cost, self.max_circuits, needs_ceiling=True)
+        return CostLimits(paid, self.yes, self.max_cost, self.max_circuits, needs_ceiling=True)
 
     @property
     def price_each(self) -> float | None:
