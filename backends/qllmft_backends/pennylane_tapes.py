@@ -100,7 +100,14 @@ def build(
     states: bool,
     known: dict[Any, BuiltTape],
 ) -> BuiltTape:
-    """Return the engine for a circuit on wires 0, 1, ..., from ``known`` if it has this structure."""
+    """Return the engine for a circuit, from ``known`` if it has this structure.
+
+    Args:
+        circuit: on wires 0, 1, ...
+        dtype: ``float64`` or ``float32``.
+        states: final states are asked for, and no expectation values.
+        known: engines by the structure of their circuits; a new one is added.
+    """
     n_qubits = max(1, circuit.num_wires)
     observables = [] if states else [_pauli_sum(m.obs, n_qubits) for m in circuit.measurements]
     shape = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
@@ -148,7 +155,14 @@ class BuiltTape:
         dtype: Literal["float32", "float64"],
         observables: list[SparsePauliOp],
     ) -> BuiltTape:
-        """Build the engine; without observables, for final states."""
+        """Build the engine for the structure of a circuit.
+
+        Args:
+            circuit: on wires 0, 1, ...
+            n_qubits: number of wires.
+            dtype: ``float64`` or ``float32``.
+            observables: O sums of Pauli words; none: the engine gives final states.
+        """
         gates = _as_qiskit(circuit, n_qubits)
         if observables:
             try:

@@ -64,7 +64,14 @@ class ChunkedEngine(EngineCopies, ABC):
 def run_pass(
     function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]
 ) -> None:
-    """Run a pass of `compiled.passes` over all chunks on the pool of threads. The first array has a row per chunk."""
+    """Run a pass of `compiled.passes` over all chunks on the pool of threads.
+
+    Args:
+        function: the pass, of `compiled.passes`.
+        chunk_function: address of the compiled function of one chunk.
+        plan_words: of the plan, see `ChunkPlan`.
+        arrays: those of `compiled.arguments`; the first one has a row per chunk.
+    """
     words = plan_words.copy()  # held until the job is done, because a late worker still reads them
 
     def run(queue: Queue, spins: int) -> bool:
@@ -76,7 +83,14 @@ def run_pass(
 
 
 def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
-    """Refuse states, or states and co-states, that need more than the free memory."""
+    """Refuse states, or states and co-states, that need more than the free memory.
+
+    Args:
+        samples: number of states.
+        n_qubits: of a state.
+        bytes_a_sample: size of one state.
+        with_costate: each state has a co-state of its size.
+    """
     copies = 2 if with_costate else 1
     needed, available = copies * samples * bytes_a_sample, psutil.virtual_memory().available
     if needed > available:
@@ -89,7 +103,14 @@ def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costa
 
 
 def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.floating]:
-    """Return an array (chunks, n) of rows of ``row`` bytes that begins ``shift`` bytes past a page's begin."""
+    """Return an array (chunks, n) that begins at a page, or ``shift`` bytes past it.
+
+    Args:
+        chunks: number of rows.
+        row: bytes of a row.
+        dtype: of the numbers in it.
+        shift: bytes between the begin of a page and that of the array.
+    """
     raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
     offset = -raw.ctypes.data % PAGE + shift
     return (

@@ -139,7 +139,17 @@ def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:
 
 
 def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> tuple[int, int]:
-    """Return B and D of angles (G,) or (B, G) and amplitudes (B, D) or None. Other shapes are an error."""
+    """Return B and D of a request for arrays or tensors; D is 0 without amplitudes.
+
+    Args:
+        angles: (G,) or (B, G) in radians.
+        amplitudes: (B, D), or None for the state |0...0⟩.
+        n_angles: G of the program.
+        n_qubits: of the program.
+
+    Raises:
+        BackendError: for other shapes.
+    """
     if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
         raise BackendError(
             f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."

@@ -26,7 +26,14 @@ def draw_outcomes(probabilities: Reals, shots: Ints, rng: np.random.Generator) -
 def flip_bits(
     outcomes: Ints, n_qubits: int, readout_error: float, rng: np.random.Generator
 ) -> Ints:
-    """Return outcomes with every bit flipped with probability ``readout_error``."""
+    """Return outcomes (N,) with every bit flipped with probability ``readout_error``.
+
+    Args:
+        outcomes: (N,) int64; bit q is qubit q.
+        n_qubits: number of bits.
+        readout_error: probability of a flip; 0 draws nothing.
+        rng: random numbers of the flips.
+    """
     if readout_error == 0:
         return outcomes
     for qubit in range(n_qubits):
@@ -39,7 +46,14 @@ def flip_bits(
 def exact_outcomes(
     engine: AdjointEngine | ComplexEngine, angles: Reals, shots: int, rng: np.random.Generator
 ) -> Ints:
-    """Return outcomes (B, S) of the final states for angles (B, G), each row in the order of its draws."""
+    """Return outcomes (B, S) of the final states, each row in the order of its draws.
+
+    Args:
+        engine: of the circuit.
+        angles: (B, G) in radians.
+        shots: S, measurements per row.
+        rng: random numbers of the shots.
+    """
     return _measured(engine, angles, np.full(len(angles), shots), rng).reshape(len(angles), shots)
 
 

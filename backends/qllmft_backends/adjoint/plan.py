@@ -31,7 +31,15 @@ class ChunkPlan:
 def real_plan(
     program: Program, masks: NDArray[np.int64], batch: int, width: int, dtype: str
 ) -> ChunkPlan:
-    """Plan a program of real gates for chunks of L = ``batch`` samples and registers of ``width`` lanes."""
+    """Plan a program of real gates for chunks of L samples.
+
+    Args:
+        program: the lowered circuit.
+        masks: (T,) Z strings to measure.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        dtype: ``float32`` or ``float64``.
+    """
     register_bits = (width // batch).bit_length() - 1
     lane = np.arange(width)
     inside = lane // batch  # bits of the qubits inside a register, by lane
@@ -58,7 +66,15 @@ def real_plan(
 def complex_plan(
     program: ComplexProgram, observables: PauliObservables, batch: int, width: int, dtype: str
 ) -> ChunkPlan:
-    """Plan a program of any gates (see `real_plan`)."""
+    """Plan a program of any gates for chunks of L samples.
+
+    Args:
+        program: the lowered circuit.
+        observables: T Pauli strings to measure.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        dtype: of the real and imaginary parts.
+    """
     register_bits = (width // batch).bit_length() - 1
     z, x = (_on_wires(masks, program.wires) for masks in (observables.masks, observables.flips))
     turns = np.bitwise_count(z & x).astype(np.int64) & 3

@@ -33,7 +33,18 @@ def check_request(
     observables: Sequence[SparsePauliOp],
     max_qubits: int | None,
 ) -> NDArray[np.float64]:
-    """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback."""
+    """Return ``values`` as (B, P) float64. Refuse a request that Aer would answer wrongly, late or with a traceback.
+
+    Args:
+        circuit: gates and barriers.
+        values: (B, P) parameter values in radians.
+        observables: O operators on the circuit's qubits.
+        max_qubits: that the memory holds; None if unknown.
+
+    Raises:
+        BackendError: for values of another shape, or more qubits.
+        UnsupportedGateError: for other instructions than gates and barriers.
+    """
     values = check_values(circuit, values)
     if max_qubits is not None and circuit.num_qubits > max_qubits:
         raise BackendError(
@@ -105,7 +116,17 @@ def saved_means(
     pershot: bool = False,
     **options: Any,
 ) -> NDArray[np.float64]:
-    """Return the means (B, O) of O operators after ``circuit`` (see `run`), or (B, O, shots) with ``pershot``."""
+    """Return the means (B, O) of O operators after ``circuit`` (see `run`), or (B, O, shots) with ``pershot``.
+
+    Args:
+        simulator: runs the circuit.
+        circuit: gates and barriers.
+        values: (B, P) parameter values in radians.
+        operators: O operators on the circuit's qubits.
+        shots: trajectories of a noisy state vector.
+        pershot: keep each trajectory's mean.
+        options: of `run`.
+    """
     measured, qubits = circuit.copy(), range(circuit.num_qubits)
     labels = [f"operator {o}" for o in range(len(operators))]
     for label, operator in zip(labels, operators, strict=True):
@@ -122,7 +143,18 @@ def sample(
     observables: ZObservables,
     **options: Any,
 ) -> Expectations:
-    """Measure every qubit of ``circuit`` (see `run`): all observables of a sample come from the same shots."""
+    """Measure every qubit of ``circuit``: all observables of a sample come from the same shots.
+
+    Args:
+        simulator: runs the circuit.
+        circuit: gates and barriers.
+        values: (B, P) parameter values in radians.
+        observables: O sums of Z strings.
+        options: of `run`, ``shots`` among them.
+
+    Returns:
+        Values and standard errors (B, O).
+    """
     measured = circuit.copy()
     measured.measure_all()
     result = run(simulator, measured, values, **options)
@@ -140,7 +172,15 @@ def measured_bits(
     shots: int,
     **options: Any,
 ) -> NDArray[np.bool_]:
-    """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written."""
+    """Return classical bits (B, S, C) of a circuit with measurements, run shot by shot as it is written.
+
+    Args:
+        simulator: runs the circuit.
+        circuit: with measurements into C classical bits.
+        values: (B, P) parameter values in radians.
+        shots: S, number of runs per row of ``values``.
+        options: of `run`.
+    """
     values = check_values(circuit, values)
     out = np.zeros((len(values), shots, circuit.num_clbits), np.bool_)
     if not out.size or not any(instruction.clbits for instruction in circuit.data):

@@ -306,7 +306,14 @@ class Jobs:
 def settle_all(
     route: Route, index: JobIndex | None, ledger: Ledger, doubtful: Iterable[Chunk]
 ) -> None:
-    """Find out which of the ``doubtful`` chunks of a held ledger were accepted."""
+    """Find out which of the ``doubtful`` chunks were accepted.
+
+    Args:
+        route: to the server.
+        index: of its jobs; None: the provider has no search.
+        ledger: held.
+        doubtful: chunks of the ledger; those that are not ``sent`` are passed over.
+    """
     for chunk in doubtful:
         if chunk.state != "sent":  # settled together with another one
             continue

@@ -89,6 +89,14 @@ def resampled(
 
     Without single shots the draws are from a multinomial distribution with the shots' frequencies, which is the same.
     With debiasing the shots are not one sample of one circuit; as for the standard errors, they are taken for one.
+
+    Args:
+        batch: circuits of the call, whose chunks may have single shots.
+        results: probabilities of each circuit.
+        shots: measurements of a circuit.
+        observables: O sums of Z strings.
+        repeats: R.
+        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
     values = np.empty((repeats, len(results), len(observables.coefficients)))

@@ -119,7 +119,14 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def price(backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots: int) -> float:
-    """Return the invented price of one circuit."""
+    """Return the invented price of one circuit.
+
+    Args:
+        backend: the API's name of the machine.
+        one_qubit_gates: of the circuit.
+        two_qubit_gates: of the circuit, and wider ones.
+        shots: measurements of the circuit.
+    """
     if backend == "simulator":
         return 0.0
     return shots * (one_qubit_gates * PRICE_ONE_QUBIT + two_qubit_gates * PRICE_TWO_QUBITS)

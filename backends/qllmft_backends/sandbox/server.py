@@ -79,7 +79,15 @@ def serve(
     latency_s: float = 0.5,
     state_file: Path | None = None,
 ) -> None:
-    """Run a mock server until Ctrl-C, after printing the two lines to export."""
+    """Run a mock server until Ctrl-C, after printing the two lines to export.
+
+    Args:
+        port: to listen on.
+        noise: model of the simulated machines.
+        seed: of the shots.
+        latency_s: seconds that a job stays in each state before it runs.
+        state_file: file that keeps jobs across restarts; None: in memory.
+    """
     store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
     with MockServer(port, store=store) as server:
         sys.stdout.write(

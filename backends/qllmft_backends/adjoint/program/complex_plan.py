@@ -52,7 +52,14 @@ class _Place(NamedTuple):
 
 
 def make_plan(program: ComplexProgram, batch: int, width: int, itemsize: int) -> ComplexPlan:
-    """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes."""
+    """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes.
+
+    Args:
+        program: the lowered circuit.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        itemsize: bytes of a real number.
+    """
     register_bits = (width // batch).bit_length() - 1
     all_bits = program.n_qubits - register_bits
     places = [_place(gate, register_bits, batch) for gate in program.gates]

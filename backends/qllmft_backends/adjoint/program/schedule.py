@@ -68,9 +68,14 @@ class Schedule(NamedTuple):
 def make_schedule(
     program: Program, batch: int, width: int, itemsize: int, *, backward: bool
 ) -> Schedule:
-    """Plan a program for chunks of L = ``batch`` samples and registers of ``width`` lanes.
+    """Plan the order of a program for one direction.
 
-    On the way ``backward``, last gate first, two arrays are in cache, and groups have two gates at most.
+    Args:
+        program: the lowered circuit.
+        batch: L, samples in a chunk.
+        width: lanes of a register.
+        itemsize: bytes of a number.
+        backward: last gate first. Two arrays are then in cache, and groups have two gates at most.
     """
     register_bits = (width // batch).bit_length() - 1
     held = itemsize * batch * (2 if backward else 1)

@@ -170,6 +170,13 @@ class IonQBase(JobsBackend):
 
         Single shots are drawn if the ledger has those of all circuits (``per_shot``), otherwise counts.
 
+        Args:
+            circuit: of the call of `expectations`.
+            values: (B, P), of that call.
+            observables: O of that call.
+            repeats: R.
+            seed: of the draws.
+
         Raises:
             RemoteRequestError: without shots, or if a sample was never submitted.
             JobFailedError: if a job failed.

@@ -52,6 +52,12 @@ def compile_there(
 ) -> NativeSize:
     """Send a bound, measured circuit as a dry run, wait for it, and return its native size.
 
+    Args:
+        client: of the server.
+        setup: machine and settings of the job.
+        circuit: bound and measured.
+        patience_s: seconds to wait for the compiler.
+
     Raises:
         RemoteRequestError: if the server does not take the job for a dry run. It is canceled then.
         JobTimeoutError: if it has not ended after ``patience_s`` seconds. It is canceled then.

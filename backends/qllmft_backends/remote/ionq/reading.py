@@ -28,7 +28,15 @@ _KEPT = "Its result stays at the server and its id in the ledger; nothing is sen
 
 
 def aggregate(client: Client, ledger: Ledger, chunk: Chunk, job: Json, name: str) -> None:
-    """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid."""
+    """Read the results of a collected, debiased chunk again, its variants combined by ``name``. Nothing is paid.
+
+    Args:
+        client: of the server.
+        ledger: held.
+        chunk: collected.
+        job: see the module.
+        name: the combination, see `IonQForteOptions.aggregation`.
+    """
     found = results(client, chunk, job, name)
     error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, found)
     if error is not None:
@@ -40,6 +48,12 @@ def aggregate(client: Client, ledger: Ledger, chunk: Chunk, job: Json, name: str
 
 def read_shots(client: Client, ledger: Ledger, chunk: Chunk, job: Json) -> None:
     """Read the single shots behind the results of a chunk into the ledger. Nothing is paid.
+
+    Args:
+        client: of the server.
+        ledger: held.
+        chunk: with results.
+        job: see the module.
 
     Raises:
         JobFailedError: if the server has none, or if they contradict the results.
@@ -57,6 +71,12 @@ def read_shots(client: Client, ledger: Ledger, chunk: Chunk, job: Json) -> None:
 
 def read_variants(client: Client, ledger: Ledger, chunk: Chunk, job: Json) -> None:
     """Read the variants of a collected, debiased chunk into the ledger. Nothing is paid.
+
+    Args:
+        client: of the server.
+        ledger: held.
+        chunk: collected, debiased.
+        job: see the module.
 
     Raises:
         JobFailedError: if the server has none, or if they cannot be read.
@@ -112,7 +132,14 @@ def _of_circuits(
 def read_probabilities(
     payload: Any, n_qubits: int, label: str, shots: int | None = None
 ) -> Probabilities:
-    """Return `parse_probabilities` of a payload, or raise `JobFailedError`."""
+    """Return `parse_probabilities` of a payload, or raise `JobFailedError`.
+
+    Args:
+        payload: in one of the API's forms.
+        n_qubits: width of the circuit.
+        label: name of the circuit, for an error.
+        shots: of which the probabilities are multiples; None: they may be any.
+    """
     try:
         return parse_probabilities(flat(payload, n_qubits), n_qubits, shots)
     except ValueError as error:
@@ -125,7 +152,14 @@ def read_probabilities(
 def results(
     client: Client, chunk: Chunk, job: Json, aggregation: str | None = None
 ) -> list[Probabilities]:
-    """Return the probabilities in the order of the job's child ids, for any order of the payload."""
+    """Return the probabilities in the order of the job's child ids, for any order of the payload.
+
+    Args:
+        client: of the server.
+        chunk: whose job has completed.
+        job: see the module.
+        aggregation: combination of a debiased job's variants; None: the server's default.
+    """
     keys = _circuits(chunk, job)
     payload = client.probabilities(job, keys if chunk.circuits > 1 else [], aggregation)
     if set(payload) != set(keys):

@@ -69,6 +69,12 @@ class Transport:
     ) -> Answer:
         """Return the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
+        Args:
+            method: GET or PUT.
+            url: absolute address.
+            params: query of the address.
+            headers: besides the key's.
+
         Raises:
             IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `once`, after the last
                 repetition.
@@ -102,6 +108,13 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request once. It takes ``request_timeout_s`` at most, even if the server answers byte by byte.
+
+        Args:
+            method: any.
+            url: absolute address.
+            params: query of the address.
+            body: JSON text.
+            headers: besides the key's.
 
         Raises:
             IonQAuthError: 401, 403.

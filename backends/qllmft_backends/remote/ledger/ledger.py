@@ -254,8 +254,11 @@ class Ledger:
         than `ANGLE_TOLERANCE_RAD`. Each stored circuit serves one row: two equal samples are two circuits, with
         independent shot noise.
 
-        Circuits of failed jobs without a result, and of jobs with a wrong known answer, are the last choice. With
-        ``retry_failed`` or ``retry_wrong`` they are left out.
+        Args:
+            setup: settings of the circuits.
+            values: (B, P) parameter values in radians.
+            retry_failed: leave out circuits of failed jobs without a result; else they are the last choice.
+            retry_wrong: leave out jobs with a wrong known answer; else they are the last choice.
         """
         chunks = [c for c in self.chunks.values() if c.setup == setup and c.state != "planned"]
         chunks = [c for c in chunks if not (c.integrity_error and retry_wrong)]
