@@ -34,6 +34,7 @@ ShotModel = Literal["exact", "gaussian", "multinomial"]
 ShotTest = Literal["same", "multinomial", "per_shot"]
 Draw = Literal["sample", "batch"]
 ShotGradient = Literal["value", "reparametrised"]
+TRAJECTORIES = 1000  # of an expectation value, by default
 # by shot_test
 _TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}
 
@@ -211,8 +212,8 @@ class CircuitNoise(NoiseSettings):
         shots: S, measurements per sample; None: none.
         shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
             ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
-        trajectories: random runs per sample whose mean is taken, each with all shots. None: 1 in training; 1000 in
-            `expectations` under gate noise.
+        trajectories: random runs per sample whose mean is taken, each with all shots. None: 1 in training;
+            `TRAJECTORIES` in `expectations` under gate noise.
         renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
         shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
             ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.

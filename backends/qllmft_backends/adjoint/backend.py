@@ -34,12 +34,10 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
-from qllmft_backends.noise import CircuitNoise
+from qllmft_backends.noise import TRAJECTORIES, CircuitNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.request import check_values, derive_seed
 from qllmft_backends.z_observables import PauliObservables, ZObservables
-
-TRAJECTORIES = 1000  # of `expectations`, by default
 
 
 class AdjointOptions(CircuitNoise):

@@ -12,6 +12,7 @@ from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
 from qllmft_backends.sandbox.request import OUTCOMES, RefusedError, Request, json_object
 from qllmft_backends.sandbox.shapes import (
+    SHARPENING,
     backend,
     characterization,
     cost,
@@ -20,7 +21,6 @@ from qllmft_backends.sandbox.shapes import (
 )
 from qllmft_backends.sandbox.store import BACKENDS, Store
 
-_SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
 _PAGE = 25
 _MALFORMED = (
     ArithmeticError,
@@ -312,14 +312,14 @@ def _bits(state: str, job: StoredJob) -> str:
 def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
     """Return a circuit's probabilities, sharpened by ``how`` with debiasing."""
     results = dict(job.results or {})
-    if how not in _SHARPENING:
+    if how not in SHARPENING:
         raise RefusedError(400, f"aggregation {how!r}")
     if (
         not job.payload.get("settings", {}).get("error_mitigation", {}).get("debiasing")
         or how == "average"
     ):
         return results
-    powers = {state: p ** _SHARPENING[how] for state, p in results.items()}
+    powers = {state: p ** SHARPENING[how] for state, p in results.items()}
     return {state: p / sum(powers.values()) for state, p in powers.items()}
 
 

@@ -22,7 +22,7 @@ from qllmft_backends.sandbox.request import iso_time
 from qllmft_backends.sandbox.simulator import NOISE
 from qllmft_backends.sandbox.store import BACKENDS
 
-AGGREGATIONS = ("average", "voting", "dnl", "majority")
+SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
 _RATE = {
     "sku": "sandbox",
     "unit": "gates",
@@ -235,7 +235,7 @@ def _output(job: StoredJob, style: str) -> dict[str, Any]:
     ):
         return {}
     form = "ionq.result.histogram.json.v2"
-    found = {name: _artifact(f"aggregation-{name}", form) for name in AGGREGATIONS}
+    found = {name: _artifact(f"aggregation-{name}", form) for name in SHARPENING}
     variants = [
         {
             "variant_id": str(number),

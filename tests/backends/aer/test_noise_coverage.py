@@ -9,7 +9,7 @@ from qiskit_aer import AerSimulator
 
 from qllmft_backends import BackendError, GateNoise, UnsupportedGateError, create
 from qllmft_backends.aer import noisy
-from qllmft_backends.aer.noise_model import check_coverage, noise_model
+from qllmft_backends.aer.noisy import check_coverage, noise_model
 from qllmft_circuits import head_circuit, readout_observables
 
 NOISE = GateNoise(0.03, 0.08)

@@ -20,6 +20,7 @@ from qllmft_backends.remote.ionq.route import post_dry_run
 from qllmft_backends.remote.ledger.chunk import Setup
 from qllmft_backends.remote.ledger.payload import mapping
 from qllmft_backends.remote.options import Deadline
+from qllmft_backends.remote.rows import ENDED_FREE
 
 _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each native gate; "nop" is none
 _OMIT = "Omit compiled_estimate."
@@ -76,7 +77,7 @@ def compile_there(
         status = str(job.get("status"))
         if status == "completed":
             return _native(client, setup, job)
-        if status in ("failed", "canceled"):
+        if status in ENDED_FREE:
             raise JobFailedError(
                 f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}"
             )

@@ -26,8 +26,9 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, mapping
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import RemoteJob, Route
+from qllmft_backends.remote.rows import ENDED_FREE
 
-_ENDED = ("completed", "failed", "canceled")
+_ENDED = ("completed", *ENDED_FREE)
 _MAX_REASON = 300  # characters of the server's text
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"  # of a session's cap
