@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -77,3 +80,18 @@ class Deadline:
     def left(self) -> float:
         """Return the seconds that are left. 0 once it has passed."""
         return max(0.0, self._start + self.seconds - time.monotonic())
+
+
+class Deadlined:
+    """Base of what repeats reads, until the deadline of the block that it is in."""
+
+    deadline = Deadline(inf)
+
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Stop repeating reads at ``deadline``."""
+        outer, self.deadline = self.deadline, deadline
+        try:
+            yield
+        finally:
+            self.deadline = outer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, Remot
 from qllmft_backends.remote.ionq.answer import Answer, refusal, shortened
 from qllmft_backends.remote.ionq.options import IonQConnection
 from qllmft_backends.remote.ionq.token import ApiToken
-from qllmft_backends.remote.options import Deadline
+from qllmft_backends.remote.options import Deadline, Deadlined
 
 MOCK_HEADER = "X-QLLMFT-Sandbox"
 _MAX_WAIT_S = 30.0
@@ -31,7 +31,7 @@ _BAD_ADDRESS = (  # checks of an address, before anything is sent
 )
 
 
-class Transport:
+class Transport(Deadlined):
     """Requests to one server with one key.
 
     Attributes:
@@ -41,23 +41,13 @@ class Transport:
     def __init__(self, connection: IonQConnection, token: ApiToken) -> None:
         self._connection = connection
         self._token = token
-        self._deadline: Deadline | None = None
         self.mock_server: bool | None = None
         self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
-
-    @contextmanager
-    def until(self, deadline: Deadline) -> Iterator[None]:
-        """Stop repeating reads at ``deadline``."""
-        outer, self._deadline = self._deadline, deadline
-        try:
-            yield
-        finally:
-            self._deadline = outer
 
     @property
     def expired(self) -> bool:
         """Return whether the deadline of `until` has passed."""
-        return self._deadline is not None and self._deadline.left() == 0
+        return self.deadline.left() == 0
 
     def repeated(
         self,
@@ -79,9 +69,7 @@ class Transport:
             IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `once`, after the last
                 repetition.
         """
-        seconds = self._connection.retry_s
-        if self._deadline is not None:
-            seconds = min(seconds, self._deadline.left())
+        seconds = min(self._connection.retry_s, self.deadline.left())
         backoff = tenacity.wait_random_exponential(
             multiplier=min(1.0, self._connection.poll_interval_s), max=_MAX_WAIT_S
         )
@@ -205,8 +193,7 @@ class Transport:
             self._clock = (moment.timestamp(), time.monotonic())
 
     def _timeout(self) -> float:
-        seconds = self._connection.request_timeout_s
-        return seconds if self._deadline is None else max(0.05, min(seconds, self._deadline.left()))
+        return min(self._connection.request_timeout_s, max(0.05, self.deadline.left()))
 
     def _late(self, method: str, url: str, seconds: float) -> RemoteError:
         return RemoteTransientError(

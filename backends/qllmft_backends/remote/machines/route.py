@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from qiskit import QuantumCircuit
@@ -17,7 +16,7 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, Counts, Runner, status_of
-from qllmft_backends.remote.options import Deadline
+from qllmft_backends.remote.options import Deadline, Deadlined
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
 from qllmft_backends.text import error_text
 
@@ -27,7 +26,7 @@ _ENDED_WELL = ("DONE", "COMPLETED")
 _LASTING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class MachineRoute(Route):
+class MachineRoute(Deadlined, Route):
     """Route to one machine. A provider's errors become `RemoteError`; reads are repeated for ``retry_s`` seconds.
 
     Args:
@@ -42,7 +41,6 @@ class MachineRoute(Route):
         self.waits, self.name, self.runner = options, name, runner
         self.resends_doubtful = options.retry_doubtful
         self._started: dict[str, Any] = {}  # the provider's jobs, by id
-        self._deadline = Deadline(float("inf"))
 
     def index(self, ledger: Ledger) -> TaggedJobs | None:
         """Return the jobs by their tags, or None if the provider has no such search."""
@@ -97,15 +95,6 @@ class MachineRoute(Route):
         self.asked("the cancellation of a job", lambda: job.cancel())
         return "canceled"
 
-    @contextmanager
-    def until(self, deadline: Deadline) -> Iterator[None]:
-        """Stop repeating reads at ``deadline``."""
-        outer, self._deadline = self._deadline, deadline
-        try:
-            yield
-        finally:
-            self._deadline = outer
-
     def asked(self, what: str, call: Callable[[], T]) -> T:
         """Return the provider's answer to a question that may be repeated.
 
@@ -124,7 +113,7 @@ class MachineRoute(Route):
                 text += "job's id is in the ledger; run again later."
                 if isinstance(error, _LASTING):
                     raise JobFailedError(text) from error
-                if pause > min(patience.left(), self._deadline.left()):
+                if pause > min(patience.left(), self.deadline.left()):
                     raise RemoteTransientError(text, transient=True) from error
             time.sleep(pause)
             pause *= 2
