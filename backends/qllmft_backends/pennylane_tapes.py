@@ -24,43 +24,43 @@ from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 Floats = NDArray[np.float64]
 
-# Qiskit's gate of each operation, and the order of its angles
+# Qiskit's gate of each operation without angles, and with one
+_PLAIN = {
+    "PauliX": "x",
+    "PauliY": "y",
+    "PauliZ": "z",
+    "Hadamard": "h",
+    "S": "s",
+    "T": "t",
+    "SX": "sx",
+    "Adjoint(S)": "sdg",
+    "Adjoint(T)": "tdg",
+    "Adjoint(SX)": "sxdg",
+    "Identity": "id",
+    "CNOT": "cx",
+    "CY": "cy",
+    "CZ": "cz",
+    "CH": "ch",
+    "SWAP": "swap",
+}
+_TURNED = {
+    "RX": "rx",
+    "RY": "ry",
+    "RZ": "rz",
+    "PhaseShift": "p",
+    "CRX": "crx",
+    "CRY": "cry",
+    "CRZ": "crz",
+    "U1": "p",
+    "IsingXX": "rxx",
+    "IsingYY": "ryy",
+    "IsingZZ": "rzz",
+    "ControlledPhaseShift": "cp",
+}
+# and of each operation the order of its angles
 GATES: dict[str, tuple[str, tuple[int, ...]]] = {
-    **{
-        name: (gate, ())
-        for name, gate in (("PauliX", "x"), ("PauliY", "y"), ("PauliZ", "z"), ("Hadamard", "h"))
-    },
-    **{
-        name: (gate, ())
-        for name, gate in (("S", "s"), ("T", "t"), ("SX", "sx"), ("Adjoint(S)", "sdg"))
-    },
-    **{
-        name: (gate, ())
-        for name, gate in (("Adjoint(T)", "tdg"), ("Adjoint(SX)", "sxdg"), ("Identity", "id"))
-    },
-    **{
-        name: (gate, ())
-        for name, gate in (
-            ("CNOT", "cx"),
-            ("CY", "cy"),
-            ("CZ", "cz"),
-            ("CH", "ch"),
-            ("SWAP", "swap"),
-        )
-    },
-    **{
-        name: (gate, (0,))
-        for name, gate in (("RX", "rx"), ("RY", "ry"), ("RZ", "rz"), ("PhaseShift", "p"))
-    },
-    **{
-        name: (gate, (0,))
-        for name, gate in (("CRX", "crx"), ("CRY", "cry"), ("CRZ", "crz"), ("U1", "p"))
-    },
-    **{
-        name: (gate, (0,))
-        for name, gate in (("IsingXX", "rxx"), ("IsingYY", "ryy"), ("IsingZZ", "rzz"))
-    },
-    "ControlledPhaseShift": ("cp", (0,)),
+    **{name: (gate, ()) for name, gate in _PLAIN.items()},
+    **{name: (gate, (0,)) for name, gate in _TURNED.items()},
     "U3": ("u", (0, 1, 2)),
     "Rot": ("u", (1, 2, 0)),  # RZ(ω) RY(θ) RZ(φ), up to a phase
 }

@@ -22,7 +22,7 @@ from qllmft_backends.adjoint.outcomes import (
     patterns,
     read_outcomes,
 )
-from qllmft_backends.counts import expectations_from_counts
+from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import CircuitNoise, GateNoise
 from qllmft_backends.protocol import Expectations
@@ -343,20 +343,12 @@ class NoisySampler:
         )
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
-        answers = [
-            expectations_from_counts(
-                dict(
-                    zip(
-                        (places[i:j] & (1 << n_qubits) - 1).tolist(),
-                        counts[i:j].tolist(),
-                        strict=True,
-                    )
-                ),
-                self.sums,
-            )
-            for i, j in pairwise(bounds.tolist())
-        ]
-        return np.array([mean for mean, _ in answers]), np.array([error for _, error in answers])
+        states, numbers = (places & (1 << n_qubits) - 1).tolist(), counts.tolist()
+        of_samples = (
+            dict(zip(states[i:j], numbers[i:j], strict=True)) for i, j in pairwise(bounds.tolist())
+        )
+        found = expectations_of_counts(of_samples, self.sums)
+        return found.values, found.standard_errors
 
     def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
         """Estimate from passes of eq. 2, one per trajectory."""
