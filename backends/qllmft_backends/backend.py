@@ -13,7 +13,7 @@ from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
 from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.gradients import BatchedParameterShift
-from qllmft_backends.measurement import check_noise
+from qllmft_backends.measurement import refuse_added_gates
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
 from qllmft_backends.sampler import BackendSampler
 
@@ -93,7 +93,7 @@ class Backend(Evaluator):
             rng: source of the outcomes.
         """
         deferred = defer(circuit)
-        check_noise(self, deferred)
+        refuse_added_gates(self, deferred)
         outcomes = self.outcomes(deferred.circuit, values, shots, rng)
         wires = np.array(deferred.clbits, np.int64)
         bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)

@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.measurement import measure
 from qllmft_backends.precision import at_precision, generator_of, number_of_shots, with_options
 from qllmft_backends.protocol import Evaluator, Expectations
-from qllmft_backends.request import rows_of
+from qllmft_backends.request import bound_values
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -66,7 +66,7 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         rows: list[NDArray[np.float64]] = []
         exact = self._backend.capabilities.exact
         for i, pub in enumerate(pubs):
-            rows.append(rows_of(pub.circuit, pub.parameter_values))
+            rows.append(bound_values(pub.circuit, pub.parameter_values))
             precision = None if exact else pub.precision
             groups.setdefault((id(pub.circuit), rows[i].tobytes(), precision), []).append(i)
         results: dict[int, PubResult] = {}

@@ -38,7 +38,7 @@ def measure(
         UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
     """
     deferred = defer(circuit)
-    check_noise(backend, deferred)
+    refuse_added_gates(backend, deferred)
     if deferred.circuit is not circuit:
         observables = [_on_wires(observable, deferred) for observable in observables]
     if backend.capabilities.paulis or not any(
@@ -59,7 +59,7 @@ def measure(
     return Expectations(means, np.sqrt(variances))
 
 
-def check_noise(backend: Evaluator, deferred: Deferred) -> None:
+def refuse_added_gates(backend: Evaluator, deferred: Deferred) -> None:
     """Refuse deferred measurements that add gates to a circuit on a noisy backend or a machine."""
     if deferred.added and (backend.capabilities.noisy or backend.capabilities.remote):
         raise BackendError(

@@ -18,7 +18,7 @@ from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.pennylane_device import AdjointDevice
 from qllmft_backends.pennylane_tapes import GATES
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import check_values, derive_seed, opened
+from qllmft_backends.request import check_values, opened, request_seed
 from qllmft_backends.z_observables import ZObservables
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
@@ -107,7 +107,7 @@ class PennyLaneBackend(Backend):
         seed: int = 0,
     ) -> Sequence[Any]:
         """Return the result of each measurement for all rows of ``values`` (B, P)."""
-        given = {"wires": circuit.num_qubits, "seed": derive_seed(seed, circuit, values) % 2**31}
+        given = {"wires": circuit.num_qubits, "seed": request_seed(seed, circuit, values) % 2**31}
         ours = self.options.device == "qllmft.adjoint"
         device = AdjointDevice(**given) if ours else qml.device(self.options.device, **given)
         tape = qml.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)

@@ -31,13 +31,13 @@ def check_values(circuit: QuantumCircuit, values: NDArray[np.float64]) -> NDArra
     return values
 
 
-def rows_of(circuit: QuantumCircuit, values: BindingsArray) -> NDArray[np.float64]:
+def bound_values(circuit: QuantumCircuit, values: BindingsArray) -> NDArray[np.float64]:
     """Return the parameter values of a pub as (B, P), its bindings flattened."""
     bound = np.asarray(values.as_array(circuit.parameters), np.float64)
     return bound.reshape(values.size, circuit.num_parameters)
 
 
-def derive_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:
+def request_seed(seed: int, circuit: QuantumCircuit, values: NDArray[np.float64]) -> int:
     """Return a simulator's seed for one call, from the backend's seed and the call's content.
 
     The same request gets the same bits, in a resumed run too. Another training step has other values and so noise of

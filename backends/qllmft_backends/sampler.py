@@ -22,7 +22,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 from qllmft_backends.errors import BackendError
 from qllmft_backends.precision import generator_of, number_of_shots
 from qllmft_backends.protocol import Evaluator
-from qllmft_backends.request import rows_of
+from qllmft_backends.request import bound_values
 
 DEFAULT_SHOTS = 1024  # Qiskit's
 
@@ -88,7 +88,7 @@ class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
     def _run_pub(self, pub: SamplerPub) -> SamplerPubResult:
         circuit, shape = pub.circuit, pub.parameter_values.shape
         check_shots(self._backend, pub.shots)
-        rows = rows_of(circuit, pub.parameter_values)
+        rows = bound_values(circuit, pub.parameter_values)
         bits = self._backend.bits(circuit, rows, pub.shots, np.random.default_rng(self._seed))
         registers = {}
         for register in circuit.cregs:

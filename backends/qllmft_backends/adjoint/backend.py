@@ -36,7 +36,7 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import TRAJECTORIES, CircuitNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
-from qllmft_backends.request import check_values, derive_seed
+from qllmft_backends.request import check_values, request_seed
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 
@@ -210,7 +210,7 @@ class AdjointBackend(Backend):
         """Return means over true shots of a circuit of any gates."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         values = check_values(circuit, values)
-        rng = np.random.default_rng(derive_seed(self.seed, circuit, values))
+        rng = np.random.default_rng(request_seed(self.seed, circuit, values))
         drawn = exact.outcomes(circuit, values, self.noise.shots or 0, rng)
         return expectations_of_counts(map(Counter, drawn.tolist()), sums)
 

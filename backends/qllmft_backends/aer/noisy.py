@@ -28,7 +28,7 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import TRAJECTORIES, FidelityKind, GateNoise, NoiseSettings
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import derive_seed, opened
+from qllmft_backends.request import opened, request_seed
 from qllmft_backends.z_observables import ZObservables, z_string
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())
@@ -163,7 +163,7 @@ class AerForteBackend(Backend):
             return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
         options = {
             "noise_model": model,
-            "seed_simulator": derive_seed(self.options.seed, circuit, values),
+            "seed_simulator": request_seed(self.options.seed, circuit, values),
         }
         if self.options.shots is not None:
             return sample(

@@ -25,7 +25,7 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
-from qllmft_backends.request import derive_seed, opened
+from qllmft_backends.request import opened, request_seed
 from qllmft_backends.z_observables import ZObservables
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
@@ -120,7 +120,7 @@ class AerStatevectorBackend(Backend):
             means = saved_means(self._simulator, runnable, values, observables, **batching)
             return Expectations(means, np.zeros_like(means))
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        seed = derive_seed(self.options.seed, circuit, values)
+        seed = request_seed(self.options.seed, circuit, values)
         batching |= {"shots": self.options.shots, "seed_simulator": seed}
         return sample(self._simulator, runnable, values, sums, **batching)
 

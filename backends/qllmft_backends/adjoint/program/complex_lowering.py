@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from qllmft_backends.adjoint.program.angles import AngleMap, angle_map
 from qllmft_backends.adjoint.program.gates import PARTS, FactorKind, GatePart
-from qllmft_backends.adjoint.program.walk import LOADS, refusal, walk
+from qllmft_backends.adjoint.program.walk import LOADS, unsupported_gate, walk
 
 
 class MatrixForm(IntEnum):
@@ -169,7 +169,7 @@ def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
         elif touched.isdisjoint(qubits):
             loads.append(operation, qubits)
         else:
-            raise refusal(step, circuit.name)
+            raise unsupported_gate(step, circuit.name)
         touched.update(qubits)
     gates = builder.finish()
     return ComplexProgram(

@@ -57,10 +57,10 @@ def walk(circuit: QuantumCircuit, *, real: bool) -> Iterator[CircuitStep]:
         elif operation.base_class is _REAL.get(name, object):
             yield step
         else:
-            raise refusal(step, circuit.name, real=True)
+            raise unsupported_gate(step, circuit.name, real=True)
 
 
-def refusal(step: CircuitStep, name: str, *, real: bool = False) -> UnsupportedGateError:
+def unsupported_gate(step: CircuitStep, name: str, *, real: bool = False) -> UnsupportedGateError:
     """Return the error about an operation of the circuit ``name``."""
     return UnsupportedGateError(
         f"gate {step.position} of circuit {name!r} is {step.operation.name!r} on qubits {step.qubits}; "
@@ -75,13 +75,13 @@ def _opened(step: CircuitStep, has_clbits: bool, name: str) -> Iterator[CircuitS
         yield step
         return
     if has_clbits or operation.name in ("reset", "delay") or isinstance(operation, ControlFlowOp):
-        raise refusal(step, name)
+        raise unsupported_gate(step, name)
     definition = getattr(operation, "definition", None)
     if definition is None:
         try:
             definition = UnitaryGate(Operator(operation)).definition
         except (QiskitError, TypeError, ValueError) as error:
-            raise refusal(step, name) from error
+            raise unsupported_gate(step, name) from error
     for inner in definition.data:
         if inner.operation.name != "barrier":
             qubits = [step.qubits[definition.find_bit(q).index] for q in inner.qubits]

@@ -37,7 +37,7 @@ from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, status_of
 from qllmft_backends.remote.results import results_of, stored_result
 from qllmft_backends.remote.route import Route
-from qllmft_backends.request import check_values, derive_seed
+from qllmft_backends.request import check_values, request_seed
 from qllmft_backends.z_observables import ZObservables
 
 
@@ -248,7 +248,7 @@ class QiskitBackend(JobsBackend):
                 self.jobs.collect(batch)
                 return results_of(batch, stored_result, self.jobs.ledger.folder)
         assert runner is not None
-        seed = derive_seed(self.options.seed, circuit, values) % 2**31
+        seed = request_seed(self.options.seed, circuit, values) % 2**31
         circuits = compiled.bind(values, [f"{circuit.name}-{b}" for b in range(len(values))])
         job = runner.start(circuits, shots, seed, "")
         counts = runner.counts(job, len(circuits))
