@@ -19,7 +19,6 @@ from qllmft_backends.remote.ionq.options import (
     IonQOptions,
     IonQSimulatorOptions,
 )
-from qllmft_backends.remote.ionq.reading import aggregate, read_variants
 from qllmft_backends.remote.jobs import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -116,7 +115,7 @@ class IonQForte(IonQBase):
     def _read_variants(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-                read_variants(self._client, self.jobs.ledger, chunk, self._described(chunk))
+                self.jobs.ledger.keep("variants", chunk, self._at_server(chunk).variants())
 
     def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
         answer = super()._collect(batch, sums)
@@ -135,7 +134,7 @@ class IonQForte(IonQBase):
         name = self.options.aggregation
         for chunk in chunks:
             if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
-                aggregate(self._client, self.jobs.ledger, chunk, self._described(chunk), name)
+                self.jobs.ledger.aggregated(chunk, name, self._at_server(chunk).aggregated(name))
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":

@@ -23,7 +23,7 @@ from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.compile import PUBLISHED_ON, compile_template, published_price
 from qllmft_backends.remote.ionq.native import NativeSize
 from qllmft_backends.remote.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES, IonQOptions
-from qllmft_backends.remote.ionq.reading import read_shots
+from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
 from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend, KnownAnswers
@@ -234,13 +234,14 @@ class IonQBase(JobsBackend):
         self._aggregate(chunks)
         for chunk in chunks:
             if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
-                read_shots(self._client, self.jobs.ledger, chunk, self._described(chunk))
+                self.jobs.ledger.keep("shots", chunk, self._at_server(chunk).shots())
         self._read_variants(chunks)
         return results_of(batch, self._result, self.options.ledger)
 
-    def _described(self, chunk: Chunk) -> dict[str, Any]:
-        """Return the server's description of a chunk's job."""
-        return dict(own_job(self._route, self.jobs.ledger, chunk).content)
+    def _at_server(self, chunk: Chunk) -> JobResults:
+        """Return the results of a chunk's own job at the server."""
+        job = own_job(self._route, self.jobs.ledger, chunk)
+        return JobResults(self._client, chunk, job.content)
 
     def _known_answers(self) -> KnownAnswers | None:
         """Return the circuits with a known answer of each job, or None without them."""

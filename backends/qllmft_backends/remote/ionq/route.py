@@ -20,7 +20,7 @@ from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.library import IonQBackend, IonQTranspileLevelWarning
 from qllmft_backends.remote.ionq.listed_jobs import TOKEN_IN_NAME, IonQJobs, token_of
 from qllmft_backends.remote.ionq.options import IonQForteOptions
-from qllmft_backends.remote.ionq.reading import completed_results, results
+from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, mapping
@@ -110,9 +110,8 @@ class IonQRoute(Route):
 
     def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the results of a job that has ended (see `Route`)."""
-        if job.completed:
-            return results(self.client, chunk, job.content)
-        return completed_results(self.client, chunk, job.content)
+        results = JobResults(self.client, chunk, job.content)
+        return results.probabilities() if job.completed else results.completed()
 
     def charges(self, chunk: Chunk, job: RemoteJob) -> dict[str, Any]:
         """Return the charge and the energy of a completed job (see `Client.cost` and `Client.consumption`)."""
