@@ -83,7 +83,7 @@ class Deadline:
 
 
 class Deadlined:
-    """Base of what repeats reads, until the deadline of the block that it is in."""
+    """Base of classes that repeat reads, at most until the deadline of a block."""
 
     deadline = Deadline(inf)
 
