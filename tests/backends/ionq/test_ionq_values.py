@@ -22,8 +22,8 @@ from ionq.helpers import (
 from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.counts import draw, expectations, expectations_from_counts
 from qllmft_backends.noise import PRESETS, GateNoise
-from qllmft_backends.remote import JobFailedError, RemoteRequestError, ledger_jobs
-from qllmft_backends.remote.ionq.reading import read_probabilities
+from qllmft_backends.remote import RemoteRequestError, ledger_jobs
+from qllmft_backends.remote.ledger.payload import parse_probabilities
 from qllmft_backends.sandbox import Fault, MockServer, Store
 from qllmft_backends.z_observables import ZObservables
 
@@ -146,8 +146,8 @@ def test_drawn_shots_are_multinomial():
     ],
 )
 def test_payloads_that_are_no_distribution(payload, match):
-    with pytest.raises(JobFailedError, match=match):
-        read_probabilities(payload, 3, "job 1")
+    with pytest.raises(ValueError, match=match):
+        parse_probabilities(payload, 3)
 
 
 def test_through_the_estimator_all_observables_cost_one_circuit_a_sample(box, forte, problem):
