@@ -67,6 +67,6 @@ def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem
 )
 def test_a_compiled_circuit_that_cannot_be_read(box, forte, problem, monkeypatch, gates):
     answer = {"qubits": 3, "circuit": gates}
-    monkeypatch.setattr("qllmft_backends.sandbox.results.compiled", lambda *a: answer)
+    monkeypatch.setattr("qllmft_backends.sandbox.api.compiled", lambda *a: answer)
     with pytest.raises(JobFailedError, match=r"cannot be read: .*Omit compiled_estimate"):
         forte(compiled_estimate=True).estimate(problem.circuit, problem.values)
