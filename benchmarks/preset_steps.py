@@ -10,8 +10,7 @@ import statistics
 import time
 
 from qllmft.config.presets import load_preset
-from qllmft.run.needs import training_step
-from qllmft.run.timing import duration_text
+from qllmft.run.needs import duration_text, training_step
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 from run import machine_facts

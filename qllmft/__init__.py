@@ -31,19 +31,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_DEFINED = {
-    "qllmft.api": ("load", "train"),
-    "qllmft.campaign": ("compare", "read_study"),
-    "qllmft.config": ("RunConfig",),
-    "qllmft.errors": ("UserError",),
-    "qllmft.heads": ("QuantumEncoder", "QuantumHead", "build_classifier"),
-    "qllmft.plugins": ("register",),
-    "qllmft.config.presets": ("load_preset", "preset_names"),
-    "qllmft.inference": ("Predictor",),
-    "qllmft.run": ("run_experiment",),
-}
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, _public = imported_on_use(__name__, _DEFINED)
+    __all__, _public = imported_on_use(__name__)
 
     def __getattr__(name: str) -> Any:
         """Import a public name on first use."""

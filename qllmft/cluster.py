@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
 from qllmft.errors import UserError
-from qllmft.extra import import_extra
+from qllmft.versions import import_extra
 
 NODES_MAY_DIE = 100  # number of times that a task is begun again on another node
 # tasks submitted per processor, so that a node that joins finds work and an autoscaler sees demand

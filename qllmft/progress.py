@@ -17,7 +17,7 @@ from qllmft.events import (
     StageEnded,
     StageStarted,
 )
-from qllmft.run.timing import duration_text
+from qllmft.run.needs import duration_text
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.training import EpochMetrics
 

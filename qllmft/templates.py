@@ -1,8 +1,9 @@
-"""Circuits of a model's encoder and head from its settings alone, without torch and weights."""
+"""Circuits of a model's encoder and head and its parts, from its settings alone, without torch and weights."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 from qiskit import QuantumCircuit
@@ -15,6 +16,8 @@ from qllmft.errors import UserError
 from qllmft_circuits import (
     Ansatz,
     AnsatzOptions,
+    CircuitCounts,
+    count,
     encoder_circuit,
     head_circuit,
     readout_observables,
@@ -142,3 +145,46 @@ def _perceptron(config: ModelConfig, dimension: int, n_outputs: int) -> int:
     normalised = 2 * width if config.batch_norm else 0
     hidden = (dimension + 1) * width if config.hidden_dim else 0
     return hidden + normalised + (width + 1) * n_outputs
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part of a model."""
+
+    name: str
+    parameters: int  # trained ones
+    circuit: CircuitCounts | None = None  # None if the part is classical
+    stored: int | None = None  # numbers of a data map, none of which is trained
+
+
+@dataclass(frozen=True)
+class Description:
+    """Parts of a model, in their order."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of trained parameters."""
+        return sum(part.parameters for part in self.parts)
+
+
+def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description:
+    """Describe the parts of a model on embeddings of D = ``dimension`` values."""
+    check_fits(config, dimension, n_classes)
+    counts = part_parameters(config, dimension, n_classes)
+    count_of = config.for_labels(n_classes).n_encoders
+    encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
+    width = 0 if config.components is None else min(config.components, dimension)
+    stored = dimension * (config.centre + width)  # a mean (D,) and axes (D, m)
+    parts: list[Part] = []
+    if stored:
+        parts.append(Part(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored))
+    for key, name, circuit in (
+        ("encoder", encoder, encoder_template(config)),
+        ("head", "head", head_template(config)),
+        ("final", "final linear", None),
+    ):
+        if key in counts:
+            parts.append(Part(name, counts[key], None if circuit is None else count(circuit)))
+    return Description(tuple(parts))

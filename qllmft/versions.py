@@ -1,9 +1,13 @@
-"""Versions behind a result."""
+"""Versions of packages behind a result, and packages of the extra ``sweep``."""
 
 from __future__ import annotations
 
+import importlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from qllmft.errors import UserError
 
 _PACKAGES = (
     "qllmft", "numba", "numpy", "qiskit", "qiskit-machine-learning", "scikit-learn", "sentence-transformers", "torch",
@@ -22,3 +26,13 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect numbers, by name."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     return found | {package: version_of(package) or "not installed" for package in _PACKAGES}
+
+
+def import_extra(package: str, need: str) -> Any:
+    """Import a package of the extra ``sweep``, or raise UserError."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"{need}, which is not installed ({error.name}): pip install 'qllmft[sweep]'."
+        ) from None

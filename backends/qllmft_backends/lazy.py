@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import ast
+import inspect
+import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 
-def imported_on_use(
-    package: str, defined: Mapping[str, Sequence[str]]
-) -> tuple[list[str], Callable[[str], Any]]:
-    """Return ``__all__`` and ``__getattr__`` of a package with public names by the modules that define them.
+def imported_on_use(package: str) -> tuple[list[str], Callable[[str], Any]]:
+    """Return ``__all__`` and ``__getattr__`` of a package, from its imports for type checkers.
 
-    Commands that only show a list need no torch, which takes seconds to import.
+    Those stand under ``if TYPE_CHECKING``. Each is done on the first use of its name: commands that only show a list
+    need no torch, which takes seconds to import.
     """
-    home = {name: module for module, names in defined.items() for name in names}
+    home = {
+        name.name: str(statement.module)
+        for block in ast.parse(inspect.getsource(sys.modules[package])).body
+        if isinstance(block, ast.If)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for name in statement.names
+    }
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's
         if name not in home:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -16,11 +19,15 @@ from qllmft.analysis.agreement import Agreement, compare, logit_bounds
 from qllmft.analysis.certificate import Certificate, certificate_of
 from qllmft.analysis.forms import Forms, forms_of
 from qllmft.config import ModelConfig, SurrogateConfig
-from qllmft.energy.formula import flops_energy_kj, linear_energy_j, quantum_energies_j
-from qllmft.energy.network import network_flops
+from qllmft.energy.formula import (
+    flops_energy_kj,
+    linear_energy_j,
+    network_flops,
+    quantum_energies_j,
+)
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import write_json
+from qllmft.files import write_bytes, write_json
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import NetworkHead, QuadraticForms, build_surrogate
@@ -32,6 +39,7 @@ from qllmft.tasks.accuracy import Accuracy
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder
+OPSET = 17  # of ONNX
 
 
 @dataclass(frozen=True)
@@ -237,3 +245,35 @@ def _head_energy_j(classifier: Classifier, config: ModelConfig) -> float:
     else:
         flops = 0
     return 1000 * flops_energy_kj(flops)
+
+
+def check_onnx(bond: int | None) -> None:
+    """Raise UserError if the package onnx is not installed, or the head is truncated."""
+    if bond is not None:
+        raise UserError(
+            f"got --bond {bond} with --onnx; ONNX has no singular value decomposition. Give one of both."
+        )
+    if find_spec("onnx") is None:
+        raise UserError(
+            "an ONNX file is written with the package onnx, which is not installed: pip install 'qllmft[export]'"
+        )
+
+
+def write_onnx(model: StoredModel, file: Path) -> None:
+    """Write a surrogate as ONNX: input ``embedding`` (float32, N x D), output ``logits`` (float32, N x k)."""
+    example = torch.eye(2, model.dimension)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        content = Path(folder) / "model.onnx"
+        # torch announces the end of this exporter; the newer one needs onnxscript
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model.classifier.eval(),
+            (example,),
+            content,
+            input_names=["embedding"],
+            output_names=["logits"],
+            dynamic_axes={"embedding": {0: "n"}, "logits": {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        write_bytes(file, content.read_bytes())

@@ -1,13 +1,15 @@
-"""Page of an analysis, ``analysis.html`` in the run's folder, and its record ``analysis.json``."""
+"""Page and figures of an analysis, ``analysis.html`` in the run's folder, and its record ``analysis.json``."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
-from qllmft.analysis.analysis import Analysis
+from qllmft.analysis.analysis import Analysis, BondResult, FormsResult
 from qllmft.analysis.certificate import MOST_BOND
-from qllmft.analysis.figures import analysis_figures
-from qllmft.analysis.kernels import RIDGE
+from qllmft.analysis.gradients import GradientVariance
+from qllmft.analysis.kernels import RIDGE, GeometricDifference
 from qllmft.files import write_bytes, write_json
 from qllmft.inference.card import ANALYSIS
 from qllmft.report import style
@@ -44,3 +46,90 @@ def render_analysis(found: Analysis) -> str:
         most_bond=MOST_BOND,
         made_with=[*identified(found.run.data, found.run.body), *found.run.versions.items()],
     )
+
+
+def analysis_figures(found: Analysis) -> dict[str, Any]:
+    """Return the figures of an analysis by name. Call it within a `figure_style`."""
+    figures = {}
+    if found.forms is not None:
+        figures["forms"] = draw_spectra(found.forms)
+    if found.bond is not None:
+        figures["bond"] = draw_bond(found.bond)
+    if found.geometry:
+        figures["geometry"] = draw_geometry(found.geometry, found.run.data.sizes["train"])
+    figures["gradients"] = draw_gradients(found.gradients, found.decay)
+    return figures
+
+
+def draw_spectra(forms: FormsResult) -> Any:
+    """Draw |λ| of each form, descending, with a mark at its effective rank."""
+    figure = style.new_figure()
+    axes = figure.subplots()
+    for q, (spectrum, rank) in enumerate(zip(forms.spectra, forms.effective_ranks, strict=True)):
+        sizes = sorted(map(abs, spectrum), reverse=True)
+        color = style.COLORS[q % len(style.COLORS)]
+        axes.plot(range(1, len(sizes) + 1), sizes, color=color, lw=1.0, alpha=0.8)
+        axes.plot(
+            rank,
+            sizes[min(len(sizes), round(rank)) - 1],
+            "o",
+            color=color,
+            label="effective rank" if not q else None,
+        )
+    axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def draw_bond(bond: BondResult) -> Any:
+    """Draw the Schmidt ranks by cut: measured, without 1e-4 of the weight, and their two bounds."""
+    figure = style.new_figure()
+    axes = figure.subplots()
+    cuts = range(1, len(bond.ranks) + 1)
+    lines: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+        "bound by the gates": (bond.bounds, {"color": style.INK, "ls": ":"}),
+        # below the measured
+        "limit of the cut": (bond.limits, {"color": style.GREY, "lw": 7.0, "alpha": 0.4}),
+        "measured": (bond.ranks, style.SERIES[0]),
+        "without 1e-4 of the weight": (bond.truncated, {**style.SERIES[1], "markersize": 3.0}),
+    }
+    for label, (values, look) in lines.items():
+        axes.plot(cuts, [math.log2(value) for value in values], label=label, **look)
+    axes.set(xlabel="qubits before the cut", ylabel="log₂ of the Schmidt rank", ylim=(0, None))
+    axes.set_xticks(list(cuts))
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_geometry(geometry: dict[str, GeometricDifference], texts: int) -> Any:
+    """Draw the geometric differences over the ridge λ, and √N."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure = style.new_figure()
+    axes = figure.subplots()
+    for (name, difference), look in zip(geometry.items(), style.SERIES, strict=False):
+        axes.plot(difference.ridges, difference.general, label=f"to the {name} kernel", **look)
+    axes.axhline(math.sqrt(texts), color=style.INK, ls=":", lw=1.0, label=f"√N of {texts} texts")
+    axes.axvline(RIDGE, color=style.GREY, lw=0.8, label=f"λ = {RIDGE:g} of the text")
+    axes.set(xscale="log", yscale="log", xlabel="ridge λ", ylabel="geometric difference g")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def draw_gradients(gradients: tuple[GradientVariance, ...], decay: float) -> Any:
+    """Draw the variance of gradients over the number of qubits, with the rate of its fall."""
+    figure = style.new_figure()
+    axes = figure.subplots()
+    widths, variances = [each.n_qubits for each in gradients], [each.variance for each in gradients]
+    middle = sum(map(math.log2, variances)) / len(widths) - decay * sum(widths) / len(widths)
+    axes.plot(widths, variances, label="over random weights", **style.SERIES[0])
+    line = [2 ** (middle + decay * width) for width in widths]
+    axes.plot(widths, line, color=style.GREY, ls="--", label=f"fit, 2^({decay:.2f} Q)")
+    axes.set_yscale("log", base=2)
+    axes.set(xlabel="qubits Q", ylabel="variance of ∂⟨Z⟩/∂θ")
+    axes.set_xticks(widths)
+    axes.legend()
+    return figure

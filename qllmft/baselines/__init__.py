@@ -16,20 +16,6 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import scored as scored
     from qllmft.baselines.trained import TrainedHead as TrainedHead
 
-_DEFINED = {
-    "qllmft.baselines.classical": ("GridBaseline",),
-    "qllmft.baselines.head": (
-        "BASELINES",
-        "Baseline",
-        "FittedHead",
-        "check_baselines",
-        "fit_and_score",
-        "make_baselines",
-        "score_of",
-        "scored",
-    ),
-    "qllmft.baselines.trained": ("TrainedHead",),
-}
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

@@ -21,14 +21,5 @@ if TYPE_CHECKING:
     from qllmft.campaign.trend import Trend as Trend
     from qllmft.campaign.trend import trends as trends
 
-_DEFINED = {
-    "qllmft.campaign.comparison": (
-        *("ALPHA", "Comparison", "better_than_every", "compare", "compare_pairs"),
-    ),
-    "qllmft.campaign.record": ("RowResult", "StudyRecord", "read_study"),
-    "qllmft.campaign.results": ("Curve", "FinishedRun", "SeededResult", "best", "collect"),
-    "qllmft.campaign.trend": ("Trend", "trends"),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qllmft.campaign.grid import Parameter, Value
 from qllmft.campaign.plan import FinishedRuns, PlannedRun
 from qllmft.campaign.sweep import Sweep
-from qllmft.extra import import_extra
 from qllmft.randomness import derive_seed
+from qllmft.versions import import_extra
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -163,7 +163,7 @@ def _print_curve(config: RunConfig, curve: EnergyCurve) -> None:
 def _conclusion(head: ModelConfig, curve: EnergyCurve) -> str:
     """Return the crossover against the simulation of the curve, and beside a state vector's that of a network."""
     from qllmft.energy.curve import crossover_qubits
-    from qllmft.energy.network import has_network
+    from qllmft.energy.formula import has_network
 
     at, alone = curve.crossover_qubits, curve.against == "state-vector"
     simulation = "a state vector" if alone else "the cheaper of a state vector and a tensor network"

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.backend_table import compare_backends
 from qllmft.cli.consent import show_estimate
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
     Json,
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qllmft.config import DataConfig
-    from qllmft.inference.evaluation import Evaluation, TargetEvaluation
+    from qllmft.inference import Predictor
+    from qllmft.inference.decision import Decision
+    from qllmft.inference.evaluation import Evaluation, LabelledTexts, TargetEvaluation
     from qllmft_backends import Backend
 
 
@@ -272,3 +273,55 @@ def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Con
             f"{evaluation.n_texts:,} texts, so this accuracy is not that of new texts. Leave them out.",
             console,
         )
+
+
+def compare_backends(
+    predictor: Predictor,
+    texts: LabelledTexts,
+    decision: Decision,
+    backends: Mapping[str, Backend],
+    console: Console,
+    *,
+    json: bool,
+) -> None:
+    """Evaluate a model on each backend and print a table, also of those before one that fails."""
+    from qllmft.inference.evaluation import evaluate
+
+    found: dict[str, Evaluation] = {}
+    try:
+        for label, backend in backends.items():
+            predictor.backend = backend
+            found[label] = evaluate(predictor, texts, decision)
+    finally:
+        if json:
+            say_json(
+                [evaluation.as_dict() | {"name": label} for label, evaluation in found.items()]
+            )
+        elif found:
+            _print_backends(found, backends, console)
+
+
+def _print_backends(
+    found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console
+) -> None:
+    first = next(iter(found.values()))
+    say(f"{first.source}: {first.accuracy.total:,} texts.", console)
+    headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
+    table = plain_table(*names("backend"), *numbers(*headers))
+    for label, evaluation in found.items():
+        accuracy, agreement = evaluation.accuracy, evaluation.agreement
+        assert agreement is not None
+        low, high = accuracy.interval
+        table.add_row(
+            f"{label}, {how}" if (how := backends[label].mitigation) else label,
+            f"{100 * accuracy.value:.1f} %",
+            f"{100 * low:.0f}–{100 * high:.0f}",
+            f"{agreement.flips:,}",
+            f"{agreement.undecided:,}",
+            f"{agreement.mean_abs_difference:.4f}",
+            f"{agreement.mean_standard_error:.4f}" if agreement.shots else "–",
+            f"{agreement.shots:,}" if agreement.shots else "–",
+        )
+    console.print(table)
+    say("Labels that differ from the exact model's, and labels unsure at these shots;", console)
+    say("mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.", console)

@@ -1,21 +1,25 @@
-"""`qllmft verify`, `report` and `push`: commands on the folder of a finished run."""
+"""`qllmft verify`, `report`, `explain`, `export` and `push`: commands on the folder of a finished run."""
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import RunFolderArgument, with_options
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
+from qllmft.cli.options import Json, RunFolderArgument, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from qllmft.inference import Predictor
+    from qllmft.inference.explanation import Explanation
 
 
 def verify(run: RunFolderArgument) -> None:
@@ -149,3 +153,126 @@ def _preview(predictor: Predictor, name: str, options: CardOptions) -> None:
     say(f"Nothing was sent. Files of {name}, in bytes:", errors)
     for file, size in sizes.items():
         say(f"{size:>13,}  {file}", errors)
+
+
+def export(
+    run: RunFolderArgument,
+    form: Annotated[
+        Literal["qasm3", "qasm2", "qpy", "svg", "txt"],
+        typer.Option(
+            "--format",
+            help="Format of the file: OpenQASM 3 or 2, Qiskit's QPY (binary), or a drawing.",
+        ),
+    ] = "qasm3",
+    text: Annotated[
+        str | None, typer.Option(help="Text to bind the circuit to.", show_default="free data")
+    ] = None,
+    part: Annotated[
+        Literal["head", "encoder", "adapter"], typer.Option(help="Circuit of the model to write.")
+    ] = "head",
+    encoder: Annotated[
+        int | None,
+        typer.Option(help="Index of the encoder, from 0.", show_default="0 if it is the only one"),
+    ] = None,
+    weights: Annotated[
+        Literal["bound", "free"],
+        typer.Option(help="bound: trained weights as numbers. free: theta as parameters."),
+    ] = "bound",
+    decompose: Annotated[
+        bool, typer.Option("--decompose", help="Write the loading of an embedding as gates.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the read qubits at the end.")
+    ] = False,
+    minus: Annotated[
+        bool,
+        typer.Option(
+            "--minus", help="Write the circuit of an odd encoder with the negative constant."
+        ),
+    ] = False,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer of a quantum adapter: its name or the end of it.",
+            show_default="if there is only one",
+        ),
+    ] = None,
+    factor: Annotated[
+        Literal["output", "input"],
+        typer.Option(help="Circuit of that layer: the factor with a row per output, or per input."),
+    ] = "output",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="standard output")
+    ] = None,
+) -> None:
+    """Write a trained model's circuit as QASM, QPY or a drawing.
+
+    Angles are radians; qubit 0 is the least significant bit. A text binds the head to its latent angles, and an encoder
+    to its loaded embedding. The names of free parameters in QASM 3 go to FILE.names.json.
+    """
+    if form == "qpy" and out is None:
+        raise UserError(
+            "QPY is binary and is not written to standard output. Name a file with --out."
+        )
+    os.environ.setdefault("MPLBACKEND", "agg")  # a drawing into a file needs no display
+
+    from qllmft.inference.export import ExportRequest, export_run
+
+    request = ExportRequest(
+        form, part, text, weights, encoder, decompose, measure, minus, layer, factor
+    )
+    exported = export_run(run, request)
+    if out is None:
+        sys.stdout.write(exported.content.decode())
+        return
+    written = exported.write(out)
+    circuit = exported.circuit
+    free = f", {circuit.num_parameters} free parameters" if circuit.num_parameters else ""
+    typer.echo(
+        f"{' and '.join(map(str, written))}: {circuit.num_qubits} qubits, {circuit.size()} operations{free}."
+    )
+
+
+def explain(
+    run: RunFolderArgument,
+    text: Annotated[str, typer.Argument(help="Text to explain the answer for.")],
+    nearest: Annotated[int, typer.Option(min=0, help="Number of training texts.")] = 5,
+    words: Annotated[
+        int, typer.Option(min=0, help="Number of words, those with the largest effect.")
+    ] = 10,
+    json: Json = False,
+) -> None:
+    """Explain the answer for a text by the training texts that are nearest, and by its words.
+
+    A word's effect is the probability of the answer with it minus that without it, in percentage points. Words are left
+    out one at a time: of two words with the same meaning, both may show no effect.
+    """
+    from qllmft.cli.listener import ConsoleListener
+    from qllmft.inference import Predictor
+    from qllmft.inference.explanation import explain_text
+
+    console = PlainConsole(stderr=json)
+    with ConsoleListener(console) as listener:
+        found = explain_text(Predictor.load(run), run, text, nearest=nearest, on_event=listener)
+    if json:
+        say_json(found.as_dict())
+    else:
+        _print_explanation(found, words, console)
+
+
+def _print_explanation(found: Explanation, words: int, console: Console) -> None:
+    answer = found.prediction
+    say(f"{answer.label}, probability {answer.probabilities[answer.label]:.4f}", console)
+    if words and found.words:
+        effects = numbers("position", "effect")
+        table = plain_table(*texts("word"), *effects, "answer without it")
+        for word in found.words[:words]:
+            table.add_row(word.word, f"{word.position}", f"{100 * word.effect:+.2f}", word.label)
+        console.print(table)
+    if found.note:
+        say(f"no nearest texts: {found.note}", console)
+    elif found.neighbours:
+        table = plain_table(*numbers("cosine"), "label", *texts("training text"))
+        for each in found.neighbours:
+            table.add_row(f"{each.cosine:.3f}", each.label, each.text)
+        console.print(table)

@@ -1,4 +1,4 @@
-"""`qllmft info`: structure of a preset or a run, and the list of presets."""
+"""`qllmft info`, structure of a preset or a run and the list of presets, and `qllmft doctor`, this installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column
 
-from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
+from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json, say_lines
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import ModelConfig, RunConfig
-    from qllmft.description import Description
+    from qllmft.templates import Description
+
 
 PAPER_DIMENSION, PAPER_CLASSES = 768, 2
 OURS = "ours"
@@ -63,7 +64,7 @@ def info(
         raise UserError(
             f"--from lists presets, and {name!r} is one thing to show. Omit one of them."
         )
-    from qllmft.description import describe
+    from qllmft.templates import describe
 
     config, title, run_dimension, run_classes = _find(name)
     dimension = dimension or run_dimension or PAPER_DIMENSION
@@ -185,3 +186,51 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
 def _natural(name: str) -> list[str | int]:
     """Return a sort key that puts 48 before 144."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def doctor(
+    noise: Annotated[
+        bool,
+        typer.Option(
+            "--noise", help="Check by closed formulas that gate noise and shots are applied."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong."""
+    if not (_check_noise(json) if noise else _check_installation(json)):
+        raise typer.Exit(1)
+
+
+def _check_noise(json: bool) -> bool:
+    """Print whether noise and shots are applied, and return it."""
+    from qllmft_backends.noise_check import check_noise
+
+    checks = check_noise()
+    if json:
+        say_json(
+            [{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks]
+        )
+    else:
+        for check in checks:
+            verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
+            say(f"{verdict:11}  {check.backend}: {check.quantity}")
+            numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
+            say(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
+    return all(check.passed or check.note for check in checks)
+
+
+def _check_installation(json: bool) -> bool:
+    """Print the findings, and return whether nothing is wrong."""
+    from qllmft.installation import examine
+
+    findings = examine()
+    wrong = sum(finding.wrong for finding in findings)
+    if json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        say_lines(f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings)
+        say(
+            f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied."
+        )
+    return not wrong

@@ -189,7 +189,7 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
 
 def _energy_lines(rows: Sequence[Job]) -> list[str]:
     """Return the energy that the server measured per paid circuit, beside that of the formula."""
-    from qllmft.energy.measured import formula_kj
+    from qllmft.energy.formula import formula_kj
 
     measured = [row for row in rows if row.kwh is not None]
     if not measured:

@@ -17,25 +17,20 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from qllmft.cli.analyse import analyse
+from qllmft.cli.analyse import analyse, dequantise
 from qllmft.cli.consent import resumed
 from qllmft.cli.console import PlainConsole, say, say_lines
-from qllmft.cli.dequantise import dequantise
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
-from qllmft.cli.explain import explain
-from qllmft.cli.export import export
-from qllmft.cli.finished import push, report, verify
-from qllmft.cli.info import info
-from qllmft.cli.init import init
-from qllmft.cli.installed import doctor
+from qllmft.cli.finished import explain, export, push, report, verify
+from qllmft.cli.info import doctor, info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
 from qllmft.cli.study import study
 from qllmft.cli.sweep import sweep
-from qllmft.cli.train import train
+from qllmft.cli.train import init, train
 from qllmft.errors import UserError
 from qllmft_backends.errors import BackendError
 

@@ -11,7 +11,7 @@ from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import RunFolderArgument, with_options
 from qllmft.errors import UserError
-from qllmft.serving.limits import Limits
+from qllmft.serving import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,8 +79,7 @@ def serve(
     --max-cost, a ceiling on all jobs of its ledger, and --yes.
     """
     try:
-        from qllmft.serving.app import make_app
-        from qllmft.serving.server import is_loopback, open_port, run_app
+        from qllmft.serving.app import is_loopback, make_app, open_port, run_app
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "uvicorn"):

@@ -1,4 +1,4 @@
-"""`qllmft train`: one run."""
+"""`qllmft train`, one run, and `qllmft init`, a commented file of all its settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
-from qllmft.cli.console import PlainConsole, say, say_lines
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_lines, texts
 from qllmft.cli.options import (
     DataOptions,
     Epochs,
@@ -22,7 +22,10 @@ from qllmft.cli.options import (
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from qllmft.config import RunConfig
+    from qllmft.run import RunRecord
 
 
 def _backend_options(
@@ -152,7 +155,6 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.cli.run_table import result_table
     from qllmft.report.nearest_preset import describe_settings
 
     console = PlainConsole(stderr=json)
@@ -192,3 +194,48 @@ def train(
             f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'",
             console,
         )
+
+
+def result_table(record: RunRecord) -> Table:
+    """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
+    from qllmft.run.table import columns, notes, rows, title
+
+    model, *measured = columns(record)
+    table = plain_table(
+        *texts(model),
+        *numbers(*measured),
+        title=title(record),
+        caption="; ".join(notes(record)) or None,
+    )
+    for row in rows(record):
+        table.add_row(*row)
+    return table
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="File to write.")] = Path("config.toml"),
+    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "recommended",
+) -> None:
+    """Write a commented file of all settings, which `qllmft train --config` takes.
+
+    A setting that differs from its default is a line of the file, and all others are comments with their defaults.
+    """
+    from qllmft.config.commented import commented_toml
+    from qllmft.config.presets import load_preset
+    from qllmft.files import write_text, writing
+
+    config = load_preset(preset).config()
+    if config.candidates:
+        names = ", ".join(candidate.name for candidate in config.candidates)
+        raise UserError(
+            f"the preset {preset!r} compares several structures; choose one with --preset: {names}."
+        )
+    if file.exists():
+        raise UserError(
+            f"{file} exists and is not overwritten. Name another file, or delete that one."
+        )
+    with writing(f"the file {file}"):
+        write_text(file, commented_toml(config))
+    say(
+        f"{file} has the settings of the preset {preset}. Change them, then: qllmft train --config {file}"
+    )

@@ -1,11 +1,12 @@
 """Configuration of runs: its sections, presets, and settings by dotted names."""
 
-from qllmft.config.backend import PERSONAL_OPTIONS, BackendConfig
 from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
 from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.config.model import ModelConfig, SurrogateConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.run import (
+    PERSONAL_OPTIONS,
+    BackendConfig,
     BaselinesConfig,
     Candidate,
     RunConfig,

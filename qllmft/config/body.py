@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qllmft.config.lora import LoraConfig
-from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.config.lora import LoraConfig, QuantumAdapterConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model

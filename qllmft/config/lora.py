@@ -1,4 +1,4 @@
-"""Configuration of a low-rank adapter, and the settings of PEFT that a file may have."""
+"""Configuration of an adapter of low rank or of circuits, and the settings of PEFT that a file may have."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _UNREAD = {
 }  # fmt: skip
 # adapters without code, paths or other weights
 METHODS = ("LORA", "VERA", "IA3", "LOHA", "LOKR")
+MOST_LAYERS = 1000  # of a quantum adapter's circuits
 
 
 def peft_settings(text: str) -> dict[str, Any]:
@@ -135,3 +136,18 @@ class LoraConfig(Section):
             "lora_dropout": self.dropout,
             "target_modules": list(self.targets) or "all-linear",
         }
+
+
+class QuantumAdapterConfig(Section):
+    """Adapter of a body with `trainable = "quantum_adapter"`: W + alpha · U diag(s) Vᵀ for the weights W of a layer.
+
+    The columns of U and V are the first ones of the matrices of two circuits with trained angles, cut to the rows of W
+    and to its columns.
+    """
+
+    rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8  # number of columns
+    # of each circuit, after its first rotations
+    layers: Annotated[int, Field(ge=0, le=MOST_LAYERS)] = 3
+    alpha: PositiveReal = 16.0  # factor of the change
+    # last parts of the names of adapted modules, such as "query"; empty: all linear layers
+    targets: tuple[str, ...] = ()

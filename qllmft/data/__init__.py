@@ -6,21 +6,13 @@ from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.data.corpus import Corpus as Corpus
+    from qllmft.data.corpus import Findings as Findings
     from qllmft.data.corpus import Table as Table
-    from qllmft.data.findings import Findings as Findings
     from qllmft.data.in_memory import corpus_in_memory as corpus_in_memory
     from qllmft.data.protocol import Splits as Splits
     from qllmft.data.protocol import split_corpus as split_corpus
     from qllmft.data.sources import SUFFIXES as SUFFIXES
     from qllmft.data.sources import read_corpus as read_corpus
 
-_DEFINED = {
-    "qllmft.data.corpus": ("Corpus", "Table"),
-    "qllmft.data.findings": ("Findings",),
-    "qllmft.data.in_memory": ("corpus_in_memory",),
-    "qllmft.data.protocol": ("Splits", "split_corpus"),
-    "qllmft.data.sources": ("SUFFIXES", "read_corpus"),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

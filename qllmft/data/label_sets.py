@@ -1,23 +1,49 @@
-"""Several labels per text, from lists, from texts with a separator, or from columns of 0 and 1."""
+"""Real targets, and several labels per text: from lists, texts with a separator, or columns of 0 and 1."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.bounds import MOST_LABEL
-from qllmft.data.cells import is_several, label_of, sorted_labels
-from qllmft.data.findings import listed
+from qllmft.data.cells import MOST_LABEL, is_several, label_of, sorted_labels
+from qllmft.data.corpus import listed
 from qllmft.errors import UserError
 
 MOST_LABELS = 1_000
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 Indicators = NDArray[np.int64]  # (N, L), 1 for each label of a text, else 0
+
+
+def targets_of(frame: pd.DataFrame, split: str, config: DataConfig) -> NDArray[np.float64]:
+    """Return the targets (N, T) of a table with numbered rows, or raise UserError for a cell that is no number."""
+    columns = []
+    for column in config.label_columns:
+        values = []
+        for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
+            number = _number(cell)
+            if not math.isfinite(number):
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the target {column!r} is {str(cell)[:40]!r}, "
+                    "expected a finite number. Choose another column with --label-column, or omit --task for labels."
+                )
+            values.append(number)
+        columns.append(values)
+    return np.array(columns, dtype=np.float64).T.copy()
+
+
+def _number(cell: Any) -> float:
+    """Return the number of a cell, or NaN."""
+    try:
+        return math.nan if isinstance(cell, bool) else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def label_sets_of(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qllmft.data.bounds import MOST_BYTES, MOST_ROWS, MOST_TEXT, check_columns
+from qllmft.data.cells import MOST_BYTES, MOST_ROWS, MOST_TEXT, check_columns
 from qllmft.errors import UserError
 from qllmft.files import open_regular
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.corpus import Corpus, Table, copies_of
-from qllmft.data.findings import Findings, listed
+from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.tasks import TASKS

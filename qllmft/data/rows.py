@@ -10,13 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.blank import is_blank
-from qllmft.data.bounds import MOST_LABEL, MOST_TEXT
-from qllmft.data.cells import is_missing, is_several, label_of, sorted_labels
-from qllmft.data.corpus import Corpus, Seconds, Table
-from qllmft.data.findings import FIRST_ROWS, Findings, listed
-from qllmft.data.label_sets import label_sets_of
-from qllmft.data.targets import targets_of
+from qllmft.data.cells import (
+    MOST_LABEL,
+    MOST_TEXT,
+    is_blank,
+    is_missing,
+    is_several,
+    label_of,
+    sorted_labels,
+)
+from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Seconds, Table, listed
+from qllmft.data.label_sets import label_sets_of, targets_of
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 

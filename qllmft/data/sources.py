@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.data.bounds import MOST_BYTES, check_columns
+from qllmft.data.cells import MOST_BYTES, check_columns
 from qllmft.data.corpus import Corpus
 from qllmft.data.in_memory import frames_in_memory
 from qllmft.data.parquet import batches, open_parquet

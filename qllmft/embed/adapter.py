@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
-from qllmft.config.lora import peft_settings
-from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.config.lora import QuantumAdapterConfig, peft_settings
 from qllmft.embed.quantum_adapter import KIND, QuantumAdapter, some_names
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_bytes, write_json

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from qllmft.config import BodyConfig
-from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.config.lora import QuantumAdapterConfig
 from qllmft.errors import UserError
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_circuits import adapter_circuit

@@ -13,12 +13,5 @@ if TYPE_CHECKING:
     from qllmft.energy.formula import qpu_energy_kj as qpu_energy_kj
     from qllmft.energy.formula import quantum_energies_j as quantum_energies_j
 
-_DEFINED = {
-    "qllmft.energy.curve": ("EnergyCurve", "crossover_qubits", "energy_curve"),
-    "qllmft.energy.formula": (
-        *("gpu_energy_kj", "linear_energy_j", "qpu_energy_kj", "quantum_energies_j"),
-    ),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

@@ -9,16 +9,16 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from qllmft.config import ModelConfig
-from qllmft.energy.circuits import head_counts
 from qllmft.energy.formula import (
     FORTE,
     PAPER,
     EnergyConstants,
     amplitude_flops,
     flops_energy_kj,
+    head_counts,
+    network_flops,
     qpu_energy_kj,
 )
-from qllmft.energy.network import network_flops
 from qllmft_circuits import CircuitCounts
 
 ModelName = Literal["paper", "measured", "follow-up"]

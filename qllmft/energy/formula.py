@@ -1,16 +1,21 @@
-"""The paper's energy of one inference (section VII-B, table V), of gate counts and of whole heads."""
+"""The paper's energy of one inference (section VII-B, table V): of gate counts, of whole heads, and of paid jobs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qllmft.config import ModelConfig
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
 from qllmft.templates import encoder_template, head_template
 from qllmft_circuits import CircuitCounts, count, loading_template
+
+if TYPE_CHECKING:
+    from qllmft_backends.remote import Job
 
 
 @dataclass(frozen=True)
@@ -128,3 +133,73 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
         )
     loaded = loading_template(model.latent_encoder_qubits).compose(encoder)
     return simulated, products + 1000 * times * qpu_energy_kj(count(loaded))
+
+
+@lru_cache(maxsize=1024)
+def head_counts(config: ModelConfig, n_qubits: int) -> CircuitCounts:
+    """Return the gate counts of the head of ``config`` on ``n_qubits`` qubits, before any transpilation.
+
+    The paper does not state the number of ansatz layers for R, N and M. Here N are between two encodings and M at the
+    end, (R-1)·N + M in all, which fits every published parameter count. Figure 1 may also mean N after each encoding,
+    then M (R·N + M), or N + M after each (R·(N + M)). With R = 4, N = 1, M = 2 these are 5, 6 and 12 layers, and all
+    three have the paper's crossover at 46 qubits.
+    """
+    if config.head != "quantum":
+        kind = "classical" if config.head == "mlp" else "a linear layer"
+        raise UserError(
+            f"the head is {kind}, so it has no circuit. Choose a preset with a quantum head: single-10q."
+        )
+    if n_qubits <= config.connectivity or n_qubits < 2:
+        raise UserError(
+            f"{n_qubits} qubits are too few for connectivity {config.connectivity}; "
+            f"begin --qubits at {max(2, config.connectivity + 1)} or more."
+        )
+    circuit = head_template(config.model_copy(update={"n_qubits": n_qubits}))
+    assert circuit is not None  # the head is quantum
+    return count(circuit)
+
+
+def has_network(config: ModelConfig) -> bool:
+    """Return whether the operations of a tensor network are counted for the head."""
+    return config.head == "quantum" and config.ansatz == PAPER_ANSATZ and config.connectivity == 1
+
+
+def network_flops(config: ModelConfig, n_qubits: int) -> int:
+    """Return the operations of ⟨Z⟩ of all qubits of a head with C = 1.
+
+    L layers have bonds of χ = 2^L. Two sweeps over the qubits each multiply an environment by two tensors, for both
+    values of a qubit: 16·χ³ operations per qubit on a chain, and 16·χ⁵ on a ring, whose environment also holds the
+    ring's bond.
+
+    Raises:
+        UserError: if the head has another ansatz, or a larger connectivity.
+    """
+    layers = (config.reuploads - 1) * config.reupload_layers + config.main_layers
+    if not has_network(config):
+        crossing = config.connectivity * (config.connectivity + 1) // 2 * (2 if config.ring else 1)
+        raise UserError(
+            f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}; the operations of "
+            "a tensor network are counted for the paper's ansatz with C = 1 only (with this C the bound on the Schmidt "
+            f"rank is {2**crossing}^{layers}). Omit --against, or set model.connectivity to 1."
+        )
+    return n_qubits * 16 * (1 << layers * (5 if config.ring else 3))
+
+
+def measured_kj(job: Job) -> float | None:
+    """Return the energy per circuit that the server measured, in kilojoules, or None if it reported none."""
+    return None if job.kwh is None else 3600 * job.kwh / (job.circuits + job.known_circuits)
+
+
+def formula_kj(job: Job) -> float | None:
+    """Return the energy per circuit by the paper's formula, in kilojoules, or None if the gates are unknown."""
+    if (
+        job.qubits is None
+        or job.one_qubit_gates is None
+        or job.two_qubit_gates is None
+        or job.shots is None
+    ):
+        return None
+    counts = CircuitCounts(
+        job.qubits, job.one_qubit_gates, job.two_qubit_gates, depth=0, weights=0, data_angles=0
+    )
+    return qpu_energy_kj(counts, replace(FORTE, shots=job.shots))

@@ -13,9 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import EMBEDDED, DataConfig, ModelConfig
 from qllmft.data.protocol import FEW_TO_LEARN_FROM
-from qllmft.description import describe
-from qllmft.energy.circuits import head_counts
-from qllmft.energy.formula import FORTE, gpu_energy_kj, qpu_energy_kj
+from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
@@ -26,6 +24,7 @@ from qllmft.run.verdict import verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.measure import percent
+from qllmft.templates import describe
 from qllmft.versions import versions
 
 CARD = "README.md"

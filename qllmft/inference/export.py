@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from qllmft.data.blank import is_blank
+from qllmft.data.cells import is_blank
 from qllmft.embed.adapter import WEIGHTS, checked_adapter, quantum_settings
 from qllmft.embed.quantum_adapter import listed, qubits_of
 from qllmft.errors import UserError

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.data.blank import is_blank
+from qllmft.data.cells import is_blank
 from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
 from qllmft.embed.pairs import pair_vectors

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
-    from qllmft.report.energy_figure import draw_energy as draw_energy
     from qllmft.report.nearest_preset import train_command as train_command
+    from qllmft.report.page_figures import draw_energy as draw_energy
     from qllmft.report.render import render_template as render_template
     from qllmft.report.run_page import render_report as render_report
     from qllmft.report.run_page import write_report as write_report
@@ -18,20 +18,5 @@ if TYPE_CHECKING:
     from qllmft.report.study_table import parameters as parameters
     from qllmft.run.verdict import verdict as verdict
 
-_DEFINED = {
-    "qllmft.report.energy_figure": ("draw_energy",),
-    "qllmft.report.nearest_preset": ("train_command",),
-    "qllmft.report.render": ("render_template",),
-    "qllmft.report.run_page": ("render_report", "write_report"),
-    "qllmft.report.study_page": (
-        "finish_from_predictions",
-        "finish_study",
-        "write_study_report",
-        "write_study_table",
-    ),
-    "qllmft.report.study_table": ("OUTCOMES", "parameters"),
-    "qllmft.run.verdict": ("verdict",),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

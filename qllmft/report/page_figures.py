@@ -1,18 +1,25 @@
-"""Figures of pages as SVG: training curves, and a study's accuracies and differences with their intervals."""
+"""Figures of pages as SVG and as files: a run's training, calibration and values, a study's scores, and energies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison
 from qllmft.campaign.record import StudyRecord
+from qllmft.campaign.trend import Trend
+from qllmft.energy.curve import EnergyCurve, crossing
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
+from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, figure_style, legend_above, new_figure
+from qllmft.run.predictions import Predictions
 from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import ACCURACY, Measure
 from qllmft.training import EpochMetrics
 
@@ -33,6 +40,7 @@ _OUTCOMES = {  # colour, inside of the marker
     "equal": (style.SLATE, style.SLATE),
     "open": (style.SLATE, "white"),
 }
+MOST_POINTS = 2_000  # of a target; more make the page large
 
 
 def training_svgs(metrics: Sequence[EpochMetrics], selected: int) -> tuple[Markup, Markup]:
@@ -171,3 +179,158 @@ def _labelled(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.grid(visible=False, axis="y")
     return figure, axes
+
+
+@style.figure_style(in_a_page=True)
+def reliability_svg(calibrations: Mapping[str, Calibration]) -> Markup:
+    """Draw a line per model, one point per bin with texts; calibrated probabilities lie on the diagonal."""
+    figure = style.new_figure(height=3.4 + 0.2 * len(calibrations))
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color=style.GREY, lw=1.0, label="calibrated")
+    for place, (name, found) in enumerate(calibrations.items()):
+        bins = [i for i, n in enumerate(found.texts) if n]
+        shares = [100 * found.right[i] / found.texts[i] for i in bins]
+        places = [100 * found.confidence[i] for i in bins]
+        axes.plot(places, shares, label=name, clip_on=False, **style.look(place))
+    least = min(i for found in calibrations.values() for i, n in enumerate(found.texts) if n)
+    axes.set(
+        xlabel="mean probability of the answers (%)",
+        ylabel="right answers (%)",
+        xlim=(10 * least, 100),
+    )
+    axes.set_ylim(0, 100)
+    figure.legend(loc="outside upper center", ncols=1)
+    return style.as_svg(figure, "reliability")
+
+
+@style.figure_style(in_a_page=True)
+def scatter_svg(found: Predictions, model: str) -> Markup:
+    """Draw a point per text and target; several targets are drawn in deviations from their means."""
+    targets, values = found.labels, found.answers_of(model)
+    if several := len(found.label_names) > 1:
+        mean, deviation = targets.mean(axis=0), targets.std(axis=0) + np.finfo(float).tiny
+        targets, values = (targets - mean) / deviation, (values - mean) / deviation
+    rows = np.linspace(0, len(targets) - 1, min(MOST_POINTS, len(targets))).round().astype(np.int64)
+    figure = style.new_figure(height=3.6)
+    axes = figure.subplots()
+    for place, name in enumerate(found.label_names):
+        places = targets[rows, place], values[rows, place]
+        axes.plot(*places, ls="", label=name, ms=3, alpha=0.5, **style.look(place))
+    ends = [float(targets[rows].min()), float(targets[rows].max())]
+    axes.plot(ends, ends, color=style.GREY, lw=1.0)
+    unit = " (deviations)" if several else ""
+    axes.set(xlabel=f"target{unit}", ylabel=f"value{unit}")
+    if several:
+        figure.legend(loc="outside upper center", ncols=2)
+    return style.as_svg(figure, "scatter")
+
+
+@style.figure_style(in_a_page=True)
+def trends_svg(record: StudyRecord, trends: list[Trend]) -> Markup:
+    """Draw the lines for a page."""
+    return style.as_svg(draw_trends(record, trends), "trends")
+
+
+def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
+    """Draw mean ± 95 % interval over the seeds of every row on a line, by its number of qubits."""
+    figure = style.new_figure(style.WIDE_INCHES, 3.8)
+    axes = figure.subplots()
+    shown, measure = [], record.measure
+    names = list(dict.fromkeys(line.series for line in trends))
+    for place, name in enumerate(names):
+        rows = sorted(
+            (row for row in record.rows if row.series == name),
+            key=lambda row: row.qubits or 0,
+        )
+        places = [(row.qubits or 0) + 0.12 * (place - (len(names) - 1) / 2) for row in rows]
+        look = style.look(place) | {"label": name}
+        means = [row.test_interval for row in rows]
+        style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
+        shown += means
+    axes.set(
+        xlabel="qubits",
+        ylabel=measure.axis("test"),
+        xticks=sorted({q for line in trends for q in line.qubits}),
+    )
+    wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    bars = style.bars_note([len(record.seeds)], wide)
+    style.note_below(
+        figure,
+        f"{record.data.source}; body {record.body} ({record.body.dimension}-d); {record.epochs} epochs; {bars}",
+    )
+    return figure
+
+
+def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None:
+    """Draw the lines into ``figures/`` of a folder, in the file to which the study's table links, if there are any."""
+    if trends:
+        (folder / "figures").mkdir(exist_ok=True)
+        with style.figure_style():
+            style.save_figure(
+                draw_trends(record, trends), folder / "figures" / f"{record.study}.svg"
+            )
+
+
+@figure_style()
+def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
+    """Draw both energies on a logarithmic axis with their crossover, and the published one as a hollow marker."""
+    figure = new_figure()
+    axes = figure.subplots()
+    qubits = [point.counts.n_qubits for point in curve.points]
+    one = len(qubits) == 1  # needs a marker, as a line has two points
+    style = {"lw": 1.8, "clip_on": False, "zorder": 3}
+    gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
+    axes.semilogy(
+        qubits,
+        gpu,
+        color=ORANGE,
+        ls="--",
+        marker="s" if one else "",
+        label=f"GPU, {curve.against.replace('-', ' ')}",
+        **style,
+    )
+    axes.semilogy(
+        qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style
+    )
+    _mark_crossover(axes, curve)
+    if published is not None:
+        bottom = axes.get_ylim()[0]
+        axes.set_ylim(bottom=bottom)
+        axes.plot(
+            [published],
+            [bottom],
+            marker="D",
+            label=f"paper: {published} qubits",
+            clip_on=False,
+            **PUBLISHED,
+        )
+    legend_above(figure, 3)
+    axes.set_xlabel("qubits $Q$")
+    of_what = "energy of one inference"
+    axes.set_ylabel(f"{of_what} (kJ)" if curve.unit == "kJ" else f"{of_what} / {curve.unit}")
+    if not one:
+        axes.set_xlim(qubits[0], qubits[-1])
+    return figure
+
+
+def _mark_crossover(axes: Any, curve: EnergyCurve) -> None:
+    met = crossing(curve.points)
+    if met is None:
+        return
+    at, energy = met
+    first, last = curve.points[0].counts.n_qubits, curve.points[-1].counts.n_qubits
+    axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=INK, mew=1.3, zorder=5)
+    axes.set_ylim(bottom=axes.get_ylim()[0])
+    axes.vlines(at, axes.get_ylim()[0], energy, color=INK, lw=0.8, ls=":")
+    left = at > (first + last) / 2
+    axes.annotate(
+        f"crossover: {curve.crossover_qubits} qubits",
+        (at, energy),
+        xytext=(-14 if left else 14, 26 if left else -30),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=8.5,
+        color=INK,
+        arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.7, "shrinkB": 4},
+    )

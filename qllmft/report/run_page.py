@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qllmft.description import describe
+from qllmft.energy.formula import formula_kj, measured_kj
 from qllmft.files import write_bytes
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import Explanation, explain_text
 from qllmft.inference.verification import LEDGER
-from qllmft.report.jobs import paid_jobs
 from qllmft.report.nearest_preset import describe_settings
-from qllmft.report.page_figures import training_svgs
-from qllmft.report.reliability import reliability_svg
+from qllmft.report.page_figures import reliability_svg, scatter_svg, training_svgs
 from qllmft.report.render import identified, render_template
-from qllmft.report.scatter import scatter_svg
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import Predictions
 from qllmft.run.verdict import headline, verdict
 from qllmft.tasks import TASKS
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import describe, encoder_template, head_template
 from qllmft_circuits import draw_text
+
+if TYPE_CHECKING:
+    from qllmft_backends.remote import Job
 
 
 def write_report(run: Path, *, explained: int = 0) -> Path:
@@ -128,3 +128,32 @@ def _confusion(answers: Predictions, model: str) -> list[dict[str, Any]]:
         cells = [{"count": n, "share": n / total if total else 0.0} for n in counts]
         rows.append({"label": name, "cells": cells, "total": total})
     return rows
+
+
+class PaidJob(NamedTuple):
+    """Job with its energies per circuit, as they are shown."""
+
+    job: Job
+    measured: str
+    formula: str
+
+
+def paid_jobs(folder: Path) -> list[PaidJob]:
+    """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
+    from qllmft_backends.remote.ledger.ledger import ledgers_in
+
+    folders = ledgers_in(folder)
+    if not folders:
+        return []
+    from qllmft_backends.remote import ledger_jobs
+
+    jobs = [job for each in folders for job in ledger_jobs(each)]
+    return [
+        PaidJob(job, _shown(measured_kj(job)), _shown(formula_kj(job)))
+        for job in jobs
+        if job.job_id and (job.price != 0 or job.cost)
+    ]
+
+
+def _shown(energy_kj: float | None) -> str:
+    return "–" if energy_kj is None else f"{energy_kj:.4g}"

@@ -16,15 +16,21 @@ from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import settings_of, with_settings
-from qllmft.description import describe
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
-from qllmft.report.page_figures import accuracies_svg, curves_svg, differences_svg, score_unit
+from qllmft.report.page_figures import (
+    accuracies_svg,
+    curves_svg,
+    differences_svg,
+    score_unit,
+    trends_svg,
+    write_trends,
+)
 from qllmft.report.render import identified, render_template
 from qllmft.report.study_table import tables
-from qllmft.report.trend_figure import trends_svg, write_trends
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure
+from qllmft.templates import describe
 
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run

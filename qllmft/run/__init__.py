@@ -9,19 +9,11 @@ if TYPE_CHECKING:
     from qllmft.run.experiment import TrainedRun as TrainedRun
     from qllmft.run.experiment import run_experiment as run_experiment
     from qllmft.run.folder import RunFolder as RunFolder
-    from qllmft.run.inputs import SharedInputs as SharedInputs
     from qllmft.run.record import ModelResult as ModelResult
     from qllmft.run.record import RunRecord as RunRecord
+    from qllmft.run.setup import SharedInputs as SharedInputs
     from qllmft.run.tracking import Tracking as Tracking
     from qllmft.run.tracking import run_tracked as run_tracked
 
-_DEFINED = {
-    "qllmft.run.experiment": ("Outcome", "TrainedRun", "run_experiment"),
-    "qllmft.run.folder": ("RunFolder",),
-    "qllmft.run.inputs": ("SharedInputs",),
-    "qllmft.run.record": ("ModelResult", "RunRecord"),
-    "qllmft.run.tracking": ("Tracking", "run_tracked"),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

@@ -11,11 +11,10 @@ from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
 from qllmft.run.choice import choose, n_trained
-from qllmft.run.chosen import Choice
 from qllmft.run.contrastive import tuned_body
-from qllmft.run.needs import LARGE, check_memory, epoch_core_seconds
+from qllmft.run.needs import GB, LARGE, check_memory, duration_text, epoch_core_seconds, seconds_of
+from qllmft.run.record import Choice
 from qllmft.run.setup import RunSetup
-from qllmft.run.timing import GB, duration_text, seconds_of
 from qllmft.run.vectors import Vectors, vectors_of
 from qllmft.training import EndToEnd, Examples
 from qllmft_backends.adjoint.thread_pool import thread_count

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from qllmft.config import Candidate, RunConfig
 from qllmft.heads import build_classifier
 from qllmft.randomness import derive_seed
-from qllmft.run.chosen import Choice, Tried
+from qllmft.run.record import Choice, Tried
 from qllmft.training import Examples, finite_logits, fit, one_torch_thread
 
 FOLDS = 5

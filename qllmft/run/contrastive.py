@@ -18,8 +18,8 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.run.lock import sole_use
+from qllmft.run.needs import GB, duration_text, seconds_of
 from qllmft.run.setup import RunSetup
-from qllmft.run.timing import GB, duration_text, seconds_of
 from qllmft.training import Checkpoint, contrastive_pairs, contrastive_steps, fit_contrastive
 
 

@@ -27,11 +27,10 @@ from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.choice import ChoiceInterruptedError
 from qllmft.run.folder import RunFolder, folder_of
-from qllmft.run.inputs import SharedInputs
 from qllmft.run.lock import sole_use
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
-from qllmft.run.setup import RunSetup, training_backend
+from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
 from qllmft.tasks import TASKS

@@ -1,4 +1,4 @@
-"""Requirements of training on the adjoint engine: memory for states, and processor time from a few timed steps."""
+"""Requirements of training: memory for states, processor time from a few timed steps, and durations in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import numpy as np
 import psutil
 import torch
+from torch import Tensor, nn
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.run.timing import GB
 from qllmft.training import (
     Examples,
     exact_score,
@@ -26,8 +26,39 @@ from qllmft.training import (
 from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
 
+GB = 1e9
 LARGE = 48e6  # bytes of states from which training is announced: 18 qubits with a batch of 16
 LARGE_STEP = 2**22  # largest number of amplitudes in a timed batch
+
+
+def seconds_of(
+    value: Callable[[], Tensor], module: nn.Module, repeats: int = 3
+) -> tuple[float, float]:
+    """Measure the wall time of ``value``, one number, and of its gradient, in seconds, without a change of the weights.
+
+    The fastest repetition counts, since the first one compiles and other processes may delay any.
+    """
+    module.eval()
+    best = (float("inf"), float("inf"))
+    for _ in range(repeats):
+        started = time.perf_counter()
+        result = value()
+        forward = time.perf_counter() - started
+        result.backward()  # type: ignore[no-untyped-call]
+        best = min(best, (forward, time.perf_counter() - started - forward), key=sum)
+    module.zero_grad()
+    return best
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> duration_text(89), duration_text(120), duration_text(9000)
+    ('89 s', '2 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def check_memory(config: RunConfig, batch: int) -> int:

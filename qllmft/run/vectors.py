@@ -13,8 +13,7 @@ from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
 from qllmft.embed.pairs import pair_vectors
 from qllmft.events import Message, OnEvent, stage
-from qllmft.run.inputs import SharedInputs
-from qllmft.run.setup import RunSetup
+from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, class_weighted
 
 

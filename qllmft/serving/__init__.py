@@ -1,1 +1,17 @@
 """A trained model behind HTTP: one page for people, JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on one request, and on all that wait."""
+
+    texts: int = 64  # in one request
+    characters: int = 10_000  # of one text
+    body_bytes: int = 1_000_000
+    waiting: int = 256  # texts of all requests that wait
+    words: int = 200  # of a text to explain, each of which is an answer more
+    seconds: float = 30.0  # for the body of a request to arrive

@@ -1,12 +1,15 @@
-"""Application: the page, the answers in JSON, and the state of the server, with FastAPI's OpenAPI document."""
+"""Application: the page, answers in JSON, the state and FastAPI's OpenAPI document, on a port of this machine."""
 
 import asyncio
+import ipaddress
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
+import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,12 +18,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qllmft.serving.answers import ExplainedAnswer, Health, predictions_of, refusals
+from qllmft.errors import UserError
+from qllmft.serving import Limits
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft.serving.guard import Guard
-from qllmft.serving.limits import Limits
 from qllmft.serving.model import ServedModel
-from qllmft.serving.requests import bodies, fault_of, route_within
+from qllmft.serving.requests import (
+    ExplainedAnswer,
+    Health,
+    bodies,
+    fault_of,
+    predictions_of,
+    refusals,
+    route_within,
+)
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_backends.text import error_text, masked
@@ -30,6 +41,8 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
 }
+_GRACE_S = 10  # for requests in work after Ctrl-C
+_CONNECTIONS = 1000
 
 
 def make_app(
@@ -148,3 +161,45 @@ async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None
         raise HTTPException(
             500, "the model gave no answer; the server's messages have the reason"
         ) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address or a name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_port(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or raise UserError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_CONNECTIONS)
+    except OSError as error:
+        raise UserError(
+            f"the server cannot listen on {host}, port {port}: {error.strerror}. Choose another one with --port, or 0 "
+            "for any free one."
+        ) from None
+
+
+def run_app(app: Any, listening: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve an application until Ctrl-C, which lets requests in work end. ``ready`` gets the address."""
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        log_config=None,
+        log_level="error",
+        access_log=False,  # no addresses of clients
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    host, port = listening.getsockname()[:2]
+    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
+        uvicorn.Server(config).run(sockets=[listening])

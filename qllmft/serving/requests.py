@@ -1,10 +1,10 @@
-"""Requests: bodies as pydantic models, which FastAPI checks before any text waits for the model."""
+"""Bodies of requests and answers as pydantic models, which FastAPI checks and describes in its OpenAPI document."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
@@ -21,8 +21,25 @@ from pydantic import (
 from starlette.requests import ClientDisconnect
 
 from qllmft.files import parse_json
+from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
-from qllmft.serving.limits import Limits
+from qllmft.serving import Limits
+from qllmft.serving.model import ServedModel
+
+_Probability = Annotated[float, Field(ge=0, le=1)]
+
+ERRORS = {
+    400: "the body is not JSON in UTF-8",
+    402: "the circuits would cost more than the server's limit",
+    403: "the request is for another server, or from a page of another site",
+    408: "the body did not arrive in time",
+    413: "the body is too long",
+    415: "the content type is not application/json",
+    422: "the body holds something else than texts, or too many, or too long ones",
+    500: "the model gave no answer",
+    502: "the backend gave no answer",
+    503: "too many texts wait (Retry-After has the seconds), or the server ends",
+}
 
 
 def route_within(limits: Limits) -> type[APIRoute]:
@@ -142,3 +159,56 @@ def fault_of(error: dict[str, Any]) -> str:
         case "value_error":
             return str(context["error"])
     return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"
+
+
+class _Object(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Refusal(_Object):
+    """Answer to a request that is refused."""
+
+    error: str
+
+
+class ExplainedAnswer(_Object):
+    """Explanation of one answer."""
+
+    text: str
+    label: str
+    probabilities: dict[str, _Probability]
+    words: list[WordEffect]
+    neighbours: list[Neighbour]
+    note: str | None
+
+
+class Health(BaseModel):
+    """State of the server."""
+
+    status: Literal["ok", "stopped"]
+    waiting: int
+    model: dict[str, Any]
+
+
+def predictions_of(model: ServedModel) -> Any:
+    """Return the model of the answers to a request to predict."""
+    name: Any = Literal[tuple(model.predictor.model.label_names)]
+    task, fields = model.predictor.task, dict[str, Any]()
+    if task.real:
+        fields["values"] = (dict[name, float], ...)
+    else:
+        fields["labels" if task.several else "label"] = (list[name] if task.several else name, ...)
+        fields["probabilities"] = (dict[name, _Probability], ...)
+    if model.backend is not None:
+        fields["standard_error"] = (Annotated[float, Field(ge=0)], ...)
+        fields["decided"] = (bool, ...)
+    answer = create_model("Prediction", __base__=_Object, **fields)
+    return create_model("Predictions", __base__=_Object, predictions=(list[answer], ...))
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of refusals for an operation of FastAPI."""
+    return {
+        status: {"model": Refusal, "description": ERRORS[status]}
+        for status in sorted((403, 500, *statuses))
+    }

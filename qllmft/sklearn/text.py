@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from qllmft.config import BodyConfig, RunConfig
-from qllmft.data.blank import is_blank
+from qllmft.data.cells import is_blank
 from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError

@@ -27,25 +27,5 @@ if TYPE_CHECKING:
     from qllmft.training.scaling import Scaling as Scaling
     from qllmft.training.step import step_of as step_of
 
-_DEFINED = {
-    "qllmft.training.checkpoint": ("Checkpoint",),
-    "qllmft.training.contrastive": ("contrastive_pairs", "contrastive_steps", "fit_contrastive"),
-    "qllmft.training.end_to_end": ("EndToEnd", "fit_end_to_end"),
-    "qllmft.training.evaluation": (
-        "checked_logits",
-        "evaluate",
-        "exact_score",
-        "finite_logits",
-        "logits_of",
-        "shared_latent",
-    ),
-    "qllmft.training.examples": ("Examples", "class_weighted"),
-    "qllmft.training.loop": ("fit", "one_torch_thread"),
-    "qllmft.training.metrics": ("EpochMetrics", "Selection"),
-    "qllmft.training.ridge": ("ridge_of",),
-    "qllmft.training.scaling": ("Scaling",),
-    "qllmft.training.step": ("step_of",),
-}
-
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)

@@ -19,8 +19,7 @@ from qllmft.config import (
     TrainConfig,
     parse_config,
 )
-from qllmft.config.lora import LoraConfig
-from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.config.lora import LoraConfig, QuantumAdapterConfig
 from qllmft.errors import UserError
 from qllmft.run import RunFolder
 

@@ -4,9 +4,8 @@ import pytest
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.description import describe
 from qllmft.heads import build_classifier
-from qllmft.templates import encoder_template, head_template, trained_parameters
+from qllmft.templates import describe, encoder_template, head_template, trained_parameters
 
 
 def parts_of(preset, dimension=768, n_classes=2):

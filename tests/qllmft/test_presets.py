@@ -17,8 +17,8 @@ from qllmft.config import (
     parse_config,
 )
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.description import describe
 from qllmft.errors import UserError
+from qllmft.templates import describe
 
 SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}

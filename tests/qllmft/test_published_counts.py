@@ -7,9 +7,8 @@ import torch
 from qllmft.baselines.classical import logistic_regression
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
-from qllmft.description import describe
 from qllmft.heads import build_classifier
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import describe, encoder_template, head_template
 from qllmft.training import Examples
 
 D, K = 768, 2  # paraphrase-mpnet-base-v2 and SST-2

@@ -20,7 +20,7 @@ PROMISED = {  # exit codes after each
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.cli.run_table",
+        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.table",
         "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.remote.ionq.backend",
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]

@@ -347,7 +347,7 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
 def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkeypatch):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[export]'")
-    from qllmft.analysis.onnx_file import write_onnx
+    from qllmft.analysis.dequantise import write_onnx
 
     monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)
     surrogate, _ = surrogate_of(stored(3, **STRUCTURES[structure]))

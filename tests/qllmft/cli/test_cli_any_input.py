@@ -15,7 +15,7 @@ import qllmft.inference
 import qllmft.run
 from qllmft.config import RunConfig
 from qllmft.config.settings import settings_of
-from qllmft.data.blank import is_blank
+from qllmft.data.cells import is_blank
 from qllmft.errors import UserError
 from qllmft.inference import Prediction
 from qllmft.tasks import CLASSIFICATION

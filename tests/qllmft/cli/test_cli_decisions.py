@@ -13,7 +13,7 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, texts_of_run
 from qllmft.report import render_report
 from qllmft.run import RunFolder
-from qllmft.run.inputs import SharedInputs
+from qllmft.run.setup import SharedInputs
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks.calibration import Calibration, best_temperature
 

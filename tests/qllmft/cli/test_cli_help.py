@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from qllmft.cli.console import PIPE_WIDTH, PlainConsole
 from qllmft.cli.main import PANELS, app
-from qllmft.cli.run_table import result_table
+from qllmft.cli.train import result_table
 from qllmft.run import RunFolder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"

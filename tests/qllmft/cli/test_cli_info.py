@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.description import describe
+from qllmft.templates import describe
 
 
 def test_without_a_name_it_lists_the_presets(cli):

@@ -17,7 +17,7 @@ def visited(monkeypatch):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
     from starlette.testclient import TestClient
 
-    from qllmft.serving import server
+    from qllmft.serving import app
 
     def visit(calls):
         def run_app(app, listening, ready):
@@ -26,7 +26,7 @@ def visited(monkeypatch):
             with TestClient(app, base_url=f"http://{host}:{port}") as client:
                 calls(client)
 
-        monkeypatch.setattr(server, "run_app", run_app)
+        monkeypatch.setattr(app, "run_app", run_app)
 
     return visit
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from qllmft.energy.counters import find_counters
+from qllmft.energy.here import find_counters
 from qllmft.errors import UserError
 
 

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.energy.counters import EnergyCounter, find_counters
-from qllmft.energy.here import measure_here
+from qllmft.energy.here import EnergyCounter, find_counters, measure_here
 from qllmft.errors import UserError
 
 

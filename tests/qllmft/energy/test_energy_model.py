@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from qllmft.config import ModelConfig
-from qllmft.energy.circuits import head_counts
 from qllmft.energy.curve import crossing, crossover_qubits, energy_curve
-from qllmft.energy.formula import FORTE, PAPER, EnergyConstants, gpu_energy_kj, qpu_energy_kj
+from qllmft.energy.formula import (
+    FORTE,
+    PAPER,
+    EnergyConstants,
+    gpu_energy_kj,
+    head_counts,
+    qpu_energy_kj,
+)
 from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_circuits import CircuitCounts, count

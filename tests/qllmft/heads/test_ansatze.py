@@ -15,13 +15,12 @@ from qiskit_reference import logits, z_values
 import qllmft
 from qllmft.ansatze import ANSATZE, ansatz_named
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
-from qllmft.description import describe
-from qllmft.energy.circuits import head_counts
+from qllmft.energy.formula import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
-from qllmft.templates import encoder_template, head_template
+from qllmft.templates import describe, encoder_template, head_template
 from qllmft.training import logits_of
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_circuits import LIBRARY, readout_observables

@@ -8,9 +8,9 @@ from qiskit.circuit import ParameterVector
 from qiskit_reference import z_values
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.description import describe
 from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import amplitudes
+from qllmft.templates import describe
 from qllmft.training import Examples, fit
 from qllmft.training.odd_rows import OddRows
 from qllmft.training.step import can_step

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 
 from qllmft.campaign.local import processes_for
 from qllmft.config import RunConfig
-from qllmft.energy.counters import EnergyCounter
-from qllmft.energy.here import measure_here
+from qllmft.energy.here import EnergyCounter, measure_here
 from qllmft.heads import build_classifier
 from qllmft.inference.measurement import trajectories_of
 from qllmft.plugins import register

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from qllmft.config import BodyConfig, parse_config
-from qllmft.config.quantum_adapter import QuantumAdapterConfig
+from qllmft.config.lora import QuantumAdapterConfig
 from qllmft.embed import Body, TrainableBody
 from qllmft.embed.quantum_adapter import CircuitColumns, CircuitLinear
 from qllmft.errors import UserError

@@ -17,8 +17,8 @@ from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
 from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
-from qllmft.run.chosen import Choice, Tried
 from qllmft.run.predictions import Predictions
+from qllmft.run.record import Choice, Tried
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.calibration import Calibration
 

@@ -9,8 +9,8 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.run.choice import choose
-from qllmft.run.chosen import Choice, Tried
 from qllmft.run.experiment import run_experiment
+from qllmft.run.record import Choice, Tried
 from qllmft.training import Examples
 from qllmft.training.full_batch import ReuploadingObjective
 

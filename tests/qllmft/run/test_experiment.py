@@ -15,7 +15,7 @@ from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
 from qllmft.baselines import TrainedHead
 from qllmft.baselines.classical import GridBaseline
 from qllmft.cli.console import PlainConsole
-from qllmft.cli.run_table import result_table
+from qllmft.cli.train import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError

@@ -6,7 +6,7 @@ from tiny_runs import HashBody, assert_same, config
 
 from qllmft.data import corpus as data
 from qllmft.embed import Embeddings
-from qllmft.run import RunFolder, SharedInputs, inputs, run_experiment
+from qllmft.run import RunFolder, SharedInputs, run_experiment, setup
 
 
 def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, body, monkeypatch):
@@ -15,7 +15,7 @@ def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, 
     configs = [config(corpus, seed=seed, train__lr=lr) for seed in (3, 4) for lr in (0.05, 0.1)]
     alone = [run_experiment(each, tmp_path / "alone" / each.identity) for each in configs]
     calls, shared = [], SharedInputs()
-    for module, name in ((inputs, "read_corpus"), (data, "copies_of")):
+    for module, name in ((setup, "read_corpus"), (data, "copies_of")):
         real = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *a, _real=real, _name=name: calls.append(_name) or _real(*a)
@@ -48,7 +48,7 @@ def test_a_body_that_changed_embeds_all_texts_again(corpus):
 
 
 def test_embeddings_beyond_the_limit_are_not_kept(corpus, monkeypatch):
-    monkeypatch.setattr(inputs, "MOST_BYTES", 7)
+    monkeypatch.setattr(setup, "MOST_BYTES", 7)
     shared, body = SharedInputs(), config(corpus).body
     for _ in range(2):
         found = shared.embed(

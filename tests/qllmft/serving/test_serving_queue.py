@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qllmft.errors import UserError
+from qllmft.serving import Limits
 from qllmft.serving.batches import Batches, FullError, StoppedError
-from qllmft.serving.limits import Limits
 from qllmft_backends import BackendError
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qllmft.serving.limits import Limits
+from qllmft.serving import Limits
 
 LIMITS = Limits(texts=3, characters=20, body_bytes=200, words=4)
 JSON = {"Content-Type": "application/json"}
