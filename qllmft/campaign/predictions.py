@@ -21,7 +21,7 @@ from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
 from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.class_scores import ClassScores, confusion_of
+from qllmft.tasks.accuracy import ClassScores, confusion_of
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
 

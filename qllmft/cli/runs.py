@@ -16,8 +16,9 @@ from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.run import RunFolder
-    from qllmft.run.comparison import RunComparison
+    from qllmft.config import RunConfig
+    from qllmft.run import RunFolder, RunRecord
+    from qllmft.tasks.accuracy import TextDifference
 
 
 def runs(
@@ -109,7 +110,7 @@ def _changed(run: RunFolder) -> float:
 
 
 def _row(run: RunFolder) -> _Row:
-    from qllmft.report.nearest_preset import describe_settings
+    from qllmft.config.presets import describe_settings
 
     config, record = run.read_config(), run.read_result()
     nearest = describe_settings(config)
@@ -142,33 +143,68 @@ def _run(path: Path, folder: Path) -> RunFolder:
 
 
 def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
-    from qllmft.run.comparison import compare_runs
+    """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
+    from qllmft.config.settings import differing
 
-    comparison = compare_runs(first, second)
+    configs = first.read_config(), second.read_config()
+    ours, theirs = differing(*configs), differing(*reversed(configs))
+    records = first.finished(), second.finished()
+    found = _paired((first, second), configs, records)
     if json:
-        say_json(comparison.as_dict())
+        say_json(
+            {
+                "runs": [record.identity for record in records],
+                "settings": {name: [ours[name], theirs[name]] for name in ours},
+                "difference": None if isinstance(found, str) else found.as_dict(),
+                "reason": found if isinstance(found, str) else None,
+            }
+        )
         return
-    table = plain_table(*texts("setting", first.path.name, second.path.name))
-    for name, values in comparison.settings.items():
-        table.add_row(name, *map(_shown, values))
-    for record in ("first", "second"):
-        head = getattr(comparison, record).head
-        say(f"{record}: {head.name} {head.tested}, {head.parameters:,} parameters")
-    if comparison.settings:
+    for name, record in zip(("first", "second"), records, strict=True):
+        head = record.head
+        say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
+    if ours:
+        table = plain_table(*texts("setting", first.path.name, second.path.name))
+        for name in ours:
+            table.add_row(name, *map(_shown, (ours[name], theirs[name])))
         PlainConsole().print(table)
     else:
         say("no setting differs")
-    say(_difference(comparison))
+    say(_difference(found))
 
 
 def _shown(value: Any) -> str:
     return "not set" if value is None else str(value)
 
 
-def _difference(comparison: RunComparison) -> str:
-    found = comparison.difference
-    if found is None:
-        return f"no paired difference: {comparison.reason}"
+def _paired(
+    folders: tuple[RunFolder, RunFolder],
+    configs: tuple[RunConfig, RunConfig],
+    records: tuple[RunRecord, RunRecord],
+) -> TextDifference | str:
+    """Return the difference of two heads on the same test texts, or the reason for which there is none."""
+    from qllmft.tasks.accuracy import TextDifference
+
+    ours, theirs = records
+    data = [config.data.model_copy(update={"source": ""}) for config in configs]
+    if (ours.data.fingerprint, ours.data.labels) != (theirs.data.fingerprint, theirs.data.labels):
+        return "the runs have other texts or labels"
+    if data[0] != data[1]:
+        return "the runs split their texts in other ways"
+    if configs[0].data.protocol == "paper" and ours.seed != theirs.seed:
+        return "the runs have other seeds, and so other test texts"
+    answers = [each for run in folders if (each := run.read_predictions()) and each.task.one_label]
+    if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():
+        return "the answers in predictions.json are missing, or are those to other texts"
+    of_heads = (
+        given.answers_of(record.head.name) for given, record in zip(answers, records, strict=True)
+    )
+    return TextDifference.of(answers[0].labels, *of_heads)
+
+
+def _difference(found: TextDifference | str) -> str:
+    if isinstance(found, str):
+        return f"no paired difference: {found}"
     low, high = (f"{100 * end:+.2f}" for end in found.interval)
     return (
         f"first minus second on the same {found.total:,} texts: {100 * found.value:+.2f} points "

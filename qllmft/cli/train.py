@@ -155,7 +155,7 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.report.nearest_preset import describe_settings
+    from qllmft.config.presets import describe_settings
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
@@ -220,8 +220,8 @@ def init(
 
     A setting that differs from its default is a line of the file, and all others are comments with their defaults.
     """
-    from qllmft.config.commented import commented_toml
     from qllmft.config.presets import load_preset
+    from qllmft.config.toml_files import commented_toml
     from qllmft.files import write_text, writing
 
     config = load_preset(preset).config()

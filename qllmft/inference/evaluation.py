@@ -19,9 +19,8 @@ from qllmft.inference.measurement import BackendAgreement, trajectories_of
 from qllmft.inference.predictor import Predictor
 from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
-from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_of
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.class_scores import ClassScores, LabelScores, confusion_of
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft_backends import Backend

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qllmft.config.presets import describe_settings
 from qllmft.energy.formula import formula_kj, measured_kj
 from qllmft.files import write_bytes
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import Explanation, explain_text
 from qllmft.inference.verification import LEDGER
-from qllmft.report.nearest_preset import describe_settings
 from qllmft.report.page_figures import reliability_svg, scatter_svg, training_svgs
 from qllmft.report.render import identified, render_template
 from qllmft.run import ModelResult, RunFolder

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
-from qllmft.tasks.class_scores import ClassScores, confusion_of
+from qllmft.tasks.accuracy import ClassScores, confusion_of
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 

@@ -12,9 +12,8 @@ from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
-from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.accuracy import Accuracy, ClassScores
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.class_scores import ClassScores
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores

@@ -81,7 +81,7 @@ class TrackingListener:
             self._call(name, tracker.aborted)
 
     def __call__(self, event: Event) -> None:
-        """Start the trackers with the training and send each epoch, beginning with those that they missed."""
+        """Start the trackers with the training, send each epoch, first those they missed, and pass the event on."""
         match event:
             case StageStarted("training") if self._new:
                 self._start()
@@ -89,6 +89,7 @@ class TrackingListener:
                     self._epoch(metrics)
             case EpochEnded(metrics):
                 self._epoch(metrics)
+        self._on_event(event)
 
     def end(self, record: RunRecord, pack: Pack | None = None) -> None:
         """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it."""
@@ -208,12 +209,7 @@ def run_tracked(
         **options: those of `run_experiment`.
     """
     with TrackingListener(config, out, tracking, on_event) as trackers:
-
-        def listen(event: Event) -> None:
-            for each in (trackers, on_event):
-                each(event)
-
-        outcome = run_experiment(config, out, listen, **options)
+        outcome = run_experiment(config, out, trackers, **options)
         if outcome.record:
             finish(outcome)
             trackers.end(outcome.record, pack)

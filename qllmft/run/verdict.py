@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qllmft.run.record import ModelResult
-from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.accuracy import ClassScores
 from qllmft.tasks.measure import percent
 
 

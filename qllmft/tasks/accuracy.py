@@ -1,4 +1,7 @@
-"""Accuracy of one label per text, and the difference of two accuracies on the same texts."""
+"""Accuracy of one label per text, the difference of two on the same texts, and scores label by label.
+
+Scores class by class show what an accuracy hides if the classes are uneven.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from qllmft.tasks.measure import ACCURACY, Score
 from qllmft.tasks.statistics import LEVEL
+
+Counts = ArrayLike
+Floats = NDArray[np.float64]
+UNEVEN = 0.6  # share of the largest class above which accuracy alone says little
 
 
 @dataclass(frozen=True)
@@ -123,3 +130,149 @@ class TextDifference:
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""
         return {**vars(self), "value": self.value, "interval95": list(self.interval), "p": self.p}
+
+
+def confusion_of(
+    labels: NDArray[np.int64], answers: NDArray[np.int64], k: int
+) -> NDArray[np.int64]:
+    """Return counts (k, k) of true label by predicted label, from true labels (N,) and answers (N,)."""
+    return np.bincount(labels * k + answers, minlength=k * k).reshape(k, k)
+
+
+def f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
+    """Return F1 (...) of labels with counts (...): the harmonic mean of precision and recall, scikit-learn's.
+
+    Args:
+        right: numbers of texts with the label whose answer has it.
+        texts: numbers of texts with the label.
+        answers: numbers of answers with the label. Without both it is 0.
+    """
+    both = np.add(texts, answers)
+    return np.where(both > 0, 2 * np.asarray(right) / np.where(both > 0, both, 1), 0.0)
+
+
+def mean_f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
+    """Return the mean (...) of `f1` by counts (..., L) over the labels with texts or answers, 0 without such labels."""
+    used = (np.add(texts, answers) > 0).sum(axis=-1)
+    return np.asarray(f1(right, texts, answers).sum(axis=-1) / np.maximum(used, 1))
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of one label, each None if it is a share of no texts."""
+
+    texts: int  # number of texts with the label
+    answers: int  # number of texts with the label as answer
+    right: int  # number of texts with both
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of right answers among the answers, in [0, 1]."""
+        return self.right / self.answers if self.answers else None
+
+    @property
+    def recall(self) -> float | None:
+        """Return the share of right answers among the texts, in [0, 1]."""
+        return self.right / self.texts if self.texts else None
+
+    @property
+    def f1(self) -> float | None:
+        """Return the harmonic mean of precision and recall, in [0, 1]."""
+        given = self.texts + self.answers
+        return float(f1(self.right, self.texts, self.answers)) if given else None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the scores for JSON."""
+        return {
+            "texts": self.texts,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Result of a model class by class, which its accuracy hides if the classes are uneven."""
+
+    texts: tuple[int, ...]  # number of texts by true label (k,)
+    answers: tuple[int, ...]  # number of texts by predicted label (k,)
+    right: tuple[int, ...]  # number of right answers by label (k,)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts that no texts have."""
+        counts = list(zip(self.texts, self.answers, self.right, strict=True))
+        if not sum(self.texts) or not all(
+            0 <= right <= min(texts, answers) for texts, answers, right in counts
+        ):
+            raise ValueError(
+                f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both"
+            )
+
+    @classmethod
+    def of(cls, confusion: NDArray[np.int64]) -> ClassScores:
+        """Return the scores of counts (k, k), see `confusion_of`.
+
+        >>> ClassScores.of(np.array([[0, 2], [0, 8]])).balanced
+        0.5
+        """
+        counts = (confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion))
+        return cls(*(tuple(map(int, of_class)) for of_class in counts))
+
+    @property
+    def majority(self) -> float:
+        """Return the most frequent class's share of the texts, in [0, 1], which is the accuracy of its name alone."""
+        return max(self.texts) / sum(self.texts)
+
+    @property
+    def uneven(self) -> bool:
+        """Return whether more than 60 % of the texts have one label. Balanced accuracies are then compared."""
+        return self.majority > UNEVEN
+
+    @property
+    def constant(self) -> bool:
+        """Return whether every text got the same answer."""
+        return sum(map(bool, self.answers)) == 1
+
+    @property
+    def _recalls(self) -> list[Accuracy]:
+        return [
+            Accuracy(right, total)
+            for right, total in zip(self.right, self.texts, strict=True)
+            if total
+        ]
+
+    @property
+    def balanced(self) -> float:
+        """Return the balanced accuracy in [0, 1]: mean share of right answers over the classes with texts."""
+        return math.fsum(recall.value for recall in self._recalls) / len(self._recalls)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the balanced accuracy, from Wilson's of each class (Zou and Donner 2008)."""
+        ends = [(recall.value, *recall.interval) for recall in self._recalls]
+        below = math.sqrt(math.fsum((value - low) ** 2 for value, low, _ in ends)) / len(ends)
+        above = math.sqrt(math.fsum((high - value) ** 2 for value, _, high in ends)) / len(ends)
+        return self.balanced - below, self.balanced + above
+
+    @property
+    def macro_f1(self) -> float:
+        """Return the mean F1 over the classes with texts or answers, in [0, 1]."""
+        return float(mean_f1(self.right, self.texts, self.answers))
+
+    def __str__(self) -> str:
+        """Return the balanced accuracy with its interval."""
+        return ACCURACY.with_interval(self.balanced, self.interval)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the counts as JSON values, with the scores for people who read the file."""
+        scores = {
+            "balanced": self.balanced,
+            "balanced_interval95": list(self.interval),
+            "macro_f1": self.macro_f1,
+        }
+        return {
+            **scores,
+            "majority": self.majority,
+            **{name: list(n) for name, n in vars(self).items()},
+        }

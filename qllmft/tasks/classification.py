@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.accuracy import Accuracy, TextDifference
-from qllmft.tasks.class_scores import ClassScores, confusion_of
+from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference, confusion_of
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.task import Real, Task, evenly
 

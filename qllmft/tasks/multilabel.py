@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.tasks.accuracy import LabelScores, f1, mean_f1
 from qllmft.tasks.bootstrap import INTERVAL, BootstrapScore, resampled_rows
-from qllmft.tasks.class_scores import LabelScores, f1, mean_f1
 from qllmft.tasks.measure import MACRO_F1
 from qllmft.tasks.task import Real, Task, evenly, table_from_json
 

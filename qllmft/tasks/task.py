@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.accuracy import ClassScores, TextDifference
 from qllmft.tasks.bootstrap import BootstrapDifference
-from qllmft.tasks.class_scores import ClassScores
 from qllmft.tasks.measure import Measure, Score
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.commented import commented_toml
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import flat
+from qllmft.config.toml_files import commented_toml
 from qllmft.files import parse_toml
 
 PRESETS = [name for name in preset_names() if not load_preset(name).config().candidates]

@@ -18,7 +18,7 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.export import embedding
 from qllmft.model import load_model
-from qllmft.run import RunFolder, contrastive, run_experiment
+from qllmft.run import RunFolder, bodies, run_experiment
 
 CONTRASTIVE = {"iterations": 1}
 KINDS = {
@@ -202,7 +202,7 @@ def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_pa
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         outcome_of(corpus, tiny_bert, out, "contrastive", interrupt)
-    monkeypatch.setattr(contrastive, "fit_contrastive", None)
+    monkeypatch.setattr(bodies, "fit_contrastive", None)
     assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 
 

@@ -10,7 +10,7 @@ from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
 from qllmft.config.presets import load_preset
-from qllmft.run import contrastive as of_runs
+from qllmft.run import bodies as of_runs
 from qllmft.run import run_experiment
 from qllmft.training import contrastive as module
 from qllmft.training import contrastive_pairs, contrastive_steps, fit_contrastive

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from qllmft.cli.options import build_config
-from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.presets import describe_settings, load_preset, preset_names
 from qllmft.config.settings import parse_settings
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
-from qllmft.report.nearest_preset import describe_settings
 from qllmft.run import RunFolder
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import Choice, Tried

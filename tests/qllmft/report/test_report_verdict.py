@@ -7,8 +7,7 @@ import pytest
 from qllmft.report import verdict
 from qllmft.run import ModelResult
 from qllmft.run.verdict import headline
-from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.accuracy import Accuracy, ClassScores
 
 
 def row(name, right, total=200):

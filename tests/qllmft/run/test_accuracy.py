@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.class_scores import ClassScores
+from qllmft.tasks.accuracy import Accuracy, ClassScores
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
