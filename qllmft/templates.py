@@ -148,7 +148,7 @@ def _perceptron(config: ModelConfig, dimension: int, n_outputs: int) -> int:
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """Part of a model."""
 
     name: str
@@ -158,10 +158,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Description:
+class ModelDescription:
     """Parts of a model, in their order."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ModelPart, ...]
 
     @property
     def parameters(self) -> int:
@@ -169,7 +169,7 @@ class Description:
         return sum(part.parameters for part in self.parts)
 
 
-def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description:
+def describe(config: ModelConfig, dimension: int, n_classes: int) -> ModelDescription:
     """Describe the parts of a model on embeddings of D = ``dimension`` values."""
     check_fits(config, dimension, n_classes)
     counts = part_parameters(config, dimension, n_classes)
@@ -177,14 +177,16 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> Description
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
     width = 0 if config.components is None else min(config.components, dimension)
     stored = dimension * (config.centre + width)  # a mean (D,) and axes (D, m)
-    parts: list[Part] = []
+    parts: list[ModelPart] = []
     if stored:
-        parts.append(Part(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored))
+        parts.append(
+            ModelPart(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored)
+        )
     for key, name, circuit in (
         ("encoder", encoder, encoder_template(config)),
         ("head", "head", head_template(config)),
         ("final", "final linear", None),
     ):
         if key in counts:
-            parts.append(Part(name, counts[key], None if circuit is None else count(circuit)))
-    return Description(tuple(parts))
+            parts.append(ModelPart(name, counts[key], None if circuit is None else count(circuit)))
+    return ModelDescription(tuple(parts))

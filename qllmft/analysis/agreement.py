@@ -1,4 +1,4 @@
-"""Agreement of a surrogate with the circuits on labelled texts, and the texts whose label is certain."""
+"""SurrogateAgreement of a surrogate with the circuits on labelled texts, and the texts whose label is certain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUNDING_OF_SOFTMAX = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
-class Agreement:
+class SurrogateAgreement:
     """Comparison of a surrogate with the circuits on labelled texts."""
 
     same_labels: Accuracy
@@ -47,7 +47,7 @@ def compare(
     truncation: Callable[[Tensor], Tensor],
     vectors: NDArray[np.float32],
     labels: NDArray[Any],
-) -> Agreement:
+) -> SurrogateAgreement:
     """Return the agreement of a surrogate with the circuits, both in float32.
 
     The rounding is measured in float64, whose own is 10⁹ times smaller: the largest difference of the circuits' logits
@@ -69,7 +69,7 @@ def compare(
     rounding += _distance(found, finite_logits(reference, x.double())) + ROUNDING_OF_SOFTMAX
     bounds = truncation(x)
     own, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
-    return Agreement(
+    return SurrogateAgreement(
         same_labels=Accuracy.of(own, answers),
         circuit=Accuracy.of(labels, own),
         surrogate=Accuracy.of(labels, answers),

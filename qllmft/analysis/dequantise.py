@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft.analysis.agreement import Agreement, compare, logit_bounds
+from qllmft.analysis.agreement import SurrogateAgreement, compare, logit_bounds
 from qllmft.analysis.certificate import Certificate, certificate_of
 from qllmft.analysis.forms import Forms, forms_of
 from qllmft.config import ModelConfig, SurrogateConfig
@@ -51,7 +51,7 @@ class Dequantised:
     bond: int | None  # Schmidt values across each cut of the head; None if exact
     numbers: int  # numbers that the surrogate stores, the data map's included
     parameters: int  # of the circuits' model
-    agreement: Agreement
+    agreement: SurrogateAgreement
     # of an inference by the paper's constants: surrogate, circuits on a GPU, on a QPU
     energies_j: dict[str, float]
     certificate: Certificate

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import ModelConfig, RunConfig
-    from qllmft.templates import Description
+    from qllmft.templates import ModelDescription
 
 
 PAPER_DIMENSION, PAPER_CLASSES = 768, 2
@@ -93,7 +93,7 @@ def info(
         _draw(console, config.model, always=draw is True)
 
 
-def _parts_table(description: Description, title: str) -> Table:
+def _parts_table(description: ModelDescription, title: str) -> Table:
     table = plain_table(
         "part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title
     )

@@ -11,7 +11,7 @@ from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.options import RunFolderArgument, with_options
 from qllmft.errors import UserError
-from qllmft.serving import Limits
+from qllmft.serving import RequestLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,19 +47,19 @@ def serve(
     ] = None,
     max_texts: Annotated[
         int, typer.Option(min=1, help="Number of texts in one request.", rich_help_panel=NETWORK)
-    ] = Limits.texts,
+    ] = RequestLimits.texts,
     max_characters: Annotated[
         int, typer.Option(min=1, help="Number of characters of one text.", rich_help_panel=NETWORK)
-    ] = Limits.characters,
+    ] = RequestLimits.characters,
     max_bytes: Annotated[
         int, typer.Option(min=100, help="Number of bytes of one request.", rich_help_panel=NETWORK)
-    ] = Limits.body_bytes,
+    ] = RequestLimits.body_bytes,
     queue: Annotated[
         int,
         typer.Option(
             min=1, help="Number of texts that may wait; more are refused.", rich_help_panel=NETWORK
         ),
-    ] = Limits.waiting,
+    ] = RequestLimits.waiting,
     explain: Annotated[
         bool | None,
         typer.Option(
@@ -98,7 +98,7 @@ def serve(
     here = is_loopback(host)
     backend = _backend(run, choice, errors)
     served = ServedModel(Predictor.load(run), run, backend, here if explain is None else explain)
-    limits = Limits(max_texts, max_characters, max_bytes, queue)
+    limits = RequestLimits(max_texts, max_characters, max_bytes, queue)
     with open_port(host, port) as listening:
         served.load()
         app = make_app(

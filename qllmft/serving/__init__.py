@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits on one request, and on all that wait."""
+class RequestLimits:
+    """Limits of a server on one request, and on all that wait."""
 
     texts: int = 64  # in one request
     characters: int = 10_000  # of one text

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qllmft.errors import UserError
-from qllmft.serving import Limits
+from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft.serving.guard import Guard
 from qllmft.serving.model import ServedModel
@@ -47,7 +47,7 @@ _CONNECTIONS = 1000
 
 def make_app(
     model: ServedModel,
-    limits: Limits | None = None,
+    limits: RequestLimits | None = None,
     *,
     names: Collection[str] = (),
     report: Callable[[str], None] = lambda _: None,
@@ -57,7 +57,7 @@ def make_app(
     ``names`` are those of this server beside localhost, which the header ``Host`` may have. ``report`` gets a line per
     failure of the model, without texts of requests.
     """
-    limits = limits or Limits()
+    limits = limits or RequestLimits()
     facts = {
         **model.describe(),
         "limits": {name: getattr(limits, name) for name in ("texts", "characters")},

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 from qllmft.files import parse_json
 from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
-from qllmft.serving import Limits
+from qllmft.serving import RequestLimits
 from qllmft.serving.model import ServedModel
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
@@ -42,7 +42,7 @@ ERRORS = {
 }
 
 
-def route_within(limits: Limits) -> type[APIRoute]:
+def route_within(limits: RequestLimits) -> type[APIRoute]:
     """Return the class of routes whose requests have a body within the limits, in JSON of UTF-8."""
 
     class LimitedRequest(Request):
@@ -69,7 +69,7 @@ def route_within(limits: Limits) -> type[APIRoute]:
     return LimitedRoute
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+async def _read(request: Request, limits: RequestLimits) -> bytes:
     """Return the body of a request, or raise HTTPException."""
     content = bytearray()
     try:
@@ -106,7 +106,7 @@ class _Body(BaseModel):
         return value
 
 
-def bodies(limits: Limits, *, pairs: bool) -> tuple[Any, Any]:
+def bodies(limits: RequestLimits, *, pairs: bool) -> tuple[Any, Any]:
     """Return the models of the bodies of requests to predict, with texts or pairs, and to explain."""
     size = StringConstraints(min_length=1, max_length=limits.characters)
     text: Any = Annotated[str, size]
@@ -131,7 +131,7 @@ def _check(*, pairs: bool) -> Callable[[Any], Any]:
     return check
 
 
-def _few(limits: Limits) -> Callable[[str], str]:
+def _few(limits: RequestLimits) -> Callable[[str], str]:
     def few(text: str) -> str:
         if len(text.split()) > limits.words:
             raise ValueError(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qllmft.errors import UserError
-from qllmft.serving import Limits
+from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft_backends import BackendError
 
@@ -100,7 +100,7 @@ def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow)
 def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypatch):
     model, slow = served(), Slow()
     monkeypatch.setattr(model, "answer", slow.answer)
-    with client(model, Limits(texts=2, waiting=2)) as page, ThreadPoolExecutor(2) as pool:
+    with client(model, RequestLimits(texts=2, waiting=2)) as page, ThreadPoolExecutor(2) as pool:
         first = pool.submit(page.post, "/predict", json={"text": "first"})
         assert slow.begun.wait(10)
         second = pool.submit(page.post, "/predict", json={"texts": ["a", "b"]})

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from qllmft.serving import Limits
+from qllmft.serving import RequestLimits
 
-LIMITS = Limits(texts=3, characters=20, body_bytes=200, words=4)
+LIMITS = RequestLimits(texts=3, characters=20, body_bytes=200, words=4)
 JSON = {"Content-Type": "application/json"}
 
 
