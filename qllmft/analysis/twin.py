@@ -67,11 +67,6 @@ def _changed(model: ModelConfig, change: dict[str, Any]) -> ModelConfig:
     return ModelConfig.model_validate(model.model_copy(update=change).model_dump())
 
 
-def twin_folder(run: Path, name: str) -> Path:
-    """Return the folder of a run's twin."""
-    return run / name.replace(" ", "-")
-
-
 def train_twins(run: Path, config: RunConfig, on_event: OnEvent) -> dict[str, Twin]:
     """Train the twins in the run's folder, or read them if they are there, and compare the answers on the test texts.
 
@@ -79,7 +74,7 @@ def train_twins(run: Path, config: RunConfig, on_event: OnEvent) -> dict[str, Tw
         UserError: if there is no twin, or its training was interrupted.
     """
     return {
-        name: _trained(run, twin_folder(run, name), twin, on_event)
+        name: _trained(run, run / name.replace(" ", "-"), twin, on_event)
         for name, twin in twin_configs(config).items()
     }
 

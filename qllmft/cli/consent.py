@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from qllmft_backends import Backend, Estimate, RemoteBackend
 
 
-def attend_training(backend: Backend, report: Callable[[str], None], *, yes: bool) -> None:
-    """Report the price of each sending of paid circuits in training."""
-    doing = f"training through {backend.name} sends paid circuits at every step"
-    more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
-    attend_unasked(backend, report, doing, more, yes=yes)
-
-
 def attend_unasked(
     backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool
 ) -> None:
@@ -61,9 +54,8 @@ def remote_of(backend: Backend | None) -> RemoteBackend | None:
 
 def attended(backends: dict[str, Backend]) -> dict[str, Backend]:
     """Return backends whose price and progress are shown."""
-    for backend in backends.values():
-        if (remote := remote_of(backend)) is not None:
-            _attend(remote)
+    for remote in filter(None, map(remote_of, backends.values())):
+        _attend(remote)
     return backends
 
 

@@ -144,7 +144,10 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.templates import preset_parameters
 
-    listed = [load_preset(name) for name in sorted(preset_names(), key=_natural)]
+    def natural(name: str) -> list[str | int]:  # 48 before 144
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+    listed = [load_preset(name) for name in sorted(preset_names(), key=natural)]
     sources = sorted({part for preset in listed for part in preset.source} | {OURS})
     if source is not None:
         by_fold = {known.casefold(): known for known in sources}
@@ -181,11 +184,6 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
     console.print(table)
     say("Searches of tables VI to XVI: qllmft sweep --list.", console)
     say("Comparisons over several seeds: qllmft study --help.", console)
-
-
-def _natural(name: str) -> list[str | int]:
-    """Return a sort key that puts 48 before 144."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def doctor(

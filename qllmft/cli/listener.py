@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from qllmft.cli.consent import attend_training
+from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import progress_bars, say
 from qllmft.events import (
     BackendReady,
@@ -51,7 +51,9 @@ class ConsoleListener(LineListener):
         super().__call__(event)
         match event:
             case BackendReady(backend) if not self._in_campaign:
-                attend_training(backend, self.message, yes=self._yes)
+                doing = f"training through {backend.name} sends paid circuits at every step"
+                more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
+                attend_unasked(backend, self.message, doing, more, yes=self._yes)
             case CampaignAdvanced():
                 self._advance(event)
             case RunStarted(label, here):

@@ -88,7 +88,7 @@ def jobs(
     The prices are charges or, with '~', estimates; the last line is their total. '50+1' circuits are 50 circuits
     after one with a known answer.
     """
-    from qllmft_backends.remote import cancel, cancel_ledger, server_jobs
+    from qllmft_backends.remote import cancel, cancel_ledger, ledgers_in, server_jobs
 
     if action not in _ACTIONS:
         if run is not None or not Path(action).is_dir():
@@ -103,7 +103,8 @@ def jobs(
     if job and action != "cancel":
         raise UserError(f"--job names jobs to cancel; to {action} jobs omit it.")
     connection = _connection(token_file, url)
-    folders = _ledgers(ledger or (run / "ledger" if run else None))
+    ledger = ledger or (run / "ledger" if run else None)
+    folders = [] if ledger is None else ledgers_in(ledger) or [ledger]
     if job:
         say_lines(cancel(job, connection))
         return
@@ -125,13 +126,6 @@ def jobs(
         say_json([asdict(row) for row in rows])
     else:
         _show_jobs(rows, total=not server)
-
-
-def _ledgers(folder: Path | None) -> list[Path]:
-    """Return the ledgers in a folder, that of each machine too, or the folder itself if there are none."""
-    from qllmft_backends.remote import ledgers_in
-
-    return [] if folder is None else ledgers_in(folder) or [folder]
 
 
 def _jobs_of(folder: Path, action: str, connection: IonQConnection, *, offline: bool) -> list[Job]:

@@ -157,7 +157,12 @@ def _without_bad_rows(
                         "Are the columns right?"
                     )
             missing = next(
-                (name for name, text in zip(_TEXTS, texts, strict=False) if _is_empty(text)), ""
+                (
+                    name
+                    for name, text in zip(_TEXTS, texts, strict=False)
+                    if is_missing(text) or is_blank(text)
+                ),
+                "",
             )
             unlabelled = is_missing(label) if config.has_lists else not all(map(label_of, of_text))
             missing = missing or "label" * unlabelled
@@ -179,10 +184,6 @@ def _without_bad_rows(
 
 def _seconds(frame: pd.DataFrame, config: DataConfig) -> Seconds | None:
     return None if config.pair is None else Seconds(frame[config.pair_column].tolist(), config.pair)
-
-
-def _is_empty(text: Any) -> bool:
-    return is_missing(text) or is_blank(text)
 
 
 def _label_names(

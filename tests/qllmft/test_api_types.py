@@ -1,39 +1,31 @@
 """Types of the public functions: settings are keywords of `train`, and its outcome always has a record."""
 
 import signal
-import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_type_hints
 
 import pytest
 
 from qllmft import api
-from qllmft.config import RunConfig
-from qllmft.config.keywords import SettingKeywords
-from qllmft.config.section import Section
+from qllmft.config import RunConfig, keywords, settings_of
 from qllmft.run import Outcome, RunFolder
 
 
-def settings_of(model, prefix=""):
-    """Yield each setting's keyword with its type, without bounds and with what a call may give."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from settings_of(field.annotation, f"{prefix}{name}__")
-        else:
-            yield prefix + name, given_as(field.annotation)
-
-
-def given_as(of):
-    if get_origin(of) is Annotated:
-        return given_as(get_args(of)[0])
-    if get_origin(of) in (Union, types.UnionType):
-        return Union[tuple(map(given_as, get_args(of)))]  # noqa: UP007 - of any number
-    return {dict: Mapping[str, Any], tuple: Sequence[str]}.get(get_origin(of), of)
-
-
 def test_every_setting_is_a_keyword_with_its_type():
-    assert get_type_hints(SettingKeywords) == dict(settings_of(RunConfig))
+    hints = get_type_hints(keywords.SettingKeywords)
+    names = {name.replace(".", "__") for name in settings_of(RunConfig())}
+    assert hints.keys() == names | {"backend__options", "candidates"}
+    assert hints["train__lr"] is float
+    assert hints["data__targets"] == hints["candidates"] == Sequence[str]
+    assert hints["backend__options"] == Mapping[str, Any]
+    assert hints["model__latent_scale"] == Union[Literal["pi"], float, None]  # noqa: UP007
+    assert hints["body__trainable"] == Literal[False, True, "lora", "quantum_adapter"]
+
+
+def test_type_checkers_read_the_same_keywords():
+    made = "python -m qllmft.config.keywords"
+    assert keywords.STUB.read_text("utf-8") == keywords.stub(), made
 
 
 @pytest.mark.parametrize(
