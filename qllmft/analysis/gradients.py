@@ -32,6 +32,12 @@ def gradient_variances(
     """Return the variances for random weights and inputs, of the head's circuit or else of the encoder's.
 
     Weights and latent angles are uniform on [-π, π); an encoder's amplitudes are a random real state.
+
+    Args:
+        model: structure of the circuit at every width.
+        widths: numbers of qubits; those up to the connectivity are left out.
+        samples: number of random weights and inputs at each width.
+        seed: seed of the draws.
     """
     return [
         _variance(model, width, samples, seed) for width in widths if width > model.connectivity

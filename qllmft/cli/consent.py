@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 def attend_unasked(
     backend: Backend, report: Callable[[str], None], doing: str, more: str = ".", *, yes: bool
 ) -> None:
-    """Report the price of each sending of paid circuits, and ask for none, or raise UserError without consent."""
+    """Report the price of each sending of paid circuits, and ask for none.
+
+    Args:
+        backend: one that may send paid circuits; others are left alone.
+        report: gets a line before each sending.
+        doing: what sends the circuits, in words.
+        more: end of the sentence that names ``--yes``.
+        yes: whether the user has consented on the command line.
+
+    Raises:
+        UserError: without consent.
+    """
     remote = remote_of(backend)
     if remote is None or not backend.capabilities.paid:
         return

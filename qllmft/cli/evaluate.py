@@ -284,7 +284,16 @@ def compare_backends(
     *,
     json: bool,
 ) -> None:
-    """Evaluate a model on each backend and print a table, also of those before one that fails."""
+    """Evaluate a model on each backend and print a table, also of those before one that fails.
+
+    Args:
+        predictor: the model; its backend is changed.
+        texts: labelled texts, embedded once.
+        decision: threshold and margin of the answers.
+        backends: by the names of the rows.
+        console: prints the table.
+        json: print JSON instead, on standard output.
+    """
     from qllmft.inference.evaluation import evaluate
 
     found: dict[str, Evaluation] = {}

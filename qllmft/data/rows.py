@@ -48,46 +48,16 @@ def corpus_of(
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
-    task = TASKS[config.task]
-    if not task.one_label:
-        columns: tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]
-        if task.real:
-            columns = (
-                config.label_columns,
-                {split: targets_of(frame, split, config) for split, frame in kept.items()},
-            )
-        else:
-            columns = label_sets_of(kept, names, config)
-        tables = {
-            split: Table(
-                frame[config.text_column].tolist(), columns[1][split], _seconds(frame, config)
-            )
-            for split, frame in kept.items()
-        }
-        corpus = Corpus(config.source, columns[0], tables, found)
-        return corpus.without_duplicates() if config.duplicates == "drop" else corpus
-    raw = {
-        split: [label_of(v) for v in frame[config.label_column].tolist()]
+    label_names, labels = _labels_of(kept, names, config)
+    tables = {
+        split: Table(frame[config.text_column].tolist(), labels[split], _seconds(frame, config))
         for split, frame in kept.items()
     }
-    if names is None:
-        values = sorted_labels({label for labels in raw.values() for label in labels})
-        names = _label_names(values, kept, raw, config)
-    else:
-        values = [str(i) for i in range(len(names))]
-    index_of = {value: i for i, value in enumerate(values)}
-    tables = {}
-    for split, frame in kept.items():
-        for row, label in zip(frame.index.tolist(), raw[split], strict=True):
-            if label not in index_of:
-                raise UserError(
-                    f"{config.source}, split {split!r}, row {row}: the label is {label!r}, expected one of {values}."
-                )
-        labels = np.array([index_of[label] for label in raw[split]], dtype=np.int64)
-        tables[split] = Table(frame[config.text_column].tolist(), labels, _seconds(frame, config))
-    corpus = Corpus(config.source, tuple(names), tables, found)
+    corpus = Corpus(config.source, label_names, tables, found)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
+    if not TASKS[config.task].one_label:
+        return corpus
     present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
     if len(present) < 2:
         only = corpus.label_names[present[0]]
@@ -96,6 +66,39 @@ def corpus_of(
             "Is --label-column right?"
         )
     return corpus
+
+
+def _labels_of(
+    frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig
+) -> tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]:
+    """Return the names of the labels or targets, and the labels of each table as in `Table.labels`."""
+    task = TASKS[config.task]
+    if task.real:
+        targets = {split: targets_of(frame, split, config) for split, frame in frames.items()}
+        return config.label_columns, targets
+    if task.several:
+        return label_sets_of(frames, names, config)
+    raw = {
+        split: [label_of(v) for v in frame[config.label_column].tolist()]
+        for split, frame in frames.items()
+    }
+    if names is None:
+        values = sorted_labels({label for labels in raw.values() for label in labels})
+        names = _label_names(values, frames, raw, config)
+    else:
+        values = [str(i) for i in range(len(names))]
+    index_of = {value: i for i, value in enumerate(values)}
+    for split, frame in frames.items():
+        for row, label in zip(frame.index.tolist(), raw[split], strict=True):
+            if label not in index_of:
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the label is {label!r}, expected one of {values}."
+                )
+    labels = {
+        split: np.array([index_of[label] for label in of_split], dtype=np.int64)
+        for split, of_split in raw.items()
+    }
+    return tuple(names), labels
 
 
 def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> None:

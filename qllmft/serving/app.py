@@ -54,8 +54,11 @@ def make_app(
 ) -> FastAPI:
     """Return the ASGI application of a loaded model. Its thread runs during the application's lifespan.
 
-    ``names`` are those of this server beside localhost, which the header ``Host`` may have. ``report`` gets a line per
-    failure of the model, without texts of requests.
+    Args:
+        model: the loaded model.
+        limits: of requests; None: the defaults.
+        names: those of this server beside localhost, which the header ``Host`` may have.
+        report: gets a line per failure of the model, without texts of requests.
     """
     limits = limits or RequestLimits()
     facts = {
