@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +60,6 @@ class Calibration:
             math.sqrt(n * variance) for n, variance in zip(self.texts, self.variance, strict=True)
         )
         return math.sqrt(2.0 / math.pi) * math.fsum(spread) / sum(self.texts)
-
-    @property
-    def edges(self) -> list[tuple[float, float]]:
-        """Return the limits of the bins."""
-        return list(pairwise(np.linspace(0.0, 1.0, BINS + 1).tolist()))
 
     def __str__(self) -> str:
         chance = f"calibrated probabilities would have {100 * self.by_chance:.1f} by chance"
