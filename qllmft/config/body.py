@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -46,28 +47,20 @@ class ContrastiveConfig(Section):
         """Return whether the run has a contrastive step."""
         return self.iterations > 0 or self.loss == "supervised"
 
-    @model_validator(mode="after")
-    def _switched_on(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         if self.loss == "supervised":
             if self.iterations:
-                raise ValueError(
+                yield (
                     f"iterations is {self.iterations} and loss 'supervised', which takes all pairs of a batch; leave "
                     "iterations out, or set loss to 'cosine'"
                 )
             if self.batch_size < 2:
-                raise ValueError(
-                    "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
-                )
-            return self
+                yield "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
+            return
         if self.temperature is not None:
-            raise ValueError(
-                f"temperature is {self.temperature:g} and loss 'cosine' has none; set loss to 'supervised'"
-            )
+            yield f"temperature is {self.temperature:g} and loss 'cosine' has none; set loss to 'supervised'"
         if not self.iterations and (given := self.given(type(self).model_fields)):
-            raise ValueError(
-                f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
-            )
-        return self
+            yield f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
 
 
 class BodyConfig(Section):
@@ -119,49 +112,31 @@ class BodyConfig(Section):
             raise ValueError("expected cpu, cuda, cuda:1 or another device of torch with memory")
         return device
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         if self.prompt is not None and self.prompt_name is not None:
-            raise ValueError(
-                f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}; leave one of the two out"
-            )
+            yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}; leave one of the two out"
         if self.device_map is not None and (self.device is not None or self.learns):
-            raise ValueError(
+            yield (
                 f"device_map {self.device_map!r} distributes a frozen body over all devices; leave device out, set "
                 "trainable to false and leave contrastive out"
             )
         if self.learns and self.dtype not in (None, "float32"):
-            raise ValueError(
-                f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _window(self) -> Self:
+            yield f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
         if self.learns and self.long_texts == "mean":
-            raise ValueError(
-                "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _adapter_fits(self) -> Self:
+            yield "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
         for name, section in (("lora", self.lora), ("quantum_adapter", self.quantum_adapter)):
             if self.trainable != name and (given := section.given(type(section).model_fields)):
-                raise ValueError(
+                yield (
                     f"{name}.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
                     f"trainable to {name!r}"
                 )
         if self.adapts and self.contrastive.switched_on:
-            raise ValueError(
+            yield (
                 f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains all its weights; "
                 "leave one out"
             )
         if self.adapter is not None and self.learns:
-            raise ValueError(
-                "adapter names a trained one, and this body learns; leave adapter or the training out"
-            )
-        return self
+            yield "adapter names a trained one, and this body learns; leave adapter or the training out"
 
     @property
     def adapts(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
 from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
 from qllmft.tasks import TASKS, TaskName
@@ -59,44 +60,24 @@ class DataConfig(Section):
             raise ValueError("expected one character, such as ';', or \\t for the tab")
         return delimiter
 
-    @model_validator(mode="after")
-    def _two_columns(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         if self.text_column == self.label_column:
-            raise ValueError(
-                f"text_column and label_column are both {self.text_column!r}; choose two"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _targets_are_numbers(self) -> Self:
+            yield f"text_column and label_column are both {self.text_column!r}; choose two"
         if fault := TASKS[self.task].misnamed(self.targets):
-            raise ValueError(fault)
+            yield fault
         if self.label_separator is not None and not self.has_lists:
-            raise ValueError(
+            yield (
                 f"label_separator is {self.label_separator!r}, and only a column of several labels has one; set task "
                 "to 'multilabel' and leave targets out"
             )
         if self.label_separator is not None and not self.label_separator.strip(" "):
-            raise ValueError(
-                f"label_separator is {self.label_separator!r}, expected a character such as ','"
-            )
+            yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
         if len({*self.targets, self.text_column}) != len(self.targets) + 1:
-            raise ValueError(
-                f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_have_two_columns(self) -> Self:
+            yield f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
         if self.pair_column is None and self.pair_features != "both":
-            raise ValueError(
-                f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
-            )
+            yield f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
         if self.pair_column in (self.text_column, *self.label_columns):
-            raise ValueError(
-                f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
-            )
-        return self
+            yield f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
 
     @property
     def text_columns(self) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Self
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from qllmft.config.section import PositiveReal, Section
 from qllmft.errors import UserError
@@ -116,13 +117,9 @@ class LoraConfig(Section):
             text = read_text(path)
         return json.dumps(peft_settings(text), sort_keys=True)
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         if self.peft is not None and (given := self.given(("rank", "alpha", "dropout", "targets"))):
-            raise ValueError(
-                f"peft has all settings of the adapter, so {', '.join(given)} would not be read"
-            )
-        return self
+            yield f"peft has all settings of the adapter, so {', '.join(given)} would not be read"
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import comb, pi
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
@@ -116,39 +117,40 @@ class ModelConfig(Section):
         """Return the readout or its default."""
         return self.readout or ("all" if self.final_linear and not self.skip else "first")
 
-    @model_validator(mode="after")
-    def _is_bounded(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from self._is_bounded()
+        yield from self._ansatz_has_these_options()
+        yield from self._fits_together()
+        yield from self._has_so_many_words()
+
+    def _is_bounded(self) -> Iterator[str]:
         """Check the sizes of states and circuits before any of them is built."""
         encoded = self.latent_encoder_qubits if self.encoder == "quantum" else 0
         if max(self.n_qubits, encoded) > MOST_QUBITS:
-            raise ValueError(
+            yield (
                 f"n_qubits is {self.n_qubits}, encoder_qubits {self.latent_encoder_qubits}; expected at most "
                 f"{MOST_QUBITS}, which the engine simulates"
             )
         if self.hidden_dim > MOST_HIDDEN:
-            raise ValueError(f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}")
+            yield f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}"
         layers = (self.reuploads - 1) * self.reupload_layers + self.main_layers
         head = self.n_qubits * (self.reuploads + 2 * layers * self.connectivity)
         gates = {"head": head, "encoders": 2 * self.most_encoders * self.encoder_layers * encoded}
         for part, count in gates.items():
             if count > MOST_GATES and self.head != "mlp":
-                raise ValueError(
+                yield (
                     f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}; choose "
                     "fewer layers, re-uploads or encoders"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _ansatz_has_these_options(self) -> Self:
+    def _ansatz_has_these_options(self) -> Iterator[str]:
         if self.encoder_ansatz is not None and self.encoder != "quantum":
-            raise ValueError(
+            yield (
                 f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}, which has no circuit; leave "
                 "it out"
             )
         if self.encoder_ansatz is not None and self.head != "quantum":
-            raise ValueError(
-                f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
-            )
+            yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
         of_both = {self.ansatz, self.ansatz_of_encoders}  # encoders have connectivity 1
         unread = [
             name
@@ -156,118 +158,84 @@ class ModelConfig(Section):
             if PAPER_ANSATZ not in ({self.ansatz} if name == "connectivity" else of_both)
         ]
         if unread:
-            raise ValueError(
+            yield (
                 f"ansatz is {self.ansatz!r}, and {', '.join(unread)} would not be read: the ansatz 'paper' has them; "
                 f"set {', '.join(f'{name} to {type(self).model_fields[name].default}' for name in unread)}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self) -> Iterator[str]:
         if (self.head == "mlp") != (self.encoder == "none"):
-            raise ValueError(
-                "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
-            )
+            yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
         if self.hidden_layers and not self.hidden_dim:
-            raise ValueError(
-                "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension"
-            )
+            yield "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension"
         if self.hidden_dim and not self.hidden_layers:
-            raise ValueError(
-                f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1"
-            )
+            yield f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1"
         if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
-            raise ValueError(
-                "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
-            )
+            yield "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
         if self.encoder != "quantum" and (self.centre or self.components or self.odd):
-            raise ValueError(
-                "centre, components and odd belong to a quantum encoder, and there is none"
-            )
+            yield "centre, components and odd belong to a quantum encoder, and there is none"
         if self.encoder != "quantum" and (given := self.given(("latent_scale", "wires"))):
-            raise ValueError(
-                f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
-            )
+            yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
-            raise ValueError("initial_angle is about circuits, and there is none; leave it out")
+            yield "initial_angle is about circuits, and there is none; leave it out"
         if self.odd and self.latent_scale is not None:
-            raise ValueError(
-                "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
-            )
+            yield "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
         if self.wires == "last" and self.encoder_outputs == self.latent_encoder_qubits:
-            raise ValueError(
+            yield (
                 f"wires is 'last', and all {self.latent_encoder_qubits} qubits of an encoder give a value; leave it "
                 "out, or raise encoder_qubits"
             )
         if self.odd and self.pad != "bias":
-            raise ValueError(
-                "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"
-            )
+            yield "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"
         if self.head == "mlp":
-            return self
+            return
         if self.head == "none":
             if self.encoder != "quantum" or not self.final_linear or self.encoder_qubits is None:
-                raise ValueError(
+                yield (
                     "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to 'quantum', "
                     "encoder_qubits, and final_linear to true"
                 )
             if self.skip or self.readout is not None:
-                raise ValueError(
-                    "skip and readout are about a quantum head, and head is 'none'; leave them out"
-                )
-            return self
+                yield "skip and readout are about a quantum head, and head is 'none'; leave them out"
+            return
         if self.n_encoders == "auto":
-            raise ValueError(
-                "n_encoders 'auto' goes with head 'none'; give the quantum head a number"
-            )
+            yield "n_encoders 'auto' goes with head 'none'; give the quantum head a number"
+            return
         if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
-            raise ValueError(
+            yield (
                 f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
                 "a head needs 2 qubits or more, and a connectivity below their number"
             )
         if self.n_qubits % self.n_encoders:
-            raise ValueError(
+            yield (
                 f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly; "
                 "make n_qubits a multiple of n_encoders"
             )
         if self.encoder == "mlp" and self.n_encoders != 1:
-            raise ValueError("a classical encoder is the only one: set n_encoders to 1")
+            yield "a classical encoder is the only one: set n_encoders to 1"
         if (
             self.encoder == "quantum"
             and self.n_qubits // self.n_encoders > self.latent_encoder_qubits
         ):
-            raise ValueError(
+            yield (
                 f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
         if not self.final_linear and self.measured != "first":
-            raise ValueError(
-                "without a final linear layer one qubit is read: set readout to 'first'"
-            )
+            yield "without a final linear layer one qubit is read: set readout to 'first'"
         if self.skip and (not self.final_linear or self.measured != "first"):
-            raise ValueError(
-                "skip feeds the latent vector and one measured qubit to the final linear layer"
-            )
-        return self
+            yield "skip feeds the latent vector and one measured qubit to the final linear layer"
 
-    @model_validator(mode="after")
-    def _has_so_many_words(self) -> Self:
+    def _has_so_many_words(self) -> Iterator[str]:
         if self.measured != "words":
             if self.word_weight != 2:
-                raise ValueError(
-                    f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'"
-                )
-            return self
+                yield f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'"
+            return
         if self.head != "quantum" or self.word_weight > self.n_qubits:
-            raise ValueError(
-                f"word_weight is {self.word_weight}; words are of a quantum head's {self.n_qubits} qubits at most"
-            )
+            yield f"word_weight is {self.word_weight}; words are of a quantum head's {self.n_qubits} qubits at most"
         count = sum(comb(self.n_qubits, weight) for weight in range(1, self.word_weight + 1))
         if count > MOST_WORDS:
-            raise ValueError(
-                f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight"
-            )
-        return self
+            yield f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight"
 
 
 class SurrogateConfig(Section):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from qllmft.config.section import NEUTRAL, Count, NonNegative, Positive, Section
 from qllmft_backends.noise import Draw, NoiseName, RateKind, ShotGradient, ShotTest
@@ -86,19 +87,13 @@ class NoiseConfig(Section):
         options |= {"shots": self.shots, "shot_model": self.shot_model} if self.shots else {}
         return options | {name: getattr(self, name) for name in self.given(NOISE_CHOICES)}
 
-    @model_validator(mode="after")
-    def _rates_where_explicit(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         rates = (self.one_qubit_rate, self.two_qubit_rate)
         if self.gates == "explicit" and None in rates:
-            raise ValueError("gates is 'explicit'; give one_qubit_rate and two_qubit_rate")
+            yield "gates is 'explicit'; give one_qubit_rate and two_qubit_rate"
         if self.gates != "explicit" and rates != (None, None):
-            raise ValueError(
-                f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}"
-            )
+            yield f"the rates are read with gates = 'explicit' only, and gates is {self.gates!r}"
         if self.is_none and (chosen := self.given(NOISE_CHOICES)):
-            raise ValueError(
-                f"{', '.join(chosen)} would not be read without noise; set gates or shots as well"
-            )
+            yield f"{', '.join(chosen)} would not be read without noise; set gates or shots as well"
         if self.shots == 1:
-            raise ValueError("shots is 1; give 2 or more, or 0 for exact values")
-        return self
+            yield "shots is 1; give 2 or more, or 0 for exact values"

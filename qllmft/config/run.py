@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -13,7 +14,6 @@ from pydantic import (
     ValidationError,
     field_validator,
     model_serializer,
-    model_validator,
 )
 
 from qllmft.config.body import BodyConfig
@@ -119,39 +119,39 @@ class RunConfig(Section):
             content.pop("candidates", None)
         return content
 
-    @model_validator(mode="after")
-    def _is_a_candidate(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from self._is_a_candidate()
+        yield from self._noise_has_one_source()
+        yield from self._can_be_trained()
+        yield from self._body_fits()
+        yield from self._task_is_trained()
+
+    def _is_a_candidate(self) -> Iterator[str]:
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names) or len(names) > MOST_CANDIDATES:
-            raise ValueError(
-                f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names"
-            )
+            yield f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names"
         if self.candidates and self.taken is None:
-            raise ValueError(
+            yield (
                 f"model and train belong to none of the candidates {', '.join(names)}; set candidates to [], or change "
                 "the candidates"
             )
         for candidate in self.candidates:
             if candidate.name != self.taken:
                 self.taking(candidate)
-        return self
 
-    @model_validator(mode="after")
-    def _noise_has_one_source(self) -> Self:
+    def _noise_has_one_source(self) -> Iterator[str]:
         own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
         given = sorted(own & self.backend.options.keys())
         if given and self.backend.entry.noise_section:
-            raise ValueError(
-                f"noise of training belongs to the section noise; move {', '.join(given)} of the backend there"
-            )
+            yield f"noise of training belongs to the section noise; move {', '.join(given)} of the backend there"
         if self.noise.is_none:
-            return self
+            return
         if not self.backend.entry.noise_section:
-            raise ValueError(
+            yield (
                 f"the section noise configures the backend 'adjoint', and {self.backend.name!r} has its own noise and "
                 "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
-        self._circuit_has_this_noise()
+        yield from self._circuit_has_this_noise()
         overlap = self.model.measured == "words" and self.model.word_weight > 1
         if (
             overlap
@@ -159,43 +159,41 @@ class RunConfig(Section):
             and self.noise.shots
             and self.noise.shot_model == "gaussian"
         ):
-            raise ValueError(
+            yield (
                 "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and words share "
                 "qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
             )
-        return self
 
-    def _circuit_has_this_noise(self) -> None:
-        """Raise ValueError if the noise is not one of the measured circuit: the head, or encoders without a head."""
+    def _circuit_has_this_noise(self) -> Iterator[str]:
+        """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
         if self.model.head == "mlp":
-            raise ValueError("noise acts on a quantum head, and the head is 'mlp'; leave it out")
+            yield "noise acts on a quantum head, and the head is 'mlp'; leave it out"
         shots_alone = NoiseConfig(shots=self.noise.shots, gradient=self.noise.gradient)
         if self.model.head == "none" and (self.model.odd or self.noise != shots_alone):
-            raise ValueError(
+            yield (
                 "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots alone, or "
                 "a quantum head"
             )
 
-    @model_validator(mode="after")
-    def _can_be_trained(self) -> Self:
+    def _can_be_trained(self) -> Iterator[str]:
         if self.model.batch_norm and self.train.batch_size == 1:
-            raise ValueError(
+            yield (
                 "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1; set it to 2 or "
                 "more, or model.batch_norm to false"
             )
         if self.train.body_lr is not None and not self.body.trainable:
-            raise ValueError(
+            yield (
                 f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
                 "or leave it out (the contrastive step has body.contrastive.lr)"
             )
         linear = self.model.head == "none"
         if linear and not self.backend.entry.adjoint:
-            raise ValueError(
+            yield (
                 f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
                 f"'adjoint', and use the trained model with --backend {self.backend.name}"
             )
         if self.train.ridge and not (self.model.odd and self.model.final_linear):
-            raise ValueError(
+            yield (
                 "train.ridge is on the linear map of odd encoders and a final linear layer; set model.odd, or leave "
                 "ridge out"
             )
@@ -206,18 +204,18 @@ class RunConfig(Section):
                 or not self.model.final_linear
                 or self.model.skip
             ):
-                raise ValueError(
+                yield (
                     "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
                     "or choose 'adam'"
                 )
             on_cpu = self.backend.options.get("device", "cpu") == "cpu"
             if not (self.noise.is_none and self.backend.entry.adjoint and on_cpu):
-                raise ValueError(
+                yield (
                     "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
                     "device out, or choose a preset that trains by Adam, such as reuploading-adam"
                 )
             if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
-                raise ValueError(
+                yield (
                     f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
                     "from baselines.names"
                 )
@@ -226,43 +224,37 @@ class RunConfig(Section):
             and self.model.head != "mlp"
             and not self.model.final_linear
         ):
-            raise ValueError(
+            yield (
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
                 "model.final_linear to true, or leave calibration out"
             )
+
+    def _body_fits(self) -> Iterator[str]:
         if self.candidates and self.body.trainable:
-            raise ValueError(
-                "candidates are compared on a frozen body; set body.trainable to false, or name a preset"
-            )
+            yield "candidates are compared on a frozen body; set body.trainable to false, or name a preset"
         if self.body.trainable and (
             self.train.optimizer == "lbfgs" or self.model.centre or self.model.components
         ):
-            raise ValueError(
+            yield (
                 "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
                 "false"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_have_a_frozen_body(self) -> Self:
         if self.data.pair and self.body.learns:
-            raise ValueError(
+            yield (
                 "data.pair_column names second texts, and a body that learns reads single ones; set body.trainable to "
                 "false, and leave body.contrastive out"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _task_is_trained(self) -> Self:
+    def _task_is_trained(self) -> Iterator[str]:
         task = TASKS[self.data.task]
         several = task.several
         if self.train.thresholds != "half" and not several:
-            raise ValueError(
+            yield (
                 f"train.thresholds is {self.train.thresholds!r} and data.task {self.data.task!r}; they are for "
                 "'multilabel', leave them out"
             )
         if task.one_label:
-            return self
+            return
         each = "one label per text" if several else "labels"
         faults = {
             "train.optimizer 'lbfgs' minimises a cross-entropy"
@@ -278,10 +270,7 @@ class RunConfig(Section):
             ),
         }
         if found := [fault for fault, present in faults.items() if present]:
-            raise ValueError(
-                f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'recommended'"
-            )
-        return self
+            yield f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'recommended'"
 
     @property
     def backend_options(self) -> dict[str, Any]:

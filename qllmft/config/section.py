@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,6 +38,17 @@ class Section(BaseModel):
                     f"{name} out, or use the version that made the file"
                 )
         return {name: value for name, value in tree.items() if name not in old}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Raise ValueError with the first of the contradictions."""
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield what does not fit together in the settings, each with its remedy."""
+        yield from ()
 
     def given(self, names: Iterable[str]) -> list[str]:
         """Return those of ``names`` whose settings differ from the defaults."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from qllmft.config.section import NEUTRAL, NonNegative, Positive, PositiveReal, Section
 
@@ -42,16 +43,22 @@ class TrainConfig(Section):
     # its baselines
     thresholds: Annotated[Literal["half", "validation"], NEUTRAL] = "half"
 
-    @model_validator(mode="after")
-    def _full_batch(self) -> Self:
-        if self.optimizer == "adam":
-            if self.ridge_c != 1.0 and not self.ridge:
-                raise ValueError(
-                    f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
-                )
-            return self
+    def _contradictions(self) -> Iterator[str]:
+        if self.optimizer == "lbfgs":
+            yield from self._full_batch_contradictions()
+        elif self.ridge_c != 1.0 and not self.ridge:
+            yield f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
+        if self.patience is not None and self.select != "accuracy":
+            yield (
+                f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
+                "needs the optimizer 'adam', or leave patience out"
+            )
+        if self.schedule == "cosine" and self.lr_decay != 1.0:
+            yield f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two"
+
+    def _full_batch_contradictions(self) -> Iterator[str]:
         if self.ridge:
-            raise ValueError("optimizer 'lbfgs' always has a ridge: leave ridge out")
+            yield "optimizer 'lbfgs' always has a ridge: leave ridge out"
         unread = (
             "batch_size",
             "lr",
@@ -62,26 +69,6 @@ class TrainConfig(Section):
             "body_lr",
         )
         if given := self.given(unread):
-            raise ValueError(
-                f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
-            )
+            yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
         if self.select != "last":
-            raise ValueError("optimizer 'lbfgs' ends at its last point: set select to 'last'")
-        return self
-
-    @model_validator(mode="after")
-    def _patience_selects(self) -> Self:
-        if self.patience is not None and self.select != "accuracy":
-            raise ValueError(
-                f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
-                "needs the optimizer 'adam', or leave patience out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_schedule(self) -> Self:
-        if self.schedule == "cosine" and self.lr_decay != 1.0:
-            raise ValueError(
-                f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two"
-            )
-        return self
+            yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"
