@@ -125,22 +125,38 @@ class BackendOptions(CircuitOptions):
         They share a ledger, so the others read the jobs that the first has paid for. A backend with a run's section
         ``noise`` has ``noise_options`` unless others are given.
         """
-        ledger = self.ledger or run / "ledger"
+        from qllmft.config.settings import parse_settings
+
+        ledger, noise = self.ledger or run / "ledger", noise_options or {}
+        settings = parse_settings(self.backend_option or [], "--backend-option")
         if self.several:
-            return self._several(ledger, noise_options or {})
-        names = (
-            [name.strip() for name in self.aggregation.split(",")]
-            if self.aggregation is not None
-            else [None]
-        )
-        found = {name or "": self._named(ledger, name, noise_options or {}) for name in names}
-        backends = {name: backend for name, backend in found.items() if backend is not None}
+            return attended(self._several(settings, ledger, noise))
+        names: list[str | None] = [None]
+        if self.aggregation is not None:
+            names = [name.strip() for name in self.aggregation.split(",")]
+        given = {
+            name or "": self._flags() | ({} if name is None else {"aggregation": name}) | settings
+            for name in names
+        }
+        if self.backend is None:
+            unread = next(iter(given.values())) | ({"mitigation": True} if self.mitigation else {})
+            if unread:
+                raise UserError(
+                    f"{', '.join('--' + key.replace('_', '-') for key in unread)} describe a backend, and none is "
+                    "named. Add --backend; `qllmft backends` lists them."
+                )
+            given = {}
+        backends = {
+            name: self._created(str(self.backend), options, ledger, noise)
+            for name, options in given.items()
+        }
         self._check_flags(next(iter(backends.values()), None), ledger)
         return attended(backends)
 
-    def _several(self, ledger: Path, noise_options: Mapping[str, Any]) -> dict[str, Backend]:
+    def _several(
+        self, settings: Mapping[str, Any], ledger: Path, noise_options: Mapping[str, Any]
+    ) -> dict[str, Backend]:
         """Return the backends of a list by name. A flag goes to those that take it, ``NAME.option=`` to one."""
-        from qllmft.config.settings import parse_settings
         from qllmft_backends.registry import options_of
 
         labels = [label.strip() for label in (self.backend or "").split(",")]
@@ -149,7 +165,6 @@ class BackendOptions(CircuitOptions):
                 f"--backend {self.backend}: expected different names, and no --aggregation, --dry-run or --resume "
                 "beside several backends. Name one backend for these."
             )
-        settings = parse_settings(self.backend_option or [], "--backend-option")
         if unknown := [
             name for name in settings if "." in name and name.rpartition(".")[0] not in labels
         ]:
@@ -159,8 +174,7 @@ class BackendOptions(CircuitOptions):
             )
         backends, flags = {}, self._flags()
         for label in labels:
-            name = label.partition(":")[0]
-            known = options_of(name).model_fields
+            known = options_of(label.partition(":")[0]).model_fields
             given = {flag: value for flag, value in flags.items() if flag in known}
             given |= {option: value for option, value in settings.items() if "." not in option}
             own = {option for option in settings if option.rpartition(".")[0] == label}
@@ -170,7 +184,7 @@ class BackendOptions(CircuitOptions):
             raise UserError(
                 f"--mitigation {self.mitigation}: none of {', '.join(labels)} has noise to mitigate. Omit it."
             )
-        return attended(backends)
+        return backends
 
     def _flags(self) -> dict[str, Any]:
         """Return the options of the command line that are options of a backend, as far as they are given."""
@@ -179,24 +193,6 @@ class BackendOptions(CircuitOptions):
             for name in _PASSED
             if (value := getattr(self, name)) is not None and value is not False
         }
-
-    def _named(
-        self, ledger: Path, aggregation: str | None, noise_options: Mapping[str, Any]
-    ) -> Backend | None:
-        from qllmft.config.settings import parse_settings
-
-        given = self._flags()
-        given |= {} if aggregation is None else {"aggregation": aggregation}
-        given |= parse_settings(self.backend_option or [], "--backend-option")
-        if self.backend is None:
-            given |= {} if self.mitigation is None else {"mitigation": self.mitigation}
-            if given:
-                raise UserError(
-                    f"{', '.join('--' + key.replace('_', '-') for key in given)} describe a backend, and none is "
-                    "named. Add --backend; `qllmft backends` lists them."
-                )
-            return None
-        return self._created(self.backend, given, ledger, noise_options)
 
     def _created(
         self, label: str, given: dict[str, Any], ledger: Path, noise_options: Mapping[str, Any]
