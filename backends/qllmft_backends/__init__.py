@@ -24,24 +24,5 @@ if TYPE_CHECKING:
     from qllmft_backends.registry import create as create
     from qllmft_backends.registry import describe as describe
 
-_DEFINED = {
-    "qllmft_backends.backend": ("Backend",),
-    "qllmft_backends.errors": (
-        "BackendError",
-        "MissingExtraError",
-        "UnknownBackendError",
-        "UnsupportedGateError",
-    ),
-    "qllmft_backends.noise": ("GateNoise",),
-    "qllmft_backends.protocol": (
-        "Availability",
-        "Capabilities",
-        "Estimate",
-        "Expectations",
-        "RemoteBackend",
-        "remote_or_none",
-    ),
-    "qllmft_backends.registry": ("BACKENDS", "create", "describe"),
-}
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
-    __all__, __getattr__ = imported_on_use(__name__, _DEFINED)
+    __all__, __getattr__ = imported_on_use(__name__)
