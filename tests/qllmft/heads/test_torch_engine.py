@@ -24,7 +24,7 @@ from qllmft.heads import TorchEngine, build_classifier, torch_engine
 from qllmft.heads.gates import moved, string_signs, turned
 from qllmft.heads.layer import expectations
 from qllmft_backends import BackendError, UnknownBackendError, create
-from qllmft_backends.adjoint import AdjointEngine, devices, lower
+from qllmft_backends.adjoint import AdjointEngine, interface, lower
 from qllmft_circuits import encoder_circuit
 
 KINDS = [
@@ -228,7 +228,7 @@ def cuda(monkeypatch):
         asked.append(device)
         return lambda program, masks, dtype: TorchEngine(program, masks, dtype, "cpu")
 
-    monkeypatch.setattr(devices, "_providers", [engines_on])
+    monkeypatch.setattr(interface, "_providers", [engines_on])
     return asked
 
 
@@ -318,7 +318,7 @@ def test_other_names_are_no_devices():
 
 
 def test_without_the_heads_no_engine_is_registered(monkeypatch):
-    monkeypatch.setattr(devices, "_providers", [])
+    monkeypatch.setattr(interface, "_providers", [])
     with pytest.raises(
         BackendError, match=r"device is 'cuda', and only the CPU's engine .*import qllmft\.heads"
     ):
