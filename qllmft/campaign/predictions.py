@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from qllmft.campaign.answers import Answers, integers, reals, smallest
-from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.record import StudyRecord
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
 from qllmft.tasks import TASK_OF_SCORE
@@ -38,6 +37,7 @@ _FAULTS = (
 _LONGEST_REASON = 200  # characters of a fault; numpy repeats a whole header
 
 Split = str  # "validation" or "test"
+Arrays = Mapping[str, NDArray[Any]]  # of the file, by name
 
 
 class _About(BaseModel):
@@ -56,6 +56,40 @@ class _About(BaseModel):
 
 
 @dataclass(frozen=True)
+class SplitAnswers:
+    """Answers of all rows of a study on one split of one seed."""
+
+    texts: NDArray[np.int64]  # (N,) indices into the study's texts, ascending
+    labels: NDArray[Any]  # (N,) true labels, or (N, T) targets or labels of 0 and 1
+    # (N, rows) predicted labels, or (N, rows, T) values or leads in single precision
+    answers: NDArray[Any]
+
+    def of(self, row: int) -> NDArray[Any]:
+        """Return the answers of a row in the shape of the labels."""
+        return self.answers[:, row]
+
+    def packed(self, k: int) -> NDArray[Any]:
+        """Return the answers as the file has them: labels as differences from the true ones, modulo k."""
+        if self.labels.ndim > 1:
+            return self.answers
+        # mostly one number, which compresses well
+        return np.asarray((self.answers - self.labels[:, None]) % k, smallest(k))
+
+    @classmethod
+    def unpacked(
+        cls, arrays: Arrays, name: str, labels: NDArray[Any], rows: int, k: int
+    ) -> SplitAnswers:
+        """Return the answers from the arrays of the file, or raise ValueError if they have another form."""
+        texts = integers(arrays, f"{name}-steps").cumsum()
+        found = integers(arrays, name, 2) if labels.ndim == 1 else reals(arrays, name, 3)
+        shape = (len(texts), rows, *labels.shape[1:])
+        if found.shape != shape or not len(texts) or texts.min() < 0:
+            raise ValueError(f"its array {name!r} has answers of shape {found.shape}")
+        true = labels[texts]
+        return cls(texts, true, (found + true[:, None]) % k if labels.ndim == 1 else found)
+
+
+@dataclass(frozen=True)
 class StudyPredictions:
     """Content of ``predictions.npz``."""
 
@@ -64,7 +98,7 @@ class StudyPredictions:
     # (P,) first 8 bytes of the SHA-256 of each text, ascending; no text is kept
     hashes: NDArray[np.uint64]
     labels: NDArray[Any]  # (P,) true labels of the texts, or (P, T) targets or labels of 0 and 1
-    answers: Mapping[tuple[Split, int], Answers]  # by split and seed
+    answers: Mapping[tuple[Split, int], SplitAnswers]  # by split and seed
     # of each row's first run, by dotted name, that differ from the defaults
     settings: Mapping[str, Mapping[str, Any]]
     # (2, E) mean training loss and validation score of a head, see the unit
@@ -126,7 +160,7 @@ class StudyPredictions:
             ) from error
 
     @classmethod
-    def _of(cls, arrays: Mapping[str, NDArray[Any]]) -> StudyPredictions:
+    def _of(cls, arrays: Arrays) -> StudyPredictions:
         try:
             about = _About.model_validate_json(arrays["about"].tobytes())
         except ValidationError as error:
@@ -145,7 +179,7 @@ class StudyPredictions:
             )
         rows, k = len(about.rows), about.labels
         found = {
-            (split, seed): Answers.unpacked(arrays, f"{split}-{seed}", labels, rows, k)
+            (split, seed): SplitAnswers.unpacked(arrays, f"{split}-{seed}", labels, rows, k)
             for split in ("validation", "test")
             for seed in about.seeds
         }
@@ -174,34 +208,46 @@ class StudyPredictions:
                 f"the record of {', '.join(labels)}, {record.seeds} and {record.score}. Keep both files of one study "
                 "together."
             )
-        tests, drawn = [self.answers["test", seed].texts for seed in self.seeds], self.drawn
-        return replace(
-            record,
-            rows=tuple(self._row(row, i, record) for i, row in enumerate(record.rows)),
-            test_drawn=()
-            if drawn is None
-            else tuple(float(drawn[texts].mean()) for texts in tests),
-        )
+        n_classes = len(record.data.labels)
+        rows = (replace(row, **self.scores(i, n_classes)) for i, row in enumerate(record.rows))
+        return replace(record, rows=tuple(rows), test_drawn=self.test_drawn)
 
-    def _row(self, row: RowResult, index: int, record: StudyRecord) -> RowResult:
-        values = {
-            split: [
-                TASK_OF_SCORE[record.score].values(found.labels, found.of(index))
-                for found in (self.answers[split, seed] for seed in self.seeds)
-            ]
-            for split in ("validation", "test")
+    @property
+    def test_drawn(self) -> tuple[float, ...]:
+        """Return the share of each seed's test texts that a choosing seed drew; () if these are not marked."""
+        if self.drawn is None:
+            return ()
+        return tuple(float(self.drawn[found.texts].mean()) for found in self._of("test"))
+
+    def scores(self, row: int, n_classes: int) -> dict[str, Any]:
+        """Return the scores of a row, the fields of its `RowResult` that follow from answers."""
+        task, tests = TASK_OF_SCORE[self.score], self._of("test")
+        values = [task.values(found.labels, found.of(row)) for found in tests]
+        by_name = {name: tuple(each[name] for each in values) for name in values[0]}
+        found = {
+            "validation": tuple(
+                task.values(found.labels, found.of(row))[self.score]
+                for found in self._of("validation")
+            ),
+            "test": by_name.pop(self.score),
+            "others": by_name,
+            "test_apart": self._apart(row, tests),
         }
-        by_name = {name: tuple(each[name] for each in values["test"]) for name in values["test"][0]}
-        found = replace(
-            row,
-            validation=tuple(each[self.score] for each in values["validation"]),
-            test=by_name.pop(self.score),
-            others=by_name,
-            test_apart=self._apart(index, record),
-        )
-        return self._by_class(found, index, len(record.data.labels))
+        if not task.one_label:
+            return found
+        classes = [ClassScores.of(confusion_of(t.labels, t.of(row), n_classes)) for t in tests]
+        uneven = any(each.uneven for each in classes)
+        return {
+            **found,
+            "balanced": tuple(each.balanced for each in classes) if uneven else (),
+            "constant": all(each.constant for each in classes),
+        }
 
-    def _apart(self, index: int, record: StudyRecord) -> tuple[float, ...]:
+    def _of(self, split: Split) -> list[SplitAnswers]:
+        """Return the answers on one split by seed."""
+        return [self.answers[split, seed] for seed in self.seeds]
+
+    def _apart(self, row: int, tests: Sequence[SplitAnswers]) -> tuple[float, ...]:
         """Return a row's scores on the test texts that no choosing seed drew.
 
         () if these are not marked, or if a seed has none.
@@ -209,26 +255,13 @@ class StudyPredictions:
         if self.drawn is None:
             return ()
         scores = []
-        for found in (self.answers["test", seed] for seed in self.seeds):
+        for found in tests:
             apart = ~self.drawn[found.texts]
             if not apart.any():
                 return ()
-            values = TASK_OF_SCORE[record.score].values(found.labels[apart], found.of(index)[apart])
+            values = TASK_OF_SCORE[self.score].values(found.labels[apart], found.of(row)[apart])
             scores.append(values[self.score])
         return tuple(scores)
-
-    def _by_class(self, row: RowResult, index: int, k: int) -> RowResult:
-        """Add the balanced accuracies of one label per text."""
-        if self.score != "accuracy":
-            return row
-        tests = [self.answers["test", seed] for seed in self.seeds]
-        scores = [ClassScores.of(confusion_of(each.labels, each.of(index), k)) for each in tests]
-        uneven = any(each.uneven for each in scores)
-        return replace(
-            row,
-            balanced=tuple(each.balanced for each in scores) if uneven else (),
-            constant=all(each.constant for each in scores),
-        )
 
 
 def _drawn(packed: NDArray[Any], n: int) -> NDArray[np.bool_]:
@@ -241,7 +274,7 @@ def _drawn(packed: NDArray[Any], n: int) -> NDArray[np.bool_]:
     return found
 
 
-def _labels(arrays: Mapping[str, NDArray[Any]], about: _About) -> NDArray[Any]:
+def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
     """Return the true labels of the texts, or raise ValueError if they are not of the score's kind."""
     if about.score == "R²":
         return reals(arrays, "labels")
@@ -255,3 +288,28 @@ def _labels(arrays: Mapping[str, NDArray[Any]], about: _About) -> NDArray[Any]:
     if len(labels) and not 0 <= labels.min() <= labels.max() <= most:
         raise ValueError(f"its labels are {labels.min()} to {labels.max()}, expected 0 to {most}")
     return labels
+
+
+def smallest(k: int) -> type[np.unsignedinteger[Any]]:
+    """Return the smallest type of k labels."""
+    return np.uint8 if k <= 256 else np.uint16
+
+
+def integers(arrays: Arrays, name: str, axes: int = 1) -> NDArray[np.int64]:
+    """Return an array of integers, or raise ValueError if it is of another kind."""
+    return _array(arrays, name, axes, "iu").astype(np.int64)
+
+
+def reals(arrays: Arrays, name: str, axes: int = 2) -> NDArray[Any]:
+    """Return an array of finite real numbers, or raise ValueError if it is of another kind."""
+    found = _array(arrays, name, axes, "f")
+    if not np.isfinite(found).all():
+        raise ValueError(f"its array {name!r} has numbers that are not finite")
+    return found
+
+
+def _array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
+    found = arrays[name]
+    if found.ndim != axes or found.dtype.kind not in kinds:
+        raise ValueError(f"its array {name!r} has the shape {found.shape} and type {found.dtype}")
+    return found

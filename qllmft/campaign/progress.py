@@ -8,8 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from qllmft.campaign.cost import begun_cost
-from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
+from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun, begun_cost
 from qllmft.events import CampaignAdvanced, EpochEnded, Event, OnEvent, RunEnded
 
 LOOK_S = 1.0  # between two looks at the folders of the runs
@@ -79,7 +78,4 @@ class CampaignProgress:
         whole = [
             runs.values() for runs in points.values() if all(map(self._finished.has, runs.values()))
         ]
-        values = [
-            [self._finished.record(run).head.validation.value for run in runs] for runs in whole
-        ]
-        return max((math.fsum(each) / len(each) for each in values), default=None)
+        return max(map(self._finished.mean_validation, whole), default=None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
 from qllmft.config import RunConfig
@@ -158,8 +158,8 @@ def ranked(results: Iterable[Result]) -> list[Result]:
     with_loss = all(result.validation_loss for result in found)
 
     def key(result: Result) -> tuple[float, float, float]:
-        loss = _mean(result.validation_loss) if with_loss else 0.0
-        return -round(_mean(result.validation), DIGITS), loss, _mean(result.parameters)
+        loss = fmean(result.validation_loss) if with_loss else 0.0
+        return -round(fmean(result.validation), DIGITS), loss, fmean(result.parameters)
 
     return sorted(found, key=key)
 
@@ -167,7 +167,3 @@ def ranked(results: Iterable[Result]) -> list[Result]:
 def best(results: Iterable[Result]) -> Result:
     """Return the first of the ranked results."""
     return ranked(results)[0]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -10,16 +10,26 @@ from typing import Any
 from qllmft.baselines import BASELINES
 from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.keeping import body_names, gather_predictions, model_place, named, with_names
+from qllmft.campaign.keeping import (
+    RowRun,
+    RowRuns,
+    body_names,
+    gather_predictions,
+    named,
+    row_runs,
+    seed_by_seed,
+    with_names,
+)
 from qllmft.campaign.plan import FinishedRuns, FixedPlan
+from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft.campaign.registration import begin, plan_of, write_plan
-from qllmft.campaign.results import FinishedRun, collect
-from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
+from qllmft.campaign.results import SeededResult
+from qllmft.campaign.study_plan import study_runs, with_margin
 from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
 from qllmft.errors import UserError
 from qllmft.published import published
-from qllmft.run import ModelResult, SharedInputs
+from qllmft.run import SharedInputs
 from qllmft.run.record import BodyRecord
 from qllmft.tasks import TASKS
 
@@ -66,12 +76,11 @@ def run_study(
         executor.execute(FixedPlan(tuned), runs)
         planned = chosen_runs(study, planned, settings, tuned, finished)
     executor.execute(FixedPlan(planned), runs)
-    found = [finished.read(run) for run in planned]
-    predictions = gather_predictions(study, planned, found, runs, executor.inputs)
+    rows = row_runs(study, planned, finished)
+    predictions = gather_predictions(study, rows, runs, executor.inputs)
     predictions.write(folder)
-    record = gather_record(study, planned, found, settings, command, executor.inputs)
-    # scores of the answers as they are kept, so that the same record comes from them again
-    return replace(predictions.recomputed(record), registered=sentence)
+    record = gather_record(study, rows, predictions, settings, command, executor.inputs)
+    return replace(record, registered=sentence)
 
 
 def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
@@ -85,33 +94,33 @@ def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> flo
 
 def gather_record(
     study: Study,
-    planned: Sequence[StudyRun],
-    finished: Sequence[FinishedRun],
+    rows: RowRuns,
+    predictions: StudyPredictions,
     settings: Mapping[str, Any],
     command: str,
     inputs: SharedInputs,
 ) -> StudyRecord:
-    """Return the record of a study whose runs are finished.
+    """Return the record of a study, with the scores of its answers as they are kept.
 
     Args:
         study: the study.
-        planned: its runs.
-        finished: results of the runs, in the same order.
+        rows: its finished runs.
+        predictions: kept answers of the runs.
         settings: of all runs, by dotted name.
         command: runs the study again.
         inputs: reads the data.
     """
-    config, records = planned[0].config, [run.record for run in finished]
+    runs = [each.run for each in seed_by_seed(rows)]
+    config, data, names = runs[0].config, runs[0].record.data, body_names(rows)
     versions: dict[str, list[str]] = {}
-    for record in records:
-        for name, version in record.versions.items():
+    for run in runs:
+        for name, version in run.record.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
     validation_given = (
         config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
     )
-    rules = {run.config.train.select for run in planned}
-    names = body_names(finished)
+    rules = {run.config.train.select for run in runs}
     return StudyRecord(
         study=study.name,
         **study.model_dump(
@@ -135,13 +144,17 @@ def gather_record(
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,
         redrawn=not validation_given,
-        data=records[0].data,
-        body=_body([record.body for record in records]),
+        data=data,
+        body=_body([run.record.body for run in runs]),
         settings=with_names(settings, names),
         command=named(command, names),
-        rows=tuple(_row(study, index, planned, finished) for index in range(len(study.rows))),
+        rows=tuple(
+            _row(study, row, rows[i], predictions.scores(i, len(data.labels)), names)
+            for i, row in enumerate(study.rows)
+        ),
         versions=versions,
-        score=TASKS[config.data.task].measure.name,
+        score=predictions.score,
+        test_drawn=predictions.test_drawn,
     )
 
 
@@ -152,45 +165,48 @@ def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
 
 
 def _row(
-    study: Study, index: int, planned: Sequence[StudyRun], finished: Sequence[FinishedRun]
+    study: Study,
+    row: Row,
+    own: Sequence[RowRun],
+    scores: Mapping[str, Any],
+    names: Mapping[str, str],
 ) -> RowResult:
-    row = study.rows[index]
-    pairs = [(plan, run) for plan, run in zip(planned, finished, strict=True) if index in plan.rows]
-    place = model_place(row, pairs[0][0])
-    (result,) = collect(
-        (run for _, run in pairs), lambda _: {}, lambda run: run.record.models[place]
-    )
-    models = result.models
-    classes = [model.test_classes for model in models if model.test_classes is not None]
-    uneven = len(classes) == len(models) and any(scores.uneven for scores in classes)
+    """Return the result of a row.
+
+    Args:
+        study: the study.
+        row: the row.
+        own: its runs by seed.
+        scores: of its kept answers, see `StudyPredictions.scores`.
+        names: published names of bodies, see `body_names`.
+    """
+    runs, models = tuple(each.run for each in own), tuple(each.model for each in own)
+    result, one_label = SeededResult({}, runs, models), TASKS[runs[0].config.data.task].one_label
     return RowResult(
         **row.model_dump(include={"label", "side", "group", "preset", "series", "qubits"}),
-        settings=with_names(row.settings, body_names(finished)),
+        settings=with_names(row.settings, names),
         model=models[0].name,
-        published=paper_result(row) if study.published and classes else None,
-        runs=tuple(run.record.identity for run in result.runs),
+        published=paper_result(row) if study.published and one_label else None,
+        runs=tuple(run.record.identity for run in runs),
         parameters=result.parameters,
         stored=max(model.settings.get("stored", 0) for model in models),
-        validation=result.validation,
         validation_loss=result.validation_loss,
-        test=tuple(score.value for score in result.tested),
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
-        epochs=() if row.classical else tuple(run.record.selected_epoch for run in result.runs),
-        balanced=tuple(scores.balanced for scores in classes) if uneven else (),
-        constant=bool(classes) and all(scores.constant for scores in classes),
+        epochs=() if row.classical else tuple(run.record.selected_epoch for run in runs),
         tuned=row.classical is not None and BASELINES[row.classical].tuned,
-        **_tried(row, [plan for plan, _ in pairs], models) if study.budget is not None else {},
+        **scores,
+        **_tried(row, own) if study.budget is not None else {},
     )
 
 
-def _tried(row: Row, runs: Sequence[StudyRun], models: Sequence[ModelResult]) -> dict[str, Any]:
+def _tried(row: Row, own: Sequence[RowRun]) -> dict[str, Any]:
     """Return the number of settings tried with each seed, a baseline's in its own grid, and the chosen ones."""
     if row.classical:
         return {
-            "tried": n_settings(row.classical, runs[0].config),
-            "chosen": tuple(dict(m.settings) for m in models),
+            "tried": n_settings(row.classical, own[0].plan.config),
+            "chosen": tuple(dict(each.model.settings) for each in own),
         }
-    return {"tried": runs[0].tried, "chosen": tuple(dict(run.point) for run in runs)}
+    return {"tried": own[0].plan.tried, "chosen": tuple(dict(each.plan.point) for each in own)}
 
 
 def paper_result(row: Row) -> PaperResult | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +53,8 @@ class TpePlan:
             runs = self._runs[self._told]
             if not all(map(finished.has, runs)):
                 return False
-            values = [finished.record(run).head.validation.value for run in runs]
             assert self._study is not None
-            self._study.tell(self._trials[self._told], math.fsum(values) / len(values))
+            self._study.tell(self._trials[self._told], finished.mean_validation(runs))
             self._told += 1
         return True
 

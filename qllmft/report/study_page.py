@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from qllmft.campaign.choosing import with_drawn_texts
 from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
 from qllmft.campaign.file import Side
+from qllmft.campaign.keeping import with_drawn_texts
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config

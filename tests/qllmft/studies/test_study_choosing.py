@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qllmft.campaign.choosing import with_drawn_texts
+from qllmft.campaign.keeping import with_drawn_texts
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus

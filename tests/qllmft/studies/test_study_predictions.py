@@ -255,6 +255,6 @@ def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path)
 
 
 def _answers(texts, labels, wrong):
-    from qllmft.campaign.predictions import Answers
+    from qllmft.campaign.predictions import SplitAnswers
 
-    return Answers(texts, labels, np.where(wrong, 1 - labels[:, None], labels[:, None]))
+    return SplitAnswers(texts, labels, np.where(wrong, 1 - labels[:, None], labels[:, None]))

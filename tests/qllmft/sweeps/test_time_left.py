@@ -2,9 +2,15 @@
 
 import pytest
 
-from qllmft.campaign.cost import circuit_work, epoch_cost, run_cost
 from qllmft.campaign.file import load_space
-from qllmft.campaign.plan import FinishedRuns, FixedPlan, PlannedRun
+from qllmft.campaign.plan import (
+    FinishedRuns,
+    FixedPlan,
+    PlannedRun,
+    circuit_work,
+    epoch_cost,
+    run_cost,
+)
 from qllmft.campaign.progress import CampaignProgress
 from qllmft.campaign.search import plan_of
 from qllmft.campaign.sweep import make_sweep
