@@ -73,15 +73,15 @@ class SplitAnswers:
         if self.labels.ndim > 1:
             return self.answers
         # mostly one number, which compresses well
-        return np.asarray((self.answers - self.labels[:, None]) % k, smallest(k))
+        return np.asarray((self.answers - self.labels[:, None]) % k, _smallest(k))
 
     @classmethod
     def unpacked(
         cls, arrays: Arrays, name: str, labels: NDArray[Any], rows: int, k: int
     ) -> SplitAnswers:
         """Return the answers from the arrays of the file, or raise ValueError if they have another form."""
-        texts = integers(arrays, f"{name}-steps").cumsum()
-        found = integers(arrays, name, 2) if labels.ndim == 1 else reals(arrays, name, 3)
+        texts = _integers(arrays, f"{name}-steps").cumsum()
+        found = _integers(arrays, name, 2) if labels.ndim == 1 else _reals(arrays, name, 3)
         shape = (len(texts), rows, *labels.shape[1:])
         if found.shape != shape or not len(texts) or texts.min() < 0:
             raise ValueError(f"its array {name!r} has answers of shape {found.shape}")
@@ -123,7 +123,7 @@ class StudyPredictions:
         arrays: dict[str, NDArray[Any]] = {
             "about": np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
             "hashes": self.hashes,
-            "labels": self.labels.astype(smallest(k)) if one else self.labels.astype(np.float64),
+            "labels": self.labels.astype(_smallest(k)) if one else self.labels.astype(np.float64),
         }
         for (split, seed), found in self.answers.items():
             # steps between texts are mostly one number, which compresses well
@@ -184,7 +184,7 @@ class StudyPredictions:
             for seed in about.seeds
         }
         curves = {
-            row: integers(arrays, f"curve-{i}", 2).cumsum(axis=1)
+            row: _integers(arrays, f"curve-{i}", 2).cumsum(axis=1)
             for i, row in enumerate(about.curves)
         }
         if any(len(curve) != 2 for curve in curves.values()):
@@ -217,17 +217,17 @@ class StudyPredictions:
         """Return the share of each seed's test texts that a choosing seed drew; () if these are not marked."""
         if self.drawn is None:
             return ()
-        return tuple(float(self.drawn[found.texts].mean()) for found in self._of("test"))
+        return tuple(float(self.drawn[found.texts].mean()) for found in self._on("test"))
 
     def scores(self, row: int, n_classes: int) -> dict[str, Any]:
         """Return the scores of a row, the fields of its `RowResult` that follow from answers."""
-        task, tests = TASK_OF_SCORE[self.score], self._of("test")
+        task, tests = TASK_OF_SCORE[self.score], self._on("test")
         values = [task.values(found.labels, found.of(row)) for found in tests]
         by_name = {name: tuple(each[name] for each in values) for name in values[0]}
         found = {
             "validation": tuple(
                 task.values(found.labels, found.of(row))[self.score]
-                for found in self._of("validation")
+                for found in self._on("validation")
             ),
             "test": by_name.pop(self.score),
             "others": by_name,
@@ -243,7 +243,7 @@ class StudyPredictions:
             "constant": all(each.constant for each in classes),
         }
 
-    def _of(self, split: Split) -> list[SplitAnswers]:
+    def _on(self, split: Split) -> list[SplitAnswers]:
         """Return the answers on one split by seed."""
         return [self.answers[split, seed] for seed in self.seeds]
 
@@ -277,11 +277,11 @@ def _drawn(packed: NDArray[Any], n: int) -> NDArray[np.bool_]:
 def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
     """Return the true labels of the texts, or raise ValueError if they are not of the score's kind."""
     if about.score == "R²":
-        return reals(arrays, "labels")
+        return _reals(arrays, "labels")
     if about.score == "accuracy":
-        labels, most = integers(arrays, "labels"), about.labels - 1
+        labels, most = _integers(arrays, "labels"), about.labels - 1
     else:
-        found, most = reals(arrays, "labels"), 1
+        found, most = _reals(arrays, "labels"), 1
         labels = found.astype(np.int64)
         if not np.array_equal(labels, found):
             raise ValueError("its labels are neither 0 nor 1")
@@ -290,17 +290,17 @@ def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
     return labels
 
 
-def smallest(k: int) -> type[np.unsignedinteger[Any]]:
+def _smallest(k: int) -> type[np.unsignedinteger[Any]]:
     """Return the smallest type of k labels."""
     return np.uint8 if k <= 256 else np.uint16
 
 
-def integers(arrays: Arrays, name: str, axes: int = 1) -> NDArray[np.int64]:
+def _integers(arrays: Arrays, name: str, axes: int = 1) -> NDArray[np.int64]:
     """Return an array of integers, or raise ValueError if it is of another kind."""
     return _array(arrays, name, axes, "iu").astype(np.int64)
 
 
-def reals(arrays: Arrays, name: str, axes: int = 2) -> NDArray[Any]:
+def _reals(arrays: Arrays, name: str, axes: int = 2) -> NDArray[Any]:
     """Return an array of finite real numbers, or raise ValueError if it is of another kind."""
     found = _array(arrays, name, axes, "f")
     if not np.isfinite(found).all():

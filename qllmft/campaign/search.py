@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.grid import Point, Value, grid
 from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
 from qllmft.campaign.results import SeededResult, collect, ranked
-from qllmft.campaign.sweep import Sweep
-from qllmft.campaign.tpe import TpePlan
+from qllmft.campaign.sweep import Sweep, plan_of
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, stage
-from qllmft.files import write_text
 from qllmft.published import published
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.needs import epoch_core_seconds
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import Measure
-from qllmft.tasks.statistics import MeanInterval
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class SweepResult:
 
 
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
-    """Do the runs of a sweep that are not finished, test the winners, and write ``sweep.json``."""
+    """Do the runs of a sweep in ``folder`` that are not finished, and test the winners."""
     runs = folder / "runs"
     plan, finished = plan_of(sweep), FinishedRuns(runs)
 
@@ -80,9 +75,7 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         row = {name: best.settings[name] for name in sweep.rows}
         rows.append(RowWinner(row, best, published_accuracy(sweep, dict(best.settings))))
     repeats = plan.size // sweep.seeds - len(found)
-    result = SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
-    write_text(folder / "sweep.json", json.dumps(_content(result), indent=1) + "\n")
-    return result
+    return SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
 
 
 def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
@@ -136,15 +129,6 @@ def search_baseline(
     return replace(chosen, test=score_of(test, head.predict(test.x.numpy())))
 
 
-def plan_of(sweep: Sweep) -> Plan:
-    """Return the plan of a sweep's runs, which do not read the test set."""
-    if not sweep.is_list:
-        return TpePlan(sweep)
-    return FixedPlan(
-        [run for point in sweep.points.values() for run in sweep.runs(point)], selects=True
-    )
-
-
 def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
     """Return the first of the ranking in each row, in the order of the levels."""
     best: dict[tuple[Value, ...], SeededResult] = {}
@@ -180,35 +164,3 @@ def interval95(result: SeededResult) -> tuple[float, float]:
 def _key(result: SeededResult) -> str:
     """Return the identity of the first seed's run."""
     return result.runs[0].config.identity
-
-
-def _content(result: SweepResult) -> dict[str, Any]:
-    """Return the content of ``sweep.json``."""
-    return {
-        "plan": result.sweep.model_dump(mode="json"),
-        "ranking": [
-            {
-                "identity": _key(each),
-                "point": each.settings,
-                "validation": each.validation,
-                "validation_loss": each.validation_loss,
-                "parameters": each.parameters[0],
-            }
-            for each in result.ranking
-        ],
-        **({} if result.measure.in_percent else {"score": result.measure.name}),
-        "winner": _key(result.winner),
-        "test": _test(result.winner),
-        **({"rows": [_row(row) for row in result.rows]} if result.rows else {}),
-    }
-
-
-def _row(row: RowWinner) -> dict[str, Any]:
-    best, validation = row.best, MeanInterval.of(row.best.validation).mean
-    own = {"row": row.row, "winner": _key(best), "point": best.settings, "validation": validation}
-    return {**own, "test": _test(best), "published": row.published}
-
-
-def _test(result: SeededResult) -> dict[str, Any]:
-    by_seed = [score.as_dict() for score in result.tested]
-    return {"mean": result.test.mean, "interval95": list(interval95(result)), "by_seed": by_seed}

@@ -58,7 +58,7 @@ def sweep(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the runs and of sweep.json.",
+            help="Folder of the runs.",
             show_default="sweeps/NAME",
         ),
     ] = None,

@@ -36,7 +36,7 @@ def print_result(result: SweepResult, folder: Path, console: Console) -> None:
         console.print(rows_table(result))
     say_lines(verdict(result), console)
     winner = folder / "runs" / result.winner.runs[0].config.identity
-    say(f"The record is {folder / 'sweep.json'}; the winner's run is {winner}.", console)
+    say(f"The winner's run is {winner}.", console)
 
 
 def search_baselines_grid(

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from qllmft.campaign.results import FinishedRun, collect, ranked
+from qllmft.run import RunFolder
+
 SMALL = {
     "data.n_per_label": 20,
     "model.n_qubits": 4,
@@ -15,6 +18,11 @@ SMALL = {
     "model.main_layers": 2,
 }
 SETTINGS = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
+
+
+def results(folder):
+    """The ranking of a sweep, from the folders of its runs alone."""
+    return ranked(collect(FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")))
 
 
 @pytest.fixture
@@ -46,21 +54,22 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert searched.count("under a minute left") == 5
     assert searched.count("left, best ") == 4  # of a configuration whose seeds are done
     assert "the best 3 of 3 configurations, by validation" in output
-    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    assert f"Its test accuracy: {100 * record['test']['mean']:.2f} % [95 % interval" in output
-    assert "mean of 2 seeds" in output
-    assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
-    best = record["ranking"][0]
+    best = results(tmp_path / "sweep")[0]
+    low, high = best.test.interval
     assert (
-        f"Winner by validation: model.reupload_layers = {best['point']['model.reupload_layers']}."
+        f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}], "
         in output
     )
+    assert "mean of 2 seeds" in output
+    assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
+    layers = best.settings["model.reupload_layers"]
+    assert f"Winner by validation: model.reupload_layers = {layers}." in output
+    winner = tmp_path / "sweep" / "runs" / best.runs[0].record.identity
+    assert f"The winner's run is {winner}." in output.replace("\n", "")
     tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
     # two seeds of the best of each row: with main_layers and lr fixed, of every configuration
     assert len(tested) == 6
-    assert record["winner"] in tested
-    low, high = record["test"]["interval95"]
-    assert low <= record["test"]["mean"] <= high
+    assert winner.name in tested
 
     again, _ = sweep("--seeds", "2")
     assert "6 runs, 6 of them finished already" in again
@@ -79,9 +88,12 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
 def test_several_processes_find_what_one_finds(sweep, tmp_path):
     sweep("--jobs", "1")
     sweep("--jobs", "2", "--out", tmp_path / "two")
-    assert (tmp_path / "two" / "sweep.json").read_bytes() == (
-        tmp_path / "sweep" / "sweep.json"
-    ).read_bytes()
+    one, two = (results(tmp_path / name) for name in ("sweep", "two"))
+    assert len(one) == 3
+    assert [(each.settings, each.validation, each.validation_loss) for each in one] == [
+        (each.settings, each.validation, each.validation_loss) for each in two
+    ]
+    assert [each.tested for each in one] == [each.tested for each in two]
     _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
     assert "Omit one of them" in errors
 
@@ -107,8 +119,7 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
     output, _ = cli("sweep", file, *given)
     assert "mine: ours; grid, 2 trials" in output
     assert "the best 2 of 2 configurations" in output
-    plan = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["plan"]
-    assert plan["base"]["train"]["epochs"] == 2
+    assert {each.settings["train.epochs"] for each in results(tmp_path / "sweep")} == {2}
     file.write_text(file.read_text().replace("n_qubits", "qubits"))
     _, errors = cli("sweep", file, *given, code=2)
     assert (
@@ -138,26 +149,19 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
         tmp_path / "sweep",
     ]
     output, _ = cli("sweep", file, *given)
-    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    assert [(row["row"], row["published"]) for row in record["rows"]] == [
-        ({"model.n_qubits": 10}, 90.21),
-        ({"model.n_qubits": 12}, 90.99),
-    ]
+    ranking = results(tmp_path / "sweep")
+    by_row = [[r for r in ranking if r.settings["model.n_qubits"] == n] for n in (10, 12)]
+    rows = [own[0] for own in by_row]
     tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
-    assert tested == {row["winner"] for row in record["rows"]}
-    assert record["winner"] in tested
+    assert tested == {row.runs[0].record.identity for row in rows}
+    assert ranking[0] in rows
     table = output[output.index("the best of each row") :]
-    for row in record["rows"]:
-        own = [
-            each
-            for each in record["ranking"]
-            if each["point"]["model.n_qubits"] == row["row"]["model.n_qubits"]
-        ]
+    published = (90.21, 90.99)
+    for own, row, number in zip(by_row, rows, published, strict=True):
         assert len(own) == 2
-        assert row["winner"] == own[0]["identity"]
-        assert row["validation"] == max(each["validation"][0] for each in own)
-        assert f"{100 * row['test']['mean']:.2f} % [" in table
-        assert f"{row['published']:.2f} %" in table
+        assert row.validation[0] == max(each.validation[0] for each in own)
+        assert f"{100 * row.test.mean:.2f} % [" in table
+        assert f"{number:.2f} %" in table
     figure, _ = paper(
         "figure",
         "8a",
@@ -170,13 +174,12 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
     )
     points = json.loads(figure)["points"]
     expected = [
-        (row["row"]["model.n_qubits"], row["test"]["mean"], row["point"]["train.lr"])
-        for row in record["rows"]
+        (row.settings["model.n_qubits"], row.test.mean, row.settings["train.lr"]) for row in rows
     ]
     assert [(point["x"], point["accuracy"]["mean"], point["lr"]) for point in points] == expected
     page, _ = paper("page", "--runs", tmp_path / "sweep")
-    for row in record["rows"]:
-        cells = rf"\| {row['published']:.2f} \| {100 * row['test']['mean']:.2f} \| 1 \| \d+ \| a \|"
+    for row, number in zip(rows, published, strict=True):
+        cells = rf"\| {number:.2f} \| {100 * row.test.mean:.2f} \| 1 \| \d+ \| a \|"
         assert re.search(cells, page)
 
 

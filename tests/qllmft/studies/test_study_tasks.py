@@ -200,17 +200,16 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
         overrides = {key: value for key, value in given(task).items() if key not in SMALL}
         plan = make_sweep(space, "grid", overrides)
         result = run_sweep(plan, tmp_path / task, Executor())
-        content = json.loads((tmp_path / task / "sweep.json").read_text("utf-8"))
-        means = [np.mean(each["validation"]) for each in content["ranking"]]
+        means = [np.mean(each.validation) for each in result.ranking]
         assert means == sorted(means, reverse=True)
-        assert content["score"] == measure.name
+        assert result.measure.name == measure.name
         tests = []
         for run in result.winner.runs:
             file = tmp_path / task / "runs" / run.config.identity / "predictions.json"
             kept = json.loads(file.read_text())
             true, found = np.array(kept["labels"]), np.array(kept["answers"]["quantum head"])
             tests.append(by_scikit_learn(task, true, found)[measure.name])
-        assert content["test"]["mean"] == pytest.approx(np.mean(tests))
+        assert result.winner.test.mean == pytest.approx(np.mean(tests))
         words = " ".join(sweep_verdict(result))
         mean = measure.percent(result.winner.test.mean)
         assert f"Its test {measure.name}: {mean} [95 % interval " in words

@@ -5,6 +5,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from qllmft.campaign import FinishedRun
+from qllmft.run import RunFolder
+
 EPOCHS = 4
 SIZE = 9  # table XI with one learning rate
 SCRIPT = Path(__file__).with_name("sweep_process.py")
@@ -72,3 +75,12 @@ def wait_for(process: subprocess.Popen, line: str) -> str:
 def epochs_trained(log: Path) -> Counter:
     """How often each epoch of each run was trained, by (identity, epoch)."""
     return Counter(tuple(line.split()) for line in log.read_text().splitlines())
+
+
+def scores(folder: Path) -> dict[str, tuple]:
+    """Scores of each run by its identity, from which the ranking and the winner follow."""
+    runs = [FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")]
+    return {
+        run.record.identity: (run.record.head.validation, run.validation_loss, run.record.head.test)
+        for run in runs
+    }

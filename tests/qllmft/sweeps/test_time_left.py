@@ -12,8 +12,7 @@ from qllmft.campaign.plan import (
     run_cost,
 )
 from qllmft.campaign.progress import CampaignProgress
-from qllmft.campaign.search import plan_of
-from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep import make_sweep, plan_of
 from qllmft.config import BaselinesConfig, RunConfig
 from qllmft.config.presets import load_preset
 
