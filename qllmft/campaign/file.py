@@ -76,7 +76,7 @@ class Row(Section):
     # the baseline of the preset's run that the row is about; None: the head itself
     classical: str | None = None
     group: str = ""  # subjects are compared with baselines of the same group; see `comparison.py`
-    # name or path of the search space of a study with a budget; None: see `tuning.py`
+    # name or path of the search space of a study with a budget; None: that of its head's kind
     space: str | None = None
     epochs: int | None = Field(default=None, ge=1)  # of each run; None: the study's
     # curve of a map that the row is a point of, or line of rows with ``qubits``; "": the row is

@@ -25,8 +25,13 @@ from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft.campaign.registration import begin, plan_of, write_plan
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.study_plan import study_runs, with_margin
-from qllmft.campaign.tuning import chosen_runs, n_settings, tuning_runs
+from qllmft.campaign.study_plan import (
+    chosen_runs,
+    n_settings,
+    study_runs,
+    tuning_runs,
+    with_margin,
+)
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import SharedInputs

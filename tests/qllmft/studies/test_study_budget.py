@@ -15,8 +15,7 @@ from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study import run_study
-from qllmft.campaign.study_plan import study_runs
-from qllmft.campaign.tuning import tuning_runs
+from qllmft.campaign.study_plan import study_runs, tuning_runs
 from qllmft.campaign.verdict import verdict
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
