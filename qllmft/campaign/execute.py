@@ -31,6 +31,13 @@ def do_run(
 ) -> RunRecord:
     """Do a run, continue it from its checkpoint, or check and read its record.
 
+    Args:
+        run: the run.
+        runs: folder of the campaign's run folders.
+        on_event: gets the run's events.
+        tracking: services that follow the run.
+        inputs: texts and embeddings that runs of this process share; None: of this run alone.
+
     Raises:
         UserError: for bad input, or if the run was finished on other texts.
         RunBusyError: if another process works on the run.
@@ -76,7 +83,15 @@ def do_all(
     """Do every run of a plan that is not finished, and wait for those of other processes.
 
     A run that another process works on is left to it. If that process dies, this one continues the run.
-    Processes of this command, if ``others_at_work``, are waited for silently. Errors are those of `do_run`.
+    Errors are those of `do_run`.
+
+    Args:
+        plan: the runs.
+        runs: folder of their folders.
+        on_event: gets the events of the runs and the campaign's progress.
+        tracking: services that follow the runs.
+        inputs: texts and embeddings that the runs share.
+        others_at_work: returns whether other processes of this command are alive, which are waited for silently.
     """
     finished, inputs, checked, waited_for = (
         FinishedRuns(runs),

@@ -104,26 +104,18 @@ class Row(Section):
         return f"{self.preset} {self.epochs} {self.space} {sorted(self.settings.items())}"
 
 
-class Compared(Protocol):
+class _Compared(Protocol):
     """Row of a study, planned or measured."""
 
     @property
-    def label(self) -> str:
-        """Return the label in the table."""
-        ...
-
+    def label(self) -> str: ...
     @property
-    def side(self) -> Side:
-        """Return whether the row is a subject or a baseline."""
-        ...
-
+    def side(self) -> Side: ...
     @property
-    def group(self) -> str:
-        """Return the group in which the row is compared."""
-        ...
+    def group(self) -> str: ...
 
 
-R = TypeVar("R", bound=Compared)
+R = TypeVar("R", bound=_Compared)
 
 
 def compared_pairs(

@@ -150,7 +150,17 @@ def with_names(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
 def drawn_by(
     seeds: Iterable[int], data: DataConfig, inputs: SharedInputs, hashes: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
-    """Return whether each text (P,), by its hash, is a training or validation text of one of the seeds."""
+    """Return whether each text is a training or validation text of one of the seeds.
+
+    Args:
+        seeds: of the splits.
+        data: the texts and their protocol.
+        inputs: reads the data.
+        hashes: (P,) of the texts, see `hashes_of`.
+
+    Returns:
+        (P,) marks.
+    """
     splits = [inputs.splits(data, seed) for seed in seeds]
     drawn = [hashes_of(table) for each in splits for table in (each.train, each.validation)]
     return np.isin(hashes, np.concatenate(drawn))

@@ -79,7 +79,18 @@ class SplitAnswers:
     def unpacked(
         cls, arrays: Arrays, name: str, labels: NDArray[Any], rows: int, k: int
     ) -> SplitAnswers:
-        """Return the answers from the arrays of the file, or raise ValueError if they have another form."""
+        """Return the answers from the arrays of the file.
+
+        Args:
+            arrays: of the file.
+            name: of the split and seed.
+            labels: (P,) true labels of the study's texts, or (P, T) targets or labels of 0 and 1.
+            rows: number of the study's rows.
+            k: number of labels.
+
+        Raises:
+            ValueError: if the arrays have another form.
+        """
         texts = _integers(arrays, f"{name}-steps").cumsum()
         found = _integers(arrays, name, 2) if labels.ndim == 1 else _reals(arrays, name, 3)
         shape = (len(texts), rows, *labels.shape[1:])

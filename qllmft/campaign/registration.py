@@ -15,7 +15,7 @@ from qllmft.campaign.comparison import ALPHA
 from qllmft.campaign.file import Study
 from qllmft.campaign.keeping import with_names
 from qllmft.campaign.record import FILE as RECORD
-from qllmft.campaign.record import StudyRecord, read_study
+from qllmft.campaign.record import read_study
 from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun
 from qllmft.embed import published_name
@@ -50,10 +50,9 @@ def plan_of(
     study: Study, settings: Mapping[str, Any], planned: Sequence[StudyRun]
 ) -> dict[str, Any]:
     """Return all that a study's results depend on, as JSON values."""
-    own: dict[str, Any] = json.loads(study.model_dump_json(exclude=_NOT_OF_THE_PLAN))
     names = {run.config.body.model: published_name(run.config.body) for run in planned}
     found = {
-        "study": own,
+        "study": study.model_dump(mode="json", exclude=_NOT_OF_THE_PLAN),
         "settings": with_names(settings, names),
         "runs": [run.identity for run in planned],
     }
@@ -259,14 +258,11 @@ def _check_unreported(
         if but_of and but_of[:12] in record.registered:
             continue
         both = sorted(seeds.intersection(record.seeds))
-        if both and record.data.fingerprint == data and bodies & _bodies(record):
+        # without the words on their training in brackets
+        reported = {name.split(" (")[0] for name in record.body.model.split(", ")}
+        if both and record.data.fingerprint == data and bodies & reported:
             raise UserError(
                 f"{name} has reported {seeds_text(tuple(both))} on the same body and data, so a plan with them is not "
                 f"written before its test texts were read. Give other seeds, such as --seeds {max(record.seeds) + 1}-"
                 f"{max(record.seeds) + len(seeds)}, or leave the registration out."
             )
-
-
-def _bodies(record: StudyRecord) -> set[str]:
-    """Return the published names of a record's bodies, without the words on their training in brackets."""
-    return {name.split(" (")[0] for name in record.body.model.split(", ")}

@@ -111,7 +111,17 @@ def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float,
 def search_baseline(
     name: str, config: RunConfig, on_event: OnEvent, inputs: SharedInputs
 ) -> ModelResult:
-    """Fit a baseline with every setting of its grid, select on validation, and test the best. The head is ignored."""
+    """Fit a baseline with every setting of its grid, select on validation, and test the best.
+
+    Args:
+        name: of the baseline.
+        config: texts, split and body; its head is ignored.
+        on_event: gets the stages.
+        inputs: texts and embeddings.
+
+    Raises:
+        UserError: if the baseline is not one of the task, or the texts or the body are missing.
+    """
     check_baselines([name], config.data.task)
     splits, n_classes = (
         inputs.splits(config.data, config.seed),

@@ -155,7 +155,15 @@ def chosen_runs(
     tuned: Sequence[StudyRun],
     finished: FinishedRuns,
 ) -> list[StudyRun]:
-    """Return the runs of ``planned`` with the best of the settings that ``tuned`` tried, see `best`."""
+    """Return the runs of ``planned`` with the best of the settings that were tried, see `best`.
+
+    Args:
+        study: the study.
+        planned: its runs, with the settings of their presets.
+        settings: of all runs, by dotted name.
+        tuned: finished runs that tried settings, see `tuning_runs`.
+        finished: reads them.
+    """
     chosen = []
     for run in planned:
         trials = {

@@ -141,7 +141,19 @@ def make_sweep(
     seeds: int = 1,
     in_flight: int = 1,
 ) -> Sweep:
-    """Make a `Sweep` over the parameters of a space that ``overrides``, settings by dotted name, do not fix."""
+    """Make a `Sweep` over the parameters of a space that ``overrides`` do not fix.
+
+    Args:
+        space: the search space.
+        sampler: how its points are chosen.
+        overrides: settings of all configurations, by dotted name.
+        trials: number of points of tpe and qmc; None: 32 of them, or the whole grid.
+        seeds: number of runs of each configuration.
+        in_flight: number of trials of tpe at a time.
+
+    Raises:
+        UserError: if settings do not fit together, or nothing is left to search.
+    """
     if trials is not None and sampler == "grid":
         raise UserError(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "

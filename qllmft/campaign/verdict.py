@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gains, papers_margin
 from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.tasks.measure import ACCURACY, Measure
+from qllmft.tasks.measure import ACCURACY, Measure, percent
 from qllmft.tasks.statistics import PairedDifference
 
 
@@ -57,7 +57,7 @@ def body_sentence(record: StudyRecord) -> str:
         more = "For the heads that validation prefers, the body gives more than the kind of head"
     elif ends and ends[1] < 0.0:
         more = "For the heads that validation prefers, the kind of head gives more than the body"
-    margin = f" of the paper's margin of {100 * papers_margin():.2f} points"
+    margin = f" of the paper's margin of {percent(papers_margin(), 2)} points"
     parts = [
         f"on the {gain.body}, {gain.heads} {'gains' if gain.of_body else 'is'} {gain_points(gain)} points "
         f"({gain_share(gain)}{margin if gain is body else ''})"
@@ -79,7 +79,7 @@ def gain_points(gain: Gain) -> str:
 
 def gain_share(gain: Gain) -> str:
     """Return ``124 % [79, 168]``, of the paper's margin."""
-    mean, *ends = (f"{100 * value:.0f}".replace("-", "−") for value in gain.shares)
+    mean, *ends = (percent(value, 0).replace("-", "−") for value in gain.shares)
     return f"{mean} % [{', '.join(ends)}]" if ends else f"{mean} %"
 
 

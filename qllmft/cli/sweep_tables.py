@@ -42,7 +42,14 @@ def print_result(result: SweepResult, folder: Path, console: Console) -> None:
 def search_baselines_grid(
     space: Space, overrides: dict[str, Any], seeds: int, console: Console
 ) -> None:
-    """Print the best setting of a classical baseline's grid on validation, for each seed."""
+    """Print the best setting of a classical baseline's grid on validation, for each seed.
+
+    Args:
+        space: with the baseline.
+        overrides: settings of all runs, by dotted name.
+        seeds: number of seeds, from the configuration's.
+        console: prints the table.
+    """
     first = load_preset("nn-head-0").config(overrides)
     assert space.grid_of is not None
     results, inputs = {}, SharedInputs()

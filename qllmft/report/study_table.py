@@ -9,10 +9,11 @@ from typing import Any
 from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.comparison import Comparison, limits
 from qllmft.campaign.record import RowResult, StudyRecord
+from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.trend import trends
 from qllmft.campaign.verdict import gain_points, gain_share, verdict
 from qllmft.published import published
-from qllmft.tasks.measure import Measure
+from qllmft.tasks.measure import Measure, percent
 from qllmft.tasks.statistics import MeanInterval
 
 APART = "test texts drawn by no such seed"
@@ -24,20 +25,15 @@ def about(record: StudyRecord) -> str:
     return f"{record.title} ({record.reduced})" if record.reduced else record.title
 
 
+def mean(scores: Sequence[float], measure: Measure) -> str:
+    """Return ``76.40 ± 0.85``, the mean of scores by seed, or "" if there are none."""
+    return measure.mean(MeanInterval.of(scores)) if scores else ""
+
+
 def measured(row: RowResult, measure: Measure) -> str:
     """Return a row's test score, with its balanced accuracy if the labels are uneven."""
-    balanced = f" (balanced {measure.mean(MeanInterval.of(row.balanced))})" if row.balanced else ""
-    return measure.mean(row.test_interval) + balanced
-
-
-def exact(row: RowResult, measure: Measure) -> str:
-    """Return a row's test score without the noise of its circuit, or "" without noise."""
-    return measure.mean(MeanInterval.of(row.test_exact)) if row.test_exact else ""
-
-
-def apart(row: RowResult, measure: Measure) -> str:
-    """Return a row's score on the test texts on which no setting was chosen, or "" if these are not marked."""
-    return measure.mean(MeanInterval.of(row.test_apart)) if row.test_apart else ""
+    balanced = f" (balanced {mean(row.balanced, measure)})" if row.balanced else ""
+    return mean(row.test, measure) + balanced
 
 
 def chosen_on(record: StudyRecord) -> str:
@@ -45,10 +41,10 @@ def chosen_on(record: StudyRecord) -> str:
     if not record.test_drawn:
         return ""
     share = sum(record.test_drawn) / len(record.test_drawn)
-    seeds = f"{record.choosing_seeds[0]} to {record.choosing_seeds[-1]}"
+    seeds = seeds_text(record.choosing_seeds)
     return (
-        f"{100 * share:.0f} % of a seed's test texts are drawn texts of seeds {seeds}, so settings were chosen on "
-        f'them; the column "{APART}" has the other {100 * (1 - share):.0f} %.'
+        f"{percent(share, 0)} % of a seed's test texts are drawn texts of {seeds}, so settings were chosen on "
+        f'them; the column "{APART}" has the other {percent(1 - share, 0)} %.'
     )
 
 
@@ -139,7 +135,7 @@ def least(comparison: Comparison, measure: Measure) -> str:
 
 
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
-    *(measured, apart, other, published_accuracy),
+    *(measured, mean, other, published_accuracy),
     *(parameters, stored_numbers, published_parameters),
     *(gain_points, gain_share, least),
 )
@@ -151,7 +147,6 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         **{function.__name__: function for function in _FUNCTIONS},
         "record": record,
         "measure": record.measure,
-        "exact_score": exact,
         "others": list(record.rows[0].others),
         "sizes": record.data.sizes,
         "verdict": verdict(record, comparisons),
@@ -164,7 +159,7 @@ def tables(record: StudyRecord, comparisons: Sequence[Comparison]) -> dict[str, 
         "comparisons": comparisons,
         "outcomes": OUTCOMES,
         "limits": limits(record),
-        "margin": f"{100 * papers_margin():.2f}",
+        "margin": percent(papers_margin(), 2),
         "gains": [*gains(record), *gains_of_the_papers_heads(record)],
         "trends": trends(record),
         "published_note": published_note(record),

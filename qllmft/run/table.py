@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from qllmft.run.record import ModelResult, RunRecord
+from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 
@@ -62,7 +63,7 @@ def _second_line(model: ModelResult) -> Iterator[str]:
     """Yield a line of other scores: of uneven or more than two classes, of real targets or several labels."""
     scores = model.test_classes
     if scores and (scores.uneven or len(scores.texts) > 2):
-        yield f"balanced {100 * scores.balanced:.1f}, F1 {100 * scores.macro_f1:.1f}"
+        yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
     if model.test is not None and model.test.beside:
         yield ", ".join(f"{part.short} {part.value:.3g}" for part in model.test.beside)
 
@@ -81,13 +82,13 @@ def notes(record: RunRecord) -> Iterator[str]:
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (
-                f"{model.name} without its circuit's noise: validation {100 * model.validation_exact:.1f} %, "
-                f"test {100 * model.test_exact:.2f} %"
+                f"{model.name} without its circuit's noise: validation {percent(model.validation_exact)} %, "
+                f"test {percent(model.test_exact, 2)} %"
             )
     if record.trajectories:
         yield f"with its noise: {record.trajectories}"
     if (scores := record.head.test_classes) and any(_second_line(record.head)):
-        yield f"balanced accuracy and macro-F1: means over the labels; one label has {100 * scores.majority:.1f} %"
+        yield f"balanced accuracy and macro-F1: means over the labels; one label has {percent(scores.majority)} %"
     for model in record.models:
         if model.test_classes and model.test_classes.constant:
             yield f"{model.name} gives the same answer to every text"

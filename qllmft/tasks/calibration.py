@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.tasks.measure import percent
+
 BINS = 10  # of equal width, on [0, 1]
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
 
@@ -62,8 +64,8 @@ class Calibration:
         return math.sqrt(2.0 / math.pi) * math.fsum(spread) / sum(self.texts)
 
     def __str__(self) -> str:
-        chance = f"calibrated probabilities would have {100 * self.by_chance:.1f} by chance"
-        return f"{100 * self.error:.1f} points ({chance})"
+        chance = f"calibrated probabilities would have {percent(self.by_chance)} by chance"
+        return f"{percent(self.error)} points ({chance})"
 
     def as_dict(self) -> dict[str, object]:
         """Return the bins as JSON values, with both errors for people who read the file."""
