@@ -113,45 +113,6 @@ def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
     return subject, best(row for row in record.rows_of("baseline") if row.group == subject.group)
 
 
-def limits(record: StudyRecord) -> list[str]:
-    """Return sentences for the reader on the limits of the test."""
-    n = len(record.seeds)
-    sentences = [
-        f"{n} seeds: a t-test on so few assumes differences that are about normal, and misses small ones."
-        if n > 1
-        else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
-    ]
-    if record.redrawn:
-        sentences.append(
-            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
-            "intervals are about other draws from these texts and other initial weights, not about other texts."
-            if record.protocol == "paper"
-            else "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
-            "other ones."
-        )
-    else:
-        sentences.append(
-            "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
-            "baseline without any, such as an SVC, has none."
-        )
-    if len(record.rows) > 2 and not record.contrasts:
-        sentences.append(
-            "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
-            "texts were not used to choose."
-        )
-    sentences.append(
-        "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
-        "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
-        f"within {record.measure.within(record.margin)}, the margin said beforehand, at 5 % after Holm's correction. "
-        "Open: neither."
-    )
-    sentences.append(
-        "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
-        "which is stricter: a comparison may be open even if its interval excludes 0.",
-    )
-    return sentences
-
-
 def differences_by_seed(
     predictions: StudyPredictions, subject: RowResult, baseline: RowResult
 ) -> dict[int, TextDifference | BootstrapDifference]:

@@ -166,11 +166,6 @@ def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     return None
 
 
-def interval95(result: SeededResult) -> tuple[float, float]:
-    """Return a 95 % interval: of the score for one seed (its test texts), Student's over several."""
-    return result.test.interval or result.tested[0].interval
-
-
 def _key(result: SeededResult) -> str:
     """Return the identity of the first seed's run."""
     return result.runs[0].config.identity

@@ -1,4 +1,4 @@
-"""One sentence that states what a study's numbers imply, whatever the outcome."""
+"""Sentence that states what a study's numbers imply, whatever the outcome, and sentences on its limits."""
 
 from __future__ import annotations
 
@@ -170,3 +170,42 @@ def least_seen(comparison: Comparison, measure: Measure) -> str:
         return ""
     size = f"{measure.size(comparison.detectable)} {measure.unit}"
     return f"; a true difference of {size} would have been found in four of five cases"
+
+
+def limits(record: StudyRecord) -> list[str]:
+    """Return sentences for the reader on the limits of the test."""
+    n = len(record.seeds)
+    sentences = [
+        f"{n} seeds: a t-test on so few assumes differences that are about normal, and misses small ones."
+        if n > 1
+        else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
+    ]
+    if record.redrawn:
+        sentences.append(
+            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
+            "intervals are about other draws from these texts and other initial weights, not about other texts."
+            if record.protocol == "paper"
+            else "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
+            "other ones."
+        )
+    else:
+        sentences.append(
+            "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
+            "baseline without any, such as an SVC, has none."
+        )
+    if len(record.rows) > 2 and not record.contrasts:
+        sentences.append(
+            "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
+            "texts were not used to choose."
+        )
+    sentences.append(
+        "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
+        "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
+        f"within {record.measure.within(record.margin)}, the margin said beforehand, at 5 % after Holm's correction. "
+        "Open: neither."
+    )
+    sentences.append(
+        "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
+        "which is stricter: a comparison may be open even if its interval excludes 0.",
+    )
+    return sentences

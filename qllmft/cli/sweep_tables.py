@@ -12,7 +12,7 @@ from rich.table import Table
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.search import SweepResult, estimate, interval95, search_baseline
+from qllmft.campaign.search import SweepResult, estimate, search_baseline
 from qllmft.campaign.sweep import Sweep
 from qllmft.cli.console import numbers, plain_table, say, say_lines
 from qllmft.cli.listener import ConsoleListener
@@ -34,7 +34,7 @@ def print_result(result: SweepResult, folder: Path, console: Console) -> None:
     console.print(ranking_table(result))
     if result.rows:
         console.print(rows_table(result))
-    say_lines(verdict(result), console)
+    say_lines(winner_sentences(result), console)
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(f"The winner's run is {winner}.", console)
 
@@ -124,16 +124,16 @@ def rows_table(result: SweepResult) -> Table:
     return table
 
 
-def verdict(result: SweepResult) -> Iterator[str]:
+def winner_sentences(result: SweepResult) -> Iterator[str]:
     """Yield sentences about the winner and its score."""
     winner, measure = result.winner, result.measure
     settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.settings.items())
-    ends = measure.ends(interval95(winner))
     over = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
     yield f"Winner by validation: {settings}."
     yield (
-        f"Its test {measure.name}: {measure.percent(winner.test.mean)} [95 % interval {ends}]{over}; validation "
-        f"{_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an estimate."
+        f"Its test {measure.name}: {measure.percent(winner.test.mean)} [95 % interval {_ends(winner)}]{over}; "
+        f"validation {_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an "
+        "estimate."
     )
     beside = [score.beside for score in winner.tested]
     if all(beside):
@@ -169,4 +169,9 @@ def _mean(result: SeededResult, scores: Sequence[float]) -> str:
 
 
 def _tested(result: SeededResult) -> str:
-    return f"{result.measure.percent(result.test.mean)} [{result.measure.ends(interval95(result))}]"
+    return f"{result.measure.percent(result.test.mean)} [{_ends(result)}]"
+
+
+def _ends(result: SeededResult) -> str:
+    """Return the ends of a 95 % interval: of the score for one seed (its test texts), Student's over several."""
+    return result.measure.ends(result.test.interval or result.tested[0].interval)

@@ -24,8 +24,7 @@ from qllmft.campaign.sweep import make_sweep
 from qllmft.campaign.verdict import verdict
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.study import study_table
-from qllmft.cli.sweep_tables import search_baselines_grid
-from qllmft.cli.sweep_tables import verdict as sweep_verdict
+from qllmft.cli.sweep_tables import search_baselines_grid, winner_sentences
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.report.study_table import other
@@ -210,7 +209,7 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
             true, found = np.array(kept["labels"]), np.array(kept["answers"]["quantum head"])
             tests.append(by_scikit_learn(task, true, found)[measure.name])
         assert result.winner.test.mean == pytest.approx(np.mean(tests))
-        words = " ".join(sweep_verdict(result))
+        words = " ".join(winner_sentences(result))
         mean = measure.percent(result.winner.test.mean)
         assert f"Its test {measure.name}: {mean} [95 % interval " in words
         assert "%" not in words.replace("95 %", "")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tiny_studies import record, row
 
-from qllmft.campaign.comparison import compare, leading, limits
-from qllmft.campaign.verdict import p_value, verdict
+from qllmft.campaign.comparison import compare, leading
+from qllmft.campaign.verdict import limits, p_value, verdict
 from qllmft.report.study_table import measured
 from qllmft.tasks.measure import ACCURACY
 from qllmft.tasks.statistics import holm
