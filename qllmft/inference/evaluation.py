@@ -23,7 +23,6 @@ from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft_backends import Backend
 
 FEWEST = 5  # texts to evaluate real values on
 
@@ -255,54 +254,25 @@ def evaluate_scores(
     predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
 ) -> TargetEvaluation:
     """Compare a model's real values, or its several labels per text, with those of the texts."""
-    names, backend = predictor.model.label_names, predictor.backend
-    if predictor.task.real:
+    task, answers = predictor.task, None
+    if task.real:
         if len(texts.labels) < FEWEST:
             raise UserError(
                 f"{texts.source}: there are {len(texts.labels)} texts; expected at least {FEWEST} for a correlation."
             )
-        scores = TargetScores.of(texts.labels, predictor.target_values(texts.vectors))
-        return TargetEvaluation(texts.source, names, scores, texts.trained_on)
-    predictor.check_decision(decision)
-    answers = predictor.answer(texts.vectors, decision)
-    assert answers.thresholds is not None
-    found = TargetEvaluation(
-        texts.source,
-        names,
-        LabelSetScores.of(texts.labels, answers.probabilities - answers.thresholds),
-        texts.trained_on,
-    )
-    if backend is None:
+        given = predictor.target_values(texts.vectors)
+    else:
+        predictor.check_decision(decision)
+        answers = predictor.answer(texts.vectors, decision)
+        assert answers.thresholds is not None
+        given = answers.probabilities - answers.thresholds
+    scores: Any = task.scores.of(texts.labels, given)
+    names = predictor.model.label_names
+    found = TargetEvaluation(texts.source, names, scores, texts.trained_on)
+    if predictor.backend is None or answers is None:
         return found
-    return replace(
-        found, backend=backend.name, agreement=predictor.agreement(texts.vectors, answers)
-    )
-
-
-def evaluate_run(
-    run: Path,
-    data: DataConfig | None = None,
-    split: str | None = None,
-    on_event: OnEvent = ignore,
-    *,
-    backend: Backend | None = None,
-    subset: Subset | None = None,
-) -> Evaluation:
-    """Evaluate a run's model of one label per text on labelled texts.
-
-    Args:
-        run: folder of the run.
-        data: the texts; None for the run's own test set.
-        split: of ``data``; by default its test split, or all of it if it has none.
-        on_event: called with progress.
-        backend: of the head's circuit; None computes it here, exactly.
-        subset: choice of some of the texts; None for all.
-
-    Raises:
-        UserError: as `LabelledTexts.read` does, or if there is no model.
-    """
-    predictor = Predictor.load(run, backend)
-    return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset, on_event))
+    agreement = predictor.agreement(texts.vectors, answers)
+    return replace(found, backend=predictor.backend.name, agreement=agreement)
 
 
 def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:

@@ -69,7 +69,7 @@ def download(name: str, token: str | None = None) -> Path:
 
     repository, _, revision = name.partition("@")
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    with _user_errors(
+    with hub_errors(
         f"there is no folder {name}, and the hub's model {name} could not be downloaded",
         remedy,
         token,
@@ -81,47 +81,6 @@ def download(name: str, token: str | None = None) -> Path:
         )
 
 
-def upload(
-    folder: Path,
-    name: str,
-    private: bool = False,
-    token: str | None = None,
-    *,
-    revision: str | None = None,
-    pull_request: bool = False,
-) -> str:
-    """Upload a model's folder in one commit and return its address, or that of its pull request.
-
-    Args:
-        folder: as `Predictor.save_pretrained` writes it.
-        name: ``owner/name``.
-        private: whether a new repository is private.
-        token: token with write access; by default that of the environment or of ``hf auth login``.
-        revision: branch to commit to, made if it is missing; by default main.
-        pull_request: whether to open a pull request, and return its address.
-
-    Raises:
-        UserError: if the hub refuses it or is not reached. No message holds the token.
-    """
-    from huggingface_hub import HfApi
-
-    remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
-    with _user_errors(f"the model could not be uploaded to {name}", remedy, token):
-        api = HfApi(token=token, library_name="qllmft")
-        api.create_repo(name, private=private, exist_ok=True)
-        if revision is not None:
-            api.create_branch(name, branch=revision, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=name,
-            folder_path=folder,
-            commit_message="A model of qllmft",
-            delete_patterns=[f"{OWN_BODY}/*", f"{OWN_ADAPTER}/*"],
-            revision=revision,
-            create_pr=pull_request or None,
-        )
-    return str(commit.pr_url if pull_request else commit.commit_url)
-
-
 def check_name(name: str) -> None:
     """Raise `UserError` unless a name is ``owner/name``."""
     if not is_hub_name(name) or "@" in name:
@@ -129,7 +88,7 @@ def check_name(name: str) -> None:
 
 
 @contextmanager
-def _user_errors(problem: str, remedy: str, token: str | None) -> Iterator[None]:
+def hub_errors(problem: str, remedy: str, token: str | None) -> Iterator[None]:
     """Replace errors of the hub's client by a `UserError` that never holds the token."""
     from huggingface_hub import get_token
 

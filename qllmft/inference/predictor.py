@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
@@ -22,7 +23,7 @@ from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
-from qllmft.inference.hub import download, is_hub_name, portable, upload
+from qllmft.inference.hub import download, hub_errors, is_hub_name, portable
 from qllmft.inference.items import Item, ItemVectors, is_single, item_text
 from qllmft.inference.measurement import (
     BackendAgreement,
@@ -156,11 +157,25 @@ class Predictor:
         Raises:
             UserError: if the hub refuses it or is not reached. No message holds the token.
         """
+        from huggingface_hub import HfApi
+
+        remedy = "Log in with `hf auth login`, or set HF_TOKEN to a token with write access, and give owner/name."
         with TemporaryDirectory() as place:
             saved = self.save_pretrained(Path(place) / "model", repo_id, **card)
-            return upload(
-                saved, repo_id, private, token, revision=revision, pull_request=pull_request
-            )
+            with hub_errors(f"the model could not be uploaded to {repo_id}", remedy, token):
+                api = HfApi(token=token, library_name="qllmft")
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                if revision is not None:
+                    api.create_branch(repo_id, branch=revision, exist_ok=True)
+                commit = api.upload_folder(
+                    repo_id=repo_id,
+                    folder_path=saved,
+                    commit_message="A model of qllmft",
+                    delete_patterns=[f"{OWN_BODY}/*", f"{OWN_ADAPTER}/*"],
+                    revision=revision,
+                    create_pr=pull_request or None,
+                )
+        return str(commit.pr_url if pull_request else commit.commit_url)
 
     def predict(
         self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import HashBody, LoadedHashBody, write_corpus
 
-from qllmft.inference import items
+from qllmft.inference import Predictor, items
+from qllmft.inference.evaluation import Evaluation, LabelledTexts, evaluate
 from qllmft.run import vectors
 
 
@@ -34,3 +35,9 @@ def corpus(tmp_path) -> Path:
 @pytest.fixture
 def out(tmp_path) -> Path:
     return tmp_path / "run"
+
+
+def evaluate_run(run, data=None, split=None, *, backend=None, subset=None) -> Evaluation:
+    """The evaluation of a run's model of one label per text, by default on the run's own test set."""
+    predictor = Predictor.load(run, backend)
+    return evaluate(predictor, LabelledTexts.read(predictor, run, data, split, subset))

@@ -6,11 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import tomli_w
+from run_fixtures import evaluate_run
 from sandbox_job import needs_aer
 
 from qllmft.config import NoiseConfig
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import Subset, evaluate_run
+from qllmft.inference.evaluation import Subset
 from qllmft.run import RunFolder
 from qllmft_backends import create
 

@@ -148,8 +148,9 @@ def test_links_of_the_hubs_cache_are_followed(body, tmp_path):
 
 
 def test_a_body_of_another_identity_is_not_even_loaded(trained_run, tmp_path, monkeypatch):
+    from run_fixtures import evaluate_run
+
     from qllmft.inference import Predictor
-    from qllmft.inference.evaluation import evaluate_run
 
     run = shutil.copytree(trained_run, tmp_path / "run")
     change(run / "model" / "model.json", lambda record: record.update(body_identity="another"))

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_fixtures import evaluate_run
 from tiny_runs import LABELS, config, vector, write_corpus
 
 from qllmft.config import DataConfig
 from qllmft.errors import UserError
 from qllmft.inference import evaluation
-from qllmft.inference.evaluation import evaluate_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import logits_of

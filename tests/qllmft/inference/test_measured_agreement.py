@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_fixtures import evaluate_run
 from tiny_runs import LABELS, backend_named, config, vector
 
 from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate_run
+from qllmft.inference.evaluation import LabelledTexts, Subset
 from qllmft.inference.measurement import BackendAgreement, LabelProbabilities, compare
 from qllmft.run import run_experiment
 from qllmft_backends import create

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from any_input import contents
 from huggingface_hub import constants
+from run_fixtures import evaluate_run
 from small_bodies import run_config, trainable, weights
 from stopped_runs import Stop, killed, same_bits, without_seconds
 
@@ -15,7 +16,6 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import Message, StageStarted, ignore
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.export import embedding
 from qllmft.model import load_model
 from qllmft.run import RunFolder, bodies, run_experiment

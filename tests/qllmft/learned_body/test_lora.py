@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from run_fixtures import evaluate_run
 from safetensors import safe_open
 from safetensors.torch import load_file
 from small_bodies import TRAINING, run_config, run_with_messages, table, weights
@@ -17,7 +18,6 @@ from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment

@@ -8,6 +8,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator
+from run_fixtures import evaluate_run
 from safetensors.torch import load_file, save_file
 from small_bodies import run_config, run_with_messages, table
 from stopped_runs import Stop, without_seconds
@@ -20,7 +21,6 @@ from qllmft.embed import Body, TrainableBody
 from qllmft.embed.quantum_adapter import CircuitColumns, CircuitLinear
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import evaluate_run
 from qllmft.inference.export import ExportRequest, export_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment

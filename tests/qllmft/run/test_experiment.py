@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_fixtures import evaluate_run
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 from tiny_runs import LABELS, PER_LABEL, D, config, vector, write_corpus
@@ -21,7 +22,6 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.errors import UserError
 from qllmft.events import BackendReady, DataChecked, EpochEnded, Message, StageEnded, StageStarted
 from qllmft.heads import build_classifier
-from qllmft.inference.evaluation import evaluate_run
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.tasks.accuracy import Accuracy
