@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -112,10 +111,13 @@ class IonQForte(IonQBase):
         mock = self._cached_route is not None and self._client.transport.mock_server
         return self.options.shots >= LEAST_SHOTS and circuits >= LEAST_CIRCUITS and not mock
 
-    def _read_variants(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-                self.jobs.ledger.keep("variants", chunk, self._at_server(chunk).variants())
+    def _read_more(self, chunk: Chunk) -> None:
+        super()._read_more(chunk)
+        name, ledger = self.options.aggregation, self.jobs.ledger
+        if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
+            ledger.aggregated(chunk, name, self._at_server(chunk).aggregated(name))
+        if self.options.variants and chunk.variants is None and any(chunk.results or ()):
+            ledger.keep("variants", chunk, self._at_server(chunk).variants())
 
     def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
         answer = super()._collect(batch, sums)
@@ -129,12 +131,6 @@ class IonQForte(IonQBase):
             return None
         (circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
         return compile_there(self._client, batch.setup, circuit, self.options.deadline_s)
-
-    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
-        name = self.options.aggregation
-        for chunk in chunks:
-            if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
-                self.jobs.ledger.aggregated(chunk, name, self._at_server(chunk).aggregated(name))
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":

@@ -230,13 +230,14 @@ class IonQBase(JobsBackend):
     def _collected(self, batch: CircuitBatch) -> list[Probabilities]:
         """Wait for the jobs of a batch and return the result of each circuit."""
         self.jobs.collect(batch)
-        chunks = batch.chunks
-        self._aggregate(chunks)
-        for chunk in chunks:
-            if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
-                self.jobs.ledger.keep("shots", chunk, self._at_server(chunk).shots())
-        self._read_variants(chunks)
+        for chunk in batch.chunks:
+            self._read_more(chunk)
         return results_of(batch, self._result, self.options.ledger)
+
+    def _read_more(self, chunk: Chunk) -> None:
+        """Read what the options ask for beside a collected chunk's results into the ledger."""
+        if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
+            self.jobs.ledger.keep("shots", chunk, self._at_server(chunk).shots())
 
     def _at_server(self, chunk: Chunk) -> JobResults:
         """Return the results of a chunk's own job at the server."""
@@ -247,16 +248,10 @@ class IonQBase(JobsBackend):
         """Return the circuits with a known answer of each job, or None without them."""
         return None
 
-    def _read_variants(self, chunks: Sequence[Chunk]) -> None:
-        """Read the variants that the options ask for. A machine without debiasing has none."""
-
     def _native_size(self, batch: CircuitBatch) -> NativeSize | None:
         """Return the size of the first circuit after the server's compiler, or None if the options do not ask it."""
         del batch
         return None
-
-    def _aggregate(self, chunks: Sequence[Chunk]) -> None:
-        """Read the combination of variants that the options ask for. A machine without variants has one."""
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         return stored_result(chunk, index)
