@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from qllmft_backends.backend import Backend
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
 from qllmft_backends.plugins import BUILT_IN, Registry
-from qllmft_backends.protocol import Availability
 from qllmft_backends.text import error_text
 from qllmft_backends.validation import faults
+
+if TYPE_CHECKING:  # they import Qiskit, which takes a second
+    from qllmft_backends.backend import Backend
+    from qllmft_backends.protocol import Availability
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ class BackendRow:
 
 def describe() -> list[BackendRow]:
     """Describe every backend of the registry, in its order, importing packages and sending nothing."""
+    from qllmft_backends.protocol import Availability
+
     rows = []
     for name in BACKENDS:
         try:
@@ -229,6 +233,8 @@ def describe() -> list[BackendRow]:
 
 def _availability(entry: Entry) -> Availability:
     """Return the availability of a backend. A broken package is a reason, not a traceback."""
+    from qllmft_backends.protocol import Availability
+
     try:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
     except Exception as error:
