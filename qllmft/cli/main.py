@@ -159,7 +159,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(0)
         raise
     except Exception as error:
-        if any(map(_is_lost_interrupt, _causes(error))):
+        # pydantic turns a Ctrl-C in a serialiser into an error of its own
+        lost = (str(e) for e in _causes(error) if type(e).__name__ == "PydanticSerializationError")
+        if any("KeyboardInterrupt" in message for message in lost):
             _report_interrupt([], given, errors)
             sys.exit(INTERRUPTED)
         if not _is_bad_input(error):
@@ -232,13 +234,6 @@ def _check_utf8(arguments: Sequence[str]) -> None:
             raise UserError(
                 f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
             ) from None
-
-
-def _is_lost_interrupt(error: BaseException) -> bool:
-    """Return whether pydantic has turned a Ctrl-C in a serialiser into this ValueError."""
-    return type(error).__name__ == "PydanticSerializationError" and "KeyboardInterrupt" in str(
-        error
-    )
 
 
 def _is_bad_input(error: Exception) -> bool:

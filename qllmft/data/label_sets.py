@@ -72,7 +72,13 @@ def label_sets_of(
             )
         names = tuple(values if declared is None else declared)
         _check_names(names, config)
-        tables = {split: _indicators(sets, values) for split, sets in lists.items()}
+        index_of = {value: i for i, value in enumerate(values)}
+        tables = {
+            split: np.zeros((len(sets), len(values)), np.int64) for split, sets in lists.items()
+        }
+        for split, sets in lists.items():
+            for row, labels in enumerate(sets):
+                tables[split][row, [index_of[label] for label in labels]] = 1
     if not any(table.any() for table in tables.values()):
         raise UserError(
             f"{config.source}: no text has any of the labels {listed(names, len(names), ', ')}. Are the columns of the "
@@ -123,14 +129,6 @@ def _of_lists(frame: pd.DataFrame, split: str, config: DataConfig) -> list[list[
             )
         sets.append(labels)
     return sets
-
-
-def _indicators(sets: Sequence[Sequence[str]], values: Sequence[str]) -> Indicators:
-    index_of = {value: i for i, value in enumerate(values)}
-    table = np.zeros((len(sets), len(values)), np.int64)
-    for row, labels in enumerate(sets):
-        table[row, [index_of[label] for label in labels]] = 1
-    return table
 
 
 def _of_columns(frame: pd.DataFrame, split: str, config: DataConfig) -> Indicators:

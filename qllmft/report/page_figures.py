@@ -16,7 +16,6 @@ from qllmft.energy.curve import EnergyCurve, crossing
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES
-from qllmft.report.style import BLUE, INK, ORANGE, PUBLISHED, figure_style, legend_above, new_figure
 from qllmft.run.predictions import Predictions
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
@@ -272,26 +271,26 @@ def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None
             )
 
 
-@figure_style()
+@style.figure_style()
 def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     """Draw both energies on a logarithmic axis with their crossover, and the published one as a hollow marker."""
-    figure = new_figure()
+    figure = style.new_figure()
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]
     one = len(qubits) == 1  # needs a marker, as a line has two points
-    style = {"lw": 1.8, "clip_on": False, "zorder": 3}
+    look: dict[str, Any] = {"lw": 1.8, "clip_on": False, "zorder": 3}
     gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
     axes.semilogy(
         qubits,
         gpu,
-        color=ORANGE,
+        color=style.ORANGE,
         ls="--",
         marker="s" if one else "",
         label=f"GPU, {curve.against.replace('-', ' ')}",
-        **style,
+        **look,
     )
     axes.semilogy(
-        qubits, qpu, color=BLUE, marker="o" if one else "", label="QPU, trapped ions", **style
+        qubits, qpu, color=style.BLUE, marker="o" if one else "", label="QPU, trapped ions", **look
     )
     _mark_crossover(axes, curve)
     if published is not None:
@@ -303,9 +302,9 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
             marker="D",
             label=f"paper: {published} qubits",
             clip_on=False,
-            **PUBLISHED,
+            **style.PUBLISHED,
         )
-    legend_above(figure, 3)
+    style.legend_above(figure, 3)
     axes.set_xlabel("qubits $Q$")
     of_what = "energy of one inference"
     axes.set_ylabel(f"{of_what} (kJ)" if curve.unit == "kJ" else f"{of_what} / {curve.unit}")
@@ -320,9 +319,9 @@ def _mark_crossover(axes: Any, curve: EnergyCurve) -> None:
         return
     at, energy = met
     first, last = curve.points[0].counts.n_qubits, curve.points[-1].counts.n_qubits
-    axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=INK, mew=1.3, zorder=5)
+    axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=style.INK, mew=1.3, zorder=5)
     axes.set_ylim(bottom=axes.get_ylim()[0])
-    axes.vlines(at, axes.get_ylim()[0], energy, color=INK, lw=0.8, ls=":")
+    axes.vlines(at, axes.get_ylim()[0], energy, color=style.INK, lw=0.8, ls=":")
     left = at > (first + last) / 2
     axes.annotate(
         f"crossover: {curve.crossover_qubits} qubits",
@@ -331,6 +330,6 @@ def _mark_crossover(axes: Any, curve: EnergyCurve) -> None:
         textcoords="offset points",
         ha="right" if left else "left",
         fontsize=8.5,
-        color=INK,
-        arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.7, "shrinkB": 4},
+        color=style.INK,
+        arrowprops={"arrowstyle": "-", "color": style.INK, "lw": 0.7, "shrinkB": 4},
     )

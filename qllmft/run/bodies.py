@@ -21,7 +21,7 @@ from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
-from qllmft.run.choice import choose, n_trained
+from qllmft.run.choice import FOLDS, choose
 from qllmft.run.lock import sole_use
 from qllmft.run.needs import GB, LARGE, check_memory, duration_text, epoch_core_seconds, seconds_of
 from qllmft.run.record import Choice
@@ -254,7 +254,8 @@ RunBody = FrozenBody | LearningBody
 def _chosen(setup: RunSetup, vectors: Vectors) -> tuple[RunSetup, Choice]:
     """Return the run with the structure that is best on its training and validation texts, and the comparison."""
     names = ", ".join(candidate.name for candidate in setup.config.candidates)
-    with stage(setup.on_event, "choosing", names, n_trained(setup.config)) as advance:
+    most = FOLDS * len(setup.config.candidates)  # models to train
+    with stage(setup.on_event, "choosing", names, most) as advance:
         config, choice = choose(
             setup.config,
             vectors.train,

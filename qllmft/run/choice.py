@@ -87,11 +87,6 @@ def _judged(logits: Tensor, examples: Examples) -> tuple[float, int | float]:
     return float((losses * weight).sum()), float((hits * weight).sum())
 
 
-def n_trained(config: RunConfig) -> int:
-    """Return the largest number of models that `choose` trains."""
-    return FOLDS * len(config.candidates)
-
-
 def _trained_logits(
     candidate: Candidate, train: Examples, held: Examples, n_classes: int, seed: int
 ) -> tuple[Tensor, int]:

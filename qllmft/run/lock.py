@@ -61,7 +61,10 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _check_own(folder / LOCK)
+            if (folder / LOCK).is_symlink():  # it could create or empty a file elsewhere
+                raise UserError(
+                    f"{folder / LOCK} is a link, expected a file of this folder; delete it."
+                )
             (folder / LOCK).touch()
             _check_flock(folder)
             before = (folder / LOCK).stat().st_ino
@@ -78,12 +81,6 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
             if (folder / LOCK).stat().st_ino == before:
                 return lock
         lock.release()
-
-
-def _check_own(file: Path) -> None:
-    """Raise UserError if a file is a link, which could create or empty a file elsewhere."""
-    if file.is_symlink():
-        raise UserError(f"{file} is a link, expected a file of this folder; delete it.")
 
 
 def _check_flock(folder: Path) -> None:

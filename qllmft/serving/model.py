@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ class ServedModel:
     folder: Path  # of the run
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     shows_training: bool = True  # an explanation may show training texts
-    _trained: TrainingTexts | None = field(default=None, init=False)
 
     @property
     def pairs(self) -> bool:
@@ -54,7 +54,7 @@ class ServedModel:
     def explain(self, text: str) -> dict[str, Any]:
         """Return the explanation of the exact answer for a text."""
         self.predictor.backend = None
-        found = explain_with(self.predictor, text, self._training_texts)
+        found = explain_with(self.predictor, text, lambda: self._training_texts)
         # without its paths
         note = "the run's training texts cannot be read by this server" if found.note else ""
         return replace(found, note=note).as_dict()
@@ -62,6 +62,8 @@ class ServedModel:
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
         model = self.predictor.model
+        record = RunFolder(self.folder).read_result()
+        temperature = record.head.settings.get("temperature") if record else None  # of the logits
         names = {"targets" if self.real else "labels": list(model.label_names)}
         return {
             "run": self.folder.resolve().name,
@@ -72,7 +74,7 @@ class ServedModel:
             "pairs": self.pairs,
             "backend": None if self.backend is None else self.backend.name,
             "shots": None if self.backend is None else number_of_shots(self.backend),
-            "temperature": self._temperature(),
+            "temperature": float(temperature) if isinstance(temperature, int | float) else None,
             "explains": self.explains,
         }
 
@@ -86,13 +88,6 @@ class ServedModel:
         found = predictor.predictions(items, predictor.answer(vectors))
         return [prediction.as_dict(measured=backend is not None) for prediction in found]
 
+    @cached_property
     def _training_texts(self) -> TrainingTexts:
-        if self._trained is None:
-            self._trained = TrainingTexts.of(self.predictor, self.folder)
-        return self._trained
-
-    def _temperature(self) -> float | None:
-        """Return the divisor of the logits that the run's record has, None if there is none."""
-        record = RunFolder(self.folder).read_result()
-        found = record.head.settings.get("temperature") if record else None
-        return float(found) if isinstance(found, int | float) else None
+        return TrainingTexts.of(self.predictor, self.folder)

@@ -89,10 +89,12 @@ async def _read(request: Request, limits: RequestLimits) -> bytes:
     return bytes(content)
 
 
-class _Body(BaseModel):
-    """Object with one key."""
-
+class _Object(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class _Body(_Object):
+    """Object with one key."""
 
     @model_validator(mode="before")
     @classmethod
@@ -159,10 +161,6 @@ def fault_of(error: dict[str, Any]) -> str:
         case "value_error":
             return str(context["error"])
     return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"
-
-
-class _Object(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Refusal(_Object):
