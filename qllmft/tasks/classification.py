@@ -37,7 +37,6 @@ class Classification(Task):
         return (cross_entropy(outputs, y, reduction="none") * weight).mean()
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Task`."""
         if weight is None:
             from qllmft_backends.adjoint.compiled import layers
 
@@ -52,36 +51,28 @@ class Classification(Task):
         return loss
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Task`."""
         right = (outputs.argmax(dim=1) == y).double()
         return float((right if weight is None else right * weight).mean())
 
     def probabilities(self, outputs: Tensor) -> NDArray[np.floating]:
-        """See `Task`."""
         return np.asarray(outputs.softmax(dim=1).numpy())
 
     def answers(self, outputs: Tensor) -> Labels:
-        """See `Task`."""
         return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
 
     def values(self, labels: Labels, answers: Labels) -> dict[str, float]:
-        """See `Task`."""
         return {self.measure.name: Accuracy.of(labels, answers).value}
 
     def paired(self, labels: Labels, first: Labels, second: Labels) -> TextDifference:
-        """See `Task`."""
         return TextDifference.of(labels, first, second)
 
     def by_class(self, labels: Labels, answers: Labels, k: int) -> ClassScores:
-        """See `Task`."""
         return ClassScores.of(confusion_of(labels, answers, k))
 
     def gives(self, names: Sequence[str]) -> str:
-        """See `Task`."""
         return f"one of the labels {', '.join(names)}"
 
     def misnamed(self, targets: Sequence[str]) -> str:
-        """See `Task`."""
         if not targets:
             return ""
         return (
@@ -90,21 +81,17 @@ class Classification(Task):
         )
 
     def mistakes(self, answers: Labels, labels: Labels) -> list[int]:
-        """See `Task`."""
         return evenly(answers != labels)
 
     def shown(self, names: Sequence[str], given: Any) -> str:
-        """See `Task`."""
         return names[int(given)]
 
     def shown_from_json(self, given: Any) -> str:
-        """See `Task`."""
         if not isinstance(given, str):
             raise TypeError("the names of the labels and the mistakes are not all text")
         return given
 
     def answers_from_json(self, given: Any, k: int) -> Labels:
-        """See `Task`."""
         if not isinstance(given, list) or not given:
             raise ValueError("expected a label or an answer for each text")
         for value in given:

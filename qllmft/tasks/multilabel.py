@@ -183,7 +183,6 @@ class MultiLabel(Task):
         return (losses * weight[:, None]).mean()
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Task`."""
         from scipy.special import expit
 
         logits, labels = outputs.astype(np.float64), y.numpy()
@@ -198,26 +197,21 @@ class MultiLabel(Task):
         return macro_f1(y.numpy(), (outputs >= 0).numpy(), share)
 
     def probabilities(self, outputs: Tensor) -> Floats:
-        """See `Task`."""
         from scipy.special import expit
 
         return np.asarray(expit(outputs.double().numpy()))
 
     def answers(self, outputs: Tensor) -> Floats:
-        """See `Task`."""
         return self.probabilities(outputs) - USUAL_THRESHOLD
 
     def values(self, labels: Integers, answers: Floats) -> dict[str, float]:
-        """See `Task`."""
         each = _scores(np.ones((1, len(labels)), np.int32), labels, answers)[0]
         return LabelSetScores.by_name(each)
 
     def gives(self, names: Sequence[str]) -> str:
-        """See `Task`."""
         return f"any number of the labels {', '.join(names)}"
 
     def misnamed(self, targets: Sequence[str]) -> str:
-        """See `Task`."""
         if len(targets) != 1:
             return ""
         return (
@@ -226,24 +220,19 @@ class MultiLabel(Task):
         )
 
     def mistakes(self, answers: Floats, labels: Integers) -> list[int]:
-        """See `Task`."""
         return evenly(((answers >= 0) != labels).any(axis=1))
 
     def shown(self, names: Sequence[str], given: Any) -> tuple[str, ...]:
-        """See `Task`."""
         has = given >= (0 if given.dtype.kind == "f" else 1)  # leads, or labels
         return tuple(name for name, flag in zip(names, has.tolist(), strict=True) if flag)
 
     def shown_from_json(self, given: Any) -> tuple[str, ...]:
-        """See `Task`."""
         return tuple(map(str, given))
 
     def answers_from_json(self, given: Any, k: int) -> Floats:
-        """See `Task`."""
         return table_from_json(given, k)
 
     def labels_from_json(self, given: Any, k: int) -> Integers:
-        """See `Task`."""
         labels = table_from_json(given, k)
         if not np.isin(labels, (0.0, 1.0)).all():
             raise ValueError("a label is neither 0 nor 1")

@@ -110,28 +110,23 @@ class Regression(Task):
         return (errors if weight is None else errors * weight[:, None]).mean()
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Task`."""
         errors = outputs.astype(np.float64) - y.numpy()
         weighted = errors if weight is None else errors * weight.numpy()[:, None]
         outputs[:] = 2.0 / errors.size * weighted
         return float((errors * weighted).mean())
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-        """See `Task`."""
         share = None if weight is None else weight.numpy()
         return max(-1.0, float(r2(y.double().numpy(), outputs.double().numpy(), share).mean()))
 
     def answers(self, outputs: Tensor) -> Floats:
-        """See `Task`."""
         return np.asarray(outputs.double().numpy())
 
     def values(self, labels: Floats, answers: Floats) -> dict[str, float]:
-        """See `Task`."""
         each = _scores(labels[None].astype(np.float64), answers[None].astype(np.float64))[0]
         return TargetScores.by_name(each.mean(axis=0))
 
     def gives(self, names: Sequence[str]) -> str:
-        """See `Task`."""
         return f"real values ({', '.join(names)}) and no labels"
 
     def mistakes(self, answers: Floats, labels: Floats) -> list[int]:
@@ -141,16 +136,13 @@ class Regression(Task):
         return [int(i) for i in np.argsort(-largest, kind="stable")[:MOST_MISTAKES]]
 
     def shown(self, names: Sequence[str], given: Any) -> tuple[float, ...]:
-        """See `Task`."""
         del names
         return tuple(given.tolist())
 
     def shown_from_json(self, given: Any) -> tuple[float, ...]:
-        """See `Task`."""
         return tuple(map(float, given))
 
     def answers_from_json(self, given: Any, k: int) -> Floats:
-        """See `Task`."""
         return table_from_json(given, k)
 
 
