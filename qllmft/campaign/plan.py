@@ -39,8 +39,13 @@ class PlannedRun:
 
     @cached_property
     def cost(self) -> float:
-        """Return the estimated cost, see `run_cost`."""
-        return run_cost(self.config, read_test=self.read_test)
+        """Return the estimated cost from the texts to the record, in units of `epoch_cost`."""
+        epochs = self.config.train.epochs + (_TEST_SET if self.read_test else 0)
+        return self.begun_cost(epochs) + len(self.config.baselines.names) * _BASELINE_GRID
+
+    def begun_cost(self, epochs: int) -> float:
+        """Return the cost until the end of ``epochs`` epochs, or 0 before the first."""
+        return _BEGINNING + epochs * epoch_cost(self.config) if epochs else 0.0
 
     def folder(self, runs: Path) -> RunFolder:
         """Return the run's folder below ``runs``."""
@@ -133,14 +138,3 @@ def epoch_cost(config: RunConfig) -> float:
     if config.model.head != "quantum":
         return body + _CLASSICAL_STEP
     return body + _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6
-
-
-def run_cost(config: RunConfig, *, read_test: bool = True) -> float:
-    """Return the cost of a run from its texts to its record, in units of `epoch_cost`."""
-    epochs = config.train.epochs + (_TEST_SET if read_test else 0)
-    return _BEGINNING + epochs * epoch_cost(config) + len(config.baselines.names) * _BASELINE_GRID
-
-
-def begun_cost(config: RunConfig, epochs: int) -> float:
-    """Return the cost of a run until the end of ``epochs`` epochs, or 0 before the first."""
-    return _BEGINNING + epochs * epoch_cost(config) if epochs else 0.0

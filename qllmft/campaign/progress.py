@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun, begun_cost
+from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.events import CampaignAdvanced, EpochEnded, Event, OnEvent, RunEnded
 
 LOOK_S = 1.0  # between two looks at the folders of the runs
@@ -61,7 +61,7 @@ class CampaignProgress:
         done = math.fsum(
             run.cost
             if self._finished.has(run)
-            else begun_cost(run.config, run.folder(folder).epochs_done())
+            else run.begun_cost(run.folder(folder).epochs_done())
             for run in planned
             if run.identity in begun
         )

@@ -55,6 +55,8 @@ def analyse(
 
 def _lines(found: Analysis) -> Iterator[str]:
     """Yield the lines of the summary."""
+    from qllmft.tasks import ACCURACY
+
     yield found.certificate.sentence
     forms, bond = found.forms, found.bond
     if forms is not None:
@@ -74,10 +76,10 @@ def _lines(found: Analysis) -> Iterator[str]:
     if found.kernel is not None:
         yield f"SVM on its own states: {found.kernel.test} (C = {found.kernel.c:g} by validation)"
     for name, twin in found.twins.items():
-        less, (low, high) = twin.difference.value, twin.difference.interval
+        less = twin.difference
         yield (
-            f"{name}: {twin.test}; the run has {100 * less:+.2f} points more [{100 * low:+.2f}, {100 * high:+.2f}] "
-            f"(McNemar p = {twin.difference.p:.2g})"
+            f"{name}: {twin.test}; the run has {ACCURACY.signed(less.value, 2)} points more "
+            f"{ACCURACY.brackets(less.interval, 2)} (McNemar p = {less.p:.2g})"
         )
     if found.geometry:
         parts = [f"{each.at_ridge:.2f} to {name}" for name, each in found.geometry.items()]

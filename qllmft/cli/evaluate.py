@@ -175,19 +175,20 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
 
 def _print(evaluation: Evaluation, console: Console) -> None:
     from qllmft.inference.decision import share_left
+    from qllmft.tasks.measure import percent
 
     accuracy = evaluation.accuracy
-    low, high = accuracy.interval
+    low, high = map(percent, accuracy.interval)
     say(
-        f"{evaluation.source}: {100 * accuracy.value:.2f} % of {accuracy.total:,} texts are right "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).",
+        f"{evaluation.source}: {percent(accuracy.value, 2)} % of {accuracy.total:,} texts are right "
+        f"(95 % interval {low} to {high} %).",
         console,
     )
     scores = evaluation.classes
-    least, most = scores.interval
+    least, most = map(percent, scores.interval)
     say(
-        f"Balanced accuracy {100 * scores.balanced:.2f} % ({100 * least:.1f} to {100 * most:.1f} %), macro-F1 "
-        f"{100 * scores.macro_f1:.2f} %; the most frequent label has {100 * scores.majority:.1f} % of the texts"
+        f"Balanced accuracy {percent(scores.balanced, 2)} % ({least} to {most} %), macro-F1 "
+        f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
         f"{', and every text got the same answer' * scores.constant}.",
         console,
     )
@@ -205,7 +206,7 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     for name, of_label in evaluation.by_label.items():
         shares = (of_label.precision, of_label.recall, of_label.f1)
         table.add_row(
-            name, f"{of_label.texts:,}", *("–" if s is None else f"{100 * s:.1f} %" for s in shares)
+            name, f"{of_label.texts:,}", *("–" if s is None else f"{percent(s)} %" for s in shares)
         )
     console.print(table)
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
@@ -313,6 +314,8 @@ def compare_backends(
 def _print_backends(
     found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console
 ) -> None:
+    from qllmft.tasks.measure import percent
+
     first = next(iter(found.values()))
     say(f"{first.source}: {first.accuracy.total:,} texts.", console)
     headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
@@ -323,8 +326,8 @@ def _print_backends(
         low, high = accuracy.interval
         table.add_row(
             f"{label}, {how}" if (how := backends[label].mitigation) else label,
-            f"{100 * accuracy.value:.1f} %",
-            f"{100 * low:.0f}–{100 * high:.0f}",
+            accuracy.plain,
+            f"{percent(low, 0)}–{percent(high, 0)}",
             f"{agreement.flips:,}",
             f"{agreement.undecided:,}",
             f"{agreement.mean_abs_difference:.4f}",

@@ -205,11 +205,13 @@ def _paired(
 def _difference(found: TextDifference | str) -> str:
     if isinstance(found, str):
         return f"no paired difference: {found}"
-    low, high = (f"{100 * end:+.2f}" for end in found.interval)
+    from qllmft.tasks import ACCURACY
+
     return (
-        f"first minus second on the same {found.total:,} texts: {100 * found.value:+.2f} points "
-        f"[{low}, {high}], p = {found.p:.2g} (McNemar); only the first is right on {found.only_first:,} texts, only "
-        f"the second on {found.only_second:,}. One seed each: other seeds may give another sign."
+        f"first minus second on the same {found.total:,} texts: {ACCURACY.signed(found.value, 2)} points "
+        f"{ACCURACY.brackets(found.interval, 2)}, p = {found.p:.2g} (McNemar); only the first is right on "
+        f"{found.only_first:,} texts, only the second on {found.only_second:,}. One seed each: other "
+        "seeds may give another sign."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.errors import UserError
+from qllmft.tasks.measure import percent
 
 
 @dataclass(frozen=True)
@@ -109,4 +110,4 @@ def share_left(unsure: int, total: int, margin: float) -> str:
     >>> share_left(3, 20, 0.2)
     'No answer to 3 of 20 texts (15.0 %), whose lead is below 0.2'
     """
-    return f"No answer to {unsure:,} of {total:,} texts ({100 * unsure / total:.1f} %), whose lead is below {margin:g}"
+    return f"No answer to {unsure:,} of {total:,} texts ({percent(unsure / total)} %), whose lead is below {margin:g}"

@@ -14,7 +14,7 @@ from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.tasks.accuracy import Accuracy, ClassScores
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.measure import Score
+from qllmft.tasks.measure import Score, percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft_backends.validation import faults
@@ -44,7 +44,7 @@ class Tried:
     parameters: int  # number of trained parameters
 
     def __str__(self) -> str:
-        return f"{self.name} {100 * self.right / self.total:.1f} %"
+        return f"{self.name} {percent(self.right / self.total)} %"
 
 
 @dataclass(frozen=True)

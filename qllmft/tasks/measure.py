@@ -91,9 +91,9 @@ class Measure:
         """Return a slope with the digits of a mean: ``+0.71``."""
         return self.signed(slope, self.digits)
 
-    def brackets(self, ends: tuple[float, float] | None) -> str:
+    def brackets(self, ends: tuple[float, float] | None, digits: int | None = None) -> str:
         """Return the interval of a difference: ``[+2.5, +5.3]``, or "" if there is none."""
-        return "" if ends is None else f"[{self.signed(ends[0])}, {self.signed(ends[1])}]"
+        return "" if ends is None else f"[{', '.join(self.signed(end, digits) for end in ends)}]"
 
     def ends(self, interval: tuple[float, float]) -> str:
         """Return the limits of an interval of scores: ``76.1, 78.0``."""

@@ -9,7 +9,6 @@ from qllmft.campaign.plan import (
     PlannedRun,
     circuit_work,
     epoch_cost,
-    run_cost,
 )
 from qllmft.campaign.progress import CampaignProgress
 from qllmft.campaign.sweep import make_sweep, plan_of
@@ -42,6 +41,10 @@ class Looks:
         return self.seen[-1]
 
 
+def cost(config):
+    return PlannedRun(config, "a run").cost
+
+
 def test_work_is_gates_times_amplitudes():
     # 28 layers of the encoder; 3 + 2 layers and 4 encodings of the head
     assert circuit_work(load_preset("single-18q").config().model) == (28 * 18 + 9 * 18) * 2**18
@@ -57,10 +60,9 @@ def test_larger_models_cost_more_and_baselines_something():
     # measured on one core, milliseconds a step: 1.2, 2.9 and 40
     assert costs[1:] == pytest.approx([1.2, 4.4, 33], rel=0.1)
     alone = RunConfig(baselines={"names": []})
-    assert run_cost(RunConfig()) - run_cost(alone) == 210.0
-    assert run_cost(alone) - run_cost(alone, read_test=False) == pytest.approx(
-        7 * epoch_cost(alone)
-    )
+    assert cost(RunConfig()) - cost(alone) == 210.0
+    untested = PlannedRun(alone, "a run", read_test=False).cost
+    assert cost(alone) - untested == pytest.approx(7 * epoch_cost(alone))
 
 
 def test_three_epochs_of_a_body_take_longer_than_forty_of_a_head():
@@ -68,7 +70,7 @@ def test_three_epochs_of_a_body_take_longer_than_forty_of_a_head():
     moving = load_preset("single-10q").config({"train.epochs": 3, "body.trainable": True})
     none = BaselinesConfig(names=())
     alone = [config.model_copy(update={"baselines": none}) for config in (frozen, moving)]
-    assert run_cost(alone[1]) > 20 * run_cost(alone[0])
+    assert cost(alone[1]) > 20 * cost(alone[0])
 
 
 RUNS = [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(5)]
