@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 from safetensors.torch import load_file, save
@@ -22,23 +22,6 @@ from qllmft.files import parse_json, read_text, write_bytes, write_json
 from qllmft_backends.validation import faults
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
-
-
-class Adapter(Protocol):
-    """Adapter in a frozen model."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the content of its configuration file."""
-        ...
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return its weights by name."""
-        ...
-
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Set its weights."""
-        ...
 
 
 class PeftAdapter:
@@ -95,6 +78,9 @@ def _attached(model: nn.Module, settings: dict[str, Any], config: BodyConfig) ->
             f"an adapter cannot be put into the body {config.model!r}: {reason}. Its linear layers are "
             f"{some_names(model)}; name some of them in body.lora.targets or in target_modules of the PEFT file."
         ) from error
+
+
+Adapter: TypeAlias = PeftAdapter | QuantumAdapter
 
 
 def fresh_adapter(transformer: Any, config: BodyConfig) -> Adapter:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from qllmft.embed.folder_check import LARGEST_JSON, fault_of, modules_of
+from qllmft.embed.known_keys import MODULES
 from qllmft.files import parse_json, read_text
 
 MOST_GROWTH = 10_000  # of a text by the steps before the words, in bytes
@@ -18,6 +19,7 @@ MOST_STEPS = 30
 LONGEST_PIECE = 100  # characters that replace one, or that precede a part of a word
 MOST_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
 MOST_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
+_SIZED = ("Transformer", "Dense", "LSTM", "CNN", "LayerNorm")  # modules with weights of a size
 _SPARE = 2**24  # parameters; the weights of a body may lack its pooler
 
 # growth of a text, in bytes, by steps that can lengthen it
@@ -38,11 +40,11 @@ def check_sizes(folder: Path) -> None:
         # a parameter has two bytes or more, and a part of a body may be left out
         most = 2 * given + _SPARE
         _check_tokenizer(folder, place / "tokenizer.json")
-        name, count = _COUNTS.get(kind, ("", None))
-        if count is not None and (place / name).exists() and (parameters := count(place)) > most:
+        file = place / (MODULES[kind][0] if kind in MODULES else "config.json")
+        if kind in _SIZED and file.exists() and (parameters := _described(kind, file)) > most:
             raise fault_of(
                 folder,
-                place / name,
+                file,
                 f"it describes {parameters:,} parameters, and the weights beside it have {given:,} bytes",
             )
 
@@ -59,40 +61,26 @@ def _parameters(place: Path) -> int:
         return sum(parameter.numel() for parameter in models.from_config(config).parameters())
 
 
-def _numbers(place: Path, file: str, *names: str) -> list[int]:
-    """Return the integers of a module's configuration, 0 for all other values."""
-    content = parse_json(read_text(place / file))
-    return [value if isinstance(value := content.get(name), int) else 0 for name in names]
+def _described(kind: str, file: Path) -> int:
+    """Return the number of parameters of a module by its configuration. Values that are no integers count as 0."""
+    if kind == "Transformer":
+        return _parameters(file.parent)
+    content = parse_json(read_text(file))
 
+    def size(key: str) -> int:
+        return value if isinstance(value := content.get(key), int) else 0
 
-def _dense(place: Path) -> int:
-    wide, narrow = _numbers(place, "config.json", "in_features", "out_features")
-    return wide * narrow
-
-
-def _lstm(place: Path) -> int:
-    width, hidden, layers = _numbers(
-        place, "lstm_config.json", "word_embedding_dimension", "hidden_dim", "num_layers"
-    )
-    return 4 * layers * hidden * (width + hidden)
-
-
-def _cnn(place: Path) -> int:
-    width, channels = _numbers(
-        place, "cnn_config.json", "in_word_embedding_dimension", "out_channels"
-    )
-    sizes = parse_json(read_text(place / "cnn_config.json")).get("kernel_sizes")
-    given = sizes if isinstance(sizes, list) else []
-    return width * channels * sum(size for size in given if isinstance(size, int))
-
-
-_COUNTS: Mapping[str, tuple[str, Callable[[Path], int]]] = {
-    "Transformer": ("config.json", _parameters),
-    "Dense": ("config.json", _dense),
-    "LSTM": ("lstm_config.json", _lstm),
-    "CNN": ("cnn_config.json", _cnn),
-    "LayerNorm": ("config.json", lambda place: sum(_numbers(place, "config.json", "dimension"))),
-}
+    if kind == "Dense":
+        return size("in_features") * size("out_features")
+    if kind == "LSTM":
+        hidden = size("hidden_dim")
+        return 4 * size("num_layers") * hidden * (size("word_embedding_dimension") + hidden)
+    if kind == "CNN":
+        lengths = content.get("kernel_sizes")
+        given = lengths if isinstance(lengths, list) else []
+        length = sum(each for each in given if isinstance(each, int))
+        return size("in_word_embedding_dimension") * size("out_channels") * length
+    return size("dimension")
 
 
 def _check_tokenizer(folder: Path, path: Path) -> None:

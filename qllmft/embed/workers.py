@@ -148,7 +148,7 @@ def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
 
 
 def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:
-    """Return a body for the nodes of a cluster, to which those of its folders are sent that have no other name."""
+    """Return a body with its folder and its adapter on a cluster, unless the nodes find it by its name."""
     folder = Path(location.path)
     named = config.model == "minilm" or not folder.is_dir()
     return SentBody(

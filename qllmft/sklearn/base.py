@@ -89,24 +89,19 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """Return the configuration of the parameters and of other settings."""
         raise NotImplementedError
 
-    def _with_labels(
+    def _checked(
         self,
         X: Any,  # noqa: N803
         y: Any,
         config: RunConfig,
         *,
-        reset: bool = True,
+        labels: bool,
+        first: bool = True,
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """Return rows as vectors (N, D), and their labels (N,), for a fit; ``reset``: it is the first one."""
-        raise NotImplementedError
+        """Return rows as vectors (N, D) for a fit, the ``first`` or a further one, with the checked outputs.
 
-    def _with_numbers(
-        self,
-        X: Any,  # noqa: N803
-        y: Any,
-        config: RunConfig,
-    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """Return rows as vectors (N, D), and their targets (N,) or (N, T), or labels (N, L), for a fit."""
+        They are ``labels`` (N,), or numbers: targets (N,) or (N, T), or several labels (N, L).
+        """
         raise NotImplementedError
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803

@@ -21,28 +21,20 @@ class OfVectors(TrainedEstimator):
     def _configuration(self, **given: Any) -> RunConfig:
         return configuration(self, **given)
 
-    def _with_labels(
+    def _checked(
         self,
         X: Any,  # noqa: N803 - scikit-learn's name
         y: Any,
         config: RunConfig,  # noqa: ARG002 - of the body, which vectors do not need
         *,
-        reset: bool = True,
+        labels: bool,
+        first: bool = True,
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        rows, labels = validate_data(self, X, y, dtype=np.float32, reset=reset)
-        check_classification_targets(labels)
-        return rows, labels
-
-    def _with_numbers(
-        self,
-        X: Any,  # noqa: N803
-        y: Any,
-        config: RunConfig,  # noqa: ARG002
-    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        rows, numbers = validate_data(
-            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
-        )
-        return rows, numbers
+        how = {} if labels else {"multi_output": True, "y_numeric": True}
+        rows, outputs = validate_data(self, X, y, dtype=np.float32, reset=first, **how)
+        if labels:
+            check_classification_targets(outputs)
+        return rows, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         return np.asarray(validate_data(self, X, dtype=np.float32, reset=False))

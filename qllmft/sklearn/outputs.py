@@ -41,11 +41,12 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         """
         if (several := label_sets_of(y)) is not None:
             config = self._configuration(auto=SINGLE, data__task="multilabel")
-            vectors, several = self._with_numbers(X, several, config)
+            vectors, several = self._checked(X, several, config, labels=False)
             self._fit_label_sets(vectors, several, sample_weight, config)
             return self
         config = self._configuration()
-        self._fit_labels(*self._with_labels(X, y, config), sample_weight, config)
+        vectors, labels = self._checked(X, y, config, labels=True)
+        self._fit_labels(vectors, labels, sample_weight, config)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
@@ -63,8 +64,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         Raises:
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
-        config = self._configuration(auto=PARTLY)
-        vectors, labels = self._with_labels(X, y, config, reset="weights_" not in self.__dict__)
+        config, first = self._configuration(auto=PARTLY), "weights_" not in self.__dict__
+        vectors, labels = self._checked(X, y, config, labels=True, first=first)
         self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
         return self
 
@@ -201,7 +202,7 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
         config = self._configuration(auto=SINGLE, data__task="regression")
-        vectors, y = self._with_numbers(X, y, config)
+        vectors, y = self._checked(X, y, config, labels=False)
         targets: NDArray[np.float64] = np.asarray(y, np.float64)
         examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
         rows = with_weights(examples, sample_weight)

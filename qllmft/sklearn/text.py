@@ -36,38 +36,24 @@ class OfTexts(TrainedEstimator):
     def _configuration(self, **given: Any) -> RunConfig:
         return configuration(self, "body", body__model=body_name(self.body), **given)
 
-    def _with_labels(
+    def _checked(
         self,
         X: Any,  # noqa: N803 - scikit-learn's name
         y: Any,
         config: RunConfig,
         *,
-        reset: bool = True,  # noqa: ARG002 - of the columns, which texts do not have
+        labels: bool,
+        first: bool = True,  # noqa: ARG002 - of the columns, which texts do not have
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        labels: NDArray[Any] = np.asarray(column_or_1d(y, warn=True))
-        check_classification_targets(labels)
-        return self._embedded(X, labels, config), labels
-
-    def _with_numbers(
-        self,
-        X: Any,  # noqa: N803
-        y: Any,
-        config: RunConfig,
-    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        numbers = check_array(y, ensure_2d=False, dtype=(np.float64, np.int64), input_name="y")
-        return self._embedded(X, numbers, config), numbers
-
-    def _embedded(
-        self,
-        X: Any,  # noqa: N803
-        y: NDArray[Any],
-        config: RunConfig,
-    ) -> NDArray[np.float32]:
-        """Return the embeddings (N, D) of texts with outputs ``y``, and keep the identity of the body."""
+        if labels:
+            outputs = np.asarray(column_or_1d(y, warn=True))
+            check_classification_targets(outputs)
+        else:
+            outputs = check_array(y, ensure_2d=False, dtype=(np.float64, np.int64), input_name="y")
         texts = texts_of(X)
-        check_consistent_length(texts, y)
+        check_consistent_length(texts, outputs)
         vectors, self.body_identity_ = embedded(texts, config.body)
-        return vectors
+        return vectors, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         vectors, identity = embedded(texts_of(X), self._configuration(auto=SINGLE).body)
