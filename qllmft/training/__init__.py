@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from qllmft.training.evaluation import logits_of as logits_of
     from qllmft.training.evaluation import shared_latent as shared_latent
     from qllmft.training.examples import Examples as Examples
+    from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import class_weighted as class_weighted
     from qllmft.training.loop import fit as fit
     from qllmft.training.loop import one_torch_thread as one_torch_thread
     from qllmft.training.metrics import EpochMetrics as EpochMetrics
     from qllmft.training.metrics import Selection as Selection
     from qllmft.training.ridge import ridge_of as ridge_of
-    from qllmft.training.scaling import Scaling as Scaling
     from qllmft.training.step import step_of as step_of
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -19,12 +19,11 @@ from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.evaluation import evaluate, exact_score, shared_latent
-from qllmft.training.examples import Examples, shuffled_batches, with_noise
+from qllmft.training.examples import Examples, ScaledExamples, Scaling, shuffled_batches, with_noise
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
-from qllmft.training.scaling import ScaledExamples, Scaling
 from qllmft.training.step import step_of
 
 BATCHES_AT_ONCE = 64
