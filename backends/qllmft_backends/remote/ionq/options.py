@@ -130,7 +130,7 @@ class IonQOptions(IonQConnection, JobOptions):
         return epochs * samples * (1 + 2 * self.spsa_batch)
 
     def check_training(self) -> None:
-        """Raise `PaidTrainingError` for a gradient through paid circuits unless the options allow it."""
+        """Raise `PaidTrainingError` if a gradient would send paid circuits and that is not allowed."""
 
 
 class IonQSimulatorOptions(NoiseSettings, IonQOptions):
@@ -227,7 +227,7 @@ class IonQForteOptions(IonQOptions):
         return self.retry_wrong
 
     def check_training(self) -> None:
-        """Raise `PaidTrainingError` for a gradient through paid circuits unless it is allowed."""
+        """Raise `PaidTrainingError` unless ``allow_paid_training`` is set."""
         if not self.allow_paid_training:
             raise PaidTrainingError(
                 "a gradient through ionq_forte would send paid circuits at every step, and was not asked for. Nothing "

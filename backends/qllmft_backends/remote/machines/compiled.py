@@ -21,7 +21,7 @@ from qllmft_backends.remote.batch import Template
 
 @dataclass(frozen=True)
 class Compiled(Template):
-    """Circuit for a machine, with the machine's gates on its qubits.
+    """Circuit for a machine, with the machine's gates on its qubits; an estimator's is not measured.
 
     Attributes:
         columns: (P',) columns of the original parameters that are left; a rotation before a measurement may vanish.
