@@ -15,9 +15,8 @@ from qllmft_backends.plugins import BUILT_IN, Registry
 from qllmft_backends.text import error_text
 from qllmft_backends.validation import faults
 
-if TYPE_CHECKING:  # they import Qiskit, which takes a second
+if TYPE_CHECKING:  # it imports Qiskit, which takes a second
     from qllmft_backends.backend import Backend
-    from qllmft_backends.protocol import Availability
 
 
 @dataclass(frozen=True)
@@ -203,24 +202,22 @@ class BackendRow:
 
 def describe() -> list[BackendRow]:
     """Describe every backend of the registry, in its order, importing packages and sending nothing."""
-    from qllmft_backends.protocol import Availability
-
     rows = []
     for name in BACKENDS:
         try:
             entry = BACKENDS[name]
-            state = _availability(entry)
+            available, note = _availability(entry)
         except UnknownBackendError as error:
             entry = Entry(
                 "a plug-in that does not load", "", "", "", device="unknown", noise="unknown"
             )
-            state = Availability(False, str(error))
+            available, note = False, str(error)
         rows.append(
             BackendRow(
                 name=name,
                 summary=entry.summary,
-                available=state.available,
-                note=state.note,
+                available=available,
+                note=note,
                 device=entry.device,
                 noise=entry.noise,
                 limits=entry.limits,
@@ -231,16 +228,13 @@ def describe() -> list[BackendRow]:
     return rows
 
 
-def _availability(entry: Entry) -> Availability:
-    """Return the availability of a backend. A broken package is a reason, not a traceback."""
-    from qllmft_backends.protocol import Availability
-
+def _availability(entry: Entry) -> tuple[bool, str]:
+    """Return the fields of `Availability` of a backend. A broken package is a reason, not a traceback."""
     try:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and entry.extra:
-            return Availability(
-                False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'"
-            )
-        return Availability(False, f"its packages are installed and do not load: {error}")
-    return backend.availability()
+            return False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'"
+        return False, f"its packages are installed and do not load: {error}"
+    state = backend.availability()
+    return state.available, state.note
