@@ -121,6 +121,7 @@ class ModelConfig(Section):
         yield from self._is_bounded()
         yield from self._ansatz_has_these_options()
         yield from self._fits_together()
+        yield from self._head_fits()
         yield from self._has_so_many_words()
 
     def _is_bounded(self) -> Iterator[str]:
@@ -187,6 +188,8 @@ class ModelConfig(Section):
             )
         if self.odd and self.pad != "bias":
             yield "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"
+
+    def _head_fits(self) -> Iterator[str]:
         if self.head == "mlp":
             return
         if self.head == "none":
