@@ -69,7 +69,7 @@ class PennyLaneBackend(Backend):
         values = check_values(circuit, values)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         if len(values) == 0:
-            return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+            return Expectations.exact(np.empty((0, len(observables))))
         if self.options.shots is not None:
             rng = np.random.default_rng(self.options.seed)
             outcomes = self.outcomes(circuit, values, self.options.shots, rng)
@@ -80,7 +80,7 @@ class PennyLaneBackend(Backend):
             np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1)
             @ sums.coefficients.T
         )
-        return Expectations(means, np.zeros_like(means))
+        return Expectations.exact(means)
 
     def outcomes(
         self,

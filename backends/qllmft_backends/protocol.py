@@ -61,6 +61,11 @@ class Expectations:
                 "expected one shape (B, O) for both."
             )
 
+    @classmethod
+    def exact(cls, values: NDArray[np.float64]) -> Expectations:
+        """Return values (B, O) without a statistical error."""
+        return cls(values, np.zeros_like(values))
+
 
 @dataclass(frozen=True)
 class Sampling:

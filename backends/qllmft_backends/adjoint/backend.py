@@ -190,7 +190,7 @@ class AdjointBackend(Backend):
         answers = (
             engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
         )
-        return Expectations(answers, np.zeros_like(answers))
+        return Expectations.exact(answers)
 
     @cached_property
     def _without_noise(self) -> AdjointBackend | None:

@@ -160,7 +160,7 @@ class AerForteBackend(Backend):
         method = self.method_for(circuit)
         circuit, model = self._with_noise(circuit, self._simulators[method])
         if len(values) == 0:
-            return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+            return Expectations.exact(np.empty((0, len(observables))))
         options = {
             "noise_model": model,
             "seed_simulator": request_seed(self.options.seed, circuit, values),
@@ -229,7 +229,7 @@ class AerForteBackend(Backend):
         observed = (sums.coefficients * factors) @ strings.reshape(len(values), len(masks), runs)
         means = observed.mean(axis=2)
         if exact:
-            return Expectations(means, np.zeros_like(means))
+            return Expectations.exact(means)
         return Expectations(means, observed.std(axis=2, ddof=1) / np.sqrt(runs))
 
     def _qubits(self, method: Method) -> int:

@@ -114,11 +114,11 @@ class AerStatevectorBackend(Backend):
         """Return values (see `Backend.expectations`). Exact ones take any Pauli strings, counts I and Z only."""
         values = check_request(circuit, values, observables, self.capabilities.max_qubits)
         if len(values) == 0:
-            return Expectations(np.empty((0, len(observables))), np.empty((0, len(observables))))
+            return Expectations.exact(np.empty((0, len(observables))))
         runnable, batching = self._runnable(circuit), self._batching(circuit.num_qubits)
         if self.options.shots is None:
             means = saved_means(self._simulator, runnable, values, observables, **batching)
-            return Expectations(means, np.zeros_like(means))
+            return Expectations.exact(means)
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         seed = request_seed(self.options.seed, circuit, values)
         batching |= {"shots": self.options.shots, "seed_simulator": seed}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.cost import CostEstimate
+from qllmft_backends.remote.errors import RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
 
@@ -45,6 +46,15 @@ class Template:
             bound.name = name
             circuits.append(bound)
         return circuits
+
+
+def check_unmeasured(circuit: QuantumCircuit) -> None:
+    """Raise `RemoteRequestError` for a circuit with classical bits: all its qubits are measured when it is sent."""
+    if circuit.num_clbits:
+        raise RemoteRequestError(
+            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
+            "here. Remove the measurements."
+        )
 
 
 @dataclass(frozen=True)

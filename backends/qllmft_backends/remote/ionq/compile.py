@@ -12,8 +12,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
-from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.errors import RemoteRequestError
+from qllmft_backends.remote.batch import Template, check_unmeasured
 from qllmft_backends.remote.ledger.chunk import Setup
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
@@ -49,11 +48,7 @@ _LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # per circuit without error mitigatio
 
 def compile_template(circuit: QuantumCircuit) -> Template:
     """Check that ``circuit`` can be sent, and measure every qubit."""
-    if circuit.num_clbits:
-        raise RemoteRequestError(
-            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
-            "here. Remove the measurements."
-        )
+    check_unmeasured(circuit)
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
     counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):

@@ -16,7 +16,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
-from qllmft_backends.remote.batch import Template
+from qllmft_backends.remote.batch import Template, check_unmeasured
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,7 @@ def compile_circuit(
         BackendError: if the circuit does not fit the machine, or the compiled one measures other qubits.
         UnsupportedGateError: if the gates cannot be expressed by the machine's.
     """
-    if circuit.num_clbits:
-        raise BackendError(
-            f"circuit {circuit.name!r} has {circuit.num_clbits} classical bits; expected none: every qubit is measured "
-            "here. Remove the measurements."
-        )
+    check_unmeasured(circuit)
     _check_fit(circuit, target, layout)
     found = circuit.measure_all(inplace=False) if measure else circuit
     if target is not None:
