@@ -75,7 +75,7 @@ def gather_predictions(
     """
     data, labels = rows[0][0].plan.config.data, [row.label for row in study.rows]
     splits = {seed: inputs.splits(data, seed) for seed in study.seeds}
-    index, answers = TextIndex.of(list(splits.values())), {}
+    index, answers = _TextIndex.of(list(splits.values())), {}
     for split in ("validation", "test"):
         for seed, of_seed in zip(splits, zip(*rows, strict=True), strict=True):
             table = splits[seed].tables[split]
@@ -96,7 +96,7 @@ def gather_predictions(
         },
         curves=_curves(study, rows),
         score=TASKS[data.task].measure.name,
-        drawn=drawn_by(chosen_on, data, inputs, index.hashes) if chosen_on else None,
+        drawn=_drawn_by(chosen_on, data, inputs, index.hashes) if chosen_on else None,
     )
 
 
@@ -147,7 +147,7 @@ def with_names(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {k: names.get(v, v) if k == "body.model" else v for k, v in settings.items()}
 
 
-def drawn_by(
+def _drawn_by(
     seeds: Iterable[int], data: DataConfig, inputs: SharedInputs, hashes: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
     """Return whether each text is a training or validation text of one of the seeds.
@@ -156,13 +156,13 @@ def drawn_by(
         seeds: of the splits.
         data: the texts and their protocol.
         inputs: reads the data.
-        hashes: (P,) of the texts, see `hashes_of`.
+        hashes: (P,) of the texts, see `_hashes_of`.
 
     Returns:
         (P,) marks.
     """
     splits = [inputs.splits(data, seed) for seed in seeds]
-    drawn = [hashes_of(table) for each in splits for table in (each.train, each.validation)]
+    drawn = [_hashes_of(table) for each in splits for table in (each.train, each.validation)]
     return np.isin(hashes, np.concatenate(drawn))
 
 
@@ -188,12 +188,12 @@ def with_drawn_texts(
             f"--data {source} has the fingerprint {found}, and the study's data {record.data.fingerprint}; give the "
             "same texts."
         )
-    marked = drawn_by(record.choosing_seeds, data, inputs, predictions.hashes)
+    marked = _drawn_by(record.choosing_seeds, data, inputs, predictions.hashes)
     return replace(predictions, drawn=marked)
 
 
 @dataclass(frozen=True)
-class TextIndex:
+class _TextIndex:
     """Different texts of a study, with their labels, in the order of their hashes."""
 
     # (P,) first 8 bytes of the SHA-256 of each text, ascending; no text is kept
@@ -201,7 +201,7 @@ class TextIndex:
     labels: NDArray[Any]  # (P,) true labels, or (P, T) targets or labels of 0 and 1
 
     @classmethod
-    def of(cls, splits: Sequence[Splits]) -> TextIndex:
+    def of(cls, splits: Sequence[Splits]) -> _TextIndex:
         """Collect the validation and test texts of several seeds."""
         pairs = {
             pair
@@ -223,7 +223,7 @@ class TextIndex:
         return SplitAnswers(texts[order], table.labels[order], found)
 
 
-def hashes_of(table: Table) -> NDArray[np.uint64]:
+def _hashes_of(table: Table) -> NDArray[np.uint64]:
     """Return the first 8 bytes of the SHA-256 of each text."""
     hashes = (
         hashlib.sha256(item.encode("utf-8", "surrogatepass")).digest()[:8] for item in table.items
@@ -232,7 +232,7 @@ def hashes_of(table: Table) -> NDArray[np.uint64]:
 
 
 def _keys(table: Table) -> list[tuple[int, Any]]:
-    return _pairs(hashes_of(table).tolist(), table.labels)
+    return _pairs(_hashes_of(table).tolist(), table.labels)
 
 
 def _pairs(hashes: Sequence[int], labels: NDArray[Any]) -> list[tuple[int, Any]]:

@@ -260,7 +260,7 @@ def study_table(record: StudyRecord) -> Table:
     """Return the table at the end: means over the seeds, and the paper's numbers."""
     from qllmft.report import study_table as cells
 
-    sizes, n, measure = record.data.sizes, len(record.seeds), record.measure
+    n, measure = len(record.seeds), record.measure
     others = list(record.rows[0].others)[:OTHERS_SHOWN]
     over = f"{n} seeds, mean ± 95 % interval" if n > 1 else "1 seed, no interval"
     tried = [] if record.budget is None else ["settings"]
@@ -273,8 +273,7 @@ def study_table(record: StudyRecord) -> Table:
             *others,
             *(("paper, %", "paper's") if record.published else ()),
         ),
-        title=f"{cells.about(record)}\n{record.data.source}: {sizes['train']} training, "
-        f"{sizes['validation']} validation, {sizes['test']:,} test texts\n"
+        title=f"{cells.about(record)}\n{record.data.source}: {record.data.counts}\n"
         f"body {record.body}, D = {record.body.dimension}; {record.epochs} epochs; {over}",
         caption=cells.published_note(record) or None,
     )

@@ -119,6 +119,12 @@ class DataRecord:
     # rows left out, duplicates, rare labels; None if there are none
     findings: Findings | None = None
 
+    @property
+    def counts(self) -> str:
+        """Return ``130 training, 24 validation, 9,101 test texts``."""
+        train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
+        return f"{train:,} training, {validation:,} validation, {test:,} test texts"
+
 
 @dataclass(frozen=True)
 class LearnedBody:

@@ -13,10 +13,8 @@ from qllmft.tasks.regression import TargetScores
 
 def title(record: RunRecord) -> str:
     """Return texts, body, seed and selected epoch, in two lines."""
-    sizes = record.data.sizes
     return (
-        f"{record.data.source}: {sizes['train']} training, {sizes['validation']} validation, "
-        f"{sizes['test']:,} test texts\nbody {record.body}, D = {record.body.dimension}; "
+        f"{record.data.source}: {record.data.counts}\nbody {record.body}, D = {record.body.dimension}; "
         f"seed {record.seed}; epoch {record.selected_epoch} selected"
     )
 
