@@ -50,15 +50,16 @@ def draw_map(
 ) -> Any:
     """Draw mean ± 95 % interval over the seeds of each row with a series, hollow for classical heads.
 
-    One or two ``parts``, by label of the horizontal axis, are side by side; those of "energy" share their scale, and no
-    line joins their points. ``among`` are all points of the page, so that a series has the same style in every map.
+    Args:
+        axis: name of the map; parts of "energy" share their scale, and no line joins their points.
+        points: points of the map, sorted along its axis.
+        parts: one or two values, which are side by side, by the label of the horizontal axis.
+        among: all points of the page, so that a series has the same style in every map.
     """
     from matplotlib.ticker import LogLocator
 
-    figure, shown = (
-        style.new_figure(style.WIDE_INCHES, 4.2),
-        [point for point in points if point.row.series],
-    )
+    figure = style.new_figure(style.WIDE_INCHES, 4.2)
+    shown = [point for point in points if point.row.series]
     names = sorted(
         {(point.row.side == "baseline", point.row.series, point.row.side) for point in shown}
     )

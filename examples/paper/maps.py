@@ -66,10 +66,8 @@ def maps_verdict(rows: Compared) -> str:
     """Return a sentence on all quantum heads with a baseline, and on the energy of an inference."""
     heads = [(point, comparisons) for point, comparisons in rows if comparisons]
     found = [comparison for _, comparisons in heads for comparison in comparisons]
-    count, won = (
-        Counter(c.outcome for c in found),
-        {c.baseline.split(",")[0] for c in found if c.outcome == "better"},
-    )
+    count = Counter(c.outcome for c in found)
+    won = {c.baseline.split(",")[0] for c in found if c.outcome == "better"}
     every = better_than_every([comparisons for _, comparisons in heads])
     best = [
         point for (point, _), p in zip(heads, every, strict=True) if p is not None and p < ALPHA

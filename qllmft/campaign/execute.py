@@ -93,12 +93,9 @@ def do_all(
         inputs: texts and embeddings that the runs share.
         others_at_work: returns whether other processes of this command are alive, which are waited for silently.
     """
-    finished, inputs, checked, waited_for = (
-        FinishedRuns(runs),
-        inputs or SharedInputs(),
-        set[str](),
-        "",
-    )
+    finished, inputs = FinishedRuns(runs), inputs or SharedInputs()
+    checked: set[str] = set()
+    waited_for = ""
     progress = CampaignProgress(plan, finished, on_event)
     progress.report(at_once=True)
     while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:

@@ -83,28 +83,17 @@ def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float,
     points = [*sweep.points.values()] if sweep.is_list else [*grid(sweep.parameters)]
     alike: dict[str, list[RunConfig]] = {}
     for config in (sweep.configurations(point)[0] for point in points):
-        if (
-            config.body.learns
-            or not config.backend.entry.adjoint
-            or config.train.optimizer != "adam"
-        ):
+        adjoint, adam = config.backend.entry.adjoint, config.train.optimizer == "adam"
+        if config.body.learns or not (adjoint and adam):
             raise UserError("only frozen bodies, Adam and the backend adjoint are timed.")
         alike.setdefault(f"{config.structure} {config.train.batch_size}", []).append(config)
     timed = []
-    for first, *others in alike.values():
-        n_classes, sizes = (
-            inputs.corpus(first.data).n_classes,
-            inputs.splits(first.data, first.seed).sizes,
-        )
-        epochs = (
-            sum(config.train.epochs for config in (first, *others))
-            * sweep.size
-            * sweep.seeds
-            / len(points)
-        )
-        timed.append(
-            (first, epochs, epoch_core_seconds(first, inputs.dimension(first), n_classes, sizes))
-        )
+    for configs in alike.values():
+        first, epochs = configs[0], sum(config.train.epochs for config in configs)
+        n_classes = inputs.corpus(first.data).n_classes
+        sizes = inputs.splits(first.data, first.seed).sizes
+        seconds = epoch_core_seconds(first, inputs.dimension(first), n_classes, sizes)
+        timed.append((first, epochs * sweep.size * sweep.seeds / len(points), seconds))
     return timed
 
 
@@ -123,12 +112,10 @@ def search_baseline(
         UserError: if the baseline is not one of the task, or the texts or the body are missing.
     """
     check_baselines([name], config.data.task)
-    splits, n_classes = (
-        inputs.splits(config.data, config.seed),
-        inputs.corpus(config.data).n_classes,
-    )
+    splits = inputs.splits(config.data, config.seed)
     tables = {"training": splits.train, "validation": splits.validation}
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
+    n_classes = inputs.corpus(config.data).n_classes
     head = BASELINES[name].make(config, 0, train.x.shape[1], n_classes)
     with stage(on_event, "fitting", head.name):
         fitted = fit_and_score(head, train, validation)
@@ -157,11 +144,8 @@ def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     for value in published().of("accuracy"):
         if value.sweep == f"Table {sweep.table}" and value.preset is not None:
             names = differing(config, load_preset(value.preset).config())
-            if not [
-                name
-                for name in names
-                if name.startswith(("model.", "noise.")) and name != "model.batch_norm"
-            ]:
+            heads = {name for name in names if name.startswith(("model.", "noise."))}
+            if heads <= {"model.batch_norm"}:
                 return value.value
     return None
 

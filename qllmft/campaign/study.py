@@ -218,10 +218,8 @@ def paper_result(row: Row) -> PaperResult | None:
     """Return the printed result of a row's preset or baseline, or None if its settings are changed."""
     preset = row.classical.replace("_", "-") if row.classical else row.preset
     paper = published()
-    accuracy, parameters = (
-        paper.of_preset("accuracy", preset),
-        paper.of_preset("parameters", preset),
-    )
+    accuracy = paper.of_preset("accuracy", preset)
+    parameters = paper.of_preset("parameters", preset)
     if row.settings or accuracy is None or paper.of_preset("accuracy", row.preset) is None:
         return None
     count = None if parameters is None else int(parameters.value)
