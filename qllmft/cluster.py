@@ -27,7 +27,7 @@ class RayPool(Executor):
 
     Args:
         address: HOST:PORT of the cluster, or "auto".
-        things: name of what the tasks do, for the error if the cluster gives one up.
+        things: plural noun for the error if the cluster gives a task up, such as "texts".
         again_after: errors after which a task is done again too.
 
     Raises:

@@ -110,11 +110,11 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
 
 
 @contextmanager
-def replaced(folder: Path, what: str) -> Iterator[Path]:
+def replaced(folder: Path, kind: str) -> Iterator[Path]:
     """Give a fresh folder, which takes the place of ``folder`` if the block ends without an error.
 
     Raises:
-        UserError: for any other error, with the name of ``what`` is written.
+        UserError: for an error of the block, with ``kind`` as the name of the folder's content.
     """
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -124,7 +124,7 @@ def replaced(folder: Path, what: str) -> Iterator[Path]:
     except Exception as error:  # safetensors turns an OSError into its own
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
-            f"the {what} cannot be written into {folder}: {error}. Free space on the disk."
+            f"the {kind} cannot be written into {folder}: {error}. Free space on the disk."
         ) from error
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

@@ -1,7 +1,8 @@
 """Classifiers and regressors of vectors and of texts for scikit-learn, and a transformer of texts."""
 
+from qllmft.sklearn.embeddings import TextEmbedder
 from qllmft.sklearn.head import QuantumHeadClassifier, QuantumHeadRegressor
-from qllmft.sklearn.text import QuantumTextClassifier, QuantumTextRegressor, TextEmbedder
+from qllmft.sklearn.text import QuantumTextClassifier, QuantumTextRegressor
 
 __all__ = [
     "QuantumHeadClassifier",
