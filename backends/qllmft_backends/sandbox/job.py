@@ -15,7 +15,6 @@ PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"
 _NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
 ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
 _VARIANTS = 10  # of a debiased circuit
-FREE_ENDS = ("failed", "canceled")
 
 
 @dataclass

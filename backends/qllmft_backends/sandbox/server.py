@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from qllmft_backends.remote.ionq.options import MOCK_HEADER
 from qllmft_backends.sandbox.api import Api, error, route_of
 from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
 from qllmft_backends.sandbox.shapes import LABEL, is_results
 from qllmft_backends.sandbox.store import Store
 
-HEADER = "X-QLLMFT-Sandbox"
 MAX_BODY_BYTES = 1 << 26
 _DRAIN_S = 0.2  # for a body that is not read
 
@@ -225,7 +225,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _begin(self, status: int, headers: dict[str, str]) -> None:
         """Send the header of an answer."""
         self.send_response(status)
-        for name, value in {HEADER: LABEL, "Content-Type": "application/json", **headers}.items():
+        for name, value in {
+            MOCK_HEADER: LABEL,
+            "Content-Type": "application/json",
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
 

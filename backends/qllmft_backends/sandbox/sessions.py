@@ -7,9 +7,9 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox.job import (
     ACCOUNT,
-    FREE_ENDS,
     PRICE_UNIT,
     StoredJob,
     job_price,
@@ -107,7 +107,7 @@ class Sessions:
             for other in jobs
             if not other.parent
             and other.payload.get("session_id") == session_id
-            and other.status not in FREE_ENDS
+            and other.status not in ENDED_FREE
         ]
         if len(others) >= session.caps.get("job_count_limit", float("inf")):
             raise RefusedError(400, f"session {session_id} has its {len(others)} jobs")

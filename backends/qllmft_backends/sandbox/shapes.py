@@ -8,9 +8,9 @@ from typing import Any
 
 from qllmft_backends.noise import pauli_error_probability
 from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox.job import (
     ACCOUNT,
-    FREE_ENDS,
     PRICE_ONE_QUBIT,
     PRICE_TWO_QUBITS,
     PRICE_UNIT,
@@ -165,7 +165,7 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
 def cost(job: StoredJob) -> dict[str, Any]:
     """Return the answer of GET /jobs/{id}/cost: the estimate, and the charge once the job has ended."""
     amount = job_price(job)
-    charged = {"completed": amount, **dict.fromkeys(FREE_ENDS, 0.0)}.get(job.status)
+    charged = {"completed": amount, **dict.fromkeys(ENDED_FREE, 0.0)}.get(job.status)
     return {
         "dry_run": job.dry_run,
         "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
@@ -175,7 +175,7 @@ def cost(job: StoredJob) -> dict[str, Any]:
 
 def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the answer of GET /organizations/{id}/usage, its days in one sum."""
-    total = sum(job_price(job) for job in jobs if job.status not in FREE_ENDS)
+    total = sum(job_price(job) for job in jobs if job.status not in ENDED_FREE)
     return {
         "organization": organization,
         "modality": query.get("modality", "daily"),

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox import simulator
 from qllmft_backends.sandbox.circuits import CircuitError
-from qllmft_backends.sandbox.job import FREE_ENDS, StoredJob, circuits_of
+from qllmft_backends.sandbox.job import StoredJob, circuits_of
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 from qllmft_backends.sandbox.sessions import Sessions
 
@@ -191,7 +192,7 @@ class Store:
         """Forget a job that has ended, with its children, or raise `RefusedError`."""
         with self.lock:
             job = self.get(job_id)
-            if job.status not in ("completed", *FREE_ENDS) or job.parent:
+            if job.status not in ("completed", *ENDED_FREE) or job.parent:
                 raise RefusedError(400, f"job {job_id} is {job.status} and cannot be deleted")
             gone = [job_id, *job.children]
             for name in gone:
@@ -215,7 +216,7 @@ class Store:
         with self.lock:
             parents = [j for j in self.jobs.values() if j.parent is None]
             for job in self.jobs.values():
-                if job.children or job.status in FREE_ENDS or job.dry_run:
+                if job.children or job.status in ENDED_FREE or job.dry_run:
                     continue
                 text = json.dumps(
                     [job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True
@@ -239,7 +240,7 @@ class Store:
         job.status = status
         if status == "started":
             job.started_at = self._timestamp()
-        if status in ("completed", *FREE_ENDS):
+        if status in ("completed", *ENDED_FREE):
             job.completed_at = self._timestamp()
         self._journal.changed(job)
 

@@ -236,7 +236,7 @@ def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, 
     """A server that does not say that it is the mock server."""
     from qllmft_backends.sandbox import server
 
-    monkeypatch.setattr(server, "HEADER", "X-Other")
+    monkeypatch.setattr(server, "MOCK_HEADER", "X-Other")
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
         cases = [
             (10, None, 1000),
@@ -262,7 +262,7 @@ def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, 
     """The second job of a call was refused: the next call, of less than ten circuits, sends it with its answer."""
     from qllmft_backends.sandbox import server
 
-    monkeypatch.setattr(server, "HEADER", "X-Other")
+    monkeypatch.setattr(server, "MOCK_HEADER", "X-Other")
     problem = make_problem(12)
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
         usual = {"url": box.url, "circuits_per_job": 10, "retry_s": 0.0}

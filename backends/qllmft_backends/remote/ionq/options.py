@@ -25,6 +25,7 @@ DEBIASING_MIN_SHOTS = 500  # IonQ's: below, debiasing cannot be turned on
 JOB_MAX_CIRCUITS = 5_000  # IonQ's limits of a multi-circuit job (API v0.4, POST /jobs)
 JOB_MAX_GATES = 150_000
 JOB_MAX_BYTES = 10_000_000  # of the request
+MOCK_HEADER = "X-QLLMFT-Sandbox"  # of the mock server's answers
 
 Aggregation = Literal["average", "voting", "dnl", "majority"]
 ErrorMitigation = Literal["none", "debiasing"]

@@ -16,11 +16,10 @@ import urllib3.exceptions
 
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
 from qllmft_backends.remote.ionq.answer import Answer, refusal, shortened
-from qllmft_backends.remote.ionq.options import IonQConnection
+from qllmft_backends.remote.ionq.options import MOCK_HEADER, IonQConnection
 from qllmft_backends.remote.ionq.token import ApiToken
 from qllmft_backends.remote.options import Deadline, Deadlined
 
-MOCK_HEADER = "X-QLLMFT-Sandbox"
 _MAX_WAIT_S = 30.0
 _PIECE = 1 << 16  # bytes read at a time
 _BAD_ADDRESS = (  # checks of an address, before anything is sent
