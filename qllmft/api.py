@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
@@ -14,9 +14,11 @@ from qllmft.data import corpus_in_memory
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.inference import Predictor
 from qllmft.progress import LineListener
 from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
+
+if TYPE_CHECKING:
+    from qllmft.inference import Predictor
 
 
 class Rows(Protocol):
@@ -108,6 +110,8 @@ def train_and_report(
             on_event(Message(f"The report cannot be written: {error.strerror}."))
 
     def pack(run: Path, folder: Path) -> None:
+        from qllmft.inference import Predictor  # training alone does not need it
+
         Predictor.load(run).save_pretrained(folder)
 
     return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
@@ -124,6 +128,8 @@ def load(run: str | Path, *, token: str | None = None, body: GivenBody | None = 
     Raises:
         UserError: if there is no model, its files fail a check, or it was trained with another body.
     """
+    from qllmft.inference import Predictor
+
     predictor = Predictor.from_pretrained(run, token=token)
     if body is not None and (name := body_name(body)) != predictor.model.body.model:
         raise UserError(

@@ -9,14 +9,7 @@ from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gain
 from qllmft.campaign.comparison import Comparison, compare, leading
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.tasks.measure import ACCURACY, Measure, percent
-from qllmft.tasks.statistics import PairedDifference
-
-
-def p_value(p: float | None) -> str:
-    """Return ``p = 0.012`` or ``p < 0.001``."""
-    if p is None:
-        return "no p"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+from qllmft.tasks.statistics import PairedDifference, p_value
 
 
 def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> str:

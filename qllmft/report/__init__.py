@@ -6,7 +6,7 @@ from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.config.presets import train_command as train_command
-    from qllmft.report.page_figures import draw_energy as draw_energy
+    from qllmft.report.figures import draw_energy as draw_energy
     from qllmft.report.render import render_template as render_template
     from qllmft.report.run_page import render_report as render_report
     from qllmft.report.run_page import write_report as write_report

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.campaign.verdict import p_value
 from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks.measure import percent
+from qllmft.tasks.statistics import p_value
 
 _ESCAPED = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qllmft.config.presets import describe_settings
 from qllmft.energy.formula import formula_kj, measured_kj
 from qllmft.files import write_bytes
-from qllmft.inference import Predictor
-from qllmft.inference.explanation import Explanation, explain_text
-from qllmft.inference.verification import LEDGER
-from qllmft.report.page_figures import reliability_svg, scatter_svg, training_svgs
+from qllmft.report.figures import reliability_svg, scatter_svg, training_svgs
 from qllmft.report.render import identified, render_template
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import Predictions
@@ -22,6 +19,7 @@ from qllmft.templates import describe, encoder_template, head_template
 from qllmft_circuits import draw_text
 
 if TYPE_CHECKING:
+    from qllmft.inference.explanation import Explanation
     from qllmft_backends.remote import Job
 
 
@@ -67,7 +65,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         bars=_bars(models),
         sizes=result.data.sizes,
         configuration=describe_settings(config),
-        jobs=paid_jobs(folder.path / LEDGER),
+        jobs=paid_jobs(folder.path / "ledger"),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
         loss=loss,
         accuracy=accuracy,
@@ -97,13 +95,13 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
 
 def _explanations(folder: RunFolder, answers: Predictions, count: int) -> list[Explanation]:
     """Return explanations of the first misclassified texts of the page."""
-    mistakes = answers.mistakes[:count]
-    predictor = Predictor.load(folder.path) if mistakes else None
-    return (
-        [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes]
-        if predictor
-        else []
-    )
+    if not (mistakes := answers.mistakes[:count]):
+        return []
+    from qllmft.inference import Predictor
+    from qllmft.inference.explanation import explain_text
+
+    predictor = Predictor.load(folder.path)
+    return [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes]
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
@@ -140,14 +138,11 @@ class PaidJob(NamedTuple):
 
 def paid_jobs(folder: Path) -> list[PaidJob]:
     """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
-    from qllmft_backends.remote.ledger.ledger import ledgers_in
-
-    folders = ledgers_in(folder)
-    if not folders:
+    if not folder.exists():
         return []
-    from qllmft_backends.remote import ledger_jobs
+    from qllmft_backends.remote import ledger_jobs, ledgers_in
 
-    jobs = [job for each in folders for job in ledger_jobs(each)]
+    jobs = [job for each in ledgers_in(folder) for job in ledger_jobs(each)]
     return [
         PaidJob(job, _shown(measured_kj(job)), _shown(formula_kj(job)))
         for job in jobs

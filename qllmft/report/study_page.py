@@ -18,15 +18,9 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import settings_of, with_settings
 from qllmft.files import write_bytes, write_text, writing
 from qllmft.report import style
-from qllmft.report.page_figures import (
-    accuracies_svg,
-    curves_svg,
-    differences_svg,
-    score_unit,
-    trends_svg,
-    write_trends,
-)
+from qllmft.report.figures import curves_svg, score_unit
 from qllmft.report.render import identified, render_template
+from qllmft.report.study_figures import accuracies_svg, differences_svg, trends_svg, write_trends
 from qllmft.report.study_table import tables
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import Measure

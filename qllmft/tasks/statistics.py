@@ -134,6 +134,13 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 
 
+def p_value(p: float | None) -> str:
+    """Return ``p = 0.012`` or ``p < 0.001``."""
+    if p is None:
+        return "no p"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return p adjusted by Holm (1979): the i-th smallest of m is multiplied by m - i + 1, at least the one before.
 

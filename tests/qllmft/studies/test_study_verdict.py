@@ -6,10 +6,10 @@ import pytest
 from tiny_studies import record, row
 
 from qllmft.campaign.comparison import compare, leading
-from qllmft.campaign.verdict import limits, p_value, verdict
+from qllmft.campaign.verdict import limits, verdict
 from qllmft.report.study_table import measured
 from qllmft.tasks.measure import ACCURACY
-from qllmft.tasks.statistics import holm
+from qllmft.tasks.statistics import holm, p_value
 
 LOW = (0.700, 0.712, 0.705, 0.708, 0.698)
 HIGH = (0.760, 0.768, 0.766, 0.765, 0.757)
