@@ -142,7 +142,7 @@ def published_accuracy(sweep: Sweep, point: Point) -> float | None:
     if not TASKS[config.data.task].one_label:
         return None
     for value in published().of("accuracy"):
-        if value.sweep == f"Table {sweep.table}" and value.preset is not None:
+        if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
             names = differing(config, load_preset(value.preset).config())
             heads = {name for name in names if name.startswith(("model.", "noise."))}
             if heads <= {"model.batch_norm"}:

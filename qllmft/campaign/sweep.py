@@ -5,11 +5,10 @@ A search by a tree-structured Parzen estimator (TPE) proposes each configuration
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field, ValidationError
 
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import (
@@ -25,12 +24,10 @@ from qllmft.campaign.grid import (
 from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan, PlannedRun
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
-from qllmft.config.section import Section
 from qllmft.config.settings import with_settings
 from qllmft.errors import UserError
 from qllmft.randomness import derive_seed
 from qllmft.versions import import_extra
-from qllmft_backends.validation import faults
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -40,23 +37,25 @@ DEFAULT_TRIALS = 32  # of tpe and qmc
 LONGEST_SEQUENCE = 20  # quasi-Monte Carlo points looked at for each one that is new
 
 
-class Sweep(Section):
+@dataclass(frozen=True)
+class Sweep:
     """Search for the configuration with the highest mean validation score over seeds."""
 
-    space: str  # name of the search space
+    space: Space
     # grid and qmc have fixed lists of points; tpe proposes each from earlier results
     sampler: Sampler
-    # of tpe and qmc; None: the whole grid
-    trials: int | None = Field(default=None, ge=1)
-    # runs of each configuration, with the seeds s, s + 1, …; s is that of base
-    seeds: int = Field(default=1, ge=1)
-    # J; tpe proposes trial k from the results of the trials 0 to k - J
-    in_flight: int = Field(default=1, ge=1)
     base: dict[str, Any]  # settings of all configurations, as a tree
-    parameters: tuple[Parameter, ...]  # varied settings
-    # names of parameters; the best of each combination of their values is tested too
-    rows: tuple[str, ...] = ()
-    table: str = "none"  # of the paper, in Roman numerals; "none" if it has none
+    parameters: tuple[Parameter, ...]  # those of the space that are varied
+    trials: int | None = None  # of tpe and qmc; None: the whole grid
+    # runs of each configuration, with the seeds s, s + 1, …; s is that of base
+    seeds: int = 1
+    # J; tpe proposes trial k from the results of the trials 0 to k - J
+    in_flight: int = 1
+
+    @property
+    def rows(self) -> list[str]:
+        """Return the names of parameters; the best of each combination of their values is tested too."""
+        return [each.name for each in self.parameters if each.name in self.space.rows]
 
     @property
     def is_list(self) -> bool:
@@ -72,23 +71,19 @@ class Sweep(Section):
     def points(self) -> dict[str, Point]:
         """Return the points of a list by identity, in order."""
         found: dict[str, Point] = {}
-        wanted = self.trials or DEFAULT_TRIALS
-        if all(parameter.scale is None for parameter in self.parameters):
-            wanted = min(wanted, grid_size(self.parameters))
-        for looked, point in enumerate(self._sequence()):
-            found.setdefault(self.identity(point), point)
-            # few levels have fewer points
-            if self.sampler == "qmc" and (
-                len(found) == wanted or looked > LONGEST_SEQUENCE * wanted
-            ):
-                break
-        return found
-
-    def _sequence(self) -> Iterator[Point]:
         if self.sampler == "grid":
-            yield from grid(self.parameters)
+            for point in grid(self.parameters):
+                found.setdefault(self.identity(point), point)
         elif self.sampler == "qmc":
-            yield from sobol_points(self.parameters, int(self.base["seed"]))
+            wanted = self.trials or DEFAULT_TRIALS
+            if all(parameter.scale is None for parameter in self.parameters):
+                wanted = min(wanted, grid_size(self.parameters))
+            for looked, point in enumerate(sobol_points(self.parameters, int(self.base["seed"]))):
+                found.setdefault(self.identity(point), point)
+                # few levels have fewer points
+                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:
+                    break
+        return found
 
     def configurations(self, point: Point) -> list[RunConfig]:
         """Return a point's configurations, one per seed, or raise a UserError if settings do not fit together."""
@@ -102,9 +97,8 @@ class Sweep(Section):
 
     def _origin(self, point: Point) -> str:
         """Return the name of a point in errors."""
-        return f"sweep {self.space}, " + ", ".join(
-            f"{name} = {label}" for name, label in point.items()
-        )
+        values = ", ".join(f"{name} = {label}" for name, label in point.items())
+        return f"sweep {self.space.name}, {values}"
 
     def identity(self, point: Point) -> str:
         """Return the identity of a point, which is that of its first seed's configuration."""
@@ -154,6 +148,9 @@ def make_sweep(
     Raises:
         UserError: if settings do not fit together, or nothing is left to search.
     """
+    for option, value in (("trials", trials), ("seeds", seeds), ("jobs", in_flight)):
+        if value is not None and value < 1:
+            raise UserError(f"--{option} got {value}, expected 1 or more.")
     if trials is not None and sampler == "grid":
         raise UserError(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
@@ -175,20 +172,7 @@ def make_sweep(
     # settings without a value are omitted, so that a default that depends on others keeps depending
     # on them
     tree = base.model_dump(mode="json", exclude_none=True)
-    try:
-        sweep = Sweep(
-            space=space.name,
-            sampler=sampler,
-            trials=trials,
-            seeds=seeds,
-            in_flight=in_flight,
-            base=tree,
-            parameters=parameters,
-            rows=tuple(p.name for p in parameters if p.name in space.rows),
-            table=space.table,
-        )
-    except ValidationError as error:
-        raise UserError(f"--{faults(error)[0]}.") from None
+    sweep = Sweep(space, sampler, tree, parameters, trials, seeds, in_flight)
     points = grid_size(parameters) if sampler == "grid" else trials or DEFAULT_TRIALS
     check_size(points * seeds, "points of the search times --seeds")
     # raises if settings do not fit together

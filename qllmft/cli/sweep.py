@@ -116,7 +116,7 @@ def sweep(
     listener = ConsoleListener(console, campaign=True)
     executor = place.executor(listener)
     check_feasible(plan.each_head(), executor.inputs)
-    say(tables.headline(space, plan), console)
+    say(tables.headline(plan), console)
     if plan_only:
         say(tables.estimate_text(plan, executor.inputs), console)
         return

@@ -60,8 +60,9 @@ def search_baselines_grid(
     console.print(baseline_table(space, results, TASKS[first.data.task].measure))
 
 
-def headline(space: Space, plan: Sweep) -> str:
+def headline(plan: Sweep) -> str:
     """Return the search in one line."""
+    space = plan.space
     table = "" if space.table == "none" else f"table {space.table}, "
     seeds = f", {plan.seeds} seeds each" if plan.seeds > 1 else ""
     return f"{space.name}: {table}{space.title}; {plan.sampler}, {plan.size} trials{seeds}"

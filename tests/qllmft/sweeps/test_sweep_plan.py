@@ -7,7 +7,7 @@ import pytest
 from small_sweeps import settings
 
 from qllmft.campaign.file import Space, load_space
-from qllmft.campaign.sweep import Sweep, make_sweep
+from qllmft.campaign.sweep import make_sweep
 from qllmft.config.toml_files import validated
 from qllmft.errors import UserError
 
@@ -31,13 +31,6 @@ def test_points_are_named_by_their_configuration():
         (config,) = found.configurations(point)
         assert config.identity == identity
         assert (config.model.main_layers, config.model.reupload_layers) == tuple(point.values())
-
-
-def test_a_sweep_can_be_read_from_its_record():
-    found = plan("qmc", "table-13", trials=5, seeds=2)
-    again = Sweep.model_validate_json(found.model_dump_json())
-    assert again == found
-    assert again.points == found.points
 
 
 def test_a_longer_quasi_monte_carlo_search_begins_with_the_shorter_one():
