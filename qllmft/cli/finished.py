@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -249,11 +250,13 @@ def explain(
     """
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference import Predictor
-    from qllmft.inference.explanation import explain_text
+    from qllmft.inference.explanation import TrainingTexts, explain_text
 
     console = PlainConsole(stderr=json)
+    predictor = Predictor.load(run)
     with ConsoleListener(console) as listener:
-        found = explain_text(Predictor.load(run), run, text, nearest=nearest, on_event=listener)
+        trained = partial(TrainingTexts.of, predictor, run, listener)
+        found = explain_text(predictor, text, trained, nearest)
     if json:
         say_json(found.as_dict())
     else:

@@ -87,35 +87,18 @@ class TrainingTexts:
 
 
 def explain_text(
-    predictor: Predictor, run: Path, text: str, *, nearest: int = 5, on_event: OnEvent = ignore
-) -> Explanation:
-    """Explain the answer of a run's model for a text.
-
-    Args:
-        predictor: the model.
-        run: folder of its run, with its training texts.
-        text: the text.
-        nearest: number of training texts.
-        on_event: called with progress.
-
-    Raises:
-        UserError: if the model gives several labels per text, or real values.
-    """
-    return explain_with(
-        predictor, text, lambda: TrainingTexts.of(predictor, run, on_event), nearest
-    )
-
-
-def explain_with(
     predictor: Predictor, text: str, trained: Callable[[], TrainingTexts], nearest: int = 5
 ) -> Explanation:
-    """Explain the answer for a text as `explain_text` does.
+    """Explain the answer of a model for a text.
 
     Args:
         predictor: the model.
         text: the text.
         trained: returns the training texts; its UserError becomes the explanation's note.
-        nearest: number of training texts.
+        nearest: number of training texts in the explanation.
+
+    Raises:
+        UserError: if the model gives several labels per text, or real values.
     """
     predictor.check_one_label("an explanation is about")
     words = text.split()

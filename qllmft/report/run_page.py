@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,10 +99,11 @@ def _explanations(folder: RunFolder, answers: Predictions, count: int) -> list[E
     if not (mistakes := answers.mistakes[:count]):
         return []
     from qllmft.inference import Predictor
-    from qllmft.inference.explanation import explain_text
+    from qllmft.inference.explanation import TrainingTexts, explain_text
 
     predictor = Predictor.load(folder.path)
-    return [explain_text(predictor, folder.path, mistake.text) for mistake in mistakes]
+    trained = cache(partial(TrainingTexts.of, predictor, folder.path))
+    return [explain_text(predictor, mistake.text, trained) for mistake in mistakes]
 
 
 def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:

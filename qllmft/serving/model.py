@@ -10,7 +10,7 @@ from typing import Any
 
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.explanation import TrainingTexts, explain_with
+from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder
 from qllmft_backends import Backend
@@ -54,7 +54,7 @@ class ServedModel:
     def explain(self, text: str) -> dict[str, Any]:
         """Return the explanation of the exact answer for a text."""
         self.predictor.backend = None
-        found = explain_with(self.predictor, text, lambda: self._training_texts)
+        found = explain_text(self.predictor, text, lambda: self._training_texts)
         # without its paths
         note = "the run's training texts cannot be read by this server" if found.note else ""
         return replace(found, note=note).as_dict()

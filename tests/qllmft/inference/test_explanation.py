@@ -11,7 +11,7 @@ from tiny_runs import vector
 from qllmft.data import Table
 from qllmft.inference.decision import Prediction
 from qllmft.inference.evaluation import _trained_on, texts_of_run
-from qllmft.inference.explanation import explain_text
+from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.training import Examples
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
@@ -41,8 +41,12 @@ class Model:
         pass
 
 
+def explained(text, run=GOLDEN, nearest=5):
+    return explain_text(Model(), text, lambda: TrainingTexts.of(Model(), run), nearest)
+
+
 def test_an_answer_is_explained_by_words_and_by_training_texts():
-    found = explain_text(Model(), GOLDEN, "bad good film here", nearest=4)
+    found = explained("bad good film here", nearest=4)
     assert found.prediction.label == "good"
     assert [(word.word, word.position) for word in found.words[:2]] == [("good", 2), ("bad", 1)]
     whole = 1 / (1 + np.exp(-1.1))
@@ -56,11 +60,11 @@ def test_an_answer_is_explained_by_words_and_by_training_texts():
     cosines = cosine_similarity([vector("bad good film here")], [vector(text) for text in train])[0]
     assert [each.cosine for each in found.neighbours] == pytest.approx(sorted(cosines)[::-1][:4])
     assert all(each.text in train for each in found.neighbours)
-    assert not explain_text(Model(), GOLDEN, "good", nearest=0).words
+    assert not explained("good", nearest=0).words
 
 
 def test_a_run_without_its_texts_has_words_only(tmp_path):
-    found = explain_text(Model(), tmp_path, "good film")
+    found = explained("good film", tmp_path)
     assert (found.neighbours, len(found.words)) == ((), 2)
     assert "is not a run" in found.note
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 from qllmft.inference import Predictor
-from qllmft.inference.explanation import explain_text
+from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.report import write_report
 
 TEXT = "a good <b>film</b> , not dull"
@@ -19,7 +19,8 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
     file.write_text(
         json.dumps(answers | {"mistakes": [mistake, mistake | {"text": "other"}]}), encoding="utf-8"
     )
-    found = explain_text(Predictor.load(run), run, TEXT)
+    model = Predictor.load(run)
+    found = explain_text(model, TEXT, lambda: TrainingTexts.of(model, run))
     assert "nearest training text" not in write_report(run).read_text(encoding="utf-8")
     cli("report", run, "--explain", 1)
     page = (run / "report.html").read_text(encoding="utf-8")
