@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 
 from qllmft.errors import UserError
-from qllmft.trackers.mlflow import MLflow
-from qllmft.trackers.tensorboard import TensorBoard
 from qllmft.trackers.tracker import TrackedRun, Tracker
-from qllmft.trackers.wandb import WeightsAndBiases
-from qllmft_backends.plugins import BUILT_IN, Registry
+from qllmft_backends.plugins import BUILT_IN, GROUPS, Registry
 
 __all__ = ["TRACKERS", "TrackedRun", "Tracker", "make_tracker"]
 
-_BUILT_IN = {
-    "tensorboard": TensorBoard,
-    "mlflow": MLflow,
-    "wandb": WeightsAndBiases,
-}
-TRACKERS: Registry[Callable[[], Tracker]] = Registry("tracker", Callable, _BUILT_IN, UserError)
+_DEFINED = {"tensorboard": "TensorBoard", "mlflow": "MLflow", "wandb": "WeightsAndBiases"}
+TRACKERS: Registry[Callable[[], Tracker]] = Registry(
+    "tracker",
+    Callable,
+    {
+        name: EntryPoint(name, f"qllmft.trackers.{name}:{tracker}", GROUPS["tracker"])
+        for name, tracker in _DEFINED.items()
+    },
+    UserError,
+)
 
 
 def make_tracker(name: str) -> Tracker:
