@@ -196,17 +196,14 @@ class Jobs:
 
     def settle(self, batch: CircuitBatch) -> None:
         """Find out which of the doubtful chunks were accepted."""
-        doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
-        settle_all(self.route, self.index(), self.ledger, doubtful) if doubtful else None
-        if doubtful:
+        if doubtful := [chunk for chunk in batch.chunks if chunk.state == "sent"]:
+            settle_all(self.route, self.index(), self.ledger, doubtful)
             self.find(batch)
 
     def index(self) -> JobIndex | None:
         """Return the index of the server's jobs, as far as it was read, or None if it has no search."""
-        now, sent = (
-            self.route.server_time(),
-            any(c.attempts for c in self.ledger.chunks.values()),
-        )
+        now = self.route.server_time()
+        sent = any(c.attempts for c in self.ledger.chunks.values())
         if now is not None and not sent and self.ledger.identity.created_at is None:
             self.ledger.identity.set_created_at(now)
         if self._cached_index is None:
