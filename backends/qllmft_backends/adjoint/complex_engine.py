@@ -70,10 +70,8 @@ class ComplexEngine(ChunkedEngine):
         halves = np.array([0.5 if f.kind in (FactorKind.X, FactorKind.Y) else 1.0 for f in factors])
         self._slots = np.array([f.slot for f in factors], np.int64)
         self._slopes = np.array([f.scale for f in factors])
-        self._half_slopes, offsets = (
-            self._slopes * halves,
-            np.array([f.offset for f in factors]) * halves,
-        )
+        self._half_slopes = self._slopes * halves
+        offsets = np.array([f.offset for f in factors]) * halves
         self._constants = np.sin(offsets), np.cos(offsets)
         order = np.argsort(self._slots, kind="stable")
         # the factors with a parameter, slot after slot

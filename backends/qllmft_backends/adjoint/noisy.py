@@ -252,10 +252,8 @@ class NoisyPass:
         step = max(1, SITES // (shots * max(1, len(self.frames.gates))))
         for start in range(0, len(angles), step):
             part = angles[start : start + step]
-            seed, rng = (
-                int(stream(self.seed, 3, start).integers(2**63)),
-                stream(self.seed, 4, start),
-            )
+            seed = int(stream(self.seed, 3, start).integers(2**63))
+            rng = stream(self.seed, 4, start)
             drawn = self.frames.draw(self.noise.gates, len(part) * shots, seed)
             owners, read = read_outcomes(
                 self.engine, part, drawn, self.noise.gates.readout_error, rng

@@ -68,10 +68,8 @@ class _Worker(threading.Thread):
         while True:
             start, own = time.perf_counter(), time.thread_time()
             may_spin = start >= spin_from
-            seen_before, seen = (
-                seen,
-                int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1)),
-            )
+            seen_before = seen
+            seen = int(serve(self._queue, self._rank, seen, _JOBS, spins if may_spin else 1))
             stop = time.perf_counter()
             if may_spin and time.thread_time() - own < _OWN_SHARE * (stop - start):
                 spin_from = stop + NO_SPIN_S

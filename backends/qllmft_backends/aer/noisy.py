@@ -217,10 +217,8 @@ class AerForteBackend(Backend):
         n_qubits, exact = circuit.num_qubits, method == "density_matrix"
         masks: list[int] = sums.masks.tolist()
         runs = 1 if exact else self.options.trajectories
-        simulator, operators = (
-            self._simulators[method],
-            [z_string(mask, n_qubits) for mask in masks],
-        )
+        simulator = self._simulators[method]
+        operators = [z_string(mask, n_qubits) for mask in masks]
         strings = saved_means(
             simulator, circuit, values, operators, shots=runs, pershot=not exact, **options
         )

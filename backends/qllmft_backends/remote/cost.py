@@ -203,10 +203,8 @@ def authorize(
 
 
 def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:
-    unit, sent = (
-        estimate.unit or "",
-        f" on top of {before.price:.2f} for the ledger's jobs" if before.price else "",
-    )
+    unit = estimate.unit or ""
+    sent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
     if estimate.price is None:
         raise CostRefusedError(
             f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "

@@ -244,11 +244,8 @@ class Api:
         return [str(int(shots[0]) ^ 1), *shots[1:]] if kind == "contradiction" else shots
 
     def _results(self, request: Request, job_id: str, aggregated: bool = False) -> dict[str, Any]:
-        job, kind, how = (
-            self._store.get(job_id),
-            request.fault_kind,
-            request.query.get("aggregation", "average"),
-        )
+        job, kind = self._store.get(job_id), request.fault_kind
+        how = request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
             raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
         if not job.children:

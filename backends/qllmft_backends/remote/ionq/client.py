@@ -322,10 +322,8 @@ class Client(IonQClient):  # type: ignore[misc]
         An `RemoteRequestError` means that the job, of one circuit or a child, names none.
         """
         job_id, results = str(job["id"]), mapping(job.get("results"))
-        url, artifact = (
-            mapping(results.get("shots")).get("url"),
-            _artifact_id(results, _SHOTS, _SHOTS_V2),
-        )
+        url = mapping(results.get("shots")).get("url")
+        artifact = _artifact_id(results, _SHOTS, _SHOTS_V2)
         if isinstance(url, str):
             return self._read(self._absolute(url, job_id))
         if artifact is not None:

@@ -203,10 +203,8 @@ class Transport(Deadlined):
         )
 
     def _no_answer(self, method: str, url: str, error: Exception) -> RemoteError:
-        request, text = (
-            f"{method} {self.scrub(url)}",
-            self.scrub(f"{type(error).__name__}: {error}"),
-        )
+        request = f"{method} {self.scrub(url)}"
+        text = self.scrub(f"{type(error).__name__}: {error}")
         if isinstance(error, _BAD_ADDRESS):
             return RemoteRequestError(
                 f"{request} cannot be sent: {text}. Nothing was sent; check the option url.",

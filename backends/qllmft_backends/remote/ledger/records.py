@@ -69,10 +69,8 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
             chunk.failure = str(record["reason"]) if event == "failed" else None
             if is_amount(record.get("cost")):
-                chunk.cost, chunk.unit = (
-                    float(record["cost"]),
-                    record.get("cost_unit") or chunk.unit,
-                )
+                chunk.cost = float(record["cost"])
+                chunk.unit = record.get("cost_unit") or chunk.unit
             chunk.kwh, chunk.billed_us, chunk.machine_kw = (
                 float(record[name]) if is_amount(record.get(name)) else None
                 for name in ("kwh", "billed_us", "kw")
