@@ -190,7 +190,6 @@ class AdjointDevice(Device):  # type: ignore[misc]
         )
 
     # --- one circuit
-    # ------------------------------------------------------------------------------------------------
 
     def _execute(self, circuit: QuantumScript) -> Any:
         circuit = circuit.map_to_standard_wires()

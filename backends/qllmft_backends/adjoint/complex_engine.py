@@ -158,7 +158,6 @@ class ComplexEngine(ChunkedEngine):
         return np.ascontiguousarray(out.T), None
 
     # --- one pass
-    # ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: NDArray[np.float64]) -> ComplexTape:
         sin, cos = (

@@ -215,7 +215,6 @@ class AdjointEngine(ChunkedEngine):
         ) if tape.shared else gradient, by_amplitude if amplitudes else None
 
     # --- amplitudes
-    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def with_norm(self) -> AdjointEngine:
@@ -266,7 +265,6 @@ class AdjointEngine(ChunkedEngine):
         return final.transpose(0, 2, 1).reshape(chunks * batch, -1)[: len(tape.amplitudes)]
 
     # --- one pass
-    # ---------------------------------------------------------------------------------------------------
 
     def _tape(self, angles: Real, amplitudes: Real, shots: GaussianShots | None = None) -> Tape:
         half = np.multiply(np.atleast_2d(angles), 0.5, order="C")
@@ -313,7 +311,6 @@ class AdjointEngine(ChunkedEngine):
         return out
 
     # --- memory
-    # -----------------------------------------------------------------------------------------------------
 
     def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
         """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""

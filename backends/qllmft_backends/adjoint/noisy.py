@@ -149,7 +149,6 @@ class NoisyPass:
         return gradient, by_amplitude
 
     # --- parts
-    # --------------------------------------------------------------------------------------------------------
 
     @property
     def _loads_amplitudes(self) -> bool:
