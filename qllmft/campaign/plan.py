@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from qllmft.campaign.results import FinishedRun
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, RunRecord
 
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and
 # multi-14q
@@ -65,6 +65,7 @@ class FinishedRuns:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._found: set[tuple[str, bool]] = set()
+        self._records: dict[str, RunRecord] = {}
         self._read: dict[tuple[str, bool], FinishedRun] = {}
 
     def has(self, run: PlannedRun) -> bool:
@@ -73,6 +74,12 @@ class FinishedRuns:
         if key not in self._found and run.is_finished(self.folder):
             self._found.add(key)
         return key in self._found
+
+    def record(self, run: PlannedRun) -> RunRecord:
+        """Return the record of a finished run, with its test results if it has any."""
+        if run.identity not in self._records:
+            self._records[run.identity] = run.folder(self.folder).finished(tested=False)
+        return self._records[run.identity]
 
     def read(self, run: PlannedRun) -> FinishedRun:
         """Return the configuration and outcome of a finished run."""
@@ -83,7 +90,7 @@ class FinishedRuns:
 
     def mean_validation(self, runs: Collection[PlannedRun]) -> float:
         """Return the mean validation score of the heads of finished runs."""
-        return fmean(self.read(run).record.head.validation.value for run in runs)
+        return fmean(self.record(run).head.validation.value for run in runs)
 
 
 class Plan(Protocol):

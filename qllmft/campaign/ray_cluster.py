@@ -148,7 +148,7 @@ class _Driver:
                 unpack(task.result(), run.folder(self._runs).path)
             finally:
                 release()
-            validation = self._finished.read(run).record.head.validation.value
+            validation = self._finished.record(run).head.validation.value
             self._progress(RunEnded(run.label, validation, run.config.data.task))
 
 
