@@ -23,6 +23,13 @@ class UnknownBackendError(BackendError):
 class MissingExtraError(BackendError):
     """Backend whose packages are not installed."""
 
+    @classmethod
+    def of(cls, user: str, error: ModuleNotFoundError, extra: str) -> MissingExtraError:
+        """Return the error of a ``user`` that a failed import leaves without the package of an extra."""
+        return cls(
+            f"{user} needs the package {error.name!r}, which is not installed: pip install 'qllmft[{extra}]'."
+        )
+
 
 class CostRefusedError(BackendError):
     """Circuits that were not sent because of their price or number, or without consent."""

@@ -163,10 +163,7 @@ def _module_of(name: str) -> ModuleType:
     except Exception as error:
         source = BACKENDS.source(name)
         if isinstance(error, ModuleNotFoundError) and entry.extra:
-            raise MissingExtraError(
-                f"backend {name!r} needs the package {error.name!r}, which is not installed: "
-                f"pip install 'qllmft[{entry.extra}]'."
-            ) from error
+            raise MissingExtraError.of(f"backend {name!r}", error, entry.extra) from error
         if source == BUILT_IN:
             raise
         raise MissingExtraError(

@@ -210,9 +210,8 @@ class AdjointEngine(ChunkedEngine):
         run_pass(passes.backward, self._functions[1], plan.backward_words, arrays)
         for array in (states, costates, *([kept] if kept.size else [])):
             self._give(array)
-        return gradient.sum(
-            axis=0
-        ) if tape.shared else gradient, by_amplitude if amplitudes else None
+        by_angle = gradient.sum(axis=0) if tape.shared else gradient
+        return by_angle, by_amplitude if amplitudes else None
 
     # --- amplitudes
 

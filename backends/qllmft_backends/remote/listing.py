@@ -159,9 +159,7 @@ def _ionq(connection: IonQConnection) -> IonQRoute:
         from qllmft_backends.remote.ionq.client import Client
         from qllmft_backends.remote.ionq.route import IonQRoute
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"IonQ's jobs need the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."
-        ) from error
+        raise MissingExtraError.of("a job of IonQ", error, "ionq") from error
     return IonQRoute(Client(connection))
 
 

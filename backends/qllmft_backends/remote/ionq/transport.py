@@ -28,6 +28,7 @@ _BAD_ADDRESS = (  # checks of an address, before anything is sent
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
+_UNCONNECTED = (requests.ConnectTimeout, requests.exceptions.SSLError)
 
 
 class Transport(Deadlined):
@@ -211,9 +212,8 @@ class Transport(Deadlined):
                 unsent=True,
             )
         reason = getattr(error.args[0], "reason", None) if error.args else None
-        unsent = isinstance(
-            error, requests.ConnectTimeout | requests.exceptions.SSLError
-        ) or isinstance(reason, urllib3.exceptions.NewConnectionError)
+        refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
+        unsent = refused or isinstance(error, _UNCONNECTED)
         return RemoteTransientError(
             f"{request} got no answer: {text}. {'The server was not reached' if unsent else 'The connection was lost'}."
             " Check the network and the option url, then run again.",

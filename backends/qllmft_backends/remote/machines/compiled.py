@@ -109,9 +109,7 @@ def ionq_target(target: Target) -> Target:
     try:
         from qllmft_backends.remote.ionq.library import GPI2Gate, GPIGate, MSGate, add_equivalences
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"native='ionq' needs the package {error.name!r}, which is not installed: pip install 'qllmft[ionq]'."
-        ) from error
+        raise MissingExtraError.of("native='ionq'", error, "ionq") from error
     add_equivalences()
     gates = [
         GPIGate(Parameter("φ")),

@@ -73,10 +73,8 @@ def open_machine(options: QiskitOptions) -> Machine:
     try:
         return provider.open(options)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"provider {options.provider!r} needs the package {error.name!r}, which is not installed: "
-            f"pip install 'qllmft[{provider.extra}]'."
-        ) from error
+        user = f"provider {options.provider!r}"
+        raise MissingExtraError.of(user, error, provider.extra) from error
     except BackendError:
         raise
     # a provider's own error: no account, no credentials, no such machine
