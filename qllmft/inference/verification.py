@@ -15,7 +15,6 @@ from qllmft.model.store import load_model
 from qllmft.run.folder import RunFolder
 
 ROUNDING = 1e-9  # of a sum in another version
-LEDGER = "ledger"  # folder of the paid jobs, in the run's folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def verify_run(path: Path) -> Iterator[Check]:
         "model": _model,
         "body": _body,
     }
-    if (path / LEDGER / "ledger.jsonl").exists():
+    if (folder.ledger / "ledger.jsonl").exists():
         parts["ledger"] = _ledger
     for name, check in parts.items():
         try:
@@ -160,7 +159,7 @@ def _ledger(folder: RunFolder) -> str:
         raise UserError(
             f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'."
         ) from None
-    ledger = Ledger(folder.path / LEDGER)
+    ledger = Ledger(folder.ledger)
     ledger.refresh()
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
     return f"{len(jobs)} jobs, {sum(len(chunk.values) for chunk in jobs)} circuits"

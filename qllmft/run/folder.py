@@ -51,6 +51,7 @@ class RunFolder:
         self.predictions_file = path / "predictions.json"  # see `Predictions`
         self.result_file = path / "result.json"  # record; exists only when the run is finished
         self.report_file = path / "report.html"  # the run on one page
+        self.ledger = path / "ledger"  # of its paid jobs
         # state of the trackers; see `qllmft.run.tracking`
         self.trackers_file = path / "trackers.json"
         unfinished = path / "checkpoint"
