@@ -16,7 +16,7 @@ from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 
-# settings of the head that candidates take
+# settings of the head that every candidate takes
 SHARED = ("train.epochs", "train.class_weight", "train.calibration")
 AUTO = "auto"  # preset of a run without one
 BASE = "recommended"  # preset that takes all tasks, parts of the rows, and adapters of the body
@@ -57,8 +57,12 @@ class Preset:
         names = given.pop("candidates", self.candidates) if self.candidates else ()
         if not names:
             return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")
+        of_head = any(
+            setting.partition(".")[0] in ("model", "train", "noise", "backend")
+            for setting in given.keys() - SHARED
+        )
         found = {}
-        for name in names if not any(map(_of_head, given)) else ():
+        for name in () if of_head else names:
             structure = load_preset(name).settings
             parts = {section: structure.get(section, {}) for section in ("model", "train")}
             with suppress(UserError):
@@ -84,14 +88,6 @@ def first_that_fits(names: Sequence[str], given: Mapping[str, Any]) -> RunConfig
         with suppress(UserError):
             return load_preset(name).config(given)
     return load_preset(last).config(given)
-
-
-def _of_head(setting: str) -> bool:
-    """Return whether a setting is about the head and not every candidate reads it."""
-    return (
-        setting.partition(".")[0] in ("model", "train", "noise", "backend")
-        and setting not in SHARED
-    )
 
 
 def preset_names() -> list[str]:
