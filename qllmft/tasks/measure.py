@@ -65,10 +65,6 @@ class Measure:
             return mean
         return f"{mean} ± {self._number(interval.half_width, digits)}"
 
-    def coarse_mean(self, interval: MeanInterval) -> str:
-        """Return a mean with the digits of a difference."""
-        return self.mean(interval, self.coarse)
-
     def stated(self, value: float, digits: int | None = None) -> str:
         """Return ``76.40 %``, or ``R² 0.764``."""
         number = self._number(value, digits)
