@@ -103,10 +103,8 @@ def dequantise(
         texts.labels,
     )
     save_model(out, surrogate, versions())
-    k, numbers = (
-        len(model.label_names),
-        sum(p.numel() for p in surrogate.classifier.state_dict().values()),
-    )
+    k = len(model.label_names)
+    numbers = sum(p.numel() for p in surrogate.classifier.state_dict().values())
     energies = dict(
         zip(("gpu", "qpu"), quantum_energies_j(model.config, model.dimension, k), strict=True)
     )

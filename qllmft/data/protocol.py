@@ -160,10 +160,8 @@ def _draw(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Return rows of n texts per label, and their number by name for labels that have fewer."""
-    wanted, counts = (
-        config.drawn_per_label or 0,
-        np.bincount(table.labels, minlength=corpus.n_classes),
-    )
+    wanted = config.drawn_per_label or 0
+    counts = np.bincount(table.labels, minlength=corpus.n_classes)
     once = [
         f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2
     ]

@@ -38,10 +38,8 @@ def read_corpus(config: DataConfig) -> Corpus:
         frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
         names: list[str] | None = ["negative", "positive"]
     elif (path := expanded(config.source)).exists():
-        frames, names = (
-            {split: _read_file(file, config) for split, file in _files(path).items()},
-            None,
-        )
+        frames = {split: _read_file(file, config) for split, file in _files(path).items()}
+        names = None
     elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "

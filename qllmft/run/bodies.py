@@ -44,10 +44,8 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
     if setup.config.body.contrastive.loss == "cosine":
         return _tuned_in(setup, folder.contrastive_body, folder.contrastive_checkpoint)
     shared = _shared_folder(setup)
-    tuned, checkpoint = (
-        shared / folder.contrastive_body.name,
-        shared / folder.contrastive_checkpoint.path.name,
-    )
+    tuned = shared / folder.contrastive_body.name
+    checkpoint = shared / folder.contrastive_checkpoint.path.name
     if tuned.is_dir():
         setup.message(f"contrastive step: made before on these texts, kept in {shared}")
     with sole_use(shared, setup.message):
@@ -134,10 +132,8 @@ class FrozenBody:
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
-            memory, cores = (
-                check_memory(config, min(config.train.batch_size, sizes["train"])),
-                thread_count(),
-            )
+            memory = check_memory(config, min(config.train.batch_size, sizes["train"]))
+            cores = thread_count()
             if memory >= LARGE and epochs:
                 epoch = (
                     epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes)

@@ -62,11 +62,8 @@ class TrackingListener:
     def __init__(
         self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent
     ) -> None:
-        self._config, self._folder, self._send_files = (
-            config,
-            folder_of(config, out),
-            tracking.files,
-        )
+        self._config, self._send_files = config, tracking.files
+        self._folder = folder_of(config, out)
         self._campaign = tracking.campaign
         self._on_event = on_event
         self._new = {name: make_tracker(name) for name in tracking.names}

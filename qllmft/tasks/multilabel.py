@@ -130,10 +130,8 @@ def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Float
     )
     wrong = answers != labels
     size = weights.sum(axis=1)
-    exact, hamming = (
-        weights @ ~wrong.any(axis=1) / size,
-        weights @ wrong.sum(axis=1) / (size * n_labels),
-    )
+    exact = weights @ ~wrong.any(axis=1) / size
+    hamming = weights @ wrong.sum(axis=1) / (size * n_labels)
     micro = mean_f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
     precision = np.stack(
         [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)], axis=1

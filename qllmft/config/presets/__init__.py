@@ -98,11 +98,8 @@ def preset_names() -> list[str]:
 def load_preset(name: str) -> Preset:
     """Read a preset."""
     tree = tomllib.loads(read_named(__name__, name, "preset"))
-    title, source, baseline = (
-        tree.pop("title"),
-        tuple(tree.pop("source", ())),
-        tree.pop("baseline", None),
-    )
+    title, baseline = tree.pop("title"), tree.pop("baseline", None)
+    source = tuple(tree.pop("source", ()))
     return Preset(name, title, tree, source, baseline, tuple(tree.pop("candidates", ())))
 
 
