@@ -49,6 +49,8 @@ class ModelConfig(Section):
     reuploads: Positive = 4  # R
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
+    # initial weights of head and final layer; sines: a ⟨Z⟩ begins as the sine of its qubit's latent value
+    start: Annotated[Literal["random", "sines"], NEUTRAL] = "random"
     ansatz: str = PAPER_ANSATZ  # name of an ansatz that qllmft doctor lists
     # that of the encoders; None: that of the head
     encoder_ansatz: Annotated[str | None, NEUTRAL] = None
@@ -179,6 +181,8 @@ class ModelConfig(Section):
             yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
             yield "initial_angle is about circuits, and there is none; leave it out"
+        if self.head != "quantum" and self.start != "random":
+            yield f"start {self.start!r} is of a quantum head, and there is none; leave it out"
         if self.odd and self.latent_scale is not None:
             yield "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
         if self.wires == "last" and self.encoder_outputs == self.latent_encoder_qubits:
@@ -224,10 +228,27 @@ class ModelConfig(Section):
                 f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
+        yield from self._starts_at_sines()
         if not self.final_linear and self.measured != "first":
             yield "without a final linear layer one qubit is read: set readout to 'first'"
         if self.skip and (not self.final_linear or self.measured != "first"):
             yield "skip feeds the latent vector and one measured qubit to the final linear layer"
+
+    def _starts_at_sines(self) -> Iterator[str]:
+        if self.start != "sines":
+            return
+        layers = {"reuploads": self.reuploads, "main_layers": self.main_layers}
+        many = [f"{name} is {count}" for name, count in layers.items() if count != 1]
+        if many:
+            yield f"start 'sines' is that of one upload and one layer, and {', '.join(many)}; set each to 1"
+        options = (self.connectivity, self.ring, self.block)
+        if self.ansatz != PAPER_ANSATZ or options != (1, True, "cx_ry"):
+            yield (
+                "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'; leave "
+                "ansatz, ring, connectivity and block out, or set start to 'random'"
+            )
+        if self.measured != "all" or self.initial_angle is not None:
+            yield "start 'sines' reads all qubits and has angles of its own; leave readout and initial_angle out"
 
     def _has_so_many_words(self) -> Iterator[str]:
         if self.measured != "words":

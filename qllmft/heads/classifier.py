@@ -10,6 +10,7 @@ from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
 from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
+from qllmft.heads.sines import sine_readout
 from qllmft.randomness import torch_generator
 from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend
@@ -126,6 +127,7 @@ def build_classifier(
         readout=config.measured,
         word_weight=config.word_weight,
         initial_angle=config.initial_angle,
+        start=config.start,
         backend=backend,
         generator=torch_generator(seed, "weights", "head"),
     )
@@ -135,6 +137,8 @@ def build_classifier(
         final = linear(
             n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip
         )
+        if config.start == "sines":
+            sine_readout(final)
     return Classifier(
         encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear
     )

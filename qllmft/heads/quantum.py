@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from qllmft.errors import UserError
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
+from qllmft.heads.sines import sine_angles
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
@@ -38,6 +39,7 @@ class QuantumHead(nn.Module):
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
         initial_angle: largest initial angle; see `initial_angles`.
+        start: ``sines`` for one layer of the paper's ansatz with the weights of `sine_angles` in place of random ones.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
 
@@ -57,6 +59,7 @@ class QuantumHead(nn.Module):
         readout: Readout = "all",
         word_weight: int = 2,
         initial_angle: float | None = None,
+        start: Literal["random", "sines"] = "random",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -64,8 +67,14 @@ class QuantumHead(nn.Module):
         observables = readout_observables(n_qubits, readout, word_weight)
         backend = backend or exact_backend(circuit)
         data, weights = data_parameters(circuit), weight_parameters(circuit)
-        self._build(circuit, observables, data, weights, backend, generator, initial_angle)
+        generator = generator or torch.default_generator
+        if start == "sines":
+            initial = sine_angles(n_qubits, generator)
+        else:
+            initial = initial_angles(len(weights), generator, initial_angle)
+        self._build(circuit, observables, data, weights, backend, initial)
         self.reuploads = reuploads
+        self.start = start
 
     @classmethod
     def from_circuit(
@@ -105,7 +114,7 @@ class QuantumHead(nn.Module):
             data,
             weights,
             backend,
-            generator,
+            initial_angles(len(weights), generator or torch.default_generator),
         )
         return head
 
@@ -116,8 +125,7 @@ class QuantumHead(nn.Module):
         data: Sequence[Parameter],
         weights: Sequence[Parameter],
         backend: Backend | None,
-        generator: torch.Generator | None,
-        initial_angle: float | None = None,
+        initial: Tensor,
     ) -> None:
         super().__init__()
         backend = backend or create("adjoint")
@@ -133,7 +141,6 @@ class QuantumHead(nn.Module):
             # exact, or the own shots of a backend; the default adds noise of 1/64
             default_precision=None,
         )
-        initial = initial_angles(len(weights), generator or torch.default_generator, initial_angle)
         self.connector = AdjointConnector(network, backend, initial)
 
     def forward(self, latent: Tensor) -> Tensor:

@@ -22,11 +22,10 @@ from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
+from qllmft.training.linear_start import MEMORY, start_at_linear
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.odd_rows import Floats, OddObjective
 from qllmft.training.ridge import penalty, ridge_factor
-
-MEMORY = 20  # number of steps in L-BFGS' memory
 
 
 class _Parts(NamedTuple):
@@ -113,9 +112,9 @@ class LinearObjective(OddObjective):
 
 
 class ReuploadingObjective(OddObjective):
-    """Mean cross-entropy in nats plus r/(2N)·R²·‖W‖²·‖B‖² of N texts, as a function of one vector of all parameters.
+    """Mean cross-entropy in nats plus `penalty` of N texts, as a function of one vector of all parameters.
 
-    The ridge is `penalty`. With one latent value and a linear head of slope R, it is that of `LinearObjective`.
+    With one latent value and a linear head of slope R, the ridge is that of `LinearObjective`.
     The model has float64 weights until `keep`.
 
     Args:
@@ -132,6 +131,25 @@ class ReuploadingObjective(OddObjective):
         self._weights = examples.relative
         self._parameters = list(model.parameters())
         self._c = c
+        assert isinstance(model.head, QuantumHead)
+        if model.head.start == "sines":
+            self._start_at_linear()
+
+    def _start_at_linear(self) -> None:
+        """Start at logistic regression on the loaded vectors, with the same C."""
+        from sklearn.linear_model import LogisticRegression
+
+        k = len(self._final.weight)
+        labels = self._y.numpy()
+        if len(np.unique(labels)) < k:  # a label without texts has no weights
+            return
+        found = LogisticRegression(C=self._c, max_iter=1000).fit(
+            self.x, labels, _array(self._weights)
+        )
+        weights, bias = found.coef_, found.intercept_
+        if k == 2:
+            weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
+        start_at_linear(self._model, self._map, weights, bias)
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.heads.encoder import amplitudes
+from qllmft.heads.sines import slope_bound
 from qllmft.tasks import Task
 from qllmft.training.odd_rows import OddMap
 
@@ -20,7 +21,9 @@ def ridge_factor(n_outputs: int, c: float) -> float:
 
 
 def squared_size(model: Classifier, rows: Tensor) -> Tensor:
-    """Return ‖W_z·B‖² + R²·‖W‖²·‖B‖², the squared size of the map from the loaded vector to the outputs.
+    """Return the squared size of the map from the loaded vector to the outputs.
+
+    It is ‖W_z·B‖² + R²·‖W‖²·‖B‖², or `slope_bound` for a head that starts at sines.
 
     B (Q, m) are the ``rows`` of the latent values. W_z (k, Q) are the weights by which the last layer reads latent
     values: all of it without a quantum head, those of a skip with one. W (k, Q_m) are the weights of the quantum head's
@@ -30,6 +33,8 @@ def squared_size(model: Classifier, rows: Tensor) -> Tensor:
     weight = model.final.weight.to(rows)
     if not isinstance(model.head, QuantumHead):
         return ((weight @ rows) ** 2).sum()
+    if model.head.start == "sines":
+        return slope_bound(weight, model.head.connector.weight, rows)
     latent = len(rows) if model.skip else 0
     beside, of_head = weight[:, :latent], weight[:, latent:]
     through = model.head.reuploads**2 * (of_head**2).sum() * (rows**2).sum()

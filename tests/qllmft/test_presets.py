@@ -26,7 +26,7 @@ NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
 NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
 OTHER = {"single-14q-no-linear", "recommended"}
 NO_HEAD = {"single-10q-no-head"}
-OURS = {"auto", "odd", "odd-wide", "reuploading", "reuploading-adam"}
+OURS = {"auto", "odd", "odd-wide", "reuploading", "reuploading-adam", "sines"}
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 LEARNING_BODY = {
     "upper-bound",
