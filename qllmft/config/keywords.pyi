@@ -66,6 +66,7 @@ class SettingKeywords(TypedDict, total=False):
     model__reuploads: int
     model__reupload_layers: int
     model__main_layers: int
+    model__start: Literal["random", "sines"]
     model__ansatz: str
     model__encoder_ansatz: str | None
     model__connectivity: int
