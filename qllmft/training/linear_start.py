@@ -71,6 +71,7 @@ def turned(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
     def missed(vector: Floats) -> tuple[float, Floats]:
         return -float((odd.rows(vector) * directions).sum()), -odd.gradient(vector, directions)
 
-    options = {"maxiter": STEPS, "maxcor": MEMORY}
-    found: Floats = minimize(missed, theta, jac=True, method="L-BFGS-B", options=options).x
-    return found
+    found = minimize(
+        missed, theta, jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "maxcor": MEMORY}
+    )
+    return np.asarray(found.x)
