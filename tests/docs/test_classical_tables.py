@@ -92,6 +92,22 @@ def test_the_table_of_twins():
             assert row["run"]["test"]["right"] - twin["right"] == more
 
 
+def test_the_table_of_least_bonds():
+    kept = json.loads((RECORDS / "could-it-be-classical.json").read_text("utf-8"))["rows"]
+    rows = [row for row in kept if row.get("least")]
+    assert rows
+    for row in rows:
+        least = row["least"]
+        bonds = {each["share"]: each for each in least["found"]}
+        cells = [row["head"], f"{row['body']}, {row['dimension']}"]
+        cells += [f"{100 * least['test']['value']:.2f} %", f"{least['texts']:,}"]
+        for share in (0.99, 1.0):
+            same, sure = bonds[share]["same"]["right"], bonds[share]["certain"]
+            assert same >= share * least["texts"]
+            cells.append(f"{bonds[share]['bond']} ({same:,}; {sure:,})")
+        assert f"| {' | '.join(cells)} | {least['limit']} |" in CLASSICAL
+
+
 def test_the_table_of_mteb():
     (mteb,) = json.loads((RECORDS / "mteb.json").read_text("utf-8"))["tasks"].values()
     rows = [rows_of_mteb(name, row) for name, row in mteb["estimators"].items()]
