@@ -39,9 +39,13 @@ class QuantumHead(nn.Module):
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
         initial_angle: largest initial angle; see `initial_angles`.
-        start: ``sines`` for one layer of the paper's ansatz with the weights of `sine_angles` in place of random ones.
+        start: ``sines`` for one upload and one layer of the paper's ansatz with the weights of `sine_angles` in place
+            of random ones.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
+
+    Raises:
+        UserError: if ``start`` is ``sines`` and there are more uploads, layers or weights.
 
     >>> head = QuantumHead(4)
     >>> head(torch.zeros(3, 4)).shape
@@ -69,6 +73,11 @@ class QuantumHead(nn.Module):
         data, weights = data_parameters(circuit), weight_parameters(circuit)
         generator = generator or torch.default_generator
         if start == "sines":
+            if (reuploads, main_layers, len(weights)) != (1, 1, n_qubits):
+                raise UserError(
+                    f"start 'sines' is that of one upload and one layer with a weight per qubit, got reuploads "
+                    f"{reuploads}, main_layers {main_layers} and {len(weights)} weights; set both to 1."
+                )
             initial = sine_angles(n_qubits, generator)
         else:
             initial = initial_angles(len(weights), generator, initial_angle)

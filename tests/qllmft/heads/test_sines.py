@@ -148,6 +148,11 @@ def test_a_head_that_cannot_start_at_sines_is_refused(settings, message):
         load_preset("sines").config(settings)
 
 
+def test_a_head_of_more_layers_has_no_start_at_sines():
+    with pytest.raises(UserError, match="got reuploads 4, main_layers 2 and 20 weights; set both"):
+        QuantumHead(4, start="sines")
+
+
 def test_a_linear_layer_alone_has_no_start_at_sines():
     with pytest.raises(UserError, match="start 'sines' is of a quantum head, and there is none"):
         load_preset("odd").config({"model.start": "sines"})
