@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.head import Baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
-from qllmft.heads import Classifier, build_classifier, reseed
+from qllmft.heads import Classifier, QuantumHead, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, TASKS, Task
@@ -127,6 +127,25 @@ class TrainedHead:
             logits = finite_logits(self.model, x, latent)
         self._predicted = _Predicted(x, latent, logits)
         return logits
+
+    @torch.no_grad()
+    def load(self, examples: Examples) -> float | None:
+        """Return the share of labels that change if the head's circuit returns only noise.
+
+        All its ⟨Z⟩ are then 0. None: there is no quantum head, or a text has no single label.
+        """
+        model = self.model
+        if not isinstance(model, Classifier) or not isinstance(model.head, QuantumHead):
+            return None
+        if not examples.task.one_label:
+            return None
+        known = self._predicted.logits if self._predicted.knows(examples.x) else None
+        logits = self._logits(examples.x) if known is None else known
+        values = logits.new_zeros(len(logits), len(model.head.observables))
+        with one_torch_thread():  # beside a skip alone the latent values are read
+            latent = model.encoder(examples.x) if model.skip and model.encoder else values
+            noise = model.read(latent, values)
+        return float((noise.argmax(dim=1) != logits.argmax(dim=1)).double().mean())
 
     def exact_score(self, examples: Examples) -> float | None:
         """Return the score of the task without noise of the head's circuit, or None if there is no noise.

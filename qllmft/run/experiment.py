@@ -273,12 +273,13 @@ def _tested(
 ) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     tests = [each.tested for each in vectors]
-    answers, calibrations = [], []
+    answers, calibrations, loads = [], [], []
     for each, test in zip(fitted, tests, strict=True):
         answers.append(each.head.predict(test.x.numpy()))
         of_head = getattr(each.head, "probabilities", None)  # None of labels alone
         found = of_head(test.x.numpy()) if of_head and test.task.one_label else None
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
+        loads.append(each.head.load(test) if isinstance(each.head, TrainedHead) else None)
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
     task, names = TASKS[setup.config.data.task], setup.corpus.label_names
@@ -289,11 +290,12 @@ def _tested(
             model,
             test=score_of(test, labels),
             test_exact=each.head.exact_score(test),
+            load=load,
             test_classes=predictions.by_class(each.head.name),
             test_calibration=calibration,
         )
-        for model, each, test, labels, calibration in zip(
-            record.models, fitted, tests, answers, calibrations, strict=True
+        for model, each, test, labels, calibration, load in zip(
+            record.models, fitted, tests, answers, calibrations, loads, strict=True
         )
     )
     return replace(record, models=models)

@@ -92,6 +92,9 @@ class ModelResult:
     validation_exact: float | None = None
     test: _Score | None = None  # on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
+    # share of test labels that change if the head's circuit returns only noise, in [0, 1]; None
+    # without a quantum head or single labels
+    load: float | None = None
     # scores on the test texts class by class; None if they were not read
     test_classes: _ClassScores | None = None
     # calibration of the probabilities of the test texts; None if they were not read or the model
@@ -196,7 +199,14 @@ class RunRecord:
         return replace(
             self,
             models=tuple(
-                replace(model, test=None, test_exact=None, test_classes=None, test_calibration=None)
+                replace(
+                    model,
+                    test=None,
+                    test_exact=None,
+                    load=None,
+                    test_classes=None,
+                    test_calibration=None,
+                )
                 for model in self.models
             ),
         )

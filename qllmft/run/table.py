@@ -77,6 +77,11 @@ def notes(record: RunRecord) -> Iterator[str]:
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
         yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
+    if record.head.load is not None:
+        yield (
+            f"load: {percent(record.head.load)} % of the {record.head.name}'s test labels change if its circuit "
+            "returns only noise"
+        )
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

@@ -9,6 +9,7 @@ from qllmft.baselines.trained import low_rank_baseline, perceptron_baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Checkpoint, Examples, fit
+from qllmft_backends import create
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05)
 
@@ -109,3 +110,41 @@ def test_its_weights_and_its_training_follow_the_seed():
         baseline.fit(examples(), examples(12, 1))
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), weights(other))
+
+
+def trained(**structure) -> TrainedHead:
+    model = build_classifier(
+        ModelConfig(encoder_layers=2, reuploads=2, **{"n_qubits": 3} | structure), 6, 2
+    )
+    head = TrainedHead("a name", model, CONFIG.model_copy(update={"epochs": 30}), 7)
+    head.fit(examples(), examples(12, 1))
+    return head
+
+
+def test_the_load_is_the_share_of_labels_that_a_machine_of_noise_changes():
+    head, texts = trained(), examples(60, 2)
+    machine = create("adjoint", {"noise": "explicit", "one_qubit_rate": 1, "two_qubit_rate": 1})
+    noisy = build_classifier(
+        ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2, backend=machine
+    )
+    noisy.load_state_dict(head.model.state_dict())
+    values = torch.stack([noisy.head(noisy.encoder(texts.x)) for _ in range(400)]).mean(dim=0)
+    assert values.abs().max() < 0.25  # 1 / 20 is the error of a mean of 400 signs
+    labels = head.predict(texts.x.numpy())
+    constant = int(head.model.final.bias.argmax())
+    assert head.load(texts) == (labels != constant).mean() > 0.2
+
+
+def test_a_circuit_beside_a_skip_can_have_no_load():
+    head, texts = trained(n_qubits=4, skip=True), examples(60, 2)
+    with torch.no_grad():
+        head.model.final.weight[:, 4:] = 0
+    assert head.load(texts) == 0
+    assert len(np.unique(head.predict(texts.x.numpy()))) == 2
+
+
+def test_a_head_without_a_measured_circuit_has_no_load():
+    no_head = {"head": "none", "n_qubits": 4, "encoder_qubits": 4}
+    assert trained(**no_head).load(examples()) is None
+    targets = Examples.from_arrays(examples().x.numpy(), np.zeros((20, 1)))
+    assert trained().load(targets) is None
