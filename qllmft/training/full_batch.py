@@ -136,12 +136,15 @@ class ReuploadingObjective(OddObjective):
             self._start_at_linear()
 
     def _start_at_linear(self) -> None:
-        """Start at logistic regression on the loaded vectors, with the same C."""
+        """Start at logistic regression on the loaded vectors, with the same C.
+
+        If a label has no texts, the start is that of the head alone.
+        """
         from sklearn.linear_model import LogisticRegression
 
         k = len(self._final.weight)
         labels = self._y.numpy()
-        if len(np.unique(labels)) < k:  # a label without texts has no weights
+        if len(np.unique(labels)) < k:
             return
         found = LogisticRegression(C=self._c, max_iter=1000).fit(
             self.x, labels, _array(self._weights)
