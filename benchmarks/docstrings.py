@@ -10,9 +10,12 @@ import ast
 import re
 import sys
 from collections import Counter, defaultdict
+from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 PACKAGES = (
     "matplotlib",
@@ -52,6 +55,7 @@ def sentences(file: Path) -> set[str]:
     }
 
 
+@cache
 def classes() -> dict[str, list[str]]:
     """Return `PER_CLASS` sentences by sub-package, the largest first.
 
@@ -74,6 +78,14 @@ def classes() -> dict[str, list[str]]:
         name: sorted(unique[name], key=lambda s: sha256(s.encode()).digest())[:PER_CLASS]
         for name in names
     }
+
+
+def drawn(k: int, n: int, seed: int) -> list[str]:
+    """Return n sentences of each of k sub-packages that the seed draws, label after label."""
+    found = classes()
+    random = np.random.default_rng(seed)
+    names = random.choice(sorted(found), k, replace=False)
+    return [text for name in names for text in random.permutation(found[name])[:n].tolist()]
 
 
 if __name__ == "__main__":

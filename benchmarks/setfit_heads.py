@@ -1,6 +1,6 @@
 """Heads in SetFit on held-out texts: ``python benchmarks/setfit_heads.py --labels 2 6 --seeds 0 1``.
 
-The texts are first sentences of docstrings (see docstrings.py), 80 of each label, as in default_head.py. Four fifths
+The texts are first sentences of docstrings (see docstrings.py), 80 of each label, as in one_head.py. Four fifths
 train: SetFit's contrastive step tunes the body, and each head is then trained on it by SetFit with its own defaults.
 The rest are classified. Rows that the record ``--json`` has already are not computed again.
 """
@@ -23,10 +23,11 @@ from setfit import SetFitHead, SetFitModel, Trainer, TrainingArguments
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from default_head import PER_LABEL, docstring_texts
+from docstrings import drawn
 
-PRESETS = ("recommended", "reuploading-unfrozen")
+PRESETS = ("sines",)
 EPOCHS, BATCH, RATE = 16, 2, 1e-2  # of a differentiable head, as in SetFit's TrainingArguments
+PER_LABEL = 80
 LONGEST = 64  # tokens; no sentence is longer than 200 characters
 COLUMNS = ("logistic regression", "SetFitHead", *PRESETS)
 
@@ -61,7 +62,7 @@ def heads(k: int, seed: int) -> dict[str, SetFitHead]:
 
 def measure(k: int, seed: int, iterations: int) -> dict[str, int]:
     """Return the number of right answers of each head, and of held-out texts."""
-    texts, labels = docstring_texts(k, seed), np.repeat(np.arange(k), PER_LABEL)
+    texts, labels = drawn(k, PER_LABEL, seed), np.repeat(np.arange(k), PER_LABEL)
     split = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(texts, labels)
     train, held = next(split)
     shown, given = [texts[i] for i in train], labels[train].tolist()
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="*", default=[2, 6])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--iterations", type=int, default=2, help="pairs of each kind for a text")
-    parser.add_argument("--json", type=Path, default=Path("docs/records/setfit-heads.json"))
+    parser.add_argument("--json", type=Path, default=Path("docs/records/one-head-setfit.json"))
     given = parser.parse_args()
     rows = json.loads(given.json.read_text("utf-8")) if given.json.exists() else []
     known = {(row["labels"], row["seed"], row["iterations"]) for row in rows}

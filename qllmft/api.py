@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
-from qllmft.config.presets import AUTO, load_preset
+from qllmft.config.presets import DEFAULT, load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
@@ -32,7 +32,7 @@ class Rows(Protocol):
 def train(
     data: str | Path | Rows | None = None,
     *,
-    preset: str = AUTO,
+    preset: str = DEFAULT,
     body: GivenBody | None = None,
     out: str | Path | None = None,
     on_event: OnEvent | None = None,
@@ -49,7 +49,7 @@ def train(
         data: a file, a folder of splits, a data set on the hub; a `pandas.DataFrame`, a polars frame, a
             `datasets.Dataset`, a dict of columns, a pair of lists (texts, labels), or a dict of tables by split such as
             a `DatasetDict`; the preset's own if None.
-        preset: name of the settings to start from; by default the structure that cross-validation prefers is trained.
+        preset: name of the settings to start from.
         body: language model: a name on the hub, a folder, or a `SentenceTransformer`, which is saved in the cache;
             the preset's own if None.
         out: the run's folder; ``runs/<identity>`` if None.

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.config.presets import UNFROZEN, load_preset
+from qllmft.config.presets import DEFAULT, load_preset
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_bytes, write_bytes
 from qllmft.heads import build_classifier
@@ -28,6 +28,14 @@ except ModuleNotFoundError as error:
     ) from None
 
 HEAD_FILE = "quantum_head.safetensors"
+# settings of the default preset: SetFit trains from the first batch on, without a data map
+UNMAPPED = {
+    "model.centre": False,
+    "model.components": None,
+    "model.pad": "bias",
+    "model.encoder_qubits": 10,
+    "model.encoder_layers": 60,
+}
 _NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
 
 
@@ -41,7 +49,8 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     Args:
         in_features: D, length of the body's embeddings.
         out_features: k, number of labels.
-        preset: source of the structure, its section ``model``; by default "reuploading-unfrozen".
+        preset: source of the structure, its section ``model``. The default one loads the unit embedding itself
+            here, and no principal axes, because the body moves.
         settings: differences from it, ``{"model.reuploads": 6}``.
         temperature: divisor of the logits.
         eps: added to the temperature.
@@ -58,7 +67,7 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         in_features: int,
         out_features: int = 2,
         *,
-        preset: str = UNFROZEN,
+        preset: str = DEFAULT,
         settings: Mapping[str, Any] | None = None,
         temperature: float = 1.0,
         eps: float = 1e-5,
@@ -72,7 +81,8 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         self.temperature = temperature
         self.eps = eps
         self.multitarget = bool(multitarget)
-        self.structure = load_preset(preset).config(dict(settings or {})).model
+        given = (UNMAPPED if preset == DEFAULT else {}) | dict(settings or {})
+        self.structure = load_preset(preset).config(given).model
         # SetFitHead reads this name
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -82,7 +82,8 @@ def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict
     """Return the numbers of trained parameters of the encoders, the head and the final layer that the model has."""
     if config.head == "mlp":
         return {"head": _perceptron(config, dimension, n_classes)}
-    config, head = config.for_labels(n_classes), head_template(config)
+    config = config.for_labels(n_classes)
+    head = head_template(config)
     encoder = encoder_template(config)
     if encoder is None:
         parts = {"encoder": _perceptron(config, dimension, config.n_qubits)}
@@ -118,11 +119,13 @@ def check_classes(config: ModelConfig, n_classes: int) -> None:
         )
 
 
-def check_amplitudes(dimension: int, n_qubits: int, pad: Literal["zeros", "bias"]) -> None:
+def check_amplitudes(
+    dimension: int, n_qubits: int, pad: Literal["zeros", "bias", "constant"]
+) -> None:
     """Raise UserError if ``n_qubits`` have fewer amplitudes than a loaded vector of ``dimension`` values needs."""
-    needed = dimension + (pad == "bias")
+    needed = dimension + (pad != "zeros")
     if needed > 2**n_qubits:
-        values = f"{dimension} values" + (" and a constant (pad = 'bias')" if pad == "bias" else "")
+        values = f"{dimension} values" + f" and a constant (pad = {pad!r})" * (pad != "zeros")
         raise UserError(
             f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
             f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
@@ -172,11 +175,13 @@ class ModelDescription:
 def describe(config: ModelConfig, dimension: int, n_classes: int) -> ModelDescription:
     """Describe the parts of a model on embeddings of D = ``dimension`` values."""
     check_fits(config, dimension, n_classes)
+    config = config.for_labels(n_classes)
     counts = part_parameters(config, dimension, n_classes)
-    count_of = config.for_labels(n_classes).n_encoders
+    count_of = config.n_encoders
     encoder = "encoder" if count_of == 1 else f"encoder ({count_of} of them)"
     width = 0 if config.components is None else min(config.components, dimension)
-    stored = dimension * (config.centre + width)  # a mean (D,) and axes (D, m)
+    # a mean (D,), axes (D, m) and a unit
+    stored = dimension * (config.centre + width) + (config.pad == "constant")
     parts: list[ModelPart] = []
     if stored:
         parts.append(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.heads import ParallelEncoders, QuantumEncoder
-from qllmft.heads.encoder import Pad, amplitudes
+from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
 
 Floats = NDArray[np.float64]
 
@@ -29,14 +29,14 @@ class Forms:
 
     @property
     def linear(self) -> Floats | None:
-        """Return the rows (Q, D) of the linear map that an odd encoder applies to the unit embedding, else None."""
+        """Return the rows (Q, D) of the linear map that an odd encoder applies to the loaded vector, else None."""
         return self.scales[:, None] * self.matrices[:, -1, :-1] if self.odd else None
 
     def latent(self, mapped: Floats) -> Floats:
         """Return the latent vectors (N, Q) of mapped embeddings (N, D)."""
         x = torch.from_numpy(mapped)
         if self.linear is not None:
-            return cast("Floats", amplitudes(x, "zeros").numpy() @ self.linear.T)
+            return cast("Floats", loaded_vector(x, self.pad).numpy() @ self.linear.T)
         loaded = amplitudes(x, self.pad).numpy()
         values: list[Floats] = [
             np.einsum("ni,ij,nj->n", loaded, matrix, loaded, optimize=True)
@@ -62,7 +62,7 @@ def _matrices(encoder: QuantumEncoder) -> Floats:
     """Return A_q (T, m, m) of one encoder: the gradient of sᵀ A s by s is 2 A s, its i-th row at the i-th vector."""
     engine, program = encoder.engine.double, encoder.engine.program
     angles = program.angle_matrix @ encoder.theta.detach().double().numpy() + program.angle_offset
-    outputs, size = len(encoder.engine.masks), encoder.dimension + (encoder.pad == "bias")
+    outputs, size = len(encoder.engine.masks), encoder.dimension + (encoder.pad != "zeros")
     found = np.empty((outputs, size, size))
     for start in range(0, size, ROWS):
         basis = np.eye(size)[start : start + ROWS]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import score_of as score_of
     from qllmft.baselines.head import scored as scored
     from qllmft.baselines.trained import TrainedHead as TrainedHead
+    from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
+    from qllmft.baselines.without_circuit import in_latent as in_latent
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.head import Baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
-from qllmft.heads import Classifier, QuantumHead, build_classifier, reseed
+from qllmft.heads import Classifier, build_classifier, reseed
 from qllmft.heads.mlp import low_rank
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, TASKS, Task
@@ -30,8 +30,9 @@ from qllmft.training import (
     finite_logits,
     fit,
     fit_end_to_end,
+    latent_vectors,
+    logits_of_noise,
     one_torch_thread,
-    shared_latent,
 )
 
 FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
@@ -41,7 +42,7 @@ class _Predicted(NamedTuple):
     """Results of the last prediction, so that the same embeddings are not computed again."""
 
     x: torch.Tensor = torch.empty(0)  # embeddings (N, D)
-    latent: torch.Tensor | None = None  # see `shared_latent`
+    latent: torch.Tensor | None = None  # see `latent_vectors`
     logits: torch.Tensor | None = None  # (N, k)
 
     def knows(self, x: torch.Tensor) -> bool:
@@ -106,7 +107,9 @@ class TrainedHead:
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""
-        outputs = self._logits(torch.from_numpy(x))
+        return self._answers(self._logits(torch.from_numpy(x)))
+
+    def _answers(self, outputs: torch.Tensor) -> NDArray[Any]:
         if self.thresholds is not None:
             return MULTILABEL.probabilities(outputs) - self.thresholds
         return self._task.answers(outputs)
@@ -123,29 +126,30 @@ class TrainedHead:
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
         with one_torch_thread():
-            latent = shared_latent(self.model, x)
+            latent = latent_vectors(self.model, x)
             logits = finite_logits(self.model, x, latent)
         self._predicted = _Predicted(x, latent, logits)
         return logits
 
-    @torch.no_grad()
     def load(self, examples: Examples) -> float | None:
-        """Return the share of labels that change if the head's circuit returns only noise.
+        """Return the share of answers that change if the measured circuits return only noise, see `Task.changed`.
 
-        All its ⟨Z⟩ are then 0. None: there is no quantum head, or a text has no single label.
+        None: no circuit is measured.
         """
-        model = self.model
-        if not isinstance(model, Classifier) or not isinstance(model.head, QuantumHead):
-            return None
-        if not examples.task.one_label:
+        with one_torch_thread():
+            noise = logits_of_noise(self.model, examples.x)
+        if noise is None:
             return None
         known = self._predicted.logits if self._predicted.knows(examples.x) else None
         logits = self._logits(examples.x) if known is None else known
-        values = logits.new_zeros(len(logits), len(model.head.observables))
-        with one_torch_thread():  # beside a skip alone the latent values are read
-            latent = model.encoder(examples.x) if model.skip and model.encoder else values
-            noise = model.read(latent, values)
-        return float((noise.argmax(dim=1) != logits.argmax(dim=1)).double().mean())
+        return examples.task.changed(self._answers(logits), self._answers(noise))
+
+    def latent(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return `latent_vectors`, from `predict` if it had the same embeddings just before."""
+        if self._predicted.knows(x):
+            return self._predicted.latent
+        with one_torch_thread():
+            return latent_vectors(self.model, x)
 
     def exact_score(self, examples: Examples) -> float | None:
         """Return the score of the task without noise of the head's circuit, or None if there is no noise.
@@ -168,6 +172,17 @@ class TrainedHead:
         """Return the number of trained parameters, with those of the body if it was trained."""
         whole = self.end_to_end
         return self.model.n_parameters + (0 if whole is None else whole.body.n_parameters)
+
+    @property
+    def n_encoder_parameters(self) -> int:
+        """Return the number of trained parameters before the head."""
+        encoder, whole = self.model.encoder, self.end_to_end
+        own = (
+            0
+            if encoder is None
+            else sum(p.numel() for p in encoder.parameters() if p.requires_grad)
+        )
+        return own + (0 if whole is None else whole.body.n_parameters)
 
     @property
     def settings(self) -> dict[str, Any]:

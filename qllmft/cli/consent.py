@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qllmft.cli.console import PlainConsole, printable, say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qllmft.inference import Predictor
+    from qllmft.inference.decision import Decision
     from qllmft_backends import Backend, Estimate, RemoteBackend
+
+LEAST_LOAD = 0.05  # below it, sending circuits is asked about
+FEWEST_TEXTS = 20  # whose load says something about a model without a record
 
 
 def attend_unasked(
@@ -70,11 +79,8 @@ def attended(backends: dict[str, Backend]) -> dict[str, Backend]:
     return backends
 
 
-def _attend(backend: RemoteBackend) -> None:
-    """Show the jobs' states and the price, and ask for confirmation before paid circuits are sent."""
-    from rich.prompt import Confirm
-    from rich.text import Text
-
+def _attend(backend: RemoteBackend, load: Load | None = None) -> None:
+    """Show the jobs' states, price and load, and ask for confirmation before paid circuits are sent."""
     console = PlainConsole(stderr=True)
     shown: dict[str, str] = {}
 
@@ -89,17 +95,16 @@ def _attend(backend: RemoteBackend) -> None:
                 f"{estimate}. Nothing was sent, because standard input is not a terminal. "
                 "Add --yes to send paid circuits without confirmation."
             )
-        # typer.confirm would write the last blank of its question to standard output, before the
-        # first answer
-        try:
-            return Confirm.ask(
-                Text(printable(f"{estimate}. Send?")), console=console, default=False
-            )
-        except EOFError:  # Ctrl-D
+        if load is not None and load.small and not _confirmed(f"{load}. Go on?", console):
             return False
+        if load is not None and not load.small:
+            say(str(load), console)
+        return _confirmed(f"{estimate}. Send?", console)
 
     def announce(estimate: Estimate) -> None:
         say(str(estimate), console)
+        if load is not None:
+            say(str(load), console)
 
     # without consent the question shows the price
     backend.attend(
@@ -107,13 +112,90 @@ def _attend(backend: RemoteBackend) -> None:
     )
 
 
-def show_estimate(estimate: Estimate) -> None:
-    """Print the estimate of a call, for ``--dry-run``, and end like the call if its limits would refuse it."""
+@dataclass(frozen=True)
+class Load:
+    """Share of a model's answers that change if the circuit returns only noise, for a question about a price."""
+
+    share: float  # in [0, 1]
+    said: str  # in words
+
+    @property
+    def small(self) -> bool:
+        """Return whether the answers hardly depend on the machine."""
+        return self.share < LEAST_LOAD
+
+    def __str__(self) -> str:
+        """Return the sentence, with a warning if the load is small."""
+        warning = f", less than {LEAST_LOAD:.0%}: the answers hardly depend on the machine"
+        return f"load: {self.said}{warning * self.small}"
+
+
+def load_of(predictor: Predictor, vectors: NDArray[np.float32], decision: Decision) -> Load | None:
+    """Return the load of a run's record, or of the given texts if there is none and they are 20 or more.
+
+    Args:
+        predictor: the model.
+        vectors: embeddings (N, D) of the texts.
+        decision: threshold and margin of the answers.
+    """
+    from qllmft.run import RunFolder
+
+    folder = predictor.folder
+    record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
+    if record is not None:
+        share, texts = record.head.load, "the test texts"
+    elif len(vectors) >= FEWEST_TEXTS:
+        share, texts = predictor.load_of(vectors, decision), f"these {len(vectors):,} texts"
+    else:
+        return None
+    return None if share is None else Load(share, predictor.task.load_in_words(share, texts))
+
+
+def attend_load(
+    backends: Iterable[Backend],
+    predictor: Predictor,
+    vectors: NDArray[np.float32],
+    decision: Decision,
+) -> Load | None:
+    """Show the load beside the price of paid circuits, ask about a small one, and return it.
+
+    It is None if no backend is paid, or as in `load_of`.
+    """
+    paid = [backend for backend in backends if remote_of(backend) and backend.capabilities.paid]
+    load = load_of(predictor, vectors, decision) if paid else None
+    if load is not None:
+        for remote in filter(None, map(remote_of, paid)):
+            _attend(remote, load)
+    return load
+
+
+def _confirmed(question: str, console: PlainConsole) -> bool:
+    """Return whether a person at the terminal says yes."""
+    from rich.prompt import Confirm
+    from rich.text import Text
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        return False
+    # typer.confirm would write the last blank of its question to standard output, before the first
+    # answer
+    try:
+        return Confirm.ask(Text(printable(question)), console=console, default=False)
+    except EOFError:  # Ctrl-D
+        return False
+
+
+def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
+    """Print the estimate of a call, for ``--dry-run``, and end like the call if its limits would refuse it.
+
+    ``load`` is that of the circuits, if it is known.
+    """
     if estimate.unit == "sandbox-credit":
         say(
             "The sandbox's credits are not dollars: --offline estimates the price from published ones."
         )
     say(str(estimate))
+    if load is not None:
+        say(str(load))
     if estimate.refusal:
         raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
     compiled = getattr(estimate, "native", None) is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import show_estimate
+from qllmft.cli.consent import attend_load, show_estimate
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
@@ -21,6 +21,7 @@ from qllmft.cli.options import (
     RunsLabelColumn,
     RunsTextColumn,
     Threshold,
+    loaded,
     run_settings,
     with_options,
 )
@@ -96,7 +97,6 @@ def evaluate(
             "Without it the run's own test set is read; give --data, or omit them."
         )
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
     from qllmft.inference.evaluation import (
         LabelledTexts,
@@ -111,7 +111,7 @@ def evaluate(
     backends = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    predictor, decision = loaded(run), Decision(threshold, margin)
     check_of_labels(predictor, decision, backends)
     if choice.several and predictor.task.several:
         raise UserError(
@@ -122,6 +122,7 @@ def evaluate(
     if predictor.task.real:
         _print_scores(evaluate_scores(predictor, texts), console, json=json)
         return
+    load = attend_load(backends.values(), predictor, texts.vectors, decision)
     if choice.several:
         compare_backends(predictor, texts, decision, backends, console, json=json)
         return
@@ -130,7 +131,7 @@ def evaluate(
     for name, backend in asked.items():
         predictor.backend = backend
         if choice.dry_run:
-            show_estimate(predictor.estimate(texts.vectors, offline=choice.offline))
+            show_estimate(predictor.estimate(texts.vectors, offline=choice.offline), load)
             return
         evaluate_one = evaluate_scores if predictor.task.several else evaluated
         evaluations[name] = evaluate_one(predictor, texts, decision)

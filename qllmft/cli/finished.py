@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
-from qllmft.cli.options import Json, RunFolderArgument, with_options
+from qllmft.cli.options import Json, RunFolderArgument, loaded, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def push(
 
     The token is that of `hf auth login` or HF_TOKEN; it is never written or printed. Texts are not uploaded.
     """
-    from qllmft.inference import Predictor
-
-    predictor = Predictor.load(run)
+    predictor = loaded(run)
     if dry_run:
         _preview(predictor, name, options)
         return
@@ -249,11 +247,10 @@ def explain(
     out one at a time: of two words with the same meaning, both may show no effect.
     """
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.inference import Predictor
     from qllmft.inference.explanation import TrainingTexts, explain_text
 
     console = PlainConsole(stderr=json)
-    predictor = Predictor.load(run)
+    predictor = loaded(run)
     with ConsoleListener(console) as listener:
         trained = partial(TrainingTexts.of, predictor, run, listener)
         found = explain_text(predictor, text, trained, nearest)

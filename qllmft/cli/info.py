@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import ModelConfig, RunConfig
+    from qllmft.run.record import RunRecord
     from qllmft.templates import ModelDescription
 
 
@@ -66,9 +67,11 @@ def info(
         )
     from qllmft.templates import describe
 
-    config, title, run_dimension, run_classes = _find(name)
-    dimension = dimension or run_dimension or PAPER_DIMENSION
-    classes = classes or run_classes or PAPER_CLASSES
+    config, title, record = _find(name)
+    if record is not None:
+        dimension = dimension or record.body.dimension
+        classes = classes or len(record.data.labels)
+    dimension, classes = dimension or PAPER_DIMENSION, classes or PAPER_CLASSES
     description = describe(config.model, dimension, classes)
     if json:
         parts = [
@@ -82,6 +85,7 @@ def info(
                 "parameters": description.parameters,
                 "settings": settings,
                 "parts": parts,
+                **_circuit_json(record),
             }
         )
         return
@@ -89,8 +93,22 @@ def info(
     console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
+    if record is not None:
+        from qllmft.run.table import circuit_notes
+
+        say_lines(circuit_notes(record), console)
     if draw is not False:
         _draw(console, config.model, always=draw is True)
+
+
+def _circuit_json(record: RunRecord | None) -> dict[str, Any]:
+    """Return load and gain of a run's circuit as JSON values, none without them."""
+    head = record.head if record else None
+    found: dict[str, Any] = {} if head is None or head.load is None else {"load": head.load}
+    if head is not None and head.without_circuit is not None:
+        control = head.without_circuit
+        found["gain"] = {"value": control.gain, "interval95": list(control.gain_interval)}
+    return found
 
 
 def _parts_table(description: ModelDescription, title: str) -> Table:
@@ -122,8 +140,8 @@ def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
         say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", console)
 
 
-def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
-    """Return configuration, title, D and k of a preset or a run."""
+def _find(name: str) -> tuple[RunConfig, str, RunRecord | None]:
+    """Return configuration and title of a preset or a run, and a finished run's record."""
     from qllmft.config.presets import load_preset, preset_names
 
     if name not in preset_names() and Path(name).is_dir():
@@ -132,11 +150,9 @@ def _find(name: str) -> tuple[RunConfig, str, int | None, int | None]:
         folder = RunFolder(Path(name))
         config = folder.read_config()
         record = folder.read_result() or folder.read_validation()
-        if record is None:
-            return config, name, None, None
-        return config, name, record.body.dimension, len(record.data.labels)
+        return config, name, record
     preset = load_preset(name)
-    return preset.config(), f"{name}: {preset.title}", None, None
+    return preset.config(), f"{name}: {preset.title}", None
 
 
 def _list_presets(console: Console, source: str | None, *, json: bool) -> None:

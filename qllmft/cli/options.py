@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import typer
 
+from qllmft.cli.console import PlainConsole, say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.campaign.executors import Executor
     from qllmft.config import RunConfig
     from qllmft.events import OnEvent
+    from qllmft.inference import Predictor
     from qllmft.run import Tracking
 
 Data = Annotated[
@@ -309,3 +311,13 @@ def run_settings(run: Path) -> RunConfig:
 
     folder = RunFolder(run)
     return folder.read_config() if folder.config_file.is_file() else RunConfig()
+
+
+def loaded(run: Path) -> Predictor:
+    """Load the model of a run, and print how far an unfinished one was trained."""
+    from qllmft.inference import Predictor
+
+    predictor = Predictor.load(run)
+    if predictor.unfinished:
+        say(f"{predictor.unfinished}.", PlainConsole(stderr=True))
+    return predictor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import show_estimate
+from qllmft.cli.consent import attend_load, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import (
     Limit,
@@ -20,6 +20,7 @@ from qllmft.cli.options import (
     RunsDelimiter,
     RunsTextColumn,
     Threshold,
+    loaded,
     run_settings,
     with_options,
 )
@@ -107,7 +108,6 @@ def predict(
             "--text-column and --delimiter describe the table of --file, which is not given. Omit them."
         )
 
-    from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision, share_left
     from qllmft.inference.predictor import RAY_WITH_BACKEND
 
@@ -122,7 +122,7 @@ def predict(
         raise UserError(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
-    predictor, decision = Predictor.load(run), Decision(threshold, margin)
+    predictor, decision = loaded(run), Decision(threshold, margin)
     predictor.jobs, predictor.ray = jobs, ray
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
@@ -199,10 +199,11 @@ def _measure(
         return
     vectors = predictor.embed(texts)
     predictor.close()
+    load = attend_load(backends.values(), predictor, vectors, decision)
     for name, backend in backends.items():
         predictor.backend = backend
         if choice.dry_run:
-            show_estimate(predictor.estimate(vectors, offline=choice.offline))
+            show_estimate(predictor.estimate(vectors, offline=choice.offline), load)
             return
         answers = predictor.answer(vectors, decision)
         spread = predictor.bootstrap(vectors, repeats) if repeats else None

@@ -119,8 +119,6 @@ def _row(run: RunFolder) -> _Row:
     what = f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head]
     test, best = f"{run.epochs_done()} of {config.train.epochs} epochs", ""
     if record is not None:
-        if record.choice:
-            what = record.choice.taken.name
         scores = [each.test for each in record.models if each.test]
         test = scores[0].plain.removesuffix(" %") if scores else "not read"
         if scores[1:]:

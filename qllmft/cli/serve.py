@@ -9,7 +9,7 @@ import typer
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import RunFolderArgument, with_options
+from qllmft.cli.options import RunFolderArgument, loaded, with_options
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 
@@ -87,7 +87,6 @@ def serve(
         raise UserError(
             f"a server needs the package {package}, which is not installed: pip install 'qllmft[serve]'."
         ) from None
-    from qllmft.inference import Predictor
     from qllmft.serving.model import ServedModel
 
     if queue < max_texts:
@@ -97,7 +96,7 @@ def serve(
     errors = PlainConsole(stderr=True)
     here = is_loopback(host)
     backend = _backend(run, choice, errors)
-    served = ServedModel(Predictor.load(run), run, backend, here if explain is None else explain)
+    served = ServedModel(loaded(run), run, backend, here if explain is None else explain)
     limits = RequestLimits(max_texts, max_characters, max_bytes, queue)
     with open_port(host, port) as listening:
         served.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_lines, texts
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, say_lines, texts
 from qllmft.cli.options import (
     DataOptions,
     Epochs,
@@ -59,11 +60,9 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="Named settings to start from; `qllmft info` lists them. auto: the structure that cross-validation "
-            "on the training and validation texts prefers; reuploading-adam if a setting of the head is given, "
-            "reuploading-unfrozen if the body is trained."
+            help="Named settings to start from; `qllmft info` lists them.",
         ),
-    ] = "auto",
+    ] = "sines",
     config: Annotated[
         Path | None,
         typer.Option(
@@ -151,22 +150,15 @@ def train(
         baselines__names=None if baselines else [],
     )
     run_config = build_config(preset, config, overrides)
-    chosen_alone = preset == "auto" and config is None and not run_config.candidates
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.config.presets import describe_settings
 
     console = PlainConsole(stderr=json)
     with ConsoleListener(console, yes=yes) as listener:
         outcome = train_and_report(
             run_config, out, listener, trackers.tracking(), backend_options=personal
         )
-        if chosen_alone:
-            preset = describe_settings(run_config).preset
-            listener.message(
-                f"Preset {preset}: the given settings leave no structures to choose from."
-            )
     folder = outcome.folder
     if outcome.record is None and not folder.model_folder.exists():
         say("Interrupted before the first epoch; the same command starts again.", console)
@@ -180,10 +172,15 @@ def train(
         )
         _report_jobs(run_config, personal, console)
         raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+    from rich.text import Text
+
+    from qllmft.run.verdict import verdict
+
     if json:
-        typer.echo(folder.result_file.read_text(encoding="utf-8"), nl=False)
+        say_json({**outcome.record.to_json(), "verdict": verdict(outcome.record.models)})
     else:
         console.print(result_table(outcome.record))
+        console.print(Text(f"{verdict(outcome.record.models)}\n"))
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}"
@@ -191,7 +188,7 @@ def train(
     if not json:
         say(f"The report is {folder.report_file}.", console)
         say(
-            f"The run is in {folder.path}. Use it: qllmft predict {folder.path} 'your text'",
+            f"The run is in {folder.path}. Use it: qllmft predict {shlex.quote(str(folder.path))} 'your text'",
             console,
         )
 
@@ -214,7 +211,7 @@ def result_table(record: RunRecord) -> Table:
 
 def init(
     file: Annotated[Path, typer.Argument(help="File to write.")] = Path("config.toml"),
-    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "recommended",
+    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "sines",
 ) -> None:
     """Write a commented file of all settings, which `qllmft train --config` takes.
 
@@ -225,11 +222,6 @@ def init(
     from qllmft.files import write_text, writing
 
     config = load_preset(preset).config()
-    if config.candidates:
-        names = ", ".join(candidate.name for candidate in config.candidates)
-        raise UserError(
-            f"the preset {preset!r} compares several structures; choose one with --preset: {names}."
-        )
     if file.exists():
         raise UserError(
             f"{file} exists and is not overwritten. Name another file, or delete that one."

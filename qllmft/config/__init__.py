@@ -8,7 +8,6 @@ from qllmft.config.run import (
     PERSONAL_OPTIONS,
     BackendConfig,
     BaselinesConfig,
-    Candidate,
     RunConfig,
     parse_config,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "BackendConfig",
     "BaselinesConfig",
     "BodyConfig",
-    "Candidate",
     "ContrastiveConfig",
     "DataConfig",
     "ModelConfig",

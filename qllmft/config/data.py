@@ -15,7 +15,7 @@ EMBEDDED = "reviews"  # corpus in the package
 IN_MEMORY = "in memory: "
 PAPER_PER_LABEL = 256
 PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
-PairFeatures = Literal["both", "difference", "product"]
+PairFeatures = Literal["all", "both", "difference", "product"]
 EMBEDDED_PER_LABEL = 200
 
 
@@ -74,10 +74,14 @@ class DataConfig(Section):
             yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
         if len({*self.targets, self.text_column}) != len(self.targets) + 1:
             yield f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
-        if self.pair_column is None and self.pair_features != "both":
+        if self.pair_column is None and self.pair_features not in ("all", "both"):
             yield f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
         if self.pair_column in (self.text_column, *self.label_columns):
             yield f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
+
+    def unchanged(self) -> set[str]:
+        """Return the names of settings that change no result, features of pairs among them if texts are single."""
+        return super().unchanged() | ({"pair_features"} if self.pair_column is None else set())
 
     @property
     def text_columns(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class SettingKeywords(TypedDict, total=False):
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
     data__pair_column: str | None
-    data__pair_features: Literal["both", "difference", "product"]
+    data__pair_features: Literal["all", "both", "difference", "product"]
     data__targets: Sequence[str]
     data__label_separator: str | None
     body__model: str
@@ -58,7 +58,7 @@ class SettingKeywords(TypedDict, total=False):
     model__encoder_layers: int
     model__centre: bool
     model__components: int | None
-    model__pad: Literal["zeros", "bias"]
+    model__pad: Literal["zeros", "bias", "constant"]
     model__latent_scale: Literal["pi"] | float | None
     model__wires: Literal["first", "last"]
     model__initial_angle: float | None
@@ -66,7 +66,7 @@ class SettingKeywords(TypedDict, total=False):
     model__reuploads: int
     model__reupload_layers: int
     model__main_layers: int
-    model__start: Literal["random", "sines"]
+    model__start: Literal["random", "linear", "sines"]
     model__ansatz: str
     model__encoder_ansatz: str | None
     model__connectivity: int
@@ -90,7 +90,8 @@ class SettingKeywords(TypedDict, total=False):
     train__body_lr: float | None
     train__optimizer: Literal["adam", "lbfgs"]
     train__ridge: bool
-    train__ridge_c: float
+    train__ridge_c: float | Literal["auto"]
+    train__loss: Literal["task", "huber"]
     train__class_weight: Literal["balanced"] | None
     train__patience: int | None
     train__calibration: Literal["none", "temperature"]
@@ -113,4 +114,3 @@ class SettingKeywords(TypedDict, total=False):
     baselines__names: Sequence[str]
     baselines__grid: Literal["small", "paper"]
     baselines__points: int | None
-    candidates: Sequence[str]

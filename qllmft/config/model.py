@@ -14,7 +14,8 @@ PAPER_ANSATZ = "paper"
 # with E = 2 an encoder has 14 qubits for every Q (from the published counts)
 PAPER_MULTI_ENCODER_QUBITS = 14
 
-MOST_AUTO = 3  # limit of n_encoders "auto"
+MOST_AUTO = 3  # limit of n_encoders "auto" without a head
+MOST_SINES = 13  # limit of qubits that follow the number of labels
 MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
 MOST_GATES = 100_000  # limit for the circuits of a part; the paper's largest has about 1,600
 MOST_HIDDEN = 16_384
@@ -29,13 +30,15 @@ class ModelConfig(Section):
     # none: the final linear layer reads the encoders' outputs
     head: Literal["quantum", "mlp", "none"] = "quantum"
     n_qubits: Positive = 10  # Q
-    n_encoders: Positive | Literal["auto"] = 1  # E; auto: number of labels - 1, at most 3
+    # E; auto: without a head the number of labels - 1, at most 3; else one per qubit, and as many as labels + 1, from
+    # n_qubits to 13
+    n_encoders: Positive | Literal["auto"] = 1
     encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28
     centre: bool = False  # subtract the mean of the training embeddings before they are loaded
     # number of loaded principal axes of the training embeddings; None: no rotation
     components: Positive | None = None
-    pad: Literal["zeros", "bias"] = "zeros"
+    pad: Literal["zeros", "bias", "constant"] = "zeros"
     # initial value of the trained factor of ⟨Z⟩, or the fixed factor without a head; None: pi with
     # a head, 1 without
     latent_scale: Annotated[Literal["pi"] | PositiveReal | None, NEUTRAL] = None
@@ -50,7 +53,7 @@ class ModelConfig(Section):
     reupload_layers: Count = 1  # N
     main_layers: Count = 2  # M
     # initial weights of head and final layer; sines: a ⟨Z⟩ begins as the sine of its qubit's latent value
-    start: Annotated[Literal["random", "sines"], NEUTRAL] = "random"
+    start: Annotated[Literal["random", "linear", "sines"], NEUTRAL] = "random"
     ansatz: str = PAPER_ANSATZ  # name of an ansatz that qllmft doctor lists
     # that of the encoders; None: that of the head
     encoder_ansatz: Annotated[str | None, NEUTRAL] = None
@@ -68,17 +71,20 @@ class ModelConfig(Section):
     batch_norm: bool = False
 
     def for_labels(self, k: int) -> ModelConfig:
-        """Return the configuration with the number of encoders for ``k`` labels."""
-        return (
-            self
-            if self.n_encoders != "auto"
-            else self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
-        )
+        """Return the configuration with the numbers of encoders and qubits for ``k`` labels or targets."""
+        if self.n_encoders != "auto":
+            return self
+        if self.head == "none":
+            return self.model_copy(update={"n_encoders": max(1, min(k - 1, MOST_AUTO))})
+        qubits = max(self.n_qubits, min(k + 1, MOST_SINES))
+        return self.model_copy(update={"n_encoders": qubits, "n_qubits": qubits})
 
     @property
     def most_encoders(self) -> int:
-        """Return E, or its upper limit if it depends on the labels."""
-        return MOST_AUTO if self.n_encoders == "auto" else self.n_encoders
+        """Return E, or its limit for few labels if it depends on them."""
+        if self.n_encoders != "auto":
+            return self.n_encoders
+        return MOST_AUTO if self.head == "none" else self.n_qubits
 
     @property
     def encoder_outputs(self) -> int:
@@ -190,8 +196,10 @@ class ModelConfig(Section):
                 f"wires is 'last', and all {self.latent_encoder_qubits} qubits of an encoder give a value; leave it "
                 "out, or raise encoder_qubits"
             )
-        if self.odd and self.pad != "bias":
-            yield "odd turns the sign of the constant among the amplitudes: set pad to 'bias'"
+        if self.odd and self.pad == "zeros":
+            yield (
+                "odd turns the sign of the constant among the amplitudes: set pad to 'constant', or to 'bias'"
+            )
 
     def _head_fits(self) -> Iterator[str]:
         if self.head == "mlp":
@@ -205,27 +213,27 @@ class ModelConfig(Section):
             if self.skip or self.readout is not None:
                 yield "skip and readout are about a quantum head, and head is 'none'; leave them out"
             return
-        if self.n_encoders == "auto":
-            yield "n_encoders 'auto' goes with head 'none'; give the quantum head a number"
+        if self.n_encoders == "auto" and self.encoder != "quantum":
+            yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number"
             return
         if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
             yield (
                 f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
                 "a head needs 2 qubits or more, and a connectivity below their number"
             )
-        if self.n_qubits % self.n_encoders:
+        if self.n_qubits % self.most_encoders:
             yield (
-                f"{self.n_encoders} encoders cannot share {self.n_qubits} latent values evenly; "
+                f"{self.most_encoders} encoders cannot share {self.n_qubits} latent values evenly; "
                 "make n_qubits a multiple of n_encoders"
             )
         if self.encoder == "mlp" and self.n_encoders != 1:
             yield "a classical encoder is the only one: set n_encoders to 1"
         if (
             self.encoder == "quantum"
-            and self.n_qubits // self.n_encoders > self.latent_encoder_qubits
+            and self.n_qubits // self.most_encoders > self.latent_encoder_qubits
         ):
             yield (
-                f"each encoder must yield {self.n_qubits // self.n_encoders} values, but has only "
+                f"each encoder must yield {self.n_qubits // self.most_encoders} values, but has only "
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
         yield from self._starts_at_sines()

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from pydantic import (
     BaseModel,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
-    model_serializer,
+    model_validator,
 )
 
 from qllmft.config.body import BodyConfig
@@ -47,7 +46,6 @@ PERSONAL_OPTIONS = (
     "retry_wrong",
     "retry_doubtful",
 )
-MOST_CANDIDATES = 8
 
 
 class BackendConfig(Section):
@@ -90,14 +88,6 @@ class BaselinesConfig(Section):
     points: Positive | None = None
 
 
-class Candidate(Section):
-    """Structure of a head and its training, named by its preset."""
-
-    name: str
-    model: ModelConfig
-    train: TrainConfig
-
-
 class RunConfig(Section):
     """Whole run. The defaults are the paper's single-encoder experiment at 10 qubits with exact values."""
 
@@ -109,35 +99,20 @@ class RunConfig(Section):
     backend: BackendConfig = BackendConfig()
     noise: NoiseConfig = NoiseConfig()
     baselines: BaselinesConfig = BaselinesConfig()
-    # structures to choose from; model and train are those of one of them
-    candidates: tuple[Candidate, ...] = ()
 
-    @model_serializer(mode="wrap")
-    def _without_empty_candidates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = handler(self)
-        if not content.get("candidates"):
-            content.pop("candidates", None)
-        return content
+    @model_validator(mode="before")
+    @classmethod
+    def _without_candidates(cls, tree: Any) -> Any:
+        """Drop the structures that a run of an earlier version chose from: ``model`` is the chosen one."""
+        if isinstance(tree, dict):
+            return {name: value for name, value in tree.items() if name != "candidates"}
+        return tree
 
     def _contradictions(self) -> Iterator[str]:
-        yield from self._is_a_candidate()
         yield from self._noise_has_one_source()
         yield from self._can_be_trained()
         yield from self._body_fits()
         yield from self._task_is_trained()
-
-    def _is_a_candidate(self) -> Iterator[str]:
-        names = [candidate.name for candidate in self.candidates]
-        if len(set(names)) < len(names) or len(names) > MOST_CANDIDATES:
-            yield f"candidates are {names}, expected at most {MOST_CANDIDATES} of different names"
-        if self.candidates and self.taken is None:
-            yield (
-                f"model and train belong to none of the candidates {', '.join(names)}; set candidates to [], or change "
-                "the candidates"
-            )
-        for candidate in self.candidates:
-            if candidate.name != self.taken:
-                self.taking(candidate)
 
     def _noise_has_one_source(self) -> Iterator[str]:
         own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
@@ -212,7 +187,7 @@ class RunConfig(Section):
             if not (self.noise.is_none and self.backend.entry.adjoint and on_cpu):
                 yield (
                     "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
-                    "device out, or choose a preset that trains by Adam, such as reuploading-adam"
+                    "device out, or choose the optimizer adam"
                 )
             if trained := [name for name in ("mlp", "low_rank") if name in self.baselines.names]:
                 yield (
@@ -230,15 +205,8 @@ class RunConfig(Section):
             )
 
     def _body_fits(self) -> Iterator[str]:
-        if self.candidates and self.body.trainable:
-            yield "candidates are compared on a frozen body; set body.trainable to false, or name a preset"
-        if self.body.trainable and (
-            self.train.optimizer == "lbfgs" or self.model.centre or self.model.components
-        ):
-            yield (
-                "train.optimizer 'lbfgs', model.centre and model.components need a frozen body; set body.trainable to "
-                "false"
-            )
+        if self.body.trainable and self.train.optimizer == "lbfgs":
+            yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"
         if self.data.pair and self.body.learns:
             yield (
                 "data.pair_column names second texts, and a body that learns reads single ones; set body.trainable to "
@@ -248,6 +216,10 @@ class RunConfig(Section):
     def _task_is_trained(self) -> Iterator[str]:
         task = TASKS[self.data.task]
         several = task.several
+        if self.train.loss == "huber" and not task.real:
+            yield (
+                f"train.loss is 'huber' and data.task {self.data.task!r}; it is for 'regression', leave it out"
+            )
         if self.train.thresholds != "half" and not several:
             yield (
                 f"train.thresholds is {self.train.thresholds!r} and data.task {self.data.task!r}; they are for "
@@ -256,43 +228,26 @@ class RunConfig(Section):
         if task.one_label:
             return
         each = "one label per text" if several else "labels"
+        of_labels = self.train.optimizer == "lbfgs" and self.model.head == "none"
         faults = {
             "train.optimizer 'lbfgs' minimises a cross-entropy"
-            + " of one label per text" * several: (self.train.optimizer == "lbfgs"),
+            + " of one label per text" * several: of_labels,
             f"train.class_weight weighs {each}": self.train.class_weight is not None,
             f"train.calibration is about probabilities{' of one label per text' * several}": (
                 self.train.calibration != "none"
             ),
-            f"candidates are compared by the accuracy of {each}": bool(self.candidates),
             f"body.trainable and body.contrastive need {each}": self.body.learns,
             f"a sign or a skip gives no {'labels of their own' if several else 'real value'}": (
                 self.model.head != "mlp" and (not self.model.final_linear or self.model.skip)
             ),
         }
         if found := [fault for fault, present in faults.items() if present]:
-            yield f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'recommended'"
+            yield f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
 
     @property
     def backend_options(self) -> dict[str, Any]:
         """Return the options of the backend in training, those of the noise included."""
         return {**self.backend.options, **self.noise.backend_options}
-
-    @property
-    def taken(self) -> str | None:
-        """Return the name of the candidate with this structure and training, or None."""
-        return next(
-            (c.name for c in self.candidates if (c.model, c.train) == (self.model, self.train)),
-            None,
-        )
-
-    def taking(self, candidate: Candidate, *, alone: bool = True) -> RunConfig:
-        """Return the configuration with the structure and training of a candidate, ``alone`` without the others."""
-        changed = {
-            "model": candidate.model,
-            "train": candidate.train,
-            "candidates": () if alone else self.candidates,
-        }
-        return type(self).model_validate(dict(self) | changed)
 
     @property
     def structure(self) -> str:
@@ -310,12 +265,6 @@ class RunConfig(Section):
             "device",
             "device_map",
         }
-        if self.candidates:
-            exclude |= {"model": True, "train": True}
-            exclude["candidates"] = {
-                i: {"model": c.model.unchanged(), "train": c.train.unchanged()}
-                for i, c in enumerate(self.candidates)
-            }
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

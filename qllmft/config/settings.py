@@ -64,14 +64,8 @@ def _with(tree: Tree, path: list[str], value: Any, name: str) -> Tree:
 
 
 def settings_of(config: RunConfig) -> Tree:
-    """Return all settings of a configuration by dotted names, with values as in JSON.
-
-    If a run chooses among candidates, these are their names, and model and train are those of the first one.
-    """
-    if not config.candidates:
-        return flat(config.model_dump(mode="json"))
-    tree = config.taking(config.candidates[0], alone=False).model_dump(mode="json")
-    return flat({**tree, "candidates": [candidate.name for candidate in config.candidates]})
+    """Return all settings of a configuration by dotted names, with values as in JSON."""
+    return flat(config.model_dump(mode="json"))
 
 
 def differing(config: RunConfig, other: RunConfig) -> Tree:

@@ -99,7 +99,7 @@ def _lines(section: Section, path: str) -> Iterator[str]:
         yield f"\n[{path}]"
         yield from (f"# {line}" for line in (inspect.getdoc(type(section)) or "").splitlines()[:1])
     for name in fields:
-        if name in parts or name == "candidates":
+        if name in parts:
             continue
         value = section.model_dump(mode="json")[name]
         yield from (f"# {note.replace('None', 'not set')}" for note in notes.get(name, ()))

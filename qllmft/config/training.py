@@ -29,7 +29,11 @@ class TrainConfig(Section):
     optimizer: Literal["adam", "lbfgs"] = "adam"
     # add a ridge to the loss: for adam on odd encoders; lbfgs always has it
     ridge: Annotated[bool, NEUTRAL] = False
-    ridge_c: PositiveReal = 1.0  # scikit-learn's C, of the ridge
+    # scikit-learn's C, of the ridge; auto, for a head that starts at sines: 1 for one label, else by cross-validation
+    # of the linear start
+    ridge_c: PositiveReal | Literal["auto"] = 1.0
+    # of real targets: task is the squared error; huber counts large errors less, for targets with outliers
+    loss: Annotated[Literal["task", "huber"], NEUTRAL] = "task"
     # weights of the texts: balanced gives all labels the same total weight, for the head and its
     # baselines; None: 1
     class_weight: Annotated[Literal["balanced"] | None, NEUTRAL] = None
@@ -47,7 +51,7 @@ class TrainConfig(Section):
         if self.optimizer == "lbfgs":
             yield from self._full_batch_contradictions()
         elif self.ridge_c != 1.0 and not self.ridge:
-            yield f"ridge_c is {self.ridge_c:g} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
+            yield f"ridge_c is {self.ridge_c} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
         if self.patience is not None and self.select != "accuracy":
             yield (
                 f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "

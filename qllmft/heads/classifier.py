@@ -146,9 +146,10 @@ def build_classifier(
 
 def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
     """Return the data map of a model on embeddings of D values before it is fitted, or None if it has none."""
-    if not (config.centre or config.components):
+    scaled = config.pad == "constant"
+    if not (config.centre or config.components or scaled):
         return None
-    return DataMap(dimension, centre=config.centre, components=config.components)
+    return DataMap(dimension, centre=config.centre, components=config.components, scaled=scaled)
 
 
 def _build_encoder(

@@ -20,7 +20,7 @@ from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import AdjointCapable, AdjointEngine, Engine, Program, lower
 from qllmft_circuits import Ansatz, encoder_circuit
 
-Pad = Literal["zeros", "bias"]
+Pad = Literal["zeros", "bias", "constant"]
 SHORTEST = 1e-18  # length of the shortest embedding whose squares float32 can hold
 # rows without a larger entry are multiplied first, which is exact
 SMALL, LARGER = 2.0**-50, 2.0**100
@@ -34,17 +34,32 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
     Args:
         x: embeddings (B, D). One of zeros has no direction: all its amplitudes but the constant are zero.
         pad: ``zeros`` for x alone, so that ⟨Z⟩ is a quadratic form of x; ``bias`` for one more amplitude as long as x,
-            so that ⟨Z⟩ has terms linear in x.
+            so that ⟨Z⟩ has terms linear in x; ``constant`` for one more amplitude of 1 beside x as it is, so that the
+            length of x is loaded too.
         constant: sign of that amplitude, 1 or -1.
 
     Returns:
-        (B, D), or (B, D + 1) with ``bias``.
+        (B, D), or (B, D + 1) with ``bias`` and ``constant``.
     """
+    if pad == "constant":
+        return torch.nn.functional.normalize(
+            torch.cat([x, torch.full_like(x[:, :1], constant)], dim=1), dim=1
+        )
     small = x.abs().amax(dim=1, keepdim=True) < SMALL
     unit = torch.nn.functional.normalize(torch.where(small, x * LARGER, x), dim=1, eps=SHORTEST)
     if pad == "zeros":
         return unit
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
+
+
+def loaded_vector(x: Tensor, pad: Pad) -> Tensor:
+    """Return the vectors (B, D) in which odd values of embeddings (B, D) are linear.
+
+    With amplitudes u of x and c of the constant they are 2·c·u: x / ‖x‖, or 2·x / (1 + ‖x‖²) with ``constant``.
+    """
+    if pad == "constant":
+        return 2.0 * x / (1.0 + x.square().sum(dim=1, keepdim=True))
+    return amplitudes(x, "zeros")
 
 
 class QuantumEncoder(NoisyCircuit, nn.Module):
@@ -57,7 +72,7 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         layers: number of ansatz layers.
         ansatz: makes the layers; the paper's by default.
         pad: filling of the amplitudes past the embedding; see `amplitudes`.
-        odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in the unit embedding.
+        odd: a value is (⟨Z⟩ with the constant - ⟨Z⟩ with its negative) / 2, which is linear in `loaded_vector`.
         scaled: train the scale; else it is fixed.
         scale: initial scale; π maps ⟨Z⟩ in [-1, 1] to an angle in [-π, π].
         wires: measured qubits, in the order of the values.
@@ -161,6 +176,12 @@ class ParallelEncoders(nn.Module):
         """Return the latent vector (..., Q), the concatenated values of the encoders."""
         mapped = self.mapped(x)
         return torch.cat([encoder(mapped) for encoder in self.encoders], dim=-1)
+
+    @property
+    def slope(self) -> float:
+        """Return the derivative of the loaded vector by an embedding near the mean, in a direction that is kept."""
+        unit = None if self.data_map is None else self.data_map.unit
+        return 1.0 if unit is None else 2.0 / float(unit)
 
     def mapped(self, x: Tensor) -> Tensor:
         """Return the encoders' input for embeddings (..., D), before normalisation."""

@@ -63,7 +63,7 @@ class QuantumHead(nn.Module):
         readout: Readout = "all",
         word_weight: int = 2,
         initial_angle: float | None = None,
-        start: Literal["random", "sines"] = "random",
+        start: Literal["random", "linear", "sines"] = "random",
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> None:

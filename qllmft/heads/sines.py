@@ -58,9 +58,9 @@ def reach(theta: Tensor) -> Tensor:
 
 
 def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor) -> Tensor:
-    """Return Σ_k (Σ_t |W_kt| Σ_j G_tj ‖B_j‖)², a bound on the squared slope of all outputs at every text.
+    """Return (Σ_t |W_kt| Σ_j G_tj ‖B_j‖)² (k,), bounds on the squared slope of each output k at every text.
 
-    If each output has one latent value of its own and the layer is at -π/2, it is ‖W B‖², the ridge of a linear
+    If each output has one latent value of its own and the layer is at -π/2, they are ‖W_k B‖², the ridge of a linear
     classifier.
 
     Args:
@@ -70,4 +70,4 @@ def slope_bound(weight: Tensor, theta: Tensor, rows: Tensor) -> Tensor:
     """
     lengths = torch.sqrt((rows**2).sum(dim=1) + SMOOTH**2)
     size = torch.sqrt(weight**2 + SMOOTH)
-    return ((size @ (reach(theta.to(rows)) @ lengths)) ** 2).sum()
+    return (size @ (reach(theta.to(rows)) @ lengths)) ** 2

@@ -10,7 +10,7 @@ from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.heads.classifier import Classifier, data_map_of
 from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import Pad, amplitudes
+from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
 from qllmft.heads.network import network_values
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
@@ -24,16 +24,16 @@ MOST_STATE_QUBITS = 20  # of a state: its signs take 84 MB
 STATE_S, NETWORK_S = 6e-9, 3.3e-11
 
 
-class UnitEmbedding(nn.Module):
-    """Unit embedding (B, m) of embeddings (B, D) behind the data map."""
+class LoadedVector(nn.Module):
+    """Vectors (B, m), in which odd values are linear, of embeddings (B, D) behind the data map."""
 
-    def __init__(self, data_map: DataMap | None) -> None:
+    def __init__(self, data_map: DataMap | None, pad: Pad) -> None:
         super().__init__()
-        self.data_map = data_map
+        self.data_map, self.pad = data_map, pad
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, m) of embeddings (B, D)."""
-        return amplitudes(x if self.data_map is None else self.data_map(x), "zeros")
+        return loaded_vector(x if self.data_map is None else self.data_map(x), self.pad)
 
 
 class QuadraticForms(nn.Module):
@@ -98,7 +98,7 @@ def build_surrogate(
     data_map = data_map_of(config, dimension)
     size = dimension if data_map is None else data_map.width
     if config.head == "none" and config.odd:
-        return Classifier(UnitEmbedding(data_map), None, nn.Linear(size, n_classes))
+        return Classifier(LoadedVector(data_map, config.pad), None, nn.Linear(size, n_classes))
     outputs = config.most_encoders * config.encoder_outputs
     encoder = _encoder(config, data_map, size, outputs, surrogate)
     if config.head == "none":
@@ -120,8 +120,10 @@ def _encoder(
     surrogate: SurrogateConfig,
 ) -> nn.Module:
     if config.odd:
-        return nn.Sequential(UnitEmbedding(data_map), nn.Linear(size, outputs, bias=False))
-    size += config.pad == "bias"
+        return nn.Sequential(
+            LoadedVector(data_map, config.pad), nn.Linear(size, outputs, bias=False)
+        )
+    size += config.pad != "zeros"
     rank = size if surrogate.rank is None else surrogate.rank
     if rank > size or outputs * rank * size > MOST_ENTRIES:
         raise UserError(

@@ -19,7 +19,8 @@ from qllmft.escaping import code, one_line
 from qllmft.files import expanded, parse_json, path_near, read_bytes, read_text
 from qllmft.model.store import StoredModel
 from qllmft.run.folder import RunFolder
-from qllmft.run.record import RunRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, RunRecord
+from qllmft.run.table import circuit_notes
 from qllmft.run.verdict import verdict
 from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
@@ -109,6 +110,8 @@ def model_card(
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         model=config,
         surrogate=model.surrogate,
+        without_circuit=WITHOUT_CIRCUIT,
+        circuit_notes=list(circuit_notes(record)) if record else [],
         energy=_energy(config) if config.head == "quantum" else None,
     )
     return f"{card}\n"
@@ -128,6 +131,7 @@ def _record_facts(folder: Path) -> dict[str, Any]:
     if record is None:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
+    record = record.compared(answers)
     source = _public_source(data.source, run.path)
     found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
     scores = {name: each for name, each in found.items() if each is not None}

@@ -23,6 +23,7 @@ from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
 from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
+from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
 from qllmft_circuits import (
     adapter_circuit,
@@ -122,6 +123,7 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
 
     The body is loaded only if there is a text.
     """
+    RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
     model = load_model(Path(run))
     if request.part == "adapter":
         circuit = adapter_of(model, request)

@@ -34,10 +34,11 @@ from qllmft.inference.measurement import (
     measure,
 )
 from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
-from qllmft.training import Examples, finite_logits
+from qllmft.training import Examples, finite_logits, logits_of_noise
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.precision import number_of_shots
@@ -58,6 +59,7 @@ class Predictor:
     # processes that embed; embeddings of several are cached, so that a stopped prediction continues
     jobs: int = 1
     ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
+    unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
     _vectors: ItemVectors = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,8 +73,13 @@ class Predictor:
 
     @classmethod
     def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
-        """Load the model of a run's folder."""
-        return cls(load_model(Path(run)), backend, Path(run))
+        """Load the model of a run's folder.
+
+        Raises:
+            UserError: if there is none, it is damaged, or it was not trained for one epoch.
+        """
+        unfinished = RunFolder(Path(run)).unfinished()
+        return cls(load_model(Path(run)), backend, Path(run), unfinished=unfinished)
 
     @classmethod
     def from_pretrained(
@@ -333,6 +340,27 @@ class Predictor:
         return compare(
             answers, exact, number_of_shots(self.backend), mitigated=bool(self.backend.mitigation)
         )
+
+    def load_of(
+        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
+    ) -> float | None:
+        """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
+
+        See `Task.changed`. None: the model measures no circuit.
+        """
+        x, thresholds = torch.from_numpy(vectors), self._thresholds(decision)
+        noise = logits_of_noise(self.model.classifier, x)
+        if noise is None:
+            return None
+
+        def answers(logits: torch.Tensor) -> NDArray[Any]:
+            found = self.task.probabilities(logits)
+            if found is None:
+                return self.task.answers(logits)
+            return decision.labels(found) if thresholds is None else found - thresholds
+
+        exact = finite_logits(self.model.classifier, x)
+        return self.task.changed(answers(exact), answers(noise))
 
     def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.

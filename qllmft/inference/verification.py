@@ -60,7 +60,8 @@ def _check_same(name: str, found: object, expected: object, whose: str, part: st
 
 def _checked_record(folder: RunFolder) -> str:
     record, config = folder.finished(tested=False), folder.read_config()
-    _check_same("identity", record.identity, config.identity, "the configuration's", "record")
+    if not folder.chose_structure:
+        _check_same("identity", record.identity, config.identity, "the configuration's", "record")
     _check_same("seed", record.seed, config.seed, "the configuration's", "record")
     for model in record.models:
         for split, accuracy in (("validation", model.validation), ("test", model.test)):
@@ -128,7 +129,10 @@ def _predictions(folder: RunFolder) -> str:
 def _model(folder: RunFolder) -> str:
     model = load_model(folder.model_folder)
     record, config = folder.finished(tested=False), folder.read_config()
-    _check_same("its structure", model.config, config.model, "the run's", "model")
+    found, expected = (
+        each.for_labels(len(record.data.labels)) for each in (model.config, config.model)
+    )
+    _check_same("its structure", found, expected, "the run's", "model")
     _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
     _check_same("its body", model.body_identity, record.body.identity, "the run's", "model")

@@ -14,6 +14,8 @@ from qllmft.report.figures import reliability_svg, scatter_svg, training_svgs
 from qllmft.report.render import identified, render_template
 from qllmft.run import ModelResult, RunFolder
 from qllmft.run.predictions import Predictions
+from qllmft.run.record import WITHOUT_CIRCUIT
+from qllmft.run.table import circuit_notes
 from qllmft.run.verdict import headline, verdict
 from qllmft.tasks import TASKS
 from qllmft.templates import describe, encoder_template, head_template
@@ -39,8 +41,8 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     Up to ``explained`` of its misclassified texts have the nearest training texts and the effect of each word, which
     needs the texts and the language model.
     """
-    config, result = folder.read_config(), folder.finished()
-    found, metrics = folder.read_predictions(), folder.metrics()
+    config, found, metrics = folder.read_config(), folder.read_predictions(), folder.metrics()
+    result = folder.finished().compared(found)
     task = TASKS[config.data.task]
     answers = found if task.one_label else None
     circuit = (
@@ -64,6 +66,8 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         models=models,
         classes=result.head.test_classes,
         bars=_bars(models),
+        without_circuit=WITHOUT_CIRCUIT,
+        circuit_notes=list(circuit_notes(result)),
         sizes=result.data.sizes,
         configuration=describe_settings(config),
         jobs=paid_jobs(folder.ledger),

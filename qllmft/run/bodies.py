@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,10 +20,8 @@ from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
-from qllmft.run.choice import FOLDS, choose
 from qllmft.run.lock import sole_use
 from qllmft.run.needs import GB, LARGE, check_memory, duration_text, epoch_core_seconds, seconds_of
-from qllmft.run.record import Choice
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import Vectors, vectors_of
 from qllmft.training import (
@@ -119,10 +116,7 @@ class FrozenBody:
         self._body = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
         self.dimension = self.head_vectors.dimension  # D
-        self.choice: Choice | None = None  # of the head's structure
-        if setup.config.candidates:
-            setup, self.choice = _chosen(setup, self.head_vectors)
-        self.setup = self._setup = setup  # with the structure that was chosen
+        self._setup = setup
         self.classifier = setup.classifier(self.dimension)  # with its initial weights
 
     def announce(self, epochs_done: int) -> None:
@@ -177,10 +171,9 @@ class LearningBody:
     """Body that is trained together with the head, while baselines get its initial weights."""
 
     suffix = " and body"
-    choice = None
 
     def __init__(self, setup: RunSetup, start: BodyConfig) -> None:
-        self.setup = self._setup = setup
+        self._setup = setup
         self._place = setup.folder.trained_body(start)
         kept = start.with_adapter if start.adapts else start.saved_in
         self._trained = kept(self._place)
@@ -245,23 +238,6 @@ class LearningBody:
 
 
 RunBody = FrozenBody | LearningBody
-
-
-def _chosen(setup: RunSetup, vectors: Vectors) -> tuple[RunSetup, Choice]:
-    """Return the run with the structure that is best on its training and validation texts, and the comparison."""
-    names = ", ".join(candidate.name for candidate in setup.config.candidates)
-    most = FOLDS * len(setup.config.candidates)  # models to train
-    with stage(setup.on_event, "choosing", names, most) as advance:
-        config, choice = choose(
-            setup.config,
-            vectors.train,
-            vectors.validation,
-            setup.corpus.n_classes,
-            tuned_body=setup.config.body.learns,
-            advance=advance,
-        )
-    setup.message(str(choice))
-    return replace(setup, config=config), choice
 
 
 def body_of(setup: RunSetup) -> RunBody:

@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from numpy.typing import NDArray
+
 from qllmft.baselines import (
     FittedHead,
     TrainedHead,
     check_baselines,
     fit_and_score,
+    fit_without_circuit,
+    in_latent,
     make_baselines,
     score_of,
     scored,
@@ -25,18 +29,24 @@ from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
-from qllmft.run.choice import ChoiceInterruptedError
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.predictions import Predictions
-from qllmft.run.record import BodyRecord, DataRecord, LearnedBody, ModelResult, RunRecord
+from qllmft.run.record import (
+    BodyRecord,
+    DataRecord,
+    LearnedBody,
+    ModelResult,
+    RunRecord,
+    WithoutCircuit,
+)
 from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration
 from qllmft.templates import check_classes
-from qllmft.training import EpochMetrics, contrastive_pairs
+from qllmft.training import EpochMetrics, Examples, contrastive_pairs
 from qllmft.versions import versions
 
 
@@ -135,17 +145,17 @@ def run_experiment(
 def _work(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
     folder = setup.folder
-    try:
-        body = body_of(setup)
-    except ChoiceInterruptedError as interrupted:
-        return Outcome(folder, None, 0, interrupted.signal)
-    setup, config = body.setup, body.setup.config
+    body, config = body_of(setup), setup.config
     body.announce(folder.checkpoint.epochs_done())
+    if config.model.start == "linear":
+        setup.message(
+            "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
+            "start at the linear solution."
+        )
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
     name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
-    name += f", {config.taken}" if config.candidates else ""
 
     def on_epoch(metrics: EpochMetrics) -> None:
         folder.write_metrics(metrics)
@@ -197,7 +207,7 @@ def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     own = setup.config.body.learns and trained.adapter is None
     model = StoredModel(
         classifier=body.classifier,
-        config=setup.config.model,
+        config=setup.config.model.for_labels(setup.corpus.n_classes),
         body=trained,
         body_identity=identity,
         dimension=body.dimension,
@@ -249,7 +259,6 @@ def _record(
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
-        choice=body.choice,
     )
 
 
@@ -273,13 +282,21 @@ def _tested(
 ) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     tests = [each.tested for each in vectors]
-    answers, calibrations, loads = [], [], []
-    for each, test in zip(fitted, tests, strict=True):
+    heads = [each.head if isinstance(each.head, TrainedHead) else None for each in fitted]
+    without = [
+        None if head is None else fit_without_circuit(head, own.train, own.validation)
+        for head, own in zip(heads, vectors, strict=True)
+    ]
+    answers, calibrations, loads, controls = [], [], [], []
+    for each, head, control, test in zip(fitted, heads, without, tests, strict=True):
         answers.append(each.head.predict(test.x.numpy()))
         of_head = getattr(each.head, "probabilities", None)  # None of labels alone
         found = of_head(test.x.numpy()) if of_head and test.task.one_label else None
         calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
-        loads.append(each.head.load(test) if isinstance(each.head, TrainedHead) else None)
+        loads.append(head and head.load(test))
+        controls.append(
+            _without_circuit(head, control, test, answers[-1]) if head and control else None
+        )
     by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
     validation = {each.head.name: each.validation_answers for each in fitted}
     task, names = TASKS[setup.config.data.task], setup.corpus.label_names
@@ -291,14 +308,40 @@ def _tested(
             test=score_of(test, labels),
             test_exact=each.head.exact_score(test),
             load=load,
+            without_circuit=control,
             test_classes=predictions.by_class(each.head.name),
             test_calibration=calibration,
         )
-        for model, each, test, labels, calibration, load in zip(
-            record.models, fitted, tests, answers, calibrations, loads, strict=True
+        for model, each, test, labels, calibration, load, control in zip(
+            record.models, fitted, tests, answers, calibrations, loads, controls, strict=True
         )
     )
-    return replace(record, models=models)
+    return replace(record, models=models).compared(predictions)
+
+
+def _without_circuit(
+    head: TrainedHead, found: FittedHead, test: Examples, answers: NDArray[Any]
+) -> WithoutCircuit:
+    """Return the result of the same model without its circuit.
+
+    Args:
+        head: the trained model.
+        found: the linear model of its latent values, see `fit_without_circuit`.
+        test: the test texts, which `head` has answered just before.
+        answers: its answers to them.
+    """
+    latent = in_latent(head, test)
+    assert latent is not None
+    other = found.head.predict(latent.x.numpy())
+    difference = test.task.paired(test.y.numpy(), answers, other)
+    return WithoutCircuit(
+        parameters=head.n_encoder_parameters + found.head.n_parameters,
+        validation=found.validation,
+        test=score_of(test, other),
+        settings=found.head.settings,
+        gain=difference.value,
+        gain_interval=difference.interval,
+    )
 
 
 def _finished(

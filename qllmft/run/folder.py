@@ -8,6 +8,7 @@ import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -114,13 +115,20 @@ class RunFolder:
 
     def read_config(self) -> RunConfig:
         """Read the configuration, or raise UserError if it is missing or malformed."""
+        return parse_config(self._settings(), str(self.config_file))
+
+    @property
+    def chose_structure(self) -> bool:
+        """Return whether an earlier version chose the run's structure among several, which named the run too."""
+        return bool(self._settings().get("candidates"))
+
+    def _settings(self) -> dict[str, Any]:
         try:
-            tree = parse_toml(read_text(self.config_file))
+            return parse_toml(read_text(self.config_file))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
         except ValueError as error:  # not TOML, or not UTF-8
             raise UserError(f"{self.config_file} cannot be read: {error}.") from error
-        return parse_config(tree, str(self.config_file))
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
@@ -196,6 +204,22 @@ class RunFolder:
                 f"epochs. Finish it: qllmft train --config {config} --out {out}"
             )
         return record
+
+    def unfinished(self) -> str:
+        """Return how far an unfinished run was trained, in words, or "" of a finished run and of a model's folder.
+
+        Raises:
+            UserError: if it was not trained for one epoch, so that its model has its initial weights.
+        """
+        if not self.config_file.is_file() or self.result_file.exists():
+            return ""
+        if self.validation_file.exists():
+            return ""
+        done, config = len(self.metrics()), self.read_config()
+        if not done:
+            self.finished()
+        epochs = config.train.epochs
+        return f"the run in {self.path} is not finished: its model was trained for {done} of {epochs} epochs"
 
     def write_validation(self, record: RunRecord) -> None:
         """Write the record of a run that has not read the test set."""

@@ -128,7 +128,7 @@ def training_step(
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
     batch = Examples(x, torch.arange(batch_size) % n_classes)
-    ridge = ridge_of(model, batch.task, config.train, batch_size)
+    ridge = ridge_of(model, batch.task, config.train, batch_size, 1.0)
     with one_torch_thread(), step_of(model, ridge=ridge) as way:
         optimizer = torch.optim.Adam(way.parameters(), lr=config.train.lr, fused=True)
         inputs = way.inputs(batch.x)

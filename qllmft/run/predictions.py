@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
-from qllmft.tasks.accuracy import ClassScores, confusion_of
+from qllmft.tasks.accuracy import (
+    ClassScores,
+    TextDifference,
+    balanced_accuracy,
+    confusion_of,
+)
+from qllmft.tasks.bootstrap import BootstrapDifference
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
@@ -108,6 +114,17 @@ class Predictions:
                 f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it."
             )
         return self.answers[model]
+
+    def against_head(self, model: str) -> TextDifference | BootstrapDifference:
+        """Return the score of the first model minus that of another one, on the same texts.
+
+        It is the difference of balanced accuracies if most texts have one label.
+        """
+        head = next(iter(self.answers))
+        first, second, classes = self.answers_of(head), self.answers_of(model), self.by_class(head)
+        if classes is not None and classes.uneven:
+            return BootstrapDifference.of(balanced_accuracy, self.labels, first, second)
+        return self.task.paired(self.labels, first, second)
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Annotated, Any
 
 from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
@@ -12,15 +13,18 @@ from qllmft.config import NoiseConfig
 from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
+from qllmft.run.predictions import Predictions
 from qllmft.tasks.accuracy import Accuracy, ClassScores
+from qllmft.tasks.bootstrap import Z95
 from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.measure import Score, percent
+from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
+from qllmft.tasks.statistics import POWER
 from qllmft_backends.validation import faults
 
-MARGIN = 0.01  # difference of accuracies that counts as none: half a standard error on 500 texts
 FORMAT = 1
+WITHOUT_CIRCUIT = "the same without its circuit"  # row of a table
 
 # JSON has the value and the interval of an accuracy, too, for readers of the file
 _Score = Annotated[
@@ -33,48 +37,44 @@ _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """Result of one candidate on texts that it was not trained on."""
+class AgainstHead:
+    """Score of a run's head minus that of another model on the same test texts.
 
-    name: str  # of its preset
-    # number of correct labels; sum of the weights of their texts if those have weights
-    right: int | float
-    total: int  # number of texts
-    loss: float  # mean cross-entropy in nats
-    parameters: int  # number of trained parameters
+    It is of accuracies, or of balanced accuracies if most texts have one label; of R² or macro-F1 for other tasks.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.name} {percent(self.right / self.total)} %"
+    value: float
+    interval: tuple[float, float]  # 95 %, paired by text
+    # two-sided: McNemar's exact test of accuracies, else by the normal distribution of a bootstrap
+    p: float
+
+    @property
+    def deviation(self) -> float:
+        """Return the standard deviation of the value over draws of the texts, from the interval."""
+        return (self.interval[1] - self.interval[0]) / (2 * Z95)
+
+    def equivalence_p(self, margin: float) -> float:
+        """Return the p of two one-sided tests that the true difference is less than ``margin`` (Schuirmann 1987)."""
+        if not self.deviation:
+            return float(abs(self.value) >= margin)
+        return NormalDist().cdf((abs(self.value) - margin) / self.deviation)
+
+    def detectable(self, level: float) -> float:
+        """Return the least true difference that a two-sided test at ``level`` finds with 80 % power."""
+        normal = NormalDist()
+        return (normal.inv_cdf(1 - level / 2) + normal.inv_cdf(POWER)) * self.deviation
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Candidates of a run and the one that was taken: the smallest of those with about the highest accuracy."""
+class WithoutCircuit:
+    """Result of the best linear model of a head's latent values, the same model without the head's circuit."""
 
-    tried: tuple[Tried, ...]  # in the order of the configuration
-    folds: int  # number of folds; 1: trained on the training texts, judged on the validation texts
-
-    @property
-    def taken(self) -> Tried:
-        """Return the candidate that the run trains.
-
-        It has the fewest parameters of those whose accuracy is at most `MARGIN` below the highest, then the lowest
-        loss.
-        """
-        limit = max(each.right for each in self.tried) - MARGIN * self.tried[0].total
-        return min(
-            (each for each in self.tried if each.right >= limit),
-            key=lambda each: (each.parameters, each.loss),
-        )
-
-    def __str__(self) -> str:
-        """Return one sentence with the rule and the results."""
-        where = f"{self.folds}-fold cross-validation" if self.folds > 1 else "validation"
-        results = ", ".join(map(str, self.tried))
-        return (
-            f"structure {self.taken.name}: the smallest of {len(self.tried)} with the highest accuracy, to a point, in "
-            f"{where} on {self.taken.total:,} texts: {results}"
-        )
+    parameters: int  # number of trained parameters
+    validation: _Score  # on the validation texts, which chose its penalty
+    test: _Score  # on the test texts
+    settings: Mapping[str, Any]  # chosen on the validation texts, by name
+    gain: float  # test score of the head minus its own
+    gain_interval: tuple[float, float]  # 95 %, paired by text
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,13 @@ class ModelResult:
     validation_exact: float | None = None
     test: _Score | None = None  # on the test texts; None if they were not read
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
-    # share of test labels that change if the head's circuit returns only noise, in [0, 1]; None
-    # without a quantum head or single labels
+    # share of test answers that change if the measured circuits return only noise, see
+    # `Task.changed`; None without a circuit
     load: float | None = None
+    # None for the head itself, without the test texts, and in records of earlier versions
+    against_head: AgainstHead | None = None
+    # control of a quantum head on the test texts; None if they were not read
+    without_circuit: WithoutCircuit | None = None
     # scores on the test texts class by class; None if they were not read
     test_classes: _ClassScores | None = None
     # calibration of the probabilities of the test texts; None if they were not read or the model
@@ -174,8 +178,6 @@ class RunRecord:
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None
-    # of the head's structure; None if the configuration has a single one
-    choice: Choice | None = None
 
     @property
     def trajectories(self) -> str:
@@ -204,12 +206,27 @@ class RunRecord:
                     test=None,
                     test_exact=None,
                     load=None,
+                    against_head=None,
+                    without_circuit=None,
                     test_classes=None,
                     test_calibration=None,
                 )
                 for model in self.models
             ),
         )
+
+    def compared(self, answers: Predictions | None) -> RunRecord:
+        """Return the record with the differences of the kept answers, if it has none."""
+        head, *others = self.models
+        if answers is None or all(model.against_head for model in others):
+            return self
+        found = [answers.against_head(model.name) for model in others]
+        differences = [AgainstHead(each.value, each.interval, each.p) for each in found]
+        models = (
+            replace(model, against_head=each)
+            for model, each in zip(others, differences, strict=True)
+        )
+        return replace(self, models=(head, *models))
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values without None, with the number of its format."""

@@ -13,6 +13,7 @@ from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.data import Corpus, Findings, Splits, read_corpus, split_corpus
 from qllmft.embed import Embeddings, embed
+from qllmft.embed.pairs import pair_size
 from qllmft.errors import UserError
 from qllmft.events import BackendReady, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
@@ -59,7 +60,7 @@ class SharedInputs:
             text = self.splits(config.data, config.seed).train.texts[:1]
             self._dimensions[config.body] = embed(text, config.body).vectors.shape[1]
         single = self._dimensions[config.body]
-        return 2 * single if config.data.pair == "both" else single
+        return pair_size(single, config.data.pair)
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
         """Return the embeddings of N texts; ``compute`` embeds those not in memory, or all if the body has changed."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from qllmft.run.record import ModelResult, RunRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
+from qllmft.run.verdict import verdict
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
@@ -42,6 +44,14 @@ def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
             test,
             f"{model.seconds:.1f}",
         )
+        if control := model.without_circuit:
+            yield (
+                WITHOUT_CIRCUIT,
+                f"{control.parameters:,}",
+                control.validation.plain,
+                str(control.test),
+                "",
+            )
 
 
 def table_html(record: RunRecord) -> str:
@@ -54,7 +64,22 @@ def table_html(record: RunRecord) -> str:
     caption = escape(title(record)).replace("\n", "<br>")
     body = "".join(cells(row, "td") for row in rows(record))
     head = cells(columns(record), "th")
-    return f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+    table = f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+    return f"{table}<p>{escape(verdict(record.models))}</p>" if record.head.test else table
+
+
+def circuit_notes(record: RunRecord) -> Iterator[str]:
+    """Yield the sentences on load and gain of a run's circuit, none without one."""
+    head = record.head
+    if head.load is not None:
+        task = TASK_OF_SCORE[head.validation.measure.name]
+        yield f"load: {task.load_in_words(head.load, 'the test texts')}"
+    if control := head.without_circuit:
+        measure = control.test.measure
+        yield (
+            f"gain: {measure.signed(control.gain)} {measure.brackets(control.gain_interval)} {measure.unit} over "
+            f"{WITHOUT_CIRCUIT}, the best linear model of the same latent values"
+        )
 
 
 def _second_line(model: ModelResult) -> Iterator[str]:
@@ -68,8 +93,6 @@ def _second_line(model: ModelResult) -> Iterator[str]:
 
 def notes(record: RunRecord) -> Iterator[str]:
     """Yield the notes below the table."""
-    if record.choice:
-        yield str(record.choice)
     if isinstance(record.head.test, TargetScores):
         several = (
             f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
@@ -77,11 +100,7 @@ def notes(record: RunRecord) -> Iterator[str]:
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
         yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"
-    if record.head.load is not None:
-        yield (
-            f"load: {percent(record.head.load)} % of the {record.head.name}'s test labels change if its circuit "
-            "returns only noise"
-        )
+    yield from circuit_notes(record)
     for model in record.models:
         if model.validation_exact is not None and model.test_exact is not None:
             yield (

@@ -1,81 +1,145 @@
-"""One sentence that states only what the numbers of one run imply."""
+"""One sentence that states only what the paired tests of one run imply."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
-from qllmft.run.record import ModelResult
+from qllmft.run.record import AgainstHead, ModelResult
 from qllmft.tasks.accuracy import ClassScores
-from qllmft.tasks.measure import percent
+from qllmft.tasks.measure import Measure, percent
+from qllmft.tasks.statistics import holm
+
+ALPHA = 0.05  # of a test, after Holm's correction over the baselines
+
+
+class Compared(NamedTuple):
+    """Comparison of a run's head with a baseline on the same test texts."""
+
+    model: ModelResult
+    found: AgainstHead
+    p: float  # of no difference, after Holm's correction
+    equal_p: float  # of a difference as large as the margin, after Holm's correction
+    least: float  # true difference that would have been found with 80 % power
+
+    @property
+    def outcome(self) -> Literal["better", "worse", "equal", "open"]:
+        """Return what the tests imply about the head."""
+        if self.p < ALPHA:
+            return "better" if self.found.value > 0 else "worse"
+        return "equal" if self.equal_p < ALPHA else "open"
+
+
+def compare(models: Sequence[ModelResult]) -> list[Compared]:
+    """Return the comparisons of the first model with those of the others that were tested."""
+    pairs = [(model, model.against_head) for model in models[1:] if model.against_head]
+    if not pairs:
+        return []
+    measure = models[0].tested.measure
+    p_values = holm([found.p for _, found in pairs])
+    equal = holm([found.equivalence_p(measure.margin / measure.factor) for _, found in pairs])
+    return [
+        Compared(model, found, p or 0.0, q or 0.0, found.detectable(ALPHA / len(pairs)))
+        for (model, found), p, q in zip(pairs, p_values, equal, strict=True)
+    ]
 
 
 def headline(models: Sequence[ModelResult]) -> str:
     """Return the title of a run's page, a few words that imply no more than `verdict`."""
-    head, *baselines = models
+    head = models[0]
     if _constant(head):
         return "The same answer to every text"
-    if not baselines:
+    if not (compared := compare(models)):
         return "No baseline to compare with"
-    above, below, _ = _sides(head, baselines)
-    if above and below:
-        return "Better than some baselines, worse than others"
-    if not above and not below:
-        return "No clear winner"
-    sided = above or below
-    named = (
-        f"the {sided[0].name}" if len(sided) == 1 else f"{len(sided)} of {len(baselines)} baselines"
+    worse, better, equal = (
+        [each for each in compared if each.outcome == name] for name in ("worse", "better", "equal")
     )
-    return f"The {_subject(head)} {'loses to' if above else 'beats'} {named}"
+    if worse and better:
+        return "Better than some baselines, worse than others"
+    if not worse and not better:
+        margin = head.tested.measure.within(head.tested.measure.margin)
+        return f"Equal within {margin}" if len(equal) == len(compared) else "No clear winner"
+    sided = worse or better
+    named = (
+        f"the {sided[0].model.name}"
+        if len(sided) == 1
+        else f"{len(sided)} of {len(compared)} baselines"
+    )
+    return f"The {_subject(head)} {'loses to' if worse else 'beats'} {named}"
 
 
 def verdict(models: Sequence[ModelResult]) -> str:
     """Return a sentence on the first model of a run's record and its baselines.
 
-    Two heads differ if their 95 % intervals on the test set do not overlap. If they overlap, the sentence states that
-    one run shows no difference. Accuracies are compared, or balanced accuracies if more than 60 % of the test texts
-    have one label; of real targets R², of several labels per text macro-F1. A head that gives every text the same
-    answer beats nothing.
+    Each difference is paired by text: McNemar's test of accuracies, and a bootstrap of balanced accuracies, if more
+    than 60 % of the test texts have one label, of R² and of macro-F1; p is corrected over the baselines. A difference
+    that is not found is "equal" if two one-sided tests place it within the margin of the score, and otherwise open,
+    with the least difference that would have been found. A head that gives every text the same answer beats nothing.
     """
-    head, *baselines = models
+    head = models[0]
     if _constant(head):
         return (
             f"The {_subject(head)} gives the same answer to every text, so it beats nothing: it got "
             f"{percent(head.tested.value)} % of {head.tested.total:,} test texts right, the share of that label."
         )
-    texts = f"{head.tested.total:,} test texts"
-    counts = head.tested.measure.in_percent
-    score = f"{_score(head)} of {texts} right" if counts else f"{_score(head)} on {texts}"
-    if uneven := _uneven(head):
-        score = (
-            f"a balanced accuracy of {_score(head)} ({percent(head.tested.value)} % of {head.tested.total:,} test "
-            f"texts right, where one label has {percent(uneven.majority)} %)"
+    score = _score_in_words(head)
+    if not (compared := compare(models)):
+        reason = (
+            "the answers of the models were not kept, so they are not compared"
+            if len(models) > 1
+            else "no baseline was trained, so there is nothing to compare it with"
         )
-    if not baselines:
-        return f"The {_subject(head)} got {score}; no baseline was trained, so there is nothing to compare it with."
-    above, below, level = _sides(head, baselines)
-    if not above and not below:
-        interval = "that" if len(level) == 1 else "those"
+        return f"The {_subject(head)} got {score}; {reason}."
+    found = {
+        name: [each for each in compared if each.outcome == name]
+        for name in ("worse", "better", "equal", "open")
+    }
+    measure = head.tested.measure
+    parts = [f"loses to the {_named(each)}" for each in found["worse"]]
+    parts += [f"beats the {_named(each)}" for each in found["better"]]
+    if found["equal"]:
+        names = _listed([each.model.name for each in found["equal"]])
+        parts.append(f"is equal to the {names} within {measure.within(measure.margin)}")
+    left = _open(found["open"], measure) if found["open"] else ""
+    if not parts:
         return (
             f"Nothing can be concluded from this one run about which head is better: the {_subject(head)} got {score}, "
-            f"and its interval overlaps {interval} of the {_names(level, intervals=False)}."
+            f"and paired by text {left}."
         )
-    parts = []
-    if above:
-        parts.append(f"loses to the {_names(above)}")
-    if below:
-        parts.append(f"beats the {_names(below)}")
-    sentence = f"In this one run the {_subject(head)} " + " and ".join(parts) + f": it got {score}"
-    if level:
-        sentence += f"; nothing can be concluded about the {_names(level, intervals=False)}, as their intervals overlap"
-    return sentence + "."
+    sentence = (
+        f"In this one run, paired by text, the {_subject(head)} {_listed(parts)}: it got {score}"
+    )
+    return f"{sentence}; {left}." if left else f"{sentence}."
 
 
-def _sides(head: ModelResult, baselines: Sequence[ModelResult]) -> tuple[list[ModelResult], ...]:
-    """Return the baselines with an interval above that of the head, below it, and overlapping it."""
-    low, high = _measured(head)[1]
-    above = [m for m in baselines if _measured(m)[1][0] > high]
-    below = [m for m in baselines if _measured(m)[1][1] < low]
-    return above, below, [m for m in baselines if m not in above and m not in below]
+def _named(each: Compared) -> str:
+    """Return ``SVC (84.72 %) by 4.0 points [2.1, 5.9], p = 3e-05``."""
+    measure, size = each.model.tested.measure, abs(each.found.value)
+    low, high = sorted(abs(end) for end in each.found.interval)
+    constant = ", the same answer to every text" if _constant(each.model) else ""
+    shown = f"{measure.size(size)} {measure.unit} [{measure.size(low)}, {measure.size(high)}]"
+    return f"{each.model.name} ({_value(each.model)}{constant}) by {shown}, p = {each.p:.1g}"
+
+
+def _open(found: Sequence[Compared], measure: Measure) -> str:
+    """Return open differences with the least ones that would have been found."""
+    shown = [
+        f"{measure.signed(each.found.value)} {measure.brackets(each.found.interval)} to the {each.model.name} "
+        f"({_value(each.model)})"
+        for each in found
+    ]
+    least = _listed([measure.size(each.least) for each in found])
+    several = len(found) > 1
+    return (
+        f"its {'differences' if several else 'difference'}, {measure.unit}, {'are' if several else 'is'} open: "
+        f"{', '.join(shown)}, where {'true ones' if several else 'a true one'} of {least} would have been found in "
+        "four of five cases"
+    )
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _uneven(model: ModelResult) -> ClassScores | None:
@@ -92,26 +156,20 @@ def _constant(model: ModelResult) -> bool:
     return model.test_classes is not None and model.test_classes.constant
 
 
-def _measured(model: ModelResult) -> tuple[float, tuple[float, float]]:
-    """Return the compared value and its 95 % interval: balanced accuracy if classes are uneven, else accuracy."""
-    if uneven := _uneven(model):
-        return uneven.balanced, uneven.interval
-    return model.tested.value, model.tested.interval
+def _value(model: ModelResult) -> str:
+    """Return the compared score: balanced accuracy if classes are uneven."""
+    uneven, measure = _uneven(model), model.tested.measure
+    return measure.percent(uneven.balanced if uneven else model.tested.value, measure.coarse)
 
 
-def _score(model: ModelResult, *, interval: bool = True) -> str:
-    """Return ``82.5 % [76.6, 87.1]``, or ``82.5 %`` without the interval."""
-    value, ends = _measured(model)
-    measure = model.tested.measure
+def _score_in_words(head: ModelResult) -> str:
+    """Return the score of a run's head on its test texts."""
+    measure, texts = head.tested.measure, f"{head.tested.total:,} test texts"
+    if uneven := _uneven(head):
+        return (
+            f"a balanced accuracy of {_value(head)} [{measure.ends(uneven.interval)}] ({percent(head.tested.value)} % "
+            f"of {texts} right, where one label has {percent(uneven.majority)} %)"
+        )
     name = "" if measure.in_percent else f"{measure.name} = "
-    found = name + measure.percent(value, measure.coarse)
-    return f"{found} [{measure.ends(ends)}]" if interval else found
-
-
-def _names(models: Sequence[ModelResult], *, intervals: bool = True) -> str:
-    """Return ``SVC (84.0 %) and MLP (80.0 %)``."""
-    named = [
-        f"{m.name} ({_score(m, interval=intervals)}{', the same answer to every text' * _constant(m)})"
-        for m in models
-    ]
-    return named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
+    score = f"{name}{_value(head)} [{measure.ends(head.tested.interval)}]"
+    return f"{score} of {texts} right" if measure.in_percent else f"{score} on {texts}"

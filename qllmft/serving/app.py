@@ -178,12 +178,15 @@ def open_port(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise UserError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=_CONNECTIONS)
+        listening = socket.create_server(address[:2], family=family, backlog=_CONNECTIONS)
     except OSError as error:
         raise UserError(
             f"the server cannot listen on {host}, port {port}: {error.strerror}. Choose another one with --port, or 0 "
             "for any free one."
         ) from None
+    # connections inherit it: small answers are sent at once, not after the client's delayed acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def run_app(app: Any, listening: socket.socket, ready: Callable[[str], None]) -> None:

@@ -17,13 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import AUTO
+from qllmft.config.presets import DEFAULT
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
-from qllmft.run.choice import ChoiceInterruptedError, choose
 from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
 from qllmft.tasks.calibration import best_temperature
 from qllmft.training import EpochMetrics, Examples, class_weighted, finite_logits, fit
@@ -41,7 +40,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     A pickle holds arrays, numbers and names, and no object of torch.
     """
 
-    preset: str = field(default=AUTO, kw_only=False)
+    preset: str = field(default=DEFAULT, kw_only=False)
     settings: Settings = None
     epochs: int | None = None
     random_state: Any = None
@@ -117,10 +116,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """
         seed = seed_of(self.random_state)
         before = self.__dict__.get("weights_") if self.warm_start else None
-        if config.candidates:
-            config = self._chosen(config, rows, n_outputs, seed, again=before is None)
-        else:
-            self._choose_nothing()
         network, structure = self._fresh(config, rows, n_outputs, seed)
         if before is not None:
             self._load_into(network, before)
@@ -136,11 +131,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 losses.append(metrics.train_loss)
                 on_event(EpochEnded(metrics))
 
-            selection = fit(network, *parts, settings, seed, on_epoch=on_epoch)
+            selection = fit(
+                network, *parts, settings, seed, on_epoch=on_epoch, fresh=before is None
+            )
         if not selection.finished:
             raise KeyboardInterrupt
         self.best_epoch_, self.n_iter_ = selection.epoch, selection.epochs_done
-        self.loss_curve_ = losses
+        self.loss_curve_, self.seen_ = losses, rows.size
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
         sizes = rows.x.shape[1], n_outputs
@@ -157,13 +154,12 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         if config.train.optimizer != "adam":
             raise UserError(
                 f"the preset {self.preset!r} is trained by L-BFGS, which takes all rows at once. Choose one with Adam, "
-                "such as 'recommended', for partial_fit."
+                "such as 'sines', for partial_fit."
             )
         first = "weights_" not in self.__dict__
         seed = seed_of(self.random_state)
         if first:
             self.n_iter_, self.loss_curve_ = 0, list[float]()
-            self._choose_nothing()
             network, structure = self._fresh(config, rows, n_outputs, seed)
         else:
             structure = ModelConfig.model_validate(self.structure_)
@@ -171,7 +167,12 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 self._backend(config)
             )
         moments = {at: _tensors(of) for at, of in self.__dict__.get("moments_", {}).items()}
-        settings = config.train.model_copy(update={"epochs": 1, "select": "last", "patience": None})
+        self.seen_ = rows.size + (0.0 if first else self.__dict__.get("seen_", 0.0))
+        given = 1.0 if config.train.ridge_c == "auto" else config.train.ridge_c
+        # the ridge of all rows so far, in place of that of the rows of this call
+        strength = config.train.ridge_c if first else given * self.seen_ / rows.size
+        changed = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
+        settings = config.train.model_copy(update=changed)
         losses: list[float] = []
         selection = fit(
             network,
@@ -203,10 +204,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _start(self, network: Classifier, rows: Examples) -> None:
         """Prepare a network with the weights of the last fit for the next one."""
 
-    def _choose_nothing(self) -> None:
-        self.choice_: str | None = None
-        self.preset_taken_: str | None = None
-
     def _keep(self, network: Classifier, structure: ModelConfig, sizes: tuple[int, int]) -> None:
         self.n_inputs_, self.n_outputs_ = sizes
         self.structure_ = structure.model_dump(mode="json")
@@ -233,28 +230,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
             )
         network.load_state_dict(_tensors(weights))
-
-    def _chosen(
-        self, config: RunConfig, rows: Examples, n_outputs: int, seed: int, *, again: bool
-    ) -> RunConfig:
-        """Return the configuration that takes the best candidate, or the one of the last fit unless ``again``."""
-        dimension = rows.x.shape[1]
-        candidates = tuple(
-            each.model_copy(update={"model": with_room_for(each.model, dimension, self.settings)})
-            for each in config.candidates
-        )
-        if not again:
-            taken = next(
-                (each for each in candidates if each.name == self.preset_taken_), candidates[0]
-            )
-            return config.taking(taken)
-        first = {"model": candidates[0].model, "seed": seed, "candidates": candidates}
-        try:
-            config, choice = choose(config.model_copy(update=first), rows, None, n_outputs)
-        except ChoiceInterruptedError:
-            raise KeyboardInterrupt from None
-        self.choice_, self.preset_taken_ = str(choice), choice.taken.name
-        return config
 
     def _parts(
         self, n: int, strata: Rows | None, config: TrainConfig, seed: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from qllmft.config import RunConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import AUTO, BASE, UNFROZEN, first_that_fits
+from qllmft.config.presets import DEFAULT, load_preset
 from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 
@@ -27,18 +27,20 @@ PARAMETERS = {  # of an estimator, and the settings that they are
     "backend": "backend.name",
     "device": "backend.options.device",
 }
-SINGLE = (BASE,)  # of "auto" for several labels and real targets
-PARTLY = (UNFROZEN, BASE)  # of "auto" in partial_fit
-_FROZEN = {"body.trainable": False, "train.body_lr": None}  # the head of UNFROZEN alone
+# of the default preset in partial_fit: the first rows are too few for principal axes, and a call makes few steps
+PARTLY = {
+    "train.lr": 1e-2,
+    "train.batch_size": 16,
+    "model.components": None,
+    "model.encoder_layers": 60,
+}
 _SECTIONS = ("model", "train", "noise", "backend")
 
 
-def configuration(
-    estimator: Any, *sections: str, auto: Sequence[str] = (AUTO,), **given: Any
-) -> RunConfig:
+def configuration(estimator: Any, *sections: str, partly: bool = False, **given: Any) -> RunConfig:
     """Return the configuration of an estimator: its preset, then ``settings``, then other parameters.
 
-    The preset "auto" is the first of ``auto`` that fits.
+    In `partial_fit`, ``partly``, the default preset has the settings `PARTLY`.
     """
     overrides = chosen_settings(estimator.settings)
     allowed = (*_SECTIONS, *sections)
@@ -55,10 +57,9 @@ def configuration(
         for name, value in given.items()
     }
     overrides |= {name: value for name, value in plain.items() if value is not None}
-    names: Sequence[str] = (estimator.preset,)
-    if estimator.preset == AUTO:
-        names, overrides = auto, (_FROZEN if UNFROZEN in auto else {}) | overrides
-    config = first_that_fits(names, overrides)
+    if partly and estimator.preset == DEFAULT:
+        overrides = PARTLY | overrides
+    config = load_preset(estimator.preset).config(overrides)
     if config.body.learns:
         raise UserError(
             f"the preset {estimator.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "
@@ -91,7 +92,7 @@ def with_room_for(config: ModelConfig, dimension: int, settings: Settings) -> Mo
     If the preset's encoders have too few amplitudes, each gets the fewest qubits Q_e with 2^Q_e ≥ D, or ≥ D + 1 with
     ``model.pad = "bias"``, unless ``settings`` gives a number.
     """
-    needed = min(dimension, config.components or dimension) + (config.pad == "bias")
+    needed = min(dimension, config.components or dimension) + (config.pad != "zeros")
     if config.encoder != "quantum" or "model.encoder_qubits" in chosen_settings(settings):
         return config
     if needed <= 2**config.latent_encoder_qubits:

@@ -43,25 +43,23 @@ class OfVectors(TrainedEstimator):
 class QuantumHeadClassifier(OfVectors, TrainedClassifier):
     """The head of a preset on vectors: embeddings, or any table of numbers.
 
-    A quantum encoder loads a row as amplitudes of norm 1. It sees the direction of a row and not its length, so scale
-    columns of different units first. If the length matters, add a constant column: ``PolynomialFeatures(1)`` after the
-    scaling.
+    A quantum encoder loads a row as amplitudes, so scale columns of different units first. With the default preset a
+    constant amplitude beside them keeps the row's length; an encoder of the paper sees its direction alone.
 
     Rows shorter than the amplitudes are padded. If the preset's encoders have too few amplitudes, each gets the fewest
-    qubits Q_e with 2^Q_e ≥ D (≥ D + 1 with ``model.pad = "bias"``, as in ``recommended``), unless ``settings`` has
+    qubits Q_e with 2^Q_e ≥ D (≥ D + 1 unless ``model.pad`` is "zeros"), unless ``settings`` has
     ``model.encoder_qubits``.
 
     Training is that of ``qllmft train``; answers are computed here, exactly.
 
     Args:
-        preset: source of the settings; see ``qllmft info``. By default, "auto" trains the structure that
-            cross-validation on the rows prefers, or "reuploading-adam" if ``settings`` changes the head.
+        preset: source of the settings; see ``qllmft info``.
         settings: differences from it, ``{"model.reuploads": 6}`` or ``["model.reuploads=6"]``, of the sections model,
             train, noise and backend.
         epochs: passes over the rows; None takes the preset's.
         random_state: seed of weights, shuffling, noise and validation split; a number makes fits the same to the bit.
         validation_fraction: share of the rows to choose the epoch on if ``train.select`` is "accuracy". If it is
-            "last", as in ``recommended``, all rows are trained on.
+            "last", as by default, all rows are trained on.
         backend: backend of the head's circuit in training, not a remote one; None takes the preset's.
         device: device of the backend: one of torch's for adjoint, such as "cuda"; None is the CPU.
         verbose: print a line at every tenth of the epochs.
@@ -87,7 +85,6 @@ class QuantumHeadClassifier(OfVectors, TrainedClassifier):
         n_outputs_: number of values that the head gives.
         n_parameters_: number of trained parameters.
         best_epoch_: epoch of the weights, from 1.
-        choice_: name of the structure that "auto" took, and the reason; None with another preset.
         n_iter_: number of trained epochs.
         loss_curve_: mean cross-entropy of each epoch, in nats.
     """
@@ -96,14 +93,12 @@ class QuantumHeadClassifier(OfVectors, TrainedClassifier):
 class QuantumHeadRegressor(OfVectors, TrainedRegressor):
     """The head of a preset on vectors, with one or several real targets.
 
-    Targets are scaled to mean 0 and deviation 1 for the training, which minimises the squared error by Adam. The preset
-    "auto" is "recommended" here, and presets with L-BFGS are refused. Arguments and attributes are those of
-    `QuantumHeadClassifier` but ``class_weight``, ``classes_`` and ``partial_fit``.
+    Targets are scaled to mean 0 and deviation 1 for the training, which minimises the squared error. Arguments and
+    attributes are those of `QuantumHeadClassifier` but ``class_weight``, ``classes_`` and ``partial_fit``.
     """
 
     def __sklearn_tags__(self) -> Any:
         """Return tags with several targets."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.regressor_tags.poor_score = True  # the direction of a row alone is read
         return tags

@@ -19,8 +19,7 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.inference.decision import Decision
 from qllmft.sklearn.base import TrainedEstimator, with_weights
-from qllmft.sklearn.configuration import PARTLY, SINGLE
-from qllmft.training import Examples, Scaling
+from qllmft.training import Examples, Scaling, with_loss
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -35,12 +34,12 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), or N texts, and their labels (N,), numbers or texts, or several labels per row (N, L).
 
-        Several labels, 0 or 1, have a sigmoid each, and the preset "auto" is "recommended" for them. Weights (N,)
-        multiply the losses of the rows; a row of weight 0 is left out. Principal axes, in the presets that load them,
-        and the split of validation rows do not depend on the weights.
+        Several labels, 0 or 1, have a sigmoid each. Weights (N,) multiply the losses of the rows; a row of weight 0 is
+        left out. Principal axes, in the presets that load them, and the split of validation rows do not depend on the
+        weights.
         """
         if (several := label_sets_of(y)) is not None:
-            config = self._configuration(auto=SINGLE, data__task="multilabel")
+            config = self._configuration(data__task="multilabel")
             vectors, several = self._checked(X, several, config, labels=False)
             self._fit_label_sets(vectors, several, sample_weight, config)
             return self
@@ -52,8 +51,9 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train one epoch from the weights and Adam's moments of the last call.
 
-        The preset "auto" is the head of "reuploading-unfrozen" here, whose ridge takes the rows of a call for all N.
-        Presets with L-BFGS are refused.
+        The first call fixes mean and unit of the rows, and the head starts at its linear solution if all classes are
+        there. The ridge counts all rows so far. The default preset loads the columns themselves here and no
+        principal axes. Presets with L-BFGS are refused.
 
         Args:
             X: rows (N, D), or N texts.
@@ -64,7 +64,7 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         Raises:
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
-        config, first = self._configuration(auto=PARTLY), "weights_" not in self.__dict__
+        config, first = self._configuration(partly=True), "weights_" not in self.__dict__
         vectors, labels = self._checked(X, y, config, labels=True, first=first)
         self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
         return self
@@ -201,13 +201,13 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
-        config = self._configuration(auto=SINGLE, data__task="regression")
+        config = self._configuration(data__task="regression")
         vectors, y = self._checked(X, y, config, labels=False)
         targets: NDArray[np.float64] = np.asarray(y, np.float64)
         examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
         rows = with_weights(examples, sample_weight)
         self.one_target_ = targets.ndim == 1
-        self._fit_head(rows, None, rows.y.shape[1], config)
+        self._fit_head(with_loss(rows, config.train), None, rows.y.shape[1], config)
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803

@@ -20,7 +20,7 @@ from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.configuration import SINGLE, configuration
+from qllmft.sklearn.configuration import configuration
 from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 
 
@@ -53,7 +53,7 @@ class OfTexts(TrainedEstimator):
         return vectors, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), self._configuration(auto=SINGLE).body)
+        vectors, identity = embedded(texts_of(X), self._configuration().body)
         if identity != self.body_identity_:
             raise UserError(
                 f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "

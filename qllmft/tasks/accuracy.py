@@ -157,6 +157,13 @@ def mean_f1(right: Counts, texts: Counts, answers: Counts) -> Floats:
     return np.asarray(f1(right, texts, answers).sum(axis=-1) / np.maximum(used, 1))
 
 
+def balanced_accuracy(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> float:
+    """Return the mean share of right answers over the labels with texts, from labels (N,) and answers (N,)."""
+    texts = np.bincount(labels)
+    right = np.bincount(labels[labels == answers], minlength=len(texts))
+    return float((right[texts > 0] / texts[texts > 0]).mean())
+
+
 @dataclass(frozen=True)
 class LabelScores:
     """Scores of one label, each None if it is a share of no texts."""

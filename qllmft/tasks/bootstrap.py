@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from qllmft.tasks.measure import Score, ScorePart
 
 REPEATS = 1_000  # bootstrap samples of the texts
 INTERVAL = (0.025, 0.975)
+Z95 = NormalDist().inv_cdf(INTERVAL[1])
 
 
 class BootstrapScore(Score):
@@ -101,6 +103,14 @@ class BootstrapDifference:
         drawn = [value(rows) for rows in resampled_rows(len(labels))]
         low, high = np.quantile(drawn, INTERVAL)
         return cls(value(slice(None)), (float(low), float(high)), len(labels))
+
+    @property
+    def p(self) -> float:
+        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
+        deviation = (self.interval[1] - self.interval[0]) / (2 * Z95)
+        if not deviation:
+            return 1.0 if not self.value else 0.0
+        return float(2 * NormalDist().cdf(-abs(self.value) / deviation))
 
     def as_dict(self) -> dict[str, object]:
         """Return the difference as JSON values."""

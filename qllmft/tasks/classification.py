@@ -25,6 +25,7 @@ class Classification(Task):
     measure: ClassVar = ACCURACY
     scores: ClassVar = Accuracy
     loss_name: ClassVar = "cross-entropy (nats)"
+    change: ClassVar = "of the labels of {} change"
     baselines: ClassVar = ("logistic_regression", "svc", "mlp")
     one_label: ClassVar = True
 
@@ -61,7 +62,13 @@ class Classification(Task):
         return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
 
     def values(self, labels: Labels, answers: Labels) -> dict[str, float]:
-        return {self.measure.name: Accuracy.of(labels, answers).value}
+        return {self.measure.name: self.value(labels, answers)}
+
+    def value(self, labels: Labels, answers: Labels) -> float:
+        return Accuracy.of(labels, answers).value
+
+    def changed(self, first: Labels, second: Labels) -> float:
+        return float((first != second).mean())
 
     def paired(self, labels: Labels, first: Labels, second: Labels) -> TextDifference:
         return TextDifference.of(labels, first, second)

@@ -112,10 +112,14 @@ def best_thresholds(scores: Floats, labels: Integers, usual: float) -> Floats:
     """
     found = np.full(scores.shape[1], usual)
     for i in range(scores.shape[1]):
-        own = np.unique(scores[:, i])
+        order = np.argsort(scores[:, i])
+        ordered = scores[order, i]
+        own = np.unique(ordered)
         tried = np.concatenate([[usual], (own[1:] + own[:-1]) / 2])
-        answers = scores[:, i][None] >= tried[:, None]
-        found_f1 = f1(answers @ labels[:, i], labels[:, i].sum(), answers.sum(axis=1))
+        below = np.searchsorted(ordered, tried)  # number of texts under each threshold
+        missed = np.concatenate([[0], np.cumsum(labels[order, i])])[below]
+        texts = labels[:, i].sum()
+        found_f1 = f1(texts - missed, texts, len(ordered) - below)
         best = np.flatnonzero(found_f1 == found_f1.max())
         found[i] = tried[best[np.abs(tried[best] - usual).argmin()]]
     return found
@@ -168,6 +172,7 @@ class MultiLabel(Task):
     measure: ClassVar = MACRO_F1
     scores: ClassVar = LabelSetScores
     loss_name: ClassVar = "binary cross-entropy (nats)"
+    change: ClassVar = "of {} get other labels"
     baselines: ClassVar = ("logistic_regression_ovr", "svc_ovr", "mlp")
     several: ClassVar = True
 
@@ -205,6 +210,12 @@ class MultiLabel(Task):
     def values(self, labels: Integers, answers: Floats) -> dict[str, float]:
         each = _scores(np.ones((1, len(labels)), np.int32), labels, answers)[0]
         return LabelSetScores.by_name(each)
+
+    def value(self, labels: Integers, answers: Floats) -> float:
+        return macro_f1(labels, answers >= 0)
+
+    def changed(self, first: Floats, second: Floats) -> float:
+        return float(((first >= 0) != (second >= 0)).any(axis=1).mean())
 
     def gives(self, names: Sequence[str]) -> str:
         return f"any number of the labels {', '.join(names)}"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+DELTA = 1.35  # scaled error from which Huber's loss is linear, as in scikit-learn
+
 
 @dataclass(frozen=True)
 class TargetScores(BootstrapScore):
@@ -100,9 +102,11 @@ class Regression(Task):
     measure: ClassVar = R2
     scores: ClassVar = TargetScores
     loss_name: ClassVar = "squared error, scaled"
+    change: ClassVar = "of the variance of the values of {} is lost"
     baselines: ClassVar = ("ridge", "svr", "linear")
     real: ClassVar = True
     fewest_names: ClassVar = 1
+    farthest: ClassVar[float] = float("inf")  # largest scaled target of a linear start
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """See `Task`; ``y`` (B, T) are targets."""
@@ -126,6 +130,16 @@ class Regression(Task):
         each = _scores(labels[None].astype(np.float64), answers[None].astype(np.float64))[0]
         return TargetScores.by_name(each.mean(axis=0))
 
+    def value(self, labels: Floats, answers: Floats) -> float:
+        return float(r2(labels.astype(np.float64), answers.astype(np.float64)).mean())
+
+    def changed(self, first: Floats, second: Floats) -> float:
+        """See `Task`; it is the mean over targets of the variance of the difference over that of the first values."""
+        lost, whole = (first - second).var(axis=0), first.var(axis=0)
+        return float(
+            np.where(whole > 0, np.minimum(1.0, lost / np.where(whole > 0, whole, 1.0)), 0.0).mean()
+        )
+
     def gives(self, names: Sequence[str]) -> str:
         return f"real values ({', '.join(names)}) and no labels"
 
@@ -146,4 +160,27 @@ class Regression(Task):
         return table_from_json(given, k)
 
 
-REGRESSION = Regression()
+class RobustRegression(Regression):
+    """Real targets with Huber's loss: a scaled error e counts e² up to `DELTA`, then 2·`DELTA`·|e| - `DELTA`².
+
+    It is that of scikit-learn's `HuberRegressor`.
+    """
+
+    loss_name: ClassVar = "Huber's loss, scaled"
+    farthest: ClassVar = 3.0
+
+    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        from torch.nn.functional import huber_loss
+
+        each = 2.0 * huber_loss(outputs, y.to(outputs.dtype), reduction="none", delta=DELTA)
+        return (each if weight is None else each * weight[:, None]).mean()
+
+    def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
+        errors = outputs.astype(np.float64) - y.numpy()
+        share = 1.0 if weight is None else weight.numpy()[:, None]
+        near = np.clip(errors, -DELTA, DELTA)
+        outputs[:] = 2.0 / errors.size * share * near
+        return float((share * near * (2.0 * errors - near)).mean())
+
+
+REGRESSION, ROBUST = Regression(), RobustRegression()

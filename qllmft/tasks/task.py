@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import ClassScores, TextDifference
 from qllmft.tasks.bootstrap import BootstrapDifference
-from qllmft.tasks.measure import Measure, Score
+from qllmft.tasks.measure import Measure, Score, percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,7 @@ class Task(ABC):
     measure: ClassVar[Measure]  # score by which models are compared
     scores: ClassVar[type[Score]]  # that score with its interval, and the scores beside it
     loss_name: ClassVar[str]  # with its unit
+    change: ClassVar[str]  # share of `changed` in words, behind "%", with a place for the texts
     baselines: ClassVar[tuple[str, ...]]  # names of those that are fitted unless others are given
     one_label: ClassVar[bool] = False  # each text has one label
     several: ClassVar[bool] = False  # each text has any number of labels
@@ -67,15 +68,24 @@ class Task(ABC):
         self, labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
     ) -> TextDifference | BootstrapDifference:
         """Return the difference of two models' answers on the same texts, with its interval over the texts."""
-        name = self.measure.name
-        return BootstrapDifference.of(
-            lambda true, given: self.values(true, given)[name], labels, first, second
-        )
+        return BootstrapDifference.of(self.value, labels, first, second)
+
+    @abstractmethod
+    def value(self, labels: NDArray[Any], answers: NDArray[Any]) -> float:
+        """Return the score by which models are compared, without its interval."""
+
+    @abstractmethod
+    def changed(self, first: NDArray[Any], second: NDArray[Any]) -> float:
+        """Return the share of texts with other answers, or of the answers' variance that is lost, in [0, 1]."""
 
     def by_class(self, labels: NDArray[Any], answers: NDArray[Any], k: int) -> ClassScores | None:
         """Return the scores class by class of k classes, or None unless each text has one label."""
         del labels, answers, k
         return None
+
+    def load_in_words(self, share: float, texts: str) -> str:
+        """Return the effect of a circuit that returns only noise, see `changed`, on texts in words."""
+        return f"{percent(share)} % {self.change.format(texts)} if the circuit returns only noise"
 
     @abstractmethod
     def gives(self, names: Sequence[str]) -> str:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from qllmft.training.evaluation import evaluate as evaluate
     from qllmft.training.evaluation import exact_score as exact_score
     from qllmft.training.evaluation import finite_logits as finite_logits
+    from qllmft.training.evaluation import latent_vectors as latent_vectors
     from qllmft.training.evaluation import logits_of as logits_of
-    from qllmft.training.evaluation import shared_latent as shared_latent
+    from qllmft.training.evaluation import logits_of_noise as logits_of_noise
     from qllmft.training.examples import Examples as Examples
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import class_weighted as class_weighted
+    from qllmft.training.examples import with_loss as with_loss
     from qllmft.training.loop import fit as fit
     from qllmft.training.loop import one_torch_thread as one_torch_thread
     from qllmft.training.metrics import EpochMetrics as EpochMetrics

@@ -20,7 +20,9 @@ from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training.checkpoint import Checkpoint
 from qllmft.training.examples import Examples, balanced_weights, with_noise
-from qllmft.training.loop import Training
+from qllmft.training.linear_solution import Strength
+from qllmft.training.linear_start import start_at_linear, starts_at_sines
+from qllmft.training.loop import Training, one_torch_thread
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
 from qllmft.training.step import TrainingStep
@@ -104,7 +106,8 @@ def fit_end_to_end(
         weights = balanced_weights(train.labels, train.labels)
         held_weights = balanced_weights(validation.labels, train.labels)
 
-    ridge = ridge_of(model.classifier, CLASSIFICATION, config, len(train))
+    c = _start(model, train, weights, config)
+    ridge = ridge_of(model.classifier, CLASSIFICATION, config, len(train), c)
     step = TrainingStep(model.classifier, CLASSIFICATION, ridge)
 
     def train_on(epoch: int, batches: list[Tensor]) -> float:
@@ -131,3 +134,24 @@ def fit_end_to_end(
         CHECKPOINT_EVERY_S,
     )
     return training.run(config, seed, checkpoint, on_epoch)
+
+
+def _start(
+    model: EndToEnd,
+    train: Table,
+    weight: Tensor | None,
+    config: TrainConfig,
+) -> Strength:
+    """Fit the data map and start a head at its linear solution on the body's first embeddings, and return its C.
+
+    A training that continues does the same first, since C follows from these embeddings. A checkpoint replaces the
+    weights.
+    """
+    classifier = model.classifier
+    if classifier.data_map is None and not starts_at_sines(classifier):
+        return 1.0 if config.ridge_c == "auto" else config.ridge_c
+    examples = model.embedded(train, weight)
+    with one_torch_thread():
+        if classifier.data_map is not None:
+            classifier.data_map.fit(examples.x)
+        return start_at_linear(classifier, examples, config)

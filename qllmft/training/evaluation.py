@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.errors import UserError
-from qllmft.heads import Classifier
+from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.noise import noisy_circuits, without_noise
 from qllmft.training.examples import Examples
 
@@ -14,22 +14,37 @@ EVALUATION_BATCH = 1024
 
 
 @torch.no_grad()
-def shared_latent(model: nn.Module, x: Tensor) -> Tensor | None:
-    """Return latent vectors (N, Q) of embeddings (N, D) for evaluations with and without noise.
+def latent_vectors(model: nn.Module, x: Tensor) -> Tensor | None:
+    """Return latent vectors (N, Q) of embeddings (N, D), or None without an encoder before a head.
 
-    They are None if there is no noise, no head, or no encoder. An encoder before a head is exact, and most of the work.
+    Such an encoder is exact, and most of the work.
     """
     if not isinstance(model, Classifier) or model.encoder is None or model.head is None:
-        return None
-    if not noisy_circuits(model):
         return None
     model.eval()
     return torch.cat([model.encoder(part) for part in torch.split(x, EVALUATION_BATCH)])
 
 
 @torch.no_grad()
+def logits_of_noise(model: Classifier, x: Tensor) -> Tensor | None:
+    """Return logits (N, k) of embeddings (N, D) if the measured circuits return only noise, so that all ⟨Z⟩ are 0.
+
+    None: no circuit is measured.
+    """
+    if isinstance(model.head, QuantumHead):
+        n_values = len(model.head.observables)
+    elif model.head is None and model.final is not None:
+        n_values = model.final.in_features
+    else:
+        return None
+    values = x.new_zeros(len(x), n_values)
+    latent = latent_vectors(model, x) if model.skip else None
+    return model.read(values if latent is None else latent, values)
+
+
+@torch.no_grad()
 def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tensor:
-    """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `shared_latent` if it is given."""
+    """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `latent_vectors` if it is given."""
     model.eval()
     if latent is not None and isinstance(model, Classifier):
         return torch.cat(

@@ -17,6 +17,9 @@ from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.randomness import torch_generator
 from qllmft.tasks import CLASSIFICATION, Task, task_of
+from qllmft.tasks.regression import ROBUST
+
+NORMAL = 1.4826  # deviation of a normal distribution over its median absolute deviation
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Examples:
         return len(self.y)
 
 
+def with_loss(examples: Examples, config: TrainConfig) -> Examples:
+    """Return examples whose task has the loss of ``config``."""
+    return replace(examples, task=ROBUST) if config.loss == "huber" else examples
+
+
 @dataclass(frozen=True)
 class ScaledExamples(Examples):
     """Examples whose targets have mean 0 and standard deviation 1, float32."""
@@ -88,8 +96,16 @@ class Scaling:
 
     @classmethod
     def of(cls, examples: Examples) -> Scaling:
-        """Return the scaling by the targets (N, T) of training examples. A constant target keeps its unit."""
+        """Return the scaling by the targets (N, T) of training examples. A constant target keeps its unit.
+
+        For Huber's loss it is by medians: that of the targets, and that of their distances to it in units of a normal
+        distribution's deviation.
+        """
         y = examples.y.double()
+        if examples.task is ROBUST:
+            middle = y.median(dim=0).values
+            distance = NORMAL * (y - middle).abs().median(dim=0).values
+            return cls(middle, torch.where(distance > 0, distance, 1.0))
         weight = (
             torch.ones(len(y), dtype=torch.float64) if examples.weight is None else examples.weight
         )

@@ -1,8 +1,8 @@
 """L-BFGS on all training texts at once, for a linear layer or a quantum head on odd encoders.
 
-Its objective is cross-entropy and a ridge. No batch is simulated in the encoders, whose latent values are linear in the
-loaded vector. With a linear layer, the model is a linear classifier of that vector, with weight vectors parametrised by
-circuits. A head's circuit is simulated.
+Its objective is the task's loss and a ridge. No batch is simulated in the encoders, whose latent values are linear in
+the loaded vector. With a linear layer, the model is a linear classifier of that vector, with weight vectors
+parametrised by circuits. A head's circuit is simulated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
-from qllmft.training.linear_start import MEMORY, start_at_linear
+from qllmft.training.linear_solution import Strength
+from qllmft.training.linear_start import MEMORY
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.odd_rows import Floats, OddObjective
 from qllmft.training.ridge import penalty, ridge_factor
@@ -44,10 +45,11 @@ class LinearObjective(OddObjective):
     W a (k, m) is the linear map from the loaded vector to the logits, and r is `ridge_factor`.
     """
 
-    def __init__(self, model: Classifier, examples: Examples, c: float) -> None:
+    def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
         super().__init__(model, examples)
         self._y, self._weights = examples.y.numpy(), _array(examples.relative)
-        self._ridge = ridge_factor(len(self._final.weight), c)
+        assert isinstance(c, float)
+        self._ridge = float(ridge_factor(examples.task, len(self._final.weight), c))
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -112,18 +114,18 @@ class LinearObjective(OddObjective):
 
 
 class ReuploadingObjective(OddObjective):
-    """Mean cross-entropy in nats plus `penalty` of N texts, as a function of one vector of all parameters.
+    """Mean loss of the task plus `penalty` of N texts, as a function of one vector of all parameters.
 
     With one latent value and a linear head of slope R, the ridge is that of `LinearObjective`.
     The model has float64 weights until `keep`.
 
     Args:
         model: odd encoders, a quantum head and a linear layer.
-        examples: N embeddings and labels.
+        examples: N embeddings, with labels or scaled targets.
         c: C.
     """
 
-    def __init__(self, model: Classifier, examples: Examples, c: float) -> None:
+    def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
         assert model.final is not None
         self._model, self._dtype = model, model.final.weight.dtype
         super().__init__(model.double(), examples)
@@ -131,28 +133,6 @@ class ReuploadingObjective(OddObjective):
         self._weights = examples.relative
         self._parameters = list(model.parameters())
         self._c = c
-        assert isinstance(model.head, QuantumHead)
-        if model.head.start == "sines":
-            self._start_at_linear()
-
-    def _start_at_linear(self) -> None:
-        """Start at logistic regression on the loaded vectors, with the same C.
-
-        If a label has no texts, the start is that of the head alone.
-        """
-        from sklearn.linear_model import LogisticRegression
-
-        k = len(self._final.weight)
-        labels = self._y.numpy()
-        if len(np.unique(labels)) < k:
-            return
-        found = LogisticRegression(C=self._c, max_iter=1000).fit(
-            self.x, labels, _array(self._weights)
-        )
-        weights, bias = found.coef_, found.intercept_
-        if k == 2:
-            weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
-        start_at_linear(self._model, self._map, weights, bias)
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -177,7 +157,7 @@ class ReuploadingObjective(OddObjective):
         rows = self._map()
         logits = self._model.from_latent(torch.from_numpy(self.x) @ rows.T)
         loss = self._task.loss(logits, self._y, self._weights)
-        loss = loss + penalty(self._model, rows, self._c, self._size)
+        loss = loss + penalty(self._model, self._task, rows, self._c, self._size)
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 
@@ -205,6 +185,7 @@ def fit_full_batch(
     train: Examples,
     validation: Examples,
     config: TrainConfig,
+    c: Strength,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Selection:
     """Train ``model``, odd encoders with their data map fitted, in place up to the last point.
@@ -216,30 +197,31 @@ def fit_full_batch(
         model: the classifier.
         train: training examples.
         validation: examples that are measured after each iteration.
-        config: largest number of iterations (``epochs``) and C of the ridge.
+        config: largest number of iterations (``epochs``).
+        c: C of the ridge.
         on_epoch: called after every iteration.
     """
     objective: LinearObjective | ReuploadingObjective
     if isinstance(model.head, QuantumHead):
-        objective = ReuploadingObjective(model, train, config.ridge_c)
+        objective = ReuploadingObjective(model, train, c)
     else:
-        objective = LinearObjective(model, train, config.ridge_c)
-    held_out, labels = objective.loaded(validation.x), validation.y.numpy()
-    weights, held_weights = _array(train.relative), _array(validation.relative)
+        objective = LinearObjective(model, train, c)
+    held_out, task = objective.loaded(validation.x), train.task
     done, score, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 
     def after(xk: Floats) -> None:
         nonlocal done, score, vector, started
-        logits = objective.logits(xk, held_out)
-        right = logits.argmax(axis=1) == labels
+        outputs = torch.from_numpy(objective.logits(xk, held_out))
         done, vector = done + 1, xk.copy()
-        score = float((right if held_weights is None else right * held_weights).mean())
-        loss = cross_entropy(objective.logits(xk, objective.x), train.y.numpy(), weights)
+        score = task.score(outputs, validation.y, validation.relative)
         began, started = started, time.perf_counter()
         if on_epoch:
-            held_loss = cross_entropy(logits, labels, held_weights)
-            on_epoch(EpochMetrics(done, loss, held_loss, score, 1.0, started - began))
+            held_loss = float(task.loss(outputs, validation.y, validation.relative))
+            learnt = torch.from_numpy(objective.logits(xk, objective.x))
+            loss, measure = float(task.loss(learnt, train.y, train.relative)), task.measure.name
+            seconds = started - began
+            on_epoch(EpochMetrics(done, loss, held_loss, score, 1.0, seconds, measure=measure))
 
     finished = True
     with interruptible() as interruption:

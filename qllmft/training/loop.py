@@ -18,10 +18,19 @@ from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
-from qllmft.training.evaluation import evaluate, exact_score, shared_latent
-from qllmft.training.examples import Examples, ScaledExamples, Scaling, shuffled_batches, with_noise
+from qllmft.training.evaluation import evaluate, exact_score, latent_vectors
+from qllmft.training.examples import (
+    Examples,
+    ScaledExamples,
+    Scaling,
+    shuffled_batches,
+    with_loss,
+    with_noise,
+)
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
+from qllmft.training.linear_solution import Strength
+from qllmft.training.linear_start import start_at_linear
 from qllmft.training.metrics import EpochMetrics, Selection
 from qllmft.training.ridge import ridge_of
 from qllmft.training.step import step_of
@@ -40,6 +49,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
     moments: dict[int, Any] | None = None,
+    fresh: bool = True,
 ) -> Selection:
     """Train ``model`` in place up to the weights of the selected epoch.
 
@@ -59,25 +69,37 @@ def fit(
         on_epoch: called after every epoch.
         moments: Adam's, from an earlier call that this one continues; empty in the first one, and replaced by each. A
             continued model keeps its data map.
+        fresh: a head that starts at sines starts at the linear solution; else from the weights that it has.
 
     Returns:
         The selection among the trained epochs, which are fewer if training was interrupted; see `Training.run`.
     """
     if train.task.real and not isinstance(train, ScaledExamples):
+        train, validation = (with_loss(part, config) for part in (train, validation))
         scaling = Scaling.of(train)
         parts = scaling.scaled(train), scaling.scaled(validation)
         selection = fit(
-            model, *parts, config, seed, checkpoint=checkpoint, on_epoch=on_epoch, moments=moments
+            model,
+            *parts,
+            config,
+            seed,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+            moments=moments,
+            fresh=fresh,
         )
         scaling.restore(model)
         return selection
     with one_torch_thread():
         if isinstance(model, Classifier) and model.data_map is not None and not moments:
             model.data_map.fit(train.x)
+        c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
+        if not moments:
+            c = start_at_linear(model, train, config, fresh=fresh)
         if config.optimizer == "lbfgs":
             assert isinstance(model, Classifier)
-            return fit_full_batch(model, train, validation, config, on_epoch)
-    ridge = ridge_of(model, train.task, config, train.size)
+            return fit_full_batch(model, train, validation, config, c, on_epoch)
+    ridge = ridge_of(model, train.task, config, train.size, c)
     with one_torch_thread(), step_of(model, train.task, ridge) as step:
         optimizer = torch.optim.Adam(
             step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -178,7 +200,7 @@ class Training:
                     _check_loss("training", train_loss, epoch, config)
                     reseed(head, derive_seed(seed, "validation noise", epoch))
                     examples = self.validation()
-                    latent = shared_latent(head, examples.x)
+                    latent = latent_vectors(head, examples.x)
                     loss, score = evaluate(head, examples, latent)
                     _check_loss("validation", loss, epoch, config)
                     exact, measure = exact_score(head, examples, latent), examples.task.measure.name

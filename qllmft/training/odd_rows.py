@@ -1,7 +1,7 @@
 """Odd latent values as a linear map of the loaded vector: rows of the map and their gradient, for any batch.
 
-With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z on a vector x of norm 1 is
-f(x) = a·x with a = (the entries of x in) Vᵀ Z V |c⟩, so no batch needs to be simulated.
+With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z is f(z) = a·z with the loaded vector
+z and a = (the entries of z in) Vᵀ Z V |c⟩, so no batch needs to be simulated.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder
+from qllmft.heads.encoder import loaded_vector
 from qllmft.training.examples import Examples
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.program import Program
@@ -33,8 +33,15 @@ class OddObjective:
         self.x, self._size = self.loaded(examples.x), examples.size
 
     def loaded(self, x: Tensor) -> Floats:
-        """Return unit vectors (N, m), the encoders' input for embeddings (N, D)."""
-        return np.asarray(normalize(self._encoder.mapped(x.double()), dim=1).numpy())
+        """Return `loaded_vectors` (N, m) of embeddings (N, D)."""
+        return loaded_vectors(self._encoder, x)
+
+
+def loaded_vectors(encoder: ParallelEncoders, x: Tensor) -> Floats:
+    """Return vectors (N, m) in which the odd values of embeddings (N, D) are linear."""
+    first = encoder.encoders[0]
+    assert isinstance(first, QuantumEncoder)
+    return np.asarray(loaded_vector(encoder.mapped(x.double()), first.pad).numpy())
 
 
 class OddRows:

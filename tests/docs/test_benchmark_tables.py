@@ -143,13 +143,9 @@ def rows_of(page, first):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:1] + lines[2:]]
 
 
-@pytest.mark.parametrize(
-    ("name", "record_name"),
-    [("0014-default-head", "default-head"), ("0017-head-that-starts-as-sines", "sines")],
-)
-def test_the_decisions_on_heads_have_the_differences_of_their_records(name, record_name):
-    page = (ROOT / "docs" / "decisions" / f"{name}.md").read_text("utf-8")
-    kept = differences(record_name)
+def test_the_decision_on_earlier_heads_has_the_differences_of_its_record():
+    page = (ROOT / "docs" / "decisions" / "0014-default-head.md").read_text("utf-8")
+    kept = differences("default-head")
     names, *rows = rows_of(page, "task | language model")
     assert {(row[0], row[1].strip("`")) for row in rows} == set(kept)
     for row in rows:
@@ -180,3 +176,28 @@ def test_the_decision_on_the_default_head_has_the_answers_of_setfits_heads():
     for row, found in zip(rows, kept, strict=True):
         assert row[:2] == [str(found["labels"]), str(found["seed"])]
         assert row[2:] == [f"{100 * found[name] / found['texts']:.1f} %" for name in names[2:]]
+
+
+def test_the_decision_on_one_head_has_the_differences_of_the_settings_that_were_tried():
+    page = (ROOT / "docs" / "decisions" / "0017-one-head.md").read_text("utf-8")
+    kept = json.loads((ROOT / "docs" / "records" / "one-head-tried.json").read_text("utf-8"))
+    tried = {}
+    for row in kept["results"]:
+        scores = row["scores"]
+        gain = scores["head"]["accuracy"] - scores["logistic regression"]["accuracy"]
+        own = tried.setdefault(row["preset"].removeprefix("sines").strip(","), {})
+        own.setdefault(row["task"], []).append(100 * gain)
+    names, *rows = rows_of(page, "changed")
+    assert len(rows) == len(tried)
+    for row, gains in zip(rows, tried.values(), strict=True):
+        expected = [f"{np.mean(gains[task]):+.2f}".replace("-", "−") for task in names[2:]]
+        assert row[2:] == expected, row
+
+
+def test_the_page_of_one_head_is_that_of_its_records(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from one_head_page import write_page
+
+    write_page(tmp_path / "page.md")
+    page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
+    assert (tmp_path / "page.md").read_text("utf-8") == page

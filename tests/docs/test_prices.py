@@ -36,7 +36,7 @@ def test_the_pages_have_paid_commands():
 
 @pytest.mark.parametrize(("limit", "shots", "ceiling"), PAID)
 def test_a_ceiling_is_above_the_price_and_not_far_above(limit, shots, ceiling, tmp_path):
-    circuit = head_template(load_preset("recommended").config().model)
+    circuit = head_template(load_preset("sines").config().model)
     backend = create(
         "ionq_forte", {"shots": int(shots), "ledger": tmp_path / "ledger", "max_cost": ceiling}
     )

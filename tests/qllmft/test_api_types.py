@@ -15,9 +15,9 @@ from qllmft.run import Outcome, RunFolder
 def test_every_setting_is_a_keyword_with_its_type():
     hints = get_type_hints(keywords.SettingKeywords)
     names = {name.replace(".", "__") for name in settings_of(RunConfig())}
-    assert hints.keys() == names | {"backend__options", "candidates"}
+    assert hints.keys() == names | {"backend__options"}
     assert hints["train__lr"] is float
-    assert hints["data__targets"] == hints["candidates"] == Sequence[str]
+    assert hints["data__targets"] == Sequence[str]
     assert hints["backend__options"] == Mapping[str, Any]
     assert hints["model__latent_scale"] == Union[Literal["pi"], float, None]  # noqa: UP007
     assert hints["body__trainable"] == Literal[False, True, "lora", "quantum_adapter"]

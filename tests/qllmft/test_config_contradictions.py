@@ -110,7 +110,7 @@ CONTRADICTIONS = [
     (
         "model",
         {"odd": True},
-        "odd turns the sign of the constant among the amplitudes: set pad to 'bias'",
+        "odd turns the sign of the constant among the amplitudes: set pad to 'constant'",
     ),
     (
         "model",
@@ -129,13 +129,13 @@ CONTRADICTIONS = [
     ),
     (
         "model",
-        {"n_encoders": "auto"},
-        "n_encoders 'auto' goes with head 'none'; give the quantum head a number",
+        {"n_encoders": "auto", "encoder": "mlp"},
+        "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number",
     ),
     (
         "train",
         {"ridge_c": 2.0},
-        "ridge_c is 2 and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'",
+        "ridge_c is 2.0 and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'",
     ),
     (
         "train",
@@ -207,7 +207,7 @@ LBFGS = {"optimizer": "lbfgs", "select": "last"}
         ),
         (
             {"body": {"trainable": True}},
-            "model.centre and model.components need a frozen body; set body.trainable",
+            "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false",
         ),
         ({"backend": {"name": "aer_forte"}}, "use the trained model with --backend aer_forte"),
         (

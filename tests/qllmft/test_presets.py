@@ -16,7 +16,7 @@ from qllmft.config import (
     RunConfig,
     parse_config,
 )
-from qllmft.config.presets import load_preset, preset_names
+from qllmft.config.presets import DEFAULT, load_preset, preset_names
 from qllmft.errors import UserError
 from qllmft.templates import describe
 
@@ -24,25 +24,57 @@ SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}
 NN_ENCODER = {f"nn-encoder-{h}": h for h in (0, 48, 96, 144, 192)}
 NN_HEAD = {f"nn-head-{h}": h for h in (0, 48, 96, 144, 192)}
-OTHER = {"single-14q-no-linear", "recommended"}
+OTHER = {"single-14q-no-linear"}
 NO_HEAD = {"single-10q-no-head"}
-OURS = {"auto", "odd", "odd-wide", "reuploading", "reuploading-adam", "sines"}
+OURS = {"odd", "sines"}
+EARLIER = ("odd-wide", "recommended", "reuploading", "reuploading-adam", "reuploading-unfrozen")
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
 LEARNING_BODY = {
     "upper-bound",
     "unfrozen-single-10q",
-    "reuploading-unfrozen",
     "contrastive-single-10q",
     "contrastive-768",
 }
 BASELINES = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
-PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER} - {"recommended"})
+PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER})
 
 
 def test_the_presets_are_these():
-    assert preset_names() == sorted(
-        [*PAPER, *BASELINES, *LEARNING_BODY, *NO_HEAD, *OURS, "recommended"]
-    )
+    assert preset_names() == sorted([*PAPER, *BASELINES, *LEARNING_BODY, *NO_HEAD, *OURS])
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_an_earlier_preset_is_read_by_its_name_alone(name):
+    assert name not in preset_names()
+    assert load_preset(name).config().model.odd == (name != "recommended")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("sines", 20, True, None)),
+        ({"model.reuploads": 3}, ("linear", 40, False, None)),
+        ({"body.trainable": True}, ("sines", 8, True, 2e-5)),
+        ({"body.trainable": True, "model.main_layers": 2}, ("linear", 8, False, 2e-5)),
+        ({"body.trainable": "lora"}, ("sines", 8, True, None)),
+        ({"data.task": "regression"}, ("sines", 20, True, None)),
+        ({"data.task": "multilabel"}, ("sines", 20, True, None)),
+        ({"noise.gates": "forte1", "noise.shots": 100}, ("sines", 20, True, None)),
+        ({"backend.name": "aer_statevector"}, ("sines", 20, True, None)),
+    ],
+)
+def test_the_default_preset_takes_other_circuits_bodies_tasks_and_backends(settings, expected):
+    config = load_preset(DEFAULT).config(settings)
+    train = config.train
+    assert (config.model.start, train.epochs, train.ridge, train.body_lr) == expected
+
+
+@pytest.mark.parametrize(("k", "qubits"), [(1, 7), (2, 7), (6, 7), (7, 8), (12, 13), (40, 13)])
+def test_the_default_preset_has_a_value_for_each_label(k, qubits):
+    config = load_preset(DEFAULT).config().model
+    parts = describe(config, dimension=384, n_classes=k).parameters
+    # an encoder has 34 layers of 8 angles and a factor, the head an angle per qubit, the last layer k rows
+    assert parts == qubits * (34 * 8 + 1) + qubits + (qubits + 1) * k
 
 
 def test_the_preset_on_a_tuned_body_of_768_dimensions_is_the_re_uploading_head():
@@ -267,7 +299,7 @@ def test_a_bad_change_is_refused_in_the_presets_name(overrides, message):
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("recomended", " Did you mean 'recommended'?"),
+        ("sine", " Did you mean 'sines'?"),
         ("multi-14", " Did you mean 'multi-14q'?"),
         ("nn_head_48", " Did you mean 'nn-head-48'?"),
         *((name, "") for name in ("", "x", "../config", "__init__")),

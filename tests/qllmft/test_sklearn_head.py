@@ -16,7 +16,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier
@@ -261,13 +260,14 @@ def test_parts_of_the_rows_are_learned_one_after_another(iris):
     assert model.moments_[0]["step"] == 24 * -(-50 // 16), "Adam goes on"
 
 
-def test_parts_without_a_preset_train_the_head_of_reuploading_unfrozen_if_it_fits(iris):
+def test_parts_without_a_preset_train_the_default_head_without_principal_axes(iris):
     x, y = iris
     model = QuantumHeadClassifier(random_state=0)
     for _ in range(10):
         model.partial_fit(x, y, classes=[0, 1, 2])
     assert model.score(x, y) > 0.9
-    assert load_preset("reuploading-unfrozen").settings["model"].items() <= model.structure_.items()
+    assert model.structure_["start"] == "sines"
+    assert model.structure_["components"] is None
     other = QuantumHeadClassifier(settings=SMALL | {"model.odd": False}, random_state=0)
     other.partial_fit(x, y, classes=[0, 1, 2])
     assert not other.structure_["odd"]

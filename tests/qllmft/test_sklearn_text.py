@@ -108,7 +108,9 @@ def test_the_example_of_the_guide():
     table = corpus.pooled().take(np.arange(0, 600, 10))
     names = {"texts": table.texts, "labels": np.array(corpus.label_names)[table.labels]}
     exec(block, names)
-    assert names["search"].best_score_ > 0.7
+    x = embed(table.texts, BodyConfig(model="minilm")).vectors
+    linear = cross_val_score(LogisticRegression(), x, names["labels"], cv=3).mean()
+    assert names["search"].best_score_ > linear - 0.05
     assert names["search"].predict(["a wonderful film", "a boring mess"]).tolist() == [
         "positive",
         "negative",

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from qllmft.config import Candidate, RunConfig, parse_config
-from qllmft.config.settings import setting_text, settings_of, with_settings
+from qllmft.config import RunConfig, parse_config
+from qllmft.config.presets import earlier
+from qllmft.config.settings import flat, setting_text, settings_of, with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 
-# settings of the head that every candidate takes
-SHARED = ("train.epochs", "train.class_weight", "train.calibration")
-AUTO = "auto"  # preset of a run without one
-BASE = "recommended"  # preset that takes all tasks, parts of the rows, and adapters of the body
-# presets if no candidate takes the given settings, in this order
-FALLBACKS = ("reuploading-adam", BASE)
-UNFROZEN = "reuploading-unfrozen"  # preset before them if all weights of the body are trained
+DEFAULT = "sines"  # preset of a run without one
 
 
 @dataclass(frozen=True)
@@ -37,14 +32,19 @@ class Preset:
     source: tuple[str, ...] = ()
     # model in a run's record with the preset's result; None: the first one, the head itself
     baseline: str | None = None
-    candidates: tuple[str, ...] = ()
+    # settings in place of those above if the given ones do not go with them, each nested; the first that fits is taken
+    otherwise: tuple[dict[str, Any], ...] = ()
+    # the same if all weights of the body are trained, or those of an adapter
+    learning: tuple[dict[str, Any], ...] = ()
+    adapting: tuple[dict[str, Any], ...] = ()
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """Return the configuration with ``overrides`` by dotted names, such as ``{"train.epochs": 10}``.
 
-        Candidates have the overrides of data, body, baselines and those of `SHARED`. With other settings of the head,
-        or if no candidate can have them, the result is the configuration of the first of `FALLBACKS` that can. Real
-        targets and several labels have baselines of their own, no candidates, and `BASE`.
+        Real targets and several labels have baselines of their own.
+
+        Raises:
+            UserError: if the settings contradict each other, with the contradiction of the last of `otherwise`.
         """
         given = dict(overrides or {})
         if given.get("noise.shots") == 0:  # the preset's choice about shots goes with them
@@ -52,55 +52,32 @@ class Preset:
         task = TASKS.get(given.get("data.task", CLASSIFICATION.name))
         if task is not None and not task.one_label:
             given = {"baselines.names": list(task.baselines), **given}
-            if self.candidates:
-                return load_preset(BASE).config(given)
-        names = given.pop("candidates", self.candidates) if self.candidates else ()
-        if not names:
-            return parse_config(with_settings(self.settings, given), f"preset {self.name!r}")
-        of_head = any(
-            setting.partition(".")[0] in ("model", "train", "noise", "backend")
-            for setting in given.keys() - SHARED
-        )
-        found = {}
-        for name in () if of_head else names:
-            structure = load_preset(name).settings
-            parts = {section: structure.get(section, {}) for section in ("model", "train")}
+        ways = [{}, *self.otherwise]
+        if trained := given.get("body.trainable"):
+            ways = list((self.learning if trained is True else self.adapting) or ways)
+        for way in ways[:-1]:
             with suppress(UserError):
-                found[name] = parse_config(
-                    with_settings(self.settings | parts, given), f"preset {name!r}"
-                )
-        if not found:
-            unfrozen = given.get("body.trainable") is True
-            return first_that_fits((UNFROZEN, *FALLBACKS) if unfrozen else FALLBACKS, given)
-        first, *others = found.values()
-        if not others:
-            return first
-        candidates = tuple(
-            Candidate(name=name, model=each.model, train=each.train) for name, each in found.items()
-        )
-        return first.model_copy(update={"candidates": candidates})
+                return self._config(way, given)
+        return self._config(ways[-1], given)
 
-
-def first_that_fits(names: Sequence[str], given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of the first preset that fits the settings, or raise the error of the last."""
-    *others, last = names
-    for name in others:
-        with suppress(UserError):
-            return load_preset(name).config(given)
-    return load_preset(last).config(given)
+    def _config(self, way: dict[str, Any], given: Mapping[str, Any]) -> RunConfig:
+        settings = with_settings(self.settings, {**flat(way), **given})
+        return parse_config(settings, f"preset {self.name!r}")
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets, sorted."""
+    """Return the names of all presets but `earlier` ones, sorted."""
     return names_in(__name__)
 
 
 def load_preset(name: str) -> Preset:
     """Read a preset."""
-    tree = tomllib.loads(read_named(__name__, name, "preset"))
+    package = earlier.__name__ if name in names_in(earlier.__name__) else __name__
+    tree = tomllib.loads(read_named(package, name, "preset"))
     title, baseline = tree.pop("title"), tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
-    return Preset(name, title, tree, source, baseline, tuple(tree.pop("candidates", ())))
+    ways = (tuple(tree.pop(kind, ())) for kind in ("otherwise", "learning", "adapting"))
+    return Preset(name, title, tree, source, baseline, *ways)
 
 
 @dataclass(frozen=True)
@@ -154,4 +131,7 @@ def describe_settings(config: RunConfig) -> Configuration:
 @lru_cache(maxsize=1)
 def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
-    return {name: settings_of(load_preset(name).config()) for name in preset_names()}
+    return {
+        name: settings_of(load_preset(name).config())
+        for name in [*preset_names(), *names_in(earlier.__name__)]
+    }

@@ -34,20 +34,6 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
     assert len(file.read_text().splitlines()) == 2 + 2, "a line a run"
 
 
-def test_a_run_that_chose_its_structure_comes_back_with_all_candidates(made_run, tmp_path):
-    made_run("auto", 850)
-    file = tmp_path / "records.json"
-    runs = read_runs([tmp_path / "runs"])
-    write_runs(runs, file, [])
-    [again] = read_runs([file])
-    assert again.config == runs[0].config
-    assert [candidate.name for candidate in again.config.candidates] == [
-        "odd",
-        "odd-wide",
-        "reuploading",
-    ]
-
-
 def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
     for seed in (1, 0):
         made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)

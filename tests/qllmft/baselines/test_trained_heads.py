@@ -143,8 +143,23 @@ def test_a_circuit_beside_a_skip_can_have_no_load():
     assert len(np.unique(head.predict(texts.x.numpy()))) == 2
 
 
-def test_a_head_without_a_measured_circuit_has_no_load():
-    no_head = {"head": "none", "n_qubits": 4, "encoder_qubits": 4}
-    assert trained(**no_head).load(examples()) is None
-    targets = Examples.from_arrays(examples().x.numpy(), np.zeros((20, 1)))
-    assert trained().load(targets) is None
+def test_a_model_without_a_circuit_has_no_load_and_encoders_alone_have_one():
+    assert trained(encoder="none", head="mlp").load(examples()) is None
+    head, texts = trained(head="none", n_qubits=4, encoder_qubits=4), examples()
+    constant = int(head.model.final.bias.argmax())
+    assert head.load(texts) == (head.predict(texts.x.numpy()) != constant).mean()
+
+
+def test_the_load_of_several_labels_and_of_targets():
+    """By hand: texts with another set of labels, and the share of the variance, which is all of it."""
+    texts = examples(60, 2)
+    flags = np.stack([texts.y.numpy(), 1 - texts.y.numpy()], axis=1)
+    several = Examples.from_arrays(texts.x.numpy(), flags.astype(np.int64))
+    head = trained(n_qubits=4)
+    head.fit(several, several)
+    leads = head.predict(several.x.numpy())
+    without = 1 / (1 + np.exp(-head.model.final.bias.detach().numpy())) >= 0.5
+    assert head.load(several) == ((leads >= 0) != without).any(axis=1).mean()
+    targets = Examples.from_arrays(texts.x.numpy(), texts.x.numpy()[:, :2].astype(np.float64))
+    head.fit(targets, targets)
+    assert head.load(targets) == pytest.approx(1.0)

@@ -1,6 +1,7 @@
 """What is asked and said before money is spent, and where the key may not turn up."""
 
 import io
+import json
 import re
 import sys
 import warnings
@@ -45,8 +46,10 @@ def announced(circuits, jobs, known=0, shots=1000):
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
-        assert output.splitlines()[-2:] == [
+        load = json.loads((job.path / "result.json").read_text())["models"][0]["load"]
+        assert output.splitlines()[-3:] == [
             f"{announced(circuits, jobs)}{NO_KNOWN_ANSWER}{ONE_EACH}",
+            f"load: {100 * load:.1f} % of the labels of the test texts change if the circuit returns only noise",
             "dry run: nothing was sent",
         ]
         assert messages == ""
@@ -97,7 +100,7 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     )
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     output, _ = call("--dry-run", "--offline", "--limit", 4)
-    estimate, note = output.splitlines()[-2:]
+    estimate, _, note = output.splitlines()[-3:]
     # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices
     # of that day
     price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
@@ -198,6 +201,25 @@ def test_at_a_terminal_yes_sends(job, terminal):
     job.assert_paid_once(7, jobs=3)
     terminal("")
     assert job.predict()[0] == output, "nothing to agree to: nobody is asked"
+
+
+def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, terminal):
+    """The record says that 1 % of the test labels depend on the circuit."""
+    file = job.path / "result.json"
+    record = json.loads(file.read_text())
+    record["models"][0]["load"] = 0.01
+    file.write_text(json.dumps(record))
+    said = "load: 1.0 % of the labels of the test texts change if the circuit returns only noise, less than 5%"
+    assert said in job.predict("--dry-run")[0]
+    for answers, asked in (("n\n", 0), ("y\nn\n", 1)):
+        terminal(answers)
+        _, messages = job.predict(code=2)
+        words = " ".join(messages.split())
+        assert f"{said}: the answers hardly depend on the machine. Go on? [y/n] (n):" in words
+        assert words.count("Send?") == asked
+        assert job.totals["jobs"] == 0
+    assert said in job.predict("--yes")[1]
+    job.assert_paid_once(7, jobs=3)
 
 
 def key_file(folder, content):

@@ -89,8 +89,8 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
     """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
     told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
-    assert told[1] == "interrupted. 2 job(s) continue at the server, and are paid:"
-    assert told[3].startswith(
+    assert told[2] == "interrupted. 2 job(s) continue at the server, and are paid:"
+    assert told[4].startswith(
         "  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab"
     )
     table, _ = job("jobs", "list", job.path, "--offline")

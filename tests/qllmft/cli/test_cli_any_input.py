@@ -94,7 +94,7 @@ class Alphabet:
     """In the place of `Predictor`: three texts at once, each labelled with its first character."""
 
     load = classmethod(lambda cls, *arguments: cls())
-    task = CLASSIFICATION
+    task, unfinished = CLASSIFICATION, ""
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
     def check_decision(self, decision):

@@ -7,6 +7,7 @@ import pytest
 
 # RUN, DATA, BODY and TMP stand for a run's folder, its data, its body and an empty folder
 TRAIN = ["train", "--data", "DATA", "--body", "BODY", "--per-label", "9", "--out", "TMP/out"]
+MULTI = [*TRAIN, "--preset", "multi-10q"]
 # command, and what it is told
 WRONG = [
     # data
@@ -27,18 +28,18 @@ WRONG = [
     ([*TRAIN, "--body", "owner/name"], ["the body 'owner/name'", "HF_HUB_OFFLINE", "--body minilm"]),
     # settings
     ([*TRAIN, "--preset", "single-10"], ["no preset 'single-10'", "Did you mean 'single-10q'?", "multi-10q"]),
-    ([*TRAIN, "--epochs", "0"], ["preset 'recommended': train.epochs (got 0)", "greater than or equal to 1"]),
+    ([*TRAIN, "--epochs", "0"], ["preset 'sines': train.epochs (got 0)", "greater than or equal to 1"]),
     ([*TRAIN, "--lr", "nan"], ["train.lr (got nan)", "finite"]),
     ([*TRAIN, "--seed", "-1"], ["seed (got -1)", "greater than or equal to 0"]),
     ([*TRAIN, "--set", "train.lr"], ["--set got 'train.lr'", "expected NAME=VALUE", "--set train.lr=0.003"]),
     ([*TRAIN, "--set", "=1"], ["--set got '=1'", "expected NAME=VALUE"]),
     ([*TRAIN, "--set", "train.epoch=1"], ["train.epoch (got 1)", "no such setting", "expected one of epochs"]),
     ([*TRAIN, "--set", "seed.x=1"], ["seed", "valid integer"]),
-    ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros' or 'bias'"]),
-    ([*TRAIN, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
-    ([*TRAIN, "--set", "model.n_qubits=24"], ["each encoder must yield 12 values, but has only 10 qubits"]),
-    ([*TRAIN, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 10; expected at most 30"]),
-    ([*TRAIN, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
+    ([*TRAIN, "--set", "model.pad=ones"], ["model.pad (got 'ones')", "'zeros', 'bias' or 'constant'"]),
+    ([*MULTI, "--set", "model.n_qubits=3"], ["2 encoders cannot share 3 latent values"]),
+    ([*MULTI, "--set", "model.n_qubits=30"], ["each encoder must yield 15 values, but has only 14 qubits"]),
+    ([*MULTI, "--set", "model.n_qubits=40"], ["n_qubits is 40, encoder_qubits 14; expected at most 30"]),
+    ([*MULTI, "--set", "model.encoder_qubits=2"], ["each encoder must yield 5 values, but has only 2 qubits"]),
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
     ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["setting 'seed.x'", "'seed' is a value, not a"]),

@@ -5,8 +5,15 @@ import re
 import shutil
 
 import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from qllmft.config.presets import load_preset, preset_names
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import texts_of_run
+from qllmft.tasks.accuracy import TextDifference
 from qllmft.templates import describe
 
 
@@ -110,5 +117,41 @@ def test_one_table_of_the_paper(cli):
     assert " 463 " in rows["single-14q-no-linear"]
     assert max(map(len, output.splitlines())) <= 80
     ours = json.loads(cli("info", "--from", "ours", "--json")[0])
-    assert "recommended" in [row["name"] for row in ours]
+    assert "sines" in [row["name"] for row in ours]
     assert not any(row["source"] for row in ours)
+
+
+def test_a_run_has_load_and_gain_by_hand(run, cli):
+    """By scikit-learn on the latent values of the stored model, and the interval of the discordant texts."""
+    _, _, splits = texts_of_run(run.path)
+    predictor = Predictor.load(run.path)
+    model = predictor.model.classifier
+    x, y = {}, {}
+    for name in ("train", "validation", "test"):
+        table = getattr(splits, name)
+        y[name] = table.labels
+        with torch.no_grad():
+            x[name] = model.encoder(torch.from_numpy(predictor.embed(table.texts)))
+    found = {}
+    for c in [10.0**e for e in range(4, -3, -1)]:
+        linear = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        linear.fit(x["train"].numpy(), y["train"])
+        found[linear.score(x["validation"].numpy(), y["validation"])] = linear
+    best = found[max(found)]
+    with torch.no_grad():
+        given = model.from_latent(x["test"]).argmax(dim=1).numpy()
+        noise = int(model.final.bias.argmax())
+    other = best.predict(x["test"].numpy())
+    right = (given == y["test"]) * 1 - (other == y["test"])
+    shown = json.loads(cli("info", run.path, "--json")[0])
+    assert shown["load"] == pytest.approx((given != noise).mean())
+    assert shown["gain"]["value"] == pytest.approx(right.mean())
+    control = run.result["models"][0]["without_circuit"]
+    assert control["test"]["right"] == (other == y["test"]).sum()
+    encoder = sum(each.numel() for each in model.encoder.parameters())
+    assert control["parameters"] == encoder + best[-1].coef_.size + 1
+    difference = TextDifference(int((right > 0).sum()), int((right < 0).sum()), len(right))
+    assert shown["gain"]["interval95"] == pytest.approx(difference.interval)
+    lines = " ".join(cli("info", run.path)[0].split())
+    assert f"load: {100 * shown['load']:.1f} % of the labels of the test texts change" in lines
+    assert "points over the same without its circuit" in lines

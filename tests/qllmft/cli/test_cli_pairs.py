@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics.pairwise import cosine_similarity
 
 from qllmft.config import BodyConfig, DataConfig, parse_config
+from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed import embed
 from qllmft.embed.pairs import pair_vectors
@@ -51,11 +53,17 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     ]
     cli(*given, "--per-label", 20, "--epochs", 6, "--lr", "0.05")
     record = json.loads((run / "result.json").read_text())
-    assert record["body"]["dimension"] == 32
+    assert record["body"]["dimension"] == 34
     _, _, splits = texts_of_run(run)
     body = BodyConfig(model=str(tiny_body))
     u, v = (embed(texts, body).vectors for texts in (splits.test.texts, splits.test.second.texts))
-    by_hand = np.array([[*abs(a - b), *(a * b)] for a, b in zip(u, v, strict=True)], np.float32)
+    by_hand = np.array(
+        [
+            [*abs(a - b), *(a * b), np.linalg.norm(a - b), cosine_similarity([a], [b])[0, 0]]
+            for a, b in zip(u, v, strict=True)
+        ],
+        np.float32,
+    )
     predictor = Predictor.load(run)
     items = list(zip(splits.test.texts, splits.test.second.texts, strict=True))
     np.testing.assert_allclose(predictor.embed(items), by_hand, atol=1e-6)
@@ -83,10 +91,24 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         predictor.predict(["a text"])
 
 
+def test_features_of_pairs_do_not_name_a_run_of_single_texts():
+    """Runs of earlier versions have the features of pairs in their configuration too."""
+    written = parse_config({"data": {"pair_features": "both"}}, "the test")
+    assert load_preset("sines").config().data.pair_features == "all"
+    changed = load_preset("sines").config({"data.pair_features": "both"})
+    assert changed.identity == load_preset("sines").config().identity
+    assert written.identity == parse_config({}, "the test").identity
+    pairs = {"data.pair_column": "other"}
+    assert (
+        load_preset("sines").config(pairs).identity
+        != load_preset("sines").config(pairs | {"data.pair_features": "both"}).identity
+    )
+
+
 def test_the_order_of_a_pair_does_not_matter():
     random = np.random.default_rng(0)
     u, v = random.normal(size=(2, 3, 5)).astype(np.float32)
-    for features in ("both", "difference", "product"):
+    for features in ("all", "both", "difference", "product"):
         np.testing.assert_array_equal(pair_vectors(u, v, features), pair_vectors(v, u, features))
 
 

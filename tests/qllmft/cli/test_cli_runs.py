@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qllmft import UserError, load
 from qllmft.run.lock import sole_use
 from qllmft.tasks.accuracy import TextDifference
 
@@ -48,7 +49,9 @@ def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
     assert "result.json cannot be read" in messages
 
 
-def test_a_list_names_the_structure_that_a_run_chose_and_a_head_without_qubits(runs, cli, made_run):
+def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qubits(
+    runs, cli, made_run
+):
     result = json.loads((runs / "one" / "result.json").read_text())
     tried = [
         {"name": name, "right": right, "total": 9, "loss": 0.5, "parameters": 7}
@@ -59,7 +62,7 @@ def test_a_list_names_the_structure_that_a_run_chose_and_a_head_without_qubits(r
     )
     made = made_run("odd")
     rows = {row["name"]: row["what"] for row in json.loads(cli("runs", runs, "--json")[0])}
-    assert rows == {"one": "odd", "two": "3 qubits", made.name: "linear"}
+    assert rows == {"one": "3 qubits", "two": "3 qubits", made.name: "linear"}
 
 
 def test_two_runs_are_compared_text_by_text(runs, cli):
@@ -127,3 +130,34 @@ def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkey
     assert not list(runs.iterdir())
     assert "there is no run" in cli("runs", runs)[0]
     assert "there is no folder" in cli("runs", runs / "nowhere", code=2)[1]
+
+
+def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_says_so(
+    run, cli, tmp_path
+):
+    """The files of a run that Ctrl-C ended, in its first epoch and after two."""
+    copy = shutil.copytree(run.path, tmp_path / "stopped")
+    for name in ("result.json", "predictions.json", "report.html"):
+        (copy / name).unlink()
+    lines = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (copy / "metrics.jsonl").write_text("".join(lines[:2]))
+    said = (
+        f"the run in {copy} is not finished: its model was trained for 2 of {len(lines)} epochs.\n"
+    )
+    for command in (["predict", copy, "a film"], ["evaluate", copy], ["explain", copy, "a film"]):
+        assert said in cli(*command)[1]
+    assert load(copy).unfinished == said.removesuffix(".\n")
+    (copy / "metrics.jsonl").unlink()
+    remedy = f"0 of {len(lines)} epochs. Finish it: qllmft train --config "
+    for command in (
+        ["predict", copy, "a film"],
+        ["evaluate", copy],
+        ["explain", copy, "a film"],
+        ["serve", copy],
+        ["push", copy, "me/mine", "--dry-run"],
+        ["analyse", copy],
+        ["export", copy],
+    ):
+        assert remedy in cli(*command, code=2)[1], command
+    with pytest.raises(UserError, match="is not finished: 0 of"):
+        load(copy)

@@ -39,7 +39,7 @@ Path("ledger/ledger.jsonl").touch()
 lists += [["jobs", ".", "--offline"], ["init", "config.toml"]]
 print("lists:", loaded({{"torch", "pandas", "sklearn", "transformers"}}, *lists))
 try:
-    main(["train", "--preset", "recomended"])
+    main(["train", "--preset", "singel-10q"])
 finally:
     assert not loaded({HEAVY - {"numba"}})
 """
@@ -57,7 +57,7 @@ def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no
     assert run.path.name in found.stdout
     assert found.returncode == 2
     assert found.stderr.startswith(
-        "error: there is no preset 'recomended'. Did you mean 'recommended'?"
+        "error: there is no preset 'singel-10q'. Did you mean 'single-10q'?"
     )
     assert found.stderr.count("\n") == 1
 

@@ -139,7 +139,7 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     head = outcome.record.head
     assert f"<td>{head.parameters}</td><td>{100 * head.validation.value:.1f} %</td>" in table
     assert f"<td>{100 * head.test.value:.2f} % [" in table
-    assert table.count("<tr>") == 3
+    assert table.count("<tr>") == 4
     assert "DataFrame of 80 rows" in table
 
 

@@ -24,6 +24,23 @@ def test_it_is_what_a_singular_value_decomposition_gives(components):
     assert data_map.n_stored == 6 + 6 * min(components, 6)
 
 
+def test_the_unit_is_eight_usual_lengths():
+    for centre in (False, True):
+        data_map = DataMap(6, centre=centre, components=3, scaled=True)
+        data_map.fit(torch.from_numpy(X))
+        lengths = np.linalg.norm(X - X.mean(axis=0) * centre, axis=1)
+        unscaled = DataMap(6, centre=centre, components=3)
+        unscaled.fit(torch.from_numpy(X))
+        np.testing.assert_allclose(
+            data_map(torch.from_numpy(X)).numpy() * 8 * np.sqrt(np.mean(lengths**2)),
+            unscaled(torch.from_numpy(X)).numpy(),
+            rtol=1e-5,
+            atol=1e-5,
+        )
+    data_map.fit(torch.zeros(4, 6, dtype=torch.float64))
+    assert float(data_map.unit) == 1.0
+
+
 def test_fewer_texts_than_axes_still_give_a_basis():
     data_map = DataMap(6, centre=True, components=6)
     data_map.fit(torch.from_numpy(X[:3]))

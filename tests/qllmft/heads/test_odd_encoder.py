@@ -40,23 +40,26 @@ def built(k: int = 2, **changes):
     return model.double()
 
 
-def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_unit_vector():
-    model = built()
+@pytest.mark.parametrize("pad", ["bias", "constant"])
+def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_loaded_vector(pad):
+    model = built(pad=pad)
     latent = model.encoder(X).detach().numpy()
     rows = []
     for e, encoder in enumerate(model.encoder.encoders):
         theta = np.tile(encoder.theta.detach().numpy(), (5, 1))
         by_sign = [
-            z_values(encoder_circuit(Q, 4), theta, amplitudes(X, "bias", sign).numpy())
+            z_values(encoder_circuit(Q, 4), theta, amplitudes(X, pad, sign).numpy())
             for sign in (1.0, -1.0)
         ]
         np.testing.assert_allclose(
             latent[:, e * Q : e * Q + Q], (by_sign[0] - by_sign[1]) / 2, atol=1e-12
         )
         rows.append(OddRows(encoder).rows(theta[0]))
-    unit = (X / X.norm(dim=1, keepdim=True)).numpy()
-    np.testing.assert_allclose(latent, unit @ np.concatenate(rows).T, atol=1e-12)
-    np.testing.assert_allclose(built().encoder(-3 * X).detach().numpy(), -latent, atol=1e-12)
+    length = X.norm(dim=1, keepdim=True)
+    loaded = (X / length if pad == "bias" else X * 2 / (1 + length**2)).numpy()
+    np.testing.assert_allclose(latent, loaded @ np.concatenate(rows).T, atol=1e-12)
+    other = -3 * X if pad == "bias" else -X
+    np.testing.assert_allclose(built(pad=pad).encoder(other).detach().numpy(), -latent, atol=1e-12)
     assert np.abs(latent).max() > 0.1
 
 

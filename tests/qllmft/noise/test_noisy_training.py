@@ -11,7 +11,7 @@ from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.inference.circuits import model_circuits
 from qllmft.randomness import derive_seed
-from qllmft.training import Checkpoint, exact_score, fit, logits_of, loop, shared_latent
+from qllmft.training import Checkpoint, exact_score, fit, latent_vectors, logits_of, loop
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
 
@@ -139,8 +139,8 @@ def test_encoders_without_a_head_have_the_shots():
     with without_noise(noisy):
         assert torch.equal(noisy(VALIDATION.x), exact(VALIDATION.x))
     assert exact_score(noisy, VALIDATION) == evaluate(exact, VALIDATION)[1]
-    assert shared_latent(noisy, VALIDATION.x) is None
-    assert shared_latent(model(NOISES["shots"]), VALIDATION.x) is not None
+    assert latent_vectors(noisy, VALIDATION.x) is None
+    assert latent_vectors(model(NOISES["shots"]), VALIDATION.x) is not None
 
 
 def test_the_gradient_of_shots_on_encoders_is_that_of_their_mean():
@@ -255,4 +255,4 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     # of other embeddings than those of the last prediction
     assert head.exact_score(data) == exact
     reseed(head.model, derive_seed(SEED, "prediction noise"))
-    assert torch.equal(logits_of(head.model, data.x, shared_latent(head.model, data.x)), noisy)
+    assert torch.equal(logits_of(head.model, data.x, latent_vectors(head.model, data.x)), noisy)

@@ -17,7 +17,6 @@ from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
 from qllmft.run import RunFolder
 from qllmft.run.predictions import Predictions
-from qllmft.run.record import Choice, Tried
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.calibration import Calibration
 
@@ -59,7 +58,7 @@ def test_everything_is_on_the_page(make_run, cli):
     text = " ".join(" ".join(page.text).split())
     result = folder.read_result().to_json()
     for part in (
-        "In this one run the quantum head loses to the SVC",
+        "In this one run, paired by text, the quantum head loses to the SVC",
         "<i>texts</i>.tsv",
         result["identity"],
         "50.00 %",
@@ -121,15 +120,6 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
     assert "7 of 7 wrong answers of the quantum head to test texts." in text
 
 
-def test_the_structures_that_were_tried_are_a_table(make_run):
-    folder = make_run()
-    tried = (Tried("odd", 90, 120, 0.5, 184), Tried("wide", 90, 120, 0.625, 1094))
-    folder.write_result(replace(folder.read_result(), choice=Choice(tried, 5)))
-    text = " ".join(" ".join(Page(render_report(folder)).text).split())
-    assert "Structure odd: the smallest of 2 with the highest accuracy" in text
-    assert "odd 75.0 % 0.500 184 wide 75.0 % 0.625 1,094" in text
-
-
 def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make_run):
     folder = make_run()
     record = folder.read_result()
@@ -185,7 +175,7 @@ def test_missing_parts_of_a_run_are_stated(make_run):
 def test_a_preset_is_its_own_nearest():
     configs = {name: load_preset(name).config() for name in preset_names()}
     assert len({config.model_dump_json() for config in configs.values()}) == len(configs)
-    for name in ("multi-14q", "recommended", "svc"):
+    for name in ("multi-14q", "sines", "svc"):
         configuration = describe_settings(configs[name])
         assert (configuration.preset, configuration.differing) == (name, ())
         assert configuration.command == f"qllmft train --preset {name}"

@@ -85,7 +85,9 @@ def test_the_record_of_a_run(corpus, out, body):
     keys = {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
     for row in result["models"]:
         more = {"test_calibration"} if row["name"] != "SVC" else set()
-        assert set(row) == keys | more | ({"load"} if row["name"] == "quantum head" else set())
+        assert set(row) == keys | more | (
+            {"load", "without_circuit"} if row["name"] == "quantum head" else {"against_head"}
+        )
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
         assert row["seconds"] > 0
@@ -136,10 +138,10 @@ def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(
 ):
     run_experiment(config(corpus), out)
     on_test = [i for i, event in enumerate(predictions) if event == ("predict", TEST_SIZE)]
-    assert len(on_test) == 4  # once a model
+    assert len(on_test) == 5  # once a model, and once without its circuit
     # the very last that happens
-    assert on_test == list(range(len(predictions) - 4, len(predictions)))
-    assert Counter(predictions) == {("fit", 34): 4, ("predict", 6): 4, ("predict", TEST_SIZE): 4}
+    assert on_test == list(range(len(predictions) - 5, len(predictions)))
+    assert Counter(predictions) == {("fit", 34): 5, ("predict", 6): 5, ("predict", TEST_SIZE): 5}
     assert len(body.calls) == 1  # texts are embedded once
     splits = splits_of(corpus)
     assert body.calls[0] == [*splits.train.texts, *splits.validation.texts, *splits.test.texts]

@@ -1,5 +1,6 @@
 """Requests of many clients: together in batches, limited in number, and each with its own error."""
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,6 +8,7 @@ import pytest
 
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
+from qllmft.serving.app import open_port
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft_backends import BackendError
 
@@ -128,3 +130,13 @@ def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
     assert answer.status_code == status
     assert "S3cret" not in answer.text + "".join(lines)
     assert f"{kind.__name__}: no answer from https://***@host/api" in lines[0]
+
+
+def test_small_answers_do_not_wait_for_an_acknowledgement():
+    """A connection has no Nagle's algorithm, with which an answer on a kept connection waits 40 ms."""
+    with (
+        open_port("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as own,
+    ):
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -18,6 +18,7 @@ from qllmft.campaign.trend import trends
 from qllmft.config.settings import flat
 from qllmft.escaping import tex
 from qllmft.report import write_study_table
+from qllmft.tasks import MeanInterval, PairedDifference
 
 ROOT = Path(__file__).parents[3]
 RECORDS = ROOT / "docs" / "records"
@@ -67,6 +68,21 @@ IN_README = (  # rows of the studies, in the order of the readme's table
 def test_the_readme_has_the_numbers_of_the_records():
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     table = [line.split(" | ") for line in lines if " ± " in line and " % | " in line]
+    (default,) = [cells for cells in table if "`sines`" in cells[0]]
+    table.remove(default)
+    kept = json.loads((RECORDS / "one-head-runs.json").read_text("utf-8"))["results"]
+    runs = [row for row in kept if (row["part"], row["body"]) == ("SST-2", "all-mpnet-base-v2")]
+    shares = {
+        name: [row["right"][name] / row["texts"] for row in runs]
+        for name in ("quantum head", "logistic regression (C = 1)")
+    }
+    mean = MeanInterval.of(shares["quantum head"])
+    assert default[1] == f"{runs[0]['parameters']:,}"
+    assert default[2] == f"{100 * mean.mean:.2f} ± {100 * mean.half_width:.2f} %"
+    found = PairedDifference.of(*shares.values())
+    low, high = sorted(-100 * end for end in found.interval)
+    said = f"{-100 * found.mean:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
+    assert said in "\n".join(lines)
     for column, name in ((2, "paper-size"), (3, "paper-size-tuned")):
         means = {
             row.label: f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %"

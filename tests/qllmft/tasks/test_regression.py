@@ -208,9 +208,8 @@ def test_presets_of_labels_are_refused():
 
 
 def test_presets_have_baselines_of_real_targets():
-    config = load_preset("auto").config({"data.task": "regression"})
-    assert (config.baselines.names, config.candidates) == (("ridge", "svr", "linear"), ())
-    assert load_preset("auto").config().identity == "2ba9ed577a61"
+    config = load_preset("sines").config({"data.task": "regression"})
+    assert config.baselines.names == ("ridge", "svr", "linear")
 
 
 BATCHES = dict.fromkeys(
@@ -232,11 +231,10 @@ def test_the_numbers_are_those_of_the_training_loop():
     x, y = load_diabetes(return_X_y=True)
     x, y = x[:80].astype(np.float32), y[:80]
     model = small().fit(x, y)
-    structure = STRUCTURE.model_copy(update={"encoder_qubits": 4})
-    network = build_classifier(structure, 10, 1, seed=0)
-    config = TrainConfig(epochs=3, lr=0.03, schedule="cosine", embedding_noise=0.08, select="last")
+    config = load_preset("sines").config(SMALL | {"train.epochs": 3, "data.task": "regression"})
+    network = build_classifier(config.model, 10, 1, seed=0)
     rows = Examples.from_arrays(x, y[:, None])
-    fit(network, rows, rows, config, 0)
+    fit(network, rows, rows, config.train, 0)
     np.testing.assert_allclose(model.predict(x), logits_of(network, rows.x)[:, 0], rtol=1e-4)
     again = pickle.loads(pickle.dumps(model))
     assert again.predict(x).tobytes() == model.predict(x).tobytes()
@@ -250,7 +248,7 @@ def test_it_learns_and_goes_on_and_takes_several_targets():
     assert pipeline.score(x[:120], y[:120]) > 0.3
     model = small(warm_start=True, epochs=20)
     first = model.fit(x[:120], y[:120]).loss_curve_
-    assert model.fit(x[:120], y[:120]).loss_curve_[0] < first[0]
+    assert model.fit(x[:120], y[:120]).loss_curve_[0] < 1.1 * first[-1]
     two = small().fit(x[:30], np.stack([y[:30], -y[:30]], axis=1))
     assert two.predict(x[:3]).shape == (3, 2)
 

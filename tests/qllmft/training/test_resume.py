@@ -105,7 +105,8 @@ def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, stop_at, select):
 
 def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, file):
     head = model(structure)
-    head.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    first = head.encoder or head
+    first.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     selection = fit(head, TRAIN, VALIDATION, SETTINGS, SEED, checkpoint=Checkpoint(file))
     assert (selection.epoch, selection.epochs_done, selection.finished) == (0, 0, False)
     assert same_bits(head.state_dict(), model(structure).state_dict())

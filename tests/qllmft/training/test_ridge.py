@@ -111,9 +111,9 @@ def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
 def test_a_model_without_odd_encoders_has_no_ridge():
     perceptron = build_classifier(ModelConfig(encoder="none", head="mlp"), D, K)
     config = TrainConfig(ridge=True)
-    assert ridge_of(perceptron, CLASSIFICATION, config, N) is None
-    assert ridge_of(model(head="none"), CLASSIFICATION, TrainConfig(), N) is None
-    assert ridge_of(model(head="none"), CLASSIFICATION, config, N) is not None
+    assert ridge_of(perceptron, CLASSIFICATION, config, N, 1.0) is None
+    assert ridge_of(model(head="none"), CLASSIFICATION, TrainConfig(), N, 1.0) is None
+    assert ridge_of(model(head="none"), CLASSIFICATION, config, N, 1.0) is not None
 
 
 @pytest.mark.parametrize(

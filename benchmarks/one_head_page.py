@@ -1,0 +1,210 @@
+"""Page of the default head: ``python benchmarks/one_head_page.py`` writes it from the kept records.
+
+They are made by `one_head.py`, `one_head_runs.py` and `setfit_heads.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import StrictUndefined, Template
+from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.statistics import MeanInterval, PairedDifference
+
+from one_head import HEAD
+from one_head_runs import LR
+from planted_page import table
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+TEMPLATE = Template(
+    Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """Return the rows of a kept record."""
+    content = json.loads((DOCS / "records" / f"{name}.json").read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = content["results"] if isinstance(content, dict) else content
+    return rows
+
+
+def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """Return rows by the values of keys, in the order of their first row."""
+    found = defaultdict(list)
+    for row in rows:
+        found[tuple(row[key] for key in keys)].append(row)
+    return dict(found)
+
+
+def compared(ours: list[float], theirs: list[float], measure: Any) -> list[str]:
+    """Return the cells of a difference over seeds: its mean, interval, and the least that was to be seen."""
+    found = PairedDifference.of(ours, theirs)
+    least = found.detectable(0.05)
+    return [
+        measure.signed(found.mean, 2 if measure.in_percent else 3),
+        measure.brackets(found.interval, 2 if measure.in_percent else 3),
+        "–" if least is None else f"{measure.factor * least:.{2 if measure.in_percent else 3}f}",
+    ]
+
+
+def folds() -> Iterator[list[str]]:
+    """Yield the rows of the comparison in five folds."""
+    for (task, body), rows in grouped(read("one-head"), "task", "body").items():
+        names = [name for name in rows[0]["scores"] if name != HEAD]
+        known = [name for name in rows[0]["scores"][HEAD] if name in TASK_OF_SCORE]
+        shown = [*known, *(["average precision"] if known == ["macro-F1"] else [])]
+        for rival in names:
+            for score in shown:
+                measure = TASK_OF_SCORE[score if score in TASK_OF_SCORE else "macro-F1"].measure
+                ours, theirs = (
+                    [row["scores"][name][score] for row in rows] for name in (HEAD, rival)
+                )
+                mean = MeanInterval.of(theirs).mean
+                value = f"{100 * mean:.1f} %" if measure.in_percent else f"{mean:.3f}"
+                what = "" if measure.in_percent else f", {score}"
+                cells = compared(ours, theirs, measure)
+                yield [task, body, f"{rival}{what}", str(len(rows)), value, *cells]
+
+
+def runs(part: str) -> list[dict[str, Any]]:
+    """Return the runs of one part of the record."""
+    return [row for row in read("one-head-runs") if row["part"] == part]
+
+
+def shares(rows: list[dict[str, Any]], name: str) -> list[float]:
+    """Return the accuracy of a model in each run."""
+    return [row["right"][name] / row["texts"] for row in rows]
+
+
+def mean(values: list[float]) -> str:
+    """Return a mean in percent with half of its 95 % interval."""
+    found = MeanInterval.of(values)
+    width = "" if found.half_width is None else f" ± {100 * found.half_width:.2f}"
+    return f"{100 * found.mean:.2f}{width} %"
+
+
+def whole_runs() -> Iterator[list[str]]:
+    """Yield the rows of the runs on SST-2's test texts."""
+    measure = TASK_OF_SCORE["accuracy"].measure
+    for part in ("SST-2", "SST-2, tuned"):
+        for (body,), rows in grouped(runs(part), "body").items():
+            ours = shares(rows, QUANTUM)
+            row = [part, body, str(len(rows)), mean(ours), mean(shares(rows, LR))]
+            cells = compared(ours, shares(rows, LR), measure)
+            gains = compared(ours, shares(rows, WITHOUT), measure)
+            worst = min(a - b for a, b in zip(ours, shares(rows, LR), strict=True))
+            load = f"{100 * np.mean([each['load'] for each in rows]):.1f} %"
+            yield [*row, *cells[:2], measure.signed(worst, 2), " ".join(gains[:2]), load]
+
+
+def noisy() -> Iterator[list[str]]:
+    """Yield the rows of noisy machines on the included reviews."""
+    rows = runs("noise")
+    for name in ("only noise", "Forte's noise", "trained with Forte's noise"):
+        given = [row[name] for row in rows]
+        differ = sum(each["differ"] for each in given)
+        total = sum(each["texts"] for each in given)
+        balanced = mean([each["balanced"] for each in given])
+        yield [name, f"{differ} of {total} ({100 * differ / total:.1f} %)", balanced]
+
+
+def learning() -> Iterator[list[str]]:
+    """Yield the rows of bodies that learn with the head."""
+    rows = runs("body that learns")
+    for name in ("whole", "adapter"):
+        found = [row[name] for row in rows]
+        yield [
+            name,
+            str(len(found)),
+            mean(shares(found, f"{QUANTUM} and body")),
+            mean(shares(found, WITHOUT)),
+            mean(shares(found, LR)),
+        ]
+
+
+def qubits() -> tuple[list[list[str]], str, int]:
+    """Return the rows of numbers of qubits, the slope of the accuracy in points per qubit, and the number of seeds."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in read("one-head-qubits"):
+        found.setdefault(int(row["preset"].rpartition("=")[2]), []).append(row["scores"])
+    measure = TASK_OF_SCORE["accuracy"].measure
+    lines, columns = [], []
+    for n, rows in found.items():
+        ours, theirs = (
+            [row[name]["accuracy"] for row in rows] for name in (HEAD, "logistic regression")
+        )
+        columns.append(ours)
+        lines.append([str(n), mean(ours), mean(theirs), *compared(ours, theirs, measure)[:2]])
+    slopes = MeanInterval.of(np.polyfit(list(found), np.array(columns), 1)[0].tolist())
+    said = f"{measure.per_qubit(slopes.mean)} {measure.brackets(slopes.interval, 2)}"
+    return lines, said, slopes.n
+
+
+def setfit() -> Iterator[list[str]]:
+    """Yield the rows of heads in SetFit."""
+    for row in read("one-head-setfit"):
+        names = [name for name in row if name not in ("labels", "seed", "texts", "iterations")]
+        yield [
+            str(row["labels"]),
+            str(row["seed"]),
+            *(f"{100 * row[name] / row['texts']:.1f} %" for name in names),
+        ]
+
+
+def write_page(file: Path = DOCS / "results" / "one-head.md") -> None:
+    """Write the page."""
+    rows, (sizes, slope, seeds) = runs("noise"), qubits()
+    page = TEMPLATE.render(
+        folds=table(
+            [
+                "task",
+                "language model",
+                "beside",
+                "seeds",
+                "its value",
+                "difference",
+                "95 %",
+                "least",
+            ],
+            folds(),
+        ),
+        runs=table(
+            [
+                *["data", "language model", "seeds", "head", "logistic regression", "difference"],
+                *["95 %", "worst seed", "over the same without its circuit", "load"],
+            ],
+            whole_runs(),
+        ),
+        qubits=table(
+            ["qubits", "head", "logistic regression", "difference", "95 %"],
+            sizes,
+        ),
+        slope=slope,
+        qubits_seeds=seeds,
+        noise=table(["machine", "labels that differ", "balanced accuracy"], noisy()),
+        noise_seeds=len(rows),
+        noise_texts=sum(row["texts"] for row in rows),
+        exact=mean(shares(rows, QUANTUM)),
+        plain=mean(shares(rows, LR)),
+        learning=table(
+            [
+                *["what learns", "seeds", "head", "without its circuit"],
+                "logistic regression, body as it was",
+            ],
+            learning(),
+        ),
+        setfit=table(["labels", "seed", "logistic regression", "SetFitHead", "`sines`"], setfit()),
+    )
+    file.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_page()

@@ -1,0 +1,1 @@
+"""Presets of earlier versions, which kept studies name; lists leave them out."""

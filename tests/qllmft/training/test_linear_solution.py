@@ -1,0 +1,206 @@
+"""Linear solutions, their penalties and the start of training, beside scikit-learn and the task's own loss."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
+from sklearn.metrics import r2_score
+
+from qllmft.config import TrainConfig
+from qllmft.config.presets import load_preset
+from qllmft.heads import build_classifier
+from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
+from qllmft.tasks.regression import DELTA, ROBUST
+from qllmft.training import Examples, fit, logits_of
+from qllmft.training.linear_solution import linear_solution
+from qllmft.training.linear_start import start_at_linear
+from qllmft.training.ridge import ridge_factor
+
+RANDOM = np.random.default_rng(5)
+N, M = 90, 5
+X = RANDOM.normal(size=(N, M))
+AXES = RANDOM.normal(size=(M, 4))
+SCORES = X @ AXES + RANDOM.normal(size=(N, 4))
+LABELS = {2: (SCORES[:, 0] > 0).astype(np.int64), 3: SCORES[:, :3].argmax(axis=1)}
+SEVERAL = (SCORES[:, :3] > 0.5).astype(np.int64)
+TARGETS = (SCORES[:, :2] - SCORES[:, :2].mean(axis=0)) / SCORES[:, :2].std(axis=0)
+WEIGHT = RANDOM.uniform(0.5, 2.0, size=N)
+TASKS = {
+    "2 labels": (CLASSIFICATION, LABELS[2], 0.3),
+    "3 labels": (CLASSIFICATION, LABELS[3], 0.3),
+    "several": (MULTILABEL, SEVERAL, np.array([0.1, 1.0, 10.0])),
+    "targets": (REGRESSION, TARGETS, np.array([0.02, 3.0])),
+}
+
+
+@pytest.mark.parametrize(("task", "y", "c"), TASKS.values(), ids=TASKS)
+def test_scikit_learns_optimum_is_that_of_the_loss_and_the_ridge(task, y, c):
+    """The gradient of the task's loss plus factor/(2N) times the squared sizes vanishes there."""
+    k = 2 if y.ndim == 1 and y.max() == 1 else 3 if y.ndim == 1 else y.shape[1]
+    strengths = np.broadcast_to(c, k)
+    if task is REGRESSION:
+        models = [Ridge(1 / c).fit(X, column) for c, column in zip(strengths, y.T, strict=True)]
+        weights, bias = (np.array([getattr(m, n) for m in models]) for n in ("coef_", "intercept_"))
+    elif task is MULTILABEL:
+        models = [
+            LogisticRegression(C=c, tol=1e-10, max_iter=1000).fit(X, column)
+            for c, column in zip(strengths, y.T, strict=True)
+        ]
+        weights = np.concatenate([m.coef_ for m in models])
+        bias = np.concatenate([m.intercept_ for m in models])
+    else:
+        model = LogisticRegression(C=c, tol=1e-10, max_iter=1000).fit(X, y)
+        weights, bias = model.coef_, model.intercept_
+        if k == 2:
+            weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
+    w = torch.from_numpy(weights).requires_grad_()
+    b = torch.from_numpy(np.asarray(bias)).requires_grad_()
+    factor = torch.as_tensor(np.asarray(ridge_factor(task, k, c)))
+    sizes = w.square().sum(dim=1)
+    loss = task.loss(torch.from_numpy(X) @ w.T + b, torch.from_numpy(y))
+    total = loss + (factor * sizes).sum() / (2 * N)
+    for part, gradient in zip((w, b), torch.autograd.grad(total, (w, b)), strict=True):
+        assert gradient.abs().max() < 1e-5, part.shape
+
+
+def test_penalties_are_chosen_as_scikit_learn_chooses_them():
+    found = linear_solution(MULTILABEL, X, SEVERAL.astype(np.float64), None, None)
+    for i in range(3):
+        cv = LogisticRegressionCV(
+            Cs=[0.01, 0.1, 1.0, 10.0, 100.0],
+            cv=5,
+            scoring="neg_log_loss",
+            max_iter=1000,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+        ).fit(X, SEVERAL[:, i])
+        assert found.c[i] == pytest.approx(float(np.ravel(cv.C_)[0]))
+        np.testing.assert_allclose(found.weights[i], np.ravel(cv.coef_), rtol=0.02, atol=0.01)
+    ridge = linear_solution(REGRESSION, X, TARGETS, WEIGHT, None)
+    cv = RidgeCV([10.0**e for e in range(-4, 4)], alpha_per_target=True).fit(X, TARGETS, WEIGHT)
+    np.testing.assert_allclose(1 / ridge.c, cv.alpha_)
+    np.testing.assert_allclose(ridge.weights, cv.coef_)
+    one = linear_solution(CLASSIFICATION, X, LABELS[3].astype(np.float64), WEIGHT, None)
+    expected = LogisticRegression(max_iter=1000).fit(X, LABELS[3], WEIGHT)
+    assert one.c == 1.0
+    np.testing.assert_allclose(one.weights, expected.coef_)
+
+
+def test_a_label_that_all_rows_have_starts_at_its_share():
+    flags = np.stack([SEVERAL[:, 0], np.ones(N, np.int64), np.zeros(N, np.int64)], axis=1)
+    found = linear_solution(MULTILABEL, X, flags.astype(np.float64), None, None)
+    assert not found.weights[1:].any()
+    assert found.bias[1] == pytest.approx(np.log((N + 0.5) / 0.5))
+    assert found.bias[2] == pytest.approx(-found.bias[1])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_outputs_at_the_start_are_those_of_the_linear_model_and_training_keeps_them(name):
+    task, y, _ = TASKS[name]
+    k = len(np.unique(y)) if y.ndim == 1 else y.shape[1]
+    config = load_preset("sines").config(
+        {"data.task": task.name, "model.encoder_qubits": 4, "model.encoder_layers": 10}
+    )
+    net = build_classifier(config.model, M, k, seed=1)
+    data = Examples.from_arrays(X.astype(np.float32), y)
+    net.data_map.fit(data.x)
+    start_at_linear(net, data, config.train)
+    shifted = X - X.mean(axis=0)
+    linear = linear_solution(task, shifted, y.astype(np.float64), None, None)
+    expected = shifted @ linear.weights.T + linear.bias
+    started = logits_of(net, data.x).numpy()
+    for column, other in zip(started.T, expected.T, strict=True):
+        assert np.corrcoef(column, other)[0, 1] > 0.97
+        assert 0.7 < column.std() / other.std() < 1.2
+    fit(net, data, data, config.train, 0)
+    trained = logits_of(net, data.x).numpy()
+    if task.real:
+        assert r2_score(y, trained) > r2_score(y, expected) - 0.03
+    else:
+        found, wanted = (
+            task.value(y, task.answers(torch.from_numpy(each))) for each in (trained, expected)
+        )
+        assert found > wanted - 0.05
+
+
+def test_more_labels_than_qubits_keep_the_largest_directions():
+    """15 labels on 13 qubits: 12 values of the 14 directions of the linear model carry it."""
+    random = np.random.default_rng(0)
+    axes = random.normal(size=(20, 15))
+    x = random.normal(size=(600, 20)).astype(np.float32)
+    data = Examples.from_arrays(x, (3 * x @ axes + random.gumbel(size=(600, 15))).argmax(axis=1))
+    config = load_preset("sines").config({"model.encoder_qubits": 6, "model.encoder_layers": 20})
+    assert config.model.for_labels(15).n_qubits == 13
+    net = build_classifier(config.model, 20, 15, seed=0)
+    fit(net, data, data, config.train, 0)
+    linear = LogisticRegression(max_iter=1000).fit(x, data.y.numpy())
+    found = (logits_of(net, data.x).argmax(dim=1) == data.y).double().mean()
+    assert found > linear.score(x, data.y.numpy()) - 0.12
+    assert found > 0.5
+
+
+def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
+    outputs = torch.linspace(-4, 4, 24).reshape(12, 2).requires_grad_()
+    y, weight = torch.zeros(12, 2), torch.linspace(0.5, 1.5, 12)
+    e = outputs.detach().abs().numpy()
+    by_hand = np.where(e <= DELTA, e**2, 2 * DELTA * e - DELTA**2)
+    for share in (None, weight):
+        loss = ROBUST.loss(outputs, y, share)
+        factor = 1.0 if share is None else share.numpy()[:, None]
+        assert loss.item() == pytest.approx((by_hand * factor).mean(), rel=1e-6)
+        (expected,) = torch.autograd.grad(loss, outputs)
+        found = outputs.detach().numpy().copy()
+        assert ROBUST.gradient(found, y, share) == pytest.approx(loss.item(), rel=1e-6)
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-7)
+
+
+def test_hubers_loss_leaves_far_targets_behind():
+    targets = SCORES[:, :1].copy()
+    far = np.random.default_rng(1).choice(N, 8, replace=False)
+    targets[far] += 400.0
+    scores = {}
+    for loss in ("task", "huber"):
+        config = load_preset("sines").config(
+            {
+                "data.task": "regression",
+                "model.encoder_qubits": 4,
+                "model.encoder_layers": 8,
+                "train.loss": loss,
+            }
+        )
+        net = build_classifier(config.model, M, 1, seed=0)
+        data = Examples.from_arrays(X.astype(np.float32), targets)
+        fit(net, data, data, config.train, 0)
+        scores[loss] = r2_score(SCORES[:, 0], logits_of(net, data.x).numpy()[:, 0])
+    assert scores["huber"] > 0.5
+    assert scores["task"] < 0
+
+
+def test_weights_stay_if_the_head_is_not_fresh():
+    config = load_preset("sines").config(
+        {"model.encoder_qubits": 4, "model.encoder_layers": 4, "data.task": "regression"}
+    )
+    net = build_classifier(config.model, M, 2, seed=0)
+    data = Examples.from_arrays(X.astype(np.float32), TARGETS)
+    net.data_map.fit(data.x)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    kept = start_at_linear(net, data, config.train, fresh=False)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    np.testing.assert_array_equal(kept, start_at_linear(net, data, config.train))
+    assert not torch.equal(net.final.weight, before["final.weight"])
+    fixed = TrainConfig(ridge=True, ridge_c=0.5)
+    assert start_at_linear(net, data, fixed, fresh=False) == 0.5
+
+
+@pytest.mark.parametrize(("name", "size"), [("3 labels", 0.4), ("several", 0.4), ("targets", 0.2)])
+def test_latent_angles_at_the_start_have_the_size_of_the_task(name, size):
+    task, y, _ = TASKS[name]
+    settings = {"data.task": task.name, "model.encoder_qubits": 4, "model.encoder_layers": 10}
+    config = load_preset("sines").config(settings)
+    net = build_classifier(config.model, M, 3 if y.ndim == 1 else y.shape[1], seed=1)
+    data = Examples.from_arrays(X.astype(np.float32), y)
+    net.data_map.fit(data.x)
+    start_at_linear(net, data, config.train)
+    with torch.no_grad():
+        latent = net.encoder(data.x)
+    assert latent.square().mean(dim=0).sqrt().tolist() == pytest.approx([size] * 7, rel=0.02)
