@@ -1,6 +1,7 @@
 """Requests per second of ``qllmft serve``: ``python benchmarks/serve.py LINEAR RUN ...`` writes serve.json.
 
-LINEAR is a run of a linear layer on the same body as the RUNs with quantum heads. A server of each runs in a process of
+LINEAR is a run of a linear layer on the same body as the RUNs with quantum heads, or ``plain``: the thirty lines of
+plain_server.py. A server of each runs in a process of
 its own. Their clients send one text per request, and ask one server at a time, in turns, so that every round compares
 servers within seconds. The ratio of a round is the requests per second of RUN, divided by those of LINEAR. The servers'
 processor seconds per request are measured too, which other processes on a busy machine change less.
@@ -27,12 +28,15 @@ from qllmft.tasks.statistics import MeanInterval
 from machine import load_average
 from run import machine_facts
 
-CLIENTS = (1, 16)
+CLIENTS = (1, 16, 200)
+PLAIN = Path("plain")  # name of a server that is no run
 
 
 def started(run: Path) -> tuple[subprocess.Popen[str], int]:
     """Start the server of a run, and return its process and its port."""
-    command = [sys.executable, "-m", "qllmft", "serve", str(run), "--port", "0"]
+    command = [sys.executable, "-m", "qllmft", "serve", str(run), "--port", "0", "--queue", "512"]
+    if run == PLAIN:
+        command = [sys.executable, str(Path(__file__).with_name("plain_server.py"))]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     )

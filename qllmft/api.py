@@ -87,7 +87,7 @@ def train(
 def train_and_report(
     config: RunConfig, out: Path | None, on_event: OnEvent, tracking: Tracking, **options: Any
 ) -> Outcome:
-    """Do a run, write its report, and send both to trackers.
+    """Do a run, or one for each fold, write its report, and send both to trackers.
 
     If the report cannot be written, the outcome is returned all the same and a message says why.
 
@@ -114,14 +114,32 @@ def train_and_report(
 
         Predictor.load(run).save_pretrained(folder)
 
+    if config.data.folds is not None and config.data.fold is None:
+        from qllmft.run.folds import run_folds
+
+        inputs = options.pop("inputs", None)
+
+        def of_fold(own: RunConfig, place: Path, texts: SharedInputs) -> Outcome:
+            given = {**options, "inputs": texts}
+            return run_tracked(own, place, on_event, tracking, finish=report, pack=pack, **given)
+
+        return run_folds(config, out, on_event, of_fold, inputs)
     return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
 
 
-def load(run: str | Path, *, token: str | None = None, body: GivenBody | None = None) -> Predictor:
+def load(
+    run: str | Path,
+    *,
+    model: str | None = None,
+    token: str | None = None,
+    body: GivenBody | None = None,
+) -> Predictor:
     """Load the trained model of a run's folder or of the Hugging Face hub.
 
     Args:
         run: a folder, or ``owner/name`` with or without ``@revision``; an existing folder has priority.
+        model: row of the run's table, such as ``logistic regression``, or ``best`` on the validation texts; the run's
+            head if None.
         token: of the hub, for a private model; if None, that of the environment or of ``hf auth login``.
         body: the `SentenceTransformer` of the training again, if its backend is not torch.
 
@@ -130,7 +148,11 @@ def load(run: str | Path, *, token: str | None = None, body: GivenBody | None = 
     """
     from qllmft.inference import Predictor
 
-    predictor = Predictor.from_pretrained(run, token=token)
+    predictor = (
+        Predictor.from_pretrained(run, token=token)
+        if model is None
+        else Predictor.load(run, model=model)
+    )
     if body is not None and (name := body_name(body)) != predictor.model.body.model:
         raise UserError(
             f"the model was trained with the body {predictor.model.body.model!r}, and the given one is {name!r}. Give "

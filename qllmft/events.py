@@ -28,6 +28,7 @@ class DataChecked:
     """Result of the checks of a run's texts."""
 
     findings: Findings
+    splits: str = ""  # number of rows of each part, and the rule of the split
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _packages() -> Iterator[Finding]:
         ]
         missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
         found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
-        remedy = f"pip install 'qllmft[{extra}]'"
+        remedy = f"pip install '.[{extra}]'"
         if extra == "gpu" and version_of("qiskit-aer"):
             # two packages of one Python module
             remedy = f"pip uninstall qiskit-aer, then {remedy}"

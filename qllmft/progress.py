@@ -86,8 +86,8 @@ class LineListener:
         match event:
             case Message(text):
                 self.message(text)
-            case DataChecked(findings):
-                for sentence in findings.sentences():
+            case DataChecked(findings, splits):
+                for sentence in (splits, *findings.sentences()):
                     self.message(sentence)
             case StageStarted():
                 self._stage, self._done = event, event.done

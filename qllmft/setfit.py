@@ -23,9 +23,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "setfit":
         raise
-    raise UserError(
-        "qllmft.setfit needs the package setfit: pip install 'qllmft[setfit]'."
-    ) from None
+    raise UserError("qllmft.setfit needs the package setfit: pip install '.[setfit]'.") from None
 
 HEAD_FILE = "quantum_head.safetensors"
 # settings of the default preset: SetFit trains from the first batch on, without a data map

@@ -34,5 +34,5 @@ def import_extra(package: str, need: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise UserError(
-            f"{need}, which is not installed ({error.name}): pip install 'qllmft[sweep]'."
+            f"{need}, which is not installed ({error.name}): pip install '.[sweep]'."
         ) from None

@@ -27,7 +27,7 @@ class MissingExtraError(BackendError):
     def of(cls, user: str, error: ModuleNotFoundError, extra: str) -> MissingExtraError:
         """Return the error of a ``user`` that a failed import leaves without the package of an extra."""
         return cls(
-            f"{user} needs the package {error.name!r}, which is not installed: pip install 'qllmft[{extra}]'."
+            f"{user} needs the package {error.name!r}, which is not installed: pip install '.[{extra}]'."
         )
 
 

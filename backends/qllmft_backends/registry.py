@@ -231,7 +231,7 @@ def _availability(entry: Entry) -> tuple[bool, str]:
         backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and entry.extra:
-            return False, f"{error.name!r} is not installed: pip install 'qllmft[{entry.extra}]'"
+            return False, f"{error.name!r} is not installed: pip install '.[{entry.extra}]'"
         return False, f"its packages are installed and do not load: {error}"
     state = backend.availability()
     return state.available, state.note

@@ -58,7 +58,7 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
 
 
 def from_qasm3(text: str, names: Mapping[str, str]) -> QuantumCircuit:
-    """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install 'qllmft[export]'``).
+    """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install '.[export]'``).
 
     Args:
         text: from `to_qasm3`.

@@ -253,7 +253,7 @@ def check_onnx(bond: int | None) -> None:
         )
     if find_spec("onnx") is None:
         raise UserError(
-            "an ONNX file is written with the package onnx, which is not installed: pip install 'qllmft[export]'"
+            "an ONNX file is written with the package onnx, which is not installed: pip install '.[export]'"
         )
 
 

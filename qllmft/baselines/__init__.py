@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead
+    from qllmft.baselines.head import Head as Head
     from qllmft.baselines.head import check_baselines as check_baselines
     from qllmft.baselines.head import fit_and_score as fit_and_score
+    from qllmft.baselines.head import left_out as left_out
     from qllmft.baselines.head import make_baselines as make_baselines
     from qllmft.baselines.head import score_of as score_of
     from qllmft.baselines.head import scored as scored
+    from qllmft.baselines.kept import as_classifier as as_classifier
     from qllmft.baselines.trained import TrainedHead as TrainedHead
     from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
     from qllmft.baselines.without_circuit import in_latent as in_latent

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qllmft.baselines.head import Baseline, Grid
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid
 from qllmft.randomness import drawn
 
 if TYPE_CHECKING:
@@ -74,6 +74,11 @@ class GridBaseline:
                     best, self._best, self.settings = score, estimator, settings
         if self.stored:
             self.settings = {**self.settings, "stored": self.stored(self._best)}
+
+    @property
+    def estimator(self) -> Any:
+        """Return the chosen estimator, or None before `fit`."""
+        return self._best
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return labels (N,) of embeddings (N, D)."""
@@ -178,5 +183,7 @@ LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regressio
 PLAIN_LOGISTIC_REGRESSION = Baseline(
     "logistic regression (C = 1)", plain_logistic_regression, tuned=False
 )
-SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors)
-FULL_SVC = Baseline.of_grid("SVC (most vectors)", lambda grid: support_vectors(grid, most=True))
+SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors, most_texts=MOST_SUPPORTED)
+FULL_SVC = Baseline.of_grid(
+    "SVC (most vectors)", lambda grid: support_vectors(grid, most=True), most_texts=MOST_SUPPORTED
+)

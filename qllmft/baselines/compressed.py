@@ -48,6 +48,7 @@ class QuantisedRegression:
                 self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
         self.predict, self.score = self._linear.predict, self._linear.score
         self.predict_proba = self._linear.predict_proba
+        self.decision_function = self._linear.decision_function
         return self
 
 

@@ -69,6 +69,8 @@ class Baseline:
     tasks: tuple[TaskName, ...] = ("classification",)  # that the head can learn
     # the head is a search over a grid, which depends on ``config.baselines`` and the seed alone
     is_grid: bool = False
+    # with more training texts it is left out, since its time grows with their square; None: never
+    most_texts: int | None = None
 
     @classmethod
     def of_grid(
@@ -76,6 +78,7 @@ class Baseline:
         label: str,
         make: Callable[[Grid], Head],
         tasks: tuple[TaskName, ...] = ("classification",),
+        most_texts: int | None = None,
     ) -> Baseline:
         """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
 
@@ -83,7 +86,7 @@ class Baseline:
             head: Any = make(config.baselines.grid)
             return head.kept(config)
 
-        return cls(label, searched, tuned=True, tasks=tasks, is_grid=True)
+        return cls(label, searched, tuned=True, tasks=tasks, is_grid=True, most_texts=most_texts)
 
 
 @dataclass(frozen=True)
@@ -157,22 +160,34 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
             )
 
 
+MOST_SUPPORTED = 20_000  # training texts of support vectors; fits of more take hours
+
+
+def left_out(config: RunConfig, n_texts: int) -> list[str]:
+    """Return the names of a run's baselines that so many training texts leave out."""
+    limits = {name: BASELINES[name].most_texts for name in config.baselines.names}
+    return [name for name, most in limits.items() if most is not None and n_texts > most]
+
+
 def make_baselines(
-    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
+    config: RunConfig, n_parameters: int, dimension: int, n_classes: int, n_texts: int = 0
 ) -> list[Head]:
-    """Return the baselines of a run, not yet fitted.
+    """Return the baselines of a run, not yet fitted, without those that `left_out` names.
 
     Args:
         config: of the run, with the names of the baselines.
         n_parameters: number of trained parameters of the run's own head.
         dimension: D of the embeddings.
         n_classes: k, number of labels or targets.
+        n_texts: number of training texts.
 
     Raises:
         UserError: for a name that is unknown or not for the task.
     """
     check_baselines(config.baselines.names, config.data.task)
+    without = left_out(config, n_texts)
     return [
         BASELINES[name].make(config, n_parameters, dimension, n_classes)
         for name in config.baselines.names
+        if name not in without
     ]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines.classical import GridBaseline, logistic_regression, support_vectors
-from qllmft.baselines.head import Baseline
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline
 from qllmft.config import RunConfig
 from qllmft.tasks.multilabel import best_thresholds, macro_f1
 
@@ -73,6 +73,15 @@ class GridOneVersusRest(GridBaseline):
             self._thresholds = best_thresholds(scores, validation.y.numpy(), usual)
             self.settings = {**self.settings, "thresholds": self._thresholds.tolist()}
 
+    @property
+    def least_probabilities(self) -> tuple[float, ...] | None:
+        """Return the thresholds as probabilities, sigmoids of distances; None if they were not chosen."""
+        if self._thresholds is None:
+            return None
+        usual = self._best.usual_threshold
+        found = self._thresholds if usual else 1.0 / (1.0 + np.exp(-self._thresholds))
+        return tuple(found.tolist())
+
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the leads (N, L) of the labels' scores over their thresholds."""
         usual = self._best.usual_threshold
@@ -81,7 +90,9 @@ class GridOneVersusRest(GridBaseline):
         )
 
 
-def _baseline(label: str, of_one_label: Callable[[Any], GridBaseline]) -> Baseline:
+def _baseline(
+    label: str, of_one_label: Callable[[Any], GridBaseline], most_texts: int | None = None
+) -> Baseline:
     def make(config: RunConfig, *_: int) -> GridOneVersusRest:
         one = of_one_label(config.baselines.grid)
         head = GridOneVersusRest(
@@ -93,8 +104,8 @@ def _baseline(label: str, of_one_label: Callable[[Any], GridBaseline]) -> Baseli
         head.tuned_thresholds = config.train.thresholds == "validation"
         return head.kept(config)
 
-    return Baseline(label, make, tuned=True, tasks=("multilabel",))
+    return Baseline(label, make, tuned=True, tasks=("multilabel",), most_texts=most_texts)
 
 
 LOGISTIC_REGRESSION_OVR = _baseline("logistic regression, one-versus-rest", logistic_regression)
-SVC_OVR = _baseline("SVC, one-versus-rest", support_vectors)
+SVC_OVR = _baseline("SVC, one-versus-rest", support_vectors, MOST_SUPPORTED)

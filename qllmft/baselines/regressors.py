@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines.classical import GridBaseline, weights_and_biases
-from qllmft.baselines.head import Baseline, Grid
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid
 from qllmft.tasks.regression import r2
 
 
@@ -76,4 +76,6 @@ def support_vector_regression(grid: Grid) -> GridRegressor:
 
 
 RIDGE = Baseline.of_grid("ridge regression", ridge_regression, ("regression",))
-SUPPORT_VECTOR_REGRESSION = Baseline.of_grid("SVR", support_vector_regression, ("regression",))
+SUPPORT_VECTOR_REGRESSION = Baseline.of_grid(
+    "SVR", support_vector_regression, ("regression",), MOST_SUPPORTED
+)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.baselines.classical import GridBaseline, weights_and_biases
-from qllmft.baselines.head import Baseline
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import Pad, amplitudes
@@ -91,4 +91,4 @@ def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
 
 
 SAME_VECTORS = Baseline("logistic regression (same vectors)", _logistic_regression, tuned=False)
-QUADRATIC_SVC = Baseline("quadratic SVC", _quadratic_kernel, tuned=True)
+QUADRATIC_SVC = Baseline("quadratic SVC", _quadratic_kernel, tuned=True, most_texts=MOST_SUPPORTED)

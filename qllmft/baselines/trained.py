@@ -38,6 +38,9 @@ from qllmft.training import (
 FEWEST_HIDDEN = 4  # units of the smallest MLP baseline
 
 
+ENOUGH_TO_CALIBRATE = 50  # validation texts that choose a temperature
+
+
 class _Predicted(NamedTuple):
     """Results of the last prediction, so that the same embeddings are not computed again."""
 
@@ -88,14 +91,14 @@ class TrainedHead:
             self.selection = fit_end_to_end(
                 whole, train, validation, self.config, self.seed, **more
             )
-            if self.config.calibration != "none":
+            if self._calibrates(len(validation)):
                 held = whole.embedded(validation)
         else:
             self._task, held = train.task, validation
             self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
         if held is None or self.interrupted:
             return
-        if self.config.calibration != "none":
+        if self._calibrates(len(held)):
             logits = self._logits(held.x).numpy()
             self.temperature = best_temperature(logits, held.y.numpy())
             self.model.rescale(1.0 / self.temperature)
@@ -104,6 +107,13 @@ class TrainedHead:
             found = MULTILABEL.probabilities(self._logits(held.x))
             self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
             self._predicted = _NO_PREDICTION
+
+    def _calibrates(self, texts: int) -> bool:
+        """Return whether so many validation texts choose a temperature."""
+        if self.config.calibration != "auto":
+            return self.config.calibration == "temperature"
+        sign = self.model.sign_readout
+        return self._task.one_label and not sign and texts >= ENOUGH_TO_CALIBRATE
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""

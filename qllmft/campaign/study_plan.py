@@ -71,7 +71,13 @@ def study_run(
     rows = [study.rows[index] for index in indices]
     named = next((row for row in rows if not row.classical), rows[0])
     baselines = [row.classical for row in rows if row.classical]
-    own = {**study.settings, "baselines.names": baselines, **rows[0].settings, **point}
+    own = {
+        "data.protocol": "paper",
+        **study.settings,
+        "baselines.names": baselines,
+        **rows[0].settings,
+        **point,
+    }
     if study.budget is not None and baselines:
         own["baselines.points"] = study.budget
     try:

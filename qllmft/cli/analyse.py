@@ -42,8 +42,7 @@ def analyse(
     from qllmft.analysis.page import write_analysis
     from qllmft.cli.listener import ConsoleListener
 
-    console = PlainConsole(stderr=json)
-    with ConsoleListener(console) as listener:
+    with ConsoleListener(PlainConsole(stderr=True)) as listener:
         found = analysed(run, listener, twin=twin)
     page = write_analysis(run, found, figures)
     if json:
@@ -133,7 +132,7 @@ def dequantise(
 
         check_onnx(bond)
     folder = out or run / "surrogate"
-    with ConsoleListener(PlainConsole(stderr=json)) as listener:
+    with ConsoleListener(PlainConsole(stderr=True)) as listener:
         surrogate, found = dequantised(run, folder, rank, bond, listener)
     if onnx is not None:
         from qllmft.analysis.dequantise import write_onnx

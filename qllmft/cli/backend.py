@@ -244,9 +244,14 @@ def check_of_labels(
     predictor: Predictor, decision: Decision, backends: Mapping[str, Backend]
 ) -> None:
     """Raise UserError if a decision or a backend is given that does not fit the model's answers."""
+    if backends and decision.coverage is not None:
+        raise UserError(
+            "--coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
+        )
     if not predictor.task.real:
         predictor.check_decision(decision)
-    elif backends or decision.threshold is not None or decision.margin:
+    elif backends or decision != type(decision)():
         raise UserError(
-            "--backend, --threshold and --margin are about labels, and the model gives real values. Omit them."
+            "--backend, --threshold, --margin, --coverage and --novelty are about labels, and the model gives real "
+            "values. Omit them."
         )

@@ -13,9 +13,11 @@ from qllmft.cli.consent import attend_load, show_estimate
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
+    Coverage,
     Json,
     Limit,
     Margin,
+    RowOfTable,
     RunFolderArgument,
     RunsDelimiter,
     RunsLabelColumn,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 def evaluate(
     *,
     run: RunFolderArgument,
+    model: RowOfTable = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +72,7 @@ def evaluate(
     sample_seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
     threshold: Threshold = None,
     margin: Margin = 0.0,
+    coverage: Coverage = None,
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
@@ -111,13 +115,13 @@ def evaluate(
     backends = choice.make(run, _own_noise(run))
     size = limit or sample
     subset = Subset(size, sample_seed if sample else None) if size else None
-    predictor, decision = loaded(run), Decision(threshold, margin)
+    predictor, decision = loaded(run, model), Decision(threshold, margin, coverage)
     check_of_labels(predictor, decision, backends)
     if choice.several and predictor.task.several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
         )
-    with ConsoleListener(console) as listener:
+    with ConsoleListener(PlainConsole(stderr=True)) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
     if predictor.task.real:
         _print_scores(evaluate_scores(predictor, texts), console, json=json)
@@ -197,6 +201,12 @@ def _print(evaluation: Evaluation, console: Console) -> None:
         left = share_left(evaluation.unsure, accuracy.total, evaluation.margin)
         right = f"{evaluation.sure} are right" if evaluation.sure else "there are none"
         say(f"{left}; of the other answers {right}.", console)
+    if evaluation.covered:
+        say(
+            f"Sets of labels for a coverage of {evaluation.coverage:g}: {evaluation.covered} contain the true label, "
+            f"and {evaluation.single:,} of {accuracy.total:,} have one label.",
+            console,
+        )
     if evaluation.calibration:
         say(f"Expected calibration error of the probabilities: {evaluation.calibration}.", console)
     _warn_of_known_texts(evaluation, console)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
-from qllmft.cli.options import Json, RunFolderArgument, loaded, with_options
+from qllmft.cli.options import Json, RowOfTable, RunFolderArgument, loaded, with_options
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class CardOptions:
 def push(
     *,
     run: RunFolderArgument,
+    model: RowOfTable = None,
     name: Annotated[
         str, typer.Argument(metavar="OWNER/NAME", help="Name of the model on the hub.")
     ],
@@ -124,7 +125,7 @@ def push(
 
     The token is that of `hf auth login` or HF_TOKEN; it is never written or printed. Texts are not uploaded.
     """
-    predictor = loaded(run)
+    predictor = loaded(run, model)
     if dry_run:
         _preview(predictor, name, options)
         return
@@ -235,6 +236,7 @@ def export(
 def explain(
     run: RunFolderArgument,
     text: Annotated[str, typer.Argument(help="Text to explain the answer for.")],
+    model: RowOfTable = None,
     nearest: Annotated[int, typer.Option(min=0, help="Number of training texts.")] = 5,
     words: Annotated[
         int, typer.Option(min=0, help="Number of words, those with the largest effect.")
@@ -250,8 +252,8 @@ def explain(
     from qllmft.inference.explanation import TrainingTexts, explain_text
 
     console = PlainConsole(stderr=json)
-    predictor = loaded(run)
-    with ConsoleListener(console) as listener:
+    predictor = loaded(run, model)
+    with ConsoleListener(PlainConsole(stderr=True)) as listener:
         trained = partial(TrainingTexts.of, predictor, run, listener)
         found = explain_text(predictor, text, trained, nearest)
     if json:

@@ -42,6 +42,15 @@ Settings = Annotated[
 RunFolderArgument = Annotated[
     Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")
 ]
+RowOfTable = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="ROW",
+        help="Row of the run's table, such as 'logistic regression', or best: the highest validation score.",
+        show_default="the run's head",
+    ),
+]
 RunsTextColumn = Annotated[
     str | None, typer.Option(help="Column of the texts.", show_default="the run's")
 ]
@@ -67,6 +76,20 @@ Margin = Annotated[
     float,
     typer.Option(
         help="Least lead of an answer over any other, in probability; with less there is no answer."
+    ),
+]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        help="Probability that the printed labels contain the true one, such as 0.9: as many as that needs.",
+        show_default="none, the answer alone",
+    ),
+]
+Novelty = Annotated[
+    float | None,
+    typer.Option(
+        help="Mark texts that are further from the training texts than all but this share of the validation texts.",
+        show_default="none",
     ),
 ]
 Limit = Annotated[
@@ -115,16 +138,39 @@ class DataOptions:
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="paper: pool all texts, draw --per-label of each label (85 % training, 15 % validation), test on the "
-            "rest. given: use the splits of the data.",
-            show_default="paper",
+            help="split: keep the data's own test, or test on 20 % of all rows, and validate on 15 % of the others. "
+            "given: the splits of the data, all of them. paper: pool all texts, draw --per-label of each label (85 % "
+            "training, 15 % validation), test on the rest.",
+            show_default="split; paper in the paper's presets and studies",
+        ),
+    ] = None
+    test_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the rows for the test, with protocol split.", show_default="0.2"
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of groups, such as authors: all rows of a group are in one part.",
+            show_default="none",
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of dates or numbers: the latest rows are the test, the earliest are for training.",
+            show_default="none",
         ),
     ] = None
     per_label: Annotated[
         int | None,
         typer.Option(
             help="Number of texts drawn per label; of all texts in another task than classification.",
-            show_default="256; 200 of 'reviews'; 512",
+            show_default="all; by the paper's protocol 256, 200 of 'reviews', 512",
         ),
     ] = None
     delimiter: Annotated[
@@ -151,9 +197,18 @@ class DataOptions:
         """Return the given settings by dotted names: these, ``others`` (a__b is a.b), then ``--set``."""
         from qllmft.config.settings import parse_settings
 
-        other_names = {"data": "data.source", "per_label": "data.n_per_label", "body": "body.model"}
+        other_names = {
+            "data": "data.source",
+            "per_label": "data.n_per_label",
+            "group": "data.group_column",
+            "time": "data.time_column",
+            "body": "body.model",
+        }
         given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
         given |= {name.replace("__", "."): value for name, value in others.items()}
+        own = ("data.test_size", "data.folds", "data.group_column", "data.time_column")
+        if given["data.protocol"] is None and any(given.get(name) is not None for name in own):
+            given["data.protocol"] = "split"
         return {name: value for name, value in given.items() if value is not None} | parse_settings(
             pairs or []
         )
@@ -313,11 +368,16 @@ def run_settings(run: Path) -> RunConfig:
     return folder.read_config() if folder.config_file.is_file() else RunConfig()
 
 
-def loaded(run: Path) -> Predictor:
-    """Load the model of a run, and print how far an unfinished one was trained."""
+def loaded(run: Path, row: str | None = None) -> Predictor:
+    """Load a model of a run, and print its name, or how far an unfinished one was trained."""
     from qllmft.inference import Predictor
 
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(run, model=row)
+    if row == "best":
+        say(
+            f"best on the validation texts: {predictor.row or 'the head'}",
+            PlainConsole(stderr=True),
+        )
     if predictor.unfinished:
         say(f"{predictor.unfinished}.", PlainConsole(stderr=True))
     return predictor

@@ -14,8 +14,11 @@ from qllmft.cli.backend import BackendOptions, check_of_labels
 from qllmft.cli.consent import attend_load, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import (
+    Coverage,
     Limit,
     Margin,
+    Novelty,
+    RowOfTable,
     RunFolderArgument,
     RunsDelimiter,
     RunsTextColumn,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 def predict(
     *,
     run: RunFolderArgument,
+    model: RowOfTable = None,
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -76,6 +80,8 @@ def predict(
     ] = None,
     threshold: Threshold = None,
     margin: Margin = 0.0,
+    coverage: Coverage = None,
+    novelty: Novelty = None,
     bootstrap: Annotated[
         int | None,
         typer.Option(
@@ -110,6 +116,7 @@ def predict(
 
     from qllmft.inference.decision import Decision, share_left
     from qllmft.inference.predictor import RAY_WITH_BACKEND
+    from qllmft.tasks.measure import percent
 
     if ray and choice.backend:
         raise UserError(RAY_WITH_BACKEND)
@@ -122,7 +129,7 @@ def predict(
         raise UserError(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
-    predictor, decision = loaded(run), Decision(threshold, margin)
+    predictor, decision = loaded(run, model), Decision(threshold, margin, coverage, novelty)
     predictor.jobs, predictor.ray = jobs, ray
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
@@ -136,12 +143,20 @@ def predict(
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
-    total = unsure = 0
-    for prediction in predictor.stream(given, threshold=threshold, margin=margin):
+    total = unsure = unlike = 0
+    for prediction in predictor.decide(given, decision):
         _print(prediction, json=json)
         total, unsure = total + 1, unsure + prediction.unsure
+        unlike += prediction.unlike
+    errors = PlainConsole(stderr=True)
     if margin and total:
-        say(share_left(unsure, total, margin), PlainConsole(stderr=True))
+        say(share_left(unsure, total, margin), errors)
+    if novelty and total:
+        say(
+            f"Unlike the training texts are {unlike:,} of {total:,} texts ({percent(unlike / total)} %); of the "
+            f"validation texts {percent(predictor.novelty.marked(novelty))} %.",
+            errors,
+        )
 
 
 def _print_values(predictor: Predictor, texts: Iterator[Item], *, json: bool) -> None:
@@ -208,9 +223,10 @@ def _measure(
         answers = predictor.answer(vectors, decision)
         spread = predictor.bootstrap(vectors, repeats) if repeats else None
         several = name if len(backends) > 1 else ""
+        unlike = predictor.unlike(vectors, decision)
         if several and not json:
             say(f"aggregation {name}:")
-        for row, prediction in enumerate(predictor.predictions(texts, answers, decision)):
+        for row, prediction in enumerate(predictor.predictions(texts, answers, decision, unlike)):
             drawn = (
                 None
                 if spread is None
@@ -250,12 +266,14 @@ def _print(
     else:
         mark = "" if prediction.decided else "?"
         error = f"±{prediction.standard_error:.4f}" if measured else ""
-        if prediction.several:
+        if prediction.several or prediction.coverage is not None:
             label = ", ".join(prediction.labels) or "none"
         cells = [
             "?" if prediction.unsure else f"{printable(label)}{mark}",
             f"{probability:.4f}{error}",
         ]
+        if prediction.unlike:
+            cells.append("unlike the training texts")
         if drawn:
             low, high = drawn["intervals"][prediction.label]
             cells.append(

@@ -189,7 +189,7 @@ def _paired(
         return "the runs have other texts or labels"
     if data[0] != data[1]:
         return "the runs split their texts in other ways"
-    if configs[0].data.protocol == "paper" and ours.seed != theirs.seed:
+    if configs[0].data.protocol != "given" and ours.seed != theirs.seed:
         return "the runs have other seeds, and so other test texts"
     answers = [each for run in folders if (each := run.read_predictions()) and each.task.one_label]
     if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():

@@ -9,7 +9,7 @@ import typer
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import attend_unasked
 from qllmft.cli.console import PlainConsole, say
-from qllmft.cli.options import RunFolderArgument, loaded, with_options
+from qllmft.cli.options import RowOfTable, RunFolderArgument, loaded, with_options
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 
@@ -25,6 +25,7 @@ NETWORK = "Network and limits"  # panel of the help
 def serve(
     *,
     run: RunFolderArgument,
+    model: RowOfTable = None,
     host: Annotated[
         str,
         typer.Option(
@@ -85,7 +86,7 @@ def serve(
         if package not in ("fastapi", "starlette", "uvicorn"):
             raise
         raise UserError(
-            f"a server needs the package {package}, which is not installed: pip install 'qllmft[serve]'."
+            f"a server needs the package {package}, which is not installed: pip install '.[serve]'."
         ) from None
     from qllmft.serving.model import ServedModel
 
@@ -96,7 +97,7 @@ def serve(
     errors = PlainConsole(stderr=True)
     here = is_loopback(host)
     backend = _backend(run, choice, errors)
-    served = ServedModel(loaded(run), run, backend, here if explain is None else explain)
+    served = ServedModel(loaded(run, model), run, backend, here if explain is None else explain)
     limits = RequestLimits(max_texts, max_characters, max_bytes, queue)
     with open_port(host, port) as listening:
         served.load()

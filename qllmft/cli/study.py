@@ -164,7 +164,7 @@ def study(
         )
         return
     try:
-        with ConsoleListener(console, campaign=True) as listener:
+        with ConsoleListener(PlainConsole(stderr=True), campaign=True) as listener:
             command, executor = shlex.join(command_line(context)), place.executor(listener)
             record = run_study(plan, folder, overrides, command, executor, registered)
     except KeyboardInterrupt:

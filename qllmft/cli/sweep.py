@@ -113,7 +113,7 @@ def sweep(
     in_flight = place.jobs or (IN_FLIGHT_ON_RAY if place.ray else 1) if sampler == "tpe" else 1
     plan = make_sweep(space, sampler, overrides, trials=trials, seeds=seeds, in_flight=in_flight)
     folder = out or Path("sweeps") / space.name
-    listener = ConsoleListener(console, campaign=True)
+    listener = ConsoleListener(PlainConsole(stderr=True), campaign=True)
     executor = place.executor(listener)
     check_feasible(plan.each_head(), executor.inputs)
     say(tables.headline(plan), console)

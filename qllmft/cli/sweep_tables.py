@@ -14,7 +14,7 @@ from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
 from qllmft.campaign.search import SweepResult, estimate, search_baseline
 from qllmft.campaign.sweep import Sweep
-from qllmft.cli.console import numbers, plain_table, say, say_lines
+from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_lines
 from qllmft.cli.listener import ConsoleListener
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
@@ -55,7 +55,7 @@ def search_baselines_grid(
     results, inputs = {}, SharedInputs()
     for seed in range(first.seed, first.seed + seeds):
         config = first.model_copy(update={"seed": seed})
-        with ConsoleListener(console) as listener:
+        with ConsoleListener(PlainConsole(stderr=True)) as listener:
             results[seed] = search_baseline(space.grid_of, config, listener, inputs)
     console.print(baseline_table(space, results, TASKS[first.data.task].measure))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qllmft.config import RunConfig
-    from qllmft.run import RunRecord
+    from qllmft.run import Outcome, RunRecord
 
 
 def _backend_options(
@@ -116,6 +116,22 @@ def train(
             help="Seed of the split, the weights, the shuffling and the noise.", show_default="0"
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of folds of cross-validation: one run for each, so that every row is tested once; choices "
+            "are made within each fold.",
+            show_default="none",
+        ),
+    ] = None,
+    tune_body: Annotated[
+        bool,
+        typer.Option(
+            "--tune-body",
+            help="Tune the language model on the labels first, by a contrastive step, for all heads of the table; "
+            "its time is printed before.",
+        ),
+    ] = False,
     baselines: Annotated[
         bool, typer.Option(help="Train classical heads on the same split, too.")
     ] = True,
@@ -147,50 +163,72 @@ def train(
         train__lr=lr,
         train__batch_size=batch_size,
         seed=seed,
+        data__folds=folds,
+        body__contrastive__loss="supervised" if tune_body else None,
         baselines__names=None if baselines else [],
     )
     run_config = build_config(preset, config, overrides)
 
+    from rich.text import Text
+
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.run.verdict import advice, verdict
 
     console = PlainConsole(stderr=json)
-    with ConsoleListener(console, yes=yes) as listener:
+    with ConsoleListener(PlainConsole(stderr=True), yes=yes) as listener:
         outcome = train_and_report(
             run_config, out, listener, trackers.tracking(), backend_options=personal
         )
     folder = outcome.folder
-    if outcome.record is None and not folder.model_folder.exists():
-        say("Interrupted before the first epoch; the same command starts again.", console)
-        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
     if outcome.record is None:
-        say(
-            f"Interrupted after epoch {outcome.epochs_done} of {run_config.train.epochs}. The best model so far is "
-            f"in {folder.model_folder}; the same command "
-            f"{'starts again' if run_config.train.optimizer == 'lbfgs' else 'continues from the last checkpoint'}.",
-            console,
-        )
-        _report_jobs(run_config, personal, console)
-        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    from rich.text import Text
-
-    from qllmft.run.verdict import verdict
-
+        _end_interrupted(outcome, run_config, personal, console)
+    record = outcome.record
+    assert record is not None
     if json:
-        say_json({**outcome.record.to_json(), "verdict": verdict(outcome.record.models)})
+        say_json({**record.to_json(), "verdict": verdict(record.models)})
     else:
-        console.print(result_table(outcome.record))
-        console.print(Text(f"{verdict(outcome.record.models)}\n"))
+        console.print(result_table(record))
+        console.print(Text(f"{verdict(record.models)}\n"))
+    if folder.folds_file.exists():
+        say(
+            f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold; the same "
+            "command without --folds trains the model to use.",
+            PlainConsole(stderr=json),
+        )
+        return
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}"
         )
     if not json:
         say(f"The report is {folder.report_file}.", console)
-        say(
-            f"The run is in {folder.path}. Use it: qllmft predict {shlex.quote(str(folder.path))} 'your text'",
-            console,
-        )
+        run = shlex.quote(str(folder.path))
+        say(f"The run is in {folder.path}. Use it: qllmft predict {run} 'your text'", console)
+        sentence, name = advice(record.models, folder.kept_rows(record))
+        if name:
+            say(
+                f"{sentence} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'",
+                console,
+            )
+
+
+def _end_interrupted(
+    outcome: Outcome, config: RunConfig, personal: dict[str, Any], console: PlainConsole
+) -> NoReturn:
+    """Print what an interrupted run left and how to continue it, and exit with the signal's code."""
+    folder = outcome.folder
+    if not folder.model_folder.exists():
+        say("Interrupted; the same command starts again where it can.", console)
+        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
+    say(
+        f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}. The best model so far is "
+        f"in {folder.model_folder}; the same command "
+        f"{'starts again' if config.train.optimizer == 'lbfgs' else 'continues from the last checkpoint'}.",
+        console,
+    )
+    _report_jobs(config, personal, console)
+    raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
 
 
 def result_table(record: RunRecord) -> Table:

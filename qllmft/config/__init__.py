@@ -2,7 +2,7 @@
 
 from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
 from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.config.model import ModelConfig, SurrogateConfig
+from qllmft.config.model import KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.noise import NoiseConfig
 from qllmft.config.run import (
     PERSONAL_OPTIONS,
@@ -30,6 +30,7 @@ __all__ = [
     "BodyConfig",
     "ContrastiveConfig",
     "DataConfig",
+    "KernelConfig",
     "ModelConfig",
     "NoiseConfig",
     "RunConfig",

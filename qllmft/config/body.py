@@ -13,6 +13,7 @@ from qllmft.config.lora import LoraConfig, QuantumAdapterConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
+ROWS = "models"  # folder of the other rows of a run's table, in the folder of the run
 OWN_ADAPTER = "adapter"  # folder of a trained adapter there
 LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # chosen on one half of the drawn texts of SST-2 for use on the other half:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from qllmft.config.section import NEUTRAL, Fraction, Positive, Section
+from qllmft.config.section import NEUTRAL, Count, Fraction, Positive, Section
 from qllmft.tasks import TASKS, TaskName
 
 EMBEDDED = "reviews"  # corpus in the package
@@ -28,10 +28,21 @@ class DataConfig(Section):
     revision: str | None = None  # revision of a hub data set
     text_column: str = "text"
     label_column: str = "label"
-    protocol: Literal["paper", "given"] = "paper"
-    # number of texts drawn per label; None: 256, 200 of "reviews", or all with protocol "given"; of
-    # all texts 512 in another task than classification
+    # paper: draw n_per_label of each label, test on the rest; given: the data's own splits; split:
+    # the data's own test split, or a part of all rows
+    protocol: Literal["paper", "given", "split"] = "paper"
+    # number of texts drawn per label; None: 256, 200 of "reviews", or all with the protocols "given"
+    # and "split"; of all texts 512 in another task than classification
     n_per_label: Positive | None = None
+    # share of the rows for the test, with protocol "split"
+    test_size: Annotated[Fraction, NEUTRAL] = 0.2
+    # number of folds of cross-validation, and the fold that is the test, from 0; None: one test set
+    folds: Annotated[Annotated[int, Field(ge=2)] | None, NEUTRAL] = None
+    fold: Annotated[Count | None, NEUTRAL] = None
+    # column of groups, such as authors, each in one part alone
+    group_column: Annotated[str | None, NEUTRAL] = None
+    # column of dates or numbers: the earliest rows train, the latest are the test
+    time_column: Annotated[str | None, NEUTRAL] = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
     delimiter: str | None = None  # separator of fields in a .csv or .tsv file; None: comma or tab
@@ -78,6 +89,21 @@ class DataConfig(Section):
             yield f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
         if self.pair_column in (self.text_column, *self.label_columns):
             yield f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
+        yield from self._misplaced()
+
+    def _misplaced(self) -> Iterator[str]:
+        """Yield what is against the settings of the protocol "split"."""
+        own = self.given(("test_size", "folds", "group_column", "time_column"))
+        if own and self.protocol != "split":
+            yield f"{own[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave one of the two out"
+        if self.group_column is not None and self.time_column is not None:
+            yield "group_column and time_column are both given; choose one"
+        if self.folds is not None and self.time_column is not None:
+            yield "folds would train on rows later than the test, and time_column is given; leave one of the two out"
+        if self.folds is not None and "test_size" in own:
+            yield f"test_size is {self.test_size:g}, and each of {self.folds} folds is the test once; leave one out"
+        if self.fold is not None and (self.folds is None or self.fold >= self.folds):
+            yield f"fold is {self.fold} and folds {self.folds}; expected a number of folds above it"
 
     def unchanged(self) -> set[str]:
         """Return the names of settings that change no result, features of pairs among them if texts are single."""
@@ -91,6 +117,17 @@ class DataConfig(Section):
             if self.pair_column is None
             else (self.text_column, self.pair_column)
         )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return all columns that are read, without names of labels."""
+        key = () if self.key_column is None else (self.key_column,)
+        return (*self.text_columns, *self.label_columns, *key)
+
+    @property
+    def key_column(self) -> str | None:
+        """Return the column of the rows' groups or times, or None."""
+        return self.group_column or self.time_column
 
     @property
     def pair(self) -> PairFeatures | None:
@@ -113,7 +150,7 @@ class DataConfig(Section):
 
         It is the number of all texts to draw, by default 512, of real targets and of several labels.
         """
-        if self.n_per_label is not None or self.protocol == "given":
+        if self.n_per_label is not None or self.protocol != "paper":
             return self.n_per_label
         if not TASKS[self.task].one_label:
             return PAPER_DRAWN

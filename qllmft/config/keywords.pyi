@@ -11,8 +11,13 @@ class SettingKeywords(TypedDict, total=False):
     data__revision: str | None
     data__text_column: str
     data__label_column: str
-    data__protocol: Literal["paper", "given"]
+    data__protocol: Literal["paper", "given", "split"]
     data__n_per_label: int | None
+    data__test_size: float
+    data__folds: int | None
+    data__fold: int | None
+    data__group_column: str | None
+    data__time_column: str | None
     data__train_fraction: float
     data__delimiter: str | None
     data__bad_rows: Literal["error", "skip"]
@@ -94,7 +99,7 @@ class SettingKeywords(TypedDict, total=False):
     train__loss: Literal["task", "huber"]
     train__class_weight: Literal["balanced"] | None
     train__patience: int | None
-    train__calibration: Literal["none", "temperature"]
+    train__calibration: Literal["none", "temperature", "auto"]
     train__thresholds: Literal["half", "validation"]
     backend__name: str
     backend__options: Mapping[str, Any]

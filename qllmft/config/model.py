@@ -276,3 +276,13 @@ class SurrogateConfig(Section):
     rank: Positive | None = None  # eigenvalues per quadratic form; None: all, which is exact
     # Schmidt values kept across each cut of the head; None: all, which is exact
     bond: Positive | None = None
+
+
+MOST_SUPPORT = 200_000  # support vectors of a kept model
+
+
+class KernelConfig(Section):
+    """Support vectors with RBF kernels in place of a model's structure."""
+
+    support: Annotated[int, Field(ge=1, le=MOST_SUPPORT)]  # number of support vectors
+    votes: bool = False  # the sums are of pairs of labels, and each gives a vote

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import (
@@ -234,7 +235,7 @@ class RunConfig(Section):
             + " of one label per text" * several: of_labels,
             f"train.class_weight weighs {each}": self.train.class_weight is not None,
             f"train.calibration is about probabilities{' of one label per text' * several}": (
-                self.train.calibration != "none"
+                self.train.calibration == "temperature"
             ),
             f"body.trainable and body.contrastive need {each}": self.body.learns,
             f"a sign or a skip gives no {'labels of their own' if several else 'real value'}": (
@@ -277,8 +278,12 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
         sentences = []
         for fault in faults(error):
             known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
+            near = get_close_matches(str(fault.path[-1]), known, 1) if known else []
+            meant = (
+                f"; did you mean {'.'.join(map(str, [*fault.path[:-1], *near]))}?" if near else ";"
+            )
             sentences.append(
-                f"{fault}; expected one of {', '.join(known)}" if known else str(fault)
+                f"{fault}{meant} expected one of {', '.join(known)}" if known else str(fault)
             )
         raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
 

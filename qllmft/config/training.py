@@ -29,8 +29,8 @@ class TrainConfig(Section):
     optimizer: Literal["adam", "lbfgs"] = "adam"
     # add a ridge to the loss: for adam on odd encoders; lbfgs always has it
     ridge: Annotated[bool, NEUTRAL] = False
-    # scikit-learn's C, of the ridge; auto, for a head that starts at sines: 1 for one label, else by cross-validation
-    # of the linear start
+    # scikit-learn's C, of the ridge; auto, for a head that starts at sines: 1 for one label (10 if labels are uneven
+    # and one has fewer than 50 texts), else by cross-validation of the linear start
     ridge_c: PositiveReal | Literal["auto"] = 1.0
     # of real targets: task is the squared error; huber counts large errors less, for targets with outliers
     loss: Annotated[Literal["task", "huber"], NEUTRAL] = "task"
@@ -40,8 +40,8 @@ class TrainConfig(Section):
     # epochs in a row without a better one, after which training ends; None: all epochs
     patience: Annotated[Positive | None, NEUTRAL] = None
     # temperature: after training, divide the logits by a number that validation texts choose;
-    # labels do not change
-    calibration: Annotated[Literal["none", "temperature"], NEUTRAL] = "none"
+    # labels do not change. auto: if a text has one label and there are 50 validation texts or more
+    calibration: Annotated[Literal["none", "temperature", "auto"], NEUTRAL] = "none"
     # least score of a label that a text gets, if texts have several; half: probability 1/2,
     # validation: that of the highest F1 on the validation texts, label by label, for the head and
     # its baselines

@@ -91,6 +91,8 @@ class Table:
     labels: NDArray[Any]
 
     second: Seconds | None = None  # None: texts are single
+    # (N,) numbers of the rows' groups, or their times; None without such a column
+    keys: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -116,7 +118,8 @@ class Table:
         second = self.second
         if second is not None:
             second = replace(second, texts=[second.texts[i] for i in rows.tolist()])
-        return Table([self.texts[i] for i in rows.tolist()], self.labels[rows], second)
+        keys = None if self.keys is None else self.keys[rows]
+        return Table([self.texts[i] for i in rows.tolist()], self.labels[rows], second, keys)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,13 @@ class Corpus:
             else None
         )
         texts = [text for table in tables for text in table.texts]
-        return Table(texts, np.concatenate([t.labels for t in tables]), second)
+        keys = [table.keys for table in tables if table.keys is not None]
+        return Table(
+            texts,
+            np.concatenate([t.labels for t in tables]),
+            second,
+            np.concatenate(keys) if keys else None,
+        )
 
     def without_duplicates(self) -> Corpus:
         """Return the corpus with every text once, without texts that have several labels.
@@ -181,6 +190,8 @@ class Corpus:
             for text, label in zip(table.items, table.labels.tolist(), strict=True):
                 name = self.label_names[label] if isinstance(label, int) else repr(label)
                 digest.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
+            if table.keys is not None:
+                digest.update(table.keys.tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property

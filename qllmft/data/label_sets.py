@@ -16,6 +16,7 @@ from qllmft.data.corpus import listed
 from qllmft.errors import UserError
 
 MOST_LABELS = 1_000
+LARGEST = 1e15  # size of a target; squares of larger ones would overflow in training
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 Indicators = NDArray[np.int64]  # (N, L), 1 for each label of a text, else 0
@@ -33,6 +34,11 @@ def targets_of(frame: pd.DataFrame, split: str, config: DataConfig) -> NDArray[n
                     f"{config.source}, split {split!r}, row {row}: the target {column!r} is {str(cell)[:40]!r}, "
                     "expected a finite number. Choose another column with --label-column, or omit --task for labels."
                 )
+            if abs(number) > LARGEST:
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the target {column!r} is {number:g}, expected a "
+                    f"number of at most {LARGEST:g} in size. Correct it, or use another unit."
+                )
             values.append(number)
         columns.append(values)
     return np.array(columns, dtype=np.float64).T.copy()
@@ -41,7 +47,7 @@ def targets_of(frame: pd.DataFrame, split: str, config: DataConfig) -> NDArray[n
 def _number(cell: Any) -> float:
     """Return the number of a cell, or NaN."""
     try:
-        return math.nan if isinstance(cell, bool) else float(cell)
+        return math.nan if isinstance(cell, bool | np.bool_) else float(cell)
     except (TypeError, ValueError, OverflowError):
         return math.nan
 

@@ -1,4 +1,4 @@
-"""Splits into training, validation and test: the paper's protocol, and that of the given splits."""
+"""Splits into training, validation and test: the paper's protocol, the given splits, or a split of all rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
+from qllmft.data.all_rows import in_words, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
@@ -27,6 +28,16 @@ class Splits:
     test: Table
     drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
     requested: int = 0  # see `Findings.requested`
+    rule: str = ""  # of the split, in words
+
+    @property
+    def in_words(self) -> str:
+        """Return the number of rows of each part, and the rule of the split."""
+        train, validation, test = map(len, (self.train, self.validation, self.test))
+        return (
+            f"{train + validation + test:,} rows: {train:,} for training, {validation:,} for validation, {test:,} for "
+            f"the test ({self.rule})"
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -67,10 +78,15 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
 
     ``paper`` (section VII-A): pool everything, draw n texts per label, use 85 % of them for training and 15 % for
     validation, and the rest for the test. ``given``: the corpus' own splits; if there is no validation split, a part of
-    training becomes it. If a label has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to
-    leave some for the test.
+    training becomes it. ``split``: the corpus' own test split, as ``given``, or a test cut from all rows. If a label
+    has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to leave some for the test.
     """
-    random = numpy_generator(seed, "split")
+    random, all_rows = numpy_generator(seed, "split"), config.protocol == "split"
+    if all_rows:
+        cut = config.given(("folds", "test_size")) or config.key_column
+        if cut or not {"train", "test"} <= corpus.splits.keys():
+            return _split_all(corpus, config, random)
+        config = config.model_copy(update={"protocol": "given"})
     if not TASKS[config.task].one_label:
         return _split_rows(corpus, config, random)
     if config.protocol == "paper":
@@ -83,7 +99,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
                 "Draw fewer with --per-label, or use --protocol given with splits of your own."
             )
         train, validation = _cut(pooled.take(drawn), config, random)
-        return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0)
+        rule = f"{config.drawn_per_label} drawn of each label, the rest is the test"
+        return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0, rule)
     _check_splits(corpus)
     train = corpus.splits["train"]
     _check_every_label(train, corpus)
@@ -92,15 +109,39 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         drawn, few = _draw(train, corpus, config, random)
         train = train.take(drawn)
     given = corpus.splits.get("validation")
-    train, validation = _cut(train, config, random) if given is None else (train, given)
-    return Splits(train, validation, corpus.splits["test"], few, config.drawn_per_label or 0)
+    if given is not None:
+        validation = given
+    elif all_rows:
+        train, validation = split_off_validation(train, corpus, config, random)
+    else:
+        train, validation = _cut(train, config, random)
+    test, rule = corpus.splits["test"], "the data's own test"
+    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule)
+
+
+def _split_all(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
+    """Split all rows by the protocol "split"."""
+    rest, test = split_off_test(corpus.pooled(), corpus, config, random)
+    few: dict[str, int] = {}
+    if config.n_per_label is not None:
+        one_label = TASKS[config.task].one_label
+        rows = random.permutation(len(rest))[: config.n_per_label]
+        if one_label:
+            rows, few = _draw(rest, corpus, config, random)
+        rest = rest.take(np.sort(rows))
+    train, validation = split_off_validation(rest, corpus, config, random)
+    if TASKS[config.task].one_label:
+        _check_every_label(train, corpus)
+    else:
+        _check_not_constant(train, corpus, config)
+    return Splits(train, validation, test, few, config.n_per_label or 0, in_words(config))
 
 
 def _check_splits(corpus: Corpus) -> None:
     if any(name not in corpus.splits for name in ("train", "test")):
         raise UserError(
             f"{corpus.source} has the splits {', '.join(corpus.splits)}; the protocol 'given' needs train and test. "
-            "Add the missing file, or use --protocol paper, which pools everything and draws."
+            "Add the missing file, or use --protocol split, which takes the test from all rows."
         )
 
 
@@ -128,7 +169,8 @@ def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator)
             "data.train_fraction."
         )
     _check_not_constant(train, corpus, config)
-    return Splits(train, validation, test)
+    drawn = f"{count} drawn by chance, the rest is the test" if config.protocol == "paper" else ""
+    return Splits(train, validation, test, rule=drawn or "the data's own test")
 
 
 def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> None:
@@ -192,8 +234,8 @@ def _check_every_label(train: Table, corpus: Corpus) -> None:
     ]
     if unseen:
         raise UserError(
-            f"{corpus.source}: no text of the split 'train' has the label {', '.join(unseen)}. "
-            "Add such texts to it, or use --protocol paper, which pools everything and draws."
+            f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
+            "rows another way (--protocol, --group, --time)."
         )
 
 

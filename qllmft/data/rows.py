@@ -20,6 +20,7 @@ from qllmft.data.cells import (
     sorted_labels,
 )
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Seconds, Table, listed
+from qllmft.data.keys import keys_of
 from qllmft.data.label_sets import label_sets_of, targets_of
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
@@ -49,8 +50,14 @@ def corpus_of(
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
     label_names, labels = _labels_of(kept, names, config)
+    keys = keys_of(kept, config)
     tables = {
-        split: Table(frame[config.text_column].tolist(), labels[split], _seconds(frame, config))
+        split: Table(
+            frame[config.text_column].tolist(),
+            labels[split],
+            _seconds(frame, config),
+            keys.get(split),
+        )
         for split, frame in kept.items()
     }
     corpus = Corpus(config.source, label_names, tables, found)
@@ -107,7 +114,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
             raise UserError(
                 f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out."
             )
-        for column in (*config.text_columns, *config.label_columns):
+        for column in config.columns:
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
                 unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
@@ -115,6 +122,8 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
                     "Name the character between the fields with --delimiter"
                     if unsplit
                     else "Choose with --text-column and --label-column"
+                    if column != config.key_column
+                    else "Choose with --group or --time"
                 )
                 raise UserError(
                     f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "

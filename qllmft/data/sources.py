@@ -179,7 +179,7 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
 
 def _read_parquet(path: Path, config: DataConfig) -> pd.DataFrame:
     """Read the columns of texts, labels and names of labels, without what pandas wrote about its index and types."""
-    wanted = *config.text_columns, *config.label_columns, f"{config.label_column}_text"
+    wanted = *config.columns, f"{config.label_column}_text"
     with open_parquet(path, wanted) as file:
         names = file.schema_arrow.names
         if not {*wanted[:-1]} <= set(names):

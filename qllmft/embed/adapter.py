@@ -54,7 +54,7 @@ def _attached(model: nn.Module, settings: dict[str, Any], config: BodyConfig) ->
     try:
         import peft
     except ModuleNotFoundError:
-        raise UserError("an adapter needs the package peft: pip install 'qllmft[lora]'.") from None
+        raise UserError("an adapter needs the package peft: pip install '.[lora]'.") from None
     base = str(settings.get("base_model_name_or_path") or "").rstrip("/").rpartition("/")[2]
     if base and base != config.model.rstrip("/").rpartition("/")[2]:
         raise UserError(

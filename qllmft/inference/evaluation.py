@@ -44,6 +44,10 @@ class Evaluation:
     margin: float = 0.0  # least lead of an answer
     # accuracy of the answers with that lead; None without a margin, or if there are none
     sure: Accuracy | None = None
+    # texts whose set of labels contains the true one; None without a coverage
+    covered: Accuracy | None = None
+    coverage: float = 0.0  # asked probability of that
+    single: int = 0  # number of texts whose set has one label
     # description of the shots and error trajectories; "" unless the engine simulated gate noise
     measured: str = ""
 
@@ -90,6 +94,8 @@ class Evaluation:
             "calibration": self.calibration.as_dict() if self.calibration else None,
             **({"margin": self.margin, "unsure": self.unsure} if self.margin else {}),
             **({"sure": self.sure.as_dict()} if self.sure else {}),
+            **({"coverage": self.coverage, "single": self.single} if self.covered else {}),
+            **({"covered": self.covered.as_dict()} if self.covered else {}),
             "agreement": asdict(self.agreement) if self.agreement else None,
         }
 
@@ -205,7 +211,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's answers with the labels of the texts, one each.
 
-    With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead.
+    With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead. With a coverage,
+    ``covered`` counts the texts whose set of labels contains the true one.
     """
     answers, backend = predictor.answer(texts.vectors), predictor.backend
     names = predictor.model.label_names
@@ -223,6 +230,15 @@ def evaluate(
         if decision.margin and sure.any()
         else None,
     )
+    if decision.coverage is not None:
+        sets = decision.sets(answers.probabilities, predictor.model.true_probabilities)
+        true = sets[np.arange(len(sets)), texts.labels]
+        found = replace(
+            found,
+            covered=Accuracy(int(true.sum()), len(true)),
+            coverage=decision.coverage,
+            single=int((sets.sum(axis=1) == 1).sum()),
+        )
     if backend is None:
         return found
     agreement, measured = predictor.agreement(texts.vectors, answers), trajectories_of(backend)

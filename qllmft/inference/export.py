@@ -296,6 +296,6 @@ def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, s
             text = draw_svg(circuit)
         except ImportError as error:
             raise UserError(
-                "a drawing in SVG needs matplotlib and pylatexenc: pip install 'qllmft[demo]'."
+                "a drawing in SVG needs matplotlib and pylatexenc: pip install '.[demo]'."
             ) from error
     return text.encode(), names

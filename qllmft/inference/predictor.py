@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,6 +36,7 @@ from qllmft.inference.measurement import (
 )
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
+from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
@@ -59,6 +61,7 @@ class Predictor:
     # processes that embed; embeddings of several are cached, so that a stopped prediction continues
     jobs: int = 1
     ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
+    row: str = ""  # name in the run's table; "" of the head
     unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
     _vectors: ItemVectors = field(init=False)
 
@@ -68,18 +71,31 @@ class Predictor:
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
         source = "" if self.folder is None else f" of {self.folder}"
+        source += f" ({self.row})" if self.row else ""
         size, labels = self.model.classifier.n_parameters, ", ".join(self.model.label_names)
         return f"<Predictor{source}: {size:,} parameters on {self.model.body.model}; {labels}>"
 
     @classmethod
-    def load(cls, run: Path | str, backend: Backend | None = None) -> Predictor:
-        """Load the model of a run's folder.
+    def load(
+        cls, run: Path | str, backend: Backend | None = None, *, model: str | None = None
+    ) -> Predictor:
+        """Load a model of a run's folder.
+
+        Args:
+            run: the folder.
+            backend: backend of the head's circuit; None computes it here, exactly.
+            model: row of the run's table, or "best", see `RunFolder.model_of`; the head if None.
 
         Raises:
             UserError: if there is none, it is damaged, or it was not trained for one epoch.
         """
-        unfinished = RunFolder(Path(run)).unfinished()
-        return cls(load_model(Path(run)), backend, Path(run), unfinished=unfinished)
+        folder = RunFolder(Path(run))
+        unfinished = folder.unfinished()
+        if model is None:
+            return cls(load_model(folder.path), backend, folder.path, unfinished=unfinished)
+        place, row = folder.model_of(model)
+        row = row if place != folder.model_folder else ""
+        return cls(load_model(place), backend, folder.path, row=row)
 
     @classmethod
     def from_pretrained(
@@ -138,7 +154,7 @@ class Predictor:
         save_model(folder, portable(self.model, folder), versions())
         fields = CardFields(license, tuple(languages), base_model)
         name = name or folder.resolve().name
-        write_text(folder / CARD, model_card(self.model, name, self.folder, fields))
+        write_text(folder / CARD, model_card(self.model, name, self.folder, fields, self.row))
         return folder
 
     def push_to_hub(
@@ -185,7 +201,13 @@ class Predictor:
         return str(commit.pr_url if pull_request else commit.commit_url)
 
     def predict(
-        self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
+        self,
+        texts: Iterable[Item],
+        *,
+        threshold: float | None = None,
+        margin: float = 0.0,
+        coverage: float | None = None,
+        novelty: float | None = None,
     ) -> list[Prediction]:
         """Return the predictions for texts, or for one text, in their order.
 
@@ -194,8 +216,13 @@ class Predictor:
             threshold: least probability of the second of two labels for it to be the answer; None takes the most
                 probable label. If texts have several labels, that of each; None takes the model's own.
             margin: least lead of the answer's probability over every other one; a prediction with less is ``unsure``.
+            coverage: probability that ``labels`` of a prediction contain the true one, for new texts like the
+                validation texts; None gives the answer alone.
+            novelty: share of the validation texts; a text that is further from the training texts than all others of
+                them is ``unlike``. None marks no text.
         """
-        return list(self.stream(texts, threshold=threshold, margin=margin))
+        rule = Decision(threshold, margin, coverage, novelty)
+        return list(self.decide(texts, rule))
 
     def values(self, texts: Iterable[Item]) -> Iterator[TargetPrediction]:
         """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
@@ -212,14 +239,23 @@ class Predictor:
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
     def stream(
-        self, texts: Iterable[Item], *, threshold: float | None = None, margin: float = 0.0
+        self,
+        texts: Iterable[Item],
+        *,
+        threshold: float | None = None,
+        margin: float = 0.0,
+        coverage: float | None = None,
+        novelty: float | None = None,
     ) -> Iterator[Prediction]:
         """Yield predictions in constant memory, reading texts as they are needed.
 
         Arguments are those of `predict`. If reading fails, the error is raised after the predictions for the texts
         before it.
         """
-        decision = Decision(threshold, margin)
+        return self.decide(texts, Decision(threshold, margin, coverage, novelty))
+
+    def decide(self, texts: Iterable[Item], decision: Decision) -> Iterator[Prediction]:
+        """Yield the predictions of `stream` by a rule."""
         self.check_decision(decision)
         if not isinstance(texts, Iterable):
             raise UserError(
@@ -228,11 +264,34 @@ class Predictor:
             )
         with closing(self):
             for batch, vectors in self._embedded(texts):
-                yield from self.predictions(batch, self.answer(vectors, decision), decision)
+                answers = self.answer(vectors, decision)
+                yield from self.predictions(
+                    batch, answers, decision, self.unlike(vectors, decision)
+                )
+
+    def unlike(self, vectors: NDArray[np.float32], decision: Decision) -> NDArray[np.bool_] | None:
+        """Return whether the texts of embeddings (N, D) are unlike the training texts, or None if nobody asked."""
+        return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """Return the training texts' embeddings of the run, or raise UserError if there are none."""
+        model = self.model
+        if self.folder is None:
+            raise UserError("texts are compared with those of a run, and the model has no folder.")
+        return Novelty.load(self.folder, model.body_identity, model.dimension)
 
     def check_decision(self, decision: Decision) -> None:
         """Raise UserError if a rule does not fit the model's labels."""
         decision.check(self.model.label_names, several=self.task.several)
+        if decision.coverage is not None:
+            self.check_one_label("a coverage is about")
+            if self.backend is not None:
+                raise UserError(
+                    "a coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
+                )
+        if decision.novelty is not None:
+            self.novelty.limit(decision.novelty)
 
     @property
     def task(self) -> Task:
@@ -263,14 +322,21 @@ class Predictor:
         return self._vectors.stream(items, self.jobs, self.ray)
 
     def predictions(
-        self, texts: Sequence[Item], answers: LabelProbabilities, decision: Decision = MOST_PROBABLE
+        self,
+        texts: Sequence[Item],
+        answers: LabelProbabilities,
+        decision: Decision = MOST_PROBABLE,
+        unlike: NDArray[np.bool_] | None = None,
     ) -> Iterator[Prediction]:
-        """Yield the predictions for texts from their answers."""
+        """Yield the predictions for texts from their answers, some of which may be marked by `unlike`."""
         names = self.model.label_names
         several = self.task.several
         labels = answers.labels if several else decision.labels(answers.probabilities)
         unsure = decision.unsure(answers.probabilities)
         sets = answers.sets.tolist() if several else None
+        if decision.coverage is not None:
+            kept = self.model.true_probabilities
+            sets = decision.sets(answers.probabilities, kept).tolist()
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
             probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
             given = (
@@ -287,6 +353,8 @@ class Predictor:
                 bool(unsure[i]),
                 tuple(given),
                 several,
+                decision.coverage,
+                unlike is not None and bool(unlike[i]),
             )
 
     def target_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -160,9 +160,7 @@ def _ledger(folder: RunFolder) -> str:
     try:
         from qllmft_backends.remote import Ledger
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"it needs the package {error.name!r}: pip install 'qllmft[ionq]'."
-        ) from None
+        raise UserError(f"it needs the package {error.name!r}: pip install '.[ionq]'.") from None
     ledger = Ledger(folder.ledger)
     ledger.refresh()
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from qllmft.ansatze import ANSATZE
-from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
+from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.data import PairFeatures
 from qllmft.config.section import NEUTRAL, Section
 from qllmft.errors import UserError
@@ -54,6 +54,8 @@ class ModelRecord(Section):
     config: ModelConfig = Field(alias="model")  # structure of the classifier
     # of a classical surrogate of that structure
     surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None
+    # of support vectors in place of that structure
+    kernel: Annotated[KernelConfig | None, NEUTRAL] = None
     body: BodyConfig  # language model of the embeddings
     # the body was trained, and its folder is `OWN_BODY`
     own_body: Annotated[StrictBool, NEUTRAL] = False
@@ -66,6 +68,8 @@ class ModelRecord(Section):
     pair: Annotated[PairFeatures | None, NEUTRAL] = None
     # least probability of each of several labels per text; None: 1/2, or one label per text
     thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    # probabilities of the true labels of validation texts, ascending; None: not one label per text
+    true_probabilities: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
     n_parameters: StrictInt = 0
     data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
     # package of the ansatz, with its version

@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
-from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY
+from qllmft.config import BodyConfig, ModelConfig
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.embed import adapter
 from qllmft.errors import UserError
 from qllmft.files import open_regular, path_near, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.kernel import KernelMachine
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.model.record import (
     FILE,
@@ -52,19 +53,21 @@ class StoredModel(ModelRecord):
     checked: bool = Field(default=False, exclude=True)
 
 
-def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> None:
+def save_model(
+    folder: Path, model: StoredModel, versions: dict[str, str], *, with_body: bool = True
+) -> None:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
 
     The record has the path of such a body relative to ``folder``, so the folder can be moved. It also has the logits of
-    a fixed embedding; see `check_logits`.
+    a fixed embedding; see `check_logits`. Other rows of a run's table leave the body in the folder of the head.
     """
-    body = _copied_body(folder, model)
+    body = _copied_body(folder, model, with_body=with_body)
     weights = {
         name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()
     }
     write_bytes(folder / WEIGHTS, save(weights))
     # on no backend
-    exact = _structure(model.config, model.dimension, len(model.label_names), model.surrogate)
+    exact = _structure(model)
     exact.load_state_dict(weights)
     logits = check_logits(exact, model.config, model.dimension)
     data_map = model.classifier.data_map
@@ -81,11 +84,11 @@ def save_model(folder: Path, model: StoredModel, versions: dict[str, str]) -> No
     write_json(folder / FILE, model.model_copy(update=saved).as_json())
 
 
-def _copied_body(folder: Path, model: StoredModel) -> BodyConfig:
+def _copied_body(folder: Path, model: StoredModel, *, with_body: bool) -> BodyConfig:
     """Return the body as the record has it, after a copy of a trained body or adapter into ``folder``."""
     body = model.body
     if model.own_body:
-        if Path(body.model) != folder / OWN_BODY:
+        if with_body and Path(body.model) != folder / OWN_BODY:
             shutil.copytree(body.model, folder / OWN_BODY, dirs_exist_ok=True)
         body = body.model_copy(update={"model": OWN_BODY})
     if body.adapter is not None:
@@ -109,9 +112,7 @@ def load_model(folder: Path) -> StoredModel:
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = read_record(folder)
     try:
-        classifier = _structure(
-            record.config, record.dimension, len(record.label_names), record.surrogate
-        )
+        classifier = _structure(record)
         body = _located_body(record, folder)
     except (BackendError, UserError) as error:
         raise misfit(folder, error) from error
@@ -126,13 +127,14 @@ def load_model(folder: Path) -> StoredModel:
     return StoredModel(**(vars(record) | here))
 
 
-def _structure(
-    config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig | None
-) -> Classifier:
+def _structure(record: ModelRecord) -> Classifier:
     """Return the untrained classifier of a record, without noise."""
-    if surrogate is None:
-        return build_classifier(config, dimension, n_classes)
-    return build_surrogate(config, dimension, n_classes, surrogate)
+    dimension, n_classes = record.dimension, len(record.label_names)
+    if record.kernel is not None:
+        return Classifier(None, KernelMachine(record.kernel, dimension, n_classes), None)
+    if record.surrogate is None:
+        return build_classifier(record.config, dimension, n_classes)
+    return build_surrogate(record.config, dimension, n_classes, record.surrogate)
 
 
 def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
@@ -200,6 +202,8 @@ def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
 def _own_body(folder: Path) -> Path:
     """Return the folder of a trained body, or raise UserError if it is missing or a link."""
     path = (folder / OWN_BODY).absolute()
+    if not path.exists() and folder.parent.name == ROWS:  # another row of a run, on the same body
+        path = (folder.parent.parent / "model" / OWN_BODY).absolute()
     if not path.is_dir():
         raise UserError(
             f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "

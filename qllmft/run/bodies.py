@@ -113,7 +113,7 @@ class FrozenBody:
     end_to_end = None
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
-        self._body = body
+        self._body = self.start = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
@@ -178,6 +178,8 @@ class LearningBody:
         kept = start.with_adapter if start.adapts else start.saved_in
         self._trained = kept(self._place)
         self._start = start
+        # body of the baselines; None: the contrastive step made it, and the head's is another
+        self.start = None if setup.config.body.contrastive.switched_on else start
         body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)

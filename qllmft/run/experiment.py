@@ -9,15 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines import (
+    BASELINES,
     FittedHead,
+    Head,
     TrainedHead,
+    as_classifier,
     check_baselines,
     fit_and_score,
     fit_without_circuit,
     in_latent,
+    left_out,
     make_baselines,
     score_of,
     scored,
@@ -31,6 +36,7 @@ from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.lock import sole_use
+from qllmft.run.novelty import Novelty
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import (
     BodyRecord,
@@ -45,8 +51,9 @@ from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.coverage import true_probabilities
 from qllmft.templates import check_classes
-from qllmft.training import EpochMetrics, Examples, contrastive_pairs
+from qllmft.training import EpochMetrics, Examples, contrastive_pairs, logits_of
 from qllmft.versions import versions
 
 
@@ -135,7 +142,7 @@ def run_experiment(
         if finished:
             return Outcome(folder, finished, config.train.epochs)
         findings = splits.findings(corpus)
-        on_event(DataChecked(findings))
+        on_event(DataChecked(findings, splits.in_words))
         backend = training_backend(config, splits, on_event, backend_options)
         return _work(
             RunSetup(config, folder, corpus, splits, findings, backend, on_event, inputs, read_test)
@@ -181,8 +188,14 @@ def _work(setup: RunSetup) -> Outcome:
         return Outcome(folder, None, selection.epochs_done, selection.signal)
     vectors = [body.head_vectors]
     fitted = [scored(head, vectors[0].validation, seconds)]
+    n_texts = len(setup.splits.train)
+    for left in left_out(config, n_texts):
+        setup.message(
+            f"{BASELINES[left].label} is left out: its time grows with the square of the {n_texts:,} training texts. "
+            "Compare it on fewer with --per-label."
+        )
     for baseline in make_baselines(
-        config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
+        config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes, n_texts
     ):
         vectors.append(body.baseline_vectors)
         with stage(setup.on_event, "fitting", baseline.name):
@@ -190,6 +203,7 @@ def _work(setup: RunSetup) -> Outcome:
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
+    _save_rows(setup, body, [each.head for each in fitted[1:]], vectors[1:])
     record = _record(setup, body, identity, selection.epoch, fitted)
     if setup.read_test:
         record = _tested(setup, record, fitted, vectors)
@@ -205,6 +219,10 @@ def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
     own = setup.config.body.learns and trained.adapter is None
+    held = None
+    if not head.interrupted:
+        held = body.head_vectors.validation
+        Novelty.of(body.head_vectors, setup.config.seed).save(setup.folder.path)
     model = StoredModel(
         classifier=body.classifier,
         config=setup.config.model.for_labels(setup.corpus.n_classes),
@@ -216,9 +234,49 @@ def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
         task=setup.config.data.task,
         pair=setup.config.data.pair,
         thresholds=None if head.thresholds is None else tuple(head.thresholds.tolist()),
+        true_probabilities=held and _of_true_labels(held, head.probabilities(held.x.numpy())),
     )
     save_model(setup.folder.model_folder, model, versions())
     return identity
+
+
+def _of_true_labels(
+    held: Examples, probabilities: NDArray[np.floating] | None
+) -> tuple[float, ...] | None:
+    """Return the probabilities of the true labels of validation texts, or None unless each has one label."""
+    if probabilities is None or not held.task.one_label:
+        return None
+    return true_probabilities(probabilities, held.y.numpy())
+
+
+def _save_rows(
+    setup: RunSetup, body: RunBody, baselines: Sequence[Head], vectors: Sequence[Vectors]
+) -> None:
+    """Save the baselines as models, those that are affine or have RBF kernels."""
+    start = body.start
+    if start is None:
+        return
+    for baseline, own in zip(baselines, vectors, strict=True):
+        if (found := as_classifier(baseline, own.validation, setup.corpus.n_classes)) is None:
+            continue
+        model = StoredModel(
+            classifier=found.classifier,
+            config=found.config,
+            kernel=found.kernel,
+            body=start,
+            body_identity=own.identity,
+            dimension=body.dimension,
+            label_names=setup.corpus.label_names,
+            own_body=setup.config.body.contrastive.switched_on,
+            task=setup.config.data.task,
+            pair=setup.config.data.pair,
+            thresholds=found.thresholds,
+            true_probabilities=_of_true_labels(
+                own.validation,
+                own.validation.task.probabilities(logits_of(found.classifier, own.validation.x)),
+            ),
+        )
+        save_model(setup.folder.row_folder(baseline.name), model, versions(), with_body=False)
 
 
 def _record(
@@ -237,6 +295,7 @@ def _record(
             corpus.label_names,
             setup.splits.sizes,
             setup.findings if setup.findings != Findings() else None,
+            setup.splits.rule,
         ),
         body=BodyRecord(
             published_name(config.body),

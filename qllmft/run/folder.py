@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from typing import Any
 import tomli_w
 
 from qllmft.config import BodyConfig, RunConfig, parse_config
-from qllmft.config.body import OWN_ADAPTER, OWN_BODY
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.config.settings import differing
 from qllmft.errors import UserError
 from qllmft.files import (
@@ -44,6 +45,7 @@ class RunFolder:
         self.config_file = path / "config.toml"  # the whole configuration
         self.metrics_file = path / "metrics.jsonl"  # one JSON object per epoch; see `EpochMetrics`
         self.model_folder = path / "model"  # the selected model
+        self.rows_folder = path / ROWS  # models of the other rows of the table
         self.model_body = self.model_folder / OWN_BODY  # its body, if that was trained
         # its body's adapter, if that was trained
         self.model_adapter = self.model_folder / OWN_ADAPTER
@@ -51,6 +53,7 @@ class RunFolder:
         self.validation_file = path / "validation.json"
         self.predictions_file = path / "predictions.json"  # see `Predictions`
         self.result_file = path / "result.json"  # record; exists only when the run is finished
+        self.folds_file = path / "folds.json"  # record of a cross-validation; see `run_folds`
         self.report_file = path / "report.html"  # the run on one page
         self.ledger = path / "ledger"  # of its paid jobs
         # state of the trackers; see `qllmft.run.tracking`
@@ -189,6 +192,47 @@ class RunFolder:
     def write_result(self, record: RunRecord) -> None:
         """Write the record of a finished run."""
         write_json(self.result_file, record.to_json())
+
+    def row_folder(self, name: str) -> Path:
+        """Return the folder of the model of a row of the table other than the head.
+
+        >>> RunFolder(Path("run")).row_folder("logistic regression (C = 1)").name
+        'logistic-regression-c-1'
+        """
+        return self.rows_folder / "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+
+    def model_of(self, name: str) -> tuple[Path, str]:
+        """Return the folder of the model of a row of the table, and the row's name.
+
+        Args:
+            name: as in the table, or "best": the row with the highest validation score, the first of equals.
+
+        Raises:
+            UserError: if there is no such row, or its model was not kept.
+        """
+        record = self.finished(tested=False)
+        rows = {model.name: model for model in record.models}
+        kept = self.kept_rows(record)
+        if name == "best":
+            name = max(kept, key=lambda each: rows[each].validation.value)
+        if name not in kept:
+            there = "is not kept" if name in rows else "is no row of its table"
+            raise UserError(
+                f"the run in {self.path}: {name!r} {there}; expected best or one of {', '.join(kept)}."
+            )
+        return self._folder_of_row(name, record), name
+
+    def kept_rows(self, record: RunRecord) -> list[str]:
+        """Return the names of the models of the run's record that have a folder."""
+        names = [model.name for model in record.models]
+        return [name for name in names if self._folder_of_row(name, record).is_dir()]
+
+    def _folder_of_row(self, name: str, record: RunRecord) -> Path:
+        return self.model_folder if name == record.head.name else self.row_folder(name)
+
+    def write_folds(self, record: RunRecord) -> None:
+        """Write the record of a cross-validation, whose runs are in folders of this folder."""
+        write_json(self.folds_file, record.to_json())
 
     def read_result(self) -> RunRecord | None:
         """Read the record, or return None if the run is not finished."""

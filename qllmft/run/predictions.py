@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,11 @@ class Predictions:
                 f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it."
             )
         return self.answers[model]
+
+    def led_by(self, model: str) -> Predictions:
+        """Return the predictions with another model first, without the head's mistakes."""
+        first = {model: self.answers_of(model)}
+        return replace(self, answers=first | dict(self.answers), mistakes=())
 
     def against_head(self, model: str) -> TextDifference | BootstrapDifference:
         """Return the score of the first model minus that of another one, on the same texts.

@@ -125,6 +125,7 @@ class DataRecord:
     sizes: dict[str, int]  # number of texts by split: train, validation, test
     # rows left out, duplicates, rare labels; None if there are none
     findings: Findings | None = None
+    split: str | None = None  # rule of the split, in words; None in records of earlier versions
 
     @property
     def counts(self) -> str:
@@ -227,6 +228,11 @@ class RunRecord:
             for model, each in zip(others, differences, strict=True)
         )
         return replace(self, models=(head, *models))
+
+    def led_by(self, name: str) -> RunRecord:
+        """Return the record with another model first, and no differences to it."""
+        models = sorted(self.models, key=lambda model: model.name != name)
+        return replace(self, models=tuple(replace(model, against_head=None) for model in models))
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values without None, with the number of its format."""

@@ -47,6 +47,10 @@ class SharedInputs:
             self._corpora[data] = read_corpus(data)
         return self._corpora[data]
 
+    def add(self, data: DataConfig, corpus: Corpus) -> None:
+        """Keep a corpus as the texts of ``data``."""
+        self._corpora[data] = corpus
+
     def splits(self, data: DataConfig, seed: int) -> Splits:
         """Return the splits of the texts of ``data``, as `split_corpus` makes them."""
         key = data, seed

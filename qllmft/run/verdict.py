@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from qllmft.run.record import AgainstHead, ModelResult
@@ -110,6 +110,29 @@ def verdict(models: Sequence[ModelResult]) -> str:
         f"In this one run, paired by text, the {_subject(head)} {_listed(parts)}: it got {score}"
     )
     return f"{sentence}; {left}." if left else f"{sentence}."
+
+
+def advice(models: Sequence[ModelResult], kept: Collection[str]) -> tuple[str, str]:
+    """Return a sentence on the model to use, and that model's name, or two empty strings.
+
+    The model is one of the baselines in ``kept`` that the head does not beat, with the highest validation score, and if
+    the head loses to some, one of those.
+    """
+    found = [each for each in compare(models) if each.model.name in kept]
+    left = [each for each in found if each.outcome == "worse"] or [
+        each for each in found if each.outcome in ("equal", "open")
+    ]
+    if not left:
+        return "", ""
+    best = max(left, key=lambda each: each.model.validation.value)
+    name, head = best.model.name, _subject(models[0])
+    measure = models[0].tested.measure
+    words = {
+        "worse": f"The {name} is better here",
+        "equal": f"The {name} is as good here, within {measure.within(measure.margin)}",
+        "open": f"The {name} is not told apart from the {head} here",
+    }[best.outcome]
+    return f"{words}; the {head} is kept because you asked for one.", name
 
 
 def _named(each: Compared) -> str:

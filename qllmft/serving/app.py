@@ -22,6 +22,7 @@ from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, FullError, StoppedError
 from qllmft.serving.guard import Guard
+from qllmft.serving.metrics import metrics_of
 from qllmft.serving.model import ServedModel
 from qllmft.serving.requests import (
     ExplainedAnswer,
@@ -67,7 +68,7 @@ def make_app(
     }
     batches = Batches(model, model.predictor.model.body.batch_size, limits.waiting)
 
-    texts, one_text = bodies(limits, pairs=model.pairs)
+    texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
     router, read = APIRouter(route_class=route_within(limits)), (400, 408, 413, 415, 422)
 
     @router.post(
@@ -78,7 +79,8 @@ def make_app(
     )
     async def predict(request: texts) -> Response:  # type: ignore[valid-type]
         items = request.texts or [request.text]  # type: ignore[attr-defined]
-        found = await _answered(lambda: batches.answer(items), report)
+        row = getattr(request, "model", None) or ""
+        found = await _answered(lambda: batches.answer(items, row), report)
         return JSONResponse({"predictions": found})
 
     async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
@@ -114,7 +116,10 @@ def make_app(
         version=versions()["qllmft"],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        routes=[Route(path, _file(*content)) for path, content in _PAGE.items()],
+        routes=[
+            *(Route(path, _file(*content)) for path, content in _PAGE.items()),
+            Route("/metrics", metrics_of(batches)),
+        ],
         middleware=[Middleware(Guard, names=names)],
         exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
         lifespan=lifespan,

@@ -35,6 +35,7 @@ class StoppedError(Exception):
 class _Request:
     items: Sequence[Item]
     explain: bool
+    row: str = ""  # other row of the run's table
     done: Future[Any] = field(default_factory=Future)
 
     @property
@@ -65,6 +66,8 @@ class Batches:
         self._changed = threading.Condition()
         self._stopped = False
         self._seconds_each = 0.01  # of one text, from the last batches
+        self._begun: float | None = None  # start of the batch in work
+        self.batches, self.texts, self.seconds = 0, 0, 0.0  # begun so far, and of finished ones
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> Batches:
@@ -93,9 +96,15 @@ class Batches:
         with self._changed:
             return sum(request.weight for request in self._queue)
 
-    def answer(self, items: Sequence[Item]) -> Future[list[dict[str, Any]]]:
-        """Return the coming answers for texts or pairs, or raise as in `explain`."""
-        return self._put(_Request(items, explain=False))
+    @property
+    def stuck_s(self) -> float:
+        """Return the seconds since the model began its batch, or 0 if it has none."""
+        begun = self._begun
+        return 0.0 if begun is None else time.monotonic() - begun
+
+    def answer(self, items: Sequence[Item], row: str = "") -> Future[list[dict[str, Any]]]:
+        """Return the coming answers for texts or pairs, by a row of the table, or raise as in `explain`."""
+        return self._put(_Request(items, explain=False, row=row))
 
     def explain(self, text: str) -> Future[dict[str, Any]]:
         """Return the coming explanation of a text.
@@ -123,8 +132,12 @@ class Batches:
             running = [request for request in batch if request.done.set_running_or_notify_cancel()]
             if not running:
                 continue
-            begun = time.monotonic()
+            begun = self._begun = time.monotonic()
+            self.batches += 1
+            self.texts += sum(len(request.items) for request in running)
             self._answer(running)
+            self._begun = None
+            self.seconds += time.monotonic() - begun
             each = (time.monotonic() - begun) / sum(request.weight for request in running)
             self._seconds_each = 0.5 * (self._seconds_each + each)
 
@@ -136,7 +149,10 @@ class Batches:
             texts = 0
             while self._queue:
                 texts += len(self._queue[0].items)
-                if batch and (batch[0].explain or self._queue[0].explain or texts > self._most):
+                apart = batch and (
+                    batch[0].explain or self._queue[0].explain or batch[0].row != self._queue[0].row
+                )
+                if apart or (batch and texts > self._most):
                     break
                 batch.append(self._queue.popleft())
             return batch
@@ -147,7 +163,8 @@ class Batches:
             if requests[0].explain:
                 requests[0].done.set_result(self._model.explain(str(requests[0].items[0])))
                 return
-            answers = self._model.answer([item for request in requests for item in request.items])
+            items = [item for request in requests for item in request.items]
+            answers = self._model.answer(items, requests[0].row)
         except Exception as error:
             if len(requests) == 1 or (
                 isinstance(error, BackendError) and not isinstance(error, CostRefusedError)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.items import Item
-from qllmft.run import RunFolder
+from qllmft.run import RunFolder, RunRecord
 from qllmft_backends import Backend
 from qllmft_backends.precision import number_of_shots
 
@@ -25,6 +25,8 @@ class ServedModel:
     folder: Path  # of the run
     backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     shows_training: bool = True  # an explanation may show training texts
+    # other rows of the run's table on the same body, by name; see `load`
+    rows: dict[str, Predictor] = field(default_factory=dict, init=False)
 
     @property
     def pairs(self) -> bool:
@@ -46,9 +48,20 @@ class ServedModel:
         if self.real and self.backend is not None:
             raise UserError("--backend is about labels, and the model gives real values. Omit it.")
         self._on(None, [("text", "text") if self.pairs else "text"])
+        folder = RunFolder(self.folder)
+        record = folder.read_result() if folder.config_file.is_file() else None
+        if record is None or self.backend is not None:
+            return
+        own, body = self.predictor.row or record.head.name, self.predictor.model.body_identity
+        for name in folder.kept_rows(record):
+            found = Predictor.load(self.folder, model=name)
+            if name != own and found.model.body_identity == body:
+                self.rows[name] = found
 
-    def answer(self, items: Sequence[Item]) -> list[dict[str, Any]]:
-        """Return the answer for each text or pair."""
+    def answer(self, items: Sequence[Item], row: str = "") -> list[dict[str, Any]]:
+        """Return the answer for each text or pair, by another row of the run's table if it is named."""
+        if row:
+            return self._answers(self.rows[row], items)
         return self._on(self.backend, items)
 
     def explain(self, text: str) -> dict[str, Any]:
@@ -63,10 +76,13 @@ class ServedModel:
         """Return facts for people and programs, without paths of this machine."""
         model = self.predictor.model
         record = RunFolder(self.folder).read_result()
-        temperature = record.head.settings.get("temperature") if record else None  # of the logits
+        # of the logits
+        own = record if record and not self.predictor.row else None
+        temperature = own.head.settings.get("temperature") if own else None
         names = {"targets" if self.real else "labels": list(model.label_names)}
         return {
             "run": self.folder.resolve().name,
+            "model": self.predictor.row or (record.head.name if record else None),
             "body": Path(model.body.model).name
             if Path(model.body.model).is_absolute()
             else model.body.model,
@@ -76,10 +92,26 @@ class ServedModel:
             "shots": None if self.backend is None else number_of_shots(self.backend),
             "temperature": float(temperature) if isinstance(temperature, int | float) else None,
             "explains": self.explains,
+            "rows": list(self.rows),
+            **self._results(record),
         }
 
+    def _results(self, record: RunRecord | None) -> dict[str, Any]:
+        """Return data, test score and load of the model, without paths of this machine; nothing without a record."""
+        name = (self.predictor.row or record.head.name) if record else ""
+        row = record.model(name) if record else None
+        if record is None or row is None or row.test is None:
+            return {}
+        tested = f"{row.test} {row.test.measure.name} on {row.test.total:,} test texts"
+        return {"data": Path(record.data.source).name, "tested": tested, "load": row.load}
+
     def _on(self, backend: Backend | None, items: Sequence[Item]) -> list[dict[str, Any]]:
-        predictor, vectors = self.predictor, self.predictor.embed(items)
+        return self._answers(self.predictor, items, backend)
+
+    def _answers(
+        self, predictor: Predictor, items: Sequence[Item], backend: Backend | None = None
+    ) -> list[dict[str, Any]]:
+        vectors = self.predictor.embed(items)  # one body for all rows
         if self.real:
             names = predictor.model.label_names
             rows = predictor.target_values(vectors).tolist()

@@ -75,6 +75,49 @@ function showExplanation(model, found) {
   at("explanation").hidden = false;
 }
 
+// Rows of a table with quotes, or of lines; the texts are those of the column "text", else of the first.
+function textsOf(content, name) {
+  if (!/\.(csv|tsv)$/i.test(name)) return content.split(/\r?\n/).filter((line) => line.trim());
+  const mark = /\.tsv$/i.test(name) ? "\t" : ",", rows = [[""]];
+  let quoted = false;
+  for (let i = 0; i < content.length; i++) {
+    const sign = content[i], row = rows[rows.length - 1];
+    if (mark === "," && sign === '"') {
+      if (quoted && content[i + 1] === '"') row[row.length - 1] += content[++i];
+      else quoted = !quoted;
+    } else if (!quoted && sign === mark) row.push("");
+    else if (!quoted && sign === "\n") rows.push([""]);
+    else if (quoted || sign !== "\r") row[row.length - 1] += sign;
+  }
+  const heads = rows[0].map((each) => each.trim().toLowerCase()), place = Math.max(0, heads.indexOf("text"));
+  return rows.slice(heads.includes("text") ? 1 : 0).map((row) => row[place] || "").filter((text) => text.trim());
+}
+
+function answerOf(found) {
+  if (found.values) return Object.values(found.values).map(String);
+  const label = found.labels ? found.labels.join("; ") : found.label;
+  return [label, Math.max(...Object.values(found.probabilities)).toFixed(4)];
+}
+
+// A cell that a spreadsheet would take for a formula begins with an apostrophe.
+const cell = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
+
+async function classify(model, texts, row) {
+  const answers = [], most = model.limits.texts;
+  for (let first = 0; first < texts.length; first += most) {
+    at("answer").replaceChildren(node("p", `${first} of ${texts.length} texts`, "quiet"));
+    at("answer").hidden = false;
+    answers.push(...(await ask("/predict", { texts: texts.slice(first, first + most), ...row })).predictions.map(answerOf));
+  }
+  const heads = model.labels ? ["label", "probability"] : model.targets;
+  const lines = [[...heads, "text"], ...answers.map((each, i) => [...each, texts[i]])];
+  const link = node("a", `Download the answers to ${texts.length} texts`);
+  link.href = URL.createObjectURL(new Blob([lines.map((each) => each.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
+  link.download = "answers.csv";
+  const shown = answers.slice(0, 20).map((each, i) => [...each.map((value) => [value]), [texts[i], "text"]]);
+  at("answer").replaceChildren(node("p", [link]), table([...heads, "text"].map((head) => [head]), shown));
+}
+
 async function run(work) {
   const buttons = [at("predict"), at("explain")];
   at("fault").hidden = true;
@@ -96,14 +139,37 @@ async function main() {
   const facts = [`body ${model.body}`, model.labels ? `labels ${model.labels.join(", ")}` : "real values"];
   if (model.backend) facts.push(`${model.backend}${model.shots ? `, ${model.shots} shots` : ""}`);
   if (model.temperature) facts.push(`probabilities calibrated, temperature ${model.temperature.toFixed(2)}`);
-  at("title").textContent = document.title = `qllmft: ${model.run}`;
+  if (model.tested) facts.unshift(model.tested);
+  if (model.load !== undefined && model.load !== null)
+    facts.push(`if the circuit returned only noise, ${percent(model.load)} of the labels would change`);
+  at("title").textContent = document.title = model.data ? `${model.model} on ${model.data}` : `qllmft: ${model.run}`;
   at("facts").textContent = facts.join("; ");
+  at("choice").hidden = !model.rows.length;
+  for (const name of ["", ...model.rows]) {
+    const option = node("option", name || model.model || "the run's head");
+    option.value = name;
+    at("row").append(option);
+  }
+  const row = () => (at("row").value ? { model: at("row").value } : {});
+  at("drop").hidden = Boolean(model.pairs);
+  const clear = () => { for (const id of ["answer", "explanation", "fault"]) at(id).hidden = true; };
+  for (const id of ["text", "second", "row"]) at(id).addEventListener("input", clear);
+  at("form").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("form").requestSubmit();
+  });
+  const read = (file) => run(async () => classify(model, textsOf(await file.text(), file.name), row()));
+  at("file").addEventListener("change", () => at("file").files[0] && read(at("file").files[0]));
+  at("drop").addEventListener("dragover", (event) => event.preventDefault());
+  at("drop").addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
+  });
   at("pair").hidden = !model.pairs;
   at("explain").hidden = !model.explains;
   const typed = () => (model.pairs ? [at("text").value, at("second").value] : at("text").value);
   at("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    run(async () => showAnswer(model, (await ask("/predict", { text: typed() })).predictions[0]));
+    run(async () => showAnswer(model, (await ask("/predict", { text: typed(), ...row() })).predictions[0]));
   });
   at("explain").addEventListener("click", () => run(async () => showExplanation(model, await ask("/explain", { text: typed() }))));
 }

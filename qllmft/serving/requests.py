@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Request, Response
@@ -94,22 +94,30 @@ class _Object(BaseModel):
 
 
 class _Body(_Object):
-    """Object with one key."""
+    """Object with one key, beside ``model`` if that is a key."""
 
     @model_validator(mode="before")
     @classmethod
     def _has_one_key(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"the body is a JSON {type(value).__name__}, expected an object")
-        if len(value) != 1 or not value.keys() <= cls.model_fields.keys():
-            names, expected = ", ".join(sorted(value)) or "nothing", list(cls.model_fields)
+        own, known = value.keys() - {"model"}, cls.model_fields.keys()
+        if len(own) != 1 or not value.keys() <= known:
+            names = ", ".join(sorted(value)) or "nothing"
+            expected = [name for name in known if name != "model"]
             either = "either " * (len(expected) > 1)
             raise ValueError(f"got {names[:100]}, expected {either}{' or '.join(expected)}")
         return value
 
 
-def bodies(limits: RequestLimits, *, pairs: bool) -> tuple[Any, Any]:
-    """Return the models of the bodies of requests to predict, with texts or pairs, and to explain."""
+def bodies(limits: RequestLimits, *, pairs: bool, rows: Sequence[str] = ()) -> tuple[Any, Any]:
+    """Return the models of the bodies of requests to predict, with texts or pairs, and to explain.
+
+    Args:
+        limits: of requests.
+        pairs: the model compares two texts.
+        rows: names of other rows of the run's table, which a request to predict may name as ``model``.
+    """
     size = StringConstraints(min_length=1, max_length=limits.characters)
     text: Any = Annotated[str, size]
     item: Any = Annotated[
@@ -119,8 +127,9 @@ def bodies(limits: RequestLimits, *, pairs: bool) -> tuple[Any, Any]:
     explained: Any = Annotated[
         text, BeforeValidator(_check(pairs=False)), AfterValidator(_few(limits))
     ]
+    row: dict[str, Any] = {"model": (Literal[tuple(rows)], None)} if rows else {}
     return (
-        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None)),
+        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **row),
         create_model("Text", __base__=_Body, text=(explained, ...)),
     )
 
@@ -158,6 +167,8 @@ def fault_of(error: dict[str, Any]) -> str:
             )
         case "too_short" | "list_type":
             return "texts is not a list of one text or more"
+        case "literal_error":
+            return f"{'.'.join(map(str, error['loc'][1:]))}: got {str(given)[:100]!r}, expected {context['expected']}"
         case "value_error":
             return str(context["error"])
     return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"

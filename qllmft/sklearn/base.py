@@ -238,7 +238,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
         All rows are in both parts if the last epoch is kept and nothing is calibrated.
         """
-        rows, calibrated = np.arange(n), config.calibration != "none"
+        rows, calibrated = np.arange(n), config.calibration == "temperature"
         if config.select == "last" and not calibrated:
             return rows, rows, config
         share = self.validation_fraction

@@ -24,6 +24,10 @@ class Calibration:
     # mean of p·(1 - p) by bin, for the probability p of the answer; 0 in an empty bin
     variance: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if {len(each) for each in vars(self).values()} != {BINS} or not sum(self.texts):
+            raise ValueError(f"expected {BINS} numbers of each kind, and a text")
+
     @classmethod
     def of(cls, probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Calibration:
         """Return the calibration of probabilities (N, k) for true labels (N,).

@@ -29,9 +29,7 @@ def make_tracker(name: str) -> Tracker:
     try:
         return make()
     except ImportError as error:
-        remedy = (
-            "pip install 'qllmft[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
-        )
+        remedy = "pip install '.[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
         raise UserError(
             f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}."
         ) from error

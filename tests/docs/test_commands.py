@@ -40,6 +40,7 @@ ADDED = (
     (r"paper figure 8a --runs runs", "--partial"),
     (r"paper figure 11 --runs runs", "--where train.epochs=1"),
     (r"paper figure 12 --runs runs", "--preset single-10q"),
+    (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 40"),  # for a coverage
 )
 SINGLE_10Q = "train --preset single-10q --set train.lr=1e-3 --seed 0"
 NOISE_HIGH = "train --preset noise-high-10q --data sst2 --body minilm --epochs 40"
@@ -144,7 +145,7 @@ def place(tmp_path_factory, tiny_body):
         (f"{word} {noun} {other} {word}", label)
         for label, words in (("1", ("good", "great", "fine")), ("0", ("bad", "awful", "dull")))
         for word in words
-        for noun in ("film", "plot", "cast", "score")
+        for noun in ("film", "plot", "cast", "score", "scene")
         for other in ("ending", "very", "not")
     ]
     table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
@@ -176,16 +177,14 @@ def place(tmp_path_factory, tiny_body):
         small = "--set model.n_qubits=4 --set model.encoder_qubits=5 --set model.encoder_layers=2 --out runs/a"
         columns = "--data reviews.csv --text-column review --label-column stars"
         assert end(arguments(f"train {columns} {small}", tiny_body)) == 0
-    shutil.copytree(folder / "runs" / "a", folder / "runs" / "61b77d94693b")
+    shutil.copytree(folder / "runs" / "a", folder / "runs" / "d8005c41b84f")
     return folder
 
 
 @pytest.fixture(scope="module")
 def ionq():
     """Start a mock server of IonQ's and return its address."""
-    pytest.importorskip(
-        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-    )
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     from qllmft_backends.sandbox import MockServer, Store
 
     with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as box:

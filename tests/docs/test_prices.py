@@ -10,9 +10,7 @@ from qllmft.config.presets import load_preset
 from qllmft.templates import head_template
 from qllmft_backends import create
 
-pytest.importorskip(
-    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-)
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
 ROOT = Path(__file__).parents[2]
 NUMBERS = ("limit", "shots", "max-cost")
 

@@ -26,9 +26,7 @@ def site(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the pages are not seen in a browser")
     for package in ("aiohttp", "material", "mkdocstrings"):
-        pytest.importorskip(
-            package, reason=f"{package} is not installed: pip install 'qllmft[dev]'"
-        )
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[dev]'")
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 

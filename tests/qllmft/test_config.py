@@ -17,16 +17,19 @@ from qllmft.config import (
 @pytest.mark.parametrize(
     ("tree", "where", "known"),
     [
-        ({"sed": 1}, "sed (got 1)", RunConfig),
-        ({"trian": {"epochs": 1}}, "trian", RunConfig),
-        ({"train": {"epoch": 3}}, "train.epoch (got 3)", TrainConfig),
-        ({"model": {"qubits": 3}}, "model.qubits (got 3)", ModelConfig),
-        ({"body": {"name": "minilm"}}, "body.name (got 'minilm')", BodyConfig),
-        ({"data": {"": 1}}, "data. (got 1)", DataConfig),
+        ({"sed": 1}, "sed (got 1): seed", RunConfig),
+        ({"trian": {"epochs": 1}}, "trian: train", RunConfig),
+        ({"train": {"epoch": 3}}, "train.epoch (got 3): train.epochs", TrainConfig),
+        ({"model": {"qubits": 3}}, "model.qubits (got 3): model.n_qubits", ModelConfig),
+        ({"body": {"name": "minilm"}}, "body.name (got 'minilm'): ", BodyConfig),
+        ({"data": {"": 1}}, "data. (got 1): ", DataConfig),
     ],
 )
-def test_an_unknown_setting_is_refused_with_the_list_of_the_known_ones(tree, where, known):
-    expected = f"my.toml: {where}: there is no such setting; expected one of {', '.join(known.model_fields)}."
+def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree, where, known):
+    where, near = where.split(": ") if ": " in where else (where.removesuffix(":"), "")
+    meant = f" did you mean {near}?" if near else ""
+    names = ", ".join(known.model_fields)
+    expected = f"my.toml: {where}: there is no such setting;{meant} expected one of {names}."
     assert refused(tree) == expected
 
 
@@ -38,7 +41,7 @@ def test_an_unknown_setting_is_refused_with_the_list_of_the_known_ones(tree, whe
         ({"data": 5}, "data (got 5): Input should be a valid dictionary"),
         (
             {"data": {"protocol": "mine"}},
-            "data.protocol (got 'mine'): Input should be 'paper' or 'given'",
+            "data.protocol (got 'mine'): Input should be 'paper', 'given' or 'split'",
         ),
         (
             {"data": {"n_per_label": 0}},

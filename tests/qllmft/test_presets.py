@@ -270,7 +270,8 @@ def test_settings_are_changed_by_dotted_names():
     [
         (
             {"train.epoch": 1},
-            "preset 'recommended': train.epoch (got 1): there is no such setting; expected one of epochs,",
+            "preset 'recommended': train.epoch (got 1): there is no such setting; did you mean train.epochs? "
+            "expected one of epochs,",
         ),
         (
             {"nothing": 1},

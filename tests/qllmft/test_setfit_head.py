@@ -220,6 +220,6 @@ def test_without_the_package_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "setfit", None)
     monkeypatch.delitem(sys.modules, "qllmft.setfit")
     with pytest.raises(
-        UserError, match=r"qllmft.setfit needs the package setfit: pip install 'qllmft\[setfit\]'"
+        UserError, match=r"qllmft.setfit needs the package setfit: pip install '\.\[setfit\]'"
     ):
         import qllmft.setfit  # noqa: F401

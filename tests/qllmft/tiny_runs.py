@@ -105,7 +105,7 @@ def backend_named(name: str, **options: Any) -> Backend:
     """A backend; Aer's run on one thread, and skip the test if Aer is not installed."""
     if name.startswith("aer"):
         pytest.importorskip(
-            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'"
         )
         options["max_parallel_threads"] = 1
     return create(name, options)

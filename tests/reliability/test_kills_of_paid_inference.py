@@ -10,9 +10,7 @@ from paid_calls import paid_call
 from same_bits import hidden
 from sandbox_job import TEXTS, TOKEN
 
-pytest.importorskip(
-    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-)
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
 pytestmark = pytest.mark.slow
 CLOCKS_S = [0.0, 0.0, -3600.0, 3600.0, 86_400.0]
 

@@ -207,7 +207,7 @@ def gpu_obstacle() -> str | None:
     if len(wheels) > 1:
         return (
             "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
-            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]', or 'qllmft[aer]' without a GPU."
+            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]', or 'qllmft[aer]' without a GPU."
         )
     if "GPU" in devices:
         return None
@@ -215,5 +215,5 @@ def gpu_obstacle() -> str | None:
     return (
         f"Aer finds no GPU: its devices here are {', '.join(devices)} ({found} installed). "
         "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12, and Linux on x86-64. The two packages are "
-        "one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'."
+        "one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]'."
     )

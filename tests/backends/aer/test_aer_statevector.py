@@ -268,7 +268,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
         "CUDA 12",
         "Linux",
         "pip uninstall qiskit-aer",
-        "qllmft[gpu]",
+        ".[gpu]",
         "device='CPU'",
     ):
         assert words in str(error.value)

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip(
-    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-)
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
 
 from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_circuits.head import head_circuit, readout_observables

@@ -10,9 +10,7 @@ import pytest
 
 import qllmft_backends
 
-pytest.importorskip(
-    "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-)
+pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
 
 from qllmft_backends.remote.ionq import library
 

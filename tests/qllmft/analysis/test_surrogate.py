@@ -285,7 +285,7 @@ def run(trained_run, tmp_path):
 
 
 def test_a_run_is_dequantised(run, cli, tmp_path):
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[export]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
     output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")
     found = json.loads(output)
     assert found == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
@@ -346,7 +346,7 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
 )
 def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkeypatch):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'qllmft[export]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
     from qllmft.analysis.dequantise import write_onnx
 
     monkeypatch.setattr("qllmft.heads.surrogate.MOST_STATE_QUBITS", widest_state)

@@ -132,9 +132,7 @@ def sandbox_job(
         folder: an empty one.
         store: of the mock server's `Store`.
     """
-    pytest.importorskip(
-        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-    )
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     from qllmft_backends.sandbox import MockServer, Store
 
     with MockServer(token=TOKEN, store=Store(**({"qpu_noise": "ideal"} | store))) as box:
@@ -151,5 +149,5 @@ def needs_aer(name: str) -> None:
     """Skip where ``name`` is one of Aer's backends and Aer is not installed."""
     if name.startswith("aer"):
         pytest.importorskip(
-            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'"
         )

@@ -31,7 +31,7 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
     [
         (
             lambda: train(train__epoch=3),
-            "train.epoch .got 3.: there is no such setting; expected one of epochs",
+            "train.epoch .got 3.: there is no such setting; did you mean train.epochs. expected one of epochs",
         ),
         (lambda: train(preset="x"), "there is no preset 'x'"),
         (lambda: train("none.tsv"), "there is no file or folder none.tsv"),

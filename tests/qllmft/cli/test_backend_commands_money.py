@@ -52,7 +52,7 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
             f"load: {100 * load:.1f} % of the labels of the test texts change if the circuit returns only noise",
             "dry run: nothing was sent",
         ]
-        assert messages == ""
+        assert messages == "" or messages.startswith("embedded 40 texts")
     assert job.totals["requests"] == {"estimate": 2}
     assert not (job.path / "ledger").exists()
     job.predict("--yes", "--limit", 3)
@@ -94,9 +94,10 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
-    assert re.match(
-        r"error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run",
+    assert re.search(
+        r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run",
         messages,
+        re.MULTILINE,
     )
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     output, _ = call("--dry-run", "--offline", "--limit", 4)
@@ -119,8 +120,8 @@ def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there
 ):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
-    assert re.match(
-        r"error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages
+    assert re.search(
+        r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages
     )
     job.box.store.requests.clear()
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")

@@ -93,14 +93,14 @@ def not_run(monkeypatch):
 class Alphabet:
     """In the place of `Predictor`: three texts at once, each labelled with its first character."""
 
-    load = classmethod(lambda cls, *arguments: cls())
+    load = classmethod(lambda cls, *arguments, **options: cls())
     task, unfinished = CLASSIFICATION, ""
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
     def check_decision(self, decision):
         """Take every decision."""
 
-    def stream(self, texts, **decision):
+    def decide(self, texts, decision):
         from qllmft.inference.items import batches
 
         for batch in batches(texts, 3):

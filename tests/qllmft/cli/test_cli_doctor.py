@@ -28,10 +28,7 @@ def test_it_says_what_is_here(cli, cache):
     assert found["torch"]["found"] == version("torch")
     assert found["extra ionq"]["found"].count("qiskit-ionq") == 1
     if version_of("qiskit-aer") and not version_of("qiskit-aer-gpu"):  # one module, never both
-        assert (
-            "pip uninstall qiskit-aer, then pip install 'qllmft[gpu]'"
-            in found["extra gpu"]["found"]
-        )
+        assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in found["extra gpu"]["found"]
     assert found["backend adjoint"]["found"].startswith("available")
     device = torch.accelerator.current_accelerator()
     assert found["GPU"]["found"] == "none" or f"--device {device}" in found["GPU"]["found"]
@@ -73,7 +70,7 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monke
     assert [what for what, row in found.items() if row["wrong"]] == ["qllmft-not-there"]
     assert found["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
     assert found["extra new"]["found"] == (
-        f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install 'qllmft[new]'"
+        f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
     )
     assert found["extra all"]["found"] == f"typer {version('typer')}"
     assert not any(name in json.dumps(found) for name in ("neither", "windows-only"))

@@ -10,10 +10,10 @@ def learned(cli, run, tmp_path):
     """The output of a run whose body is tuned and then trained with the head, and its folder."""
     out = tmp_path / "learned"
     settings = ["body.trainable=true", "train.body_lr=0.01", "body.contrastive.iterations=1"]
-    output, _ = cli(
+    output, messages = cli(
         *run.arguments(out), *(word for setting in settings for word in ("--set", setting))
     )
-    return output, out
+    return messages + output, out
 
 
 def test_time_memory_and_disk_are_said_and_the_table_fits(learned):

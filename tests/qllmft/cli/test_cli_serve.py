@@ -14,7 +14,7 @@ FORTE = ("--backend", "ionq_forte", *option_arguments())
 @pytest.fixture
 def visited(monkeypatch):
     """A function that replaces the wait for Ctrl-C by calls of a client."""
-    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient
 
     from qllmft.serving import app
@@ -42,7 +42,7 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
     monkeypatch.setitem(sys.modules, "fastapi", None)
     _, messages = cli("serve", run.path, code=2)
     assert "the package fastapi" in messages
-    assert "pip install 'qllmft[serve]'" in messages
+    assert "pip install '.[serve]'" in messages
 
 
 def test_bad_options_end_before_the_server_listens(run, cli, visited, tmp_path):

@@ -31,8 +31,8 @@ def arguments(tmp_path, tiny_body):
 
 
 def test_table_4_with_two_seeds(cli, arguments, tmp_path):
-    output, _ = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
-    words = " ".join(output.split())
+    output, messages = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
+    words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
     left = r"(under a minute|about [\d.]+ (min|h)) left"
     assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0; {left}", words)
@@ -43,9 +43,9 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     record = json.loads((tmp_path / "study" / "study.json").read_text())
     assert record["verdict"].split(":")[0] in words
     assert record["command"].startswith("qllmft study table4 --quick --data ")
-    output, _ = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
-    assert "4 runs, 4 of them finished already" in output
-    assert "run 1 of" not in output
+    _, messages = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
+    assert "4 runs, 4 of them finished already" in messages
+    assert "run 1 of" not in messages
     page = tmp_path / "study" / "report.html"
     before = page.read_bytes()
     page.unlink()
@@ -53,8 +53,8 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     assert output.strip() == str(page)
     assert page.read_bytes() == before
     # one seed more is two runs more
-    output, _ = cli("study", "table4", "--quick", "--seeds", 3, *arguments)
-    assert "6 runs, 4 of them finished already" in output
+    _, messages = cli("study", "table4", "--quick", "--seeds", 3, *arguments)
+    assert "6 runs, 4 of them finished already" in messages
 
 
 def test_one_seed_has_no_interval(cli, arguments):

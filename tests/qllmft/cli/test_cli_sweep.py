@@ -39,18 +39,18 @@ def sweep(cli, run, tmp_path):
 def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(
     sweep, tmp_path
 ):
-    output, _ = sweep("--seeds", "2")
+    output, messages = sweep("--seeds", "2")
     assert (
         "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each"
         in output
     )
     assert (
         "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
-        in output
+        in messages
     )
     for n in range(2, 7):
-        assert f"\nrun {n} of 6: reupload_layers " in output
-    searched = output[: output.index(", test; ")]
+        assert f"\nrun {n} of 6: reupload_layers " in messages
+    searched = messages[: messages.index(", test; ")]
     assert searched.count("under a minute left") == 5
     assert searched.count("left, best ") == 4  # of a configuration whose seeds are done
     assert "the best 3 of 3 configurations, by validation" in output
@@ -71,8 +71,8 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert len(tested) == 6
     assert winner.name in tested
 
-    again, _ = sweep("--seeds", "2")
-    assert "6 runs, 6 of them finished already" in again
+    again, messages = sweep("--seeds", "2")
+    assert "6 runs, 6 of them finished already" in messages
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}

@@ -163,9 +163,7 @@ def test_a_body_that_was_changed(copy, cli, tmp_path, run):
 
 
 def test_a_ledger_is_read(copy, cli):
-    pytest.importorskip(
-        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-    )
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     (copy / "ledger").mkdir()
     (copy / "ledger" / "ledger.jsonl").write_text("")
     output, _ = cli("verify", copy)

@@ -121,7 +121,7 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
     assert said.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())
     assert content["data"]["findings"]["skipped_rows"] == 1
-    assert content["data"]["findings"]["drawn"] == {"negative": 28, "positive": 28}
+    assert content["data"]["findings"]["drawn"] == {"negative": 32, "positive": 33}
     assert outcome.folder.read_result() == outcome.record
 
 
@@ -132,7 +132,7 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     outcome = train(frame, out=tmp_path / "b", **settings)
     lines = capsys.readouterr().out
-    assert "embedded 80 texts with" in lines
+    assert "embedded 56 texts with" in lines
     assert "epoch 3/3  loss " in lines
     assert "fitting logistic regression" in lines
     table = outcome._repr_html_()

@@ -143,7 +143,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
             {"train": table("a", 20, 20), "validation": table("b", 5, 5)},
             {"protocol": "given"},
             "made has the splits train, validation; the protocol 'given' needs train and test. Add the missing file, "
-            "or use --protocol paper",
+            "or use --protocol split",
         ),
         (
             {"all": table("a", 20, 20)},
@@ -153,7 +153,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"train": table("a", 20, 0, 5), "test": table("b", 5, 5, 5)},
             {"protocol": "given"},
-            "made: no text of the split 'train' has the label so-so. Add such texts to it, or use --protocol paper",
+            "made: no text for training has the label so-so. Add such texts, or split the rows",
         ),
         (
             {"train": table("a", 20, 1), "test": table("b", 5, 5)},

@@ -132,7 +132,7 @@ def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind,
     """And not that of independent qubits, which is far off here."""
     if backend == "aer_statevector":
         pytest.importorskip(
-            "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
+            "qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'"
         )
     model = classifier(WEIGHTS[kind])
     request = request_for(model)

@@ -242,7 +242,7 @@ def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch
         raise ImportError("no matplotlib")
 
     monkeypatch.setattr("qllmft.inference.export.draw_svg", missing)
-    with pytest.raises(UserError, match=r"pip install 'qllmft\[demo\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[demo\]'"):
         export_run(model_of(), ExportRequest("svg"))
 
 

@@ -72,6 +72,7 @@ def test_the_record_of_a_run(corpus, out, body):
         "fingerprint": read_corpus(asked.data).fingerprint,
         "labels": list(LABELS),
         "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
+        "split": "20 drawn of each label, the rest is the test",
     }
     assert 1 <= result["selected_epoch"] <= 4
     assert [row["name"] for row in result["models"]] == [
@@ -99,7 +100,7 @@ def test_the_record_of_a_run(corpus, out, body):
         "result.json",
         "predictions.json",
     }
-    assert {p.name for p in out.iterdir()} == kept
+    assert {p.name for p in out.iterdir()} == {*kept, "models", "novelty.safetensors"}
     assert outcome.folder.read_config() == asked
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 

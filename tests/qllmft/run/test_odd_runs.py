@@ -168,9 +168,7 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
 
 
 def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch, tmp_path):
-    pytest.importorskip(
-        "qiskit_ionq", reason="qiskit-ionq is not installed: pip install 'qllmft[ionq]'"
-    )
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     from qllmft_backends.sandbox import MockServer, Store
 
     model = load_model(run).classifier

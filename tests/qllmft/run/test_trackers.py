@@ -233,7 +233,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
             "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb",
         ),
         *(
-            (name, False, f"'{name}' needs the package {name}: pip install 'qllmft[track]'")
+            (name, False, f"'{name}' needs the package {name}: pip install '.[track]'")
             for name in REAL
         ),
         ((), True, "--track-files needs a tracker; add one"),

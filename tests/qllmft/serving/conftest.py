@@ -11,7 +11,7 @@ collect_ignore = ["conftest.py"]
 @pytest.fixture
 def served(trained_run):
     """A function that makes a served model, with changes of the stored one."""
-    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from qllmft.inference import Predictor
     from qllmft.serving.model import ServedModel
 

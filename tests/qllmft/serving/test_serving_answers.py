@@ -59,9 +59,7 @@ def test_answers_are_those_of_the_model_for_one_text_and_for_many(served, client
 
 
 def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, client):
-    pytest.importorskip(
-        "qiskit_aer", reason="qiskit-aer is not installed: pip install 'qllmft[aer]'"
-    )
+    pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'")
     model = served(create("aer_statevector", {"shots": 4000, "seed": 1}))
     with client(model) as page:
         found = checked(page, "/predict", {"texts": TEXTS})["predictions"]
@@ -133,3 +131,22 @@ def test_without_its_texts_a_run_explains_by_words_and_names_no_path(
     assert (len(found["words"]), found["neighbours"]) == (3, [])
     assert "cannot be read" in found["note"]
     assert str(trained_run.parent) not in json.dumps(found) + facts
+
+
+def test_the_numbers_of_the_queue_are_those_of_the_requests(served, client):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    with client(served()) as connected:
+        connected.post("/predict", json={"texts": TEXTS})
+        connected.post("/predict", json={"text": TEXTS[0]})
+        answer = connected.get("/metrics")
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["qllmft_texts_total"] == len(TEXTS) + 1
+    assert found["qllmft_batches_total"] == 2
+    assert found["qllmft_up"] == 1
+    assert found["qllmft_model_seconds_total"] >= 0
+    assert not any(text in answer.text for text in TEXTS)

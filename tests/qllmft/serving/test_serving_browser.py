@@ -15,7 +15,7 @@ TEXT = '<img src=x onerror="document.title=1"> a good film & <b>plot</b>'
 
 @pytest.mark.slow
 def test_a_person_types_a_text_and_sees_answer_and_explanation(trained_run, tmp_path):
-    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'qllmft[serve]'")
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     pytest.importorskip("aiohttp", reason="aiohttp is not installed: the browser is not driven")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")
@@ -45,7 +45,10 @@ async def visit(address, folder):
     from driven_browser import opened
 
     async with opened(address, folder / "profile") as page:
-        await page.until("document.title.startsWith('qllmft: ')")
+        await page.until("document.title === 'quantum head on texts.tsv'")
+        facts = await page.value("document.querySelector('#facts').innerText")
+        assert "accuracy on 40 test texts" in facts
+        assert "% of the labels would change" in facts
         await page.type("#text", TEXT)
         await page.click("#predict")
         await page.until("!document.querySelector('#answer').hidden")
@@ -64,6 +67,25 @@ async def visit(address, folder):
         assert "Nearest training texts" in explained
         assert 'onerror="document.title=1">' in explained
         assert await page.value("document.querySelectorAll('img, b').length") == 0
+        await page.type("#text", " x")
+        await page.until("document.querySelector('#answer').hidden")
+        await page.value(
+            "document.querySelector('#text').dispatchEvent(new KeyboardEvent('keydown', "
+            "{key: 'Enter', ctrlKey: true, bubbles: true}))"
+        )
+        await page.until("!document.querySelector('#answer').hidden")
+        await page.value(
+            "(() => { const files = new DataTransfer(); files.items.add(new File("
+            "['id,text\\n1,\"a good, lovely film\"\\n2,=1+1\\n'], 'texts.csv')); "
+            "const input = document.querySelector('#file'); input.files = files.files; "
+            "input.dispatchEvent(new Event('change')); })()"
+        )
+        await page.until("document.querySelector('#answer a') !== null")
+        answers = await page.value("document.querySelector('#answer').innerText")
+        assert "Download the answers to 2 texts" in answers
+        assert "a good, lovely film" in answers
+        assert (await page.value("document.querySelector('#answer a').href")).startswith("blob:")
+        assert await page.value("cell('=1+1')") == '"\'=1+1"', "no formula of a spreadsheet"
         await page.picture(folder / "desk.png")
         await page.picture(folder / "phone.png", 390)
         assert await page.value("document.documentElement.scrollWidth") <= 390
@@ -73,4 +95,4 @@ async def visit(address, folder):
         assert "a text is empty" in await page.value("document.querySelector('#fault').innerText")
         # no script's error
         assert all(each["entry"].get("networkRequestId") for each in page.problems)
-        assert (await page.value("document.title")).startswith("qllmft: ")
+        assert (await page.value("document.title")) == "quantum head on texts.tsv"

@@ -24,7 +24,7 @@ class Slow:
             error,
         )
 
-    def answer(self, items):
+    def answer(self, items, row=""):
         self.begun.set()
         assert self.go.wait(10)
         self.batches.append(list(items))
@@ -121,7 +121,7 @@ def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
 ):
     model, lines = served(), []
 
-    def fail(items):
+    def fail(items, row):
         raise kind(f"no answer from https://ann:{items[0]}@host/api")
 
     monkeypatch.setattr(model, "answer", fail)

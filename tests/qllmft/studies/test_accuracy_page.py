@@ -59,7 +59,6 @@ IN_README = (  # rows of the studies, in the order of the readme's table
     "Single sQE 10Q",
     "Multi sQE 10Q",
     "Re-uploading head on an odd encoder",
-    "Odd",
     "Logistic regression, C = 1",
     "SVC, the paper's grid",
 )

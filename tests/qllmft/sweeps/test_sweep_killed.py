@@ -25,7 +25,7 @@ def test_the_same_command_goes_on_after_kill_9(
     monkeypatch.setattr(sweep_process.RunFolder, "write_metrics", sweep_process.logged)
     with pytest.raises(SystemExit) as end:
         sweep_process.main(command)
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert not end.value.code, said
     assert "3 runs, 1 of them finished already" in said
     assert "continuing" in said

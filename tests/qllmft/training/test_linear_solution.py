@@ -12,7 +12,7 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import DELTA, ROBUST
 from qllmft.training import Examples, fit, logits_of
-from qllmft.training.linear_solution import linear_solution
+from qllmft.training.linear_solution import FEW, OF_FEW, linear_solution
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import ridge_factor
 
@@ -81,8 +81,8 @@ def test_penalties_are_chosen_as_scikit_learn_chooses_them():
     np.testing.assert_allclose(1 / ridge.c, cv.alpha_)
     np.testing.assert_allclose(ridge.weights, cv.coef_)
     one = linear_solution(CLASSIFICATION, X, LABELS[3].astype(np.float64), WEIGHT, None)
-    expected = LogisticRegression(max_iter=1000).fit(X, LABELS[3], WEIGHT)
-    assert one.c == 1.0
+    expected = LogisticRegression(C=OF_FEW, max_iter=1000).fit(X, LABELS[3], WEIGHT)
+    assert one.c == OF_FEW, "labels are few and uneven"
     np.testing.assert_allclose(one.weights, expected.coef_)
 
 
@@ -204,3 +204,22 @@ def test_latent_angles_at_the_start_have_the_size_of_the_task(name, size):
     with torch.no_grad():
         latent = net.encoder(data.x)
     assert latent.square().mean(dim=0).sqrt().tolist() == pytest.approx([size] * 7, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("counts", "c"),
+    [
+        ((7, 6), OF_FEW),
+        ((8, 8), 1.0),
+        ((90, FEW - 1), OF_FEW),
+        ((90, FEW), 1.0),
+        ((9, 5, 9), OF_FEW),
+    ],
+)
+def test_few_uneven_labels_have_a_weaker_ridge(counts, c):
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = np.random.default_rng(2).normal(size=(len(y), 4)) + y[:, None]
+    found = linear_solution(CLASSIFICATION, x, y, None, None)
+    given = linear_solution(CLASSIFICATION, x, y, None, c)
+    assert found.c == c
+    np.testing.assert_array_equal(found.weights, given.weights)

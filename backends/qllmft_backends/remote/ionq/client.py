@@ -351,7 +351,7 @@ def _check_body(body: Mapping[str, Any], circuits: Sequence[QuantumCircuit]) -> 
     if sent != expected:
         raise RemoteRequestError(
             f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for {expected[1]} "
-            f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install 'qllmft[ionq]'.",
+            f"circuits on {expected[0]}. Nothing was sent. Install the tested version: pip install '.[ionq]'.",
             unsent=True,
         )
 

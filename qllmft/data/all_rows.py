@@ -1,0 +1,161 @@
+"""Split of all rows of a table: with equal shares of each label, by group, by time, or fold by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.config import DataConfig
+from qllmft.data.corpus import Corpus, Table, listed
+from qllmft.errors import UserError
+from qllmft.tasks import TASKS
+
+Rows = NDArray[np.int64]
+
+PARTS = 3  # training, validation, test; each has a text of each label
+
+
+def split_off_test(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> tuple[Table, Table]:
+    """Return all rows but those of the test, and the test.
+
+    Args:
+        table: all rows.
+        corpus: their source and the names of the labels.
+        config: share of the test, or folds and the fold that is the test; column of groups or times.
+        random: draws the test, the same folds for each fold.
+
+    Raises:
+        UserError: if there are too few rows of a label, groups or times.
+    """
+    if config.folds is not None:
+        if config.fold is None:
+            raise UserError(
+                f"data.folds is {config.folds} and data.fold is not given; expected 0 to {config.folds - 1}. "
+                "`qllmft train --folds` trains on all of them."
+            )
+        held = _folds(table, corpus, config, random, config.folds) == config.fold
+    else:
+        held = _held(table, corpus, config, random, config.test_size, PARTS)
+    return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
+
+
+def split_off_validation(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> tuple[Table, Table]:
+    """Return training and validation, by the same rule as `split_off_test`."""
+    held = _held(table, corpus, config, random, 1.0 - config.train_fraction, PARTS - 1)
+    train, validation = table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
+    if not len(train) or not len(validation):
+        raise UserError(
+            f"{corpus.source}: {len(table)} rows leave {len(train)} for training and {len(validation)} for validation. "
+            "Add rows, or change --test-size or data.train_fraction."
+        )
+    return train, validation
+
+
+def in_words(config: DataConfig) -> str:
+    """Return the rule of the split in words."""
+    if config.folds is not None:
+        first = f"fold {(config.fold or 0) + 1} of {config.folds} is the test"
+    else:
+        first = f"{100 * config.test_size:g} % are the test"
+    if config.time_column is not None:
+        return f"{first}, the latest rows by {config.time_column!r}"
+    if config.group_column is not None:
+        return f"{first}, no {config.group_column!r} in two parts"
+    return f"{first}, drawn by chance{' within each label' * TASKS[config.task].one_label}"
+
+
+def _held(
+    table: Table,
+    corpus: Corpus,
+    config: DataConfig,
+    random: np.random.Generator,
+    share: float,
+    parts: int,
+) -> NDArray[np.bool_]:
+    """Return whether each row is held out (N,), about ``share`` of them.
+
+    Args:
+        table: N rows.
+        corpus: for messages.
+        config: columns of groups or times.
+        random: draws rows or groups.
+        share: of the rows that are held out.
+        parts: number of parts that need a row of each label.
+    """
+    if config.time_column is not None:
+        return _latest(table, share)
+    if config.group_column is not None:
+        assert table.keys is not None
+        groups = len(np.unique(table.keys))
+        fold = _folds(table, corpus, config, random, max(2, min(groups, round(1.0 / share))))
+        return np.asarray(fold == np.abs(np.bincount(fold) / len(fold) - share).argmin())
+    held = np.zeros(len(table), bool)
+    for rows in _by_label(table, corpus, config, parts):
+        held[random.permutation(rows)[: max(1, round(share * len(rows)))]] = True
+    return held
+
+
+def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> Iterator[Rows]:
+    """Yield the rows of each label, or all rows if a text has not one label, or raise UserError if there are few."""
+    if not TASKS[config.task].one_label:
+        yield np.arange(len(table))
+        return
+    found = [np.flatnonzero(table.labels == label) for label in range(corpus.n_classes)]
+    found = [rows for rows in found if len(rows)]
+    few = [
+        f"{corpus.label_names[int(table.labels[rows[0]])]!r} {len(rows)}"
+        for rows in found
+        if len(rows) < least
+    ]
+    if few:
+        raise UserError(
+            f"{corpus.source}: each label needs {least} texts or more, one for each part; there are fewer of "
+            f"{listed(few, len(few), ', ')}. Add texts, or leave the rows of these labels out."
+        )
+    yield from found
+
+
+def _folds(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator, count: int
+) -> NDArray[np.int64]:
+    """Return the fold of each row (N,), with equal shares of labels if a text has one."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    fold = np.zeros(len(table), np.int64)
+    if config.group_column is None:
+        for rows in _by_label(table, corpus, config, count):
+            first = int(random.integers(count))
+            fold[random.permutation(rows)] = (first + np.arange(len(rows))) % count
+        return fold
+    assert table.keys is not None
+    if (groups := len(np.unique(table.keys))) < count:
+        raise UserError(
+            f"{corpus.source}: the column {config.group_column!r} has {groups} values, and the split needs {count} or "
+            "more. Choose another column with --group, or leave it out."
+        )
+    shuffled: dict[str, Any] = {"shuffle": True, "random_state": int(random.integers(2**31))}
+    kinds = [StratifiedGroupKFold] if TASKS[config.task].one_label else []
+    for kind in (*kinds, GroupKFold):  # the first may leave a fold without a group
+        parts = kind(count, **shuffled).split(table.labels, table.labels, table.keys)
+        sizes = []
+        for i, (_, rows) in enumerate(parts):
+            fold[rows] = i
+            sizes.append(len(rows))
+        if min(sizes):
+            break
+    return fold
+
+
+def _latest(table: Table, share: float) -> NDArray[np.bool_]:
+    """Return whether each row is among the latest ``share``; rows of one time are in one part."""
+    assert table.keys is not None
+    times = np.sort(table.keys)
+    first = times[min(len(times) - 1, int((1.0 - share) * len(times)))]
+    return np.asarray(table.keys >= first)

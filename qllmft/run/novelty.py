@@ -1,0 +1,102 @@
+"""Distance of texts from the training texts, and the mark of those that are further than most validation texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+from qllmft.errors import UserError
+from qllmft.files import open_regular, write_bytes
+from qllmft.randomness import drawn
+from qllmft.run.vectors import Vectors
+
+FILE = "novelty.safetensors"  # in the folder of a run, and not among the files of a shared model
+REFERENCES = 1_000  # training texts that are kept, drawn by the run's seed
+DISTANCES = 2_000  # of validation texts that are kept
+_BODY = "body_identity"
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Directions of training texts, and the distances of the validation texts from them."""
+
+    references: NDArray[np.float32]  # (M, D) of length 1
+    distances: NDArray[np.float32]  # (V,) ascending, see `distance`
+    body_identity: str  # of the body of the embeddings
+
+    @classmethod
+    def of(cls, vectors: Vectors, seed: int) -> Self:
+        """Return the directions of a run's training texts, at most `REFERENCES`."""
+        train = vectors.train.x.numpy()
+        rows = drawn(len(train), REFERENCES, seed, "novelty")
+        found = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
+        held = np.sort(found.distance(vectors.validation.x.numpy()))
+        if len(held) > DISTANCES:
+            held = held[np.linspace(0, len(held) - 1, DISTANCES).round().astype(np.int64)]
+        return cls(found.references, held, vectors.identity)
+
+    def distance(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return 1 - the largest cosine similarity of embeddings (N, D) to a training text, (N,)."""
+        return np.asarray(1.0 - (_directions(x) @ self.references.T).max(axis=1), np.float32)
+
+    def unlike(self, x: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
+        """Return whether embeddings (N, D) are further than all but a share of the validation texts, (N,)."""
+        return np.asarray(self.distance(x) > self.limit(share))
+
+    def limit(self, share: float) -> float:
+        """Return the distance that at most ``share`` of the validation texts exceed."""
+        if not 0.0 < share < 1.0:
+            raise UserError(
+                f"the share of --novelty is {share:g}; expected one above 0 and below 1."
+            )
+        above = int(share * len(self.distances))
+        return float(self.distances[len(self.distances) - 1 - above])
+
+    def marked(self, share: float) -> float:
+        """Return the share of the validation texts that are marked."""
+        return float((self.distances > self.limit(share)).mean())
+
+    def save(self, run: Path) -> None:
+        """Write the file of a run."""
+        parts = {"references": self.references, "distances": self.distances}
+        tensors = {name: torch.from_numpy(part).contiguous() for name, part in parts.items()}
+        write_bytes(run / FILE, save(tensors, {_BODY: self.body_identity}))
+
+    @classmethod
+    def load(cls, run: Path, body_identity: str, dimension: int) -> Self:
+        """Read the file of a run, or raise UserError if there is none, or it is of another body."""
+        path = run / FILE
+        if not path.is_file():
+            raise UserError(
+                f"{run} has no {FILE}: texts are compared with those of a run of this version, and a shared model has "
+                "none. Train again, or leave --novelty out."
+            )
+        try:
+            with open_regular(path, None), safe_open(path, framework="pt") as file:
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                identity = (file.metadata() or {}).get(_BODY, "")
+            (m, d), (v,) = shapes["references"], shapes["distances"]
+            if not (0 < m <= REFERENCES and d == dimension and 0 < v <= DISTANCES):
+                raise ValueError(f"its shapes are {shapes}")
+            found = load_file(path)
+        except (ValueError, KeyError, SafetensorError, OSError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{path} cannot be read: {error}. Train the run again.") from error
+        if identity != body_identity:
+            raise UserError(
+                f"{path} is of another body than the model. Leave --novelty out, or take the run's head."
+            )
+        return cls(found["references"].numpy(), found["distances"].numpy(), identity)
+
+
+def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(lengths == 0, 1, lengths), np.float32)

@@ -1,0 +1,94 @@
+"""Baselines as models of a folder: the answers of the fitted estimators, without a pickle."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+
+from qllmft.baselines import BASELINES, as_classifier, fit_and_score
+from qllmft.config import parse_config
+from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.tasks import TASKS
+from qllmft.training import Examples, logits_of
+from qllmft.versions import versions
+
+D = 12
+NAMES = {
+    "classification": ["logistic_regression", "logistic_regression_c1", "svc", "mlp", "low_rank", "pca", "quantised"],
+    "regression": ["ridge", "svr", "linear"],
+    "multilabel": ["logistic_regression_ovr", "svc_ovr", "mlp"],
+}  # fmt: skip
+
+
+def examples(task, k, n, seed):
+    """Noisy clusters, lines or several labels of vectors (n, D)."""
+    random = np.random.default_rng(seed)
+    map_ = np.random.default_rng(9).normal(size=(D, k))
+    x = random.normal(size=(n, D)).astype(np.float32)
+    scores = x @ map_ + random.normal(size=(n, k))
+    y = {
+        "classification": scores.argmax(axis=1),
+        "regression": 3 + 5 * scores,
+        "multilabel": (scores > 1).astype(np.int64),
+    }[task]
+    return Examples(torch.from_numpy(x), torch.from_numpy(y), task=TASKS[task])
+
+
+def fitted(name, task, k):
+    config = parse_config(
+        {
+            "data": {"task": task},
+            "train": {"epochs": 3},
+            "baselines": {"names": [name], "grid": "small"},
+        },
+        "the test",
+    )
+    train, validation = examples(task, k, 120, 0), examples(task, k, 40, 1)
+    head = fit_and_score(BASELINES[name].make(config, 60, D, k), train, validation).head
+    return head, as_classifier(head, validation, k)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize(
+    ("task", "name"), [(task, name) for task, names in NAMES.items() for name in names]
+)
+def test_a_kept_baseline_gives_the_same_answers(task, name, k, tmp_path):
+    head, found = fitted(name, task, k)
+    assert found is not None
+    fresh = examples(task, k, 300, 2)
+    wanted = head.predict(fresh.x.numpy())
+    model = StoredModel(
+        classifier=found.classifier,
+        config=found.config,
+        kernel=found.kernel,
+        body={"model": "minilm"},
+        body_identity="a body",
+        dimension=D,
+        label_names=tuple("abcd"[:k]),
+        task=task,
+        thresholds=found.thresholds,
+    )
+    save_model(tmp_path, model, versions())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+    logits = logits_of(load_model(tmp_path).classifier, fresh.x)
+    if task == "regression":
+        np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-3, atol=1e-3)
+    elif task == "classification":
+        assert logits.argmax(dim=1).tolist() == wanted.tolist()
+    else:
+        limits = 0.5 if found.thresholds is None else np.array(found.thresholds)
+        given = TASKS[task].probabilities(logits) >= limits
+        assert (given != (wanted >= 0)).mean() < 2e-3
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_probabilities_of_a_kept_logistic_regression_are_scikit_learns(k):
+    head, found = fitted("logistic_regression", "classification", k)
+    x = examples("classification", k, 50, 4).x
+    given = softmax(logits_of(found.classifier, x).double().numpy(), axis=1)
+    np.testing.assert_allclose(given, head.probabilities(x.numpy()), atol=1e-5)
+
+
+def test_a_baseline_that_is_neither_affine_nor_of_rbf_kernels_is_not_kept():
+    _, found = fitted("svc_quadratic", "classification", 2)
+    assert found is None

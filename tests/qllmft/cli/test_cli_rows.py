@@ -1,0 +1,161 @@
+"""Other rows of a run's table as models, sets of labels and unlike texts, and folds, by the command line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import qllmft
+from qllmft.inference import Predictor
+from qllmft.inference.evaluation import texts_of_run
+from qllmft.run.verdict import advice
+
+TEXTS = ["a good and lovely film", "an awful , dull plot"]
+
+
+def row(run, name):
+    return next(model for model in run.result["models"] if model["name"] == name)
+
+
+@pytest.fixture
+def names(run):
+    return [model["name"] for model in run.result["models"]]
+
+
+def test_every_row_answers_the_test_texts_as_in_the_table(run, cli, names):
+    for name in names[1:]:
+        found = json.loads(cli("evaluate", run.path, "--model", name, "--json")[0])
+        assert found["accuracy"]["right"] == row(run, name)["test"]["right"], name
+    assert len(names) > 2
+
+
+def test_a_row_is_kilobytes_without_a_pickle_and_its_python_is_the_same(run, cli):
+    name = run.result["models"][1]["name"]
+    files = list((run.path / "models").rglob("*"))
+    assert {file.suffix for file in files if file.is_file()} == {".json", ".safetensors"}
+    printed = [
+        line.split("\t")
+        for line in cli("predict", run.path, "--model", name, *TEXTS)[0].splitlines()
+    ]
+    given = qllmft.load(run.path, model=name).predict(TEXTS)
+    assert [cells[0] for cells in printed] == [each.label for each in given]
+    assert repr(qllmft.load(run.path, model=name)).startswith(f"<Predictor of {run.path} ({name})")
+
+
+def test_best_is_the_row_with_the_highest_validation_score(run, cli):
+    scores = {model["name"]: model["validation"]["value"] for model in run.result["models"]}
+    best = max(scores, key=scores.get)
+    _, messages = cli("predict", run.path, "--model", "best", TEXTS[0])
+    head = run.result["models"][0]["name"]
+    assert (
+        messages.strip() == f"best on the validation texts: {'the head' if best == head else best}"
+    )
+
+
+def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, tmp_path):
+    _, message = cli("predict", run.path, "--model", "oracle", TEXTS[0], code=2)
+    assert "'oracle' is no row of its table; expected best or one of" in message
+    assert all(name in message for name in names)
+    copy = shutil.copytree(run.path, tmp_path / "copy")
+    shutil.rmtree(copy / "models")
+    _, message = cli("predict", copy, "--model", names[1], TEXTS[0], code=2)
+    assert f"{names[1]!r} is not kept" in message
+
+
+def test_the_card_of_a_row_is_about_that_row(run, cli, names):
+    card, _ = cli("push", run.path, "me/mine", "--dry-run", "--model", names[-1])
+    assert "# Classical text classifier" in card
+    assert f"the `{names[-1]}` " in card
+    rows = [line for line in card.splitlines() if line.startswith("| `")]
+    assert rows[0].startswith(f"| `{names[-1]}` |")
+
+
+def test_training_ends_with_the_model_to_use(run, cli, tmp_path):
+    output, _ = cli(*run.arguments(tmp_path / "again"))
+    record = qllmft.run.RunFolder(tmp_path / "again").read_result()
+    sentence, name = advice(record.models, [model.name for model in record.models])
+    last = output.splitlines()[-1]
+    if name:
+        assert last.startswith(sentence)
+        assert f"--model '{name}'" in last or f"--model {name}" in last
+    else:
+        assert "Use it: qllmft predict" in last
+
+
+def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):
+    predictor = Predictor.load(run.path)
+    kept = predictor.model.true_probabilities
+    assert len(kept) == run.result["data"]["sizes"]["validation"]
+    output, _ = cli("predict", run.path, "--coverage", 0.8, "--json", *TEXTS)
+    for line in map(json.loads, output.splitlines()):
+        least = sorted(kept, reverse=True)[int(np.ceil(0.8 * (len(kept) + 1))) - 1]
+        wanted = {name for name, p in line["probabilities"].items() if p >= least - 1e-6}
+        assert set(line["set"]) == wanted | {line["label"]}
+        assert line["coverage"] == 0.8
+
+
+def test_the_coverage_of_the_test_texts_is_counted(run, cli):
+    found = json.loads(cli("evaluate", run.path, "--coverage", 0.8, "--json")[0])
+    _, _, splits = texts_of_run(run.path)
+    given = Predictor.load(run.path).predict(splits.test.texts, coverage=0.8)
+    names = run.result["data"]["labels"]
+    right = sum(names[y] in each.labels for y, each in zip(splits.test.labels, given, strict=True))
+    assert found["covered"]["right"] == right
+    assert found["single"] == sum(len(each.labels) == 1 for each in given)
+
+
+def test_texts_unlike_the_training_texts_are_marked_with_the_rate_on_validation(run, cli):
+    output, messages = cli("predict", run.path, "--novelty", 0.2, *TEXTS, "q w e r t y 9 9 9")
+    marked = sum("unlike the training texts" in line for line in output.splitlines())
+    assert f"Unlike the training texts are {marked} of 3 texts" in messages
+    assert "of the validation texts" in messages
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--coverage", "0.9", "--backend", "aer_statevector"], "a backend is given"),
+        (["--coverage", "0.99"], "needs the probabilities of 99 validation texts"),
+        (["--novelty", "0"], "the share of --novelty is 0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(run, cli, options, message):
+    assert message in cli("predict", run.path, TEXTS[0], *options, code=2)[1].replace("\n", " ")
+
+
+def test_folds_test_every_row_once_and_are_resumed(run, cli, tmp_path):
+    arguments = [*run.arguments(tmp_path / "folds"), "--protocol", "split", "--folds", "3"]
+    output, _ = cli(*arguments)
+    runs = [qllmft.run.RunFolder(tmp_path / "folds" / f"fold-{i}").read_result() for i in (1, 2, 3)]
+    total = sum(each.data.sizes["test"] for each in runs)
+    assert total == 80
+    pooled = json.loads((tmp_path / "folds" / "folds.json").read_text())
+    for model in pooled["models"]:
+        right = sum(each.model(model["name"]).tested.right for each in runs)
+        assert (model["test"]["right"], model["test"]["total"]) == (right, total)
+        held = sum(each.model(model["name"]).validation.right for each in runs)
+        assert model["validation"]["right"] == held
+    assert "Every text was tested once" in " ".join(output.split())
+    _, again = cli(*arguments)
+    assert again.count("This run is finished already") == 3
+
+
+def test_a_server_answers_by_any_row_of_the_table(run, names):
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
+    from starlette.testclient import TestClient
+
+    from qllmft.serving.app import make_app
+    from qllmft.serving.model import ServedModel
+
+    model = ServedModel(Predictor.load(run.path), run.path)
+    model.load()
+    assert list(model.rows) == names[1:]
+    with TestClient(make_app(model), base_url="http://127.0.0.1:8000") as client:
+        for name in names[1:]:
+            found = client.post("/predict", json={"texts": TEXTS, "model": name}).json()
+            wanted = [each.as_dict() for each in qllmft.load(run.path, model=name).predict(TEXTS)]
+            assert found["predictions"] == wanted
+        refused = client.post("/predict", json={"texts": TEXTS, "model": "oracle"})
+    assert refused.status_code == 422
+    assert "got 'oracle', expected" in refused.json()["error"]

@@ -1,0 +1,185 @@
+"""Splits of all rows: equal shares of each label, whole groups, the latest rows, and folds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qllmft.config import DataConfig, parse_config
+from qllmft.data import corpus_in_memory, split_corpus
+from qllmft.errors import UserError
+
+N = 200
+
+
+def frame(n=N, rare=0.2):
+    """Rows of two uneven labels, of ten authors, on 40 days in no order."""
+    random = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "text": [f"text {i}" for i in range(n)],
+            "label": np.where(np.arange(n) < rare * n, "no", "yes"),
+            "author": [f"author {i}" for i in random.integers(10, size=n)],
+            "day": [
+                f"2026-{1 + d // 28:02d}-{1 + d % 28:02d}" for d in random.integers(40, size=n)
+            ],
+        }
+    )
+
+
+def splits(seed=0, data=None, **settings):
+    config = DataConfig(protocol="split", **settings)
+    table = frame() if data is None else data
+    return split_corpus(corpus_in_memory(table, config), config, seed), table
+
+
+def rows(part):
+    return [int(text.split()[1]) for text in part.texts]
+
+
+def parts(found):
+    return found.train, found.validation, found.test
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"group_column": "author"}, {"time_column": "day"}, {"folds": 4, "fold": 2}],
+    ids=["by chance", "groups", "times", "a fold"],
+)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_every_row_is_in_one_part(settings, seed):
+    found, _ = splits(seed, **settings)
+    assert sorted(i for part in parts(found) for i in rows(part)) == list(range(N))
+    again, _ = splits(seed, **settings)
+    assert [part.texts for part in parts(again)] == [part.texts for part in parts(found)]
+
+
+def test_the_default_takes_a_fifth_for_the_test_and_fifteen_per_cent_of_the_rest_of_each_label():
+    found, _ = splits()
+    counts = [np.bincount(part.labels, minlength=2).tolist() for part in parts(found)]
+    assert counts == [[27, 109], [5, 19], [8, 32]] or counts == [[27, 109], [5, 19], [8, 32]]
+    assert "200 rows: 136 for training, 24 for validation, 40 for the test" in found.in_words
+    assert "within each label" in found.in_words
+
+
+def test_another_seed_draws_another_test():
+    assert rows(splits(0)[0].test) != rows(splits(1)[0].test)
+
+
+@given(st.integers(0, 50), st.sampled_from([0.1, 0.2, 0.3, 0.5]))
+def test_no_group_is_in_two_parts(seed, share):
+    found, table = splits(seed, group_column="author", test_size=share)
+    groups = [set(table["author"].iloc[rows(part)]) for part in parts(found)]
+    assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+    assert all(groups)
+
+
+def test_the_latest_rows_are_the_test_and_no_day_is_in_two_parts():
+    found, table = splits(time_column="day")
+    days = [table["day"].iloc[rows(part)] for part in parts(found)]
+    assert days[0].max() < days[1].min() <= days[1].max() < days[2].min()
+    assert 30 <= len(found.test) <= 60
+
+
+def test_numbers_are_times_by_their_size_and_not_as_text():
+    table = frame().assign(day=[str(9 + i) for i in range(N)])
+    found, _ = splits(data=table, time_column="day")
+    assert rows(found.test) == list(range(160, 200))
+
+
+def test_each_row_is_tested_by_one_fold():
+    tested = [rows(splits(7, folds=5, fold=fold)[0].test) for fold in range(5)]
+    assert sorted(i for fold in tested for i in fold) == list(range(N))
+    shares = [np.mean([i < 0.2 * N for i in fold]) for fold in tested]
+    np.testing.assert_allclose(shares, 0.2)
+
+
+def test_folds_of_groups_keep_groups_together():
+    tested = []
+    for fold in range(3):
+        found, table = splits(7, folds=3, fold=fold, group_column="author")
+        tested.append(set(table["author"].iloc[rows(found.test)]))
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 10
+
+
+def test_a_label_with_three_texts_is_in_every_part():
+    table = frame(63, rare=3 / 63)
+    found, _ = splits(data=table)
+    assert [int((part.labels == 0).sum()) for part in parts(found)] == [1, 1, 1]
+
+
+def test_the_test_split_of_the_data_is_kept():
+    tables = {"train": frame(), "test": frame().assign(text=lambda t: "other " + t["text"])}
+    config = DataConfig(protocol="split")
+    found = split_corpus(corpus_in_memory(tables, config), config, 0)
+    assert len(found.test) == N
+    assert all(text.startswith("other") for text in found.test.texts)
+    assert found.in_words.endswith("(the data's own test)")
+
+
+def test_per_label_draws_from_the_rows_that_are_not_the_test():
+    whole, _ = splits(2)
+    drawn, _ = splits(2, n_per_label=20)
+    assert rows(drawn.test) == rows(whole.test)
+    assert np.bincount(np.r_[drawn.train.labels, drawn.validation.labels]).tolist() == [20, 20]
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_other_tasks_are_split_by_chance(task):
+    table = frame()
+    table["label"] = (
+        np.arange(N) / 7 if task == "regression" else [["a"] if i % 2 else ["b"] for i in range(N)]
+    )
+    found, _ = splits(data=table, task=task)
+    assert found.sizes == {"train": 136, "validation": 24, "test": 40}
+    grouped, _ = splits(data=table, task=task, group_column="author")
+    groups = [set(table["author"].iloc[rows(part)]) for part in parts(grouped)]
+    assert not groups[0] & groups[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "message"),
+    [
+        ({"time_column": "day"}, {"day": "soon"}, "row 1: 'soon' in the column 'day' is no date"),
+        ({"time_column": "day"}, {"day": " "}, "row 1: the column 'day' is empty"),
+        ({"group_column": "author"}, {"author": None}, "row 1: the column 'author' is empty"),
+        ({"group_column": "who"}, {}, "no column 'who'.*Choose with --group or --time"),
+        ({"group_column": "author"}, {"author": "me"}, "has 1 values, and the split needs 2"),
+    ],
+    ids=["no date", "a blank", "no group", "no column", "one group"],
+)
+def test_columns_that_do_not_serve_are_refused(settings, change, message):
+    with pytest.raises(UserError, match=message):
+        splits(data=frame().assign(**change), **settings)
+
+
+@pytest.mark.parametrize(
+    ("n", "settings", "message"),
+    [(2, {}, "each label needs 3 texts.*'no' 2"), (4, {"folds": 5, "fold": 0}, "needs 5.*'no' 4")],
+)
+def test_a_label_with_too_few_texts_is_named(n, settings, message):
+    with pytest.raises(UserError, match=message):
+        splits(data=frame(60, rare=n / 60), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"protocol": "paper", "test_size": 0.3}, "test_size is for the protocol 'split'"),
+        ({"group_column": "a", "time_column": "b"}, "both given"),
+        ({"folds": 3, "time_column": "b"}, "later than the test"),
+        ({"folds": 3, "test_size": 0.3}, "each of 3 folds is the test once"),
+        ({"folds": 3, "fold": 3}, "fold is 3 and folds 3"),
+        ({"fold": 0}, "fold is 0 and folds None"),
+        ({"folds": 1}, "greater than or equal to 2|2 or more"),
+    ],
+)
+def test_settings_that_contradict_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        parse_config({"data": {"protocol": "split", **settings}}, "the test")
+
+
+def test_a_fold_that_is_not_named_is_an_error():
+    with pytest.raises(UserError, match=r"expected 0 to 3.*train --folds"):
+        splits(folds=4)

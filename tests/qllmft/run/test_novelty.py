@@ -1,0 +1,68 @@
+"""Texts unlike the training texts: nearest cosine similarity by brute force, limits, and files that do not fit."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+
+from qllmft.errors import UserError
+from qllmft.run.novelty import DISTANCES, FILE, REFERENCES, Novelty
+from qllmft.run.vectors import Vectors
+from qllmft.training import Examples
+
+
+def vectors(n=60, held=40, d=6, seed=0):
+    random = np.random.default_rng(seed)
+
+    def part(count):
+        x = (2 + random.normal(size=(count, d))).astype(np.float32)
+        return Examples(torch.from_numpy(x), torch.zeros(count, dtype=torch.int64))
+
+    return Vectors("a body", part(n), part(held))
+
+
+def test_the_distance_is_that_of_the_nearest_training_text():
+    given = vectors()
+    found = Novelty.of(given, 0)
+    x = np.random.default_rng(3).normal(size=(9, 6)).astype(np.float32)
+    nearest = cosine_similarity(x, given.train.x.numpy()).max(axis=1)
+    np.testing.assert_allclose(found.distance(x), 1 - nearest, atol=1e-5)
+    assert found.unlike(-given.train.x.numpy()[:5], 0.05).all(), "opposite directions"
+    assert not found.unlike(given.train.x.numpy(), 0.05).any()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.25, 0.5])
+def test_at_most_the_share_of_the_validation_texts_is_marked(share):
+    found = Novelty.of(vectors(), 0)
+    marked = found.unlike(vectors().validation.x.numpy(), share).mean()
+    assert marked == found.marked(share)
+    assert share - 1 / 40 < marked <= share
+
+
+def test_many_texts_are_drawn_and_the_file_is_small(tmp_path):
+    found = Novelty.of(vectors(3_000, 5_000), 1)
+    assert (found.references.shape, found.distances.shape) == ((REFERENCES, 6), (DISTANCES,))
+    found.save(tmp_path)
+    read = Novelty.load(tmp_path, "a body", 6)
+    for name in ("references", "distances"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+
+
+@pytest.mark.parametrize(
+    ("identity", "dimension", "message"),
+    [("another", 6, "of another body"), ("a body", 7, "cannot be read: its shapes are")],
+)
+def test_a_file_of_another_body_is_refused(tmp_path, identity, dimension, message):
+    Novelty.of(vectors(), 0).save(tmp_path)
+    with pytest.raises(UserError, match=message):
+        Novelty.load(tmp_path, identity, dimension)
+
+
+def test_a_file_that_is_missing_or_cut_short_is_named(tmp_path):
+    with pytest.raises(UserError, match="leave --novelty out"):
+        Novelty.load(tmp_path, "a body", 6)
+    Novelty.of(vectors(), 0).save(tmp_path)
+    file = tmp_path / FILE
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match=f"{FILE} cannot be read"):
+        Novelty.load(tmp_path, "a body", 6)
