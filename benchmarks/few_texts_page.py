@@ -78,9 +78,8 @@ def paired(found: Found, first: str, second: str) -> str:
             lines.append(np.mean([models[first][s][0] - models[second][s][0] for s in seeds]))
     if not lines:
         return "was not measured"
-    shown = [
-        f"{value:+.1f}".replace("-", "−") for value in (np.mean(lines), min(lines), max(lines))
-    ]
+    ends = (np.mean(lines), min(lines), max(lines))
+    shown = [f"{round(float(value), 1) + 0.0:+.1f}".replace("-", "−") for value in ends]
     return f"{shown[0]} points, from {shown[1]} to {shown[2]} in {len(lines)} lines"
 
 
