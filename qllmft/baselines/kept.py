@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qllmft.baselines.classical import GridBaseline
 from qllmft.baselines.head import Head
 from qllmft.baselines.one_versus_rest import GridOneVersusRest
+from qllmft.baselines.regressors import ScaledSVR
 from qllmft.baselines.trained import TrainedHead
 from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
@@ -127,8 +128,7 @@ def _affine(outputs: Any, x: Tensor, k: int) -> tuple[Classifier, ModelConfig] |
 
 def _machines(estimator: Any) -> list[Any]:
     """Return the fitted support vector machines with an RBF kernel of an estimator, none of another one."""
-    several = getattr(estimator, "estimators", None) or getattr(estimator, "_fitted", None)
-    found = several if isinstance(several, list) else [estimator]
+    found = getattr(estimator, "estimators", [estimator])
     rbf = all(getattr(each, "kernel", None) == "rbf" and hasattr(each, "_gamma") for each in found)
     return found if rbf else []
 
@@ -149,9 +149,9 @@ def _of_kernels(
     bias = np.concatenate([each.intercept_ for each in machines])
     if votes and k == 2:
         weights, bias = -weights, -bias  # a sum above 0 is for the first label of a pair
-    if not votes and hasattr(estimator, "_deviation"):  # targets were scaled
-        weights = weights * estimator._deviation[:, None]
-        bias = bias * estimator._deviation + estimator._mean
+    if isinstance(estimator, ScaledSVR):
+        weights = weights * estimator.deviation_[:, None]
+        bias = bias * estimator.deviation_ + estimator.mean_
     with torch.no_grad():
         machine.support.copy_(torch.from_numpy(support))
         machine.gamma.copy_(

@@ -31,16 +31,18 @@ class ScaledSVR:
         """Fit on embeddings (N, D) and targets (N, T)."""
         from sklearn.svm import SVR
 
-        self._mean = y.mean(axis=0)
-        self._deviation = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
-        scaled = (y - self._mean) / self._deviation
-        self._fitted = [SVR(kernel="rbf", **self._settings).fit(x, column) for column in scaled.T]
+        self.mean_ = y.mean(axis=0)
+        self.deviation_ = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        scaled = (y - self.mean_) / self.deviation_
+        self.estimators = [
+            SVR(kernel="rbf", **self._settings).fit(x, column) for column in scaled.T
+        ]
         return self
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return values (N, T)."""
-        found = np.stack([each.predict(x) for each in self._fitted], axis=1)
-        return np.asarray(found * self._deviation + self._mean)
+        found = np.stack([each.predict(x) for each in self.estimators], axis=1)
+        return np.asarray(found * self.deviation_ + self.mean_)
 
     def score(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> float:
         """Return R², the mean over the targets."""
@@ -49,7 +51,7 @@ class ScaledSVR:
     @property
     def n_vectors(self) -> int:
         """Return the number of support vectors of all targets."""
-        return sum(len(each.support_) for each in self._fitted)
+        return sum(len(each.support_) for each in self.estimators)
 
 
 def ridge_regression(grid: Grid) -> GridRegressor:

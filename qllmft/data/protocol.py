@@ -17,6 +17,7 @@ from qllmft.tasks import TASKS
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 FEW_TO_LEARN_FROM = 0.7
+OWN_TEST = "the data's own test"  # rule of the split, in words
 
 
 @dataclass(frozen=True)
@@ -81,42 +82,52 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     training becomes it. ``split``: the corpus' own test split, as ``given``, or a test cut from all rows. If a label
     has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to leave some for the test.
     """
-    random, all_rows = numpy_generator(seed, "split"), config.protocol == "split"
-    if all_rows:
-        cut = config.given(("folds", "test_size")) or config.key_column
-        if cut or not {"train", "test"} <= corpus.splits.keys():
-            return _split_all(corpus, config, random)
-        config = config.model_copy(update={"protocol": "given"})
+    random = numpy_generator(seed, "split")
+    if config.protocol == "split" and not _keeps_own_test(corpus, config):
+        return _split_all(corpus, config, random)
     if not TASKS[config.task].one_label:
         return _split_rows(corpus, config, random)
     if config.protocol == "paper":
-        pooled = corpus.pooled()
-        drawn, few = _draw(pooled, corpus, config, random)
-        rest = np.setdiff1d(np.arange(len(pooled)), drawn)
-        if not len(rest):
-            raise UserError(
-                f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
-                "Draw fewer with --per-label, or use --protocol given with splits of your own."
-            )
-        train, validation = _cut(pooled.take(drawn), config, random)
-        rule = f"{config.drawn_per_label} drawn of each label, the rest is the test"
-        return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0, rule)
+        return _split_drawn(corpus, config, random)
+    return _split_given(corpus, config, random)
+
+
+def _keeps_own_test(corpus: Corpus, config: DataConfig) -> bool:
+    """Return whether the protocol "split" keeps the test split of the corpus."""
+    cut = config.given(("folds", "test_size")) or config.key_column
+    return not cut and {"train", "test"} <= corpus.splits.keys()
+
+
+def _split_drawn(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
+    """Split texts with one label by the protocol "paper"."""
+    pooled = corpus.pooled()
+    drawn, few = _draw(pooled, corpus, config, random)
+    rest = np.setdiff1d(np.arange(len(pooled)), drawn)
+    if not len(rest):
+        raise UserError(
+            f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
+            "Draw fewer with --per-label, or use --protocol given with splits of your own."
+        )
+    train, validation = _cut(pooled.take(drawn), config, random)
+    rule = f"{config.drawn_per_label} drawn of each label, the rest is the test"
+    return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0, rule)
+
+
+def _split_given(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
+    """Keep the test split of a corpus whose texts have one label, and its validation split if there is one."""
     _check_splits(corpus)
-    train = corpus.splits["train"]
+    train, validation = corpus.splits["train"], corpus.splits.get("validation")
     _check_every_label(train, corpus)
-    few = {}
+    few: dict[str, int] = {}
     if config.drawn_per_label is not None:
         drawn, few = _draw(train, corpus, config, random)
         train = train.take(drawn)
-    given = corpus.splits.get("validation")
-    if given is not None:
-        validation = given
-    elif all_rows:
+    if validation is None and config.protocol == "split":
         train, validation = split_off_validation(train, corpus, config, random)
-    else:
+    elif validation is None:
         train, validation = _cut(train, config, random)
-    test, rule = corpus.splits["test"], "the data's own test"
-    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule)
+    drawn_per_label = config.drawn_per_label or 0
+    return Splits(train, validation, corpus.splits["test"], few, drawn_per_label, OWN_TEST)
 
 
 def _split_all(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
@@ -157,7 +168,7 @@ def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator)
         _check_splits(corpus)
         table, test, least = corpus.splits["train"], corpus.splits["test"], 2
         table = table if wanted is None else table.take(random.permutation(len(table))[:wanted])
-    given = corpus.splits.get("validation") if config.protocol == "given" else None
+    given = corpus.splits.get("validation") if config.protocol != "paper" else None
     rows, cut = random.permutation(len(table)), int(config.train_fraction * len(table))
     train, validation = (
         (table, given) if given else (table.take(rows[:cut]), table.take(rows[cut:]))
@@ -170,7 +181,7 @@ def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator)
         )
     _check_not_constant(train, corpus, config)
     drawn = f"{count} drawn by chance, the rest is the test" if config.protocol == "paper" else ""
-    return Splits(train, validation, test, rule=drawn or "the data's own test")
+    return Splits(train, validation, test, rule=drawn or OWN_TEST)
 
 
 def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> None:

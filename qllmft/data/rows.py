@@ -117,14 +117,11 @@ def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> No
         for column in config.columns:
             if column not in frame.columns:
                 found = list(map(str, frame.columns))
-                unsplit = len(found) == 1 and any(mark in found[0] for mark in ";\t|,")
-                remedy = (
-                    "Name the character between the fields with --delimiter"
-                    if unsplit
-                    else "Choose with --text-column and --label-column"
-                    if column != config.key_column
-                    else "Choose with --group or --time"
-                )
+                remedy = "Choose with --text-column and --label-column"
+                if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
+                    remedy = "Name the character between the fields with --delimiter"
+                elif column == config.key_column:
+                    remedy = "Choose with --group or --time"
                 raise UserError(
                     f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
                     f"{', '.join(found)}. {remedy}."

@@ -270,7 +270,7 @@ class Predictor:
                 )
 
     def unlike(self, vectors: NDArray[np.float32], decision: Decision) -> NDArray[np.bool_] | None:
-        """Return whether the texts of embeddings (N, D) are unlike the training texts, or None if nobody asked."""
+        """Return whether the texts of embeddings (N, D) differ from the training texts, or None without a mark."""
         return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
 
     @cached_property

@@ -113,7 +113,7 @@ class FrozenBody:
     end_to_end = None
 
     def __init__(self, setup: RunSetup, body: BodyConfig) -> None:
-        self._body = self.start = body
+        self.start = body
         self.head_vectors = self.baseline_vectors = vectors_of(setup, body)
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
@@ -164,7 +164,7 @@ class FrozenBody:
 
     def saved(self) -> tuple[BodyConfig, str]:
         """Return the body of the trained head and its identity."""
-        return self._body, self.head_vectors.identity
+        return self.start, self.head_vectors.identity
 
 
 class LearningBody:

@@ -203,9 +203,9 @@ def _work(setup: RunSetup) -> Outcome:
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
-    _save_rows(setup, body, [each.head for each in fitted[1:]], vectors[1:])
     record = _record(setup, body, identity, selection.epoch, fitted)
     if setup.read_test:
+        _save_rows(setup, body, [each.head for each in fitted[1:]], vectors[1:])
         record = _tested(setup, record, fitted, vectors)
         folder.write_result(record)
         if config.body.learns:
