@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from qllmft.config import BodyConfig
 from qllmft.config.presets import load_preset
+from qllmft.data import Table
 from qllmft.embed import embed, published_name
 from qllmft.embed.pairs import pair_vectors
 from qllmft.run import SharedInputs
@@ -61,13 +62,18 @@ def one_label(texts: list[str], k: int, body: str) -> Drawn:
     )
 
 
-def drawn_sst2(folder: str, body: str, seed: int) -> Drawn:
+def drawn_texts(folder: str, seed: int) -> Table:
     """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
     config = load_preset("single-10q").config({"data.source": folder}).data
     splits = SharedInputs().splits(config, seed)
     texts = [*splits.train.texts, *splits.validation.texts]
-    labels = np.concatenate([splits.train.labels, splits.validation.labels])
-    return Drawn(vectors(texts, body), labels, "classification", LR)
+    return Table(texts, np.concatenate([splits.train.labels, splits.validation.labels]))
+
+
+def drawn_sst2(folder: str, body: str, seed: int) -> Drawn:
+    """Return the vectors of `drawn_texts`."""
+    drawn = drawn_texts(folder, seed)
+    return Drawn(vectors(drawn.texts, body), drawn.labels, "classification", LR)
 
 
 def several_labels(body: str, seed: int) -> Drawn:

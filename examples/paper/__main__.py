@@ -50,7 +50,11 @@ def figure(
         bool, typer.Option("--partial", help="Draw what there is if runs are missing.")
     ] = False,
     preset: Annotated[
-        str | None, typer.Option(help="Preset in figure 12.", show_default="multi-18q")
+        str | None,
+        typer.Option(
+            help="Preset of the head in figures 9, 10 and 12.",
+            show_default="single-14q, multi-18q in figure 12",
+        ),
     ] = None,
     study: Annotated[
         Path | None,
@@ -76,9 +80,9 @@ def figure(
     if (not chosen.needs_runs or study) and (runs or given or partial):
         source = "without runs" if study is None else f"from {study}"
         raise UserError(f"figure {name} is computed {source}; omit --runs, --where and --partial.")
-    if preset is not None and name != "12":
+    if preset is not None and name not in ("9", "10", "12"):
         raise UserError(
-            f"--preset is for figure 12, which shows one training; omit it for figure {name}."
+            f"--preset is for figures 9, 10 and 12, which have one head; omit it for figure {name}."
         )
     folders = runs or [Path("runs")]
     if study is not None:
@@ -121,6 +125,10 @@ def page(
             "has too; may be repeated."
         ),
     ] = None,
+    measured: Annotated[
+        bool,
+        typer.Option("--measured", help="Leave out accuracies of the paper that no run has."),
+    ] = False,
 ) -> None:
     """Compare every number in the paper with ours: accuracies from runs, counts and energies computed."""
     from examples.paper.page import of_the_paper, render_page
@@ -129,7 +137,9 @@ def page(
     if records is not None and records.suffix != ".json":
         raise UserError(f"--records is {records.name!r}; expected a file name that ends in .json.")
     found, with_curves = of_the_paper(_read(runs or []))
-    text = render_page(found, [read_study(folder) for folder in study or []])
+    text = render_page(
+        found, [read_study(folder) for folder in study or []], measured_only=measured
+    )
     if records is not None:
         write_runs(found, records, with_curves)
     if out is None:

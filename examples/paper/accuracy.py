@@ -74,8 +74,13 @@ class AccuracyFigure:
     missing: tuple[str, ...] = ()  # names of the experiments without a run
 
 
-def experiments(name: str) -> dict[tuple[str, int], Experiment]:
-    """Return the experiments of a figure by curve and place. Settings equal to the preset's are omitted."""
+def experiments(name: str, preset: str | None = None) -> dict[tuple[str, int], Experiment]:
+    """Return the experiments of a figure by curve and place. Settings equal to the preset's are omitted.
+
+    Args:
+        name: number of the figure.
+        preset: of the head whose layers vary; None for the paper's. Figures over qubits have their own.
+    """
     if name in PRESETS:
         return {
             (label, q): Experiment(preset.format(q))
@@ -83,18 +88,20 @@ def experiments(name: str) -> dict[tuple[str, int], Experiment]:
             for q in QUBITS
         }
     over, curves = LAYERS[name]
-    default = Experiment(LAYERS_PRESET).config.model
+    base = preset or LAYERS_PRESET
+    default = Experiment(base).config.model
     found = {}
     for curve, x in product(curves.values, over.values):
         settings = {curves.setting: curve, over.setting: x}
         changed = {n: v for n, v in settings.items() if getattr(default, n.split(".")[1]) != v}
-        found[f"${curves.symbol}$ = {curve}", x] = Experiment(LAYERS_PRESET, changed)
+        found[f"${curves.symbol}$ = {curve}", x] = Experiment(base, changed)
     return found
 
 
 def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     """Return the data of one figure. It raises the errors of `select`."""
-    name, wanted, paper = request.name, experiments(request.name), published()
+    name, paper, preset = request.name, published(), request.preset
+    wanted = experiments(name, preset)
     selection = select(request, wanted)
     points, parameters, printed = [], {}, []
     for (curve, x), measured in selection.measured.items():
@@ -106,13 +113,14 @@ def accuracy_figure(request: FigureRequest) -> AccuracyFigure:
     if name in PRESETS:
         parameters = {q: parameters_of(e.preset) or 0 for (_, q), e in wanted.items()}
         # its points mean nothing for other texts
-        if selection.circumstances.data.rsplit("/", 1)[-1].lower() == paper.data.rsplit("/", 1)[-1]:
+        if paper.names(selection.circumstances.data):
             values = [(q, paper.of_preset("accuracy", e.preset)) for (_, q), e in wanted.items()]
             printed = [(q, value.value) for q, value in values if value is not None]
     missing = tuple(experiment.name for experiment in selection.missing)
-    return AccuracyFigure(
-        name, str(selection.circumstances), tuple(points), parameters, tuple(printed), missing
+    circumstances = (
+        f"{preset}; {selection.circumstances}" if preset else str(selection.circumstances)
     )
+    return AccuracyFigure(name, circumstances, tuple(points), parameters, tuple(printed), missing)
 
 
 def noise_figure(study: StudyRecord) -> AccuracyFigure:
@@ -194,6 +202,8 @@ def _draw_boxes(axes: Any, points: Sequence[Point]) -> None:
         runs.setdefault(point.x, []).extend(100 * accuracy for accuracy in point.others)
     # one run has no box
     places = sorted(x for x, accuracies in runs.items() if len(accuracies) > 1)
+    if not places:
+        return
     line = {"color": style.GREY}
     axes.boxplot(
         [runs[x] for x in places],

@@ -28,10 +28,16 @@ NONE = "—"
 RESULT_TABLES = ("Table II", "Table III", "Table IV", "Table XVI")
 
 
-def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()) -> str:
+def render_page(
+    runs: Sequence[FinishedRun],
+    studies: Sequence[StudyRecord] = (),
+    *,
+    measured_only: bool = False,
+) -> str:
     """Return the page in Markdown: every number of ``published.toml``, with ours if ``runs`` have it.
 
-    ``studies`` add sections of their own, see `examples.paper.studies`. Equal runs and studies give equal text.
+    ``studies`` add sections of their own, see `examples.paper.studies`. If ``measured_only``, accuracies that no run
+    has are left out. Equal runs and studies give equal text.
     """
     paper = published()
     presets = sorted({value.preset for value in paper.of("accuracy") if value.preset is not None})
@@ -44,6 +50,12 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
     ]
     shown = {table: _of_one_training(values, found) for table, values in tables}
     first = {preset: measured for own in shown.values() for preset, measured in own.items()}
+    if measured_only:
+        tables = [
+            (table, [value for value in values if value.preset in shown[table]])
+            for table, values in tables
+            if shown[table]
+        ]
     on_page = [measured for own in shown.values() for measured in own.values()]
     letters = dict(
         zip(sorted({str(m.circumstances) for m in on_page}), ascii_lowercase, strict=False)
@@ -58,7 +70,11 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         tables=tables,
         shown=shown,
         accuracy=ACCURACY.mean,
-        differences=[(value, _difference(value, found)) for value in paper.of("difference")],
+        differences=[
+            (value, ours)
+            for value in paper.of("difference")
+            if (ours := _difference(value, found)) or not measured_only
+        ],
         parameters=[_parameters(value, counts, first) for value in paper.of("parameters")],
         circuits=_circuits(counts),
         qpu_energy_kj=qpu_energy_kj,
@@ -76,6 +92,7 @@ def render_page(runs: Sequence[FinishedRun], studies: Sequence[StudyRecord] = ()
         rates=sorted({c.settings["train.lr"] for m in on_page for c in m.candidates if c.settings}),
         computed=[name for name, figure in FIGURES.items() if not figure.needs_runs],
         dash=NONE,
+        measured_only=measured_only,
         parameter_count=parameters,
         per_qubit=ACCURACY.per_qubit,
         signed=ACCURACY.signed,

@@ -22,7 +22,8 @@ class FigureRequest:
     runs: Sequence[FinishedRun] = ()  # all finished ones; unused if the figure needs none
     folder: Path = Path("runs")  # of the runs, for the commands in errors
     partial: bool = False  # draw the figure even if runs are missing
-    preset: str | None = None  # of the training in figure 12; None for the paper's
+    # of the head in figures 9 and 10, and of the training in figure 12; None for the paper's
+    preset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def select(request: FigureRequest, experiments: Mapping[Any, Experiment]) -> Fig
         for measured in measure(experiment, request.runs):
             by_circumstances.setdefault(measured.circumstances, {})[key] = measured
     if not by_circumstances:
-        raise UserError(_missing_text(request, list(experiments.values()), (), "has no run"))
+        state = "has no run of the paper's experiment"
+        raise UserError(_missing_text(request, list(experiments.values()), request.runs[:1], state))
     if len(by_circumstances) > 1:
         listed = "; ".join(f"{c} ({len(found)} points)" for c, found in by_circumstances.items())
         raise UserError(
@@ -69,7 +71,8 @@ def select(request: FigureRequest, experiments: Mapping[Any, Experiment]) -> Fig
     missing = tuple(experiment for key, experiment in experiments.items() if key not in found)
     if missing and not request.partial:
         example = next(iter(found.values())).chosen.runs
-        raise UserError(_missing_text(request, missing, example, "is incomplete"))
+        rest = " Or draw the runs that exist: --partial."
+        raise UserError(_missing_text(request, missing, example, "is incomplete", rest))
     return FigureRuns(circumstances, found, missing)
 
 
@@ -94,6 +97,7 @@ def _missing_text(
     missing: Sequence[Experiment],
     example: Sequence[FinishedRun],
     state: str,
+    rest: str = "",
 ) -> str:
     """Return an error with the commands that make the missing runs in the circumstances of ``example``."""
     extra, seeds = "", ""
@@ -108,7 +112,6 @@ def _missing_text(
             given = " | ".join(str(each.config.seed) for each in example)
             seeds = f" Give each the seeds of the others too: --seed {given}."
     out = request.folder if request.folder.suffix != ".json" else Path("runs")
-    rest = " Or draw the runs that exist: --partial." if example else ""
     begin = f"figure {request.name} {state} under {request.folder}; these make the missing runs.{seeds}{rest}"
     commands = [
         f"{e.command(extra)} --no-baselines --out {shlex.quote(str(out / e.name))}" for e in missing

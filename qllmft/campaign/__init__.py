@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from qllmft.campaign.comparison import better_than_every as better_than_every
     from qllmft.campaign.comparison import compare as compare
     from qllmft.campaign.comparison import compare_pairs as compare_pairs
+    from qllmft.campaign.file import Study as Study
+    from qllmft.campaign.file import load_study as load_study
     from qllmft.campaign.record import RowResult as RowResult
     from qllmft.campaign.record import StudyRecord as StudyRecord
     from qllmft.campaign.record import read_study as read_study
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from qllmft.campaign.results import SeededResult as SeededResult
     from qllmft.campaign.results import best as best
     from qllmft.campaign.results import collect as collect
+    from qllmft.campaign.study import run_study as run_study
     from qllmft.campaign.trend import Trend as Trend
     from qllmft.campaign.trend import trends as trends
 

@@ -187,11 +187,12 @@ def _row(
     """
     runs, models = tuple(each.run for each in own), tuple(each.model for each in own)
     result, one_label = SeededResult({}, runs, models), TASKS[runs[0].config.data.task].one_label
+    comparable = published().names(runs[0].record.data.source)  # other texts have another level
     return RowResult(
         **row.model_dump(include={"label", "side", "group", "preset", "series", "qubits"}),
         settings=with_names(row.settings, names),
         model=models[0].name,
-        published=paper_result(row) if study.published and one_label else None,
+        published=paper_result(row) if comparable and study.published and one_label else None,
         runs=tuple(run.record.identity for run in runs),
         parameters=result.parameters,
         stored=max(model.settings.get("stored", 0) for model in models),

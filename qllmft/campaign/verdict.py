@@ -147,14 +147,18 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
     pairs = (
-        f"of a {record.subject} and a {record.baseline}"
+        f"of {_with_article(record.subject)} and {_with_article(record.baseline)}"
         if record.grouped
-        else f"with a {record.baseline}"
+        else f"with {_with_article(record.baseline)}"
     )
     return (
         f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
         f"{count['equal']} equal within {record.measure.within(record.margin)}, and {count['open']} open"
     )
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def least_seen(comparison: Comparison, measure: Measure) -> str:

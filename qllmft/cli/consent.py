@@ -189,7 +189,9 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
 
     ``load`` is that of the circuits, if it is known.
     """
-    if estimate.unit == "sandbox-credit":
+    from qllmft_backends.remote.cost import MOCK_UNIT
+
+    if estimate.unit == MOCK_UNIT:
         say(
             "The sandbox's credits are not dollars: --offline estimates the price from published ones."
         )

@@ -165,7 +165,7 @@ def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
         cells = (
             row.job_id,
             row.state,
-            row.backend,
+            row.machine,
             row.circuits_text,
             row.shots,
             *([row.amount_text] if total else []),
@@ -192,7 +192,8 @@ def _energy_lines(rows: Sequence[Job]) -> list[str]:
     kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured)
     billed = [row.billed_us for row in measured if row.billed_us is not None]
     each = kilojoules / circuits
-    line = f"energy measured by the server: {kilojoules:.4g} kJ for {circuits} circuits, {each:.4g} kJ each"
+    mock = "mock " * any(row.mock for row in measured)
+    line = f"energy measured by the {mock}server: {kilojoules:.4g} kJ for {circuits} circuits, {each:.4g} kJ each"
     line += f"; billed time: {sum(billed) / 1e6:.3g} s" if billed else ""
     powers = sorted({row.machine_kw for row in measured if row.machine_kw is not None})
     lines = [

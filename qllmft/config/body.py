@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +20,13 @@ LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # docs/decisions/0012-contrastive-step.md
 SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
 
+# learning rate of an adapter in the step, as a multiple of that of all weights:
+# docs/decisions/0019-large-bodies.md
+ADAPTER_RATE = 3.0
+# of a body that the supervised step trains whole: weights, gradients and two moments take 16 bytes
+# each
+MOST_WEIGHTS = 300_000_000
+
 
 class ContrastiveConfig(Section):
     """First step of SetFit (arXiv 2209.11055, section 3.1), which trains the body alone on labels of pairs.
@@ -33,15 +40,31 @@ class ContrastiveConfig(Section):
     iterations: Count = 0
     epochs: Positive = 1
     batch_size: Positive = 16  # number of pairs; number of texts if the loss is supervised
-    lr: PositiveReal = 2e-5  # highest learning rate; it rises during a tenth of the steps
+    # highest learning rate; it rises during a tenth of the steps; an adapter's is `ADAPTER_RATE`
+    # times as high
+    lr: PositiveReal = 2e-5
     loss: Literal["cosine", "supervised"] = "cosine"
     temperature: PositiveReal | None = None  # temperature of the supervised loss
+    # trained weights: all of the body's, or those of an adapter of low rank (body.lora); None: of
+    # an adapter if the loss is supervised and the body has more than `MOST_WEIGHTS`
+    weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
     @model_validator(mode="before")
     @classmethod
     def _chosen_settings(cls, tree: Any) -> Any:
         supervised = isinstance(tree, dict) and tree.get("loss") == "supervised"
         return {**SUPERVISED, **tree} if supervised else tree
+
+    def adapts(self, n_weights: int) -> bool:
+        """Return whether the step trains an adapter of a body with ``n_weights`` weights."""
+        if self.weights is None:
+            return self.loss == "supervised" and n_weights > MOST_WEIGHTS
+        return self.weights == "lora"
+
+    @property
+    def of_adapter(self) -> Self:
+        """Return the settings of a step that trains an adapter."""
+        return self.model_copy(update={"lr": ADAPTER_RATE * self.lr})
 
     @property
     def switched_on(self) -> bool:
@@ -126,15 +149,21 @@ class BodyConfig(Section):
         if self.learns and self.long_texts == "mean":
             yield "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
         for name, section in (("lora", self.lora), ("quantum_adapter", self.quantum_adapter)):
-            if self.trainable != name and (given := section.given(type(section).model_fields)):
+            step = (
+                name == "lora"
+                and self.contrastive.switched_on
+                and self.contrastive.weights != "all"
+            )
+            used = self.trainable == name or step
+            if not used and (given := section.given(type(section).model_fields)):
                 yield (
                     f"{name}.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
                     f"trainable to {name!r}"
                 )
         if self.adapts and self.contrastive.switched_on:
             yield (
-                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains all its weights; "
-                "leave one out"
+                f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains it before; leave "
+                "one out (contrastive.weights 'lora' trains an adapter in the contrastive step)"
             )
         if self.adapter is not None and self.learns:
             yield "adapter names a trained one, and this body learns; leave adapter or the training out"
@@ -161,6 +190,7 @@ class BodyConfig(Section):
             "trainable": False,
             "lora": LoraConfig(),
             "quantum_adapter": QuantumAdapterConfig(),
+            "contrastive": ContrastiveConfig(),
         }
         return BodyConfig.model_validate(
             {**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"}

@@ -260,12 +260,9 @@ class RunConfig(Section):
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
         sections = ("data", "model", "train", "noise", "baselines")
         exclude: dict[str, Any] = {name: getattr(self, name).unchanged() for name in sections}
-        exclude["body"] = self.body.unchanged() | {
-            "batch_size",
-            "batch_tokens",
-            "device",
-            "device_map",
-        }
+        of_body = {"batch_size", "batch_tokens", "device", "device_map", *self.body.unchanged()}
+        exclude["body"] = dict.fromkeys(of_body, True)
+        exclude["body"]["contrastive"] = self.body.contrastive.unchanged()
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -60,6 +60,11 @@ class Body:
         self.prompt = prompt_of(self.transformer, config)
 
     @property
+    def n_weights(self) -> int:
+        """Return the number of weights."""
+        return sum(each.numel() for each in self.transformer.parameters())
+
+    @property
     def dimension(self) -> int:
         """Return D, the length of an embedding."""
         return int(self.transformer.get_embedding_dimension())

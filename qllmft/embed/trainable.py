@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from qllmft.config import BodyConfig
 from qllmft.embed.adapter import fresh_adapter, replaced, save_adapter
 from qllmft.embed.body import Body
 from qllmft.embed.loading import no_loading_bar
@@ -18,27 +20,31 @@ from qllmft.errors import UserError
 class TrainableBody(nn.Module):
     """Sentence transformer with trainable weights in float32, shared with ``body``: its `encode` follows the training.
 
-    If the body adapts, these are the weights of an adapter drawn from ``seed``, and the others are frozen.
+    If ``config`` adapts the body, these are the weights of an adapter drawn from ``seed``. The others are frozen then,
+    and no part of its `state_dict`.
 
     Attributes:
         body: embeds with these weights, without gradients.
     """
 
-    def __init__(self, body: Body, seed: int = 0) -> None:
+    def __init__(self, body: Body, seed: int = 0, *, config: BodyConfig | None = None) -> None:
         super().__init__()
+        config = config or body.config
         self.body = body
         self.transformer: nn.Module = body.transformer.float()
-        self.adapted = body.config.adapts
+        self.adapted = config.adapts
         if self.adapted:
             # a tuple, because a module would have all weights a second time
             with self.seeded(seed):
-                self._views = (fresh_adapter(self.transformer, body.config),)
+                self._views = (fresh_adapter(self.transformer, config),)
         else:
             self.transformer.requires_grad_(True)
         if not self.n_parameters:
             raise UserError(
-                f"the body {body.config.model!r} has no weights to train. Set body.trainable to false."
+                f"the body {config.model!r} has no weights to train. Set body.trainable to false."
             )
+        self.register_state_dict_post_hook(_without_frozen)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_add_frozen)  # type: ignore[no-untyped-call]
 
     @property
     def n_parameters(self) -> int:
@@ -89,3 +95,23 @@ class TrainableBody(nn.Module):
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             yield
+
+
+def _frozen(body: TrainableBody) -> set[str]:
+    """Return the names of the frozen weights of a body with an adapter."""
+    named = body.named_parameters() if body.adapted else ()
+    return {name for name, each in named if not each.requires_grad}
+
+
+def _without_frozen(
+    body: TrainableBody, weights: dict[str, Any], prefix: str, _metadata: dict[str, Any]
+) -> None:
+    """Remove frozen weights from a `state_dict` of the body or of a model with the body."""
+    for name in _frozen(body):
+        weights.pop(f"{prefix}{name}", None)
+
+
+def _add_frozen(body: TrainableBody, weights: dict[str, Any], prefix: str, *_others: Any) -> None:
+    """Add the frozen weights as they are to a `state_dict` that is loaded."""
+    own = dict(body.named_parameters())
+    weights.update({f"{prefix}{name}": own[name] for name in _frozen(body)})

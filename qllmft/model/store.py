@@ -92,7 +92,7 @@ def _copied_body(folder: Path, model: StoredModel, *, with_body: bool) -> BodyCo
             shutil.copytree(body.model, folder / OWN_BODY, dirs_exist_ok=True)
         body = body.model_copy(update={"model": OWN_BODY})
     if body.adapter is not None:
-        if Path(body.adapter) != folder / OWN_ADAPTER:
+        if with_body and Path(body.adapter) != folder / OWN_ADAPTER:
             (folder / OWN_ADAPTER).mkdir(parents=True, exist_ok=True)
             for name in (adapter.CONFIG, adapter.WEIGHTS):
                 shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)
@@ -191,7 +191,7 @@ def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
             raise UserError(
                 f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder."
             )
-        body = body.model_copy(update={"adapter": str((folder / OWN_ADAPTER).absolute())})
+        body = body.model_copy(update={"adapter": str(_own(folder, OWN_ADAPTER))})
     if record.own_body:
         return body.model_copy(update={"model": str(_own_body(folder))})
     if body.model == "minilm":
@@ -199,11 +199,17 @@ def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
     return body.model_copy(update={"model": path_near(body.model, folder)})
 
 
+def _own(folder: Path, name: str) -> Path:
+    """Return the absolute path of a model's folder of trained weights, which the rows of a run's table share."""
+    path = (folder / name).absolute()
+    if not path.exists() and folder.parent.name == ROWS:
+        return (folder.parent.parent / "model" / name).absolute()
+    return path
+
+
 def _own_body(folder: Path) -> Path:
     """Return the folder of a trained body, or raise UserError if it is missing or a link."""
-    path = (folder / OWN_BODY).absolute()
-    if not path.exists() and folder.parent.name == ROWS:  # another row of a run, on the same body
-        path = (folder.parent.parent / "model" / OWN_BODY).absolute()
+    path = _own(folder, OWN_BODY)
     if not path.is_dir():
         raise UserError(
             f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "

@@ -43,6 +43,15 @@ class Paper:
         """Return the printed value of a quantity for a preset, or None if there is none."""
         return next((value for value in self.of(quantity) if value.preset == preset), None)
 
+    def names(self, source: str) -> bool:
+        """Return whether a data set has the name of the paper's: its last part, in any case of letters.
+
+        >>> [published().names(source) for source in ("SetFit/sst2", "SST2", "reviews.csv")]
+        [True, True, False]
+        """
+        last = self.data.rpartition("/")[2]
+        return source.rpartition("/")[2].lower() == last
+
 
 @cache
 def published() -> Paper:

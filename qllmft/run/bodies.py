@@ -18,6 +18,7 @@ import torch
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
+from qllmft.embed.adapter import CONFIG
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
 from qllmft.run.lock import sole_use
@@ -56,11 +57,12 @@ def _shared_folder(setup: RunSetup) -> Path:
     location = location if location.identity else Body(body, location).location
     content = [
         body_identity(body, location),
-        body.contrastive.model_dump(mode="json"),
+        body.contrastive.model_dump(mode="json", exclude=body.contrastive.unchanged()),
         setup.config.seed,
         train.texts,
         train.labels.tolist(),
         [torch.__version__, torch.get_num_threads(), body.device],
+        *([] if "lora" in body.unchanged() else [body.lora.model_dump(mode="json")]),
     ]
     name = hashlib.sha256(json.dumps(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return default_cache_folder() / f"contrastive-{name}"
@@ -69,11 +71,16 @@ def _shared_folder(setup: RunSetup) -> Path:
 def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
     """Return the tuned body in the folder ``place``, and train it unless the folder exists."""
     config, folder, train = setup.config, setup.folder, setup.splits.train
-    tuned = config.body.saved_in(place)
     if place.is_dir():
-        return tuned
+        return _kept_in(place, config.body)
     settings = config.body.contrastive
-    body = TrainableBody(Body(config.body))
+    loaded = Body(config.body)
+    adapter = config.body.model_copy(update={"trainable": "lora"})
+    body = TrainableBody(
+        loaded,
+        derive_seed(config.seed, "adapter"),
+        config=adapter if settings.adapts(loaded.n_weights) else None,
+    )
     setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
     folder.open_for(config)
     total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
@@ -81,14 +88,24 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
     started = time.perf_counter()
     with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
         loss = fit_contrastive(
-            body, train, settings, config.seed, checkpoint=checkpoint, on_step=advance
+            body,
+            train,
+            settings.of_adapter if body.adapted else settings,
+            config.seed,
+            checkpoint=checkpoint,
+            on_step=advance,
         )
     name = "squared error" if settings.loss == "cosine" else "loss"
     end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
     setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
     body.save(place)
     checkpoint.path.unlink(missing_ok=True)
-    return tuned
+    return _kept_in(place, config.body)
+
+
+def _kept_in(place: Path, body: BodyConfig) -> BodyConfig:
+    """Return the tuned body in the folder ``place``, which has all its weights or an adapter alone."""
+    return body.with_adapter(place) if (place / CONFIG).exists() else body.saved_in(place)
 
 
 def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> None:
@@ -97,12 +114,15 @@ def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> 
     texts = (train.texts * 2)[: settings.batch_size]
     forward, backward = seconds_of(lambda: body(texts).sum(), body)
     weights, cosine = 4 * body.n_parameters, settings.loss == "cosine"
+    memory = (4 * weights + 4 * body.n_frozen) / GB
+    learning = f"an adapter of {body.n_parameters:,} weights learns, with " if body.adapted else ""
     place_text = "" if cosine else f", in {place.parent}, for all heads on these texts"
     setup.message(
         f"{setup.config.body.model}: contrastive step on {contrastive_pairs(len(train), settings):,} pairs of training "
         f"texts{'' if cosine else ' an epoch'}, {settings.epochs} epoch{'s' * (settings.epochs > 1)}: about "
-        f"{duration_text((1 + cosine) * steps * (forward + backward))}, {4 * weights / GB:.1f} GB of memory for "
-        f"weights, gradients and moments; the tuned body takes {weights / GB:.2f} GB on disk{place_text}."
+        f"{duration_text((1 + cosine) * steps * (forward + backward))}, {learning}{memory:.1f} GB of memory for "
+        f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
+        f"disk{place_text}."
     )
 
 
@@ -128,15 +148,19 @@ class FrozenBody:
         if backend.capabilities.adjoint:
             memory = check_memory(config, min(config.train.batch_size, sizes["train"]))
             cores = thread_count()
-            if memory >= LARGE and epochs:
+            trajectories = config.noise.shot_test == "per_shot"
+            if epochs and (trajectories or memory >= LARGE):
                 epoch = (
                     epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes)
                     / cores
                 )
-                total = duration_text(config.train.epochs * epoch)
+                states = f"{memory / GB:.2g} GB for states, and " if memory >= LARGE else ""
+                shots = (
+                    ", with error trajectories for each shot of a validation text" * trajectories
+                )
                 self._setup.message(
-                    f"Training takes {memory / GB:.2g} GB for states, and about {duration_text(epoch)} an epoch, "
-                    f"{total} in all on {cores} free cores."
+                    f"Training takes {states}about {duration_text(epoch)} an epoch, "
+                    f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."
                 )
             return
         if not epochs:

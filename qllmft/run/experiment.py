@@ -29,6 +29,7 @@ from qllmft.baselines import (
 )
 from qllmft.config import RunConfig
 from qllmft.data import Corpus, Findings
+from qllmft.data.corpus import listed
 from qllmft.embed import published_name, weights_hash
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
@@ -54,6 +55,7 @@ from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.coverage import true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import EpochMetrics, Examples, contrastive_pairs, logits_of
+from qllmft.training.linear_solution import FOLDS, fold_counts
 from qllmft.versions import versions
 
 
@@ -159,6 +161,7 @@ def _work(setup: RunSetup) -> Outcome:
             "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
             "start at the linear solution."
         )
+    _report_few_folds(setup)
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
@@ -215,6 +218,25 @@ def _work(setup: RunSetup) -> Outcome:
     return Outcome(folder, record, selection.epochs_done)
 
 
+def _report_few_folds(setup: RunSetup) -> None:
+    """Report labels with too few training texts for the usual number of folds of the start's C."""
+    config, train = setup.config, setup.splits.train
+    chosen = config.model.start == "sines" and config.train.ridge_c == "auto"
+    if not chosen or not TASKS[config.data.task].several:
+        return
+    counts = fold_counts(train.labels)
+    few = [
+        f"{name!r} {'none, C = 1' if folds < 2 else folds}"
+        for name, folds in zip(setup.corpus.label_names, counts.tolist(), strict=True)
+        if folds < FOLDS
+    ]
+    if few:
+        setup.message(
+            f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of {listed(few, len(few), ', ')}, "
+            "which too few training texts have or lack."
+        )
+
+
 def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
@@ -267,7 +289,7 @@ def _save_rows(
             body_identity=own.identity,
             dimension=body.dimension,
             label_names=setup.corpus.label_names,
-            own_body=setup.config.body.contrastive.switched_on,
+            own_body=setup.config.body.contrastive.switched_on and start.adapter is None,
             task=setup.config.data.task,
             pair=setup.config.data.pair,
             thresholds=found.thresholds,

@@ -48,8 +48,9 @@ def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
     if setup.read_test:
         tables["test"] = splits.test
     shared = body.model == name and body.adapter == setup.config.body.adapter
-    title, cache = (name, None) if shared else (f"the trained {name}", Path(body.model).parent)
-    if Path(body.adapter or body.model) in (setup.folder.model_body, setup.folder.model_adapter):
+    trained = Path(body.adapter or body.model)
+    title, cache = (name, None) if shared else (f"the trained {name}", trained.parent)
+    if trained in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if shared else None
     identity, (train, validation, *test) = embed_tables(

@@ -5,7 +5,7 @@ With a quantum encoder it passes through the amplitude loading: the engine retur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,29 +38,11 @@ class EndToEnd(nn.Module):
         super().__init__()
         self.body = body
         self.classifier = classifier
-        frozen = {
-            name
-            for name, each in self.named_parameters()
-            if body.adapted and not each.requires_grad
-        }
-        self._frozen = {name for name in frozen if name.startswith("body.")}
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Return logits (B, k) of B texts."""
         logits: Tensor = self.classifier(self.body(texts))
         return logits
-
-    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return the weights, without the frozen ones of a body with an adapter."""
-        weights: dict[str, Any] = super().state_dict(*arguments, **options)
-        return {name: each for name, each in weights.items() if name not in self._frozen}
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Set the weights of `state_dict`; frozen ones stay as they are."""
-        own = {name: each for name, each in super().state_dict().items() if name in self._frozen}
-        return super().load_state_dict({**own, **state_dict}, strict, assign)
 
     def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
         """Embed ``table`` with the current weights, without gradients and without dropout."""

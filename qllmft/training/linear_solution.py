@@ -85,13 +85,22 @@ def _one_versus_rest(
     return LinearSolution(weights, bias, strengths)
 
 
+def fold_counts(y: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of folds (L,) in which C of each label of ``y`` (N, L) is chosen; less than 2: C is 1.
+
+    A label that fewer than `FOLDS` rows have, or do not have, has as many folds as there are such rows.
+    """
+    with_label = y.sum(axis=0)
+    return np.asarray(np.minimum(FOLDS, np.minimum(with_label, len(y) - with_label)))
+
+
 def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> float:
-    """Return C of one label's least cross-validated loss, or 1 if a fold would lack the label."""
+    """Return C of one label's least cross-validated loss, or 1 if there are not two folds."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.model_selection import StratifiedKFold
 
-    folds = min(FOLDS, int(labels.sum()), int((1 - labels).sum()))
+    (folds,) = fold_counts(labels[:, None])
     if folds < 2:
         return 1.0
     losses = np.zeros(len(OF_LABELS))

@@ -1,11 +1,14 @@
 """The guide's tables of measurements equal the kept records."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+
+from qllmft.config.body import ADAPTER_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
@@ -201,3 +204,22 @@ def test_the_page_of_one_head_is_that_of_its_records(tmp_path, monkeypatch):
     write_page(tmp_path / "page.md")
     page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
     assert (tmp_path / "page.md").read_text("utf-8") == page
+
+
+def test_the_rates_of_an_adapter_are_those_of_the_record():
+    record = json.loads((ROOT / "docs" / "records" / "adapter-rates.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "decisions" / "0019-large-bodies.md").read_text("utf-8")
+    right = Counter()
+    for row in record["results"]:
+        right[row["adapter"], row["rate"]] += row["right"]
+    total = record["of"] * len({row["seed"] for row in record["results"]})
+    for (adapter, rate), count in right.items():
+        name = ("adapter" if rate else "nothing") if adapter else "all weights"
+        (line,) = (
+            line
+            for line in page.splitlines()
+            if line.replace("*", "").startswith(f"| {name} | {rate or ''}".rstrip() + " |")
+        )
+        assert f"| {count} | {100 * count / total:.1f} |" in line
+    assert f"of {total} texts" in page
+    assert max((key for key in right if key[0]), key=right.get) == (True, ADAPTER_RATE)

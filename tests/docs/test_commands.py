@@ -38,6 +38,7 @@ ADDED = (
     (r"evaluate .*--sample", "--sample 5"),
     (r"predict .*ionq.* --max-cost", "--yes --backend-option poll_interval_s=0.02"),
     (r"paper figure 8a --runs runs", "--partial"),
+    (r"paper figure 10 --runs sweeps", "--partial --where data.source=sst2"),
     (r"paper figure 11 --runs runs", "--where train.epochs=1"),
     (r"paper figure 12 --runs runs", "--preset single-10q"),
     (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 40"),  # for a coverage
@@ -60,6 +61,16 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
         r"report studies/table2",
         "studies/table2",
         "study table4 --quick --data sst2 --out studies/table2",
+    ),
+    (
+        r"report studies/mine|paper page .*--runs studies/mine",
+        "studies/mine",
+        "study table4 --quick --data sst2 --out studies/mine",
+    ),
+    (
+        r"paper figure 10 --runs sweeps",
+        "sweeps/table-11-quick/runs",
+        f"{SINGLE_10Q} --out sweeps/table-11-quick/runs/a",
     ),
     (
         r"jobs .*runs/a",

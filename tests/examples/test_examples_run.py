@@ -17,6 +17,8 @@ SAYS = {
     "engine_for_qiskit": "the gradients agree within 1e-4: True",
     "export_to_qasm": "agree within 1e-6: True",
     "head_as_a_layer": "step 60: loss 0.0",
+    "pennylane_layer": "circuit between two linear layers: 0.9",
+    "study_of_an_ansatz": "ladder minus logistic regression: ",
     "train_on_your_table": "quantum head",
 }
 

@@ -9,6 +9,8 @@ from typing import Any
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.remote.ledger.chunk import Chunk
 
+MOCK_UNIT = "sandbox-credit"  # of the mock server's prices
+
 
 @dataclass(frozen=True)
 class CostEstimate:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qllmft_backends.remote.cost import amount_text
+from qllmft_backends.remote.cost import MOCK_UNIT, amount_text
 from qllmft_backends.remote.ledger.chunk import OBJECT, PROVIDERS_URL, UNDER_WAY, Chunk
 from qllmft_backends.remote.ledger.ledger import Ledger
 
@@ -68,6 +68,16 @@ class Job:
         """Return the amount without its unit, an estimate after a tilde, or "" if it is unknown."""
         estimated = "~" if self.cost is None and self.price else ""
         return "" if self.amount is None else f"{estimated}{self.amount:,.2f}"
+
+    @property
+    def mock(self) -> bool:
+        """Return whether the server is the mock server, known from its unit."""
+        return self.unit == MOCK_UNIT
+
+    @property
+    def machine(self) -> str:
+        """Return the name of the machine, with a mark if the mock server simulates it."""
+        return f"{self.backend} (mock server)" if self.mock else self.backend
 
     @property
     def circuits_text(self) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qllmft_backends.remote.cost import MOCK_UNIT
 from qllmft_backends.sandbox.circuits import gates_of_program
 from qllmft_backends.sandbox.request import RefusedError
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
-PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, "sandbox-credit"
+PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, MOCK_UNIT
 _NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
 ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
 _VARIANTS = 10  # of a debiased circuit

@@ -9,7 +9,7 @@ WRONG = [  # a command line, and parts of its message in order
     (["figure", "8a", "--out", "x.gif"], ["expected a name that ends in .svg, .pdf, .png"]),
     (["figure", "8a", "--runs", "/nowhere"], ["is neither a folder of runs nor a .json file"]),
     (["figure", "5", "--partial"], ["figure 5 is computed without runs"]),
-    (["figure", "8a", "--preset", "multi-14q"], ["--preset is for figure 12"]),
+    (["figure", "8a", "--preset", "multi-14q"], ["--preset is for figures 9, 10 and 12"]),
     (["figure", "8a", "--where", "epochs"], ["--where got 'epochs', expected NAME=VALUE, for instance --where train"]),
     (["figure", "5", "--out", "/nowhere/x.svg"], ["cannot be written"]),
     (["page", "--runs", "/nowhere"], ["is neither a folder of runs"]),

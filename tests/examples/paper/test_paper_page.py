@@ -163,3 +163,15 @@ def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_
             "1 runs: "
         )
     assert page.read_text() == (tmp_path / "again.md").read_text()
+
+
+def test_numbers_without_runs_are_left_out_on_request(made_run, tmp_path):
+    made_run("multi-14q", 710, train__epochs=100)
+    found = read_runs([tmp_path])
+    whole, page = rows(render_page(found)), rows(render_page(found, measured_only=True))
+    kept = {("Table II", "Multi sQE 14Q"), ("Table III", "Encoder: Multi (2)")}
+    tables = {"Table II", "Table III", "Table IV", "Table XVI", "Differences, percentage points"}
+    of_tables = {key for key in page if key[0] in tables and key[1] not in ("row", "---", "")}
+    assert of_tables == kept
+    assert {key: page[key] for key in kept} == {key: whole[key] for key in kept}
+    assert all("\n\n\n" not in render_page(found, measured_only=only) for only in (False, True))

@@ -98,7 +98,9 @@ def test_missing_runs_are_named_with_their_commands(made_run, figure):
     data, _ = figure("8a", partial=True)
     assert data.missing == ("single-12q", "single-14q", "single-16q", "single-18q")
     with pytest.raises(
-        UserError, match=r"figure 8b has no run under [^\n]*\n  qllmft train --preset multi-10q "
+        UserError,
+        match=r"figure 8b has no run of the paper's experiment under [^\n]*\n  qllmft train --preset multi-10q "
+        "--data /data/sst2 --body minilm --epochs 100 ",
     ):
         figure("8b", partial=True)
 
@@ -171,6 +173,22 @@ def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
     assert len(data.points[0].others) == 2
 
 
+def test_layers_of_another_head_than_the_papers(made_run, figure):
+    for curve in (2, 4, 6):
+        for x in (1, 2, 4):
+            settings = {"model__main_layers": curve, "model__reupload_layers": x}
+            made_run("single-10q", 700 + 10 * curve + x, **settings)
+    with pytest.raises(UserError, match="no run of the paper's experiment"):
+        figure("10")
+    data, _ = figure("10", preset="single-10q")
+    assert {(p.curve, p.x): p.accuracy.mean for p in data.points} == {
+        (f"$M$ = {curve}", x): pytest.approx((700 + 10 * curve + x) / 1000)
+        for curve in (2, 4, 6)
+        for x in (1, 2, 4)
+    }
+    assert data.circumstances.startswith("single-10q; ")
+
+
 def test_the_learning_curves_of_every_seed(made_run, figure):
     for seed in (0, 1):
         made_run("multi-18q", seed=seed, curve=[(0.7 - 0.1 * seed, 0.5), (0.5, 0.75)])
@@ -179,7 +197,7 @@ def test_the_learning_curves_of_every_seed(made_run, figure):
     loss, accuracy = drawing.axes
     np.testing.assert_allclose(loss.lines[-1].get_ydata(), [0.65, 0.5])
     np.testing.assert_allclose(accuracy.lines[-1].get_ydata(), [50, 75])
-    with pytest.raises(UserError, match="figure 12 has no run under"):
+    with pytest.raises(UserError, match="figure 12 has no run of"):
         figure("12", preset="multi-14q")
     made_run("multi-14q")  # without its curve
     with pytest.raises(UserError, match="needs the curve of a run of multi-14q"):

@@ -40,6 +40,7 @@ def test_the_jobs_of_a_ledger(job, under_way):
     requests = dict(job.totals["requests"])
     table, _ = job("jobs", "list", job.path, "--offline")
     assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
+    assert len(re.findall(r"\(mock\s+server\)", table)) == len(under_way)
     jobs = [(i, n, f"~{n * EACH:.2f}") for i, n in zip(under_way, (3, 3, 1), strict=True)]
     assert rows(table) == [
         [i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs
@@ -79,7 +80,7 @@ def test_what_was_charged(job):
     # W
     seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)
     assert lines[-3:-1] == [
-        f"energy measured by the server: {4 * 20 * seconds:.4g} kJ for 4 circuits, {20 * seconds:.4g} kJ each; "
+        f"energy measured by the mock server: {4 * 20 * seconds:.4g} kJ for 4 circuits, {20 * seconds:.4g} kJ each; "
         f"billed time: {4 * seconds:.3g} s; power of the machine: 20 kW",
         f"energy by formula, with Forte's gate times and the gates as sent: {4 * 0.3 * seconds:.4g} kJ per circuit",
     ]
@@ -90,7 +91,7 @@ def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
     job.predict("--yes", "--limit", 4)
     page = (
         render_report(RunFolder(job.path))
-        .partition("Inference on hardware")[2]
+        .partition("Inference on the mock server")[2]
         .partition("</table>")[0]
     )
     rows = [
@@ -101,6 +102,7 @@ def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
     seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)  # as above
     energies = [f"{20 * seconds:.4g}", f"{0.3 * 4 * seconds:.4g}"]
     ids = [j.id for j in job.box.store.jobs.values() if not j.parent]
+    assert {row[1] for row in rows} == {"qpu.forte-1 (mock server)"}
     assert [[row[0], *row[2:]] for row in rows] == [
         [i, "collected", str(n), "1000", f"{n * EACH:.2f} sandbox-credit", *energies]
         for i, n in zip(ids, (3, 1), strict=True)

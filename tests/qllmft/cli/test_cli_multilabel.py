@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
 import qllmft
+from qllmft.events import Message
 from qllmft.inference import Predictor
+from qllmft.training.linear_solution import fold_counts
 
 GOOD, BAD, THINGS = (
     ("good", "great", "fine", "lovely"),
@@ -190,3 +193,28 @@ def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, me
         *options,
     ]
     assert message in " ".join(cli(*given, code=2)[1].split())
+
+
+def test_labels_with_few_folds_are_named(tiny_body, tmp_path):
+    rows = [
+        ("film", i % 2 * ["often"] + (i < 4) * ["rare"] + (i == 7) * ["once"]) for i in range(40)
+    ]
+    texts = [{"text": f"{word} {i}", "label": labels} for i, (word, labels) in enumerate(rows)]
+    parts = {name: pd.DataFrame(texts) for name in ("train", "validation", "test")}
+    said = []
+    qllmft.train(
+        {name: table.assign(text=name + " " + table["text"]) for name, table in parts.items()},
+        body=str(tiny_body),
+        out=tmp_path / "run",
+        on_event=said.append,
+        data__task="multilabel",
+        data__protocol="given",
+        train__epochs=1,
+        baselines__names=[],
+    )
+    (text,) = (each.text for each in said if isinstance(each, Message) and "5 folds" in each.text)
+    assert "'once' none, C = 1" in text
+    assert "'rare' 4" in text
+    assert "often" not in text
+    labels = np.array([[1, 1, 0]] * 3 + [[0, 1, 0]] * 5 + [[0, 0, 0]] * 9)
+    assert fold_counts(labels).tolist() == [3, 5, 0]

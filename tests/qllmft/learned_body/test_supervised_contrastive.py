@@ -1,6 +1,7 @@
 """The supervised contrastive loss by two routes, the step that descends it, and the runs that share one step."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ from small_bodies import run_config, table, trainable, write_corpus
 from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
+from qllmft.config.body import MOST_WEIGHTS
 from qllmft.config.presets import load_preset
+from qllmft.embed import Body
+from qllmft.events import StageAdvanced
+from qllmft.inference import Predictor
 from qllmft.run import bodies as of_runs
 from qllmft.run import run_experiment
 from qllmft.training import contrastive as module
@@ -120,3 +125,66 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     )
     with pytest.raises(TypeError):  # another seed draws other texts, and wants a step of its own
         run_experiment(configs[0].model_copy(update={"seed": 3}), tmp_path / "runs" / "third")
+
+
+STEP = {"loss": "supervised", "epochs": 2, "batch_size": 8, "lr": 0.05, "weights": "lora"}
+
+
+def test_an_adapter_is_tuned_alone_and_every_model_of_the_run_has_it(
+    tiny_bert, tmp_path, monkeypatch
+):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    config = run_config(corpus, tiny_bert, body__contrastive=STEP, body__lora={"rank": 2})
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    outcome = run_experiment(config, tmp_path / "run")
+    (kept,) = (tmp_path / "cache").glob("contrastive-*/contrastive")
+    files = {"adapter_config.json", "adapter_model.safetensors"}
+    assert {path.name for path in kept.iterdir()} == files
+    model = tmp_path / "run" / "model"
+    assert {path.name for path in (model / "adapter").iterdir()} == files
+    assert not (model / "body").exists()
+    assert not (tmp_path / "run" / "models" / "logistic-regression" / "adapter").exists()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    held = table(9, seed=5).texts
+    of_step = Body(config.body.with_adapter(kept)).encode(held)
+    frozen = Body(config.body.model_copy(update={"contrastive": ContrastiveConfig()})).encode(held)
+    for row in (None, "logistic regression"):
+        predictor = Predictor.load(tmp_path / "moved", model=row)
+        assert np.array_equal(predictor.embed(held), of_step)
+        copy = predictor.save_pretrained(tmp_path / f"shared-{row}")
+        assert np.array_equal(Predictor.load(copy).embed(held), of_step)
+    assert not np.allclose(of_step, frozen, atol=1e-3)
+    assert outcome.record.body.learned.contrastive_pairs == 4 * 28 + 1
+
+
+def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
+    tiny_bert, tmp_path, monkeypatch
+):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    config = run_config(corpus, tiny_bert, body__contrastive=STEP, body__lora={"dropout": 0.1})
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "whole"))
+    whole = run_experiment(config, tmp_path / "whole-run").record.to_json()
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cut"))
+
+    def stop(event):
+        if event == StageAdvanced("contrastive", 3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, tmp_path / "cut-run", stop)
+    again = run_experiment(config, tmp_path / "cut-run").record.to_json()
+    assert without_seconds(again) == without_seconds(whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "n_weights", "adapts"),
+    [
+        ({"loss": "supervised"}, MOST_WEIGHTS, False),
+        ({"loss": "supervised"}, MOST_WEIGHTS + 1, True),
+        ({"loss": "supervised", "weights": "all"}, MOST_WEIGHTS + 1, False),
+        ({"loss": "supervised", "weights": "lora"}, 1, True),
+        ({"iterations": 1}, MOST_WEIGHTS + 1, False),
+    ],
+)
+def test_a_large_body_has_an_adapter_in_the_supervised_step(given, n_weights, adapts):
+    assert ContrastiveConfig(**given).adapts(n_weights) is adapts

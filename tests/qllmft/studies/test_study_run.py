@@ -281,3 +281,16 @@ def test_a_record_that_cannot_be_read(tmp_path, content, message):
         (tmp_path / "study.json").write_text(content)
     with pytest.raises(UserError, match=message):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "printed"), [("sst2", 90.21), ("reviews", None)])
+def test_the_papers_numbers_are_beside_its_own_texts_only(
+    run, tmp_path, monkeypatch, name, printed
+):
+    (tmp_path / name).mkdir()
+    texts = write_corpus(tmp_path / name / "train.tsv").parent
+    study = STUDY.model_copy(update={"rows": STUDY.rows[:1] + STUDY.rows[-1:]})
+    record = run(tmp_path / "study", texts, study=study, **{"data.protocol": "paper"})
+    assert Path(record.data.source).name == name
+    found = record.rows[0].published
+    assert (found and found.accuracy) == printed
