@@ -97,6 +97,17 @@ def times(found: Found) -> str:
     return "\n".join(lines)
 
 
+def slower(found: Found, first: str, second: str) -> str:
+    """Return how many times as long one column takes as another, over the numbers of texts of both."""
+    ratios = []
+    for n in sorted({n for _, n in found}):
+        both = [m for (_, size), m in found.items() if size == n and {first, second} <= m.keys()]
+        if both:
+            seconds = [np.mean([mean(m[column], 1) for m in both]) for column in (first, second)]
+            ratios.append(seconds[0] / seconds[1])
+    return f"{min(ratios):.0f} to {max(ratios):.0f}"
+
+
 def first_sentence(found: Found) -> str:
     """Return how often each row is the best."""
     best = Counter(max(models, key=lambda c: mean(models[c])) for models in found.values())
@@ -118,6 +129,7 @@ def main() -> None:
         sets=sets,
         table=table,
         times=times,
+        slower=slower,
         paired=paired,
         first_sentence=first_sentence,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import pi
 from typing import Any, Literal
@@ -109,7 +110,7 @@ def build(
         known: engines by the structure of their circuits; a new one is added.
     """
     n_qubits = max(1, circuit.num_wires)
-    observables = [] if states else [_pauli_sum(m.obs, n_qubits) for m in circuit.measurements]
+    observables = [] if states else [pauli_sum(m.obs, n_qubits) for m in circuit.measurements]
     shape = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
     measured = tuple((tuple(o.paulis.to_labels()), o.coeffs.tobytes()) for o in observables)
     key = (n_qubits, dtype, shape, states, measured)
@@ -127,7 +128,8 @@ def _constants(operation: Any) -> bytes:
     return b""
 
 
-def _pauli_sum(observable: Any, n_qubits: int) -> SparsePauliOp:
+def pauli_sum(observable: Any, n_qubits: int) -> SparsePauliOp:
+    """Return a sum of Pauli words on wires 0, 1, ... as one of Qiskit's."""
     terms = [
         (
             "".join(word.values()),
@@ -163,7 +165,8 @@ class BuiltTape:
             dtype: ``float64`` or ``float32``.
             observables: O sums of Pauli words; none: the engine gives final states.
         """
-        gates = _as_qiskit(circuit, n_qubits)
+        angles = ParameterVector("angle", len(_angles(circuit)))
+        gates = as_qiskit(circuit, n_qubits, list(angles))
         if observables:
             try:
                 real = ZObservables.from_operators(observables, n_qubits)
@@ -234,14 +237,23 @@ def _parameters(circuit: QuantumScript) -> Floats:
     return out
 
 
-def _as_qiskit(circuit: QuantumScript, n_qubits: int) -> QuantumCircuit:
-    out = QuantumCircuit(n_qubits)
-    angles = iter(ParameterVector("angle", len(_angles(circuit))))
+def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> QuantumCircuit:
+    """Return a circuit on wires 0, 1, ... with Qiskit's gates, up to a phase.
+
+    Args:
+        circuit: of operations that `is_supported` takes.
+        n_qubits: number of wires.
+        angles: of all gates with angles, in the order of their parameters in PennyLane.
+
+    Raises:
+        UnsupportedGateError: for an operation that the engine does not run.
+    """
+    out, left = QuantumCircuit(n_qubits), iter(angles)
     for operation in circuit.operations:
         name, wires = operation.name, [int(wire) for wire in operation.wires]
         if name in GATES:
             gate, order = GATES[name]
-            given = [next(angles) for _ in order]
+            given = [next(left) for _ in order]
             out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
         elif name in _MATRICES:
             matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))

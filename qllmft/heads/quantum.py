@@ -127,6 +127,27 @@ class QuantumHead(nn.Module):
         )
         return head
 
+    @classmethod
+    def from_qnode(cls, qnode: Any, *example: Any, backend: Backend | None = None) -> QuantumHead:
+        """Return a head with the circuit of a QNode of PennyLane, which is called once.
+
+        Args:
+            qnode: function of one sample and of weights that returns expectation values of Pauli words.
+            example: its arguments: one sample (n,), then the weights, which become the initial ones.
+            backend: runs the circuit; the project's own engine by default.
+
+        Raises:
+            BackendError: if the QNode cannot be captured: it has shots or transforms, measures another thing, or
+                decides by the value of an argument.
+            UnsupportedGateError: if the engine cannot run an operation, or an angle is not affine in the arguments.
+        """
+        from qllmft_backends.pennylane_capture import capture
+
+        found, head = capture(qnode, *example), cls.__new__(cls)
+        initial = torch.from_numpy(found.initial).float()
+        head._build(found.circuit, found.observables, found.data, found.weights, backend, initial)
+        return head
+
     def _build(
         self,
         circuit: QuantumCircuit,

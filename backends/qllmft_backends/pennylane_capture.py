@@ -1,0 +1,145 @@
+"""QNode of PennyLane as a circuit with free parameters: it is called once, with symbols in place of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from numpy.typing import NDArray
+from pennylane.devices.preprocess import decompose
+from pennylane.tape import QuantumScript
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.pennylane_tapes import (
+    GATES,
+    as_qiskit,
+    differentiable,
+    is_supported,
+    pauli_sum,
+)
+
+
+@dataclass(frozen=True)
+class CapturedCircuit:
+    """Circuit of a QNode.
+
+    Attributes:
+        circuit: wire i of the device, or the i-th wire that the QNode uses, is qubit i.
+        observables: one for each value that the QNode returns.
+        data: parameters of the QNode's first argument, flat.
+        weights: parameters of its other arguments, flat, one argument after the other.
+        initial: (P,) values of ``weights`` in the example.
+    """
+
+    circuit: QuantumCircuit
+    observables: list[SparsePauliOp]
+    data: list[Parameter]
+    weights: list[Parameter]
+    initial: NDArray[np.float64]
+
+
+def capture(qnode: Any, *example: Any) -> CapturedCircuit:
+    """Return the circuit of a QNode.
+
+    Args:
+        qnode: function of one sample and of weights that returns expectation values.
+        example: its arguments: one sample, then the initial weights.
+
+    Raises:
+        BackendError: if it is no QNode, has shots or transforms, returns another thing than expectation values, or
+            decides by the value of an argument.
+        UnsupportedGateError: for an operation that the engine does not run, or an angle that is not affine in the
+            arguments.
+    """
+    function = getattr(qnode, "func", None)
+    if function is None or not example:
+        raise BackendError(
+            f"got {type(qnode).__name__} with {len(example)} arguments; expected a QNode of PennyLane and an example "
+            "of each argument: one sample, then the weights."
+        )
+    values = [np.asarray(_plain(each), np.float64) for each in example]
+    symbols = [
+        np.array(list(ParameterVector(f"argument{i}", each.size)), dtype=object).reshape(each.shape)
+        for i, each in enumerate(values)
+    ]
+    tape = _standard(qnode, _traced(function, symbols))
+    if not differentiable(tape):
+        kinds = ", ".join(type(each).__name__ for each in tape.measurements) or "nothing"
+        raise BackendError(
+            f"the QNode returns {kinds}; expected expectation values of Pauli words and their sums (qml.expval)."
+        )
+    n_qubits = max(1, tape.num_wires)
+    angles = [
+        parameter.item() if isinstance(parameter, np.ndarray) else parameter
+        for operation in tape.operations
+        if operation.name in GATES
+        for parameter in operation.data
+    ]
+    circuit = as_qiskit(tape, n_qubits, angles)
+    data, *weights = ([*each.flat] for each in symbols)
+    unused = [p.name for p in data if p not in circuit.parameters]
+    if unused:
+        raise BackendError(
+            f"the circuit does not read {', '.join(unused)} of the sample. Give a sample of the values that it reads."
+        )
+    used, initial = _used(circuit, [p for each in weights for p in each], values[1:])
+    observables = [pauli_sum(each.obs, n_qubits) for each in tape.measurements]
+    return CapturedCircuit(circuit, observables, data, used, initial)
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().numpy() if hasattr(value, "detach") else value
+
+
+def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
+    """Return the tape of a call with symbols."""
+    try:
+        with qml.queuing.AnnotatedQueue() as queue:
+            function(*symbols)
+        return QuantumScript.from_queue(queue)
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise BackendError(
+            f"the QNode cannot be captured: {type(error).__name__}: {error}. It is called once, with symbols as "
+            "arguments, so angles are sums and multiples of them; decisions by their values, and functions of torch, "
+            "belong in front of the layer."
+        ) from error
+
+
+def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
+    """Return a tape on wires 0, 1, ... of operations that the engine runs."""
+    old = "transform_program"  # before PennyLane 0.45
+    program: Any = (
+        qnode.compile_pipeline if hasattr(qnode, "compile_pipeline") else getattr(qnode, old)
+    )
+    if len(program):
+        raise BackendError(f"the QNode has transforms ({program}); give the QNode without them.")
+    shots = getattr(qnode, "shots", None)
+    if shots is not None and shots.total_shots:
+        raise BackendError(
+            f"the QNode has {shots.total_shots} shots, and the layer computes exact values. Leave the shots out."
+        )
+    own = getattr(qnode.device, "wires", None) or tape.wires
+    (tape,), _ = qml.map_wires(tape, {wire: i for i, wire in enumerate(own)})
+    (tape,), _ = decompose(
+        tape,
+        stopping_condition=is_supported,
+        skip_initial_state_prep=False,
+        name="qllmft",
+        error=UnsupportedGateError,
+    )
+    return tape
+
+
+def _used(
+    circuit: QuantumCircuit, weights: Sequence[Parameter], values: Sequence[NDArray[np.float64]]
+) -> tuple[list[Parameter], NDArray[np.float64]]:
+    """Return the weights that a circuit reads, and their values."""
+    flat = np.concatenate([each.ravel() for each in values]) if values else np.empty(0)
+    read = [i for i, parameter in enumerate(weights) if parameter in circuit.parameters]
+    return [weights[i] for i in read], flat[read]

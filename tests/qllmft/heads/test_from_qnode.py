@@ -1,0 +1,128 @@
+"""QNodes of PennyLane as heads: values and gradients of default.qubit, and QNodes that cannot be captured."""
+
+import numpy as np
+import pytest
+import torch
+
+from qllmft import QuantumHead
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+
+qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
+
+Q = 4
+X = torch.from_numpy(np.random.default_rng(0).normal(size=(5, Q)))
+
+
+def node(function, wires=Q):
+    return qml.QNode(function, qml.device("default.qubit", wires=wires))
+
+
+def rings(inputs, weights):
+    for layer in weights:
+        for wire in range(Q):
+            qml.RY(np.pi * inputs[..., wire] + layer[wire], wires=wire)
+        for wire in range(Q):
+            qml.CNOT(wires=[wire, (wire + 1) % Q])
+    return [qml.expval(qml.PauliZ(wire)) for wire in range(Q)]
+
+
+def templates(inputs, weights, last):
+    qml.AngleEmbedding(inputs, wires=range(Q), rotation="X")
+    qml.StronglyEntanglingLayers(weights, wires=range(Q))
+    qml.CRot(last[0], last[1], last[0], wires=[0, 2])
+    return (
+        qml.expval(qml.PauliX(0) @ qml.PauliZ(2)),
+        qml.expval(0.5 * qml.PauliY(1) - qml.PauliZ(3)),
+    )
+
+
+CASES = [
+    (rings, [np.random.default_rng(1).normal(size=(3, Q))]),
+    (templates, [np.random.default_rng(2).normal(size=(2, Q, 3)), np.array([0.4, -1.1])]),
+]
+
+
+@pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "templates"])
+def test_values_and_gradients_are_those_of_default_qubit(function, weights):
+    qnode = node(function)
+    head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights)
+    own, x = [torch.tensor(w, requires_grad=True) for w in weights], X.clone().requires_grad_()
+    wanted = torch.stack(list(qnode(x, *own)), dim=1)
+    scale = torch.linspace(-1, 1, wanted.numel(), dtype=torch.float64).reshape(wanted.shape)
+    (scale * wanted).sum().backward()
+    given = X.float().requires_grad_()
+    found = head(given)
+    (scale.float() * found).sum().backward()
+    assert torch.allclose(found.double(), wanted, atol=1e-6)
+    assert torch.allclose(given.grad.double(), x.grad, atol=5e-6)
+    flat = torch.cat([each.grad.ravel() for each in own])
+    (weight,) = head.parameters()
+    assert torch.allclose(weight.grad.double(), flat, atol=5e-6)
+
+
+def test_wires_have_the_order_of_the_device():
+    def function(inputs):
+        qml.RX(inputs[0], wires="b")
+        qml.RX(inputs[1], wires="a")
+        return qml.expval(qml.PauliZ("a")), qml.expval(qml.PauliZ("b"))
+
+    head = QuantumHead.from_qnode(node(function, ["a", "b"]), np.zeros(2))
+    found = head(torch.tensor([[0.3, 1.2]]))
+    assert torch.allclose(found, torch.cos(torch.tensor([[1.2, 0.3]])), atol=1e-6)
+    assert [gate.qubits[0]._index for gate in head.circuit.data] == [1, 0]
+
+
+def by_value(inputs):
+    (qml.RX if inputs[0] > 0 else qml.RY)(inputs[0], wires=0)
+    return qml.expval(qml.PauliZ(0))
+
+
+def of_torch(inputs):
+    qml.RX(torch.sin(inputs[0]), wires=0)
+    return qml.expval(qml.PauliZ(0))
+
+
+def probabilities(inputs):
+    qml.RX(inputs[0], wires=0)
+    return qml.probs(wires=0)
+
+
+def unread(inputs):
+    qml.RX(0.1, wires=0)
+    return qml.expval(qml.PauliZ(0))
+
+
+def squared(inputs):
+    qml.RX(inputs[0] * inputs[0], wires=0)
+    return qml.expval(qml.PauliZ(0))
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (by_value, BackendError, "cannot be captured: TypeError: '>' not supported"),
+        (of_torch, BackendError, "functions of torch, belong in front of the layer"),
+        (probabilities, BackendError, "returns ProbabilityMP; expected expectation values"),
+        (unread, BackendError, r"does not read argument0\[0\]"),
+        (squared, UnsupportedGateError, "affine in them"),
+    ],
+)
+def test_what_cannot_be_captured_is_refused(function, error, message):
+    with pytest.raises(error, match=message):
+        QuantumHead.from_qnode(node(function), np.zeros(1))
+
+
+def test_no_qnode_shots_and_transforms_are_refused():
+    with pytest.raises(BackendError, match="expected a QNode of PennyLane"):
+        QuantumHead.from_qnode(by_value, np.zeros(1))
+    with pytest.raises(BackendError, match="expected a QNode of PennyLane"):
+        QuantumHead.from_qnode(node(unread))
+    with pytest.raises(BackendError, match="has 100 shots"):
+        QuantumHead.from_qnode(qml.set_shots(node(by_cosine), 100), np.zeros(1))
+    with pytest.raises(BackendError, match="has transforms"):
+        QuantumHead.from_qnode(qml.transforms.cancel_inverses(node(by_cosine)), np.zeros(1))
+
+
+def by_cosine(inputs):
+    qml.RX(inputs[0], wires=0)
+    return qml.expval(qml.PauliZ(0))
