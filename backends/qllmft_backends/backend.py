@@ -14,6 +14,7 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.measurement import refuse_added_gates
+from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
 from qllmft_backends.sampler import BackendSampler
 
@@ -35,6 +36,11 @@ class Backend(Evaluator):
     def mitigation(self) -> str:
         """Return the mitigation of errors behind an answer, "" without one."""
         return ""
+
+    @property
+    def gate_noise(self) -> GateNoise | None:
+        """Return the noise after each gate as the circuit is written, None if unknown or another kind."""
+        return None
 
     @property
     def for_qiskit(self) -> Backend:

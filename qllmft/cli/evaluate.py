@@ -73,6 +73,13 @@ def evaluate(
     threshold: Threshold = None,
     margin: Margin = 0.0,
     coverage: Coverage = None,
+    budget: Annotated[
+        bool,
+        typer.Option(
+            "--budget",
+            help="Predict the accuracy on --backend from its errors, and the gain of each halved; send nothing.",
+        ),
+    ] = False,
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
@@ -126,6 +133,9 @@ def evaluate(
     if predictor.task.real:
         _print_scores(evaluate_scores(predictor, texts), console, json=json)
         return
+    if budget:
+        _print_budget(predictor, texts, decision, backends, console, json=json)
+        return
     load = attend_load(backends.values(), predictor, texts.vectors, decision)
     if choice.several:
         compare_backends(predictor, texts, decision, backends, console, json=json)
@@ -154,6 +164,53 @@ def evaluate(
             _print_scores(evaluation, console)
         else:
             _print(evaluation, console)
+
+
+def _print_budget(
+    predictor: Predictor,
+    texts: LabelledTexts,
+    decision: Decision,
+    backends: Mapping[str, Backend],
+    console: Console,
+    *,
+    json: bool,
+) -> None:
+    """Print the error budget on each backend."""
+    from qllmft.inference.budget import error_budget, points
+    from qllmft.tasks.measure import percent
+
+    if not backends:
+        raise UserError(
+            "--budget predicts the accuracy on a backend, and none is named. Add --backend."
+        )
+    predictor.check_one_label("--budget predicts")
+    found = {
+        name: error_budget(
+            predictor.model.classifier, texts.vectors, texts.labels, backend, decision
+        )
+        for name, backend in backends.items()
+    }
+    if json:
+        records = [each.as_dict() | {"name": name} for name, each in found.items()]
+        say_json(records if len(records) > 1 else records[0])
+        return
+    for name, each in found.items():
+        own = "" if each.shots is None else f", {each.shots:,} shots of a circuit"
+        say(
+            f"{name or backends[name].name}: predicted for {each.texts:,} texts{own}; nothing was sent. The exact "
+            f"model has {percent(each.exact)} % right.",
+            console,
+        )
+        table = plain_table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"))
+        first = each.rows[0]
+        for row in each.rows:
+            low, high = map(percent, row.interval)
+            change = "" if row is first else points(row.accuracy - first.accuracy)
+            right = f"{percent(row.accuracy)} [{low}, {high}]"
+            table.add_row(row.errors, right, change, percent(row.differ))
+        console.print(table)
+        say("Labels that differ from the exact model's, means over draws of the shots.", console)
+        say(each.sentence, console)
 
 
 def _own_noise(run: Path) -> dict[str, Any]:

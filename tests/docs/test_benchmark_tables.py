@@ -223,3 +223,20 @@ def test_the_rates_of_an_adapter_are_those_of_the_record():
         assert f"| {count} | {100 * count / total:.1f} |" in line
     assert f"of {total} texts" in page
     assert max((key for key in right if key[0]), key=right.get) == (True, ADAPTER_RATE)
+
+
+def test_predicted_accuracies_are_those_of_the_record_and_near_the_sampled_ones():
+    rows = json.loads((ROOT / "docs" / "records" / "error-budget.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "machines.md").read_text("utf-8")
+    for row in rows["results"]:
+        stated = row["rows"][0]
+        low, high = (100 * value for value in stated["interval"])
+        sampled = [100 * right / row["texts"] for right in row["sampled_right"]]
+        differ = [100 * flips / row["texts"] for flips in row["sampled_differ"]]
+        assert (
+            f"| {row['backend']} | {100 * stated['accuracy']:.1f} [{low:.1f}, {high:.1f}] | "
+            f"{', '.join(f'{value:.1f}' for value in sampled)} | {100 * stated['differ']:.1f} | "
+            f"{', '.join(f'{value:.1f}' for value in differ)} |"
+        ) in page
+        assert all(abs(value - 100 * stated["accuracy"]) < 2 for value in sampled)
+    assert len(rows["results"]) >= 5

@@ -104,6 +104,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r".*--ray": "it needs a Ray cluster",
     r"ionq-sandbox|serve": "it serves until Ctrl-C",
     r"evaluate .*qiskit:": "it needs the extras braket and ibm",
+    r"evaluate .*provider=ibm-fake": "it needs the extra ibm",
     r"train .*runs/mitigation": "its record is made with SST-2",
 }
 

@@ -34,7 +34,7 @@ from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
-from qllmft_backends.noise import TRAJECTORIES, CircuitNoise
+from qllmft_backends.noise import TRAJECTORIES, CircuitNoise, GateNoise
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
 from qllmft_backends.request import check_values, request_seed
 from qllmft_backends.z_observables import PauliObservables, ZObservables
@@ -93,6 +93,11 @@ class AdjointBackend(Backend):
             adjoint=True,
             max_qubits=MAX_QUBITS,
         )
+
+    @property
+    def gate_noise(self) -> GateNoise | None:
+        """Return the noise of the options, None if rotations by data carry none."""
+        return self.noise.gates if self.noise.uploads else None
 
     @property
     def seed(self) -> int:

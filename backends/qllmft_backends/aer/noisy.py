@@ -137,6 +137,11 @@ class AerForteBackend(Backend):
             ),
         )
 
+    @property
+    def gate_noise(self) -> GateNoise:
+        """Return the noise of the options."""
+        return self.noise
+
     def method_for(self, circuit: QuantumCircuit) -> Method:
         """Return the method that runs ``circuit``."""
         if self.options.method != "auto":

@@ -241,3 +241,15 @@ def test_mitigation_is_named_beside_the_agreement(run, cli):
     assert "2 calibration" in cli(*arguments, *several)[0]
     refused = cli(*arguments, *backend, "--mitigation", "zne", code=2)[1]
     assert "'zne' is not one of 'readout'" in refused
+
+
+def test_a_budget_is_printed_and_nothing_is_sent(job):
+    told, _ = job.evaluate("--budget", "--limit", 8)
+    assert "ionq_forte: predicted for 8 texts, 1,000 shots of a circuit; nothing was sent." in told
+    assert "two-qubit errors halved" in told
+    assert "readout errors halved" not in told, "the noise model of IonQ's simulator has none"
+    assert not job.box.store.jobs
+    found = json.loads(job.evaluate("--budget", "--limit", 8, "--json")[0])
+    assert [row["errors"] for row in found["rows"]][-1] == "shots doubled"
+    _, message = job("evaluate", job.path, "--budget", code=2)
+    assert "--budget predicts the accuracy on a backend, and none is named" in message

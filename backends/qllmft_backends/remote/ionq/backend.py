@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from qllmft_backends.counts import draw
+from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.ionq.base import IonQBase
 from qllmft_backends.remote.ionq.compile import LEAST_CIRCUITS, LEAST_SHOTS, known_answer
 from qllmft_backends.remote.ionq.native import NativeSize, compile_there
+from qllmft_backends.remote.ionq.noise import CLOUD_NOISE
 from qllmft_backends.remote.ionq.options import (
     QPU_MAX_SHOTS,
     IonQForteOptions,
@@ -53,6 +55,11 @@ class IonQSimulator(IonQBase):
             max_circuits=self.options.circuits_per_job,
         )
 
+    @property
+    def gate_noise(self) -> GateNoise | None:
+        """Return the simulated noise, None for a machine whose rates IonQ does not publish."""
+        return self.options.gate_noise
+
     def _machine(self) -> dict[str, Any]:
         ideal = self.options.cloud_model == "ideal"
         return {
@@ -92,6 +99,11 @@ class IonQForte(IonQBase):
             max_shots=QPU_MAX_SHOTS,
             max_circuits=self.options.circuits_per_job,
         )
+
+    @property
+    def gate_noise(self) -> GateNoise | None:
+        """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
+        return next((CLOUD_NOISE[n] for n in CLOUD_NOISE if n == self.options.target), None)
 
     def calibration(self) -> Characterization | None:
         """Return the machine's latest characterization, or None if the server has none.

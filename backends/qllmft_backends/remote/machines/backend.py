@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from math import sqrt
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ from qllmft_backends.remote.results import results_of, stored_result
 from qllmft_backends.remote.route import Route
 from qllmft_backends.request import check_values, request_seed
 from qllmft_backends.z_observables import ZObservables
+
+if TYPE_CHECKING:
+    from qllmft_backends.aer.machine_errors import MachineErrors
 
 
 class QiskitBackend(JobsBackend):
@@ -99,6 +102,23 @@ class QiskitBackend(JobsBackend):
     def compiled(self, circuit: QuantumCircuit) -> Compiled:
         """Return a circuit as it is sent, with free parameters."""
         return self._compiled(circuit, measure=True)
+
+    def machine_errors(self, circuit: QuantumCircuit) -> MachineErrors:
+        """Return a circuit as it is sent, with the errors that the machine states; nothing is sent.
+
+        Raises:
+            BackendError: if the machine states none, or the circuit has too many qubits for a density matrix.
+        """
+        from qllmft_backends.aer.machine_errors import MachineErrors
+
+        target, properties = self._machine.target, self._machine.properties
+        if target is None:
+            raise BackendError(
+                f"{self._machine.name} has no target, so the errors of its gates are unknown. Give its backend."
+            )
+        found = self.compiled(circuit)
+        stated = properties() if properties else None
+        return MachineErrors.of_target(found.circuit, found.columns, found.measured, target, stated)
 
     def expectations(
         self,

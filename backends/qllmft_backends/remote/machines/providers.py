@@ -38,6 +38,7 @@ class Machine:
         estimator: V2 estimator that computes expectation values itself; None otherwise.
         target: gates and qubits; None if unknown, and circuits are then sent as they are.
         remote: circuits leave this machine.
+        properties: returns what IBM's machines state of their readouts beside the target; None for others.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Machine:
     target: Target | None
     remote: bool
     estimator: BaseEstimatorV2 | None = None
+    properties: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def machine_of(thing: object, *, local: bool) -> Machine:
         "address": f"object:{kind}:{name}",
         "target": target,
         "remote": not here,
+        "properties": getattr(inner, "properties", None),
     }
     if isinstance(thing, BaseEstimatorV2):
         if not here:
@@ -124,7 +127,14 @@ def machine_of(thing: object, *, local: bool) -> Machine:
 
 
 def _machine(backend: BackendV2, provider: str, runner: Runner, *, remote: bool = False) -> Machine:
-    return Machine(backend.name, f"{provider}:{backend.name}", runner, backend.target, remote)
+    return Machine(
+        backend.name,
+        f"{provider}:{backend.name}",
+        runner,
+        backend.target,
+        remote,
+        properties=getattr(backend, "properties", None),
+    )
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:

@@ -1,0 +1,99 @@
+"""A QNode of PennyLane as it is, and as a layer on the engine: ``python benchmarks/qnode.py``.
+
+Forward and backward of a ring of RY and CNOT with data in each of five layers, in turn, on one thread. The QNode is on
+lightning.qubit with its adjoint method, and on default.qubit with backpropagation. Medians of rounds, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+import torch
+from qllmft import QuantumHead
+
+LAYERS, ROUNDS = 5, 5
+SIZES = [(8, 16), (10, 16), (12, 16), (14, 16), (8, 256), (10, 256)]
+SLOWEST_S = 60.0  # of one call; a slower one is measured once
+
+
+def ring(n: int) -> Callable[..., Any]:
+    """Return a function of a sample and weights for n qubits."""
+
+    def function(inputs: Any, weights: Any) -> Any:
+        for layer in weights:
+            for wire in range(n):
+                qml.RY(inputs[..., wire], wires=wire)
+                qml.RY(layer[wire], wires=wire)
+            for wire in range(n):
+                qml.CNOT(wires=[wire, (wire + 1) % n])
+        return [qml.expval(qml.PauliZ(wire)) for wire in range(n)]
+
+    return function
+
+
+def gradient(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of the sum of all values by the samples."""
+    given = x.clone().requires_grad_()
+    call(given).sum().backward()
+    assert given.grad is not None
+    return given.grad
+
+
+def row(n: int, batch: int) -> dict[str, Any]:
+    """Return the milliseconds of each way, and the largest difference of the gradients."""
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(LAYERS, n))
+    x = torch.from_numpy(random.normal(size=(batch, n)))
+    own = torch.tensor(weights, requires_grad=True)
+
+    def node(name: str, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        qnode = qml.QNode(ring(n), qml.device(name, wires=n), diff_method=method)
+        return lambda given: torch.stack(list(qnode(given, own)), dim=1)
+
+    head = QuantumHead.from_qnode(
+        qml.QNode(ring(n), qml.device("lightning.qubit", wires=n)), np.zeros(n), weights
+    )
+    ways = {
+        "from_qnode": lambda given: head(given.float()),
+        "lightning.qubit": node("lightning.qubit", "adjoint"),
+        "default.qubit": node("default.qubit", "backprop"),
+    }
+    found = {name: gradient(call, x) for name, call in ways.items()}  # compiles too
+    difference = float((found["from_qnode"] - found["lightning.qubit"]).abs().max())
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, call in ways.items():
+            if times[name] and times[name][-1] > SLOWEST_S:
+                continue
+            repeats = 20 if name == "from_qnode" else 1
+            started = time.perf_counter()
+            for _ in range(repeats):
+                gradient(call, x)
+            times[name].append((time.perf_counter() - started) / repeats)
+    medians = {name: round(1000 * statistics.median(each), 2) for name, each in times.items()}
+    return {"qubits": n, "batch": batch, "ms": medians, "difference": difference}
+
+
+def main() -> None:
+    """Write the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for n, batch in SIZES:
+        rows.append(row(n, batch))
+        print(rows[-1], flush=True)
+        given.json.write_text(json.dumps({"results": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

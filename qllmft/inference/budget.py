@@ -1,0 +1,175 @@
+"""Error budget of a model on a machine before anything is sent: its accuracy, and the gain of each smaller error."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from scipy.special import softmax
+
+from qllmft.errors import UserError
+from qllmft.heads import Classifier
+from qllmft.inference.circuits import ModelCircuits, model_circuits
+from qllmft.inference.decision import MOST_PROBABLE, Decision
+from qllmft.randomness import numpy_generator
+from qllmft.training import finite_logits
+from qllmft_backends import Backend
+from qllmft_backends.aer.machine_errors import MachineErrors, Part
+from qllmft_backends.precision import number_of_shots
+from qllmft_backends.remote.machines.backend import QiskitBackend
+from qllmft_backends.z_observables import ZObservables
+
+Floats = NDArray[np.float64]
+DRAWS = 400  # of the shots of all texts
+INTERVAL = (2.5, 97.5)  # quantiles that hold 95 % of the draws
+PARTS: dict[Part, str] = {
+    "one_qubit": "one-qubit errors halved",
+    "two_qubit": "two-qubit errors halved",
+    "readout": "readout errors halved",
+}
+STATED, MORE_SHOTS = "errors as stated", "shots doubled"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted answers of a model on a machine."""
+
+    errors: str  # in words
+    accuracy: float  # mean over draws of the shots
+    interval: tuple[float, float]  # of the accuracy of one evaluation of these texts, 95 %
+    differ: float  # share of labels that are not the exact model's
+
+
+@dataclass(frozen=True)
+class ErrorBudget:
+    """Predicted accuracy of a model on a machine, and that with smaller errors."""
+
+    texts: int  # N
+    shots: int | None  # of a circuit; None: the values have no shot noise
+    exact: float  # accuracy of the exact model
+    rows: tuple[Prediction, ...]  # the first has the errors as they are stated
+
+    @property
+    def sentence(self) -> str:
+        """Return the change after which most labels are the exact model's, and its worth."""
+        first, *others = self.rows
+        best = min(others, key=lambda row: row.differ, default=first)
+        if best.differ >= first.differ:
+            return "No error of the machine changes these labels."
+        return (
+            f"Most labels become the exact model's with {best.errors}: {100 * (first.differ - best.differ):.1f} % of "
+            f"them, and {points(best.accuracy - first.accuracy)} points of accuracy."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the budget for JSON."""
+        return asdict(self)
+
+
+def points(share: float) -> str:
+    """Return a difference of shares in percentage points.
+
+    >>> points(0.0131), points(-0.002)
+    ('+1.3', '−0.2')
+    """
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def error_budget(
+    classifier: Classifier,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    backend: Backend,
+    decision: Decision = MOST_PROBABLE,
+    seed: int = 0,
+) -> ErrorBudget:
+    """Predict the accuracy of a model on a machine from a density matrix of its circuits; nothing is sent.
+
+    The distribution of the outcomes of each text is exact under the errors that the machine states. The shot noise of
+    the logits is normal, with the covariance of that distribution.
+
+    Args:
+        classifier: model with a quantum circuit.
+        vectors: embeddings (N, D).
+        labels: true labels (N,).
+        backend: the machine: Qiskit's, or one with noise after each gate.
+        decision: threshold of the answers.
+        seed: of the draws of the shots, the same for all rows.
+
+    Raises:
+        UserError: if the backend states no errors.
+        BackendError: if a density matrix of the circuit does not fit.
+    """
+    circuits = model_circuits(classifier, vectors)
+    errors, shots = errors_of(backend, circuits.circuit), number_of_shots(backend)
+    normal = numpy_generator(seed, "error budget").standard_normal(
+        (DRAWS, len(labels), len(circuits.weights(classifier)))
+    )
+    logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
+    exact = decision.labels(softmax(logits, axis=1))
+
+    def row(words: str, part: Part | None = None, shots: int | None = shots) -> Prediction:
+        outcomes = errors.probabilities(circuits.parameters, part=part, factor=0.5)
+        logits, covariance = logit_moments(classifier, circuits, outcomes)
+        drawn = logits[None]
+        if shots is not None:
+            drawn = logits + np.einsum("nkl,mnl->mnk", _root(covariance / shots), normal)
+        found = decision.labels(softmax(drawn.reshape(-1, drawn.shape[-1]), axis=1))
+        found = found.reshape(len(drawn), -1)
+        right = (found == labels).mean(axis=1)
+        low, high = np.percentile(right, INTERVAL)
+        differ = float((found != exact).mean())
+        return Prediction(words, float(right.mean()), (float(low), float(high)), differ)
+
+    rows = [row(STATED), *(row(words, part) for part, words in PARTS.items() if errors.has(part))]
+    if shots is not None:
+        rows.append(row(MORE_SHOTS, shots=2 * shots))
+    return ErrorBudget(len(labels), shots, float((exact == labels).mean()), tuple(rows))
+
+
+def errors_of(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
+    """Return the errors of a circuit on a backend, or raise UserError if they are unknown."""
+    if isinstance(backend, QiskitBackend):
+        return backend.machine_errors(circuit)
+    if backend.mitigation or backend.gate_noise is None:
+        raise UserError(
+            f"--budget needs the errors of gates and readouts, and {backend.name} states none"
+            f"{' behind its mitigation' if backend.mitigation else ''}. Name a machine of Qiskit, or a backend with "
+            "gate noise such as aer_forte, without --mitigation."
+        )
+    return MachineErrors.of_noise(circuit, backend.gate_noise)
+
+
+def logit_moments(
+    classifier: Classifier, circuits: ModelCircuits, outcomes: Floats
+) -> tuple[Floats, Floats]:
+    """Return the logits (N, k) of outcomes' means, and their covariance (N, k, k) for one shot of each circuit.
+
+    Args:
+        classifier: the model.
+        circuits: C circuits for each of N texts.
+        outcomes: probabilities (N·C, 2ⁿ).
+    """
+    n_qubits = circuits.circuit.num_qubits
+    sums = ZObservables.from_operators(circuits.observables, n_qubits)
+    states = np.arange(outcomes.shape[1])
+    parity = np.array([[int(s & m).bit_count() & 1 for m in sums.masks] for s in states])
+    table = (1 - 2 * parity) @ sums.coefficients.T  # (2ⁿ, O)
+    values = outcomes @ table
+    square = np.einsum("bs,so,sp->bop", outcomes, table, table, optimize=True)
+    own = square - values[:, :, None] * values[:, None, :]
+    weights = circuits.weights(classifier)  # (k, C, O)
+    by_circuit = own.reshape(-1, weights.shape[1], *own.shape[1:])
+    covariance = np.einsum("kco,ncop,lcp->nkl", weights, by_circuit, weights, optimize=True)
+    logits = circuits.logits(classifier, values).detach().double().numpy()
+    return logits, covariance
+
+
+def _root(covariance: Floats) -> Floats:
+    """Return matrices R (N, k, k) with R·Rᵀ the given ones, which may be singular."""
+    found, axes = np.linalg.eigh(covariance)
+    return np.asarray(axes * np.sqrt(np.clip(found, 0.0, None))[:, None, :])
