@@ -32,7 +32,7 @@ from qllmft_backends.remote.options import Deadline, JobOptions
 from qllmft_backends.remote.results import check_answers
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
-from qllmft_backends.remote.send import send, settle, settle_unlisted
+from qllmft_backends.remote.send import check_patience, send, settle, settle_unlisted
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]
@@ -263,6 +263,8 @@ class Jobs:
             route.check(setup)
             self._machine_checked = True
         index = self.index()
+        if index is not None:
+            check_patience(route, setup)
         if index is not None and not ledger.fresh:
             index.refresh(complete=any(c.attempts and not c.job_id for c in ledger.chunks.values()))
             if index.reconcile():
@@ -317,7 +319,7 @@ def settle_all(
         if index is None:
             settle_unlisted(route, ledger, chunk)
         else:
-            settle(route, index, chunk, route.waits.settle_s)
+            settle(route, index, chunk)
 
 
 def _raise_first(problems: Mapping[str, RemoteError]) -> None:

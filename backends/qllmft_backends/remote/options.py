@@ -21,7 +21,8 @@ class Waits(BaseModel):
         deadline_s: seconds allowed for jobs, including the queue. At the deadline nothing is lost: collect later.
         poll_interval_s: seconds between two polls of a job.
         settle_s: seconds after a request without an answer until a job that the server does not list counts as never
-            accepted and may be sent again. Long, because a delayed request can be accepted later.
+            accepted and may be sent again. Long, because a delayed request can be accepted later; a paid circuit needs
+            60 or more, because lists of jobs are behind.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

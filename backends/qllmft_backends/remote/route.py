@@ -149,6 +149,11 @@ class Route(ABC):
     carries_tokens: bool = False
     resends_doubtful: bool = False
 
+    @property
+    def is_mock(self) -> bool:
+        """Return whether the server is the mock server, which charges nothing."""
+        return False
+
     @abstractmethod
     def index(self, ledger: Ledger) -> JobIndex | None:
         """Return the index of the server's jobs, or None if it has no search."""

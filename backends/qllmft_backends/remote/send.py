@@ -6,17 +6,29 @@ import time
 
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
-from qllmft_backends.remote.ledger.chunk import Chunk
+from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import known_state
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, Route
 
+LEAST_SETTLE_S = 60.0  # longer than a service's list of jobs is usually behind
 _FIRST_PAUSE_S = 1.0
 _CLOCK_RESOLUTION_S = 1.0  # of the header Date
 
 
-def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float) -> None:
+def check_patience(route: Route, setup: Setup) -> None:
+    """Raise `RemoteRequestError` if ``settle_s`` may be less than the time for which a paid job is not yet listed."""
+    settle_s = route.waits.settle_s
+    if settle_s < LEAST_SETTLE_S and not (setup.free or route.is_mock):
+        raise RemoteRequestError(
+            f"settle_s is {settle_s:g} s, expected {LEAST_SETTLE_S:g} s or more: {route.name} may list a job that it "
+            "accepted only later, and its circuits would be sent and paid again. Nothing was sent. Omit settle_s "
+            f"({type(route.waits).model_fields['settle_s'].default:g} s)."
+        )
+
+
+def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> None:
     """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
@@ -27,11 +39,14 @@ def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float) -> No
         route: to the server.
         index: of its jobs.
         chunk: under a held ledger.
-        patience_s: in seconds.
+        patience_s: in seconds; None: ``settle_s``.
 
     Raises:
-        RemoteError: if the server cannot be asked; the chunk stays doubtful, and is not sent again.
+        RemoteError: if the server cannot be asked, or `check_patience` does; the chunk stays doubtful, and is not sent
+            again.
     """
+    ambiguous = patience_s is None
+    patience_s = route.waits.settle_s if patience_s is None else patience_s
     wait = None if patience_s else Deadline(0.0)
     while True:
         # before the list, which is then that of a settled server
@@ -46,6 +61,8 @@ def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float) -> No
             ) from None
         if chunk.job_id is not None:
             return
+        if ambiguous:
+            check_patience(route, chunk.setup)
         if settled:
             _forget(index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s")
             return
@@ -119,7 +136,7 @@ def send(
                 f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
             )
         else:
-            settle(route, index, chunk, waits.settle_s if failure.ambiguous else 0.0)
+            settle(route, index, chunk, None if failure.ambiguous else 0.0)
             if chunk.job_id is not None:
                 return
         wait = max(pause, failure.retry_after_s or 0.0)

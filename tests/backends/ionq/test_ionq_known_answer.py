@@ -232,6 +232,7 @@ def test_shots_of_its_own_are_refused(careful):
         careful(known_answer_shots=50)
 
 
+@pytest.mark.usefixtures("prompt_lists")
 def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, monkeypatch):
     """A server that does not say that it is the mock server."""
     from qllmft_backends.sandbox import server
@@ -258,6 +259,7 @@ def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, 
         assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1]
 
 
+@pytest.mark.usefixtures("prompt_lists")
 def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, monkeypatch):
     """The second job of a call was refused: the next call, of less than ten circuits, sends it with its answer."""
     from qllmft_backends.sandbox import server

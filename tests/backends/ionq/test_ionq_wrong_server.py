@@ -33,7 +33,7 @@ def service():
 
 
 @pytest.fixture
-def forte(service, folder):
+def forte(service, folder, prompt_lists):
     """Make an `IonQForte` on the service: 3 circuits a job, none with a known answer."""
 
     def make(**options):
@@ -47,6 +47,21 @@ def forte(service, folder):
         return IonQForte(IonQForteOptions(**{**usual, **FAST, **options}))
 
     return make
+
+
+def test_a_patience_below_the_lag_of_the_list_is_refused(service, problem, folder):
+    """The list hides the first job for a while, and its answer is lost."""
+    began, listed = time.monotonic(), service.list
+    service.list = lambda **query: (
+        listed(**query) if time.monotonic() > began + 1.0 else {"jobs": [], "next": None}
+    )
+    service.after["submit"] = numbered(0, raises=HangUpError())
+    given = {"url": service.url, "ledger": folder, "yes": True, **FAST}
+    with pytest.raises(RemoteRequestError, match=r"settle_s is 0\.15 s, expected 60 s or more"):
+        ask(IonQForte(IonQForteOptions(**given)), problem)
+    assert not service.jobs
+    free = create("ionq_simulator", {"url": service.url, "ledger": folder / "free", **FAST})
+    assert_right(ask(free, problem), problem)
 
 
 def assert_paid_once(service, problem, checks=0):

@@ -134,7 +134,7 @@ class TaggedRunner(BackendRunner):
 
 
 @pytest.fixture
-def listing(monkeypatch, tmp_path):
+def listing(monkeypatch, tmp_path, prompt_lists):
     """Make a backend of a provider that lists jobs by their tags."""
 
     def opens(options):

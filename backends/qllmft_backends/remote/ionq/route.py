@@ -71,6 +71,11 @@ class IonQRoute(Route):
     def __init__(self, client: Client) -> None:
         self.client, self.waits = client, client.connection
 
+    @property
+    def is_mock(self) -> bool:
+        """Return whether the server's latest answer is the mock server's."""
+        return bool(self.client.transport.mock_server)
+
     def index(self, ledger: Ledger) -> IonQJobs:
         """Return the list of the server's jobs (see `Route`)."""
         return IonQJobs(self.client, ledger)

@@ -1,0 +1,84 @@
+"""A service like IBM's in this process: a sampler whose jobs carry tags, and a list of them that may be late."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+from qiskit.primitives import StatevectorSampler
+from qiskit.providers.fake_provider import GenericBackendV2
+
+from qllmft_backends.remote.machines.providers import Machine
+from qllmft_backends.remote.machines.runners import SamplerRunner
+
+
+class SamplerJob:
+    def __init__(self, job_id, circuits, shots, tags):
+        self.circuits, self.tags, self.accepted_at = circuits, tags, time.monotonic()
+        self.names = [circuit.name for circuit in circuits]
+        self._id = job_id
+        self._result = (
+            StatevectorSampler(seed=1).run([(c,) for c in circuits], shots=shots).result()
+        )
+
+    def job_id(self):
+        return self._id
+
+    def status(self):
+        return "DONE"
+
+    def result(self):
+        return self._result
+
+
+class Service:
+    """List of jobs and sampler in one.
+
+    Attributes:
+        lost: numbers of the submissions, from 0, whose answer is lost.
+        late_s: seconds after which such a job is accepted; lag_s: seconds after which an accepted one is listed.
+    """
+
+    def __init__(self, lost=(), late_s=0.0, lag_s=0.0):
+        self.lost, self.late_s, self.lag_s = set(lost), late_s, lag_s
+        self.accepted, self.submissions = {}, 0
+        self.options = SimpleNamespace(environment=SimpleNamespace(job_tags=[]))
+        self.target = GenericBackendV2(5, seed=1, noise_info=False).target
+
+    def run(self, pubs, *, shots):
+        number, self.submissions = self.submissions, self.submissions + 1
+        circuits, tags = [pub[0] for pub in pubs], list(self.options.environment.job_tags)
+
+        def accept():
+            job = SamplerJob(f"job-{number}", circuits, shots, tags)
+            self.accepted[job.job_id()] = job
+            return job
+
+        if number not in self.lost:
+            return accept()
+        threading.Timer(self.late_s, accept).start() if self.late_s else accept()
+        raise ConnectionError("the line is dead")
+
+    def jobs(self, limit, job_tags):
+        now = time.monotonic()
+        return [
+            job
+            for job in self.accepted.values()
+            if set(job_tags) <= set(job.tags) and now >= job.accepted_at + self.lag_s
+        ]
+
+    def job(self, job_id):
+        return self.accepted[job_id]
+
+    def paid(self):
+        """Return how often each circuit was paid, by its angles, and the number of those with a known answer."""
+        circuits = [c for job in self.accepted.values() for c in job.circuits]
+        own = [c for c in circuits if c.name != "known answer"]
+        texts = Counter(str([[float(p) for p in i.operation.params] for i in c.data]) for c in own)
+        return sorted(texts.values()), len(circuits) - len(own)
+
+    def machine(self, options):
+        runner = SamplerRunner(self, self)
+        return Machine("torino", f"ibm:{options.machine}", runner, self.target, remote=True)

@@ -1,0 +1,95 @@
+"""Submissions whose answer is lost: whenever the list of jobs shows them, no circuit is paid twice."""
+
+import time
+
+import numpy as np
+import pytest
+from sampler_service import Service
+from test_local_machines import OBSERVABLES, circuit
+
+from qllmft_backends import create
+from qllmft_backends.remote import IonQConnection, RemoteError, wait
+from qllmft_backends.remote.machines import providers
+
+TWELVE = np.random.default_rng(5).uniform(-2, 2, (12, 9))
+
+
+def ibm(monkeypatch, tmp_path, service):
+    """Make a backend of the provider ``ibm``, whose account opens ``service``."""
+    monkeypatch.setitem(
+        providers.PROVIDERS,
+        "ibm",
+        providers.Provider(service.machine, "ibm", "qiskit_ibm_runtime", remote=True),
+    )
+
+    def make(**options):
+        usual = {"provider": "ibm", "machine": "torino", "ledger": tmp_path, "max_circuits": 100}
+        quick = {"yes": True, "shots": 500, "circuits_per_job": 6, "poll_interval_s": 0.02}
+        return create("qiskit", {**usual, **quick, **options})
+
+    return make
+
+
+def measured(backend):
+    return backend.expectations(circuit(), TWELVE, OBSERVABLES)
+
+
+@pytest.mark.usefixtures("prompt_lists")
+@pytest.mark.parametrize("lost", [{0}, {1}, {0, 1}], ids=str)
+@pytest.mark.parametrize(("late_s", "lag_s"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.3, 0.3)])
+def test_a_job_that_is_accepted_or_listed_a_moment_later_is_found(
+    monkeypatch, tmp_path, lost, late_s, lag_s
+):
+    service = Service(lost, late_s, lag_s)
+    make = ibm(monkeypatch, tmp_path, service)
+    answer = measured(make(settle_s=3.0))
+    assert service.paid()[0] == [1] * 12
+    assert service.submissions == 2
+    np.testing.assert_array_equal(measured(make(settle_s=3.0)).values, answer.values)
+    assert service.submissions == 2
+
+
+@pytest.mark.usefixtures("prompt_lists")
+def test_the_next_process_asks_for_the_job_of_an_earlier_call_before_it_sends(
+    monkeypatch, tmp_path
+):
+    """The first process ends while the doubtful job is not yet accepted."""
+    service = Service({0}, late_s=0.6)
+    make = ibm(monkeypatch, tmp_path, service)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "qllmft_backends.remote.send.settle", lambda *_: (_ for _ in ()).throw(SystemExit)
+        )
+        with pytest.raises(SystemExit):
+            measured(make())
+    assert service.accepted == {}
+    measured(make(settle_s=3.0, circuits_per_job=4))
+    assert service.paid()[0] == [1] * 12
+
+
+def test_a_patience_below_the_lag_of_a_list_is_refused(monkeypatch, tmp_path):
+    service = Service({0}, lag_s=1.0)
+    make = ibm(monkeypatch, tmp_path, service)
+    with pytest.raises(
+        RemoteError, match=r"settle_s is 0\.2 s, expected 60 s or more.*Nothing was"
+    ):
+        measured(make(settle_s=0.2))
+    assert service.submissions == 0
+
+
+def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypatch, tmp_path):
+    """It was sent with more patience, or by an earlier version."""
+    service = Service({0}, lag_s=0.5)
+    make = ibm(monkeypatch, tmp_path, service)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "qllmft_backends.remote.send.settle", lambda *_: (_ for _ in ()).throw(SystemExit)
+        )
+        with pytest.raises(SystemExit):
+            measured(make())
+    with pytest.raises(RemoteError, match=r"settle_s is 0\.05 s, expected 60 s or more"):
+        measured(make(settle_s=0.05))
+    time.sleep(0.5)
+    wait(tmp_path / "ibm-torino", IonQConnection())  # by the provider's usual patience
+    measured(make(settle_s=60.0))
+    assert service.paid()[0] == [1] * 12
