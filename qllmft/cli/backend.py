@@ -129,6 +129,9 @@ class BackendOptions(CircuitOptions):
 
         ledger, noise = self.ledger or run / "ledger", noise_options or {}
         settings = parse_settings(self.backend_option or [], "--backend-option")
+        flags = {*self._flags(), *(["aggregation"] if self.aggregation else [])}
+        if twice := sorted(flags & settings.keys()):
+            raise UserError(_twice(twice[0], f"--{twice[0].replace('_', '-')}"))
         if self.several:
             return attended(self._several(settings, ledger, noise))
         names: list[str | None] = [None]
@@ -201,9 +204,16 @@ class BackendOptions(CircuitOptions):
         from qllmft_backends import BACKENDS, create
 
         name, separator, provider = label.partition(":")
+        if separator and "provider" in given:
+            raise UserError(_twice("provider", f"--backend {label}"))
         given |= {"provider": provider} if separator else {}
         entry = BACKENDS[name]
         if entry.keeps_ledger:
+            if "ledger" in given:
+                raise UserError(
+                    f"--backend-option ledger={given['ledger']} would be overwritten by {ledger}, the folder of this "
+                    f"command. Nothing was sent. Name it with --ledger {given['ledger']}."
+                )
             given["ledger"] = ledger
         if entry.noise_section:
             # they are of another noise
@@ -238,6 +248,11 @@ class BackendOptions(CircuitOptions):
             raise UserError(
                 f"there is nothing to resume: no ledger in {ledger}. Omit --resume, or name the folder with --ledger."
             )
+
+
+def _twice(option: str, other: str) -> str:
+    """Return the error of an ``option`` of a backend that an ``other`` part of the command line gives too."""
+    return f"--backend-option {option} beside {other}: expected one of the two. Nothing was sent. Omit one of them."
 
 
 def check_of_labels(

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from qllmft_backends.remote.cost import CostLimits
 
+LONGEST_S = 31_536_000.0  # a year; the system's own waits end near 9e9 seconds
+
 
 class Waits(BaseModel):
-    """Limits on waiting for a server.
+    """Limits on waiting for a server, each of a year at most.
 
     Attributes:
         retry_s: seconds for which a read is repeated while the server is busy or away.
@@ -26,10 +28,10 @@ class Waits(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    retry_s: float = Field(120.0, ge=0)
-    deadline_s: float = Field(3600.0, gt=0)
-    poll_interval_s: float = Field(5.0, gt=0)
-    settle_s: float = Field(300.0, ge=0)
+    retry_s: float = Field(120.0, ge=0, le=LONGEST_S)
+    deadline_s: float = Field(3600.0, gt=0, le=LONGEST_S)
+    poll_interval_s: float = Field(5.0, gt=0, le=LONGEST_S)
+    settle_s: float = Field(300.0, ge=0, le=LONGEST_S)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -66,6 +66,12 @@ from qllmft_backends.remote.ionq.token import load_token
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
         ("ionq_simulator", {"url": "https://me:pw@api.ionq.co/v0.4"}, "holds a user or a password"),
         ("ionq_simulator", {"deadline_s": 0}, "deadline_s"),
+        ("ionq_forte", {"request_timeout_s": 1e308}, "request_timeout_s.*equal to 3600"),
+        *(
+            (name, {option: 1e308}, rf"{option} = 1e\+308: .*equal to 31536000")
+            for name in ("ionq_forte", "qiskit")
+            for option in ("retry_s", "deadline_s", "poll_interval_s", "settle_s")
+        ),
     ],
 )
 def test_refused(name, options, match):

@@ -47,6 +47,20 @@ WRONG = [
     ([*PREDICT, "--backend", "aer_forte", "--backend-option", "noise=explicit"], ["(None, None); it needs both."]),
     ([*PREDICT, "--backend", "aer_statevector", "--shots", "1"], ["option shots = 1", "greater than or equal to 2"]),
     ([*FORTE, "--backend-option", "shots"], ["--backend-option got 'shots', expected NAME=VALUE", "noise=forte1"]),
+    (
+        [*FORTE, "--backend-option", "ledger=other"],
+        ["--backend-option ledger=other", "overwritten by RUN/ledger", "Name it with --ledger other."],
+    ),
+    (
+        [*FORTE, "--max-cost", "3", "--backend-option", "max_cost=5"],
+        ["--backend-option max_cost beside --max-cost: expected one of the two. Nothing was sent."],
+    ),
+    (
+        [*PREDICT, "--backend", "qiskit:generic", "--backend-option", "provider=ibm"],
+        ["--backend-option provider beside --backend qiskit:generic: expected one of the two"],
+    ),
+    ([*FORTE, "--backend-option", "request_timeout_s=1e308"], ["option request_timeout_s = 1e+308", "equal to 3600"]),
+    ([*FORTE, "--backend-option", "deadline_s=1e308"], ["option deadline_s = 1e+308", "equal to 31536000"]),
     ([*FORTE, "--aggregation", "voting"], ["aggregation 'voting' without variants; expected error_mitigation='deb"]),
     ([*FORTE, "--aggregation", "average,median"], ["option aggregation = 'median'", "'dnl' or 'majority'"]),
     ([*PREDICT, "--backend", "ionq_simulator", "--session-max-minutes", "5"], ["option session_max_minutes = 5"]),
@@ -66,6 +80,10 @@ WRONG = [
     # mitigation
     (["evaluate", "RUN", "--mitigation", "readout"], ["--mitigation ", *NONE_NAMED]),
     (["evaluate", "RUN", *ADJOINT, "--mitigation", "readout"], ["adjoint has no noise with these options"]),
+    (
+        ["evaluate", "RUN", "--backend", "adjoint,ionq_forte", "--backend-option", "ionq_forte.ledger=other"],
+        ["--backend-option ledger", "overwritten by RUN/ledger", "Name it with --ledger"],
+    ),
     (["evaluate", "RUN", "--backend", "adjoint,pennylane", "--mitigation", "readout"], ["none of adjoint, pennylane"]),
     ([*FORTE, "--yes", "--mitigation", "readout"], ["ionq_forte compiles circuits at its server"]),
 ]  # fmt: skip

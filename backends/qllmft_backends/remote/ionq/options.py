@@ -38,13 +38,13 @@ class IonQConnection(Waits):
         url: address of the API, ending in its version. None: the first variable of
             `URL_VARIABLES` that is set, else IonQ's own.
         token_file: file that holds the API key. None: the environment; see `load_token`.
-        request_timeout_s: seconds allowed for one request, including its whole answer.
+        request_timeout_s: seconds allowed for one request, including its whole answer; an hour at most.
         max_answer_bytes: size limit of one answer's body.
     """
 
     url: str | None = None
     token_file: Path | None = None
-    request_timeout_s: float = Field(30.0, gt=0)
+    request_timeout_s: float = Field(30.0, gt=0, le=3600)
     max_answer_bytes: int = Field(64 << 20, gt=0)
 
     @field_validator("url")
