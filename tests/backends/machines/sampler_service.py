@@ -10,12 +10,14 @@ from types import SimpleNamespace
 from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 
-from qllmft_backends.remote.machines.providers import Machine
+from qllmft_backends import create
+from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
 from qllmft_backends.remote.machines.runners import SamplerRunner
 
 
 class SamplerJob:
-    def __init__(self, job_id, circuits, shots, tags):
+    def __init__(self, service, job_id, circuits, shots, tags):
+        self.service = service
         self.circuits, self.tags, self.accepted_at = circuits, tags, time.monotonic()
         self.names = [circuit.name for circuit in circuits]
         self._id = job_id
@@ -27,9 +29,11 @@ class SamplerJob:
         return self._id
 
     def status(self):
+        self.service.asked("status")
         return "DONE"
 
     def result(self):
+        self.service.asked("result")
         return self._result
 
 
@@ -39,20 +43,27 @@ class Service:
     Attributes:
         lost: numbers of the submissions, from 0, whose answer is lost.
         late_s: seconds after which such a job is accepted; lag_s: seconds after which an accepted one is listed.
+        faults: by question (status, result, job, jobs), an error to raise and how often.
     """
 
     def __init__(self, lost=(), late_s=0.0, lag_s=0.0):
         self.lost, self.late_s, self.lag_s = set(lost), late_s, lag_s
-        self.accepted, self.submissions = {}, 0
+        self.accepted, self.submissions, self.faults = {}, 0, {}
         self.options = SimpleNamespace(environment=SimpleNamespace(job_tags=[]))
         self.target = GenericBackendV2(5, seed=1, noise_info=False).target
+
+    def asked(self, question):
+        error, times = self.faults.get(question, (None, 0))
+        if times:
+            self.faults[question] = (error, times - 1)
+            raise error
 
     def run(self, pubs, *, shots):
         number, self.submissions = self.submissions, self.submissions + 1
         circuits, tags = [pub[0] for pub in pubs], list(self.options.environment.job_tags)
 
         def accept():
-            job = SamplerJob(f"job-{number}", circuits, shots, tags)
+            job = SamplerJob(self, f"job-{number}", circuits, shots, tags)
             self.accepted[job.job_id()] = job
             return job
 
@@ -62,6 +73,7 @@ class Service:
         raise ConnectionError("the line is dead")
 
     def jobs(self, limit, job_tags):
+        self.asked("jobs")
         now = time.monotonic()
         return [
             job
@@ -70,6 +82,7 @@ class Service:
         ]
 
     def job(self, job_id):
+        self.asked("job")
         return self.accepted[job_id]
 
     def paid(self):
@@ -82,3 +95,16 @@ class Service:
     def machine(self, options):
         runner = SamplerRunner(self, self)
         return Machine("torino", f"ibm:{options.machine}", runner, self.target, remote=True)
+
+
+def ibm(monkeypatch, tmp_path, service):
+    """Make a backend of the provider ``ibm``, whose account opens ``service``."""
+    provider = Provider(service.machine, "ibm", "qiskit_ibm_runtime", remote=True)
+    monkeypatch.setitem(PROVIDERS, "ibm", provider)
+
+    def make(**options):
+        usual = {"provider": "ibm", "machine": "torino", "ledger": tmp_path, "max_circuits": 100}
+        quick = {"yes": True, "shots": 500, "circuits_per_job": 6, "poll_interval_s": 0.02}
+        return create("qiskit", {**usual, **quick, **options})
+
+    return make

@@ -4,30 +4,12 @@ import time
 
 import numpy as np
 import pytest
-from sampler_service import Service
+from sampler_service import Service, ibm
 from test_local_machines import OBSERVABLES, circuit
 
-from qllmft_backends import create
 from qllmft_backends.remote import IonQConnection, RemoteError, wait
-from qllmft_backends.remote.machines import providers
 
 TWELVE = np.random.default_rng(5).uniform(-2, 2, (12, 9))
-
-
-def ibm(monkeypatch, tmp_path, service):
-    """Make a backend of the provider ``ibm``, whose account opens ``service``."""
-    monkeypatch.setitem(
-        providers.PROVIDERS,
-        "ibm",
-        providers.Provider(service.machine, "ibm", "qiskit_ibm_runtime", remote=True),
-    )
-
-    def make(**options):
-        usual = {"provider": "ibm", "machine": "torino", "ledger": tmp_path, "max_circuits": 100}
-        quick = {"yes": True, "shots": 500, "circuits_per_job": 6, "poll_interval_s": 0.02}
-        return create("qiskit", {**usual, **quick, **options})
-
-    return make
 
 
 def measured(backend):

@@ -22,8 +22,8 @@ from qllmft_backends.text import error_text
 
 T = TypeVar("T")
 _ENDED_WELL = ("DONE", "COMPLETED")
-# errors of wrong values: the same request would fail again
-_LASTING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+# errors of wrong values: of an answer that cannot be read, or of this job alone
+_WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class MachineRoute(Deadlined, Route):
@@ -64,9 +64,7 @@ class MachineRoute(Deadlined, Route):
         del ledger, session
         try:
             job = self.runner.start(circuits, setup.shots, self.waits.seed, token)
-            job_id = job.job_id()
-            if not isinstance(job_id, str) or not job_id:
-                raise ValueError(f"the job's id is {job_id!r}, expected a text")
+            job_id = _id_of(job.job_id())
         except Exception as error:  # of a provider's package
             raise RemoteTransientError(f"{error_text(error)}.", ambiguous=True) from error
         self._started[job_id] = job
@@ -92,14 +90,19 @@ class MachineRoute(Deadlined, Route):
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""
         job = self._job(job_id)
-        self.asked("the cancellation of a job", lambda: job.cancel())
+        self.asked("the cancellation of a job", lambda: job.cancel(), final=_WRONG_VALUES)
         return "canceled"
 
-    def asked(self, what: str, call: Callable[[], T]) -> T:
+    def asked(self, what: str, call: Callable[[], T], final: tuple[type[Exception], ...] = ()) -> T:
         """Return the provider's answer to a question that may be repeated.
 
+        Args:
+            what: the question, in words.
+            call: asks it, and reads the answer.
+            final: errors after which it is not repeated.
+
         Raises:
-            JobFailedError: for an error of wrong values.
+            JobFailedError: for an error of wrong values, after the last repetition.
             RemoteTransientError: for another one, after the last repetition.
         """
         patience, pause = Deadline(self.waits.retry_s), min(1.0, self.waits.poll_interval_s)
@@ -109,11 +112,11 @@ class MachineRoute(Deadlined, Route):
             except BackendError:
                 raise
             except Exception as error:  # of a provider's package
-                text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
-                text += "job's id is in the ledger; run again later."
-                if isinstance(error, _LASTING):
-                    raise JobFailedError(text) from error
-                if pause > min(patience.left(), self.deadline.left()):
+                if isinstance(error, final) or pause > min(patience.left(), self.deadline.left()):
+                    text = f"{self.name} did not answer {what}: {error_text(error).rstrip('.')}. Nothing is lost: the "
+                    text += "job's id is in the ledger; run again later."
+                    if isinstance(error, _WRONG_VALUES):
+                        raise JobFailedError(text) from error
                     raise RemoteTransientError(text, transient=True) from error
             time.sleep(pause)
             pause *= 2
@@ -151,9 +154,21 @@ class TaggedJobs(JobIndex):
 
     def _with_token(self, token: str) -> list[ListedJob]:
         if token not in self._found:
-            ids = self._route.asked("a search by tags", lambda: self._route.runner.find(token))
-            self._found[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
+            self._found[token] = self._route.asked(
+                "a search by tags",
+                lambda: [
+                    ListedJob(_id_of(job_id), token, None, "")
+                    for job_id in self._route.runner.find(token)
+                ],
+            )
         return self._found[token]
+
+
+def _id_of(job_id: Any) -> str:
+    """Return a job's id, or raise ValueError if it is none."""
+    if not isinstance(job_id, str) or not job_id:
+        raise ValueError(f"the job's id is {job_id!r}, expected a text")
+    return job_id
 
 
 def _frequencies(chunk: Chunk, counts: Counts) -> Probabilities:
