@@ -163,5 +163,10 @@ def _ledger(folder: RunFolder) -> str:
         raise UserError(f"it needs the package {error.name!r}: pip install '.[ionq]'.") from None
     ledger = Ledger(folder.ledger)
     ledger.refresh()
+    if ledger.damaged:
+        raise UserError(
+            f"the ledger {ledger.path} ends in a damaged record of {len(ledger.damaged)} bytes, which is not used. "
+            f"`qllmft jobs wait {folder.path}` sets it aside."
+        )
     jobs = [chunk for chunk in ledger.chunks.values() if chunk.job_id is not None]
     return f"{len(jobs)} jobs, {sum(len(chunk.values) for chunk in jobs)} circuits"

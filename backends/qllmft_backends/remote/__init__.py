@@ -5,6 +5,7 @@ The backends themselves are in `remote.ionq.backend`, which needs the extra ``io
 
 from qllmft_backends.errors import CostRefusedError, LedgerError
 from qllmft_backends.remote.errors import (
+    DamagedRecordWarning,
     DuplicateJobWarning,
     IonQAuthError,
     IonQQuotaError,
@@ -27,6 +28,7 @@ from qllmft_backends.remote.rows import Job, JobsInterrupt, Total, job_total
 
 __all__ = [
     "CostRefusedError",
+    "DamagedRecordWarning",
     "DuplicateJobWarning",
     "IonQAuthError",
     "IonQConnection",

@@ -81,3 +81,7 @@ class SessionWarning(UserWarning):
 
 class DuplicateJobWarning(UserWarning):
     """Job that the server accepted late and charges in addition to the first one."""
+
+
+class DamagedRecordWarning(UserWarning):
+    """Last record of a ledger that cannot be read. It is set aside, and the rest is used."""

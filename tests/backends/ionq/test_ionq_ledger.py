@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from hashlib import sha256
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 
 from ionq.helpers import (
     ask,
+    assert_right,
     records_of,
     write_records,
 )
-from qllmft_backends.remote import Ledger, LedgerError
+from qllmft_backends.remote import DamagedRecordWarning, Ledger, LedgerError
 from qllmft_backends.remote.ledger.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
@@ -109,8 +111,9 @@ def test_a_torn_line_is_forgotten(tmp_path):
     "line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"]
 )
 def test_a_broken_line_is_told(tmp_path, line):
-    with full_ledger(tmp_path).path.open("a") as file:
-        file.write(line + "\n")
+    path = full_ledger(tmp_path).path
+    *others, last = path.read_text().splitlines()
+    path.write_text("\n".join([*others, line, last, ""]))
     with pytest.raises(LedgerError, match=r"cannot be read near byte \d+.*Restore the file"):
         Ledger(tmp_path).refresh()
 
@@ -176,20 +179,95 @@ def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
 )
 def test_results_with_a_right_hash_are_checked_too(tmp_path, results, match):
     full_ledger(tmp_path)
-    *others, collected = records_of(tmp_path)
+    *others, collected, last = records_of(tmp_path)
     digest = sha256(json.dumps(results).encode()).hexdigest()
-    write_records(tmp_path, [*others, collected | {"results": results, "results_sha256": digest}])
+    changed = collected | {"results": results, "results_sha256": digest}
+    write_records(tmp_path, [*others, changed, last])
     with pytest.raises(LedgerError, match=match):
         Ledger(tmp_path).refresh()
 
 
 def full_ledger(folder):
+    """A job that was collected, and another one that was planned."""
     ledger = Ledger(folder)
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
         ledger.submitted(chunk, "a", ledger.sending(chunk))
         ledger.collected(chunk, RESULTS)
+        ledger.plan(SETUP, VALUES + 1)
     return ledger
+
+
+DAMAGES = {
+    "no JSON": lambda line: b"\xff\x00 not json\n",
+    "cut": lambda line: line[: len(line) // 2] + b"\n",
+    "a letter": lambda line: line.replace(b'"chunk": "0', b'"chunk": "9', 1),
+    "empty": lambda line: b"{}\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("event", ["planned", "sent", "refused", "submitted", "collected"])
+def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
+    """It is kept beside the ledger, and the rest is read; what may have been sent counts as sent."""
+    ledger = Ledger(tmp_path)
+    with ledger.lock():
+        ledger.collected(accepted(ledger, VALUES, "a"), RESULTS)
+        chunk = ledger.plan(SETUP, VALUES + 1)
+        if event != "planned":
+            token = ledger.sending(chunk)
+        if event == "refused":
+            ledger.refused(chunk, token, "429")
+        if event in ("submitted", "collected"):
+            ledger.submitted(chunk, "b", token)
+        if event == "collected":
+            ledger.collected(chunk, RESULTS)
+    *others, last = ledger.path.read_bytes().splitlines(keepends=True)
+    broken = DAMAGES[damage](last) if (event, damage) != ("planned", "a letter") else b"[]\n"
+    ledger.path.write_bytes(b"".join([*others, broken]))
+    reader = Ledger(tmp_path)
+    with pytest.warns(
+        DamagedRecordWarning,
+        match=rf"last record of the ledger {ledger.path}, {len(broken)} bytes .*is damaged .*ledger\.damaged",
+    ):
+        reader.refresh()
+    assert ledger.path.read_bytes() == b"".join([*others, broken]), "no reader changes the file"
+    assert reader.chunks["0001"].results == RESULTS
+    with pytest.warns(DamagedRecordWarning), Ledger(tmp_path).lock():
+        pass
+    assert (tmp_path / "ledger.damaged").read_bytes() == broken
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = Ledger(tmp_path)
+        with again.lock():
+            states = [chunk.state for chunk in again.chunks.values()]
+            assert again.find(SETUP, VALUES) == [
+                (again.chunks["0001"], 0),
+                (again.chunks["0001"], 1),
+            ]
+    after = {"planned": [], "collected": ["submitted"]}.get(event, ["sent"])
+    assert states == ["collected", *after]
+
+
+def accepted(ledger, values, job_id):
+    chunk = ledger.plan(SETUP, values)
+    ledger.submitted(chunk, job_id, ledger.sending(chunk))
+    return chunk
+
+
+def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, problem, folder):
+    """The process ended, or the disk failed, after any event."""
+    ask(forte(), problem)
+    lines = (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    for number in range(1, len(lines) + 1):
+        part = [*lines[: number - 1], DAMAGES["cut"](lines[number - 1])]
+        (folder / "ledger.jsonl").write_bytes(b"".join(part))
+        accepted_jobs = sum(b'"event": "submitted"' in line for line in lines[:number])
+        (folder / "ledger.count").write_text(json.dumps({"jobs": accepted_jobs}))
+        with pytest.warns(DamagedRecordWarning):
+            assert_right(ask(forte(), problem), problem)
+        assert box.store.totals()["jobs"] == 3, number
+    assert len((folder / "ledger.damaged").read_bytes().splitlines()) == len(lines)
 
 
 @pytest.mark.parametrize("name", ["ledger.id", "ledger.count"])
@@ -298,7 +376,15 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
 
 
 @pytest.mark.parametrize(
-    "name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"]
+    "name",
+    [
+        "ledger.jsonl",
+        "ledger.damaged",
+        "ledger.id",
+        "ledger.count",
+        "ledger.lock",
+        "ledger.id.new",
+    ],
 )
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
     other, folder = tmp_path / "other", tmp_path / "ledger"

@@ -1,4 +1,4 @@
-"""Errors of a provider's package: asked again for ``retry_s``, then one clear message; nothing is lost or paid twice."""
+"""Errors of a provider's package: asked again for ``retry_s``, then one message; nothing is lost or paid twice."""
 
 from json import JSONDecodeError
 
@@ -82,7 +82,7 @@ def test_a_search_that_answers_no_ids_names_no_job(asking, monkeypatch, answer):
     found = answer if not isinstance(answer, list) else [Named(each) for each in answer]
     with monkeypatch.context() as patch:
         patch.setattr(service, "jobs", lambda limit, job_tags: found)
-        with pytest.raises(RemoteError, match="not answer a search by tags: .*is not sent again"):
+        with pytest.raises(RemoteError, match=r"not answer a search by tags: .*is not sent again"):
             measured(make(retry_s=0.1))
     measured(make())
     assert service.paid()[0] == [1] * 6

@@ -9,6 +9,7 @@ from test_local_machines import OBSERVABLES, VALUES, assert_close, circuit
 from qllmft_backends import BackendError, create, remote_or_none
 from qllmft_backends.remote import (
     CostRefusedError,
+    DamagedRecordWarning,
     DuplicateJobWarning,
     IonQConnection,
     JobFailedError,
@@ -250,6 +251,27 @@ def test_no_answer_that_cannot_be_read_again_is_recorded(tmp_path):
         measured(opened(machine, tmp_path))
     machine.jobs["job-1"].counts[0] = {"0000": 2000}
     measured(opened(machine, tmp_path))
+    assert machine.log == [3]
+
+
+def test_a_damaged_announcement_counts_as_sent(tmp_path):
+    """At a provider without a search nothing else tells whether its job was accepted."""
+
+    def breaks():
+        raise ConnectionError("the line is dead")
+
+    machine = RemoteMachine(breaks=breaks)
+    backend = opened(machine, tmp_path)
+    with pytest.raises(BackendError, match="the line is dead"):
+        measured(backend)
+    path = backend.jobs.ledger.path
+    planned, sent = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(planned + sent[:40] + b"\n")
+    with (
+        pytest.warns(DamagedRecordWarning),
+        pytest.raises(BackendError, match="was sent to faraway without an answer"),
+    ):
+        measured(opened(machine, tmp_path))
     assert machine.log == [3]
 
 

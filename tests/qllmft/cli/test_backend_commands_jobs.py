@@ -58,6 +58,25 @@ def test_the_jobs_of_a_ledger(job, under_way):
     assert job.totals["requests"] == requests, "from the disk alone"
 
 
+@pytest.mark.filterwarnings("always::qllmft_backends.remote.DamagedRecordWarning")
+def test_a_damaged_last_record_is_set_aside_and_reported(job, under_way):
+    path = job.path / "ledger" / "ledger.jsonl"
+    *others, last = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*others, last[:30] + b"\n"]))
+    table, messages = job("jobs", "list", job.path, "--offline")
+    assert [row[1] for row in rows(table)] == ["submitted", "submitted"]
+    assert messages.startswith(f"warning: the last record of the ledger {path}, 31 bytes from byte")
+    job.release()
+    _, messages = job("jobs", "wait", job.path)
+    assert messages.count("warning: the last record") == 1
+    assert (path.parent / "ledger.damaged").read_bytes() == last[:30] + b"\n"
+    table, messages = job("jobs", "list", job.path, "--offline")
+    assert [row[0] for row in rows(table)] == under_way
+    assert [row[1] for row in rows(table)] == ["collected"] * 3
+    assert messages == ""
+    assert job.totals["jobs"] == 3
+
+
 def test_the_states_are_the_servers(job, under_way, monkeypatch):
     listed = rows(job("jobs", "list", job.path)[0])
     assert [row[:2] for row in listed] == [[i, "started"] for i in under_way]

@@ -127,6 +127,7 @@ def paid_predict(path, *pairs):
     command=st.sampled_from(["list", "wait", "predict"]),
 )
 @example(data=None, name="ledger.jsonl", command="predict")
+@pytest.mark.filterwarnings("always::qllmft_backends.remote.DamagedRecordWarning")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
     kept, totals = contents(ledger), paid.totals
@@ -140,8 +141,13 @@ def test_any_ledger(data, name, command, paid):
         )
     )
     if name == "ledger.jsonl" and data is not None:
+        lines, aside = content[: content.rfind(b"\n") + 1].splitlines(keepends=True), b""
+        if (ledger / "ledger.damaged").exists():
+            aside = (ledger / "ledger.damaged").read_bytes()
+            (ledger / "ledger.damaged").unlink()
+        lines = lines[:-1] if aside and lines[-1] == aside else lines
         left = (ledger / name).read_bytes()
-        assert left.startswith(content[: content.rfind(b"\n") + 1]), "whole lines stay as they are"
+        assert left.startswith(b"".join(lines)), "whole lines stay as they are, or are set aside"
     for file, content in kept.items():
         (ledger / file).write_bytes(content)
     assert set(paid.totals["times"].values()) == {1}, "no circuit is paid twice"

@@ -162,6 +162,7 @@ def test_a_body_that_was_changed(copy, cli, tmp_path, run):
     assert f"{body} is not the one that the model was trained on" in faults(cli, copy)["body"]
 
 
+@pytest.mark.filterwarnings("always::qllmft_backends.remote.DamagedRecordWarning")
 def test_a_ledger_is_read(copy, cli):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     (copy / "ledger").mkdir()
@@ -169,8 +170,10 @@ def test_a_ledger_is_read(copy, cli):
     output, _ = cli("verify", copy)
     assert output.splitlines()[-1] == "ok     ledger: 0 jobs, 0 circuits"
     (copy / "ledger" / "ledger.jsonl").write_text('{"event": 3}\n')
-    output, _ = cli("verify", copy, code=2)
+    output, messages = cli("verify", copy, code=2)
     assert "FAULT  ledger: the ledger" in output
+    assert "ends in a damaged record of 13 bytes" in output
+    assert messages.startswith("warning: the last record of the ledger ")
 
 
 @pytest.mark.parametrize("name", ["none", "empty"])

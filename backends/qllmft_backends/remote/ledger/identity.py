@@ -18,7 +18,7 @@ class Identity:
     """Two small files in a ledger's folder.
 
     ``ledger.id`` names the ledger: client tokens follow from it. ``ledger.count`` holds the number of accepted jobs,
-    which never falls.
+    which falls only if a damaged record is set aside.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,9 +60,9 @@ class Identity:
         """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
         return int(self._read(self.count_path, "jobs", int)) if self.count_path.exists() else 0
 
-    def count(self, jobs: int) -> None:
-        """Record the number of accepted jobs."""
-        if jobs > self.jobs():
+    def count(self, jobs: int, *, lower: bool = False) -> None:
+        """Record the number of accepted jobs, if it is higher than before or may be ``lower``."""
+        if jobs > self.jobs() or lower:
             self._write(self.count_path, {"jobs": jobs})
 
     def _value(self, key: str, kind: Any) -> Any:

@@ -13,6 +13,8 @@ events of a chunk (the circuits of one job) are
     shots      the single shots behind the probabilities
     duplicate  another job at the server with the chunk's client token: accepted late, charged in addition
 
+The last record may be damaged: it is then kept in ``ledger.damaged``, and the chunk before it counts as sent.
+
 A process that dies between two events leaves a chunk that the next one settles: a planned chunk was never sent, a sent
 one is looked up at the server by its client token, a submitted one is collected. The client token follows from the
 ledger's identity and the chunk's content, so that the lookup works even if the event was lost.
@@ -24,6 +26,7 @@ import json
 import os
 import socket
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +42,7 @@ from numpy.typing import NDArray
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.files import open_regular, sync_folder
+from qllmft_backends.remote.errors import DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.identity import Identity, read_small
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -76,9 +80,12 @@ class Ledger:
         self.folder = folder.expanduser()
         self.path = self.folder / _FILE
         self.chunks: dict[str, Chunk] = {}
+        self.damaged_path = self.folder / "ledger.damaged"
         self.identity = Identity(self.folder)
+        self.damaged = b""  # last line of the file, if it cannot be read
         self.fresh = False  # created by the current `lock`: no server can have a client token of it
         self._bytes_read = 0
+        self._last_chunk = ""  # id of the chunk of the last record
         self._lock = filelock.FileLock(self.folder / "ledger.lock", timeout=0)
 
     @contextmanager
@@ -110,6 +117,7 @@ class Ledger:
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             created = self.identity.ensure()
             self.refresh()
+            self._set_damaged_aside()
             self._drop_torn_line()
             self.fresh = created and not self.chunks
             yield
@@ -120,8 +128,10 @@ class Ledger:
     def refresh(self) -> None:
         """Read the lines appended since the last call. An unfinished last line is left out.
 
+        A last line that cannot be read is left out too, with a `DamagedRecordWarning`; `lock` sets it aside.
+
         Raises:
-            LedgerError: if a line was changed, or if jobs are missing that the ledger once held.
+            LedgerError: if another line was changed, or if jobs are missing that the ledger once held.
         """
         # before the file, which another process may be appending to
         former_jobs = self.identity.jobs()
@@ -131,16 +141,19 @@ class Ledger:
             self._raise_lost(
                 f"{self._bytes_read} bytes of it were read before, and it has become shorter"
             )
-        for line in self._lines():
+        lines, damaged = self._lines(), b""
+        for line in lines:
             try:
-                apply_record(self.chunks, json.loads(line, parse_constant=_refuse_constant))
+                record = json.loads(line, parse_constant=_refuse_constant)
+                apply_record(self.chunks, record)
             except _MALFORMED as error:
-                raise LedgerError(
-                    f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {type(error).__name__}: "
-                    f"{error}. Nothing was sent. Restore the file, or start another ledger (which pays anew)."
-                ) from None
+                self._leave_out(line, error, last=next(lines, None) is None)
+                damaged = line
+                break
             self._bytes_read += len(line)
-        if self._accepted_jobs() < former_jobs:
+            self._last_chunk = record["chunk"]
+        self.damaged = damaged
+        if self._accepted_jobs() + bool(damaged) < former_jobs:
             self._raise_lost(
                 f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
             )
@@ -304,6 +317,7 @@ class Ledger:
             ) from None
         apply_record(self.chunks, record)
         self._bytes_read += len(line)
+        self._last_chunk = chunk_id
 
     def _checked_line(self, record: Mapping[str, Any]) -> bytes:
         """Return the line of a record that can be read again, or raise `LedgerError`; nothing is changed."""
@@ -319,6 +333,48 @@ class Ledger:
             ) from None
         return line
 
+    def _leave_out(self, line: bytes, error: Exception, *, last: bool) -> None:
+        """Warn of a damaged ``line`` if it is the ``last`` one, otherwise raise `LedgerError`."""
+        reason = f"{type(error).__name__}: {error}"
+        if not last:
+            raise LedgerError(
+                f"the ledger {self.path} cannot be read near byte {self._bytes_read}: {reason}. Nothing was sent. "
+                "Restore the file, or start another ledger (which pays anew)."
+            ) from None
+        if line == self.damaged:  # known from the last call
+            return
+        warnings.warn(
+            f"the last record of the ledger {self.path}, {len(line)} bytes from byte {self._bytes_read} on, is damaged "
+            f"({reason}) and is not used. The next call that writes to the ledger moves it to "
+            f"{self.damaged_path} and asks the server again: nothing is lost or paid twice.",
+            DamagedRecordWarning,
+            stacklevel=3,
+        )
+
+    def _set_damaged_aside(self) -> None:
+        """Move a damaged last record to a file of its own. It may have announced that its chunk was about to be sent.
+
+        Such a record follows another one of its chunk, so that this chunk counts as sent.
+        """
+        if not self.damaged:
+            return
+        self.identity.count(self._accepted_jobs(), lower=True)
+        try:
+            with open_regular(self.damaged_path, append=True) as file:
+                file.write(self.damaged)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise LedgerError(
+                f"the damaged last record of {self.path} cannot be kept in {self.damaged_path}: {error}. Nothing was "
+                "sent. Make room, or move that file away, and run again."
+            ) from None
+        self._drop_torn_line()
+        self.damaged = b""
+        chunk = self.chunks.get(self._last_chunk)
+        if chunk is not None and chunk.state == "planned":
+            self.sending(chunk)
+
     def _raise_lost(self, evidence: str) -> NoReturn:
         raise LedgerError(
             f"the ledger {self.path} has lost records: {evidence}. Nothing was sent. Restore the file from a backup. "
@@ -330,6 +386,7 @@ class Ledger:
         """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
         files = (
             self.path,
+            self.damaged_path,
             self.identity.path,
             self.identity.count_path,
             Path(self._lock.lock_file),

@@ -28,7 +28,7 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
     """Update ``chunks`` by one record.
 
     Raises:
-        ValueError, KeyError, TypeError: if it differs from the records that `Ledger` writes.
+        ValueError, KeyError, TypeError: if it differs from the records that `Ledger` writes. ``chunks`` are as before.
     """
     event, chunk_id = record["event"], record["chunk"]
     if event == "planned":
@@ -46,31 +46,31 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
                 raise ValueError(
                     f"server_at is {str(record['server_at'])[:40]}, expected seconds or null"
                 )
-            chunk.attempts.append(
-                Attempt(record["client_token"], record["server_at"], session=record["session"])
-            )
+            token = _text(record, "client_token")
+            chunk.attempts.append(Attempt(token, record["server_at"], session=record["session"]))
         case "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
         case "submitted":
-            chunk.job_id = _job_id(record)
-            chunk.known_answer = (
-                known_state(record["client_token"], chunk.setup.n_qubits) if chunk.checked else None
-            )
+            job_id, token = _text(record, "job_id", "the job's id"), _text(record, "client_token")
+            chunk.job_id = job_id
+            chunk.known_answer = known_state(token, chunk.setup.n_qubits) if chunk.checked else None
         case "duplicate":
-            others = [job for job in chunk.duplicates if job != _job_id(record)]
-            chunk.duplicates = [*others, _job_id(record)] if record["charged"] else others
+            job_id = _text(record, "job_id", "the job's id")
+            others = [job for job in chunk.duplicates if job != job_id]
+            chunk.duplicates = [*others, job_id] if record["charged"] else others
         case "collected" | "failed":
             results = _results(record, chunk)
+            failure = str(record["reason"]) if event == "failed" else None
+            unit = _optional_text(record, "cost_unit") or chunk.unit
             chunk.results = results[chunk.known_circuits :]
             chunk.integrity_error = known_answer_error(
                 chunk.known_answer, chunk.setup.n_qubits, results
             )
             chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
-            chunk.failure = str(record["reason"]) if event == "failed" else None
+            chunk.failure = failure
             if is_amount(record.get("cost")):
-                chunk.cost = float(record["cost"])
-                chunk.unit = record.get("cost_unit") or chunk.unit
+                chunk.cost, chunk.unit = float(record["cost"]), unit
             chunk.kwh, chunk.billed_us, chunk.machine_kw = (
                 float(record[name]) if is_amount(record.get(name)) else None
                 for name in ("kwh", "billed_us", "kw")
@@ -123,7 +123,7 @@ def _planned(record: Mapping[str, Any]) -> Chunk:
         setup,
         values,
         price_each=record.get("price_each"),
-        unit=record.get("price_unit"),
+        unit=_optional_text(record, "price_unit"),
         checked=record["checked"],
         known_price=record.get("known_price") or 0.0,
         one_qubit_gates=_number(record.get("one_qubit_gates")),
@@ -175,11 +175,15 @@ def _number(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _job_id(record: Mapping[str, Any]) -> str:
-    job_id = record["job_id"]
-    if not isinstance(job_id, str) or not job_id:
-        raise ValueError(f"the job's id is {job_id!r}")
-    return job_id
+def _text(record: Mapping[str, Any], name: str, label: str = "") -> str:
+    text = record[name]
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"{label or name} is {text!r}, expected a text")
+    return text
+
+
+def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
+    return None if record.get(name) is None else _text(record, name)
 
 
 def _check_hash(record: Mapping[str, Any], name: str) -> None:
