@@ -16,6 +16,7 @@ from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
+from qllmft_backends.remote.ledger.payload import known_state
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,13 @@ class CircuitBatch:
     def checked(self) -> bool:
         """Return whether a circuit with a known answer goes first in each job."""
         return self.known is not None
+
+    def circuits(self, chunk: Chunk, token: str) -> list[QuantumCircuit]:
+        """Return the bound, measured circuits of a chunk's job in its order, with names from its client token."""
+        bound = self.template.bind(chunk.values, chunk.names(token)[chunk.known_circuits :])
+        if self.known is None:
+            return bound
+        return [self.known(known_state(token, chunk.setup.n_qubits)).circuit, *bound]
 
     def parts(self) -> list[list[int]]:
         """Return the missing rows divided into jobs, as the options ask and within the server's limits on a job."""

@@ -108,7 +108,7 @@ class Spent:
         price: sum in ``unit`` over the jobs with a known price.
         unit: None if no job has a price.
         unknown: number of circuits without a price, or with a price in another unit.
-        circuits: number of circuits that were sent, whatever became of them.
+        circuits: number of circuits that were sent, with those of a known answer, whatever became of them.
     """
 
     price: float = 0.0
@@ -129,7 +129,7 @@ def spent(chunks: Iterable[Chunk], url: str) -> Spent:
         if chunk.setup.url != url:
             continue
         jobs = 1 + len(chunk.duplicates)
-        circuits += 0 if chunk.state == "planned" else jobs * len(chunk.values)
+        circuits += 0 if chunk.state == "planned" else jobs * chunk.circuits
         if chunk.price == 0.0:
             continue
         unit = unit or chunk.unit
@@ -151,18 +151,18 @@ def check_limits(estimate: CostEstimate, limits: CostLimits, sent: int, before: 
     """
     if estimate.circuits == 0:
         return
-    total, checks = sent + estimate.circuits + estimate.known_answers, ""
+    more = estimate.circuits + estimate.known_answers
+    checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
+    total = sent + more
     if limits.circuit_budget is not None and total > limits.circuit_budget:
-        if estimate.known_answers:
-            checks = f" and {estimate.known_answers} of known answer"
         raise CostRefusedError(
             f"{estimate.circuits} more circuits{checks} make {total}, above circuit_budget = "
             f"{limits.circuit_budget}. Nothing of this call was sent. Raise the budget, or take fewer samples."
         )
-    total = before.circuits + estimate.circuits
+    total = before.circuits + more
     if limits.max_circuits is not None and total > limits.max_circuits:
         raise CostRefusedError(
-            f"{estimate.circuits} more circuits make {total} in the ledger, above max_circuits = "
+            f"{estimate.circuits} more circuits{checks} make {total} in the ledger, above max_circuits = "
             f"{limits.max_circuits}. Nothing was sent. Raise the limit, or take fewer texts."
         )
     unpriced = limits.paid and estimate.price is None

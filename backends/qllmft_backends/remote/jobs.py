@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from qllmft_backends.backend import Backend
@@ -26,6 +27,7 @@ from qllmft_backends.remote.cost import (
     spent,
 )
 from qllmft_backends.remote.errors import JobFailedError, RemoteError, RemoteRequestError
+from qllmft_backends.remote.known_answers import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.options import Deadline, JobOptions
@@ -36,21 +38,6 @@ from qllmft_backends.remote.send import check_patience, send, settle, settle_unl
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class KnownAnswers:
-    """Circuits with a known answer, the first of each job.
-
-    Attributes:
-        wanted: whether jobs have one, if the largest has so many other circuits.
-        template: circuit of so many qubits with a given answer.
-        continued: whether jobs that were sent with one before, and never accepted, are sent with one again.
-    """
-
-    wanted: Callable[[int], bool]
-    template: Callable[[int, int], Template]
-    continued: bool
 
 
 @dataclass(frozen=True)
@@ -216,10 +203,9 @@ class Jobs:
     def _priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
         price, known = price_of(batch.setup, batch.template), self._known_answers
-        n_qubits, parts = batch.setup.n_qubits, batch.parts()
-        if known and parts and (known.wanted(len(parts[0])) or self._checked_before(batch)):
+        if known and batch.missing and (known.wanted(batch) or self._checked_before(batch)):
             template = known.template
-            batch.known = lambda state: template(n_qubits, state)
+            batch.known = cache(lambda state: template(batch, state))
         estimate = replace(batch.estimate(), can_check=known is not None, **price)
         if batch.known is None or not estimate.known_answers:
             return estimate

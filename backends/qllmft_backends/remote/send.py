@@ -8,7 +8,6 @@ from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import known_state
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, Route
 
@@ -108,19 +107,15 @@ def send(
         RemoteError: says whether the chunk was not accepted, or is doubtful.
     """
     setup, waits = chunk.setup, route.waits
-    names = [f"{chunk.id}-{i}" for i in range(len(chunk.values))]
-    circuits = batch.template.bind(chunk.values, names)
     patience = Deadline(waits.retry_s)
     pause = min(_FIRST_PAUSE_S, waits.poll_interval_s)
     while True:
         if index is not None and _adopted(route, index, chunk):
             return
         token = ledger.sending(chunk, route.server_time(), session)
-        known = (
-            [] if batch.known is None else [batch.known(known_state(token, setup.n_qubits)).circuit]
-        )
+        circuits = batch.circuits(chunk, token)
         try:
-            job_id = route.post([*known, *circuits], setup, token, ledger.identity.id, session)
+            job_id = route.post(circuits, setup, token, ledger.identity.id, session)
             _check_new(ledger, chunk, job_id)
         except RemoteError as error:
             failure = error

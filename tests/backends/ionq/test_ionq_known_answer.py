@@ -233,7 +233,7 @@ def test_shots_of_its_own_are_refused(careful):
 
 
 @pytest.mark.usefixtures("prompt_lists")
-def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, monkeypatch):
+def test_real_machines_get_one_in_calls_of_ten_circuits_or_more(careful, folder, monkeypatch):
     """A server that does not say that it is the mock server."""
     from qllmft_backends.sandbox import server
 
@@ -246,17 +246,18 @@ def test_real_machines_get_one_in_jobs_of_ten_circuits_or_more(careful, folder, 
             (9, None, 1000),
             (1, None, 1000),
             (1, 1000, 1000),
+            (12, None, 1000),
         ]
         for seed, (samples, known, shots) in enumerate(cases):
             options = {
                 "url": box.url,
-                "circuits_per_job": 50,
+                "circuits_per_job": 6 if samples == 12 else 50,
                 "known_answer_shots": known,
                 "shots": shots,
             }
             ask(careful(**options), make_problem(samples, seed=seed))
-        assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2]
-        assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1]
+        assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2, 7, 7]
+        assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1, 1, 1]
 
 
 @pytest.mark.usefixtures("prompt_lists")

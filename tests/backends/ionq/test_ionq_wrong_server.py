@@ -136,6 +136,38 @@ def test_the_results_of_another_job_are_no_known_answer(service, forte):
         ask(forte(**given), make_problem(7, n_qubits=10, seed=5))
 
 
+@pytest.mark.parametrize("job", [0, 1])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda state: state ^ 0b1111111111,
+        lambda state: int(f"{state:010b}"[::-1], 2),
+        lambda state: state ^ 1,
+        lambda state: 0,
+    ],
+    ids=["flipped", "mirrored", "a qubit", "nothing"],
+)
+def test_a_lie_about_a_small_job_of_a_call_is_found_out(service, folder, prompt_lists, job, lie):
+    """12 circuits in jobs of 6, by the defaults of known answers."""
+
+    def changed(number, results):
+        if number < job:
+            return results
+        lied = {}
+        for child, each in results.items():
+            lied[child] = {}
+            for state, p in each.items():
+                to = str(lie(int(state)))
+                lied[child][to] = lied[child].get(to, 0.0) + p
+        return lied
+
+    service.after["results"] = changed
+    given = {"url": service.url, "ledger": folder, "yes": True, "circuits_per_job": 6, **FAST}
+    with pytest.raises(JobFailedError, match="known answer came back wrong"):
+        ask(IonQForte(IonQForteOptions(**given)), make_problem(12, n_qubits=10))
+    assert len(service.jobs) == job + 1
+
+
 @pytest.mark.parametrize("twice", ["state", "circuit"])
 def test_a_key_that_is_there_twice(service, forte, problem, twice):
     def changed(_, results):

@@ -42,9 +42,7 @@ class RemoteMachine(BackendV2):
     def target(self):
         return self._target
 
-    @property
-    def max_circuits(self):
-        return None
+    max_circuits = None
 
     @classmethod
     def _default_options(cls):

@@ -402,6 +402,7 @@ def test_the_ledger_of_an_object_says_how_to_collect_its_jobs(tmp_path):
 
 
 def test_two_processes_share_no_ledger(tmp_path):
-    backend = opened(RemoteMachine(), tmp_path)
+    machine = RemoteMachine()
+    backend = opened(machine, tmp_path)
     with backend.jobs.ledger.lock(), pytest.raises(LedgerError, match="is in use"):
-        measured(opened(RemoteMachine(), tmp_path))
+        measured(opened(machine, tmp_path))

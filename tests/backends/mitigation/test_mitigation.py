@@ -133,6 +133,8 @@ def test_all_circuits_are_priced_before_one_is_sent_and_paid_once(tmp_path, monk
     backend = opened()
     estimate = backend.estimate(circuit(), VALUES)
     assert (estimate.circuits, estimate.jobs, estimate.price) == (4, 3, 2.0)
+    checked = opened(known_answer_shots=500).estimate(circuit(), VALUES)
+    assert (checked.circuits, checked.known_answers, checked.price) == (4, 3, 3.5)
     limits = (
         ({"max_circuits": 3}, r"4 (more )?circuits"),
         ({"max_cost": 1.9}, r"price is 2\.00 usd, above max_cost = 1\.9"),

@@ -11,7 +11,7 @@ from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.ionq.base import IonQBase
-from qllmft_backends.remote.ionq.compile import LEAST_CIRCUITS, LEAST_SHOTS, known_answer
+from qllmft_backends.remote.ionq.compile import known_answer
 from qllmft_backends.remote.ionq.native import NativeSize, compile_there
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE
 from qllmft_backends.remote.ionq.options import (
@@ -20,7 +20,7 @@ from qllmft_backends.remote.ionq.options import (
     IonQOptions,
     IonQSimulatorOptions,
 )
-from qllmft_backends.remote.jobs import KnownAnswers
+from qllmft_backends.remote.known_answers import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.ledger.variants import standard_errors
@@ -113,15 +113,11 @@ class IonQForte(IonQBase):
         return self._client.get_latest_calibration(f"qpu.{self.options.target}")
 
     def _known_answers(self) -> KnownAnswers:
-        continued = self.options.known_answer_shots is None
-        return KnownAnswers(self._sends_known_answer, known_answer, continued)
-
-    def _sends_known_answer(self, circuits: int) -> bool:
-        """Return whether jobs have a circuit with a known answer, if the largest has so many ``circuits`` besides."""
-        if self.options.known_answer_shots is not None:
-            return self.options.known_answer_shots > 0
-        mock = self._cached_route is not None and self._client.transport.mock_server
-        return self.options.shots >= LEAST_SHOTS and circuits >= LEAST_CIRCUITS and not mock
+        return KnownAnswers(
+            self.options,
+            lambda batch, state: known_answer(batch.setup.n_qubits, state),
+            is_mock=lambda: self._cached_route is not None and self._cached_route.is_mock,
+        )
 
     def _read_more(self, chunk: Chunk) -> None:
         super()._read_more(chunk)

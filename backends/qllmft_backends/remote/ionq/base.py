@@ -26,7 +26,8 @@ from qllmft_backends.remote.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES,
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
-from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend, KnownAnswers
+from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend
+from qllmft_backends.remote.known_answers import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities

@@ -8,11 +8,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
+from qllmft_backends.remote.known_answers import known_circuit
 from qllmft_backends.remote.ledger.chunk import Setup
 
 # Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
@@ -33,11 +33,6 @@ NATIVE = {
     "swap": (6, 3),
 }
 
-
-# in a job of fewer, a circuit with a known answer would add more than a tenth to the price
-LEAST_CIRCUITS = 10
-# with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
-LEAST_SHOTS = 20
 
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
 PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
@@ -103,12 +98,6 @@ def published_price(setup: Setup, template: Template) -> dict[str, Any]:
 def known_answer(n_qubits: int, state: int = 0) -> Template:
     """Return the compiled circuit with the answer ``state`` (qubit 0 the least significant bit), first of a paid job.
 
-    It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see `known_state`).
-    Its price does not depend on the state: all its gates are there for every answer.
+    Its price does not depend on the state.
     """
-    circuit, flips = QuantumCircuit(n_qubits, name="known answer"), state ^ state << 1
-    for qubit in range(n_qubits):
-        circuit.ry(np.pi * (flips >> qubit & 1), qubit)
-    for control in range(n_qubits - 1):
-        circuit.cx(control, control + 1)
-    return compile_template(circuit)
+    return compile_template(known_circuit(n_qubits, state))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.remote.errors import RemoteTransientError
+from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import mapping
 from qllmft_backends.remote.route import JobIndex, ListedJob
@@ -18,7 +19,6 @@ from qllmft_backends.remote.rows import ENDED_FREE
 if TYPE_CHECKING:
     from qllmft_backends.remote.ionq.client import Client
 
-TOKEN_IN_NAME = 12  # characters of the client token in a job's name
 _SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
 
 

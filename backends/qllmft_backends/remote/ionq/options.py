@@ -16,6 +16,7 @@ from qllmft_backends.noise import GateNoise, NoiseSettings
 from qllmft_backends.remote.cost import CostLimits
 from qllmft_backends.remote.errors import PaidTrainingError, RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
+from qllmft_backends.remote.known_answers import KnownAnswerOptions
 from qllmft_backends.remote.options import JobOptions, Waits
 
 IONQ_URL = "https://api.ionq.co/v0.4"
@@ -179,8 +180,8 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         return self
 
 
-class IonQForteOptions(IonQOptions):
-    """Options of the backend ``ionq_forte``, IonQ's trapped ions. It costs money.
+class IonQForteOptions(KnownAnswerOptions, IonQOptions):
+    """Options of the backend ``ionq_forte``, IonQ's trapped ions, which cost money (see `KnownAnswerOptions`).
 
     Attributes:
         target: name of the machine, such as ``forte-1`` or ``tempo-1``; the server knows which there are.
@@ -190,13 +191,6 @@ class IonQForteOptions(IonQOptions):
         symmetry_verification: discard measurements that violate the circuit's symmetries, as IonQ finds them.
         aggregation: combination of the variants of a debiased job. It is applied when results are read: the same paid
             job gives each of them. All but ``average`` sharpen the distribution, which biases expectation values.
-        known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
-            ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
-            circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
-            ``shots`` if they are 20 or more and the call sends ten circuits or more in one job; no such circuit
-            otherwise, and none to the mock server. Its price is that of a circuit with its few gates: about 2 % of a
-            full job of 50 circuits, up to a half of a job of one circuit.
-        retry_wrong: send the circuits of jobs with a wrong known answer again. They are paid again.
         session_max_cost: ceiling on the cost of a session that holds the jobs of a call, in the unit of the server's
             prices; the server enforces it. None: no such ceiling.
         session_max_minutes: minutes after which the server ends the session of a call. None: no such limit.
@@ -214,18 +208,11 @@ class IonQForteOptions(IonQOptions):
     error_mitigation: ErrorMitigation = "none"
     symmetry_verification: bool = False
     aggregation: Aggregation = "average"
-    known_answer_shots: int | None = Field(None, ge=0, le=QPU_MAX_SHOTS)
-    retry_wrong: bool = False
     session_max_cost: float | None = Field(None, gt=0)
     session_max_minutes: int | None = Field(None, ge=1)
     allow_paid_training: bool = False
     compiled_estimate: bool = False
     variants: bool = False
-
-    @property
-    def sends_wrong_again(self) -> bool:
-        """Return the option ``retry_wrong``."""
-        return self.retry_wrong
 
     def check_training(self) -> None:
         """Raise `PaidTrainingError` unless ``allow_paid_training`` is set."""
@@ -255,11 +242,6 @@ class IonQForteOptions(IonQOptions):
             raise ValueError(
                 "variants without debiasing, or beside an aggregation that sharpens; expected "
                 "error_mitigation='debiasing' and aggregation='average'"
-            )
-        if self.known_answer_shots not in (None, 0, self.shots):
-            raise ValueError(
-                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}; expected 0 (no circuit with "
-                f"a known answer) or {self.shots}: all circuits of a job have its shots"
             )
         if self.allow_paid_training and self.circuit_budget is None:
             raise ValueError(

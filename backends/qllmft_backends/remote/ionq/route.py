@@ -18,10 +18,10 @@ from qllmft_backends.remote.batch import Template
 from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError, SessionWarning
 from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.library import IonQBackend, IonQTranspileLevelWarning
-from qllmft_backends.remote.ionq.listed_jobs import TOKEN_IN_NAME, IonQJobs, token_of
+from qllmft_backends.remote.ionq.listed_jobs import IonQJobs, token_of
 from qllmft_backends.remote.ionq.options import IonQForteOptions
 from qllmft_backends.remote.ionq.reading import JobResults
-from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, TOKEN_IN_NAME, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, mapping
 from qllmft_backends.remote.options import Deadline

@@ -19,6 +19,8 @@ State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
 FREE_MACHINE = "simulator"  # its jobs cost nothing
 PROVIDERS_URL = "qiskit"  # in the place of an address, for machines behind Qiskit's interfaces
+KNOWN_ANSWER = "known answer"  # name of a circuit with one
+TOKEN_IN_NAME = 12  # characters of the client token in a name
 OBJECT = "object:"  # begins the names of those that only an object of Python opens
 
 
@@ -212,6 +214,11 @@ class Chunk:
             if self.price_each is None
             else self.price_each * len(self.values) + self.known_price
         )
+
+    def names(self, token: str) -> list[str]:
+        """Return the names of the job's circuits in its order, if it has this client ``token``."""
+        own = [f"{token[:TOKEN_IN_NAME]}-{i}" for i in range(len(self.values))]
+        return [KNOWN_ANSWER] * self.known_circuits + own
 
     def lost(self, index: int) -> bool:
         """Return whether circuit ``index`` will never get a result because its job failed."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, JobSize
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import Jobs, JobsBackend
+from qllmft_backends.remote.known_answers import KnownAnswers, known_circuit
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -34,7 +36,7 @@ from qllmft_backends.remote.machines.providers import (
     open_machine,
 )
 from qllmft_backends.remote.machines.route import MachineRoute
-from qllmft_backends.remote.machines.runners import ENDED_BADLY, status_of
+from qllmft_backends.remote.machines.runners import ENDED_BADLY, check_names, status_of
 from qllmft_backends.remote.results import results_of, stored_result
 from qllmft_backends.remote.route import Route
 from qllmft_backends.request import check_values, request_seed
@@ -42,6 +44,8 @@ from qllmft_backends.z_observables import ZObservables
 
 if TYPE_CHECKING:
     from qllmft_backends.aer.machine_errors import MachineErrors
+
+_OBJECTS: dict[Path, object] = {}  # of Python, by the folder of the ledger that they had first
 
 
 class QiskitBackend(JobsBackend):
@@ -57,6 +61,11 @@ class QiskitBackend(JobsBackend):
     def __init__(self, options: QiskitOptions | None = None, backend: object = None) -> None:
         self.options = options or QiskitOptions()
         if backend is None:
+            if self.options.object_name is not None:
+                raise BackendError(
+                    f"object_name is {self.options.object_name!r} without an object; expected one of Python, in "
+                    "create('qiskit', ..., backend=...). Omit it."
+                )
             self._machine = open_machine(self.options)
         else:
             if (
@@ -67,8 +76,11 @@ class QiskitBackend(JobsBackend):
                     "got an object beside the options provider or machine; omit them."
                 )
             self.options = self.options.model_copy(update={"provider": "object"})
-            self._machine = machine_of(backend, local=self.options.local)
+            name = self.options.object_name
+            self._machine = machine_of(backend, local=self.options.local, name=name)
         self.jobs = jobs_of(self._machine, self.options)
+        if self.jobs is not None and backend is not None:
+            _check_object(self._machine, self.jobs.ledger.folder, self.options)
 
     @classmethod
     def availability(cls) -> Availability:
@@ -101,7 +113,7 @@ class QiskitBackend(JobsBackend):
 
     def compiled(self, circuit: QuantumCircuit) -> Compiled:
         """Return a circuit as it is sent, with free parameters."""
-        return self._compiled(circuit, measure=True)
+        return _compiled(self._machine, self.options, circuit)
 
     def machine_errors(self, circuit: QuantumCircuit) -> MachineErrors:
         """Return a circuit as it is sent, with the errors that the machine states; nothing is sent.
@@ -199,6 +211,8 @@ class QiskitBackend(JobsBackend):
             circuits=sum(each.circuits for each in estimates),
             known=sum(each.known for each in estimates),
             jobs=sum(each.jobs for each in estimates),
+            known_answers=sum(each.known_answers for each in estimates),
+            known_price=estimates[-1].price_each,
         )
         return total if self.jobs is None else self.jobs.limited(total, PROVIDERS_URL)
 
@@ -237,22 +251,10 @@ class QiskitBackend(JobsBackend):
             seed=None,
             repetition=self.options.repetition,
         )
-        size = JobSize(self.options.circuits_per_job)
+        size = JobSize(self.options.circuits_per_job, self._machine.max_circuits)
         batch = CircuitBatch(compiled, values, setup, self._machine.name, size)
         self.jobs.find(batch)
         return batch
-
-    def _compiled(self, circuit: QuantumCircuit, *, measure: bool) -> Compiled:
-        options = self.options
-        return compile_circuit(
-            circuit,
-            self._machine.target,
-            optimization_level=options.optimization_level,
-            layout=options.layout,
-            seed=options.seed,
-            ionq_gates=options.native == "ionq",
-            measure=measure,
-        )
 
     def _frequencies(
         self, circuit: QuantumCircuit, values: NDArray[np.float64]
@@ -269,9 +271,12 @@ class QiskitBackend(JobsBackend):
                 return results_of(batch, stored_result, self.jobs.ledger.folder)
         assert runner is not None
         seed = request_seed(self.options.seed, circuit, values) % 2**31
-        circuits = compiled.bind(values, [f"{circuit.name}-{b}" for b in range(len(values))])
-        job = runner.start(circuits, shots, seed, "")
-        counts = runner.counts(job, len(circuits))
+        names = [f"{circuit.name}-{b}" for b in range(len(values))]
+        job = runner.start(compiled.bind(values, names), shots, seed, "")
+        measured = runner.measured(job, len(names))
+        if self.options.compare_names:
+            check_names(measured, [names], self._machine.name)
+        counts = [each.counts for each in measured]
         if (status := status_of(job)) in ENDED_BADLY or any(
             sum(each.values()) != shots for each in counts
         ):
@@ -287,7 +292,8 @@ class QiskitBackend(JobsBackend):
         observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return the answer of a V2 estimator at the precision of the option ``shots``."""
-        compiled, estimator = self._compiled(circuit, measure=False), self._machine.estimator
+        compiled = _compiled(self._machine, self.options, circuit, measure=False)
+        estimator = self._machine.estimator
         assert estimator is not None
         layout = compiled.circuit.layout
         placed = (
@@ -305,13 +311,48 @@ class QiskitBackend(JobsBackend):
         return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
 
 
+def _check_object(machine: Machine, folder: Path, options: QiskitOptions) -> None:
+    """Raise `BackendError` if another object of the same class and name has the same ledger, unless a name is given."""
+    first = _OBJECTS.setdefault(folder.resolve(), machine.thing)
+    if first is machine.thing or options.object_name is not None:
+        return
+    raise BackendError(
+        f"another object of the class {type(first).__name__} named {machine.name!r} has the ledger {folder} in this "
+        "process, and nothing shows whether both are the same machine: each would get the other's results. Give each a "
+        f"name of its own, create('qiskit', {{'object_name': ...}}, backend=...); or {machine.name!r}, if they are the "
+        "same."
+    )
+
+
+def _compiled(
+    machine: Machine, options: QiskitOptions, circuit: QuantumCircuit, *, measure: bool = True
+) -> Compiled:
+    return compile_circuit(
+        circuit,
+        machine.target,
+        optimization_level=options.optimization_level,
+        layout=options.layout,
+        seed=options.seed,
+        ionq_gates=options.native == "ionq",
+        measure=measure,
+    )
+
+
 def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
     """Return the jobs of a machine in a ledger of its own, or None if nothing leaves this process."""
     if not machine.remote or machine.runner is None:
         return None
     route = MachineRoute(options, machine.name, machine.runner)
     ledger = Ledger(options.ledger / re.sub(r"[^\w.-]+", "-", machine.address))
-    return Jobs(options, ledger, lambda: route)
+
+    def known_answer(batch: CircuitBatch, state: int) -> Compiled:
+        """Compile it to the qubits that the batch's circuits measure."""
+        assert isinstance(batch.template, Compiled)
+        layout = None if machine.target is None else batch.template.measured
+        beside = options.model_copy(update={"layout": layout})
+        return _compiled(machine, beside, known_circuit(batch.setup.n_qubits, state))
+
+    return Jobs(options, ledger, lambda: route, KnownAnswers(options, known_answer))
 
 
 def route_of(ledger: Ledger, chunk: Chunk) -> Route:

@@ -9,15 +9,15 @@ import platformdirs
 from pydantic import Field, model_validator
 
 from qllmft_backends.remote.cost import CostLimits
-from qllmft_backends.remote.options import JobOptions
+from qllmft_backends.remote.known_answers import KnownAnswerOptions
 
 ProviderName = Literal[
     "generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"
 ]
 
 
-class QiskitOptions(JobOptions):
-    """Options of the backend ``qiskit`` (see `JobOptions`).
+class QiskitOptions(KnownAnswerOptions):
+    """Options of the backend ``qiskit`` (see `KnownAnswerOptions`).
 
     Attributes:
         provider: source of the machine, one of a fixed table: ``generic`` (Qiskit's `GenericBackendV2` in Aer),
@@ -31,8 +31,12 @@ class QiskitOptions(JobOptions):
         optimization_level: of Qiskit's preset pass manager.
         layout: qubits of the machine for the circuit's qubits 0, 1, …; None: the pass manager chooses.
         native: ``ionq`` compiles to IonQ's gates GPI, GPI2 and MS on all-to-all qubits, for a machine that runs them.
+        object_name: name of the object given in Python, which its ledger and results are kept under, instead of its
+            class's and its own; needed if several objects have the same ones.
         local: the object given in Python runs in this process, free. By default only known simulators do.
         ledger: folder of the ledger of remote jobs; the jobs of each provider are in a folder of its own in it.
+        compare_names: use results only if the names of their circuits, as far as the machine answers them, are those
+            that were sent.
         retry_doubtful: send jobs again that were sent without an answer, at a provider without a search by tags. If one
             was accepted after all, it is paid twice.
         max_circuits: ceiling on the number of circuits in the ledger, needed if the price is not known.
@@ -47,10 +51,12 @@ class QiskitOptions(JobOptions):
     optimization_level: int = Field(1, ge=0, le=3)
     layout: tuple[int, ...] | None = None
     native: Literal["none", "ionq"] = "none"
+    object_name: str | None = Field(None, min_length=1, max_length=100)
     local: bool = False
     ledger: Path = Field(
         default_factory=lambda: platformdirs.user_state_path("qllmft") / "machines"
     )
+    compare_names: bool = True
     retry_doubtful: bool = False
     max_circuits: int | None = Field(None, ge=0)
     price_per_circuit: float | None = Field(None, ge=0)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import inf
 from typing import Any
 
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
@@ -39,6 +40,8 @@ class Machine:
         target: gates and qubits; None if unknown, and circuits are then sent as they are.
         remote: circuits leave this machine.
         properties: returns what IBM's machines state of their readouts beside the target; None for others.
+        max_circuits: limit of the machine on a job.
+        thing: object of Python that the machine was made of; None for a provider's.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Machine:
     remote: bool
     estimator: BaseEstimatorV2 | None = None
     properties: Callable[[], Any] | None = None
+    max_circuits: float = inf
+    thing: object = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,11 @@ def installed(provider: Provider) -> bool:
     return find_spec(provider.package) is not None
 
 
-def machine_of(thing: object, *, local: bool) -> Machine:
-    """Return a machine of a `BackendV2` or of a V2 primitive. An unknown class is remote, unless ``local``."""
+def machine_of(thing: object, *, local: bool, name: str | None = None) -> Machine:
+    """Return a machine of a `BackendV2` or of a V2 primitive. An unknown class is remote, unless ``local``.
+
+    Its ``name`` is the object's own by default.
+    """
     kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
     inner = (
         getattr(thing, "_backend", thing)
@@ -102,13 +110,15 @@ def machine_of(thing: object, *, local: bool) -> Machine:
     )
     here = local or f"{type(inner).__module__}.{type(inner).__qualname__}".startswith(_LOCAL)
     target = getattr(inner, "target", None)
-    name = str(getattr(inner, "name", None) or type(inner).__name__)
+    name = name or str(getattr(inner, "name", None) or type(inner).__name__)
     shared: dict[str, Any] = {
         "name": name,
         "address": f"object:{kind}:{name}",
         "target": target,
         "remote": not here,
         "properties": getattr(inner, "properties", None),
+        "max_circuits": _most_circuits(inner),
+        "thing": inner,
     }
     if isinstance(thing, BaseEstimatorV2):
         if not here:
@@ -127,14 +137,24 @@ def machine_of(thing: object, *, local: bool) -> Machine:
 
 
 def _machine(backend: BackendV2, provider: str, runner: Runner, *, remote: bool = False) -> Machine:
+    limit = _most_circuits(backend)
+    address = f"{provider}:{backend.name}"
+    stated = getattr(backend, "properties", None)
     return Machine(
         backend.name,
-        f"{provider}:{backend.name}",
+        address,
         runner,
         backend.target,
         remote,
-        properties=getattr(backend, "properties", None),
+        max_circuits=limit,
+        properties=stated,
     )
+
+
+def _most_circuits(backend: object) -> float:
+    """Return the limit of a backend on the circuits of a job."""
+    limit = getattr(backend, "max_circuits", None)
+    return limit if isinstance(limit, int) and limit > 0 else inf
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:

@@ -15,7 +15,13 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.runners import ENDED_BADLY, Counts, Runner, status_of
+from qllmft_backends.remote.machines.runners import (
+    ENDED_BADLY,
+    Counts,
+    Runner,
+    check_names,
+    status_of,
+)
 from qllmft_backends.remote.options import Deadline, Deadlined
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
 from qllmft_backends.text import error_text
@@ -83,9 +89,12 @@ class MachineRoute(Deadlined, Route):
         if not job.completed:
             return [None] * chunk.circuits
         found = self.asked(
-            "the results of a job", lambda: self.runner.counts(job.content, chunk.circuits)
+            "the results of a job", lambda: self.runner.measured(job.content, chunk.circuits)
         )
-        return [_frequencies(chunk, counts) for counts in found]
+        if self.waits.compare_names:
+            # an earlier version named them by the chunk
+            check_names(found, [chunk.names(t) for t in (*chunk.tokens, chunk.id)], chunk.label)
+        return [_frequencies(chunk, each.counts) for each in found]
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import BackendError
+from qllmft_backends.remote.errors import JobFailedError
 
 Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> number of shots
+_NAME = "name"  # of a circuit, in its metadata and in the header of its result
 ENDED_BADLY = ("ERROR", "CANCELLED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Counts of one circuit, and its name in the machine's answer. None: the answer has no names."""
+
+    name: str | None
+    counts: Counts
 
 
 class Runner(Protocol):
@@ -35,7 +46,7 @@ class Runner(Protocol):
         """
         ...
 
-    def counts(self, job: Any, circuits: int) -> list[Counts]:
+    def measured(self, job: Any, circuits: int) -> list[Measured]:
         """Wait for a job and return the counts of its circuits."""
         ...
 
@@ -63,14 +74,19 @@ class BackendRunner:
         options = {"seed_simulator": seed} if self.takes_seed else {}
         return self._backend.run(list(circuits), shots=shots, **options)
 
-    def counts(self, job: Any, circuits: int) -> list[Counts]:
+    def measured(self, job: Any, circuits: int) -> list[Measured]:
         """Return counts (see `Runner`)."""
         result = job.result()
-        read = [result.get_counts(i) for i in range(circuits)]
-        return [
-            {int(str(bits).replace(" ", ""), 2): int(number) for bits, number in counts.items()}
-            for counts in read
-        ]
+        found = []
+        for i in range(circuits):
+            counts = {
+                int(str(bits).replace(" ", ""), 2): int(number)
+                for bits, number in result.get_counts(i).items()
+            }
+            circuits_of = getattr(result, "results", None)  # of Qiskit's own class of results
+            header = getattr(circuits_of[i], "header", None) if circuits_of else None
+            found.append(Measured(_name(header), counts))
+        return found
 
     def fetch(self, job_id: str) -> Any:
         """Return a job (see `Runner`)."""
@@ -105,14 +121,22 @@ class SamplerRunner:
             self._sampler.options.simulator.seed_simulator = seed
         if self._service is not None:
             self._sampler.options.environment.job_tags = [tag]
+        for circuit in circuits:
+            circuit.metadata = {**(circuit.metadata or {}), _NAME: circuit.name}
         return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
 
-    def counts(self, job: Any, circuits: int) -> list[Counts]:
+    def measured(self, job: Any, circuits: int) -> list[Measured]:
         """Return counts (see `Runner`)."""
         result = job.result()
         if len(result) != circuits:
-            raise BackendError(f"the sampler answered {len(result)} of {circuits} circuits.")
-        return [dict(pub.data.meas.get_int_counts()) for pub in result]
+            raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
+        return [
+            Measured(
+                _name((pub.metadata or {}).get("circuit_metadata")),
+                dict(pub.data.meas.get_int_counts()),
+            )
+            for pub in result
+        ]
 
     def fetch(self, job_id: str) -> Any:
         """Return a job (see `Runner`)."""
@@ -126,6 +150,30 @@ class SamplerRunner:
     def find(self, tag: str) -> list[str]:
         """Return identities (see `Runner`)."""
         return [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
+
+
+def check_names(
+    measured: Sequence[Measured], expected: Sequence[Sequence[str]], label: str
+) -> None:
+    """Raise `JobFailedError` unless the names in an answer are those of one of the lists ``expected``."""
+    found = [each.name for each in measured]
+    if any(
+        all(name in (None, own) for name, own in zip(found, names, strict=True))
+        for names in expected
+    ):
+        return
+    first = next(i for i, name in enumerate(found) if name not in (None, expected[0][i]))
+    raise JobFailedError(
+        f"{label} answered circuits named {found[first]!r} ..., expected {expected[0][first]!r} ...: results of other "
+        "circuits, or in another order. They are not used. Ask the provider; if it renames circuits, "
+        "compare_names=false reads them as they are."
+    )
+
+
+def _name(source: Any) -> str | None:
+    """Return the name in a header or in metadata, or None if there is none."""
+    name = source.get(_NAME) if isinstance(source, dict) else getattr(source, _NAME, None)
+    return None if name is None else str(name)
 
 
 def status_of(job: Any) -> str:

@@ -1,0 +1,231 @@
+"""Results of other circuits, of another job or of another machine: none is used."""
+
+import numpy as np
+import pytest
+from qiskit.result import Result
+from qiskit.result.models import ExperimentResult, ExperimentResultData
+from remote_machine import RemoteMachine
+from sampler_service import Service, ibm
+from test_local_machines import OBSERVABLES, circuit
+
+from qllmft_backends import BackendError, UnknownBackendError, create
+from qllmft_backends.remote import CostRefusedError, JobFailedError, ledger_jobs
+
+TWELVE = np.random.default_rng(7).uniform(-2, 2, (12, 9))
+
+
+def opened(machine, tmp_path, **options):
+    usual = {"ledger": tmp_path, "max_circuits": 100, "yes": True, "poll_interval_s": 0.01}
+    return create("qiskit", {**usual, "shots": 1000, **options}, backend=machine)
+
+
+def measured(backend, circuits=12):
+    return backend.expectations(circuit(), TWELVE[:circuits], OBSERVABLES)
+
+
+def assert_right(answer, circuits):
+    exact = create("aer_statevector").expectations(circuit(), TWELVE[:circuits], OBSERVABLES).values
+    assert (np.abs(answer.values - exact) < 4.5 * answer.standard_errors).all()
+
+
+def folder_of(backend):
+    return backend.jobs.ledger.folder
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+@pytest.mark.parametrize("coupling_map", [None, [[i, i + 1] for i in range(5)]])
+def test_each_job_of_a_call_of_ten_circuits_has_a_known_answer(tmp_path, level, coupling_map):
+    machine = RemoteMachine(6, coupling_map=coupling_map)
+    backend = opened(machine, tmp_path, circuits_per_job=5, optimization_level=level)
+    estimate = backend.estimate(circuit(), TWELVE)
+    assert (estimate.circuits, estimate.jobs, estimate.known_answers) == (12, 3, 3)
+    assert measured(backend).values.shape == (12, 3)
+    assert machine.log == [6, 6, 3]
+    rows = ledger_jobs(folder_of(backend))
+    assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [
+        (5, 1, ""),
+        (5, 1, ""),
+        (2, 1, ""),
+    ]
+
+
+def test_a_job_is_no_larger_than_the_machine_takes(tmp_path):
+    machine = RemoteMachine()
+    machine.max_circuits = 5
+    measured(opened(machine, tmp_path))
+    machine.max_circuits = 1
+    measured(opened(machine, tmp_path, repetition=1))
+    assert machine.log == [5, 5, 5, *[1] * 12]
+
+
+def test_small_calls_and_few_shots_have_one_on_request(tmp_path):
+    machine = RemoteMachine()
+    measured(opened(machine, tmp_path), 9)
+    measured(opened(machine, tmp_path, shots=10))
+    measured(opened(machine, tmp_path, repetition=1, known_answer_shots=0))
+    measured(opened(machine, tmp_path, repetition=1, known_answer_shots=1000), 2)
+    measured(opened(machine, tmp_path, repetition=2, known_answer_shots=1000), 2)
+    assert machine.log == [9, 12, 12, 3]
+    with pytest.raises(UnknownBackendError, match="known_answer_shots is 7 with shots 1000"):
+        opened(machine, tmp_path, known_answer_shots=7)
+
+
+def test_the_rest_of_a_call_is_checked_as_its_beginning_was(tmp_path):
+    machine = RemoteMachine()
+    machine.breaks = lambda: (_ for _ in ()).throw(KeyboardInterrupt) if machine.log[1:] else None
+    with pytest.raises(KeyboardInterrupt):
+        measured(opened(machine, tmp_path, circuits_per_job=6))
+    machine.breaks = None
+    measured(opened(machine, tmp_path, circuits_per_job=6, retry_doubtful=True))
+    assert machine.log == [7, 7, 7]
+
+
+def test_ceilings_count_it(tmp_path):
+    machine, price = RemoteMachine(), {"price_per_circuit": 0.5}
+    with pytest.raises(
+        CostRefusedError, match=r"12 more circuits and 2 of known answer make 14 in the ledger"
+    ):
+        measured(opened(machine, tmp_path, circuits_per_job=6, max_circuits=13))
+    with pytest.raises(CostRefusedError, match=r"estimated price is 7\.00 usd, above max_cost = 6"):
+        measured(opened(machine, tmp_path, circuits_per_job=6, max_cost=6.9, **price))
+    assert machine.log == []
+    measured(opened(machine, tmp_path, circuits_per_job=6, max_circuits=14, max_cost=7, **price))
+    with pytest.raises(CostRefusedError, match="1 more circuits make 15 in the ledger"):
+        measured(opened(machine, tmp_path, repetition=1, max_circuits=14), 1)
+
+
+def flipped(counts):
+    return {"".join("10"[int(b)] for b in bits): n for bits, n in counts.items()}
+
+
+def mirrored(counts):
+    return {bits[::-1]: n for bits, n in counts.items()}
+
+
+def blind(counts):
+    return {"0000": sum(counts.values())}
+
+
+@pytest.mark.parametrize("lie", [flipped, mirrored, blind])
+def test_a_machine_with_wrong_answers_is_found_out(tmp_path, lie):
+    machine = RemoteMachine()
+    machine.breaks = lambda: setattr(
+        job := [*machine.jobs.values()][-1], "counts", [lie(c) for c in job.counts]
+    )
+    with pytest.raises(JobFailedError, match="a known answer came back wrong on the qubits"):
+        measured(opened(machine, tmp_path, circuits_per_job=6))
+    assert machine.log == [7], "no further job is sent"
+    machine.breaks = None
+    with pytest.raises(JobFailedError, match="retry_wrong=true sends these circuits again"):
+        measured(opened(machine, tmp_path, circuits_per_job=6))
+    measured(opened(machine, tmp_path, circuits_per_job=6, retry_wrong=True))
+    assert machine.log == [7, 7, 7]
+
+
+class NamingMachine(RemoteMachine):
+    """Machine whose results have the circuits' names, as ``named`` changes them."""
+
+    named = staticmethod(lambda names: names)
+
+    def run(self, circuits, *, shots):
+        job = super().run(circuits, shots=shots)
+        counts, names = job.counts, self.named([c.name for c in circuits])
+        job.result = lambda: Result(
+            results=[
+                ExperimentResult(
+                    shots,
+                    True,
+                    ExperimentResultData(counts={hex(int(k, 2)): n for k, n in each.items()}),
+                    header={"name": name, "memory_slots": 4},
+                )
+                for each, name in zip(counts, names, strict=True)
+            ],
+            backend_name="faraway",
+            success=True,
+        )
+        return job
+
+
+def test_names_that_were_sent_are_right(tmp_path):
+    machine = NamingMachine()
+    assert_right(measured(opened(machine, tmp_path / "a")), 12)
+    assert_right(measured(opened(machine, tmp_path / "b"), 3), 3)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda names: [names[1], names[0], *names[2:]],
+        lambda names: names[::-1],
+        lambda names: [names[0]] * len(names),
+        lambda names: [f"circuit-{i}" for i in range(len(names))],
+        lambda names: [*names[:-1], "0002-2"],
+        lambda names: [f"0123456789ab-{i}" for i in range(len(names))],
+    ],
+    ids=["swapped", "reversed", "one", "another program's", "another job's", "another token's"],
+)
+def test_results_of_other_names_are_not_used(tmp_path, named):
+    machine = NamingMachine()
+    machine.named = named
+    with pytest.raises(JobFailedError, match=r"answered circuits named .*, expected .*compare_nam"):
+        measured(opened(machine, tmp_path), 3)
+    (row,) = ledger_jobs(folder_of(opened(machine, tmp_path)))
+    assert row.state == "submitted"
+    answer = measured(opened(machine, tmp_path, compare_names=False, shots=1000), 3)
+    assert answer.values.shape == (3, 3)
+    assert machine.log == [3]
+
+
+def test_the_job_of_a_version_that_named_circuits_by_their_chunk_is_read(tmp_path):
+    machine = NamingMachine()
+    machine.named = lambda names: [f"0001-{i}" for i in range(len(names))]
+    assert_right(measured(opened(machine, tmp_path), 3), 3)
+
+
+def test_a_sampler_answers_the_names_too(monkeypatch, tmp_path):
+    service = Service()
+    make = ibm(monkeypatch, tmp_path, service)
+    measured(make())
+    assert [len(job.circuits) for job in service.accepted.values()] == [7, 7]
+    again = {"repetition": 1, "known_answer_shots": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "qllmft_backends.remote.jobs.collect", lambda *_: (_ for _ in ()).throw(SystemExit)
+        )
+        with pytest.raises(SystemExit):
+            measured(make(**again))
+    with monkeypatch.context() as patch:
+        swap = {"job-2": "job-3", "job-3": "job-2"}
+        patch.setattr(service, "job", lambda job_id: service.accepted[swap[job_id]])
+        with pytest.raises(JobFailedError, match="answered circuits named"):
+            measured(make(**again))
+    assert_right(measured(make(**again)), 12)
+    assert service.submissions == 4
+
+
+def test_a_local_machine_s_names_are_compared_as_well(tmp_path):
+    machine = NamingMachine()
+    machine.named = lambda names: names[::-1]
+    with pytest.raises(BackendError, match="answered circuits named"):
+        measured(create("qiskit", {"local": True}, backend=machine), 3)
+
+
+def test_two_objects_of_one_class_and_name_need_names(tmp_path):
+    left, right = RemoteMachine(), RemoteMachine()
+    measured(opened(left, tmp_path), 3)
+    with pytest.raises(
+        BackendError,
+        match=r"another object of the class RemoteMachine named 'faraway' .*object_name",
+    ):
+        opened(right, tmp_path)
+    del left
+    with pytest.raises(BackendError, match="object_name"):
+        opened(RemoteMachine(), tmp_path)
+    assert right.log == []
+    measured(opened(right, tmp_path, object_name="right"), 3)
+    assert right.log == [3]
+    measured(opened(RemoteMachine(), tmp_path, object_name="right"), 3)  # the same, says its name
+    measured(opened(right, tmp_path / "elsewhere"), 3)
+    assert right.log == [3, 3]
+    with pytest.raises(BackendError, match="object_name is 'a' without an object"):
+        create("qiskit", {"object_name": "a"})
