@@ -240,3 +240,15 @@ def test_predicted_accuracies_are_those_of_the_record_and_near_the_sampled_ones(
         ) in page
         assert all(abs(value - 100 * stated["accuracy"]) < 2 for value in sampled)
     assert len(rows["results"]) >= 5
+
+
+def test_a_qnode_on_the_engine_has_the_times_of_the_record():
+    page = (ROOT / "docs" / "qiskit-interfaces.md").read_text("utf-8")
+    for row in record("qnode")["results"]:
+        ms, own = row["ms"], row["ms"]["from_qnode"]
+        others = (
+            f"{ms[name]:,.0f} ({ms[name] / own:.0f} ×)"
+            for name in ("lightning.qubit", "default.qubit")
+        )
+        assert f"| {row['qubits']} | {row['batch']} | {own:.1f} | {' | '.join(others)} |" in page
+        assert row["difference"] < 3.5e-6
