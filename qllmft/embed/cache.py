@@ -6,7 +6,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+_CHECKSUM = "ALTER TABLE embeddings ADD COLUMN checksum BLOB"  # rows of earlier versions have none
 _BATCH = 500  # SQLite allows at least 999 variables per statement
 
 
@@ -40,6 +41,10 @@ class EmbeddingCache:
             self._connection = sqlite3.connect(self.path, timeout=60.0)
             try:
                 self._connection.execute(_SCHEMA)
+                columns = self._connection.execute("PRAGMA table_info(embeddings)").fetchall()
+                if "checksum" not in {name for _, name, *_ in columns}:
+                    with suppress(sqlite3.OperationalError):  # another process has added it
+                        self._connection.execute(_CHECKSUM)
             except sqlite3.Error:
                 self._connection.close()
                 raise
@@ -61,10 +66,10 @@ class EmbeddingCache:
         for start in range(0, len(keys), _BATCH):
             part = keys[start : start + _BATCH]
             marks = ",".join("?" * len(part))
-            query = f"SELECT key, vector FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
+            query = f"SELECT key, vector, checksum FROM embeddings WHERE key IN ({marks})"  # noqa: S608 - question marks only
             with self._explained():
-                for key, vector in self._connection.execute(query, part):
-                    found[key_to_text[key]] = self._vector(vector)
+                for key, vector, checksum in self._connection.execute(query, part):
+                    found[key_to_text[key]] = self._vector(key, vector, checksum)
         lengths = sorted({len(vector) for vector in found.values()})
         if len(lengths) > 1:
             raise self._fault(
@@ -79,20 +84,26 @@ class EmbeddingCache:
                 f"it holds an embedding of {length} numbers, and the body's have {dimension}"
             )
 
-    def _vector(self, stored: bytes) -> NDArray[np.float32]:
+    def _vector(self, key: bytes, stored: object, checksum: object) -> NDArray[np.float32]:
+        if not isinstance(stored, bytes):
+            raise self._fault(f"it holds an embedding of type {type(stored).__name__}")
         if not stored or len(stored) % 4:
             raise self._fault(
                 f"it holds an embedding of {len(stored)} bytes, expected 4 per number"
             )
+        if checksum is not None and checksum != _checksum(key, stored):
+            raise self._fault("an embedding in it was changed, or is that of another text")
         return np.frombuffer(stored, "<f4")
 
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Store the embeddings (N, D) of N texts."""
-        rows = [
+        pairs = (
             (self._key(t), v.astype("<f4").tobytes()) for t, v in zip(texts, vectors, strict=True)
-        ]
+        )
+        rows = [(key, stored, _checksum(key, stored)) for key, stored in pairs]
+        insert = "INSERT OR REPLACE INTO embeddings (key, vector, checksum) VALUES (?, ?, ?)"
         with self._explained(), self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", rows)
+            self._connection.executemany(insert, rows)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -112,3 +123,8 @@ class EmbeddingCache:
         return hashlib.sha256(
             self._identity.encode() + b"\0" + text.encode("utf-8", "surrogatepass")
         ).digest()
+
+
+def _checksum(key: bytes, stored: bytes) -> bytes:
+    """Return eight bytes that follow from an embedding and its key."""
+    return hashlib.sha256(key + stored).digest()[:8]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
+from qllmft_backends.text import json_text
 from qllmft_circuits import (
     adapter_circuit,
     data_parameters,
@@ -284,7 +284,7 @@ def _rendered(circuit: QuantumCircuit, form: Format) -> tuple[bytes, dict[str, s
     if form == "qpy":
         return to_qpy(circuit), {}
     names: dict[str, str] = {}
-    numbers = json.dumps(circuit.metadata, ensure_ascii=False)
+    numbers = json_text(circuit.metadata)
     if form in ("qasm3", "qasm2"):
         text, names = to_qasm3(circuit) if form == "qasm3" else (to_qasm2(circuit), {})
         version, _, rest = text.partition("\n")

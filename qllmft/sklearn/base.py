@@ -239,13 +239,13 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         All rows are in both parts if the last epoch is kept and nothing is calibrated.
         """
         rows, calibrated = np.arange(n), config.calibration == "temperature"
-        if config.select == "last" and not calibrated:
-            return rows, rows, config
         share = self.validation_fraction
         if not (isinstance(share, float) and 0.0 < share < 1.0):
             raise UserError(
                 f"validation_fraction is {share!r}; expected a number above 0 and below 1."
             )
+        if config.select == "last" and not calibrated:
+            return rows, rows, config
         held = math.ceil(share * n)
         counts = np.ones(1, int) if strata is None else np.bincount(strata)
         rare = strata is not None and counts.min() < 2

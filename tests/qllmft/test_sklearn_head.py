@@ -198,6 +198,10 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
             {"validation_fraction": 2, "settings": SMALL | {"train.select": "accuracy"}},
             "validation_fraction is 2; exp",
         ),
+        (
+            {"validation_fraction": 2, "settings": SMALL | {"train.select": "last"}},
+            "validation_fraction is 2; exp",
+        ),
         ({"epochs": 0}, "train.epochs .got 0.: "),
         ({"backend": "no such"}, "no such"),
     ],

@@ -253,8 +253,34 @@ def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked
     identity = embed(TEXTS, body, cache_folder=tmp_path).identity
     (cache,) = tmp_path.glob("*.sqlite")
     key = hashlib.sha256(f"{identity}\0{TEXTS[0]}".encode()).digest()
-    assert change(cache, "UPDATE embeddings SET vector = ? WHERE key = ?", stored, key) == 1
+    older = "UPDATE embeddings SET vector = ?, checksum = NULL WHERE key = ?"
+    assert change(cache, older, stored, key) == 1
     refused(body, tmp_path, asked, rf"{message}\.")
+
+
+def test_changed_and_exchanged_embeddings_are_refused(body, tmp_path):
+    identity = embed(TEXTS, body, cache_folder=tmp_path).identity
+    (cache,) = tmp_path.glob("*.sqlite")
+    first, second = (hashlib.sha256(f"{identity}\0{t}".encode()).digest() for t in TEXTS[:2])
+    rows = "SELECT vector, checksum FROM embeddings WHERE key = ?"
+    with closing(sqlite3.connect(cache)) as connection:
+        own, other = (connection.execute(rows, [key]).fetchone() for key in (first, second))
+    update = "UPDATE embeddings SET vector = ?, checksum = ? WHERE key = ?"
+    assert change(cache, update, *other, first) == 1
+    refused(body, tmp_path, TEXTS, "was changed, or is that of another text")
+    assert change(cache, update, "a text", own[1], first) == 1
+    refused(body, tmp_path, TEXTS, "an embedding of type str")
+    assert change(cache, update, *own, first) == 1
+    embed(TEXTS, body, cache_folder=tmp_path)
+
+
+def test_a_cache_of_an_earlier_version_is_read(body, tmp_path, no_model):
+    found = embed(TEXTS, body, cache_folder=tmp_path)
+    (cache,) = tmp_path.glob("*.sqlite")
+    change(cache, "ALTER TABLE embeddings DROP COLUMN checksum")
+    no_model()
+    again = embed(TEXTS, body, cache_folder=tmp_path)
+    assert np.array_equal(again.vectors, found.vectors)
 
 
 KILLED = """

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import qiskit_reference
 import torch
-from qiskit import qasm2
+from qiskit import QuantumCircuit, qasm2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.export import ExportRequest, embedding, export_run
+from qllmft.inference.export import ExportRequest, _rendered, embedding, export_run
 from qllmft.model import load_model
 from qllmft_circuits import from_qasm3, from_qpy
 
@@ -304,3 +304,13 @@ def test_other_formats_hold_the_numbers_too(trained_run):
         == numbers_of(drawing)
         == numbers_of(export_run(trained_run, ExportRequest("qasm3")))
     )
+
+
+@pytest.mark.parametrize("form", ["qasm3", "qasm2", "txt"])
+def test_labels_do_not_act_on_the_terminal(form):
+    circuit = QuantumCircuit(1)
+    circuit.metadata = {"labels": ["red\x9b31m", "\u202eright", "schön"]}
+    text = _rendered(circuit, form)[0].decode()
+    assert not {"\x9b", "\u202e"} & set(text)
+    (line,) = (line for line in text.splitlines() if "labels" in line)
+    assert json.loads(line[line.index("{") :])["labels"] == circuit.metadata["labels"]
