@@ -89,7 +89,22 @@ class PennyLaneBackend(Backend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Return measured outcomes (see `Backend.outcomes`)."""
+        """Return measured outcomes (see `Backend.outcomes`).
+
+        Args:
+            circuit: without measurements; its gates are opened down to those of PennyLane.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, measurements per row; the option ``shots`` is not read.
+            rng: the device's seed follows from one number drawn from it, the circuit and the
+                values; the option ``seed`` is not read.
+
+        Returns:
+            (B, S) int64; bit q of an outcome is qubit q.
+
+        Raises:
+            BackendError: for values of another shape.
+            UnsupportedGateError: for a gate without a definition by gates that PennyLane runs.
+        """
         wires = range(circuit.num_qubits)
         seed = int(rng.integers(2**31))
         (bits,) = self._run(

@@ -37,7 +37,14 @@ class Measurable(Evaluator, Protocol):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
-        """Return classical bits (B, S, C) of a measured circuit (see `Backend.bits`)."""
+        """Return classical bits (B, S, C) of a measured circuit (see `Backend.bits`).
+
+        Args:
+            circuit: with measurements into C classical bits.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, measurements per row of ``values``.
+            rng: source of the outcomes, or of a simulator's seed.
+        """
         ...
 
 

@@ -80,7 +80,16 @@ class Baseline:
         tasks: tuple[TaskName, ...] = ("classification",),
         most_texts: int | None = None,
     ) -> Baseline:
-        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it."""
+        """Return a tuned baseline of a grid, or of ``config.baselines.points`` of it.
+
+        Args:
+            label: name in tables.
+            make: maps the name of a grid to a head that is not yet fitted and searches the grid.
+                The head has a method ``kept`` that draws settings, as that of `GridBaseline`.
+            tasks: those that the head can learn; a configuration of another task that names it is
+                an error.
+            most_texts: with more training texts the baseline is left out; None: never.
+        """
 
         def searched(config: RunConfig, *_: int) -> Any:
             head: Any = make(config.baselines.grid)

@@ -159,7 +159,14 @@ def attend_load(
 ) -> Load | None:
     """Show the load beside the price of paid circuits, ask about a small one, and return it.
 
-    It is None if no backend is paid, or as in `load_of`.
+    Args:
+        backends: those that would answer; only paid ones are attended.
+        predictor: the model.
+        vectors: embeddings (N, D) of the texts, read if the run has no record.
+        decision: threshold and margin of the answers.
+
+    Returns:
+        The load; None if no backend is paid, or as in `load_of`.
     """
     paid = [backend for backend in backends if remote_of(backend) and backend.capabilities.paid]
     load = load_of(predictor, vectors, decision) if paid else None

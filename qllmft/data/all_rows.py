@@ -47,7 +47,17 @@ def split_off_test(
 def split_off_validation(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
 ) -> tuple[Table, Table]:
-    """Return training and validation, by the same rule as `split_off_test`."""
+    """Return training and validation, by the same rule as `split_off_test`.
+
+    Args:
+        table: rows without those of the test.
+        corpus: names of the labels, and the source for messages.
+        config: share of the training in these rows; column of groups or times. Folds are not read.
+        random: draws rows or groups; times draw nothing.
+
+    Raises:
+        UserError: if there are too few rows of a label or groups, or a part is empty.
+    """
     held = _held(table, corpus, config, random, 1.0 - config.train_fraction, PARTS - 1)
     train, validation = table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
     if not len(train) or not len(validation):

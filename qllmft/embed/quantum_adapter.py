@@ -67,6 +67,17 @@ class _Columns(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, engine: AdjointEngine, angles: Tensor, rank: int) -> Tensor:
+        """Return the columns in the dtype and on the device of the angles.
+
+        Args:
+            ctx: of autograd; keeps the engine and its tape for the sweep back.
+            engine: of `column_engine`, in float32 or float64.
+            angles: (P,) parameters of the circuit in radians, on any device.
+            rank: r, number of basis states, from |0...0⟩ on in the order of their indices.
+
+        Returns:
+            (r, 2^Q), a state a row; bit q of a column's index is qubit q.
+        """
         slots = engine.program.angles(angles.numpy(force=True)[None])[0]
         values, ctx.tape = engine.amplitudes(slots, np.eye(rank))
         ctx.engine = engine

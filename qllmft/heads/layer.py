@@ -18,6 +18,17 @@ class _Expectations(torch.autograd.Function):
     def forward(
         ctx: Any, engine: Differentiable, angles: Tensor, amplitudes: Tensor | None
     ) -> Tensor:
+        """Return Z expectation values and keep the tape of the pass.
+
+        Args:
+            ctx: of autograd; keeps the engine and its tape for the sweep back.
+            engine: see `expectations`; runs in its own dtype.
+            angles: gate angles in radians, (G,) shared by the batch or (B, G).
+            amplitudes: (B, D) real initial amplitudes of norm 1; None for |0...0⟩.
+
+        Returns:
+            (B, T) in the dtype and on the device of ``angles``.
+        """
         values, ctx.tape = engine.forward(_given(engine, angles), _given(engine, amplitudes))
         ctx.engine = engine
         return torch.as_tensor(values).to(angles)

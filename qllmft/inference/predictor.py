@@ -249,8 +249,19 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Yield predictions in constant memory, reading texts as they are needed.
 
-        Arguments are those of `predict`. If reading fails, the error is raised after the predictions for the texts
-        before it.
+        If reading fails, the error is raised after the predictions for the texts before it.
+
+        Args:
+            texts: as in `predict`; read four batches of the body at a time in one process, further
+                ahead in several.
+            threshold: see `predict`.
+            margin: see `predict`.
+            coverage: see `predict`.
+            novelty: see `predict`.
+
+        Raises:
+            UserError: if the rule does not fit the model's labels; raised with the first
+                prediction, not by the call.
         """
         return self.decide(texts, Decision(threshold, margin, coverage, novelty))
 
@@ -328,7 +339,19 @@ class Predictor:
         decision: Decision = MOST_PROBABLE,
         unlike: NDArray[np.bool_] | None = None,
     ) -> Iterator[Prediction]:
-        """Yield the predictions for texts from their answers, some of which may be marked by `unlike`."""
+        """Yield the predictions for texts from their answers, some of which may be marked by `unlike`.
+
+        Args:
+            texts: N texts or pairs, in the order of the answers.
+            answers: of `answer`, a row per text. If texts have several labels, the labels of a
+                prediction follow from the thresholds in it.
+            decision: threshold of the second of two labels, margin below which a prediction is
+                ``unsure``, and coverage of its ``labels``.
+            unlike: (N,) of `unlike`; None marks no text.
+
+        Raises:
+            UserError: if the model has too few probabilities of validation texts for the coverage.
+        """
         names = self.model.label_names
         several = self.task.several
         labels = answers.labels if several else decision.labels(answers.probabilities)

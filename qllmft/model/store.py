@@ -58,8 +58,16 @@ def save_model(
 ) -> None:
     """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
 
-    The record has the path of such a body relative to ``folder``, so the folder can be moved. It also has the logits of
-    a fixed embedding; see `check_logits`. Other rows of a run's table leave the body in the folder of the head.
+    The record has the path of such a body relative to ``folder``, so the folder can be moved. It
+    also has the logits of a fixed embedding; see `check_logits`.
+
+    Args:
+        folder: made if it is missing; files of a model in it are replaced.
+        model: the classifier with its record. Its logits are computed on no backend, so without
+            noise.
+        versions: of packages by name, for the record; see `qllmft.versions.versions`.
+        with_body: copy the folder of a trained body. If False, as for other rows of a run's table,
+            the body is left in the folder of the head.
     """
     body = _copied_body(folder, model, with_body=with_body)
     weights = {

@@ -226,7 +226,22 @@ class AdjointBackend(Backend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`)."""
+        """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`).
+
+        Args:
+            circuit: without measurements; with noise or the option ``shots``, of `SUPPORTED_GATES`
+                only.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, measurements per row; the option ``shots`` is not read.
+            rng: random numbers of the trajectories and the shots; the option ``seed`` is not read.
+
+        Returns:
+            (B, S) int64; bit q of an outcome is qubit q.
+
+        Raises:
+            BackendError: on another device than the CPU.
+            UnsupportedGateError: see `compile`.
+        """
         engine, _ = self.compile(circuit, [SparsePauliOp("I" * circuit.num_qubits)])
         if not isinstance(engine, AdjointEngine | ComplexEngine):
             raise BackendError(

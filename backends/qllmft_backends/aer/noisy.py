@@ -183,7 +183,23 @@ class AerForteBackend(Backend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
-        """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions."""
+        """Return classical bits of a circuit with noise after every gate, run with its measurements and conditions.
+
+        Args:
+            circuit: with measurements into C classical bits.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, runs per row of ``values``; the option ``shots`` matters to the choice of the
+                method alone.
+            rng: one number drawn from it is Aer's seed; the option ``seed`` is not read.
+
+        Returns:
+            (B, S, C); a bit that is never written is False.
+
+        Raises:
+            BackendError: for values of another shape, or if Aer refuses the circuit.
+            UnsupportedGateError: for a gate that Aer does not run as it is written, or that would
+                carry no noise.
+        """
         method = self.method_for(circuit)
         circuit, model = self._with_noise(circuit, self._simulators[method])
         options = {"noise_model": model, "seed_simulator": int(rng.integers(2**31))}

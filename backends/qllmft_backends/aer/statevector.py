@@ -131,7 +131,21 @@ class AerStatevectorBackend(Backend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
-        """Return classical bits of a circuit, run with its measurements, resets, conditions and loops."""
+        """Return classical bits of a circuit, run with its measurements, resets, conditions and loops.
+
+        Args:
+            circuit: with measurements into C classical bits.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, runs per row of ``values``; the option ``shots`` is not read.
+            rng: one number drawn from it is Aer's seed; the option ``seed`` is not read.
+
+        Returns:
+            (B, S, C); a bit that is never written is False.
+
+        Raises:
+            BackendError: for values of another shape, or if Aer refuses the circuit.
+            UnsupportedGateError: for a gate without a definition by gates that Aer runs.
+        """
         seed, batching = int(rng.integers(2**31)), self._batching(circuit.num_qubits)
         runnable = self._runnable(circuit)
         return measured_bits(

@@ -164,7 +164,19 @@ def _word(context, builder, signature, args, at):
 
 @intrinsic
 def pack(typingctx, words, first, arrays):
-    """Describe the arrays of a tuple in ``words``, from number ``first`` on. They must stay where they are."""
+    """Describe the arrays of a tuple in ``words``, from number ``first`` on.
+
+    Args:
+        typingctx: numba's typing context, not used.
+        words: (n,) int64; three words per array are overwritten: address, rows (1 of one dimension)
+            and columns.
+        first: number of the first word.
+        arrays: named tuple of a layout above. The arrays must stay in place as long as the words
+            are read.
+
+    Raises:
+        TypingError: if an array has another dtype, dimension or memory order than its layout.
+    """
     real = next(array.dtype for array in arrays.types if isinstance(array.dtype, types.Float))
     for name, got, expected in zip(
         arrays.fields, arrays.types, _types(arrays.instance_class, real), strict=True
@@ -193,6 +205,18 @@ def unpacker(layout):
 
     @intrinsic
     def unpack(typingctx, words, first, real):
+        """Restore the tuple that `pack` has described.
+
+        Args:
+            typingctx: numba's typing context, not used.
+            words: (n,) int64 of `pack`.
+            first: number of the tuple's first word.
+            real: ``np.float32`` or ``np.float64``, the dtype of the engine.
+
+        Returns:
+            A named tuple of contiguous arrays on the memory of the packed ones, which must outlive
+            it.
+        """
         result = types.NamedTuple(_types(layout, real.instance_type), layout)
 
         def codegen(context, builder, signature, args):

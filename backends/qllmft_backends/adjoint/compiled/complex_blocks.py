@@ -83,7 +83,16 @@ def run_forward(s, plan, coefficients):
 
 @_jit
 def run_backward(s, c, plan, coefficients, by_lane):
-    """Undo all steps on state ``s`` and co-state ``c``. Every gate's sums are added to ``by_lane`` (3·N·width)."""
+    """Undo all steps on state ``s`` and co-state ``c``.
+
+    Args:
+        s: (2^(Q+1) · L,) final state of a chunk; the initial one afterwards.
+        c: its co-state, of the same shape, undone in place too.
+        plan: `ComplexPlanArrays`.
+        coefficients: (8·N·width,) registers of the inverses, see `spread_matrices`.
+        by_lane: (3·N·width,) in the dtype of ``s``; the sums K, X and Y of every gate with a
+            parameter are added, one register each.
+    """
     row = 2 * lanes(s.itemsize)
     largest = 1 << plan.strides.shape[1]
     part, other = aligned(s, largest * row), aligned(s, largest * row)

@@ -194,7 +194,19 @@ def _undo_pairs(pair, add_sums, s, c, step, m, sums):
 
 @_jit
 def undo_inside(s, c, step, m, sums):
-    """Undo `inside`. A lane whose bit is set adds to Y with the other sign."""
+    """Undo `inside`. A lane whose bit is set adds to Y with the other sign.
+
+    Args:
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: (8,) int64 row of `ComplexPlan.steps`, with the lane distance of the target.
+        m: registers of the inverse: real and imaginary part of m₀, then of m₁.
+        sums: registers (K, X, Y) so far.
+
+    Returns:
+        Registers (K, X, Y) with this gate's terms; the sign of Y's lanes is left to
+        `add_derivatives`.
+    """
     by_one, by_cross, by_turn = sums
     distance = step[7]
     size, low, high, offset = step[2], step[3], step[4], step[5]
@@ -213,7 +225,18 @@ def undo_inside(s, c, step, m, sums):
 
 @_jit
 def undo_phase(s, c, step, m, sums):
-    """Undo `phase`."""
+    """Undo `phase`.
+
+    Args:
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: (8,) int64 row of `ComplexPlan.steps`.
+        m: registers of the inverse factor: real part, imaginary part.
+        sums: registers (K, X, Y) so far.
+
+    Returns:
+        Registers (K, X, Y); only K has terms of this gate.
+    """
     by_one = sums[0]
     size, low, high, offset = step[2], step[3], step[4], step[5] + step[6]
     for k in range(0, size, 2 * lanes(s.itemsize)):
@@ -254,8 +277,14 @@ def forward_steps(s, steps, coefficients):
 def backward_steps(s, c, steps, gates, coefficients, by_lane):
     """Undo the same steps on state ``s`` and co-state ``c``, the last one first.
 
-    ``coefficients`` are those of the inverses; the sums of ``gates`` with a parameter are added to ``by_lane``
-    (3·N·width).
+    Args:
+        s: state of a whole chunk or of a gathered block, contiguous rows of two registers; changed
+            in place.
+        c: co-state of the same shape, changed in place.
+        steps: (n, 8) int64 rows of `ComplexPlan.steps`.
+        gates: (N, 6) int64 `ComplexPlan.gates`, all of them.
+        coefficients: (8·N·width,) registers of the inverses, see `spread_matrices`.
+        by_lane: (3·N·width,); the sums K, X and Y of the gates with a parameter are added.
     """
     width = lanes(s.itemsize)
     for n in range(steps.shape[0] - 1, -1, -1):

@@ -56,7 +56,15 @@ def _turn_back(m):
 
 @_jit
 def add_removed_phases(gates, factors, sin, cos, out):
-    """Add to ``out`` (B,) the phases by which `make_matrices` turns full matrices back."""
+    """Add to ``out`` (B,) the phases by which `make_matrices` turns full matrices back.
+
+    Args:
+        gates: (N, 6) int64 `ComplexPlan.gates`.
+        factors: (F, 2) int64, see `make_matrices`.
+        sin: (F, B) float64, see `make_matrices`.
+        cos: the same.
+        out: (B,) float64, in radians; the sum over all gates of full matrices is added.
+    """
     for n in range(gates.shape[0]):
         if gates[n, 0] == 0:
             m = np.zeros((8, out.size))
@@ -76,9 +84,14 @@ def add_removed_phases(gates, factors, sin, cos, out):
 def make_matrices(gates, factors, sin, cos, start, out):
     """Multiply every gate's factors into ``out`` (8·N, S), for the samples from ``start`` on.
 
-    The rows of a gate are the real and imaginary parts of its four entries; the first of a full matrix is real.
-    ``factors`` (F, 2) are kind, and 1 with a parameter; ``sin`` and ``cos`` (F, B) are of the factors' angles, of half
-    of them for turns.
+    Args:
+        gates: (N, 6) int64 `ComplexPlan.gates`.
+        factors: (F, 2) int64: `FactorKind`, and 1 with a parameter.
+        sin: (F, B) float64 of the factors' angles in radians, of half of them for X and Y.
+        cos: the same.
+        start: first sample of the chunk.
+        out: (8·N, S) float64, overwritten. The rows of a gate are the real and imaginary parts of
+            its entries 00, 01, 10 and 11; the first of a full matrix is real.
     """
     stop = start + out.shape[1]
     for n in range(gates.shape[0]):
@@ -101,7 +114,13 @@ def make_matrices(gates, factors, sin, cos, start, out):
 def spread_matrices(gates, matrices, batch, inverse, out):
     """Spread the matrices (8·N, S) of `make_matrices`, or their inverses, over registers ``out`` (8·N·width).
 
-    Lane i belongs to sample i mod L = ``batch``; samples past S have the last one's angles.
+    Args:
+        gates: (N, 6) int64 `ComplexPlan.gates`.
+        matrices: (8·N, S) float64 of S ≤ L samples.
+        batch: L. Lane i belongs to sample i mod L; samples past S have the last one's angles.
+        inverse: spread the inverses, the conjugate transposes.
+        out: (8·N·width,) in the dtype of the states, overwritten: eight registers per gate, of
+            which PHASE uses the first two and LANES the first four.
     """
     width = lanes(out.itemsize)
     of_lane = np.empty(width, np.int64)
@@ -174,9 +193,19 @@ def _add_factor(v, axis, sums, out):
 def add_derivatives(gates, factors, sin, cos, start, batch, by_lane, out):
     """Compute the derivatives ``out`` (F, B) by the factors' angles, for a chunk's samples.
 
-    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from the gate's sums
-    ``by_lane`` (3·N·width), 2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y. The other arguments are those of
-    `make_matrices`.
+    A gate is V F R, with F the factor: dU U⁻¹ = V (dF F⁻¹) V⁻¹ = iH dθ, and the derivative is, from
+    the gate's sums, 2 (h₀₀ − h₁₁) K − 2 Re h₀₁ X − 2 Im h₀₁ Y.
+
+    Args:
+        gates: (N, 6) int64 `ComplexPlan.gates`.
+        factors: (F, 2) int64, see `make_matrices`.
+        sin: (F, B) float64, see `make_matrices`.
+        cos: the same.
+        start: first sample of the chunk.
+        batch: L, samples in a chunk.
+        by_lane: (3·N·width,) sums K, X and Y of every gate, see `backward_steps`.
+        out: (F, B) in the dtype of the states; overwritten for factors with a parameter, unchanged
+            for the others.
     """
     stop = min(start + batch, out.shape[1])
     width = by_lane.size // max(1, 3 * gates.shape[0])

@@ -34,7 +34,12 @@ def _partner(x, mask):
 def measure_paulis(s, strings, n_diagonal, by_lane):
     """Compute ⟨P⟩ by lane into ``by_lane`` (T·width), up to the signs of the qubits inside registers.
 
-    ``strings`` (T, 4) are x over rows, x over lanes, z over rows, y modulo 4; the ``n_diagonal`` of I and Z come first.
+    Args:
+        s: (2^(Q+1) · L,) states of a chunk, rows of two registers.
+        strings: (T, 4) int64: masks of x by row bits, of x by lanes and of z by row bits, and the
+            number of Ys modulo 4. A qubit with Y is in x and in z.
+        n_diagonal: number of strings of I and Z, which come first.
+        by_lane: (T·width,) in the dtype of ``s``, overwritten.
     """
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)
@@ -66,7 +71,12 @@ def measure_paulis(s, strings, n_diagonal, by_lane):
 def start_complex_costate(s, c, strings, n_diagonal, weights):
     """Compute λ = Σ_t w_t P_t ψ into ``c`` (see `measure_paulis` for ``strings``).
 
-    ``weights`` (T·width) are w_t by lane of λ, with the signs of the qubits inside registers.
+    Args:
+        s: (2^(Q+1) · L,) final states ψ of a chunk, rows of two registers.
+        c: of the same shape, overwritten.
+        strings: (T, 4) int64, those of I and Z first.
+        n_diagonal: number of strings of I and Z.
+        weights: (T·width,) w_t by lane of λ, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)

@@ -18,11 +18,18 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def draw_errors(gates, thresholds, count, key_0, key_1):
-    """Draw the errors of ``count`` runs of ``gates`` (see `walk`), in the order of runs and gates.
+    """Draw the errors of ``count`` runs of ``gates``, in the order of runs and gates.
 
-    ``thresholds`` (N,) int64 are 2^32 times the probability of an error after each gate, the keys are uint32, the words
-    of the seed. Returned are (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, equally
-    likely).
+    Args:
+        gates: (N, 4) int32, see `walk`.
+        thresholds: (N,) int64, 2^32 times the probability of an error after each gate.
+        count: number of runs; ``count`` · N must be below 2^32, or draws repeat.
+        key_0: uint32, the lower word of the seed.
+        key_1: uint32, the upper word.
+
+    Returns:
+        (E,) int64 each: run, gate, and Pauli (1 to 3, after a gate on two qubits 1 to 15, equally
+        likely).
     """
     n_gates = len(gates)
     x, y = np.empty(count * n_gates, np.uint32), np.empty(count * n_gates, np.uint32)
@@ -52,6 +59,13 @@ def draw_errors(gates, thresholds, count, key_0, key_1):
 def push(gates, n_angles, rows, places, paulis):
     """Push errors, in the order of runs and gates, to the end of the circuit.
 
+    Args:
+        gates: (N, 4) int32, see `walk`.
+        n_angles: G, number of rotation slots.
+        rows: (E,) int64 run of each error, ascending.
+        places: (E,) int64 gate before each error, ascending within a run.
+        paulis: (E,) int64, see `walk`.
+
     Returns:
         (K,) int64 runs with an error, (K, G) int8 signs and (K,) int64 flips as in `walk`.
     """
@@ -78,7 +92,14 @@ def sign_angles(angles, rows, signs):
 
 @_jit
 def sign_strings(values, rows, flips, masks):
-    """Negate the Z strings ``masks`` (T,) that a frame flips, in the rows ``rows`` of (B, T), in place."""
+    """Negate the Z strings ``masks`` (T,) that a frame flips, in the rows ``rows`` of (B, T), in place.
+
+    Args:
+        values: (B, T) of a floating dtype, one row per run.
+        rows: (K,) int64 runs with an error.
+        flips: (K,) int64 qubits that their frames flip, of `push`; bit q is qubit q.
+        masks: (T,) int64; bit q of a mask is Z on qubit q.
+    """
     for k in range(len(rows)):
         for t in range(len(masks)):
             if odd(flips[k] & masks[t]):

@@ -92,16 +92,31 @@ def _multiply_subtract(builder, x, y, z):
 
 
 def forward_group(gates):
-    """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``.
-
-    ``strides`` are those of the group's qubits. ``tangents`` has a register per gate, negative on the lower half if the
-    gate's target is inside registers.
-    """
+    """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``."""
     n_qubits = _qubits(gates)
 
     @intrinsic
     def group(typingctx, s, base, strides, tangents):
+        """Apply the gates to the 2^n registers of one place, for n qubits outside registers.
+
+        Args:
+            typingctx: numba's typing context, not used.
+            s: amplitudes, contiguous, of one dimension; changed in place.
+            base: index in ``s`` of the register whose bits of these qubits are all 0.
+            strides: n strides of these qubits, L·2^q numbers each.
+            tangents: a register tan(θ/2) per gate, negative on the lower half if the gate's target
+                is inside registers.
+        """
+
         def codegen(context, builder, signature, args):
+            """Generate straight-line code that applies the gates in their order.
+
+            Args:
+                context: see ``codegen`` in `simd.load`.
+                builder: the same.
+                signature: the same.
+                args: LLVM values of ``s``, ``base``, and the tuples ``strides`` and ``tangents``.
+            """
             array, base_value, stride_values, tangent_values = args
             block = _Block(
                 context, builder, signature.args[0], array, base_value, stride_values, n_qubits
@@ -130,17 +145,41 @@ def forward_group(gates):
 
 
 def backward_group(gates):
-    """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first.
-
-    ``sums`` has two registers per gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, so that additions need not wait for each other; the
-    updated ones are returned. If the gate's target is inside registers, the first is Σ λ·ψ with ψ's halves exchanged,
-    and the second is not used.
-    """
+    """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first."""
     n_qubits = _qubits(gates)
 
     @intrinsic
     def group(typingctx, s, c, base, strides, tangents, sums):
+        """Undo the group's gates on one place of state and co-state.
+
+        Args:
+            typingctx: numba's typing context, not used.
+            s: amplitudes ψ, contiguous, of one dimension; changed in place.
+            c: co-state λ of the same type and shape, changed in place.
+            base: index of a register in ``s`` and ``c``, see `forward_group`.
+            strides: of the qubits outside registers, see `forward_group`.
+            tangents: a register per gate, see `forward_group`.
+            sums: two registers per gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, so that additions need not wait
+                for each other. If the gate's target is inside registers, the first is Σ λ·ψ with
+                ψ's halves exchanged, and the second is not used.
+
+        Returns:
+            The updated sums.
+        """
+
         def codegen(context, builder, signature, args):
+            """Generate straight-line code that undoes the gates, the last one first.
+
+            Args:
+                context: see ``codegen`` in `simd.load`.
+                builder: the same.
+                signature: the same.
+                args: LLVM values of ``s``, ``c``, ``base``, and the tuples ``strides``,
+                    ``tangents`` and ``sums``.
+
+            Returns:
+                The LLVM value of the tuple of updated sums.
+            """
             state, costate, base_value, stride_values, tangent_values, sum_values = args
             block = _Block(
                 context, builder, signature.args[0], state, base_value, stride_values, n_qubits

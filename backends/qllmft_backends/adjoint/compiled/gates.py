@@ -101,6 +101,18 @@ def rot(s, c, step, cos, sin, signs, gradient):
     """Apply R_Y to the qubit of stride ``step``, without ``c`` and ``gradient``.
 
     With a co-state ``c``, undo it and return ``gradient`` with Σ (λ_b ψ_a − λ_a ψ_b) added by lane.
+
+    Args:
+        s: amplitudes of L samples; changed in place.
+        c: co-state of the same shape, changed in place; None: forward.
+        step: L·2^q of qubit q; below the lanes of a register, the qubit is inside registers.
+        cos: first register of the rotation by lane, see `compute_coefficients`.
+        sin: its second register.
+        signs: (4·width,) table of lane bits, see `bit_sign`.
+        gradient: register of the sum so far; None: forward.
+
+    Returns:
+        The register of the sum; None: forward.
     """
     size, width = s.size, lanes(s.itemsize)
     if step < width:
@@ -114,7 +126,18 @@ def rot(s, c, step, cos, sin, signs, gradient):
 def cx_rot(s, c, control, step, cos, sin, signs, gradient):
     """Apply CNOT, then R_Y on its target, or undo them (see `rot`).
 
-    ``control`` and ``step`` are the strides of control and target.
+    Args:
+        s: amplitudes of L samples; changed in place.
+        c: co-state of the same shape, changed in place; None: forward.
+        control: stride L·2^q of the control.
+        step: stride of the target.
+        cos: see `rot`.
+        sin: see `rot`.
+        signs: (4·width,) table of lane bits, see `bit_sign`.
+        gradient: register of the sum so far; None: forward.
+
+    Returns:
+        The register of the sum; None: forward.
     """
     size, width = s.size, lanes(s.itemsize)
     if control < width:
@@ -184,7 +207,15 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
 
 @_jit
 def fixed_gate(s, batch, kind, control, target):
-    """Apply X, Z, CNOT or CZ. ``control`` is -1 for the gates on one qubit."""
+    """Apply X, Z, CNOT or CZ.
+
+    Args:
+        s: amplitudes of L samples; changed in place.
+        batch: L.
+        kind: an `Op` without an angle: X, Z, CX or CZ.
+        control: qubit, not its stride; -1 for the gates on one qubit.
+        target: qubit, not its stride.
+    """
     step = 1 << target
     required = (1 << control) if control >= 0 else 0
     for i in range(s.size // batch):

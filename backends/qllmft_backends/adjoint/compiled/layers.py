@@ -19,7 +19,15 @@ _jit: Any = njit(cache=True, error_model="numpy")
 def head_angles(
     latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real
 ) -> Real:
-    """Return angles A_x z + A_θ θ + a (B, G) of z (B, Q), θ (P,), A_x (G, Q), A_θ (G, P) and a (G,), in radians."""
+    """Return the angles A_x z + A_θ θ + a (B, G) of a head's gates, in radians.
+
+    Args:
+        latent: z (B, Q), values of the encoder.
+        weights: θ (P,), in radians.
+        by_latent: A_x (G, Q).
+        by_weight: A_θ (G, P).
+        offset: a (G,), in radians.
+    """
     batch, n_angles = len(latent), len(offset)
     angles = np.empty((batch, n_angles), np.float32)
     for g in range(n_angles):
@@ -38,7 +46,14 @@ def head_angles(
 def back_through_angles(
     by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real
 ) -> Real:
-    """Return the gradient of z (B, Q) of `head_angles`, and overwrite that of θ (P,)."""
+    """Return the gradient of z (B, Q) of `head_angles`, and overwrite that of θ (P,).
+
+    Args:
+        by_angle: (B, G) gradient of the angles.
+        by_latent: A_x (G, Q).
+        by_weight: A_θ (G, P).
+        weights_gradient: (P,), overwritten with the sum over the batch.
+    """
     batch, n_angles = by_angle.shape
     gradient = np.zeros((batch, by_latent.shape[1]), np.float32)
     weights_gradient[:] = 0
@@ -90,7 +105,15 @@ def linear(seen: Real, weight: Real, bias: Real) -> Real:
 def back_through_linear(
     by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real
 ) -> Real:
-    """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten."""
+    """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten.
+
+    Args:
+        by_logit: (B, k) gradient of the logits.
+        seen: v (B, n).
+        weight: W (k, n).
+        by_weight: (k, n), overwritten with the sum over the batch.
+        by_bias: (k,), overwritten with the sum over the batch; (0,) without a bias.
+    """
     gradient = np.zeros(seen.shape, np.float32)
     by_weight[:] = 0
     by_bias[:] = 0
@@ -120,7 +143,17 @@ def adam(
 ) -> None:
     """Take step t (from 1) of Adam with L2 regularisation, as `torch.optim.Adam` (Kingma and Ba 2015, algorithm 1).
 
-    ``weights``, the first moment ``mean`` and the second ``square`` (P,) are updated; ``lr`` is α, ``weight_decay`` ρ.
+    Args:
+        weights: θ (P,), updated.
+        gradient: (P,) of the loss without the regularisation; unchanged.
+        mean: (P,) first moment, updated.
+        square: (P,) second moment, updated.
+        step: t.
+        lr: α.
+        beta1: decay of the first moment, in [0, 1).
+        beta2: decay of the second moment, in [0, 1).
+        eps: ε, added to the root of the corrected second moment.
+        weight_decay: ρ; ρ·θ is added to the gradient.
     """
     size, root = lr / (1 - beta1**step), np.sqrt(1 - beta2**step)
     for p in range(len(weights)):

@@ -36,7 +36,14 @@ def _rounds(x, y, a, b, c, d):
 
 @_jit
 def threefry(key_0, key_1, x, y):
-    """Return two random words from the two words of a key and of a counter, all uint32."""
+    """Return two random words from the two words of a key and of a counter, all uint32.
+
+    Args:
+        key_0: first word of the key.
+        key_1: second word of the key.
+        x: first word of the counter.
+        y: second word of the counter.
+    """
     key_2 = u32(key_0 ^ key_1 ^ _PARITY)
     x, y = u32(x + key_0), u32(y + key_1)
     x, y = _rounds(x, y, u32(13), u32(15), u32(26), u32(6))
@@ -87,8 +94,11 @@ def box_muller(x, y):
 def fill_normal(key_0, key_1, stream, out):
     """Overwrite ``out`` with standard normal numbers.
 
-    The keys are uint32, the words of the seed; each ``stream`` (uint32) has numbers of its own. ``out`` has even size;
-    in float64 it gets the numbers of float32.
+    Args:
+        key_0: uint32, the lower word of the seed.
+        key_1: uint32, the upper word.
+        stream: uint32; each has numbers of its own.
+        out: (n,) with n even; in float64 it gets the numbers of float32.
     """
     half = out.size // 2
     first, second = out[:half], out[half:]

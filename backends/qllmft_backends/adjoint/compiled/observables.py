@@ -60,7 +60,17 @@ def measure(s, row_masks, out):
 
 @_jit
 def add_strings(block, count, width, first, row_masks, out):
-    """Add a block, which begins at register ``first``, to every string. The block is overwritten."""
+    """Add a block, which begins at register ``first``, to every string.
+
+    Args:
+        block: (``count`` · width,), overwritten with its Walsh-Hadamard transform.
+        count: number of registers of the block, a power of two up to 2^`BLOCK_BITS`.
+        width: lanes of a register.
+        first: number of a register of the chunk, a multiple of ``count``; its bits are those of the
+            masks.
+        row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
+        out: (T·width,), to which the signed sums are added by lane.
+    """
     transform(block, count, width)
     for t in range(row_masks.size):
         part = load(block, (row_masks[t] & (count - 1)) * width)
@@ -72,8 +82,15 @@ def add_strings(block, count, width, first, row_masks, out):
 def measure_shots(s, noise, product, scale, row_masks, out):
     """Compute Σ ±ŷ/n by lane into ``out`` (T·width) from the rectified frequencies of eq. 2.
 
-    ŷ/n = ψ (ψ u + ε v), v = ``scale`` = 1/sqrt(n), u = 1 - v Σ ψ ε; ``s`` is ψ divided by the factors ``product`` (L,).
-    ``noise`` (2^Q · L) is ε, overwritten with 1 for outcomes that count, 0 for rectified ones.
+    ŷ/n = ψ (ψ u + ε v), v = 1/sqrt(n), u = 1 - v Σ ψ ε.
+
+    Args:
+        s: (2^Q · L,) ψ divided by ``product``; unchanged.
+        noise: (2^Q · L,) ε, overwritten with 1 for outcomes that count, 0 for rectified ones.
+        product: (L,) factors of the states.
+        scale: v, a number.
+        row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
+        out: (T·width,) in the dtype of ``s``, overwritten.
     """
     width = lanes(s.itemsize)
     batch = product.size
@@ -124,7 +141,12 @@ def keep(c, kept):
 def start_costate(s, c, product, row_masks, weights):
     """Compute λ = 2 Σ_t w_t Z_t ψ into ``c``, and multiply the state ``s`` with its factors ``product`` (L,).
 
-    ``weights`` (T·width) are 2·w_t by lane, with the signs of the qubits inside registers.
+    Args:
+        s: (2^Q · L,) ψ divided by ``product``; ψ afterwards.
+        c: (2^Q · L,), overwritten.
+        product: (L,) factors of the stored states.
+        row_masks: (T,) int64 Z strings, shifted past the qubits inside registers.
+        weights: (T·width,) 2·w_t by lane, with the signs of the qubits inside registers.
     """
     width = lanes(s.itemsize)
     rows = s.size // width
@@ -149,9 +171,17 @@ def start_costate(s, c, product, row_masks, weights):
 
 @_jit
 def start_reparametrised(s, c, product, row_masks, weights, key, noise, scale):
-    """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `shots`).
+    """Compute the co-state of the rectified frequencies of eq. 2 with ε fixed into ``c`` (see `GaussianShots`).
 
-    The arguments are those of `start_costate`, ``key`` and ``noise`` those of `fill_normal`; ``noise`` gets ε.
+    Args:
+        s: (2^Q · L,) ψ divided by ``product``; ψ afterwards.
+        c: (2^Q · L,), overwritten.
+        product: (L,) factors of the stored states.
+        row_masks: (T,) int64, see `start_costate`.
+        weights: (T·width,), see `start_costate`.
+        key: three uint32: the two words of the key and the stream of `fill_normal`.
+        noise: (2^Q · L,), overwritten with ε.
+        scale: 1/sqrt(n) of n shots, a number.
     """
     batch = product.size
     noise[:] = 1

@@ -28,8 +28,14 @@ def _pass(layout):
     def run(queue, spins, function, words, *arrays):
         """Run a pass over all chunks and return whether all are done (see `work_queue.run`).
 
-        ``words`` is a copy of `plan_words` that outlives the job; the pass's arrays are described in it. numba takes
-        ``arrays`` one by one faster than as a named tuple.
+        Args:
+            queue: (QUEUE_WORDS,) int64, shared with the workers.
+            spins: turns of the loop that waits for chunks of workers.
+            function: address of the function of one chunk, see `chunk_functions`.
+            words: (WORDS,) int64, a copy of `plan_words` that outlives the job; the pass's arrays
+                are described in it.
+            *arrays: those of the layout in its order; the first has a row per chunk. numba takes
+                them one by one faster than as a named tuple.
         """
         pack(words, OWN, layout(*arrays))
         return work_queue.run(queue, function, words, arrays[0].shape[0], spins)

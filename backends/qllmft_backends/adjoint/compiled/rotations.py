@@ -36,7 +36,14 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def spread(row, offset, by_sample, width):
-    """Spread one number per sample over a register: lane i belongs to sample i mod L."""
+    """Spread one number per sample over a register: lane i belongs to sample i mod L.
+
+    Args:
+        row: of one dimension; ``row[offset : offset + width]`` is overwritten.
+        offset: index of the register's first number.
+        by_sample: (L,), with L at most ``width``.
+        width: lanes of a register.
+    """
     for lane in range(width):
         row[offset + lane] = by_sample[lane % by_sample.size]
 
@@ -82,12 +89,20 @@ def _place(coefficients, at, full, c, s, total, ones):
 def compute_coefficients(sin, cos, start, coefficients, is_full, product, squares):
     """Compute the coefficients of a chunk's rotations, of the forward pass without ``squares``.
 
-    ``sin`` and ``cos`` are (1, G) shared by all samples, or (B, G), of half the angles; samples past B do not rotate.
-    Overwritten are ``coefficients`` (G·2·width) with registers (1, tan) or, of full rotations, (cos, sin) times the
-    product; ``is_full`` (G,); and ``product`` (L,) with the factor of the stored final state.
+    The way back begins with the true state and has the same ``is_full``.
 
-    The way back begins with the true state and has the same ``is_full``. Its ``product`` is the factor of the stored
-    initial state, and ``squares`` (G·width) that of λ·ψ at gate g: the product squared before it is undone.
+    Args:
+        sin: (1, G) shared by all samples, or (B, G), of half the angles. With (B, G), samples past
+            B do not rotate.
+        cos: the same.
+        start: first sample of the chunk.
+        coefficients: (G·2·width,), overwritten with registers (1, tan) or, of full rotations, (cos,
+            sin) times the product.
+        is_full: (G,) bool; overwritten forward, read on the way back.
+        product: (L,), overwritten with the factor of the stored final state; on the way back with
+            that of the stored initial state.
+        squares: (G·width,), overwritten with the factor of λ·ψ at gate g: the product squared
+            before the gate is undone. None: forward.
     """
     width, n_gates = lanes(sin.itemsize), sin.shape[1]
     batch = product.size

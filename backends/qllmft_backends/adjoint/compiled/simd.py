@@ -38,7 +38,15 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def element_pointer(context, builder, array_type, array, index):
-    """Return a pointer to ``array[index]`` in generated code. ``index`` is an LLVM value."""
+    """Return a pointer to ``array[index]`` in generated code.
+
+    Args:
+        context: numba's target context.
+        builder: llvmlite's, at the place of the code.
+        array_type: numba's type of the array, contiguous and of one dimension.
+        array: LLVM value of the array's structure.
+        index: LLVM value, in elements; it is not checked, and does not count from the end.
+    """
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
@@ -53,6 +61,17 @@ def load(typingctx, array, index):
     vector = VectorType(array.dtype)
 
     def codegen(context, builder, signature, args):
+        """Generate the code of one call. Each ``codegen`` of an intrinsic has these parameters.
+
+        Args:
+            context: numba's target context, with the layout of types in memory.
+            builder: llvmlite's, at the place of the call.
+            signature: numba's types of the arguments and of the result.
+            args: LLVM values of the arguments, without ``typingctx``.
+
+        Returns:
+            The LLVM value of the result.
+        """
         value = builder.load(
             _pointer(context, builder, signature.args[0], args[0], args[1], vector)
         )
@@ -64,7 +83,14 @@ def load(typingctx, array, index):
 
 @intrinsic
 def store(typingctx, array, index, value):
-    """Write a register to ``array[index:index + lanes]``."""
+    """Write a register to ``array[index:index + lanes]``.
+
+    Args:
+        typingctx: numba's typing context, not used.
+        array: contiguous, of one dimension.
+        index: of the first number; it need not be a multiple of the lanes, and is not checked.
+        value: register of the array's dtype.
+    """
 
     def codegen(context, builder, signature, args):
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1], value)
@@ -112,7 +138,14 @@ def any_below(typingctx, a, limit):
 
 @intrinsic
 def select_positive(typingctx, mask, a, b):
-    """Return, lane by lane, a if ``mask`` is positive, else b."""
+    """Return, lane by lane, a if ``mask`` is positive, else b.
+
+    Args:
+        typingctx: numba's typing context, not used.
+        mask: register; 0 and NaN are not positive.
+        a: register of the type of ``mask``.
+        b: the same.
+    """
 
     def codegen(context, builder, signature, args):
         zero = ir.Constant(args[0].type, None)

@@ -211,10 +211,19 @@ def _steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
 
 @_jit
 def run(s, c, batch, plan, coefficients, is_full, gradients):
-    """Run all steps on a chunk ``s`` (2^Q · L), without ``c`` and ``gradients``.
+    """Run all steps on a chunk ``s``, without ``c`` and ``gradients``.
 
-    With a co-state ``c``, undo them on both and add to ``gradients`` (G·width) by lane. See `rotations` for
-    ``coefficients`` and ``is_full``.
+    With a co-state ``c``, undo them on both.
+
+    Args:
+        s: (2^Q · L,) amplitudes, changed in place.
+        c: of the same shape, changed in place; None: forward.
+        batch: L.
+        plan: `PlanArrays` of the direction.
+        coefficients: (G·2·width,) of `compute_coefficients`, of the same direction.
+        is_full: (G,) bool, see `rotations`; a group with a full rotation runs gate by gate.
+        gradients: (G·width,), to which Σ (λ_b ψ_a − λ_a ψ_b) of each rotation is added by lane,
+            divided by ``squares`` of `compute_coefficients`; None: forward.
     """
     ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
     for o in range(outer.shape[0]):

@@ -123,7 +123,15 @@ def job_number(queue):
 def serve(queue, rank, seen, jobs, spins):
     """Run chunks of new jobs, up to ``jobs`` of them, until none has come for ``spins`` turns of the waiting loop.
 
-    Jobs with no chunk for worker ``rank`` (from 0) are ignored. Returned is the last job seen, ``seen`` at first.
+    Args:
+        queue: (QUEUE_WORDS,) int64, shared with the caller and the other workers.
+        rank: number of the worker, from 0; it ignores jobs of ``rank`` + 1 chunks or fewer.
+        seen: number of the last job seen, which is not run.
+        jobs: number of new jobs after which it returns, ignored ones among them.
+        spins: turns without a new job after which it returns.
+
+    Returns:
+        The number of the last job seen.
     """
     left = spins
     while left > 0:
@@ -144,9 +152,15 @@ def serve(queue, rank, seen, jobs, spins):
 def run(queue, function, arguments, count, spins):
     """Put a job into the queue and work on it, in one thread at a time.
 
-    ``function`` is the address of ``f(arguments, chunk)``; the array ``arguments`` must live until all chunks are done.
-    ``count`` is the number of chunks, below 2^22, ``spins`` the turns of the loop that waits for claimed chunks.
-    Returned is whether all are done; if not, call `all_done` until they are.
+    Args:
+        queue: (QUEUE_WORDS,) int64, shared with the workers.
+        function: address of ``f(arguments, chunk)``.
+        arguments: array that must live until all chunks are done; its address is passed to ``f``.
+        count: number of chunks, below 2^22.
+        spins: turns of the loop that waits for claimed chunks.
+
+    Returns:
+        Whether all are done; if not, call `all_done` until they are.
     """
     job = (job_number(queue) + 1) & _JOBS
     queue[FUNCTION], queue[ARGUMENTS], queue[COUNT] = function, arguments.ctypes.data, count

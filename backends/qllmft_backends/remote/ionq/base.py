@@ -150,7 +150,23 @@ class IonQBase(JobsBackend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`)."""
+        """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
+
+        Args:
+            circuit: without measurements; every qubit is measured.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, outcomes per row. The jobs have the option ``shots``; for another S, outcomes
+                have the measured frequencies, with a random draw of the rest.
+            rng: order of the outcomes, and the draw of the rest; without the option ``shots``, all
+                outcomes are drawn from the probabilities.
+
+        Returns:
+            (B, S) int64; bit q of an outcome is qubit q.
+
+        Raises:
+            UnsupportedGateError: for a gate that IonQ's backends do not send.
+            CostRefusedError, RemoteError: see `Jobs.submit` and `Jobs.collect`.
+        """
         with self.jobs.writing():
             batch = self._batch(circuit, values)
             self.jobs.submit(batch)

@@ -59,7 +59,22 @@ class Client(IonQClient):  # type: ignore[misc]
     def get_with_retry(
         self, req_path: str, params: Any = None, headers: Any = None, timeout: float | None = None
     ) -> Any:
-        """Replace the library's only GET, whose endless retry of `IonQRetriableError` thereby never starts."""
+        """Replace the library's only GET, whose endless retry of `IonQRetriableError` thereby never starts.
+
+        The names and the order of the arguments are the library's.
+
+        Args:
+            req_path: absolute address.
+            params: query of the address, by name.
+            headers: besides the key's.
+            timeout: not read; each request has ``request_timeout_s`` of the transport.
+
+        Returns:
+            The server's `Answer`.
+
+        Raises:
+            RemoteError: see `Transport.repeated`.
+        """
         del timeout  # the transport has its own
         return self.transport.repeated("GET", req_path, params=params, headers=headers)
 

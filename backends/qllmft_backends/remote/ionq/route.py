@@ -92,7 +92,19 @@ class IonQRoute(Route):
         ledger: str,
         session: str | None,
     ) -> str:
-        """Send circuits as one job, once (see `Route`)."""
+        """Send circuits as one job, once (see `Route`).
+
+        Args:
+            circuits: bound and measured, in the job's order; several make a multi-circuit job.
+            setup: machine, width and shots; on the simulator noise and seed, else the mitigation.
+            token: client token, whole in the job's metadata and its first characters in the job's
+                name.
+            ledger: id of the ledger, for the job's metadata.
+            session: id of the session to send it in; None: without one.
+
+        Raises:
+            RemoteError: see `Client.submit_job`.
+        """
         return _run(
             self.client,
             list(circuits) if len(circuits) > 1 else circuits[0],

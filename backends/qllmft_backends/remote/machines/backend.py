@@ -152,7 +152,24 @@ class QiskitBackend(JobsBackend):
         shots: int,
         rng: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Return measured outcomes (see `Backend.outcomes`)."""
+        """Return measured outcomes (see `Backend.outcomes`).
+
+        Args:
+            circuit: without measurements; it is compiled to the machine, and every qubit is
+                measured.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, measurements per row; of a remote machine only its option ``shots``.
+            rng: order of the outcomes; the shots of a simulator are seeded by the option ``seed``.
+
+        Returns:
+            (B, S) int64; bit q of an outcome is qubit q of ``circuit``, not of the machine.
+
+        Raises:
+            BackendError: of an estimator, of a remote machine for other shots than its option, or
+                if a machine in this process does not finish.
+            CostRefusedError, RemoteError: of a remote machine, see `Jobs.submit` and
+                `Jobs.collect`.
+        """
         if self._machine.runner is None:
             raise BackendError(
                 "an estimator gives expectation values and no counts. Give its backend, or a sampler."

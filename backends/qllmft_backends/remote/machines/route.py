@@ -66,7 +66,19 @@ class MachineRoute(Deadlined, Route):
         ledger: str,
         session: str | None,
     ) -> str:
-        """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance."""
+        """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance.
+
+        Args:
+            circuits: compiled, bound and measured, in the job's order.
+            setup: its ``shots`` are sent; the seed of a simulator is that of the options.
+            token: client token, the job's tag at a provider with a search by tags.
+            ledger: not sent.
+            session: not sent; these machines have none.
+
+        Raises:
+            RemoteTransientError: ``ambiguous``, for any error of the provider's package, and for a
+                job without an id.
+        """
         del ledger, session
         try:
             job = self.runner.start(circuits, setup.shots, self.waits.seed, token)

@@ -69,7 +69,14 @@ class BackendRunner:
         self.takes_seed = hasattr(backend.options, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Runner`)."""
+        """Send circuits (see `Runner`).
+
+        Args:
+            circuits: without free parameters, each measured.
+            shots: measurements per circuit.
+            seed: the option ``seed_simulator`` of a backend that has it; otherwise not sent.
+            tag: not sent.
+        """
         del tag
         options = {"seed_simulator": seed} if self.takes_seed else {}
         return self._backend.run(list(circuits), shots=shots, **options)
@@ -116,7 +123,15 @@ class SamplerRunner:
         self.takes_seed = hasattr(simulator, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Runner`). IBM's jobs carry the tag."""
+        """Send circuits (see `Runner`). IBM's jobs carry the tag.
+
+        Args:
+            circuits: without free parameters, each measured into the register ``meas``.
+            shots: measurements per circuit.
+            seed: written to ``options.simulator.seed_simulator`` of a sampler that has it, without
+                a service; otherwise not used.
+            tag: the job's only tag if there is a service; otherwise not sent.
+        """
         if self.takes_seed and self._service is None:
             self._sampler.options.simulator.seed_simulator = seed
         if self._service is not None:
