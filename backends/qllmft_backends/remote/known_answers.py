@@ -14,7 +14,7 @@ from qllmft_backends.remote.batch import CircuitBatch, Template
 from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER
 from qllmft_backends.remote.options import JobOptions
 
-# in a call of fewer, a circuit with a known answer would add more than a tenth to the price of a job
+# the circuit with a known answer adds more than a tenth to the price of a job of fewer
 LEAST_CIRCUITS = 10
 # with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
 LEAST_SHOTS = 20

@@ -106,25 +106,16 @@ def send(
     Raises:
         RemoteError: says whether the chunk was not accepted, or is doubtful.
     """
-    setup, waits = chunk.setup, route.waits
-    patience = Deadline(waits.retry_s)
-    pause = min(_FIRST_PAUSE_S, waits.poll_interval_s)
+    patience = Deadline(route.waits.retry_s)
+    pause = min(_FIRST_PAUSE_S, route.waits.poll_interval_s)
     while True:
         if index is not None and _adopted(route, index, chunk):
             return
-        token = ledger.sending(chunk, route.server_time(), session)
-        circuits = batch.circuits(chunk, token)
-        try:
-            job_id = route.post(circuits, setup, token, ledger.identity.id, session)
-            _check_new(ledger, chunk, job_id)
-        except RemoteError as error:
-            failure = error
-        else:
-            facts = {} if index is None else index.accepted_facts()
-            ledger.submitted(chunk, job_id, token, **facts)
+        failure = _post(route, index, ledger, chunk, batch, session)
+        if failure is None:
             return
         if failure.unsent:
-            ledger.refused(chunk, token, str(failure))
+            ledger.refused(chunk, chunk.attempts[-1].client_token, str(failure))
         elif index is None:
             raise failure.reworded(
                 f"sending {chunk.label} to {route.name} failed: {failure} The same call finds out whether it was "
@@ -144,6 +135,28 @@ def send(
         pause *= 2
         if index is not None:
             index.refresh()
+
+
+def _post(
+    route: Route,
+    index: JobIndex | None,
+    ledger: Ledger,
+    chunk: Chunk,
+    batch: CircuitBatch,
+    session: str | None,
+) -> RemoteError | None:
+    """Send a planned chunk once, and return the error, or None if it was accepted."""
+    (token,) = ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
+    circuits = batch.circuits(chunk, token)
+    ledger.sending(chunk, route.server_time(), session)
+    try:
+        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)
+        _check_new(ledger, chunk, job_id)
+    except RemoteError as error:
+        return error
+    facts = {} if index is None else index.accepted_facts()
+    ledger.submitted(chunk, job_id, token, **facts)
+    return None
 
 
 def _adopted(route: Route, index: JobIndex, chunk: Chunk) -> bool:

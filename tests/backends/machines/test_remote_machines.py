@@ -244,6 +244,29 @@ def test_the_ceiling_sums_what_each_job_cost_in_one_currency(tmp_path):
     assert machine.log == [3, 3]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_sequence_of_calls_spends_more_than_its_ceiling(tmp_path, seed):
+    """Prices and currencies change between the calls; each job is paid at the price of its own."""
+    rng, machine, spent = np.random.default_rng(seed), RemoteMachine(), {"usd": 0.0, "eur": 0.0}
+    refused = 0
+    for repetition in range(12):
+        price, unit = float(rng.integers(1, 9)), str(rng.choice(["usd", "usd", "usd", "eur"]))
+        samples, sent = int(rng.choice([1, 3, 12])), sum(machine.log)
+        ceiling = float(rng.integers(20, 200))
+        given = {"price_per_circuit": price, "price_unit": unit, "max_cost": ceiling}
+        backend = opened(machine, tmp_path, repetition=repetition, circuits_per_job=5, **given)
+        values = rng.uniform(-2, 2, (samples, 9))
+        try:
+            backend.expectations(circuit(), values, OBSERVABLES)
+        except CostRefusedError:
+            assert sum(machine.log) == sent
+            refused += 1
+            continue
+        spent[unit] += price * (sum(machine.log) - sent)
+        assert sum(spent.values()) == spent[unit] <= ceiling
+    assert 0 < refused < 12
+
+
 def test_no_answer_that_cannot_be_read_again_is_recorded(tmp_path):
     machine = RemoteMachine()
     machine.breaks = lambda: machine.jobs["job-1"].counts.__setitem__(0, {"0000": 2001, "0001": -1})
