@@ -35,7 +35,7 @@ STATED, MORE_SHOTS = "errors as stated", "shots doubled"
 
 
 @dataclass(frozen=True)
-class Prediction:
+class BudgetRow:
     """Predicted answers of a model on a machine."""
 
     errors: str  # in words
@@ -51,7 +51,7 @@ class ErrorBudget:
     texts: int  # N
     shots: int | None  # of a circuit; None: the values have no shot noise
     exact: float  # accuracy of the exact model
-    rows: tuple[Prediction, ...]  # the first has the errors as they are stated
+    rows: tuple[BudgetRow, ...]  # the first has the errors as they are stated
 
     @property
     def sentence(self) -> str:
@@ -112,7 +112,7 @@ def error_budget(
     logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
     exact = decision.labels(softmax(logits, axis=1))
 
-    def row(words: str, part: Part | None = None, shots: int | None = shots) -> Prediction:
+    def row(words: str, part: Part | None = None, shots: int | None = shots) -> BudgetRow:
         outcomes = errors.probabilities(circuits.parameters, part=part, factor=0.5)
         logits, covariance = logit_moments(classifier, circuits, outcomes)
         drawn = logits[None]
@@ -123,7 +123,7 @@ def error_budget(
         right = (found == labels).mean(axis=1)
         low, high = np.percentile(right, INTERVAL)
         differ = float((found != exact).mean())
-        return Prediction(words, float(right.mean()), (float(low), float(high)), differ)
+        return BudgetRow(words, float(right.mean()), (float(low), float(high)), differ)
 
     rows = [row(STATED), *(row(words, part) for part, words in PARTS.items() if errors.has(part))]
     if shots is not None:

@@ -66,7 +66,7 @@ def save_model(
         model: the classifier with its record. Its logits are computed on no backend, so without
             noise.
         versions: of packages by name, for the record; see `qllmft.versions.versions`.
-        with_body: copy the folder of a trained body. If False, as for other rows of a run's table,
+        with_body: copy the folder of a trained body or adapter. If False, as for other rows of a run's table,
             the body is left in the folder of the head.
     """
     body = _copied_body(folder, model, with_body=with_body)

@@ -7,7 +7,7 @@ import torch
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.inference.budget import STATED, ErrorBudget, Prediction, error_budget, logit_moments
+from qllmft.inference.budget import STATED, BudgetRow, ErrorBudget, error_budget, logit_moments
 from qllmft.inference.circuits import model_circuits
 from qllmft.inference.measurement import measure
 from qllmft_backends import create
@@ -80,9 +80,9 @@ def test_a_backend_without_shots_or_errors_has_no_rows_for_them():
 
 def test_the_sentence_names_the_change_that_is_worth_most():
     rows = (
-        Prediction(STATED, 0.70, (0.6, 0.8), 0.10),
-        Prediction("two-qubit errors halved", 0.713, (0.6, 0.8), 0.06),
-        Prediction("shots doubled", 0.701, (0.6, 0.8), 0.09),
+        BudgetRow(STATED, 0.70, (0.6, 0.8), 0.10),
+        BudgetRow("two-qubit errors halved", 0.713, (0.6, 0.8), 0.06),
+        BudgetRow("shots doubled", 0.701, (0.6, 0.8), 0.09),
     )
     expected = "with two-qubit errors halved: 4.0 % of them, and +1.3 points of accuracy."
     assert ErrorBudget(10, 100, 0.7, rows).sentence.endswith(expected)
