@@ -69,7 +69,8 @@ class BackendOptions(CircuitOptions):
     panel: ClassVar = "Quantum hardware and its price"
 
     max_cost: Annotated[
-        float | None, typer.Option(min=0.0, help="Cost limit of the call, in the server's unit.")
+        float | None,
+        typer.Option(min=0.0, help="Cost limit of all jobs of the ledger, in the server's unit."),
     ] = None
     session_max_cost: Annotated[
         float | None,

@@ -163,7 +163,8 @@ def check_limits(estimate: CostEstimate, limits: CostLimits, sent: int, before: 
     if limits.max_circuits is not None and total > limits.max_circuits:
         raise CostRefusedError(
             f"{estimate.circuits} more circuits{checks} make {total} in the ledger, above max_circuits = "
-            f"{limits.max_circuits}. Nothing was sent. Raise the limit, or take fewer texts."
+            f"{limits.max_circuits}. Nothing was sent. Raise the limit, or take fewer texts"
+            + (", or set known_answer_shots=0." if checks else ".")
         )
     unpriced = limits.paid and estimate.price is None
     if unpriced and limits.needs_ceiling and limits.max_circuits is None:
