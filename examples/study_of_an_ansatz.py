@@ -3,6 +3,7 @@
 Run: python examples/study_of_an_ansatz.py
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "ladder.toml")
         file.write_text(STUDY, encoding="utf-8")
-        record = run_study(load_study(str(file)), Path(folder, "study"), {}, f"python {__file__}")
+        record = run_study(
+            load_study(str(file)), Path(folder, "study"), {}, "python " + sys.argv[0]
+        )
     for row in record.rows:
         print(f"{row.label:20} {row.parameters[0]:5} parameters, test {row.test_interval.mean:.3f}")
     for each in qllmft.compare(record):
