@@ -225,8 +225,15 @@ def ionq_sandbox(
     state_file: Annotated[
         Path | None, typer.Option(help="File that keeps the jobs across restarts.")
     ] = None,
+    results_form: Annotated[
+        Literal["url", "artifacts", "v2"],
+        typer.Option(
+            help="Form in which jobs name their results: url as qiskit-ionq 1.1 reads them, artifacts as published in "
+            "2026, v2 the same with bits by register."
+        ),
+    ] = "url",
 ) -> None:
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock."""
     from qllmft_backends.sandbox import serve
 
-    serve(port, noise, seed, latency, state_file)
+    serve(port, noise, seed, latency, state_file, results_form)

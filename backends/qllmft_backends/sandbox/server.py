@@ -78,6 +78,7 @@ def serve(
     seed: int = 0,
     latency_s: float = 0.5,
     state_file: Path | None = None,
+    results_form: str = "url",
 ) -> None:
     """Run a mock server until Ctrl-C, after printing the two lines to export.
 
@@ -87,9 +88,11 @@ def serve(
         seed: of the shots.
         latency_s: seconds that a job stays in each state before it runs.
         state_file: file that keeps jobs across restarts; None: in memory.
+        results_form: form in which jobs name their results, see `Api`.
     """
     store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
     with MockServer(port, store=store) as server:
+        server.api.results_style = results_form
         sys.stdout.write(
             f"A {LABEL}. Stop it with Ctrl-C. In another shell:\n\n"
             f"export QISKIT_IONQ_API_URL={server.url}\nexport QISKIT_IONQ_API_TOKEN=sandbox\n\n"

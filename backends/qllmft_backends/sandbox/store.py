@@ -149,16 +149,17 @@ class Store:
         self, payload: dict[str, Any], outcome: str = "", message: str | None = None
     ) -> StoredJob:
         """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
+        payload = payload | {"shots": _shots_of(payload.get("shots", 100))}
         job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
         job.name, job.outcome, job.message = payload.get("name"), outcome, message
-        backend, shots = payload.get("backend"), payload.get("shots", 100)
+        backend, shots = payload.get("backend"), payload["shots"]
         if backend not in BACKENDS:
             raise RefusedError(400, f"unknown backend {backend!r}")
         if job.qubits > BACKENDS[backend]:
             raise RefusedError(
                 400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
             )
-        if not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS[backend]:
+        if not 1 <= shots <= MAX_SHOTS[backend]:
             raise RefusedError(400, f"TooManyShots: {shots}")
         for circuit in job.circuits:
             try:
@@ -292,3 +293,12 @@ class Store:
         rng = np.random.default_rng([self._seed if seed is None else seed, job.number])
         counts = simulator.counts(circuit, job.qubits, shots, noise, rng)
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
+
+
+def _shots_of(given: Any) -> int:
+    """Return a number of shots, which cirq-ionq sends as text, or raise `RefusedError`."""
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 10:
+        return int(given)
+    if type(given) is not int:
+        raise RefusedError(400, f"shots is {given!r:.40}, expected a whole number")
+    return given

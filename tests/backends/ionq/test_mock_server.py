@@ -73,6 +73,9 @@ def test_a_job_from_submission_to_result():
     [
         (payload(shots=10_001), "TooManyShots"),
         (payload(shots=0), "TooManyShots"),
+        (payload(shots="abc"), "shots is 'abc', expected a whole number"),
+        (payload(shots=True), "shots is True, expected a whole number"),
+        (payload(shots=10.5), "shots is 10.5, expected a whole number"),
         (payload(backend="qpu.aria-1"), "unknown backend"),
         (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
@@ -94,6 +97,13 @@ def test_bad_requests_are_answered_like_the_api(body, message):
             assert answer.code == 400
             assert message in json.loads(answer.read())["message"]
         assert box.store.totals()["jobs"] == 0
+
+
+def test_shots_may_be_text_as_cirqs_client_sends_them():
+    with MockServer() as box:
+        job_id = call(f"{box.url}/jobs", "POST", payload(shots="250"))["id"]
+        assert call(f"{box.url}/jobs/{job_id}")["shots"] == 250
+        assert box.store.totals()["shots_paid"] in (0, 250), "paid when it has run"
 
 
 def raw(box, text, key="any"):
