@@ -40,13 +40,13 @@ class ContrastiveConfig(Section):
     iterations: Count = 0
     epochs: Positive = 1
     batch_size: Positive = 16  # number of pairs; number of texts if the loss is supervised
-    # highest learning rate; it rises during a tenth of the steps; an adapter's is `ADAPTER_RATE`
-    # times as high
+    # highest learning rate; it rises during a tenth of the steps; an adapter's is three times as
+    # high
     lr: PositiveReal = 2e-5
     loss: Literal["cosine", "supervised"] = "cosine"
     temperature: PositiveReal | None = None  # temperature of the supervised loss
     # trained weights: all of the body's, or those of an adapter of low rank (body.lora); None: of
-    # an adapter if the loss is supervised and the body has more than `MOST_WEIGHTS`
+    # an adapter if the loss is supervised and the body has more than 300 million
     weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
     @model_validator(mode="before")

@@ -55,6 +55,7 @@ class SettingKeywords(TypedDict, total=False):
     body__contrastive__lr: float
     body__contrastive__loss: Literal["cosine", "supervised"]
     body__contrastive__temperature: float | None
+    body__contrastive__weights: Literal["all", "lora"] | None
     model__encoder: Literal["quantum", "mlp", "none"]
     model__head: Literal["quantum", "mlp", "none"]
     model__n_qubits: int

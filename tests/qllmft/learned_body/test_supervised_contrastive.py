@@ -168,7 +168,7 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
 
     def stop(event):
         if event == StageAdvanced("contrastive", 3):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, tmp_path / "cut-run", stop)
