@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
@@ -15,6 +17,7 @@ from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.measurement import refuse_added_gates
 from qllmft_backends.noise import GateNoise
+from qllmft_backends.precision import BETWEEN_ROUNDS, number_of_shots, with_options
 from qllmft_backends.protocol import Availability, Evaluator, Sampling
 from qllmft_backends.sampler import BackendSampler
 
@@ -115,6 +118,26 @@ class Backend(Evaluator):
         raise BackendError(
             f"backend {self.name!r} is no BackendV2. Use estimator() or sampler(), or the backend adjoint."
         )
+
+    def in_round(self, shots: int, number: int) -> Backend:
+        """Return this backend with other shots, whose draws are independent of those of its other rounds.
+
+        Args:
+            shots: S of a circuit in this round.
+            number: of the round, from 0, in which the draws are those of this backend.
+
+        Raises:
+            BackendError: if the backend has no shots, or cannot measure the same circuits again.
+        """
+        if number_of_shots(self) is None or self.capabilities.remote or self.mitigation:
+            how = f" with {self.mitigation}" if self.mitigation else ""
+            raise BackendError(
+                f"backend {self.name!r}{how} cannot measure its shots in rounds. Set shots, and leave mitigation out; "
+                "or omit the rounds."
+            )
+        seed = int(getattr(getattr(self, "options", None), "seed", 0))
+        changed = with_options(self, shots=shots, seed=seed + number * BETWEEN_ROUNDS)
+        return cast("Backend", changed)
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return a line about the circuits that training through this backend sends, "" if it sends none.

@@ -11,6 +11,9 @@ from pydantic import BaseModel
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Evaluator
 
+# between the seeds, and the option ``repetition``, of two rounds of the same circuits
+BETWEEN_ROUNDS = 1_000_000
+
 
 def number_of_shots(backend: Evaluator) -> int | None:
     """Return the option ``shots`` of a backend, None without shots."""

@@ -95,6 +95,23 @@ class BackendOptions(CircuitOptions):
             "--symmetry-verification", help="Discard measurements that violate symmetries, at IonQ."
         ),
     ] = False
+    known_texts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of training texts that are measured too: their known answers show the errors of the machine, "
+            "and at most 5 % of the labels that are decided by them are expected to differ from the exact model's.",
+            show_default="40 on a noisy backend if there are 160 texts or more, else 0",
+        ),
+    ] = None
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of rounds in which the shots are measured: after each, the texts whose labels are decided get "
+            "no more. The shots of a circuit double from round to round, up to --shots.",
+        ),
+    ] = 1
     yes: Yes = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count and price the circuits; send nothing.")
@@ -120,6 +137,19 @@ class BackendOptions(CircuitOptions):
         """Return whether several backends are named."""
         return self.backend is not None and "," in self.backend
 
+    def instruct(self, predictor: Predictor) -> None:
+        """Set the texts with known answers and the rounds of a model's measurements."""
+        from qllmft.inference.trust import check_known_texts
+
+        check_known_texts(self.known_texts or 0)
+        several = "several values of --aggregation" if "," in (self.aggregation or "") else ""
+        if self.rounds > 1 and (several or self.mitigation):
+            raise UserError(
+                f"--rounds and {several or '--mitigation'} are given: a round follows from the answers before it. Omit "
+                "one of the two."
+            )
+        predictor.known_texts, predictor.rounds = self.known_texts, self.rounds
+
     def make(self, run: Path, noise_options: Mapping[str, Any] | None = None) -> dict[str, Backend]:
         """Return the backends for a run by aggregation, none unless one was named.
 
@@ -144,6 +174,8 @@ class BackendOptions(CircuitOptions):
         }
         if self.backend is None:
             unread = next(iter(given.values())) | ({"mitigation": True} if self.mitigation else {})
+            unread |= {} if self.known_texts is None else {"known_texts": self.known_texts}
+            unread |= {} if self.rounds == 1 else {"rounds": self.rounds}
             if unread:
                 raise UserError(
                     f"{', '.join('--' + key.replace('_', '-') for key in unread)} describe a backend, and none is "

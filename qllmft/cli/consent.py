@@ -176,6 +176,29 @@ def attend_load(
     return load
 
 
+def say_known_texts(predictor: Predictor, vectors: NDArray[np.float32]) -> None:
+    """Print the number of training texts with known answers that a call measures, and their share of its circuits."""
+    from qllmft.tasks.measure import percent
+
+    known = predictor.with_known_texts(vectors).known
+    if known.any():
+        share = percent(float(known.mean()))
+        say(
+            f"{known.sum()} training texts with known answers are measured too: {share} % of the circuits and of the "
+            "price (--known-texts 0 omits them)",
+            PlainConsole(stderr=True),
+        )
+
+
+def say_basis(backend: Backend, known_texts: int) -> None:
+    """Print the errors that the decided labels of a noisy backend leave out, if there are no known texts."""
+    if backend.capabilities.noisy and not known_texts:
+        say(
+            "decided is by shot noise alone, without the errors of the machine: --known-texts 40 includes them",
+            PlainConsole(stderr=True),
+        )
+
+
 def _confirmed(question: str, console: PlainConsole) -> bool:
     """Return whether a person at the terminal says yes."""
     from rich.prompt import Confirm

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, show_estimate
+from qllmft.cli.consent import attend_load, say_basis, say_known_texts, show_estimate
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
@@ -124,6 +124,7 @@ def evaluate(
     subset = Subset(size, sample_seed if sample else None) if size else None
     predictor, decision = loaded(run, model), Decision(threshold, margin, coverage)
     check_of_labels(predictor, decision, backends)
+    choice.instruct(predictor)
     if choice.several and predictor.task.several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
@@ -144,6 +145,8 @@ def evaluate(
     asked: Mapping[str, Backend | None] = backends or {"": None}
     for name, backend in asked.items():
         predictor.backend = backend
+        if backend is not None:
+            say_known_texts(predictor, texts.vectors)
         if choice.dry_run:
             show_estimate(predictor.estimate(texts.vectors, offline=choice.offline), load)
             return
@@ -164,6 +167,9 @@ def evaluate(
             _print_scores(evaluation, console)
         else:
             _print(evaluation, console)
+        backend = asked[name]
+        if backend is not None and evaluation.agreement is not None:
+            say_basis(backend, evaluation.agreement.known_texts)
 
 
 def _print_budget(

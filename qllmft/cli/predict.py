@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, show_estimate
+from qllmft.cli.consent import attend_load, say_basis, say_known_texts, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import (
     Coverage,
@@ -129,8 +129,13 @@ def predict(
         raise UserError(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
+    if bootstrap and choice.rounds > 1:
+        raise UserError(
+            "--bootstrap draws the shots of one measurement again, and --rounds asks for several. Omit one of the two."
+        )
     predictor, decision = loaded(run, model), Decision(threshold, margin, coverage, novelty)
     predictor.jobs, predictor.ray = jobs, ray
+    choice.instruct(predictor)
     pair = predictor.model.pair is not None
     items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
     given = islice(
@@ -217,6 +222,7 @@ def _measure(
     load = attend_load(backends.values(), predictor, vectors, decision)
     for name, backend in backends.items():
         predictor.backend = backend
+        say_known_texts(predictor, vectors)
         if choice.dry_run:
             show_estimate(predictor.estimate(vectors, offline=choice.offline), load)
             return
@@ -247,6 +253,7 @@ def _measure(
             part for part in (backend.name, name if several else "", backend.mitigation) if part
         )
         say(f"{named}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
+        say_basis(backend, answers.known_texts)
 
 
 def _print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -29,6 +29,15 @@ class HeadCircuits:
     observables: list[SparsePauliOp]  # O of the circuit
     latent: Floats  # (N, Q) angles in radians
     parameters: Floats  # (N, P) values in the order of the circuit's parameters
+
+    @property
+    def n_texts(self) -> int:
+        """Return N."""
+        return len(self.latent)
+
+    def take(self, rows: NDArray[np.bool_]) -> HeadCircuits:
+        """Return the circuits of some of the samples (N,)."""
+        return replace(self, latent=self.latent[rows], parameters=self.parameters[rows])
 
     def weights(self, classifier: Classifier) -> Floats:
         """Return the coefficients (k, 1, O) of the expectation values in each label's logit."""
@@ -57,6 +66,16 @@ class EncoderCircuits:
     n_encoders: int  # E
     signs: tuple[float, ...]  # signs of the constant in the circuits of one encoder
     scale: float  # factor of an encoder's values
+
+    @property
+    def n_texts(self) -> int:
+        """Return N."""
+        return len(self.parameters) // (self.n_encoders * len(self.signs))
+
+    def take(self, rows: NDArray[np.bool_]) -> EncoderCircuits:
+        """Return the circuits of some of the samples (N,)."""
+        each = np.repeat(rows, self.n_encoders * len(self.signs))
+        return replace(self, parameters=self.parameters[each])
 
     @property
     def shares(self) -> Floats:

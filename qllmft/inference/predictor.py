@@ -34,8 +34,18 @@ from qllmft.inference.measurement import (
     compare,
     measure,
 )
+from qllmft.inference.rounds import Rounds, bound, measure_in_rounds
+from qllmft.inference.trust import (
+    FEWEST_TEXTS,
+    KNOWN_TEXTS,
+    MixedTexts,
+    check_known_texts,
+    mixed,
+    trusted,
+)
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
+from qllmft.run.novelty import FILE as NOVELTY
 from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
@@ -44,6 +54,7 @@ from qllmft.training import Examples, finite_logits, logits_of_noise
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.precision import number_of_shots
+from qllmft_backends.remote.jobs import JobsBackend
 
 RAY_WITH_BACKEND = (
     "--ray embeds on a cluster for a head that is computed here, exactly, and a backend is given, which may cost "
@@ -63,6 +74,10 @@ class Predictor:
     ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
     row: str = ""  # name in the run's table; "" of the head
     unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
+    # training texts with known answers that a noisy backend measures too; None: `KNOWN_TEXTS` of
+    # them if there are `FEWEST_TEXTS` texts or more
+    known_texts: int | None = None
+    rounds: int = 1  # in which a backend measures the shots of undecided texts
     _vectors: ItemVectors = field(init=False)
 
     def __post_init__(self) -> None:
@@ -399,7 +414,7 @@ class Predictor:
                 "Predictor.values, `qllmft predict` or `qllmft evaluate`, without --backend."
             )
         if self.backend is not None:
-            return self._measure(vectors, self.backend, self._thresholds(decision))
+            return self._measured(vectors, self.backend, self._thresholds(decision))
         logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
         probabilities = self.task.probabilities(logits)
         assert probabilities is not None
@@ -421,6 +436,55 @@ class Predictor:
         backend = backend or exact_backend(circuits.circuit, "float64")
         return measure(self.model.classifier, circuits, backend, thresholds)
 
+    def _measured(
+        self,
+        vectors: NDArray[np.float32],
+        backend: Backend,
+        thresholds: NDArray[np.float64] | None,
+    ) -> LabelProbabilities:
+        """Return the backend's answers, in rounds if asked, decided by texts with known answers if there are any."""
+        texts = self.with_known_texts(vectors)
+        rounds = self._rounds(backend)
+        if rounds is None:
+            found = self._measure(texts.vectors, backend, thresholds)
+        else:
+            classifier = self.model.classifier
+            circuits = model_circuits(classifier, texts.vectors)
+            found = measure_in_rounds(classifier, circuits, backend, rounds, thresholds)
+        if not texts.known.any():
+            return found
+        exact = self._measure(texts.vectors[texts.known], None, thresholds)
+        return trusted(found, exact, texts.known)
+
+    def _rounds(self, backend: Backend) -> Rounds | None:
+        """Return the rounds of a backend's shots, None if there is one."""
+        shots = number_of_shots(backend)
+        if self.rounds == 1:
+            return None
+        if shots is None:
+            raise UserError(
+                f"--rounds divides the shots of a circuit, and {backend.name} has none with these options. Give "
+                "--shots, or omit --rounds."
+            )
+        return Rounds.of(shots, self.rounds)
+
+    def with_known_texts(self, vectors: NDArray[np.float32]) -> MixedTexts:
+        """Return embeddings (N, D) with those of the training texts whose known answers show the backend's errors.
+
+        Raises:
+            UserError: if a number of them is asked for, and the model has no training texts.
+        """
+        backend, asked = self.backend, self.known_texts
+        count = asked
+        if asked is None:
+            noisy = backend is not None and backend.capabilities.noisy
+            kept = self.folder is not None and (self.folder / NOVELTY).is_file()
+            count = KNOWN_TEXTS if noisy and kept and len(vectors) >= FEWEST_TEXTS else 0
+        check_known_texts(count or 0)
+        if not count:
+            return MixedTexts(vectors, np.zeros(len(vectors), bool))
+        return mixed(vectors, self.novelty.texts, count)
+
     def agreement(
         self, vectors: NDArray[np.float32], answers: LabelProbabilities
     ) -> BackendAgreement:
@@ -428,9 +492,8 @@ class Predictor:
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
         if self.backend is None:
             return compare(answers, exact, None)
-        return compare(
-            answers, exact, number_of_shots(self.backend), mitigated=bool(self.backend.mitigation)
-        )
+        shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
+        return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
 
     def load_of(
         self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
@@ -463,7 +526,11 @@ class Predictor:
             raise UserError(
                 "a price needs a backend that sends circuits away; name one with --backend."
             )
-        circuits = model_circuits(self.model.classifier, vectors)
+        classifier = self.model.classifier
+        circuits = model_circuits(classifier, self.with_known_texts(vectors).vectors)
+        rounds = self._rounds(self.backend) if self.backend is not None else None
+        if rounds is not None and isinstance(self.backend, JobsBackend):
+            return bound(classifier, circuits, self.backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:

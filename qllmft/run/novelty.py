@@ -30,6 +30,17 @@ class Novelty:
     references: NDArray[np.float32]  # (M, D) of length 1
     distances: NDArray[np.float32]  # (V,) ascending, see `distance`
     body_identity: str  # of the body of the embeddings
+    lengths: NDArray[np.float32] | None = None  # (M,) of the training texts' embeddings
+
+    @property
+    def texts(self) -> NDArray[np.float32]:
+        """Return the embeddings (M, D) of the training texts."""
+        if self.lengths is None:
+            raise UserError(
+                f"{FILE} of this run has directions of its training texts and no embeddings, as runs of earlier "
+                "versions. Train again, or set --known-texts 0."
+            )
+        return np.asarray(self.references * self.lengths[:, None], np.float32)
 
     @classmethod
     def of(cls, vectors: Vectors, seed: int) -> Self:
@@ -37,10 +48,11 @@ class Novelty:
         train = vectors.train.x.numpy()
         rows = drawn(len(train), REFERENCES, seed, "novelty")
         found = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
+        lengths = np.linalg.norm(train[rows], axis=1).astype(np.float32)
         held = np.sort(found.distance(vectors.validation.x.numpy()))
         if len(held) > DISTANCES:
             held = held[np.linspace(0, len(held) - 1, DISTANCES).round().astype(np.int64)]
-        return cls(found.references, held, vectors.identity)
+        return cls(found.references, held, vectors.identity, lengths)
 
     def distance(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return 1 - the largest cosine similarity of embeddings (N, D) to a training text, (N,)."""
@@ -66,6 +78,7 @@ class Novelty:
     def save(self, run: Path) -> None:
         """Write the file of a run."""
         parts = {"references": self.references, "distances": self.distances}
+        parts |= {} if self.lengths is None else {"lengths": self.lengths}
         tensors = {name: torch.from_numpy(part).contiguous() for name, part in parts.items()}
         write_bytes(run / FILE, save(tensors, {_BODY: self.body_identity}))
 
@@ -83,7 +96,12 @@ class Novelty:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                 identity = (file.metadata() or {}).get(_BODY, "")
             (m, d), (v,) = shapes["references"], shapes["distances"]
-            if not (0 < m <= REFERENCES and d == dimension and 0 < v <= DISTANCES):
+            if not (
+                0 < m <= REFERENCES
+                and d == dimension
+                and 0 < v <= DISTANCES
+                and shapes.get("lengths", (m,)) == (m,)
+            ):
                 raise ValueError(f"its shapes are {shapes}")
             found = load_file(path)
         except (ValueError, KeyError, SafetensorError, OSError) as error:
@@ -94,7 +112,9 @@ class Novelty:
             raise UserError(
                 f"{path} is of another body than the model. Leave --novelty out, or take the run's head."
             )
-        return cls(found["references"].numpy(), found["distances"].numpy(), identity)
+        parts = {name: tensor.numpy() for name, tensor in found.items()}
+        lengths = parts.get("lengths")
+        return cls(parts["references"], parts["distances"], identity, lengths)
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qllmft_backends.errors import CostRefusedError
@@ -32,6 +32,8 @@ class CostEstimate:
         can_check: whether an option adds circuits with a known answer.
         refusal: why the limits of the options would refuse the call; "" if they would not.
         native: size of the first circuit after the server's compiler; None: not asked.
+        rounds: shots of a circuit in each round, if the circuits are those of all rounds; () otherwise.
+        expected: price of the rounds that are likely to be measured, in ``unit``; None if unknown.
     """
 
     machine: str
@@ -49,6 +51,8 @@ class CostEstimate:
     can_check: bool = False
     refusal: str = ""
     native: Any = None
+    rounds: tuple[int, ...] = ()
+    expected: float | None = None
 
     @property
     def price(self) -> float | None:
@@ -59,9 +63,18 @@ class CostEstimate:
 
     def __str__(self) -> str:
         price = "unknown" if self.price is None else amount_text(self.price, self.unit)
+        each, most = f"{self.shots} shots each, {self.circuits * self.shots} in all", ""
+        if self.rounds:
+            each = f"{len(self.rounds)} rounds of {', '.join(map(str, self.rounds))} shots"
+            most = "at most "
         return (
-            f"{self.machine}: {self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the ledger), "
-            f"{self.shots} shots each, {self.circuits * self.shots} in all; {self.gates}; estimated price: {price}"
+            f"{self.machine}: {most}{self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the "
+            f"ledger), {each}; {self.gates}; estimated price: {most}{price}"
+            + (
+                ""
+                if self.expected is None
+                else f", {amount_text(self.expected, self.unit)} expected"
+            )
             + self._known_answer_text()
             + (f" ({self.note})" if self.note else "")
             + (f"; {self.native}" if self.native else "")
@@ -73,6 +86,31 @@ class CostEstimate:
         if self.circuits and self.can_check:
             return ", without a circuit of known answer (known_answer_shots adds one to each job)"
         return ""
+
+
+def together(estimates: Sequence[CostEstimate]) -> CostEstimate:
+    """Return one estimate of several calls. Gates, shots and unit are those of the last one."""
+    circuits = [each.circuits for each in estimates]
+    checks = [each.known_answers for each in estimates]
+    return replace(
+        estimates[-1],
+        circuits=sum(circuits),
+        known=sum(each.known for each in estimates),
+        jobs=sum(each.jobs for each in estimates),
+        known_answers=sum(checks),
+        price_each=_mean([each.price_each for each in estimates], circuits),
+        known_price=_mean([each.known_price for each in estimates], checks),
+    )
+
+
+def _mean(prices: Sequence[float | None], counts: Sequence[int]) -> float | None:
+    """Return the mean price of a circuit over all that are counted; that of the last call if none is."""
+    paid = [(price, count) for price, count in zip(prices, counts, strict=True) if count]
+    if not paid:
+        return prices[-1]
+    if any(price is None for price, _ in paid):
+        return None
+    return sum(float(price or 0) * count for price, count in paid) / sum(counts)
 
 
 Announce = Callable[[CostEstimate], None]

@@ -7,14 +7,21 @@ it: the others are sent only after a right answer. Their own answers are checked
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
 from qllmft_backends.remote.collect import OnProgress, collect, read_again
 from qllmft_backends.remote.cost import (
@@ -25,6 +32,7 @@ from qllmft_backends.remote.cost import (
     authorize,
     check_limits,
     spent,
+    together,
 )
 from qllmft_backends.remote.errors import JobFailedError, RemoteError, RemoteRequestError
 from qllmft_backends.remote.known_answers import KnownAnswers
@@ -318,6 +326,36 @@ class JobsBackend(Backend):
 
     options: Any
     jobs: Jobs | None
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Return the server's address in the ledger."""
+
+    @abstractmethod
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> CostEstimate:
+        """Return the cost of a call (see `RemoteBackend.estimate`)."""
+
+    def in_round(self, shots: int, number: int) -> JobsBackend:
+        """Return this backend with other shots, and new measurements in each round (see `Backend.in_round`)."""
+        changed, own = copy(self), self.options
+        new = {"shots": shots, "repetition": own.repetition + number * BETWEEN_ROUNDS}
+        if hasattr(own, "seed"):
+            new["seed"] = own.seed + number * BETWEEN_ROUNDS
+        changed.options = own.model_copy(update=new)
+        return changed
+
+    def merged(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
+        """Return one estimate of several calls, with the reason for which the limits would refuse it."""
+        total = together(estimates)
+        return total if self.jobs is None else self.jobs.limited(total, self.address)
+
+    def authorize(self, estimate: CostEstimate) -> None:
+        """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
+        if self.jobs is not None:
+            self.jobs.allow(estimate, self.address)
 
     @property
     def consented(self) -> bool:

@@ -73,6 +73,11 @@ class IonQBase(JobsBackend):
             True, "an API key is set; whether it is valid shows at the first request"
         )
 
+    @property
+    def address(self) -> str:
+        """Return the API's address."""
+        return str(self.options.address())
+
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""
         self.options.check_training()
@@ -229,7 +234,7 @@ class IonQBase(JobsBackend):
             )
         template = compile_template(circuit)
         setup = Setup(
-            url=self.options.address(),
+            url=self.address,
             circuit_sha256=template.sha256,
             n_qubits=circuit.num_qubits,
             repetition=self.options.repetition,

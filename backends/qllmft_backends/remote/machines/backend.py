@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -105,6 +104,11 @@ class QiskitBackend(JobsBackend):
             max_qubits=None if target is None else target.num_qubits,
             max_circuits=self.options.circuits_per_job if remote else None,
         )
+
+    @property
+    def address(self) -> str:
+        """Return the name under which the ledger has all machines behind Qiskit's interfaces."""
+        return PROVIDERS_URL
 
     @property
     def machine(self) -> str:
@@ -220,23 +224,6 @@ class QiskitBackend(JobsBackend):
                 update={"layout": self.compiled(circuit).measured}
             )
         return changed
-
-    def merged(self, estimates: Sequence[CostEstimate]) -> CostEstimate:
-        """Return one estimate of several calls. The gates are those of the last one."""
-        total = replace(
-            estimates[-1],
-            circuits=sum(each.circuits for each in estimates),
-            known=sum(each.known for each in estimates),
-            jobs=sum(each.jobs for each in estimates),
-            known_answers=sum(each.known_answers for each in estimates),
-            known_price=estimates[-1].price_each,
-        )
-        return total if self.jobs is None else self.jobs.limited(total, PROVIDERS_URL)
-
-    def authorize(self, estimate: CostEstimate) -> None:
-        """Ask for consent to the circuits of several calls, or raise `CostRefusedError`."""
-        if self.jobs is not None:
-            self.jobs.allow(estimate, PROVIDERS_URL)
 
     def estimate(
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False

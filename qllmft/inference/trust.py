@@ -1,0 +1,111 @@
+"""Labels of a machine to believe: training texts with known answers among the measured ones, and what they show.
+
+A text with a known answer is measured as the others are, and its exact answer is computed here. The leads that the
+machine overstates for these texts are, up to chance, those that it overstates for the others. That gives a p-value for
+"this label is not the exact model's" (conformal: Jin and Candès, *Selection by prediction with conformal p-values*,
+JMLR 24, 2023), and the labels that the procedure of Benjamini and Hochberg selects are decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.errors import UserError
+from qllmft.inference.measurement import LabelProbabilities, leads
+
+KNOWN_TEXTS = 40  # with 40, labels are decided if those of half of the texts can be
+FEWEST_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
+FEWEST_KNOWN = 19  # the least p-value of fewer is above the share below
+WRONG_SHARE = 0.05  # expected share of decided labels that differ from the exact model's, at most
+
+
+def check_known_texts(known: int) -> None:
+    """Raise UserError for a number of known texts that cannot decide a label."""
+    if known != 0 and known < FEWEST_KNOWN:
+        raise UserError(
+            f"--known-texts is {known}; expected {FEWEST_KNOWN} or more, because fewer decide no label at "
+            f"{WRONG_SHARE:.0%}, or 0 for none. The usual number is {KNOWN_TEXTS}."
+        )
+
+
+@dataclass(frozen=True)
+class MixedTexts:
+    """Texts to answer, with texts of known answers at random places among them."""
+
+    vectors: NDArray[np.float32]  # (N + K, D)
+    known: NDArray[np.bool_]  # (N + K,)
+
+
+def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: int) -> MixedTexts:
+    """Return texts with known ones among them, one in each of ``count`` parts of equal size.
+
+    The choice and the places follow from the texts: the same call has the same, another one others.
+
+    Args:
+        vectors: embeddings (N, D) to answer.
+        candidates: embeddings (M, D) of training texts.
+        count: K, number of known texts; all candidates if there are fewer.
+    """
+    content = np.ascontiguousarray(vectors).tobytes()
+    rng = np.random.default_rng(list(sha256(content).digest()))
+    count = min(count, len(candidates))
+    chosen = rng.permutation(len(candidates))[:count]
+    known = np.zeros(len(vectors) + count, bool)
+    known[[rng.choice(part) for part in np.array_split(np.arange(len(known)), count)]] = True
+    together = np.empty((len(known), vectors.shape[1]), np.float32)
+    together[known], together[~known] = candidates[chosen], vectors
+    return MixedTexts(together, known)
+
+
+def trusted(
+    measured: LabelProbabilities, exact: LabelProbabilities, known: NDArray[np.bool_]
+) -> LabelProbabilities:
+    """Return the answers to the texts that are not known, decided by those that are.
+
+    A lead is divided by its scale: by the shots behind it, and by the machine's errors as the known texts show them. If
+    all texts have the same scale, the expected share of decided labels that differ from the exact model's is
+    `WRONG_SHARE` at most. With several scales the bound is approximate, because the same texts estimate them.
+
+    Args:
+        measured: answers to N + K texts.
+        exact: exact answers to the K known ones.
+        known: (N + K,) whether a text is known.
+    """
+    lead, errors = measured.least_lead, measured.lead_errors
+    assert errors is not None
+    assert exact.logits is not None
+    true = leads(exact.logits, measured.sets[known], measured.thresholds).min(axis=1)
+    overstated = lead[known] - true
+    own = max(0.0, float(np.mean(overstated**2 - errors[known] ** 2)))
+    scale = np.sqrt(errors**2 + own)
+    scale = np.where(scale > 0, scale, 1.0)
+    p = p_values(lead[~known] / scale[~known], overstated / scale[known])
+    found = measured.take(~known)
+    return replace(found, decided=selected(p, WRONG_SHARE), known_texts=int(known.sum()))
+
+
+def p_values(leads: NDArray[np.float64], overstated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return conformal p-values (N,) of the hypotheses that labels with these leads (N,) are wrong.
+
+    A wrong label's lead is overstated by all of it or more, as are those of a share of the known texts.
+
+    >>> p_values(np.array([0.1, 0.5]), np.array([0.0, 0.2, 0.3]))
+    array([0.75, 0.25])
+    """
+    above = len(overstated) - np.searchsorted(np.sort(overstated), leads, side="left")
+    return np.asarray((1 + above) / (len(overstated) + 1))
+
+
+def selected(p: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
+    """Return the hypotheses (N,) that the procedure of Benjamini and Hochberg rejects at a false discovery rate.
+
+    >>> selected(np.array([0.04, 0.6, 0.01]), 0.05), selected(np.array([0.04, 0.03, 0.01]), 0.05)
+    (array([False, False,  True]), array([ True,  True,  True]))
+    """
+    ordered = np.sort(p)
+    within = np.flatnonzero(ordered <= share * np.arange(1, len(p) + 1) / len(p))
+    return np.asarray(p <= ordered[within[-1]]) if len(within) else np.zeros(len(p), bool)
