@@ -74,6 +74,7 @@ def main() -> None:
     exact = predictor.exact(texts.vectors)
     rows, bare = [], np.zeros(0)
     for method, total, readout_error in cases():
+        predictor.known_texts = 0
         predictor.backend = backend_of(method, total, readout_error)
         answers = predictor.answer(texts.vectors)
         found = errors(answers, exact)

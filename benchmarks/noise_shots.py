@@ -39,6 +39,7 @@ def measured(run: Path, sample: int) -> dict[str, Any] | None:
     row |= {"seed": config.seed, "epochs": config.train.epochs, "texts": len(texts.labels)}
     for name in MEASUREMENTS:
         options = config.noise.backend_options | {"shot_test": name}
+        predictor.known_texts = 0
         predictor.backend = create("adjoint", options)
         started = perf_counter()
         found = evaluate(predictor, texts)

@@ -61,6 +61,7 @@ def measured(run: Path, backend: str, options: dict[str, Any]) -> dict[str, Any]
     predictor = Predictor.load(run)
     texts = LabelledTexts.read(predictor, run, None, None, None)
     exact = predictor.exact(texts.vectors).labels
+    predictor.known_texts = 0
     predictor.backend = create(backend, options)
     given = predictor.answer(texts.vectors).labels
     labels = np.asarray(texts.labels)

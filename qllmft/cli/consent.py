@@ -190,13 +190,11 @@ def say_known_texts(predictor: Predictor, vectors: NDArray[np.float32]) -> None:
         )
 
 
-def say_basis(backend: Backend, known_texts: int) -> None:
-    """Print the errors that the decided labels of a noisy backend leave out, if there are no known texts."""
-    if backend.capabilities.noisy and not known_texts:
-        say(
-            "decided is by shot noise alone, without the errors of the machine: --known-texts 40 includes them",
-            PlainConsole(stderr=True),
-        )
+def basis(backend: Backend, known_texts: int) -> str:
+    """Return the end of a sentence on decided labels: the errors that they leave out, "" if they include all."""
+    if known_texts or not backend.capabilities.noisy:
+        return ""
+    return "; decided by shot noise alone (--known-texts 40 includes the machine's errors)"
 
 
 def _confirmed(question: str, console: PlainConsole) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, say_basis, say_known_texts, show_estimate
+from qllmft.cli.consent import attend_load, basis, say_known_texts, show_estimate
 from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
 from qllmft.cli.options import (
     BadRows,
@@ -164,12 +164,9 @@ def evaluate(
         if several:
             say(f"aggregation {name}:", console)
         if isinstance(evaluation, TargetEvaluation):
-            _print_scores(evaluation, console)
+            _print_scores(evaluation, console, asked[name])
         else:
-            _print(evaluation, console)
-        backend = asked[name]
-        if backend is not None and evaluation.agreement is not None:
-            say_basis(backend, evaluation.agreement.known_texts)
+            _print(evaluation, console, asked[name])
 
 
 def _print_budget(
@@ -241,7 +238,7 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 
 
-def _print(evaluation: Evaluation, console: Console) -> None:
+def _print(evaluation: Evaluation, console: Console, backend: Backend | None) -> None:
     from qllmft.inference.decision import share_left
     from qllmft.tasks.measure import percent
 
@@ -275,7 +272,8 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     _warn_of_known_texts(evaluation, console)
     if evaluation.agreement is not None:
         measured = f", {evaluation.measured}" if evaluation.measured else ""
-        say(f"{evaluation.backend}{measured}: {evaluation.agreement}", console)
+        without = basis(backend, evaluation.agreement.known_texts) if backend else ""
+        say(f"{evaluation.backend}{measured}: {evaluation.agreement}{without}", console)
     table = plain_table("label", *numbers("texts", "precision", "recall", "F1"))
     for name, of_label in evaluation.by_label.items():
         shares = (of_label.precision, of_label.recall, of_label.f1)
@@ -293,7 +291,9 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     console.print(table)
 
 
-def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = False) -> None:
+def _print_scores(
+    found: TargetEvaluation, console: Console, backend: Backend | None = None, *, json: bool = False
+) -> None:
     """Print the scores of real values or of several labels, with a row for each."""
     if json:
         say_json(found.as_dict())
@@ -332,7 +332,8 @@ def _print_scores(found: TargetEvaluation, console: Console, *, json: bool = Fal
     console.print(table)
     _warn_of_known_texts(found, console)
     if found.agreement is not None:
-        say(f"{found.backend}: {found.agreement}", console)
+        without = basis(backend, found.agreement.known_texts) if backend else ""
+        say(f"{found.backend}: {found.agreement}{without}", console)
 
 
 def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Console) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, say_basis, say_known_texts, show_estimate
+from qllmft.cli.consent import attend_load, basis, say_known_texts, show_estimate
 from qllmft.cli.console import PlainConsole, json_text, printable, say
 from qllmft.cli.options import (
     Coverage,
@@ -252,8 +252,9 @@ def _measure(
         named = ", ".join(
             part for part in (backend.name, name if several else "", backend.mitigation) if part
         )
-        say(f"{named}: {predictor.agreement(vectors, answers)}", PlainConsole(stderr=True))
-        say_basis(backend, answers.known_texts)
+        agreement = predictor.agreement(vectors, answers)
+        without = basis(backend, answers.known_texts)
+        say(f"{named}: {agreement}{without}", PlainConsole(stderr=True))
 
 
 def _print(

@@ -45,7 +45,6 @@ from qllmft.inference.trust import (
 )
 from qllmft.model.store import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
-from qllmft.run.novelty import FILE as NOVELTY
 from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables
 from qllmft.tasks import TASKS, Task
@@ -474,16 +473,26 @@ class Predictor:
         Raises:
             UserError: if a number of them is asked for, and the model has no training texts.
         """
-        backend, asked = self.backend, self.known_texts
-        count = asked
+        asked = self.known_texts
+        check_known_texts(asked or 0)
+        none = MixedTexts(vectors, np.zeros(len(vectors), bool))
+        noisy = self.backend is not None and self.backend.capabilities.noisy
+        if asked == 0 or (asked is None and not (noisy and len(vectors) >= FEWEST_TEXTS)):
+            return none
+        try:
+            known = self.novelty.texts
+        except UserError:
+            if asked is None:
+                return none
+            raise
+        count = KNOWN_TEXTS if asked is None else asked
+        if len(known) >= count:
+            return mixed(vectors, known, count)
         if asked is None:
-            noisy = backend is not None and backend.capabilities.noisy
-            kept = self.folder is not None and (self.folder / NOVELTY).is_file()
-            count = KNOWN_TEXTS if noisy and kept and len(vectors) >= FEWEST_TEXTS else 0
-        check_known_texts(count or 0)
-        if not count:
-            return MixedTexts(vectors, np.zeros(len(vectors), bool))
-        return mixed(vectors, self.novelty.texts, count)
+            return none
+        raise UserError(
+            f"--known-texts is {count}, and the run has kept {len(known)} training texts. Ask for fewer, or 0."
+        )
 
     def agreement(
         self, vectors: NDArray[np.float32], answers: LabelProbabilities

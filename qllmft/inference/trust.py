@@ -48,11 +48,10 @@ def mixed(vectors: NDArray[np.float32], candidates: NDArray[np.float32], count: 
     Args:
         vectors: embeddings (N, D) to answer.
         candidates: embeddings (M, D) of training texts.
-        count: K, number of known texts; all candidates if there are fewer.
+        count: K, number of known texts, M at most.
     """
     content = np.ascontiguousarray(vectors).tobytes()
     rng = np.random.default_rng(list(sha256(content).digest()))
-    count = min(count, len(candidates))
     chosen = rng.permutation(len(candidates))[:count]
     known = np.zeros(len(vectors) + count, bool)
     known[[rng.choice(part) for part in np.array_split(np.arange(len(known)), count)]] = True

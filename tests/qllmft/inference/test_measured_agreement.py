@@ -48,7 +48,9 @@ def test_the_report_by_hand():
 def test_without_shots_nothing_is_expected_of_them():
     exact = answers([[0.2, 0.5, 0.3]], [[0.6, 0.0, 1.0000001]])
     found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
-    assert found == BackendAgreement(1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0)
+    assert found == BackendAgreement(
+        1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0, decided_flips=1
+    )
     assert str(found).endswith("mean |Δ⟨Z⟩| = 0.0333 (exact)")
     assert compare(exact, exact, shots=10).expected_from_shots < 1, (
         "a ⟨Z⟩ that rounding puts beyond 1 is 1"

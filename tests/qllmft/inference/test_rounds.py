@@ -1,0 +1,152 @@
+"""Shots in rounds: the intervals hold at all looks, decided texts get no more, and nothing is paid twice."""
+
+import numpy as np
+import pytest
+from test_measured_errors import WEIGHTS, classifier, request_for
+
+from qllmft.errors import UserError
+from qllmft.inference.measurement import measure
+from qllmft.inference.rounds import Rounds, bound, measure_in_rounds, undecided
+from qllmft_backends import BackendError, create
+from qllmft_backends.errors import CostRefusedError
+
+
+def test_the_shots_double_up_to_the_total():
+    assert Rounds.of(1000, 4).shots == (125, 125, 250, 500)
+    assert Rounds.of(2400, 6).totals == (75, 150, 300, 600, 1200, 2400)
+    assert Rounds.of(1001, 3).totals == (250, 500, 1001)
+    with pytest.raises(UserError, match=r"begin with 10; expected 20 or more"):
+        Rounds.of(320, 6)
+
+
+def test_an_interval_holds_at_all_rounds_together():
+    """Means of shots around 0 leave it in at most 5 % of 20,000 sequences; with 1.96 errors a look, in far more."""
+    rounds, rng = Rounds.of(2560, 7), np.random.default_rng(0)
+    sums, total = np.zeros(20_000), 0
+    out = np.zeros((2, 20_000), bool)
+    for shots, width in zip(rounds.shots, rounds.half_widths(1), strict=True):
+        total += shots
+        sums += rng.normal(size=sums.shape) * np.sqrt(shots)
+        z = np.abs(sums / np.sqrt(total))
+        out |= np.stack([z > width, z > 1.96])
+    intervals, looks = out.mean(axis=1)
+    assert intervals < 0.05
+    assert looks > 0.15
+
+
+@pytest.mark.parametrize("weights", ["errors add up", "three labels"])
+def test_all_rounds_give_the_mean_of_all_shots(weights):
+    """Of each text: the values are the means over its rounds, weighted by shots, by another route."""
+    model = classifier(WEIGHTS[weights])
+    circuits = request_for(model, spread=1.2, samples=30)
+    backend = create("aer_forte", {"seed": 3})
+    rounds = Rounds.of(1600, 5)
+    found = measure_in_rounds(model, circuits, backend, rounds)
+    shots = found.shots
+    assert shots is not None
+    assert set(shots.tolist()) <= set(rounds.totals)
+    assert shots.min() < 1600
+    active, sums = np.ones(30, bool), np.zeros((30, 4))
+    for number, size in enumerate(rounds.shots):
+        own = backend.in_round(size, number)
+        part = own.expectations(circuits.circuit, circuits.parameters[active], circuits.observables)
+        sums[active] += size * part.values
+        active &= shots > rounds.totals[number]
+    np.testing.assert_allclose(found.values, sums / shots[:, None], atol=1e-12)
+    assert found.decided[shots < 1600].all(), "a text with fewer shots is decided"
+    exact = measure(model, circuits, create("adjoint", {"dtype": "float64"}))
+    assert (found.labels == exact.labels)[found.decided].all()
+    again = measure_in_rounds(model, circuits, backend, rounds)
+    assert (again.values == found.values).all()
+
+
+def test_the_expected_share_is_the_one_that_is_measured():
+    model = classifier(WEIGHTS["errors add up"])
+    circuits, rounds = request_for(model, spread=1.2, samples=400), Rounds.of(1600, 5)
+    expected = undecided(model, circuits, rounds)
+    found = measure_in_rounds(model, circuits, create("adjoint", {"shots": 1600}), rounds)
+    measured = [(found.shots >= total).mean() for total in rounds.totals]
+    np.testing.assert_allclose(expected, measured, atol=0.06)
+    assert expected[0] == 1
+    assert expected[-1] < 0.6
+
+
+def test_few_shots_that_agree_decide_nothing():
+    """Where all 20 shots give the same outcome, the error is that of one more at the other end."""
+    model = classifier([[0.02, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.01]])
+    circuits = request_for(model, spread=0.0, samples=2)
+    circuits.parameters[:] = 0.0  # every shot is 0000
+    found = measure_in_rounds(model, circuits, create("aer_forte", {}), Rounds.of(20, 1))
+    assert found.lead_errors.min() > 0
+
+
+def test_backends_that_measure_once_say_so():
+    with pytest.raises(BackendError, match="cannot measure its shots in rounds"):
+        create("adjoint", {}).in_round(10, 1)
+    from qllmft_backends.mitigation import MitigatedBackend
+
+    mitigated = MitigatedBackend(create("aer_forte", {"readout_error": 0.01}))
+    with pytest.raises(BackendError, match="with readout"):
+        mitigated.in_round(10, 1)
+
+
+@pytest.fixture
+def box(monkeypatch, tmp_path):
+    pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
+    from qllmft_backends.sandbox import MockServer, Store
+
+    monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "tok-rounds")
+    with MockServer(token="tok-rounds", store=Store(qpu_noise="forte-1")) as server:
+        yield server
+
+
+def forte(box, tmp_path, **options):
+    given = {"url": box.url, "ledger": tmp_path / "ledger", "shots": 1600, "poll_interval_s": 0.02}
+    return create("ionq_forte", given | {"settle_s": 0.15, "circuits_per_job": 8} | options)
+
+
+def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
+    """The circuits paid are those of each round's undecided texts, and a call killed in a round continues in it."""
+    model = classifier(WEIGHTS["errors add up"])
+    circuits, rounds = request_for(model, spread=1.2, samples=30), Rounds.of(1600, 5)
+    asked = []
+    backend = forte(box, tmp_path)
+    backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
+    estimate = bound(model, circuits, backend, rounds)
+    assert estimate.circuits == 30 * 5
+    assert "at most 150 circuits to send" in str(estimate)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(job, status):
+        if box.store.totals()["circuits_paid"] > 40:
+            raise Killed
+
+    backend.attend(confirm=lambda estimate: asked.append(estimate) or True, on_progress=kill)
+    with pytest.raises(Killed):
+        measure_in_rounds(model, circuits, backend, rounds)
+    later = forte(box, tmp_path, yes=True)
+    found = measure_in_rounds(model, circuits, later, rounds)
+    expected = sum((found.shots >= total).sum() for total in rounds.totals)
+    assert box.store.totals()["circuits_paid"] == expected < 150
+    assert len(asked) == 1, "consent is to the price of all rounds"
+    assert asked[0].price == pytest.approx(estimate.price)
+    paid = later.jobs._spent(later.address).price
+    assert paid <= estimate.price
+    assert estimate.expected == pytest.approx(paid, rel=0.35)
+    again = measure_in_rounds(model, circuits, forte(box, tmp_path), rounds)
+    assert (again.values == found.values).all()
+    assert box.store.totals()["circuits_paid"] == expected
+
+
+def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
+    model = classifier(WEIGHTS["errors add up"])
+    circuits, rounds = request_for(model, samples=10), Rounds.of(1600, 5)
+    price = bound(model, circuits, forte(box, tmp_path), rounds).price
+    for options in ({"max_cost": price * 0.99}, {}):
+        with pytest.raises(CostRefusedError):
+            measure_in_rounds(model, circuits, forte(box, tmp_path, **options), rounds)
+    assert box.store.totals()["circuits_paid"] == 0
+    allowed = forte(box, tmp_path, yes=True, max_cost=price * 1.01)
+    assert measure_in_rounds(model, circuits, allowed, rounds).decided.shape == (10,)
