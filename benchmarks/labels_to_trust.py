@@ -34,7 +34,7 @@ from qllmft_backends.sandbox import MockServer, Store
 
 from error_budget import BACKENDS
 
-TEXTS, SHOTS, SEEDS = 300, 1000, range(5)
+TEXTS, SHOTS, SEEDS = 300, 1000, range(3)
 MOST, N_ROUNDS = 2000, 6
 MOCK, DRIFTING = "mock server, forte-1", "readout that drifts between jobs"
 
@@ -155,8 +155,6 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def simulated(kind: str, options: dict[str, Any], seed: int, shots: int) -> Backend:
     """Return a backend of the error budget's benchmark."""
-    if "machine" in options:  # the sampler of IBM's package builds the noise at each call
-        options = options | {"provider": "aer-from-backend"}
     return create(kind, options | {"seed": seed, "shots": shots})
 
 

@@ -85,6 +85,35 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
     row.assert_survived()
 
 
+def test_paid_inference_is_killed_in_rounds(table, undisturbed, tmp_path):
+    """The same answers as without a kill, from as many circuits: no round is measured twice, and none is left out."""
+    row = table.begin(
+        "predict paid, killed in rounds",
+        "`qllmft predict --backend ionq_forte --rounds 4`, stopped at a random time up to four times",
+    )
+    with paid_call(tmp_path / "whole", undisturbed, rounds=4) as call:
+        begun = time.monotonic()
+        command = call.start()
+        assert command.wait() == 0, command.said
+        seconds = time.monotonic() - begun
+        answers, times = command.output.read_text(), sorted(call.times_paid())
+        assert 1 < max(times) <= 4
+    for number in table.tries(25):
+        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed, rounds=4) as call:
+            for _ in range(rng.randint(1, 4)):
+                command, kind = call.start(), rng.choice(SIGNALS)
+                time.sleep(rng.uniform(0.3, 1.1) * seconds)
+                command.strike(kind)
+                code = command.wait()
+                row.met[kind.name if code not in (0, 2) else f"exit code {code}"] += 1
+                if code == 0:
+                    break
+            assert_ends_well(call, (answers, seconds))
+            assert sorted(call.times_paid()) == times
+            row.met["circuits paid"] += sum(times)
+    row.assert_survived()
+
+
 def test_paid_inference_on_a_full_disk(table, undisturbed, answers, tmp_path):
     row = table.begin(
         "predict paid, full disk",
