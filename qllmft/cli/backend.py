@@ -101,7 +101,7 @@ class BackendOptions(CircuitOptions):
             min=0,
             help="Number of training texts that are measured too: their known answers show the errors of the machine, "
             "and at most 5 % of the labels that are decided by them are expected to differ from the exact model's.",
-            show_default="40 on a noisy backend if there are 160 texts or more, else 0",
+            show_default="60 on a noisy backend if there are 240 texts or more, else 0",
         ),
     ] = None
     rounds: Annotated[

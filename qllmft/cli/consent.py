@@ -194,7 +194,7 @@ def basis(backend: Backend, known_texts: int) -> str:
     """Return the end of a sentence on decided labels: the errors that they leave out, "" if they include all."""
     if known_texts or not backend.capabilities.noisy:
         return ""
-    return "; decided by shot noise alone (--known-texts 40 includes the machine's errors)"
+    return "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"
 
 
 def _confirmed(question: str, console: PlainConsole) -> bool:

@@ -13,11 +13,12 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from qllmft.errors import UserError
 from qllmft.inference.measurement import LabelProbabilities, leads
 
-KNOWN_TEXTS = 40  # with 40, labels are decided if those of half of the texts can be
+KNOWN_TEXTS = 60  # of 60, one may overstate a lead by more if two thirds of the texts are decided
 FEWEST_TEXTS = 4 * KNOWN_TEXTS  # of a call, of which known texts are then a fifth of the circuits
 FEWEST_KNOWN = 19  # the least p-value of fewer is above the share below
 WRONG_SHARE = 0.05  # expected share of decided labels that differ from the exact model's, at most
@@ -79,12 +80,22 @@ def trusted(
     assert exact.logits is not None
     true = leads(exact.logits, measured.sets[known], measured.thresholds).min(axis=1)
     overstated = lead[known] - true
-    own = max(0.0, float(np.mean(overstated**2 - errors[known] ** 2)))
-    scale = np.sqrt(errors**2 + own)
+    scale = np.sqrt(errors**2 + machine_variance(overstated, errors[known]))
     scale = np.where(scale > 0, scale, 1.0)
     p = p_values(lead[~known] / scale[~known], overstated / scale[known])
     found = measured.take(~known)
     return replace(found, decided=selected(p, WRONG_SHARE), known_texts=int(known.sum()))
+
+
+def machine_variance(overstated: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
+    """Return the variance of overstated leads (K,) that their standard errors (K,) leave unexplained.
+
+    It is 0 if the errors explain them at the level of 5 %.
+    """
+    in_errors = np.square(overstated) / np.maximum(np.square(errors), 1e-300)
+    if in_errors.sum() <= chi2.ppf(0.95, len(errors)):
+        return 0.0
+    return max(0.0, float(np.mean(np.square(overstated) - np.square(errors))))
 
 
 def p_values(leads: NDArray[np.float64], overstated: NDArray[np.float64]) -> NDArray[np.float64]:

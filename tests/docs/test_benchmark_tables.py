@@ -252,3 +252,34 @@ def test_a_qnode_on_the_engine_has_the_times_of_the_record():
         )
         assert f"| {row['qubits']} | {row['batch']} | {own:.1f} | {' | '.join(others)} |" in page
         assert row["difference"] < 3.5e-6
+
+
+def test_labels_to_trust_are_those_of_the_record():
+    rows = record("labels-to-trust")["results"]
+    page = (ROOT / "docs" / "machines.md").read_text("utf-8")
+    assert len(rows) == 6
+    for row in rows:
+        for in_rounds in (False, True):
+            calls = [call for call in row["calls"] if call["rounds"] == in_rounds]
+            asked = len(calls) * row["texts"]
+            shots = np.mean([call["mean_shots"] for call in calls])
+            cells = [f"{100 * sum(call['differ'] for call in calls) / asked:.1f}"]
+            for rule in ("shots alone", "95 % quantile", "known texts"):
+                decided, wrong = np.sum([call["rules"][rule] for call in calls], axis=0)
+                cells.append(f"{100 * decided / asked:.1f}, {100 * wrong / max(1, decided):.1f}")
+            assert f"| {row['backend']} | {shots:,.0f} | {' | '.join(cells)} |" in page
+            assert wrong <= 0.05 * decided, "of the last rule, the one of the commands"
+
+
+def test_the_choice_of_labels_to_trust_is_that_of_the_record():
+    page = (ROOT / "docs" / "decisions" / "0020-labels-to-trust.md").read_text("utf-8")
+    found = {}
+    for row in record("labels-to-trust-choice")["results"]:
+        own = found.setdefault((row["backend"], row["shots"]), {})
+        own[row["known"], row["scale"]] = row
+        assert row["wrong"] < 0.004
+    columns = [(40, "both, if seen"), (60, "1"), (60, "both errors"), (60, "both, if seen")]
+    for (backend, shots), row in found.items():
+        cells = (row[column] for column in [*columns, (80, "both, if seen")])
+        shown = (f"{100 * c['decided']:.1f} [{100 * c['decided_tenth']:.1f}]" for c in cells)
+        assert f"| {backend} | {shots} | {' | '.join(shown)} |" in page

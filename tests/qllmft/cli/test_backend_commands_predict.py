@@ -51,7 +51,7 @@ def test_simulated_here(run, cli, exact, name, options, shots):
         for p in predictions
     ]
     assert output.splitlines() == expected
-    basis = "; decided by shot noise alone (--known-texts 40 includes the machine's errors)"
+    basis = "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"
     noisy = "noise" in options or name == "aer_forte"
     assert messages == f"{name}: {agreement}{basis * noisy}\n"
     assert agreement.samples == len(TEXTS)

@@ -116,7 +116,7 @@ class IonQForte(IonQBase):
         return KnownAnswers(
             self.options,
             lambda batch, state: known_answer(batch.setup.n_qubits, state),
-            is_mock=lambda: self._cached_route is not None and self._cached_route.is_mock,
+            is_mock=lambda: any(route.is_mock for route in self._opened),
         )
 
     def _read_more(self, chunk: Chunk) -> None:

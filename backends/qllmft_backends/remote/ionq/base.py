@@ -57,7 +57,7 @@ class IonQBase(JobsBackend):
 
     def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
         self.options = options or self.options_type()
-        self._cached_route: IonQRoute | None = None
+        self._opened: list[IonQRoute] = []  # the one route, which copies for rounds share
         ledger = Ledger(self.options.ledger)
         self.jobs = Jobs(self.options, ledger, lambda: self._route, self._known_answers())
         self.jobs.callbacks = Callbacks(confirm)
@@ -280,9 +280,9 @@ class IonQBase(JobsBackend):
 
     @property
     def _route(self) -> IonQRoute:
-        if self._cached_route is None:
-            self._cached_route = IonQRoute(Client(self.options))
-        return self._cached_route
+        if not self._opened:
+            self._opened.append(IonQRoute(Client(self.options)))
+        return self._opened[0]
 
     @property
     def _client(self) -> Client:

@@ -1,0 +1,43 @@
+"""Every extra resolves on every Python of the metadata, and walks no required package back by more than a minor version."""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYTHONS = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if " :: Python :: 3." in line]
+FOLLOWED = ("torch", "transformers", "sentence-transformers", "qiskit")
+UV = os.environ.get("UV", "uv")
+
+
+@cache
+def resolved(python, extra=None):
+    """The versions that a fresh installation has, by the index that this machine reaches."""
+    if shutil.which(UV) is None:
+        pytest.skip("uv is not installed: pip install uv")
+    command = [UV, "pip", "compile", "pyproject.toml", "--python-version", python, "--quiet"]
+    command += ["--no-header", "--no-annotate", *(["--extra", extra] if extra else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "error sending request" in done.stderr or "dns error" in done.stderr:
+        pytest.skip("no package index is reached")
+    assert done.returncode == 0, f"{extra} on Python {python}: {done.stderr}"
+    pairs = (line.partition(";")[0].strip().partition("==") for line in done.stdout.splitlines())
+    return {name: Version(version) for name, _, version in pairs if name in FOLLOWED}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
+def test_an_extra_resolves_with_the_newest_required_packages(python, extra):
+    newest, found = resolved(python), resolved(python, extra)
+    assert set(found) == set(FOLLOWED)
+    for name, version in found.items():
+        assert version.major == newest[name].major, (name, version, newest[name])
+        assert newest[name].minor - version.minor <= 1, (name, version, newest[name])
