@@ -1,4 +1,4 @@
-"""Every extra resolves on every Python of the metadata, and walks no required package back by more than a minor version."""
+"""Every extra resolves on each Python, and walks no followed package back by more than a minor version."""
 
 import os
 import shutil
