@@ -342,8 +342,6 @@ class JobsBackend(Backend):
         """Return this backend with other shots, and new measurements in each round (see `Backend.in_round`)."""
         changed, own = copy(self), self.options
         new = {"shots": shots, "repetition": own.repetition + number * BETWEEN_ROUNDS}
-        if hasattr(own, "seed"):
-            new["seed"] = own.seed + number * BETWEEN_ROUNDS
         changed.options = own.model_copy(update=new)
         return changed
 

@@ -150,3 +150,15 @@ def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
     assert box.store.totals()["circuits_paid"] == 0
     allowed = forte(box, tmp_path, yes=True, max_cost=price * 1.01)
     assert measure_in_rounds(model, circuits, allowed, rounds).decided.shape == (10,)
+
+
+def test_a_machine_measures_all_rounds_on_the_same_qubits():
+    """The compiled circuit is that of one round, and the shots of two rounds of one size differ."""
+    backend = create("qiskit", {"provider": "generic", "machine": "7", "shots": 200, "seed": 4})
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=3)
+    request = circuits.circuit, circuits.parameters, circuits.observables
+    rounds = [backend.in_round(100, number) for number in (0, 1)]
+    assert len({each.compiled(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
+    first, second = (each.expectations(*request).values for each in rounds)
+    assert (first != second).any()
+    np.testing.assert_allclose(first, second, atol=0.6)

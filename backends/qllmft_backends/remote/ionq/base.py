@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.gradients import SpsaGradient
+from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.protocol import Availability, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, JobSize, Submission
 from qllmft_backends.remote.collect import own_job
@@ -77,6 +78,13 @@ class IonQBase(JobsBackend):
     def address(self) -> str:
         """Return the API's address."""
         return str(self.options.address())
+
+    def in_round(self, shots: int, number: int) -> IonQBase:
+        """Return this backend with other shots; the simulator's noise has another seed in each round."""
+        changed = cast("IonQBase", super().in_round(shots, number))
+        seed = changed.options.seed + number * BETWEEN_ROUNDS
+        changed.options = changed.options.model_copy(update={"seed": seed})
+        return changed
 
     def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
         """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
+from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, JobSize
 from qllmft_backends.remote.cost import CostEstimate
@@ -58,7 +59,7 @@ class QiskitBackend(JobsBackend):
     name: ClassVar[str] = "qiskit"
 
     def __init__(self, options: QiskitOptions | None = None, backend: object = None) -> None:
-        self.options = options or QiskitOptions()
+        self.options, self._round = options or QiskitOptions(), 0
         if backend is None:
             if self.options.object_name is not None:
                 raise BackendError(
@@ -212,6 +213,12 @@ class QiskitBackend(JobsBackend):
         changed.options = options
         return changed
 
+    def in_round(self, shots: int, number: int) -> QiskitBackend:
+        """Return this machine with other shots and the same compiled circuit (see `Backend.in_round`)."""
+        changed = cast("QiskitBackend", super().in_round(shots, number))
+        changed._round = self._round + number
+        return changed
+
     def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
         if self._machine.runner is None:
@@ -274,7 +281,8 @@ class QiskitBackend(JobsBackend):
                 self.jobs.collect(batch)
                 return results_of(batch, stored_result, self.jobs.ledger.folder)
         assert runner is not None
-        seed = request_seed(self.options.seed, circuit, values) % 2**31
+        seed = self.options.seed + self._round * BETWEEN_ROUNDS
+        seed = request_seed(seed, circuit, values) % 2**31
         names = [f"{circuit.name}-{b}" for b in range(len(values))]
         job = runner.start(compiled.bind(values, names), shots, seed, "")
         measured = runner.measured(job, len(names))
