@@ -254,6 +254,24 @@ def test_a_qnode_on_the_engine_has_the_times_of_the_record():
         assert row["difference"] < 3.5e-6
 
 
+def test_labels_to_trust_are_those_of_the_record():
+    kept = json.loads((ROOT / "docs/records/labels-to-trust.json").read_text("utf-8"))
+    rows = kept["results"]
+    page = (ROOT / "docs" / "machines.md").read_text("utf-8")
+    assert len(rows) == 6
+    for row in rows:
+        for in_rounds in (False, True):
+            calls = [call for call in row["calls"] if call["rounds"] == in_rounds]
+            asked = len(calls) * row["texts"]
+            shots = np.mean([call["mean_shots"] for call in calls])
+            cells = [f"{100 * sum(call['differ'] for call in calls) / asked:.1f}"]
+            for rule in ("shots alone", "95 % quantile", "known texts"):
+                decided, wrong = np.sum([call["rules"][rule] for call in calls], axis=0)
+                cells.append(f"{100 * decided / asked:.1f}, {100 * wrong / max(1, decided):.1f}")
+            assert f"| {row['backend']} | {shots:,.0f} | {' | '.join(cells)} |" in page
+            assert wrong <= 0.05 * decided, "of the last rule, the one of the commands"
+
+
 def test_the_choice_of_labels_to_trust_is_that_of_the_record():
     page = (ROOT / "docs" / "decisions" / "0020-labels-to-trust.md").read_text("utf-8")
     found = {}

@@ -71,7 +71,9 @@ def read_again(route: Route, ledger: Ledger, chunk: Chunk) -> None:
     job = own_job(route, ledger, chunk)
     if job.ended:
         results = route.read(chunk, job)
-        if not known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results):
+        if not known_answer_error(
+            chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results
+        ):
             _record(route, ledger, chunk, job, results)
 
 
@@ -111,7 +113,7 @@ def _poll(route: Route, ledger: Ledger, chunk: Chunk, on_progress: OnProgress | 
         on_progress(str(chunk.job_id), job.status)
     if job.ended:
         results = route.read(chunk, job)
-        if known_answer_error(chunk.known_answer, chunk.setup.n_qubits, results):
+        if known_answer_error(chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results):
             results = route.read(chunk, job)  # one wrong reading condemns no paid job
         _record(route, ledger, chunk, job, results)
     return job.status

@@ -16,7 +16,7 @@ from qllmft_backends.remote.options import JobOptions
 
 # the circuit with a known answer adds more than a tenth to the price of a job of fewer
 LEAST_CIRCUITS = 10
-# with fewer, the noise of a good machine can turn the majority of the shots of one qubit in 36
+# with fewer, the noise of a good machine can turn the answer of one qubit in 36
 LEAST_SHOTS = 20
 
 

@@ -10,6 +10,7 @@ from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends import BackendError, UnknownBackendError, create
 from qllmft_backends.remote import CostRefusedError, JobFailedError, ledger_jobs
+from qllmft_backends.remote.ledger.payload import known_answer_error
 
 TWELVE = np.random.default_rng(7).uniform(-2, 2, (12, 9))
 
@@ -120,6 +121,15 @@ def test_a_machine_with_wrong_answers_is_found_out(tmp_path, lie):
         measured(opened(machine, tmp_path, circuits_per_job=6))
     measured(opened(machine, tmp_path, circuits_per_job=6, retry_wrong=True))
     assert machine.log == [7, 7, 7]
+
+
+def test_bits_that_are_right_by_chance_are_wrong_answers():
+    """A qubit of random bits has the right one in more than a half of the shots every second time."""
+    by_chance = {0b01: 0.29, 0b00: 0.25, 0b11: 0.25, 0b10: 0.21}  # 54 % of either qubit
+    assert "on the qubits [0, 1]" in known_answer_error(0b01, 2, 500, [by_chance, {0: 1.0}])
+    assert known_answer_error(0b01, 2, 10_000, [by_chance, {0: 1.0}]) is None
+    noisy = {0b01: 0.8, 0b00: 0.1, 0b11: 0.1}
+    assert known_answer_error(0b01, 2, 20, [noisy, {0: 1.0}]) is None
 
 
 class NamingMachine(RemoteMachine):

@@ -60,7 +60,9 @@ class JobResults:
     def aggregated(self, name: str) -> list[Probabilities]:
         """Return the results of a debiased job, its variants combined by ``name``, if its known answer is right."""
         found, chunk = self.probabilities(name), self.chunk
-        error = known_answer_error(chunk.known_answer, chunk.setup.n_qubits, found)
+        error = known_answer_error(
+            chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, found
+        )
         if error is not None:
             raise JobFailedError(
                 f"the results of {chunk.label}, combined by {name!r}, are not used: {error}. {_KEPT}"

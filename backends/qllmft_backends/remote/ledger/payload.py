@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from math import sqrt
 from typing import Any, TypeGuard
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
@@ -162,12 +163,12 @@ def known_state(client_token: str, n_qubits: int) -> int:
 
 
 def known_answer_error(
-    expected: int | None, n_qubits: int, results: Sequence[Probabilities | None]
+    expected: int | None, n_qubits: int, shots: int, results: Sequence[Probabilities | None]
 ) -> str | None:
     """Return the error in the first of ``results``, or None if it is right or no other circuit has a result.
 
-    The answer is compared qubit by qubit, by the majority of the shots: noise flips some of them. Without an expected
-    answer there is no error.
+    The answer is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half by
+    three standard errors of chance, or by a tenth. Without an expected answer there is no error.
     """
     if expected is None or not any(results[1:]):
         return None
@@ -175,11 +176,12 @@ def known_answer_error(
         return "the circuit with a known answer has no result"
     differing = [(state ^ expected, p) for state, p in results[0].items()]
     right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(n_qubits)]
-    wrong = [q for q, share in enumerate(right) if share <= 0.5]
+    least = 0.5 + min(1.5 / sqrt(shots), 0.1)
+    wrong = [q for q, share in enumerate(right) if share <= least]
     if not wrong:
         return None
     shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
     return (
         f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
-        f"{shares} of the shots, expected more than 0.50"
+        f"{shares} of the shots, expected more than {least:.2f}"
     )

@@ -65,7 +65,7 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             unit = _optional_text(record, "cost_unit") or chunk.unit
             chunk.results = results[chunk.known_circuits :]
             chunk.integrity_error = known_answer_error(
-                chunk.known_answer, chunk.setup.n_qubits, results
+                chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results
             )
             chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
             chunk.failure = failure

@@ -1,0 +1,149 @@
+"""Jobs of any provider: faults of its service at random, and machines that answer wrongly at random."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "backends" / "machines"))
+
+from remote_machine import RemoteMachine
+from sampler_service import Service, ibm
+from test_local_machines import OBSERVABLES, circuit
+
+from qllmft_backends import create
+from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
+from qllmft_backends.remote import RemoteError, jobs
+
+pytestmark = pytest.mark.slow
+ERRORS = (KeyError("status"), ValueError("no job"), ConnectionError("dead"), TypeError("None"))
+TEXTS = 12
+VALUES = np.random.default_rng(5).uniform(-2, 2, (TEXTS, 9))
+
+
+def measured(backend):
+    return backend.expectations(circuit(), VALUES, OBSERVABLES)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    backend = AdjointBackend(AdjointOptions(dtype="float64"))
+    return backend.expectations(circuit(), VALUES, OBSERVABLES).values
+
+
+def right(answer, exact):
+    """Within five standard errors, and five shots of 500 where they all agree."""
+    return bool((np.abs(answer.values - exact) < 5 * answer.standard_errors + 5 / 500).all())
+
+
+class Stopped(BaseException):
+    """The process ends here."""
+
+
+def test_faults_of_a_provider(table, monkeypatch, tmp_path, exact):
+    row = table.begin(
+        "any machine, faults",
+        "a call through `--backend qiskit` with errors of the provider's package, lost answers, late lists and the "
+        "end of the process, all at random",
+    )
+    monkeypatch.setattr("qllmft_backends.remote.send.LEAST_SETTLE_S", 0.0)
+    for number in table.tries(100):
+        with row.attempt() as rng, monkeypatch.context() as patch:
+            lost = {i for i in range(6) if rng.random() < 0.4}
+            service = Service(lost, rng.choice((0.0, 0.2)), rng.choice((0.0, 0.2)))
+            make = ibm(patch, tmp_path / str(number), service)
+            for _ in range(rng.randint(1, 4)):
+                for question in ("status", "result", "job", "jobs"):
+                    if rng.random() < 0.5:
+                        service.faults[question] = (rng.choice(ERRORS), rng.randint(1, 30))
+                        row.met["faults"] += 1
+                place = rng.choice(("settle", "collect", ""))
+                try:
+                    with patch.context() as here:
+                        if place:
+                            here.setattr(jobs, place, stop)
+                        measured(make(settle_s=1.5, retry_s=rng.choice((0.0, 0.3))))
+                except (RemoteError, Stopped) as error:
+                    row.met[f"ended by {type(error).__name__}"] += 1
+            service.faults.clear()
+            answer = measured(make(settle_s=1.5, retry_failed=True))
+            assert right(answer, exact)
+            paid, _ = service.paid()
+            assert paid == [1] * TEXTS, f"paid {paid}, lost {lost}"
+            row.met["circuits paid"] += len(paid)
+    row.assert_survived()
+
+
+def stop(*_):
+    raise Stopped
+
+
+def flipped(counts: list[dict[str, int]], rng: random.Random) -> list[dict[str, int]]:
+    """All bits."""
+    return [{"".join("10"[int(b)] for b in bits): n for bits, n in c.items()} for c in counts]
+
+
+def mirrored(counts, rng):
+    """Another order of the qubits."""
+    return [{bits[::-1]: n for bits, n in c.items()} for c in counts]
+
+
+def blind(counts, rng):
+    """One outcome for all."""
+    return [{"0000": sum(c.values())} for c in counts]
+
+
+def random_bits(counts, rng):
+    """Noise."""
+    draws = [[f"{rng.randrange(16):04b}" for _ in range(sum(c.values()))] for c in counts]
+    return [{bits: drawn.count(bits) for bits in set(drawn)} for drawn in draws]
+
+
+def negative(counts, rng):
+    """A right sum with a negative count."""
+    return [{**c, "0000": c.get("0000", 0) - 900, "1111": c.get("1111", 0) + 900} for c in counts]
+
+
+def short(counts, rng):
+    """Too few shots."""
+    return [{bits: n // 2 for bits, n in c.items()} for c in counts]
+
+
+def fewer(counts, rng):
+    """A circuit less."""
+    return counts[:-1]
+
+
+LIES = (flipped, mirrored, blind, random_bits, negative, short, fewer)
+
+
+def test_machines_that_lie(table, tmp_path, exact):
+    row = table.begin(
+        "any machine, lies",
+        "a machine behind `--backend qiskit` one of whose jobs has all bits flipped, mirrored or random, one outcome, "
+        "negative counts, or too few shots or circuits: none is used",
+    )
+    for number in table.tries(140):
+        with row.attempt() as rng:
+            lie, lying = LIES[number % len(LIES)], rng.randrange(3)
+            machine = RemoteMachine()
+
+            def tell(machine=machine, lie=lie, lying=lying, rng=rng):
+                if len(machine.jobs) == lying + 1:
+                    job = [*machine.jobs.values()][-1]
+                    job.counts = lie(job.counts, rng)
+
+            machine.breaks = tell
+            given = {"local": False, "ledger": tmp_path / str(number), "shots": 500, "yes": True}
+            given |= {"max_circuits": 100, "circuits_per_job": 4, "poll_interval_s": 0.01}
+            given |= {"object_name": f"machine {number}", "retry_s": 0.0}
+            try:
+                answer = measured(create("qiskit", given, backend=machine))
+            except RemoteError:
+                row.met[f"{lie.__name__}: refused"] += 1
+            else:
+                assert right(answer, exact), f"{lie.__name__} in job {lying} was used"
+                row.met[f"{lie.__name__}: without effect"] += 1
+    row.assert_survived()
