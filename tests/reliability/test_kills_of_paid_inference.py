@@ -58,7 +58,7 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
                 row.met["faults"] += 1
-            call.box.api.results_style = rng.choice(
+            call.box.api.results_form = rng.choice(
                 ["url", "artifacts", *([] if checked else ["none"])]
             )
             for _ in range(rng.randint(1, 4)):

@@ -13,6 +13,7 @@ from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
 from qllmft_backends.sandbox.request import OUTCOMES, RefusedError, Request, json_object
 from qllmft_backends.sandbox.shapes import (
     SHARPENING,
+    ResultsForm,
     backend,
     characterization,
     cost,
@@ -79,14 +80,14 @@ class Api:
     """API on a store.
 
     Attributes:
-        results_style: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
+        results_form: form in which a job names its results: ``url`` (v0.4 as qiskit-ionq 1.1.1 reads it),
             ``artifacts`` (v0.4 as published in 2026), ``v2`` (the same with bits by register in the place of decimal
             states), or ``none``, so that each child has to be read.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, results_form: ResultsForm = "url") -> None:
         self._store = store
-        self.results_style = "url"
+        self.results_form = results_form
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """Return HTTP status and JSON value, or raise `RefusedError`."""
@@ -111,10 +112,9 @@ class Api:
 
     def _characterizations(self, request: Request, name: str) -> dict[str, Any]:
         self._backend(request, name)
-        return {
-            "characterizations": [characterization(name)] if name != "simulator" else [],
-            "pages": 0,
-        }
+        former = self.results_form == "url"
+        found = [characterization(name, former=former)] if name != "simulator" else []
+        return {"characterizations": found, "pages": 0}
 
     def _one_characterization(self, request: Request, name: str, identity: str) -> dict[str, Any]:
         found = self._characterizations(request, name)["characterizations"]
@@ -184,23 +184,21 @@ class Api:
         jobs = [j for j in jobs if query.get("status") in (None, j.status)]
         start, size = int(query.get("next", "0")), min(_PAGE, int(query.get("limit", _PAGE)))
         following = str(start + size) if start + size < len(jobs) else None
-        page = [job_description(j, self.results_style) for j in jobs[start : start + size]]
+        page = [job_description(j, self.results_form) for j in jobs[start : start + size]]
         for job in page:
             del job["child_job_ids"]  # only GET jobs/{id} has them
         return {"jobs": page, "next": following}
 
     def _estimate(self, request: Request) -> dict[str, Any]:
-        answer = estimate(request.query, former=self.results_style == "url")
+        answer = estimate(request.query, former=self.results_form == "url")
         if request.fault and request.fault_kind == "price":
             answer |= dict.fromkeys(("estimated_cost", "estimated_total_cost"), request.fault.value)
         return answer
 
     def _job(self, request: Request, job_id: str) -> dict[str, Any]:
         job = self._store.get(job_id)
-        style = (
-            "none" if request.fault_kind == "no_shots" and not job.children else self.results_style
-        )
-        return job_description(job, style) | (
+        hidden = request.fault_kind == "no_shots" and not job.children
+        return job_description(job, "none" if hidden else self.results_form) | (
             {"status": "pondering"} if request.fault_kind == "odd_state" else {}
         )
 

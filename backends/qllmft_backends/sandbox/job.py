@@ -46,7 +46,7 @@ class StoredJob:
     @property
     def shots(self) -> int:
         """Return the number of shots of a circuit."""
-        return int(self.payload.get("shots", 100))
+        return shots_of(self.payload)
 
     @property
     def qubits(self) -> int:
@@ -87,6 +87,18 @@ class StoredJob:
         """Return the shots of each variant of a debiased circuit."""
         shots = self.single_shots()
         return [shots[number::_VARIANTS] for number in range(_VARIANTS)]
+
+
+def shots_of(payload: Mapping[str, Any]) -> int:
+    """Return the number of shots of a payload, or raise `RefusedError`. The API takes a string of digits too."""
+    shots = payload.get("shots", 100)
+    if isinstance(shots, str) and shots.isascii() and shots.isdecimal() and len(shots) < 10:
+        return int(shots)
+    if not isinstance(shots, int) or isinstance(shots, bool):
+        raise RefusedError(
+            400, f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits"
+        )
+    return shots
 
 
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:

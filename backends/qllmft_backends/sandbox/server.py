@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
 from qllmft_backends.sandbox.api import Api, error, route_of
 from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
-from qllmft_backends.sandbox.shapes import LABEL, is_results
+from qllmft_backends.sandbox.shapes import LABEL, ResultsForm, is_results
 from qllmft_backends.sandbox.store import Store
 
 MAX_BODY_BYTES = 1 << 26
@@ -36,15 +36,21 @@ class MockServer:
         port: 0 for a free one.
         token: the only accepted key; None: any.
         store: jobs; a new store by default.
+        results_form: form in which a job names its results; see `Api`.
     """
 
     def __init__(
-        self, port: int = 0, *, token: str | None = None, store: Store | None = None
+        self,
+        port: int = 0,
+        *,
+        token: str | None = None,
+        store: Store | None = None,
+        results_form: ResultsForm = "url",
     ) -> None:
         self.store = store or Store()
         self.faults = Faults()
         self.token = token
-        self.api = Api(self.store)
+        self.api = Api(self.store, results_form)
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.mock = self
         self._thread = threading.Thread(
@@ -78,7 +84,7 @@ def serve(
     seed: int = 0,
     latency_s: float = 0.5,
     state_file: Path | None = None,
-    results_form: str = "url",
+    results_form: ResultsForm = "url",
 ) -> None:
     """Run a mock server until Ctrl-C, after printing the two lines to export.
 
@@ -88,11 +94,10 @@ def serve(
         seed: of the shots.
         latency_s: seconds that a job stays in each state before it runs.
         state_file: file that keeps jobs across restarts; None: in memory.
-        results_form: form in which jobs name their results, see `Api`.
+        results_form: form in which a job names its results; see `Api`.
     """
     store = Store(seed=seed, qpu_noise=noise, state_file=state_file, latency_s=latency_s)
-    with MockServer(port, store=store) as server:
-        server.api.results_style = results_form
+    with MockServer(port, store=store, results_form=results_form) as server:
         sys.stdout.write(
             f"A {LABEL}. Stop it with Ctrl-C. In another shell:\n\n"
             f"export QISKIT_IONQ_API_URL={server.url}\nexport QISKIT_IONQ_API_TOKEN=sandbox\n\n"
@@ -117,6 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = (
+        True  # otherwise each answer on a kept connection waits 40 ms for its body
+    )
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log nothing."""

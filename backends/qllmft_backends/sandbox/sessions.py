@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class Session:
             "active": not over,
             "status": "ended" if over else "started" if self.jobs else "created",
             "organization_id": ACCOUNT,
-            "project_id": None,
+            "project_id": ACCOUNT,
             "creator_id": None,
             "ender_id": None,
             "created_at": iso_time(self.created_at),
@@ -72,11 +72,13 @@ class Sessions:
 
     known: dict[str, Session] = field(default_factory=dict)
 
-    def open(self, body: dict[str, Any], machines: Container[str], now: float) -> Session:
+    def open(self, body: dict[str, Any], machines: Collection[str], now: float) -> Session:
         """Open a session, or raise `RefusedError`."""
         backend, caps = body.get("backend"), body.get("settings") or {}
-        if not isinstance(backend, str) or backend not in machines or backend == "simulator":
-            raise RefusedError(400, f"no sessions on {backend!r}")
+        if not isinstance(backend, str) or backend not in machines:
+            raise RefusedError(
+                400, f"no sessions on {backend!r}, expected one of {', '.join(machines)}"
+            )
         if not isinstance(caps, dict) or set(caps) - set(_CAPS):
             raise RefusedError(400, f"settings {caps!r}")
         unit = (caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from qllmft_backends.noise import pauli_error_probability
 from qllmft_backends.remote.ledger.payload import mapping
@@ -36,6 +36,8 @@ FORMATS = {  # JSON type of each format
     "ionq.result.probabilities-aggregate.json.v1": "object",
     "ionq.native.v1": "object",
 }
+# form in which a job names its results; see `Api`
+ResultsForm = Literal["url", "artifacts", "v2", "none"]
 GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
@@ -45,19 +47,21 @@ def is_results(answer: Mapping[str, Any]) -> bool:
     return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
 
 
-def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
+def job_description(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
-    results = None
+    results, failure = None, job.failure
+    if failure and results_form == "url":
+        failure = {**failure, "error": failure["message"]}  # the older name
     if job.status == "completed" and not job.dry_run:
         name, suffix = (
             ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
         )
         address = f"/v0.4/jobs/{job.id}/results"
         results = _result_entry(
-            "probabilities", f"{address}/probabilities{suffix}", name, results_style
+            "probabilities", f"{address}/probabilities{suffix}", name, results_form
         )
         if job.sampled and not job.children:
-            results |= _result_entry("shots", f"{address}/shots", "shots", results_style)
+            results |= _result_entry("shots", f"{address}/shots", "shots", results_form)
     return {
         "id": job.id,
         "status": job.status,
@@ -65,7 +69,7 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "backend": job.backend,
         "dry_run": job.dry_run,
         "submitter_id": "sandbox",
-        "project_id": None,
+        "project_id": ACCOUNT,
         "parent_job_id": job.parent,
         "child_job_ids": job.children or None,
         "session_id": job.payload.get("session_id"),
@@ -79,11 +83,11 @@ def job_description(job: StoredJob, results_style: str) -> dict[str, Any]:
         "shots": job.shots,
         **({"noise": {"model": "ideal"} | dict(job.noise)} if job.backend == "simulator" else {}),
         "settings": job.payload.get("settings") or {},
-        "failure": job.failure,
+        "failure": failure,
         "execution_duration_ms": 0,
         "stats": _stats(job),
         "results": results,
-        "output": _output(job, results_style),
+        "output": _output(job, results_form),
     }
 
 
@@ -101,8 +105,12 @@ def backend(name: str) -> dict[str, Any]:
     }
 
 
-def characterization(name: str) -> dict[str, Any]:
-    """Return process fidelities of the noise model (F = 1 - 3r/4 and 1 - 15r/16) and Forte's gate times in seconds."""
+def characterization(name: str, *, former: bool) -> dict[str, Any]:
+    """Return process fidelities of the noise model (F = 1 - 3r/4 and 1 - 15r/16).
+
+    ``former`` adds Forte's gate times in seconds, which are whole numbers in the form published in 2026.
+    """
+    timing = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
     noise = NOISE[name.removeprefix("qpu.")]
     one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
     return {
@@ -112,14 +120,7 @@ def characterization(name: str) -> dict[str, Any]:
         "qubits": BACKENDS[name],
         "connectivity": [],
         "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
-        "timing": {
-            "readout": 150e-6,
-            "reset": 50e-6,
-            "1q": 130e-6,
-            "2q": 970e-6,
-            "t1": 100,
-            "t2": 1,
-        },
+        **({"timing": timing} if former else {}),
         "sandbox": LABEL,
     }
 
@@ -151,7 +152,7 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
             **context,
             "error_mitigation": mitigated,
             "organization": ACCOUNT,
-            "project": None,
+            "project": ACCOUNT,
         },
         "estimated_at": iso_time(time.time()),
         "estimated_unit": PRICE_UNIT,
@@ -211,16 +212,16 @@ def _stats(job: StoredJob) -> dict[str, Any]:
     }
 
 
-def _result_entry(kind: str, address: str, name: str, style: str) -> dict[str, Any]:
-    if style == "url":
+def _result_entry(kind: str, address: str, name: str, form: ResultsForm) -> dict[str, Any]:
+    if form == "url":
         return {kind: {"url": address, **_artifact(name, f"ionq.result.{name}.json.v1")}}
-    version = "v2" if style == "v2" and name != "probabilities-aggregate" else "v1"
-    form = f"ionq.result.{name}.json.{version}"
+    version = "v2" if form == "v2" and name != "probabilities-aggregate" else "v1"
+    identity = f"ionq.result.{name}.json.{version}"
     artifact = f"{name}-v2" if version == "v2" else name
-    return {} if style == "none" else {form: _artifact(artifact, form)}
+    return {} if form == "none" else {identity: _artifact(artifact, identity)}
 
 
-def _output(job: StoredJob, style: str) -> dict[str, Any]:
+def _output(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]:
     """Return the compiled circuit of a dry run, or a debiased circuit's variants and their combinations."""
     if job.dry_run:
         done = job.status == "completed" and not job.children
@@ -231,7 +232,7 @@ def _output(job: StoredJob, style: str) -> dict[str, Any]:
         job.status != "completed"
         or job.children
         or not mitigation.get("debiasing")
-        or style in ("url", "none")
+        or results_form in ("url", "none")
     ):
         return {}
     form = "ionq.result.histogram.json.v2"

@@ -149,18 +149,19 @@ class Store:
         self, payload: dict[str, Any], outcome: str = "", message: str | None = None
     ) -> StoredJob:
         """Accept a job as posted, or raise `RefusedError`. ``outcome`` and ``message`` are a fault's."""
-        payload = payload | {"shots": _shots_of(payload.get("shots", 100))}
         job = StoredJob(str(uuid.uuid4()), payload, circuits_of(payload), self._timestamp(), 0)
         job.name, job.outcome, job.message = payload.get("name"), outcome, message
-        backend, shots = payload.get("backend"), payload["shots"]
+        backend = payload.get("backend")
         if backend not in BACKENDS:
             raise RefusedError(400, f"unknown backend {backend!r}")
         if job.qubits > BACKENDS[backend]:
             raise RefusedError(
                 400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
             )
-        if not 1 <= shots <= MAX_SHOTS[backend]:
-            raise RefusedError(400, f"TooManyShots: {shots}")
+        if not 1 <= job.shots <= MAX_SHOTS[backend]:
+            raise RefusedError(
+                400, f"TooManyShots: {job.shots}, expected 1 to {MAX_SHOTS[backend]:,}"
+            )
         for circuit in job.circuits:
             try:
                 simulator.check(circuit, job.qubits, self._noise(job))
@@ -190,11 +191,13 @@ class Store:
             return job
 
     def delete(self, job_id: str) -> None:
-        """Forget a job that has ended, with its children, or raise `RefusedError`."""
+        """Forget a job with its children, canceled before if it has not ended, or raise `RefusedError`."""
         with self.lock:
             job = self.get(job_id)
-            if job.status not in ("completed", *ENDED_FREE) or job.parent:
-                raise RefusedError(400, f"job {job_id} is {job.status} and cannot be deleted")
+            if job.parent:
+                raise RefusedError(400, f"job {job_id} is a child of {job.parent}; delete that one")
+            if job.status not in ("completed", *ENDED_FREE):
+                self.cancel(job_id)
             gone = [job_id, *job.children]
             for name in gone:
                 del self.jobs[name]
@@ -219,9 +222,7 @@ class Store:
             for job in self.jobs.values():
                 if job.children or job.status in ENDED_FREE or job.dry_run:
                     continue
-                text = json.dumps(
-                    [job.circuits[0], job.payload.get("shots"), job.backend], sort_keys=True
-                )
+                text = json.dumps([job.circuits[0], job.shots, job.backend], sort_keys=True)
                 circuits[sha256(text.encode()).hexdigest()] += 1
                 shots += job.shots
             return {
@@ -251,13 +252,16 @@ class Store:
         )
 
     def _work(self, job: StoredJob) -> None:
+        with self.lock:
+            if job.status == "canceled":  # and perhaps deleted, with its children
+                return
+            parts = [self.jobs[c] for c in job.children] or [job]
         for status in ("ready", "started"):
             self._stop.wait(self._latency_s)
             if self._stop.is_set() or not self._move(job, status):
                 return
         if job.outcome == "never_ends":
             return
-        parts = [self.jobs[c] for c in job.children] or [job]
         completed = {"": len(parts), "job_half_failed": len(job.children) // 2}.get(job.outcome, 0)
         for part in parts[:completed]:
             if self._stop.is_set():
@@ -271,8 +275,7 @@ class Store:
             return
         for part in (*parts[completed:], *([job] if job.children else [])):
             message = job.message or "a fault of the mock server failed this job"
-            # "error": the older name
-            part.failure = {"code": "SimulationError", "message": message, "error": message}
+            part.failure = {"code": "SimulationError", "message": message}
             self._move(part, "failed")
 
     def _move(self, job: StoredJob, status: str) -> bool:
@@ -293,12 +296,3 @@ class Store:
         rng = np.random.default_rng([self._seed if seed is None else seed, job.number])
         counts = simulator.counts(circuit, job.qubits, shots, noise, rng)
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
-
-
-def _shots_of(given: Any) -> int:
-    """Return a number of shots, which cirq-ionq sends as text, or raise `RefusedError`."""
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 10:
-        return int(given)
-    if type(given) is not int:
-        raise RefusedError(400, f"shots is {given!r:.40}, expected a whole number")
-    return given

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,6 +38,23 @@ def box():
     """A mock server whose machines make no errors, so that answers can be compared with exact ones."""
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as server:
         yield server
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Every answer that a mock server sends, as `specification.Answer`."""
+    from ionq.specification import Answer
+    from qllmft_backends.sandbox import server
+
+    found, send = [], server._Handler._send
+
+    def recorded(handler, status, body, headers=None):
+        path = urlsplit(handler.path).path
+        found.append(Answer(handler.command, path, status, json.loads(body)))
+        send(handler, status, body, headers)
+
+    monkeypatch.setattr(server._Handler, "_send", recorded)
+    return found
 
 
 @pytest.fixture

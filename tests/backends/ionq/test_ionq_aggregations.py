@@ -19,7 +19,7 @@ from qllmft_backends.remote.ledger import payload
 @pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
 def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style):
     """By hand: the mock server's voting is the cube of each probability, normalized."""
-    box.api.results_style = style
+    box.api.results_form = style
     options = {"error_mitigation": "debiasing"}
     average = ask(forte(**options), problem)
     voting = ask(forte(**options, aggregation="voting"), problem)
@@ -42,7 +42,7 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style
 
 
 def test_one_circuit_has_its_aggregations_itself(box, forte):
-    box.api.results_style, problem = "v2", make_problem(1)
+    box.api.results_form, problem = "v2", make_problem(1)
     options = {"error_mitigation": "debiasing", "circuits_per_job": 1}
     found = [
         ask(forte(**options, aggregation=name), problem).values for name in ("average", "majority")
@@ -53,7 +53,7 @@ def test_one_circuit_has_its_aggregations_itself(box, forte):
 
 def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem, monkeypatch):
     """The circuit with a known answer is checked in every combination."""
-    box.api.results_style = "v2"
+    box.api.results_form = "v2"
     options = {"error_mitigation": "debiasing", "known_answer_shots": 1000}
     ask(forte(**options), problem)
     read = payload.flat
@@ -97,7 +97,7 @@ def test_results_by_register_that_cannot_be_read(given, message):
 
 
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
-    box.api.results_style = "none"
+    box.api.results_form = "none"
     ask(forte(error_mitigation="debiasing"), problem)
     with pytest.raises(
         RemoteRequestError, match=r"results of the aggregation 'dnl' nor .*Nothing is lost"

@@ -197,7 +197,7 @@ def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem
 def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, forte, problem):
     box.faults.arm(Fault("reorder", "results", times=-1))
     for repetition, style in enumerate(("url", "artifacts", "none")):
-        box.api.results_style = style
+        box.api.results_form = style
         assert_right(ask(forte(repetition=repetition), problem), problem)
 
 

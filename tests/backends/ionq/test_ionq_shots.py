@@ -36,7 +36,7 @@ def stored(backend):
 @pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
 @pytest.mark.parametrize("checked", [0, 1000])
 def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
-    box.api.results_style = style
+    box.api.results_form = style
     options = {"known_answer_shots": checked}
     before = ask(forte(**options), problem)
     assert all(shots is None for _, shots in stored(forte()))

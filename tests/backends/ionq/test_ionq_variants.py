@@ -32,7 +32,7 @@ def spread(variants, n_qubits, strings):
 
 @pytest.mark.parametrize("style", ["artifacts", "v2"])
 def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, style):
-    box.api.results_style = style
+    box.api.results_form = style
     answer = ask(forte(**DEBIASED), problem)
     assert_right(answer, problem)
     strings = [
@@ -58,7 +58,7 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
 
 
 def test_errors_of_the_machine_between_variants_count(box, forte, problem, monkeypatch):
-    box.api.results_style = "v2"
+    box.api.results_form = "v2"
     monkeypatch.setattr(
         StoredJob,
         "shots_of_variants",

@@ -72,10 +72,14 @@ def test_a_job_from_submission_to_result():
     ("body", "message"),
     [
         (payload(shots=10_001), "TooManyShots"),
-        (payload(shots=0), "TooManyShots"),
-        (payload(shots="abc"), "shots is 'abc', expected a whole number"),
-        (payload(shots=True), "shots is True, expected a whole number"),
-        (payload(shots=10.5), "shots is 10.5, expected a whole number"),
+        (payload(shots=0), "TooManyShots: 0, expected 1 to 10,000"),
+        (payload(shots="10001"), "TooManyShots: 10001, expected 1 to 10,000"),
+        (
+            payload(shots="1e3"),
+            "shots are '1e3', expected a whole number or a string of its digits",
+        ),
+        (payload(shots=1.5), "shots are 1.5, expected a whole number"),
+        (payload(shots=None), "shots are None, expected a whole number"),
         (payload(backend="qpu.aria-1"), "unknown backend"),
         (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
@@ -99,11 +103,63 @@ def test_bad_requests_are_answered_like_the_api(body, message):
         assert box.store.totals()["jobs"] == 0
 
 
-def test_shots_may_be_text_as_cirqs_client_sends_them():
+def test_shots_may_be_a_string_of_digits():
+    """As cirq-ionq sends them. They are told as a number, which the API's specification asks for."""
+    with MockServer(store=Store(qpu_noise="ideal")) as box:
+        described = finished(box, call(f"{box.url}/jobs", "POST", payload(shots="70"))["id"])
+        assert described["shots"] == 70
+        assert len(call(f"{box.url}/jobs/{described['id']}/results/shots")) == 70
+        assert box.store.totals()["shots_paid"] == 70
+        call(f"{box.url}/jobs", "POST", payload(shots=70))
+        assert list(box.store.totals()["times"].values()) == [2], "the same circuit, paid twice"
+
+
+def test_a_session_on_the_simulator():
     with MockServer() as box:
-        job_id = call(f"{box.url}/jobs", "POST", payload(shots="250"))["id"]
-        assert call(f"{box.url}/jobs/{job_id}")["shots"] == 250
-        assert box.store.totals()["shots_paid"] in (0, 250), "paid when it has run"
+        body = {"backend": "simulator", "settings": {"job_count_limit": 1}}
+        session = call(f"{box.url}/sessions", "POST", body)
+        assert (session["backend"], session["active"]) == ("simulator", True)
+        job = payload(backend="simulator", session_id=session["id"])
+        assert finished(box, call(f"{box.url}/jobs", "POST", job)["id"])["status"] == "completed"
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{box.url}/sessions", "POST", {"backend": "qpu.aria-1"})
+        with caught.value as answer:
+            message = json.loads(answer.read())["message"]
+        assert message == (
+            "no sessions on 'qpu.aria-1', expected one of simulator, qpu.forte-1, "
+            "qpu.forte-enterprise-1, qpu.tempo-1"
+        )
+
+
+def test_jobs_and_sessions_are_in_the_project_of_the_key():
+    with MockServer() as box:
+        project = call(f"{box.url}/whoami")["project_id"]
+        job = call(f"{box.url}/jobs/{call(f'{box.url}/jobs', 'POST', payload())['id']}")
+        session = call(f"{box.url}/sessions", "POST", {"backend": "qpu.forte-1"})
+        context = call(f"{box.url}/jobs/estimate?backend=qpu.forte-1")["estimate_context"]
+        assert project == job["project_id"] == session["project_id"] == context["project"]
+
+
+def test_a_job_is_deleted_in_any_state(tmp_path):
+    """One that has not ended does not run any more, and is not paid for."""
+    circuits = [{"circuit": [{"gate": "x", "targets": [q]}]} for q in range(2)]
+    body = {"gateset": "qis", "qubits": 3, "circuits": circuits}
+    job = payload(type="ionq.multi-circuit.v1", input=body)
+    file = tmp_path / "jobs.json"
+    with MockServer(store=Store(latency_s=0.2, state_file=file)) as box:
+        first, second = (call(f"{box.url}/jobs", "POST", job)["id"] for _ in range(2))
+        child = box.store.jobs[first].children[0]
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{box.url}/jobs/{child}", "DELETE")
+        with caught.value as answer:
+            assert f"is a child of {first}; delete that" in json.loads(answer.read())["message"]
+        while call(f"{box.url}/jobs/{first}")["status"] == "submitted":
+            pass
+        for job_id in (first, second):
+            assert call(f"{box.url}/jobs/{job_id}", "DELETE")["status"] == "deleted"
+        assert call(f"{box.url}/jobs")["jobs"] == []
+        assert box.store.totals()["circuits_paid"] == 0
+    assert Store(state_file=file).jobs == {}
 
 
 def raw(box, text, key="any"):

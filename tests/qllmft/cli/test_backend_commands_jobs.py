@@ -278,12 +278,22 @@ main(sys.argv[1:])
 """
 
 
-def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ((), {"probabilities", "shots"}),
+        (
+            ("--results-form", "v2"),
+            {"ionq.result.probabilities.json.v2", "ionq.result.shots.json.v2"},
+        ),
+    ],
+)
+def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
     """What it prints is enough to use it; Ctrl-C ends it without a word."""
     process = subprocess.Popen(
         [
             sys.executable, "-W", "error", "-c", COMMAND, "ionq-sandbox", "--port", "0", "--latency", "0",
-            "--noise", "ideal", "--state-file", str(tmp_path / "jobs.json"), "--results-form", "v2",
+            "--noise", "ideal", "--state-file", str(tmp_path / "jobs.json"), *options,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -306,11 +316,10 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path):
         state = told[5].removeprefix("Submitted and paid jobs: ").strip()
         with urllib.request.urlopen(state) as answer:
             totals = json.load(answer)
-        request = urllib.request.Request(
-            f"{exports['QISKIT_IONQ_API_URL']}/jobs", headers={"Authorization": "apiKey any"}
-        )
+        address = exports["QISKIT_IONQ_API_URL"] + "/jobs"
+        request = urllib.request.Request(address, headers={"Authorization": "apiKey any"})
         with urllib.request.urlopen(request) as answer:
-            assert "probabilities-v2" in answer.read().decode()
+            assert set(json.load(answer)["jobs"][0]["results"]) == named
             assert "no ions" in answer.headers["X-QLLMFT-Sandbox"]
         assert (totals["circuits_paid"], totals["jobs"]) == (4, 2)
         assert job.totals["requests"] == {}, "not this process's mock server"

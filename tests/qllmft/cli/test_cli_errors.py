@@ -145,6 +145,7 @@ def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, com
         (["predict", "x", "text", "--limit", "0"], "Invalid value for '--limit'"),
         (["evaluate", "x", "--sample", "0"], "Invalid value for '--sample'"),
         (["ionq-sandbox", "--noise", "loud"], "Invalid value for '--noise'"),
+        (["ionq-sandbox", "--results-form", "v3"], "'v3' is not one of 'url', 'artifacts', 'v2'"),
         (["energy", "--model", "other"], "Invalid value for '--model'"),
         (["study", "table2", "--budget", "0"], "Invalid value for '--budget'"),
         (["sweep", "table-06", "--sampler", "best"], "Invalid value for '--sampler'"),
