@@ -316,6 +316,15 @@ def settle_all(
             settle(route, index, chunk)
 
 
+def check_round(machine: str, shots: int, fewest: int) -> None:
+    """Raise `RemoteRequestError` for a round of fewer ``shots`` than a machine takes."""
+    if shots < fewest:
+        raise RemoteRequestError(
+            f"a round has {shots} shots, and {machine} takes {fewest} or more with these options. Nothing was sent. "
+            "Ask for fewer rounds, or more shots."
+        )
+
+
 def _raise_first(problems: Mapping[str, RemoteError]) -> None:
     for problem in problems.values():
         raise problem

@@ -1,5 +1,7 @@
 """Shots in rounds: the intervals hold at all looks, decided texts get no more, and nothing is paid twice."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from test_measured_errors import WEIGHTS, classifier, request_for
@@ -88,6 +90,24 @@ def test_backends_that_measure_once_say_so():
     mitigated = MitigatedBackend(create("aer_forte", {"readout_error": 0.01}))
     with pytest.raises(BackendError, match="with readout"):
         mitigated.in_round(10, 1)
+
+
+def test_a_machine_s_least_shots_are_kept(box, tmp_path, monkeypatch):
+    """IonQ's with debiasing, and those that a device of Braket states."""
+    debiased = forte(box, tmp_path, error_mitigation="debiasing", shots=2000)
+    assert debiased.in_round(500, 0).options.shots == 500
+    with pytest.raises(BackendError, match="a round has 499 shots, and ionq_forte takes 500 or"):
+        debiased.in_round(499, 1)
+    from qiskit.providers.fake_provider import GenericBackendV2
+
+    device = SimpleNamespace(
+        properties=SimpleNamespace(service=SimpleNamespace(shotsRange=(100, 5000)))
+    )
+    monkeypatch.setattr(GenericBackendV2, "_device", device, raising=False)
+    machine = create("qiskit", {"provider": "generic", "machine": "5", "shots": 400})
+    assert machine.in_round(100, 0).options.shots == 100
+    with pytest.raises(BackendError, match="takes 100 or more"):
+        machine.in_round(50, 0)
 
 
 @pytest.fixture

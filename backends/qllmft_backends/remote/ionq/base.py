@@ -23,11 +23,16 @@ from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequ
 from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ionq.compile import PUBLISHED_ON, compile_template, published_price
 from qllmft_backends.remote.ionq.native import NativeSize
-from qllmft_backends.remote.ionq.options import JOB_MAX_CIRCUITS, JOB_MAX_GATES, IonQOptions
+from qllmft_backends.remote.ionq.options import (
+    DEBIASING_MIN_SHOTS,
+    JOB_MAX_CIRCUITS,
+    JOB_MAX_GATES,
+    IonQOptions,
+)
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
-from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend
+from qllmft_backends.remote.jobs import Callbacks, Jobs, JobsBackend, check_round
 from qllmft_backends.remote.known_answers import KnownAnswers
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
@@ -80,7 +85,13 @@ class IonQBase(JobsBackend):
         return str(self.options.address())
 
     def in_round(self, shots: int, number: int) -> IonQBase:
-        """Return this backend with other shots; the simulator's noise has another seed in each round."""
+        """Return this backend with other shots; the simulator's noise has another seed in each round.
+
+        Raises:
+            RemoteRequestError: for fewer shots than error mitigation takes.
+        """
+        mitigated = getattr(self.options, "error_mitigation", "none") == "debiasing"
+        check_round(self.name, shots, DEBIASING_MIN_SHOTS if mitigated else 1)
         changed = cast("IonQBase", super().in_round(shots, number))
         seed = changed.options.seed + number * BETWEEN_ROUNDS
         changed.options = changed.options.model_copy(update={"seed": seed})

@@ -21,7 +21,7 @@ from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, JobSize
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import Jobs, JobsBackend
+from qllmft_backends.remote.jobs import Jobs, JobsBackend, check_round
 from qllmft_backends.remote.known_answers import KnownAnswers, known_circuit
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
@@ -215,6 +215,7 @@ class QiskitBackend(JobsBackend):
 
     def in_round(self, shots: int, number: int) -> QiskitBackend:
         """Return this machine with other shots and the same compiled circuit (see `Backend.in_round`)."""
+        check_round(self._machine.name, shots, self._machine.fewest_shots)
         changed = cast("QiskitBackend", super().in_round(shots, number))
         changed._round = self._round + number
         return changed

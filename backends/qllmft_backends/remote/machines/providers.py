@@ -41,6 +41,7 @@ class Machine:
         remote: circuits leave this machine.
         properties: returns what IBM's machines state of their readouts beside the target; None for others.
         max_circuits: limit of the machine on a job.
+        fewest_shots: limit of the machine on a circuit.
         thing: object of Python that the machine was made of; None for a provider's.
     """
 
@@ -52,6 +53,7 @@ class Machine:
     estimator: BaseEstimatorV2 | None = None
     properties: Callable[[], Any] | None = None
     max_circuits: float = inf
+    fewest_shots: int = 1
     thing: object = None
 
 
@@ -118,6 +120,7 @@ def machine_of(thing: object, *, local: bool, name: str | None = None) -> Machin
         "remote": not here,
         "properties": getattr(inner, "properties", None),
         "max_circuits": _most_circuits(inner),
+        "fewest_shots": _fewest_shots(inner),
         "thing": inner,
     }
     if isinstance(thing, BaseEstimatorV2):
@@ -147,6 +150,7 @@ def _machine(backend: BackendV2, provider: str, runner: Runner, *, remote: bool 
         backend.target,
         remote,
         max_circuits=limit,
+        fewest_shots=_fewest_shots(backend),
         properties=stated,
     )
 
@@ -155,6 +159,14 @@ def _most_circuits(backend: object) -> float:
     """Return the limit of a backend on the circuits of a job."""
     limit = getattr(backend, "max_circuits", None)
     return limit if isinstance(limit, int) and limit > 0 else inf
+
+
+def _fewest_shots(backend: object) -> int:
+    """Return the least shots of a circuit that a device of Amazon Braket states, 1 for others."""
+    service: Any = backend
+    for name in ("_device", "properties", "service", "shotsRange"):
+        service = getattr(service, name, None)
+    return int(service[0]) if isinstance(service, tuple | list) and service else 1
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:
