@@ -43,12 +43,15 @@ test-floor:  # one of them, FLOOR=3.11-lowest-direct
 	$(FLOOR_FOLDER)/venv/bin/python -m pytest -q -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile $(FLOOR_TESTS)
 	@rm -rf $(FLOOR_FOLDER)
 
-test-machines:  ## test with the extras braket and ibm, and with other clients of IonQ, in a virtual environment of their own
+test-machines:  ## test with the extras braket and ibm, and IonQ's clients, in a virtual environment of their own
 	$(PYTHON) -m venv build/machines
-	build/machines/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" --editable '.[dev,braket,ibm]'
-	build/machines/bin/python -m pytest tests/backends/machines
-	build/machines/bin/python -m pip install --quiet 'cirq-ionq>=1.7' 'pennylane-ionq>=0.45'
-	build/machines/bin/python -m pytest -m slow tests/backends/ionq/test_ionq_clients.py
+	build/machines/bin/python -m pip install --quiet --editable '.[dev,braket,ibm]' \
+		$$(grep -E '^(torch|ionq-core)==' constraints.txt) 'cirq-ionq>=1.7' 'pennylane-ionq>=0.45'
+	build/machines/bin/python -m pip download --quiet --no-deps --no-binary :all: --dest build/machines \
+		$$(grep '^ionq-core==' constraints.txt)
+	tar -xzf build/machines/ionq_core-*.tar.gz -C build/machines
+	QLLMFT_IONQ_CORE=$$(echo $(CURDIR)/build/machines/ionq_core-*/) build/machines/bin/python -m pytest \
+		tests/backends/machines tests/backends/ionq/test_ionq_clients.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

@@ -122,9 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = 60
-    disable_nagle_algorithm = (
-        True  # otherwise each answer on a kept connection waits 40 ms for its body
-    )
+    disable_nagle_algorithm = True  # an answer's body on a kept connection waits 40 ms with it
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log nothing."""

@@ -36,8 +36,7 @@ FORMATS = {  # JSON type of each format
     "ionq.result.probabilities-aggregate.json.v1": "object",
     "ionq.native.v1": "object",
 }
-# form in which a job names its results; see `Api`
-ResultsForm = Literal["url", "artifacts", "v2", "none"]
+ResultsForm = Literal["url", "artifacts", "v2", "none"]  # of a job's results; see `Api`
 GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 

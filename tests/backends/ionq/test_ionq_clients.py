@@ -1,6 +1,6 @@
 """Clients of IonQ's API against the mock server, each as its users call it, and ionq-core's own integration tests.
 
-`make test-machines` installs cirq-ionq and pennylane-ionq, which ask for other versions than constraints.txt.
+`make test-machines` has all of them.
 """
 
 from __future__ import annotations
@@ -125,10 +125,12 @@ def by_ionq_core(box, target, monkeypatch):
 
 CLIENTS = [  # and the forms of results that they read
     pytest.param(by_cirq, "url", id="cirq-ionq-url"),
+    pytest.param(by_cirq, "artifacts", id="cirq-ionq-artifacts"),
     pytest.param(by_cirq, "v2", id="cirq-ionq-v2"),
     pytest.param(by_pennylane, "url", id="pennylane-ionq-url"),
     pytest.param(by_qiskit, "url", id="qiskit-ionq-url"),
     pytest.param(by_ionq_core, "url", id="ionq-core-url"),
+    pytest.param(by_ionq_core, "artifacts", id="ionq-core-artifacts"),
     pytest.param(by_ionq_core, "v2", id="ionq-core-v2"),
 ]
 
@@ -148,7 +150,7 @@ def test_frequencies(ask, results_form, target, monkeypatch, answers):
     assert results_form == "url" or misfits(published) == []
 
 
-@pytest.mark.parametrize("results_form", ["url", "v2"])
+@pytest.mark.parametrize("results_form", ["url", "artifacts", "v2"])
 def test_the_integration_tests_of_ionq_core(results_form):
     """They are for IonQ's service, and for an account that has jobs."""
     folder = os.environ.get("QLLMFT_IONQ_CORE")
