@@ -16,15 +16,15 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.backend import Backend
 from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.pennylane_device import AdjointDevice
-from qllmft_backends.pennylane_tapes import GATES
+from qllmft_backends.pennylane_gates import GATES, gate
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.request import check_values, opened, request_seed
 from qllmft_backends.z_observables import ZObservables
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
 _OPERATIONS = {
-    gate: operation
-    for operation, (gate, order) in reversed(GATES.items())
+    name: operation
+    for operation, (name, order) in reversed(GATES.items())
     if list(order) == sorted(order)
 }
 _NO_GATES = ("barrier", "id")
@@ -146,9 +146,7 @@ def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[An
             continue
         angles = [_angles(parameter, column, values) for parameter in instruction.operation.params]
         wires = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        label = _OPERATIONS[name]
-        base = getattr(qml, label.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
-        found.append(qml.adjoint(base) if label.startswith("Adjoint(") else base)
+        found.append(gate(_OPERATIONS[name], angles, wires))
     return found
 
 

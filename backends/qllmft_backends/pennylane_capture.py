@@ -16,8 +16,8 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.pennylane_gates import GATES
 from qllmft_backends.pennylane_tapes import (
-    GATES,
     as_qiskit,
     differentiable,
     is_supported,

@@ -27,7 +27,8 @@ from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
-from qllmft_backends.pennylane_tapes import BuiltTape, build, differentiable, is_supported
+from qllmft_backends.pennylane_gates import GATES
+from qllmft_backends.pennylane_tapes import BuiltTape, build, differentiable, gathered, is_supported
 
 Floats = NDArray[np.float64]
 _SAMPLED = (
@@ -101,7 +102,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             )
         if config.use_device_gradient is None:
             updates["use_device_gradient"] = uses_sweep
-        is_batch = circuit is not None and circuit.batch_size is not None
+        is_batch = circuit is not None and _is_batch(circuit)
         if config.use_device_jacobian_product is None or (uses_sweep and is_batch):
             updates["use_device_jacobian_product"] = uses_sweep
         if config.grad_on_execution is None:
@@ -113,7 +114,9 @@ class AdjointDevice(Device):  # type: ignore[misc]
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> Any:
         """Return the transforms to circuits of the engine's gates."""
         config = execution_config or ExecutionConfig()
+        sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
         pipeline = qml.CompilePipeline()
+        pipeline.add_transform(_gather, sweeps=sweeps)
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
         pipeline.add_transform(
@@ -131,16 +134,16 @@ class AdjointDevice(Device):  # type: ignore[misc]
             sample_measurements=lambda m: isinstance(m, _SAMPLED),
             name=self.name,
         )
-        sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
         pipeline.add_transform(_expand_batch, sweeps=sweeps)
+        pipeline.add_transform(_gather, sweeps=sweeps)
         return pipeline
 
     def execute(
         self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
     ) -> tuple[Any, ...]:
         """Return the results of circuits."""
-        del execution_config
-        return tuple(self._execute(circuit) for circuit in circuits)
+        gradient = execution_config is not None and execution_config.gradient_method == "adjoint"
+        return tuple(self._execute(circuit, before_gradient=gradient) for circuit in circuits)
 
     def compute_vjp(
         self,
@@ -191,11 +194,11 @@ class AdjointDevice(Device):  # type: ignore[misc]
 
     # --- one circuit
 
-    def _execute(self, circuit: QuantumScript) -> Any:
-        circuit = circuit.map_to_standard_wires()
+    def _execute(self, circuit: QuantumScript, *, before_gradient: bool) -> Any:
+        circuit = _standard(circuit)
         batched = circuit.batch_size is not None
         if not circuit.shots and differentiable(circuit):
-            values = self._tape(circuit).values(circuit)
+            values = self._tape(circuit).values(circuit, before_gradient=before_gradient)
             results = tuple(values.T if batched else values[0])
             return results[0] if len(circuit.measurements) == 1 else results
         state = self._tape(circuit, states=True).state(circuit)
@@ -218,7 +221,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         return results[0] if len(results) == 1 else results
 
     def _vjp(self, circuit: QuantumScript, cotangent: Any) -> Any:
-        circuit = circuit.map_to_standard_wires()
+        circuit = _standard(circuit)
         single = len(circuit.measurements) == 1
         # (O, ...)
         rows = np.array(
@@ -236,7 +239,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
                 "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
                 "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
             )
-        circuit = circuit.map_to_standard_wires()
+        circuit = _standard(circuit)
         built, count = self._tape(circuit), len(circuit.measurements)
         rows = []
         for o in range(count):
@@ -266,6 +269,35 @@ class Gradients(tuple[Any, ...]):
         out = np.empty(len(self), object)
         out[:] = list(self)
         return out
+
+
+def _standard(circuit: QuantumScript) -> QuantumScript:
+    """Return a circuit on wires 0, 1, ...; one of gathered gates has any."""
+    is_gathered = bool(circuit.operations) and circuit.operations[0].name == "GateSequence"
+    return circuit if is_gathered else circuit.map_to_standard_wires()
+
+
+def _is_batch(circuit: QuantumScript) -> bool:
+    """Return whether a parameter is a batch, which PennyLane finds more slowly."""
+    return any(
+        any(np.ndim(angle) for angle in op.data) if op.name in GATES else op.batch_size is not None
+        for op in circuit.operations
+        if op.data
+    )
+
+
+@qml.transform  # type: ignore[untyped-decorator]
+def _gather(
+    tape: QuantumScript, *, sweeps: bool
+) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+    """Gather the gates of a circuit, if it has nothing else, so that the steps that follow take less time.
+
+    Args:
+        tape: the circuit.
+        sweeps: no whole Jacobian is wanted; with one, a batch is expanded first.
+    """
+    found = gathered(tape) if sweeps or not _is_batch(tape) else None
+    return (tape if found is None else found,), lambda results: results[0]
 
 
 @qml.transform  # type: ignore[untyped-decorator]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import pi
 from typing import Any, Literal
 
@@ -17,54 +17,15 @@ from qiskit.circuit.library import StatePreparation, UnitaryGate, get_standard_g
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.engine import AdjointEngine
+from qllmft_backends.adjoint.engine import KEPT_BYTES, AdjointEngine
 from qllmft_backends.adjoint.program import lower, lower_complex
 from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.pennylane_gates import GATES, GateSequence
 from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 Floats = NDArray[np.float64]
 
-# Qiskit's gate of each operation without angles, and with one
-_PLAIN = {
-    "PauliX": "x",
-    "PauliY": "y",
-    "PauliZ": "z",
-    "Hadamard": "h",
-    "S": "s",
-    "T": "t",
-    "SX": "sx",
-    "Adjoint(S)": "sdg",
-    "Adjoint(T)": "tdg",
-    "Adjoint(SX)": "sxdg",
-    "Identity": "id",
-    "CNOT": "cx",
-    "CY": "cy",
-    "CZ": "cz",
-    "CH": "ch",
-    "SWAP": "swap",
-}
-_TURNED = {
-    "RX": "rx",
-    "RY": "ry",
-    "RZ": "rz",
-    "PhaseShift": "p",
-    "CRX": "crx",
-    "CRY": "cry",
-    "CRZ": "crz",
-    "U1": "p",
-    "IsingXX": "rxx",
-    "IsingYY": "ryy",
-    "IsingZZ": "rzz",
-    "ControlledPhaseShift": "cp",
-}
-# and of each operation the order of its angles
-GATES: dict[str, tuple[str, tuple[int, ...]]] = {
-    **{name: (gate, ()) for name, gate in _PLAIN.items()},
-    **{name: (gate, (0,)) for name, gate in _TURNED.items()},
-    "U3": ("u", (0, 1, 2)),
-    "Rot": ("u", (1, 2, 0)),  # RZ(ω) RY(θ) RZ(φ), up to a phase
-}
 _CLASSES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot", "WireCut")  # on a measurement
 # of a gate, beside its parts on the engine
@@ -77,7 +38,7 @@ def is_supported(operation: Any) -> bool:
     """Return whether the engine takes an operation as it is; others are decomposed by PennyLane."""
     if operation.name in GATES:
         return not (operation.name == "Identity" and len(operation.wires) != 1)
-    if operation.name in ("GlobalPhase", "Barrier", "StatePrep", "Snapshot"):
+    if operation.name in ("GlobalPhase", "Barrier", "StatePrep", "Snapshot", "GateSequence"):
         return True
     return operation.name in _MATRICES and not any(
         qml.math.requires_grad(p) for p in operation.data
@@ -94,6 +55,26 @@ def differentiable(circuit: QuantumScript) -> bool:
     )
 
 
+def gathered(tape: QuantumScript) -> QuantumScript | None:
+    """Return a tape with all gates as one operation, and None if it has other operations, shots or measurements."""
+    place: dict[Any, int] = {}
+    gates, angles = [], []
+    for operation in tape.operations:
+        name, wires = operation.name, operation.wires
+        if name not in GATES or (name == "Identity" and len(wires) != 1):
+            return None
+        gates.append((name, tuple([place.setdefault(wire, len(place)) for wire in wires])))
+        angles += operation.data
+    sizes = {np.shape(angle) for angle in angles} - {()}
+    if not gates or len(sizes) > 1 or tape.shots or not differentiable(tape):
+        return None
+    for measurement in tape.measurements:
+        for wire in measurement.wires:
+            place.setdefault(wire, len(place))
+    sequence = GateSequence(*angles, wires=list(place), gates=tuple(gates))
+    return QuantumScript([sequence], tape.measurements, trainable_params=tape.trainable_params)
+
+
 def build(
     circuit: QuantumScript,
     dtype: Literal["float32", "float64"],
@@ -104,19 +85,33 @@ def build(
     """Return the engine for a circuit, from ``known`` if it has this structure.
 
     Args:
-        circuit: on wires 0, 1, ...
+        circuit: on wires 0, 1, ..., or `gathered` on any.
         dtype: ``float64`` or ``float32``.
         states: final states are asked for, and no expectation values.
         known: engines by the structure of their circuits; a new one is added.
     """
-    n_qubits = max(1, circuit.num_wires)
-    observables = [] if states else [pauli_sum(m.obs, n_qubits) for m in circuit.measurements]
-    shape = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
-    measured = tuple((tuple(o.paulis.to_labels()), o.coeffs.tobytes()) for o in observables)
-    key = (n_qubits, dtype, shape, states, measured)
+    shape: Any
+    if isinstance(circuit.operations[0] if circuit.operations else None, GateSequence):
+        sequence = circuit.operations[0]
+        shape, wires = sequence.hyperparameters["gates"], sequence.wires.labels
+    else:
+        wires = tuple(range(max(1, circuit.num_wires)))
+        shape = tuple((op.name, tuple(op.wires), _constants(op)) for op in circuit.operations)
+    place = {wire: i for i, wire in enumerate(wires)}
+    measured = () if states else tuple(_terms(m.obs, place) for m in circuit.measurements)
+    key = (len(wires), dtype, shape, states, measured)
     if key not in known:
-        known[key] = BuiltTape.of(circuit, n_qubits, dtype, observables)
+        gates = [each for op in circuit.operations for each in _opened(op, place)]
+        observables = [_sum(terms, len(wires)) for terms in measured]
+        known[key] = BuiltTape.of(QuantumScript(gates), len(wires), dtype, observables)
     return known[key]
+
+
+def _opened(operation: Any, place: dict[Any, int]) -> list[Any]:
+    """Return the gates of an operation on wires 0, 1, ..."""
+    if not isinstance(operation, GateSequence):
+        return [operation]
+    return [each.map_wires(place) for each in operation.decomposition()]
 
 
 def _constants(operation: Any) -> bytes:
@@ -130,15 +125,25 @@ def _constants(operation: Any) -> bytes:
 
 def pauli_sum(observable: Any, n_qubits: int) -> SparsePauliOp:
     """Return a sum of Pauli words on wires 0, 1, ... as one of Qiskit's."""
-    terms = [
+    return _sum(_terms(observable, {i: i for i in range(n_qubits)}), n_qubits)
+
+
+def _terms(
+    observable: Any, place: dict[Any, int]
+) -> tuple[tuple[str, tuple[int, ...], complex], ...]:
+    """Return letters, places and coefficient of each word of a sum."""
+    return tuple(
         (
             "".join(word.values()),
-            [int(wire) for wire in word],
+            tuple([place[wire] for wire in word]),
             complex(qml.math.toarray(coefficient)),
         )
         for word, coefficient in observable.pauli_rep.items()
-    ]
-    return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], n_qubits)
+    )
+
+
+def _sum(terms: Any, n_qubits: int) -> SparsePauliOp:
+    return SparsePauliOp.from_sparse_list(list(terms) or [("", [], 0.0)], n_qubits)
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,8 @@ class BuiltTape:
     engine: AdjointEngine | ComplexEngine
     sums: ZObservables
     n_qubits: int
+    # the last forward pass for a gradient, by the bytes of its angles
+    _kept: dict[bytes, Any] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -178,10 +185,15 @@ class BuiltTape:
         )
         return cls(ComplexEngine(lower_complex(gates), strings, dtype), strings, n_qubits)
 
-    def values(self, circuit: QuantumScript) -> Floats:
-        """Return expectation values (B, O)."""
+    def values(self, circuit: QuantumScript, *, before_gradient: bool) -> Floats:
+        """Return expectation values (B, O). Before a gradient, states of moderate size are kept for it."""
         angles = self.engine.program.angles(_parameters(circuit))
-        return np.asarray(self.engine.values(angles).astype(np.float64) @ self.sums.coefficients.T)
+        self._kept.clear()
+        if before_gradient and len(angles) << self.n_qubits <= KEPT_BYTES // 16:
+            values, self._kept[angles.tobytes()] = self.engine.forward(angles)
+        else:
+            values = self.engine.values(angles)
+        return np.asarray(values.astype(np.float64) @ self.sums.coefficients.T)
 
     def state(self, circuit: QuantumScript) -> NDArray[np.complex128]:
         """Return final states (2, ..., 2), or (B, 2, ..., 2) of a batch, with wire 0 first as in PennyLane."""
@@ -197,14 +209,15 @@ class BuiltTape:
     def vjp(self, circuit: QuantumScript, weights: Floats) -> list[Any]:
         """Return the gradient of Σ weights (B, O) · values by each trainable parameter, in the parameter's shape."""
         values = _parameters(circuit)
-        tape: Any = self.engine.forward(self.engine.program.angles(values))[1]
+        angles = self.engine.program.angles(values)
+        tape: Any = self._kept.pop(angles.tobytes(), None) or self.engine.forward(angles)[1]
         by_angle, _ = self.engine.vjp(tape, weights @ self.sums.coefficients)
         columns = self.engine.program.by_parameter(by_angle, values)  # (B, P)
-        position, out = _positions(circuit), []
+        parameters = circuit.get_parameters(trainable_only=False)
+        position, out = _positions(circuit, len(parameters)), []
         for index in circuit.trainable_params:
             column = columns[:, position[index]] if position[index] >= 0 else np.zeros(len(columns))
-            shape = np.shape(circuit.get_parameters(trainable_only=False)[index])
-            out.append(column if shape else column.sum())
+            out.append(column if np.shape(parameters[index]) else column.sum())
         return out
 
 
@@ -212,15 +225,15 @@ def _angles(circuit: QuantumScript) -> list[tuple[int, Any]]:
     """Return each parameter of the gates with its index among all parameters of the circuit."""
     out, index = [], 0
     for operation in circuit.operations:
-        if operation.name in GATES:
+        if operation.name in GATES or operation.name == "GateSequence":
             out += [(index + i, parameter) for i, parameter in enumerate(operation.data)]
         index += len(operation.data)
     return out
 
 
-def _positions(circuit: QuantumScript) -> list[int]:
+def _positions(circuit: QuantumScript, count: int) -> list[int]:
     """Return the column of each parameter of the circuit in `_parameters`; -1: it has none."""
-    position = [-1] * len(circuit.get_parameters(trainable_only=False))
+    position = [-1] * count
     for column, (index, _) in enumerate(_angles(circuit)):
         position[index] = column
     return position
@@ -228,12 +241,10 @@ def _positions(circuit: QuantumScript) -> list[int]:
 
 def _parameters(circuit: QuantumScript) -> Floats:
     """Return the parameters of the gates (B, P)."""
-    columns = [
-        np.asarray(qml.math.toarray(parameter), np.float64) for _, parameter in _angles(circuit)
-    ]
-    out = np.empty((circuit.batch_size or 1, len(columns)))
-    for k, column in enumerate(columns):
-        out[:, k] = column
+    angles = _angles(circuit)
+    out = np.empty((circuit.batch_size or 1, len(angles)))
+    for k, (_, angle) in enumerate(angles):
+        out[:, k] = angle if type(angle) is np.ndarray else qml.math.toarray(angle)
     return out
 
 

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from pennylane.exceptions import DeviceError  # noqa: E402
 
+from qllmft_backends import pennylane_tapes as tapes  # noqa: E402
 from qllmft_backends.pennylane_device import AdjointDevice  # noqa: E402
 
 X, W = np.array([0.1, 0.5, 2.0, -0.4]), np.array([0.3, -0.4, 1.0, 0.7])
@@ -99,6 +100,59 @@ def test_gradients_of_a_batch_take_one_execution():
             assert tracker.totals["vjps"] == 1
     for found, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+
+
+def layers(x, w):
+    """Gates alone, on labels in another order than the device's, with a wire that is only measured."""
+    for label in ("c", "a"):
+        qml.RY(x, label)
+        qml.Rot(*w[:3], label)
+    qml.adjoint(qml.S("a"))
+    qml.CRX(w[3], ["c", "a"])
+    qml.IsingXX(0.3, ["a", "c"])
+    return qml.expval(qml.Z("a") @ qml.Y("c")), qml.expval(qml.X("b") + 0.5 * qml.Z("c"))
+
+
+def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
+    lowered = []
+    original = tapes.BuiltTape.of
+    monkeypatch.setattr(
+        tapes.BuiltTape, "of", lambda *given: lowered.append(given) or original(*given)
+    )
+    device = AdjointDevice(wires=["a", "b", "c"])
+    node = qml.QNode(layers, device, interface="torch")
+    exact = qml.QNode(layers, qml.device("default.qubit", wires=["a", "b", "c"]))
+    for x in (X, X + 1, X[:1], X[::-1] * 2):
+        found, expected = (
+            [torch.tensor(array.copy(), requires_grad=True) for array in (x, W)] for _ in range(2)
+        )
+        with qml.Tracker(device) as tracker:
+            values = torch.stack(list(node(*found)))
+            values.square().sum().backward()
+        each = torch.stack([torch.stack(exact(value, expected[1])) for value in expected[0]])
+        each.square().sum().backward()
+        torch.testing.assert_close(values.T, each, atol=1e-10, rtol=0)
+        for own, theirs in zip(found, expected, strict=True):
+            torch.testing.assert_close(own.grad, theirs.grad, atol=1e-10, rtol=0)
+        assert tracker.history["resources"][0].gate_types["Rot"] == 2
+        assert tracker.totals["vjps"] == 1
+    assert len(lowered) == 1
+    node(X, W)[0]
+    shape = device.preprocess_transforms()((qml.workflow.construct_tape(node)(X, W),))[0][0]
+    assert len(shape.operations) == 1
+
+
+def test_a_backward_pass_after_another_forward_pass_has_its_own_states():
+    node = qml.QNode(layers, AdjointDevice(wires=["a", "b", "c"]), interface="torch")
+    grads = []
+    for between in (False, True):
+        x = torch.tensor(X, requires_grad=True)
+        loss = torch.stack(list(node(x, torch.tensor(W)))).square().sum()
+        if between:
+            node(torch.tensor(X + 1, requires_grad=True), torch.tensor(W))
+        grads.append([torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2)])
+    for found in (*grads[1], grads[0][1]):
+        torch.testing.assert_close(found, grads[0][0], atol=1e-12, rtol=0)
 
 
 def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():

@@ -1,0 +1,116 @@
+"""Gates of a whole circuit as one operation of PennyLane, which takes time for each operation at every step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from pennylane.ops.functions import bind_new_parameters
+from pennylane.resource import Resources, ResourcesOperation
+
+# Qiskit's gate of each operation without angles, and with one
+_PLAIN = {
+    "PauliX": "x",
+    "PauliY": "y",
+    "PauliZ": "z",
+    "Hadamard": "h",
+    "S": "s",
+    "T": "t",
+    "SX": "sx",
+    "Adjoint(S)": "sdg",
+    "Adjoint(T)": "tdg",
+    "Adjoint(SX)": "sxdg",
+    "Identity": "id",
+    "CNOT": "cx",
+    "CY": "cy",
+    "CZ": "cz",
+    "CH": "ch",
+    "SWAP": "swap",
+}
+_TURNED = {
+    "RX": "rx",
+    "RY": "ry",
+    "RZ": "rz",
+    "PhaseShift": "p",
+    "CRX": "crx",
+    "CRY": "cry",
+    "CRZ": "crz",
+    "U1": "p",
+    "IsingXX": "rxx",
+    "IsingYY": "ryy",
+    "IsingZZ": "rzz",
+    "ControlledPhaseShift": "cp",
+}
+# and of each operation the order of its angles
+GATES: dict[str, tuple[str, tuple[int, ...]]] = {
+    **{name: (gate, ()) for name, gate in _PLAIN.items()},
+    **{name: (gate, (0,)) for name, gate in _TURNED.items()},
+    "U3": ("u", (0, 1, 2)),
+    "Rot": ("u", (1, 2, 0)),  # RZ(ω) RY(θ) RZ(φ), up to a phase
+}
+
+Structure = tuple[tuple[str, tuple[int, ...]], ...]  # name and places of the wires of each gate
+
+
+class GateSequence(ResourcesOperation):  # type: ignore[misc]
+    """Gates one after the other. The parameters are the angles of all, in their order.
+
+    Args:
+        angles: of all gates, each () or (B,), in radians.
+        wires: of the circuit.
+        gates: name of each gate, and the places of its wires in ``wires``.
+    """
+
+    grad_method = None
+
+    def __init__(self, *angles: Any, wires: Any, gates: Structure) -> None:
+        super().__init__(*angles, wires=wires)
+        self._hyperparameters = {"gates": gates}
+
+    @property
+    def ndim_params(self) -> tuple[int, ...]:
+        """Return the dimensions of the parameters, which are numbers."""
+        return (0,) * len(self.data)
+
+    @property
+    def batch_size(self) -> int | None:
+        """Return the size of the batch, or None for numbers."""
+        return next((len(each) for each in self.data if np.ndim(each)), None)
+
+    def decomposition(self) -> list[Any]:
+        """Return the gates."""
+        left = iter(self.data)
+        return [
+            gate(name, [next(left) for _ in GATES[name][1]], [self.wires[i] for i in places])
+            for name, places in self.hyperparameters["gates"]
+        ]
+
+    def resources(self) -> Resources:
+        """Return the numbers of the gates, which PennyLane's tracker records."""
+        gates = self.hyperparameters["gates"]
+        return Resources(
+            num_wires=len(self.wires),
+            num_gates=len(gates),
+            gate_types=Counter(name for name, _ in gates),
+            gate_sizes=Counter(len(places) for _, places in gates),
+        )
+
+    def __deepcopy__(self, memo: Any) -> GateSequence:
+        """Return a copy. The structure is shared, as it never changes."""
+        del memo
+        return GateSequence(*map(np.copy, self.data), wires=self.wires, **self.hyperparameters)
+
+
+@bind_new_parameters.register  # type: ignore[untyped-decorator]
+def bound(op: GateSequence, params: Sequence[Any]) -> GateSequence:
+    """Return the gates with other angles."""
+    return GateSequence(*params, wires=op.wires, gates=op.hyperparameters["gates"])
+
+
+def gate(name: str, angles: Iterable[Any], wires: Sequence[Any]) -> Any:
+    """Return an operation by its name in `GATES`."""
+    base = getattr(qml, name.removeprefix("Adjoint(").removesuffix(")"))(*angles, wires=wires)
+    return qml.adjoint(base) if name.startswith("Adjoint(") else base
