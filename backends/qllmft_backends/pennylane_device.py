@@ -28,6 +28,7 @@ from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
 from qllmft_backends.pennylane_gates import GATES
+from qllmft_backends.pennylane_refusals import check_order, check_parameters
 from qllmft_backends.pennylane_tapes import BuiltTape, build, differentiable, gathered, is_supported
 
 Floats = NDArray[np.float64]
@@ -116,6 +117,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
         config = execution_config or ExecutionConfig()
         sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
         pipeline = qml.CompilePipeline()
+        if config.gradient_method == "adjoint":
+            pipeline.add_transform(_check)
         pipeline.add_transform(_gather, sweeps=sweeps)
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
@@ -152,7 +155,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         execution_config: ExecutionConfig | None = None,
     ) -> tuple[Any, ...]:
         """Return vector-Jacobian products by the trainable parameters, one reverse sweep for each circuit."""
-        del execution_config
+        check_order(execution_config)
         return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
 
     def execute_and_compute_vjp(
@@ -181,7 +184,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         Raises:
             DeviceError: for a batch of parameters, which has vector-Jacobian products only.
         """
-        del execution_config
+        check_order(execution_config)
         return tuple(self._jacobian(circuit) for circuit in circuits)
 
     def execute_and_compute_derivatives(
@@ -284,6 +287,13 @@ def _is_batch(circuit: QuantumScript) -> bool:
         for op in circuit.operations
         if op.data
     )
+
+
+@qml.transform  # type: ignore[untyped-decorator]
+def _check(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
+    """Refuse gradients that would be zero or NaN (see `check_parameters`)."""
+    check_parameters(tape)
+    return (tape,), lambda results: results[0]
 
 
 @qml.transform  # type: ignore[untyped-decorator]

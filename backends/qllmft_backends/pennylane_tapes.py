@@ -38,9 +38,9 @@ def is_supported(operation: Any) -> bool:
     """Return whether the engine takes an operation as it is; others are decomposed by PennyLane."""
     if operation.name in GATES:
         return not (operation.name == "Identity" and len(operation.wires) != 1)
-    if operation.name in ("GlobalPhase", "Barrier", "StatePrep", "Snapshot", "GateSequence"):
+    if operation.name in ("GlobalPhase", "Barrier", "Snapshot", "GateSequence"):
         return True
-    return operation.name in _MATRICES and not any(
+    return operation.name in (*_MATRICES, "StatePrep") and not any(
         qml.math.requires_grad(p) for p in operation.data
     )
 

@@ -232,3 +232,94 @@ def test_preparations_at_the_beginning_are_decomposed(prepare):
         for d in (AdjointDevice(wires=3), qml.device("default.qubit", wires=3))
     )
     np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def embedded(kind):
+    def function(x, w):
+        kind(x)
+        qml.RY(w[0], 1)
+        qml.CNOT([0, 1])
+        qml.CRX(w[1], [1, 2])
+        return qml.expval(qml.Z(2)), qml.expval(qml.X(0) @ qml.Z(1))
+
+    return function
+
+
+PADDED = embedded(lambda x: qml.AmplitudeEmbedding(x, wires=range(3), pad_with=0.0, normalize=True))
+NEARLY = embedded(
+    lambda x: qml.AmplitudeEmbedding(x, wires=range(3), pad_with=1e-6, normalize=True)
+)
+PREPARED = embedded(lambda x: qml.StatePrep(x, wires=range(3), normalize=True))
+
+
+@pytest.mark.parametrize(
+    ("function", "exact", "size"),
+    [(NEARLY, PADDED, 5), (PREPARED, PREPARED, 8)],
+    ids=["nearly padded", "StatePrep"],
+)
+def test_gradients_by_amplitudes_are_those_of_default_qubit(function, exact, size):
+    numbers = np.random.default_rng(1).normal(size=size)
+    found = []
+    for node in (
+        qml.QNode(function, AdjointDevice(wires=3)),
+        qml.QNode(exact, qml.device("default.qubit", wires=3), diff_method="backprop"),
+    ):
+        x, w = (torch.tensor(each, requires_grad=True) for each in (numbers, W))
+        torch.stack(node(x, w)).square().sum().backward()
+        found.append((x.grad, w.grad))
+    for own, theirs in zip(*found, strict=True):
+        assert theirs.abs().max() > 0.01
+        torch.testing.assert_close(own, theirs, atol=1e-4, rtol=0)
+
+
+def test_padding_with_zeros_is_refused_if_the_input_is_differentiated():
+    node, numbers = qml.QNode(PADDED, AdjointDevice(wires=3)), np.array([*X, 0.2])
+    with pytest.raises(DeviceError, match=r"3 amplitudes of zero.*pad_with=1e-6"):
+        node(torch.tensor(numbers, requires_grad=True), torch.tensor(W))
+    with pytest.raises(DeviceError, match="3 amplitudes of zero"):
+        qml.grad(lambda x: node(x, W)[0])(qml.numpy.array(numbers, requires_grad=True))
+    found, gradients = [], []
+    for each in (node, qml.QNode(PADDED, qml.device("default.qubit", wires=3))):
+        w = torch.tensor(W, requires_grad=True)
+        values = torch.stack(each(torch.tensor(numbers), w))
+        values.sum().backward()
+        found.append(values.detach())
+        gradients.append(w.grad)
+    torch.testing.assert_close(*found, atol=1e-10, rtol=0)
+    torch.testing.assert_close(*gradients, atol=1e-10, rtol=0)
+
+
+def test_second_derivatives_are_refused_and_their_remedy_is_right():
+    def function(w):
+        for wire in range(3):
+            qml.RY(w[wire], wire)
+        qml.CNOT([0, 1])
+        qml.CNOT([1, 2])
+        return qml.expval(qml.Z(2))
+
+    def by_torch(node):
+        return torch.autograd.functional.hessian(node, torch.tensor(W[:3]))
+
+    def by_autograd(node):
+        return qml.jacobian(qml.grad(node))(qml.numpy.array(W[:3], requires_grad=True))
+
+    device = AdjointDevice(wires=3)
+    exact = qml.QNode(function, qml.device("default.qubit", wires=3), diff_method="backprop")
+    shifted = qml.QNode(function, device, diff_method="parameter-shift", max_diff=2)
+    for hessian in (by_torch, by_autograd):
+        with pytest.raises(DeviceError, match="parameter-shift' with max_diff=2"):
+            hessian(qml.QNode(function, device))
+        np.testing.assert_allclose(hessian(shifted), hessian(exact), atol=1e-8)
+
+
+def test_gradients_by_coefficients_are_refused():
+    def function(c):
+        for wire in range(3):
+            qml.RY(W[wire], wire)
+        return qml.expval(qml.Hamiltonian(c, [qml.Z(2), qml.X(1) @ qml.Z(0)]))
+
+    node = qml.QNode(function, AdjointDevice(wires=3))
+    with pytest.raises(DeviceError, match=r"coefficients of an observable.*Measure each"):
+        node(torch.tensor([0.3, 0.4], requires_grad=True))
+    exact = qml.QNode(function, qml.device("default.qubit", wires=3))
+    assert float(node(np.array([0.3, 0.4]))) == pytest.approx(float(exact([0.3, 0.4])))
