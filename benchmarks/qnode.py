@@ -1,7 +1,8 @@
-"""A QNode of PennyLane as it is, and as a layer on the engine: ``python benchmarks/qnode.py``.
+"""A QNode of PennyLane on three devices, and as a layer on the engine: ``python benchmarks/qnode.py``.
 
 Forward and backward of a ring of RY and CNOT with data in each of five layers, in turn, on one thread. The QNode is on
-lightning.qubit with its adjoint method, and on default.qubit with backpropagation. Medians of rounds, in milliseconds.
+the device of the engine, on lightning.qubit with its adjoint method, and on default.qubit with backpropagation.
+Medians of rounds, in milliseconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import pennylane as qml
 import torch
 from qllmft import QuantumHead
+from qllmft_backends.pennylane_device import AdjointDevice
 
 LAYERS, ROUNDS = 5, 5
 SIZES = [(8, 16), (10, 16), (12, 16), (14, 16), (8, 256), (10, 256)]
@@ -55,7 +57,8 @@ def row(n: int, batch: int) -> dict[str, Any]:
     own = torch.tensor(weights, requires_grad=True)
 
     def node(name: str, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
-        qnode = qml.QNode(ring(n), qml.device(name, wires=n), diff_method=method)
+        device = AdjointDevice(wires=n) if name == "qllmft.adjoint" else qml.device(name, wires=n)
+        qnode = qml.QNode(ring(n), device, diff_method=method)
         return lambda given: torch.stack(list(qnode(given, own)), dim=1)
 
     head = QuantumHead.from_qnode(
@@ -63,23 +66,27 @@ def row(n: int, batch: int) -> dict[str, Any]:
     )
     ways = {
         "from_qnode": lambda given: head(given.float()),
+        "qllmft.adjoint": node("qllmft.adjoint", "best"),
         "lightning.qubit": node("lightning.qubit", "adjoint"),
         "default.qubit": node("default.qubit", "backprop"),
     }
     found = {name: gradient(call, x) for name, call in ways.items()}  # compiles too
-    difference = float((found["from_qnode"] - found["lightning.qubit"]).abs().max())
+    differences = {
+        name: float((found[name] - found["lightning.qubit"]).abs().max())
+        for name in ("from_qnode", "qllmft.adjoint")
+    }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, call in ways.items():
             if times[name] and times[name][-1] > SLOWEST_S:
                 continue
-            repeats = 20 if name == "from_qnode" else 1
+            repeats = 20 if name in ("from_qnode", "qllmft.adjoint") else 1
             started = time.perf_counter()
             for _ in range(repeats):
                 gradient(call, x)
             times[name].append((time.perf_counter() - started) / repeats)
     medians = {name: round(1000 * statistics.median(each), 2) for name, each in times.items()}
-    return {"qubits": n, "batch": batch, "ms": medians, "difference": difference}
+    return {"qubits": n, "batch": batch, "ms": medians, "difference": differences}
 
 
 def main() -> None:

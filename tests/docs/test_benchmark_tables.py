@@ -245,13 +245,17 @@ def test_predicted_accuracies_are_those_of_the_record_and_near_the_sampled_ones(
 def test_a_qnode_on_the_engine_has_the_times_of_the_record():
     page = (ROOT / "docs" / "qiskit-interfaces.md").read_text("utf-8")
     for row in record("qnode")["results"]:
-        ms, own = row["ms"], row["ms"]["from_qnode"]
+        ms, own, device = row["ms"], row["ms"]["from_qnode"], row["ms"]["qllmft.adjoint"]
         others = (
-            f"{ms[name]:,.0f} ({ms[name] / own:.0f} ×)"
+            f"{ms[name]:,.0f} ({ms[name] / own:.0f} ×, {ms[name] / device:.0f} ×)"
             for name in ("lightning.qubit", "default.qubit")
         )
-        assert f"| {row['qubits']} | {row['batch']} | {own:.1f} | {' | '.join(others)} |" in page
-        assert row["difference"] < 3.5e-6
+        assert (
+            f"| {row['qubits']} | {row['batch']} | {own:.1f} | {device:.1f} | {' | '.join(others)} |"
+            in page
+        )
+        assert row["difference"]["from_qnode"] < 3.5e-6
+        assert row["difference"]["qllmft.adjoint"] < 5e-15
 
 
 def test_labels_to_trust_are_those_of_the_record():
