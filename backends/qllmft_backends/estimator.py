@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +17,9 @@ from qllmft_backends.measurement import measure
 from qllmft_backends.precision import at_precision, generator_of, number_of_shots, with_options
 from qllmft_backends.protocol import Evaluator, Expectations
 from qllmft_backends.request import bound_values
+
+# where EstimatorQNN's gradient calls an estimator
+_SLOW_GRADIENT = "qiskit_machine_learning.gradients.param_shift.param_shift_estimator_gradient"
 
 
 class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -49,11 +54,24 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
         self._backend = backend
         self._default_precision = default_precision
         self._seed = generator_of(backend) if seed is None else seed
+        self._warned = False
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
     ) -> PrimitiveJob[Any]:
-        """Run the pubs (see `qiskit.primitives.BaseEstimatorV2.run`)."""
+        """Run the pubs (see `qiskit.primitives.BaseEstimatorV2.run`).
+
+        Warns once if qiskit-machine-learning computes its default gradient with this estimator, as it does without
+        ``gradient=``: an estimator cannot offer it another.
+        """
+        if not self._warned and sys._getframe(1).f_globals.get("__name__") == _SLOW_GRADIENT:
+            self._warned = True
+            warnings.warn(
+                "qiskit-machine-learning computes the gradient by its parameter-shift rule, with a pub for every "
+                "shift, sample and observable. Add gradient=backend.gradient() of the same backend to EstimatorQNN "
+                "or VQR: one reverse sweep on adjoint, and one call elsewhere.",
+                stacklevel=2,
+            )
         if precision is None:
             precision = self._default_precision
         coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]

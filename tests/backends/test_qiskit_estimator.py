@@ -1,11 +1,14 @@
 """Estimators by the rules of Qiskit's V2 primitives: precision, seeds, resets, bases, nested circuits."""
 
+import warnings
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from qiskit_machine_learning.neural_networks import EstimatorQNN
 from reference_circuits import every_gate, expectations_by_statevector
 
 from qllmft_backends import BackendError, create
@@ -174,3 +177,30 @@ def test_a_noisy_backend_adds_no_gates_for_a_reset():
     fresh.x(0)
     fresh.measure([0, 1], [0, 1])
     assert evs(create("aer_forte", NO_NOISE).estimator(), fresh, "IZ") == -1
+
+
+def test_a_network_without_its_own_gradient_warns_once_and_with_it_has_the_same_gradient():
+    backend, circuit = create("adjoint"), rotated()
+    inputs, weights = VALUES[:, :1], VALUES[0, 1:]
+    a, b = circuit.parameters
+    found = []
+    for given in ({}, {"gradient": backend.gradient()}):
+        network = EstimatorQNN(
+            circuit=circuit,
+            estimator=backend.estimator(),
+            observables=PAULIS,
+            input_params=[a],
+            weight_params=[b],
+            input_gradients=True,
+            default_precision=0.0,
+            **given,
+        )
+        network.forward(inputs, weights)
+        if not given:
+            with pytest.warns(UserWarning, match=r"Add gradient=backend\.gradient\(\)"):
+                network.backward(inputs, weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found.append(network.backward(inputs, weights))
+    for slow, fast in zip(*found, strict=True):
+        np.testing.assert_allclose(slow, fast, atol=1e-9)

@@ -276,6 +276,18 @@ def test_labels_to_trust_are_those_of_the_record():
             assert wrong <= 0.05 * decided, "of the last rule, the one of the commands"
 
 
+def test_a_network_with_and_without_the_gradient_of_the_engine_has_the_times_of_the_record():
+    page = (ROOT / "docs" / "qiskit-interfaces.md").read_text("utf-8")
+    for row in record("qiskit_gradient")["results"]:
+        ms, own = row["ms"], row["ms"]["gradient="]
+        others = (
+            f"{ms[name]:,.0f} ({ms[name] / own:.0f} ×)"
+            for name in ("Qiskit's estimator", "no gradient=")
+        )
+        assert f"| {row['qubits']} | {row['batch']} | {' | '.join(others)} | {own:.1f} |" in page
+        assert row["difference"] < 1e-12
+
+
 def test_the_choice_of_labels_to_trust_is_that_of_the_record():
     page = (ROOT / "docs" / "decisions" / "0020-labels-to-trust.md").read_text("utf-8")
     found = {}
