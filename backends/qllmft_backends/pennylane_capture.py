@@ -54,8 +54,7 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
     Raises:
         BackendError: if it is no QNode, has shots or transforms, returns another thing than expectation values, or
             decides by the value of an argument.
-        UnsupportedGateError: for an operation that the engine does not run, or an angle that is not affine in the
-            arguments.
+        UnsupportedGateError: for an operation that the engine does not run.
     """
     function = getattr(qnode, "func", None)
     if function is None or not example:
@@ -106,7 +105,7 @@ def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise BackendError(
             f"the QNode cannot be captured: {type(error).__name__}: {error}. It is called once, with symbols as "
-            "arguments, so angles are sums and multiples of them; decisions by their values, and functions of torch, "
+            "arguments, so angles are sums and products of them; decisions by their values, and functions of torch, "
             "belong in front of the layer."
         ) from error
 

@@ -13,7 +13,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import expectations, on_rows
+from qllmft.heads.layer import angles_of, expectations, on_rows
 from qllmft.heads.noise import NoisyCircuit
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
@@ -31,8 +31,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         initial_weights: (P,) weights in radians.
 
     Attributes:
-        angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only.
-        angle_offset: (G,) constants added to them; adjoint only.
+        angle_map: (G, Q + P) of the engine's angles by data and weights; adjoint only, of affine angles.
+        angle_offset: (G,) constants added to them; with ``angle_map`` only.
     """
 
     angle_map: Tensor
@@ -52,10 +52,12 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         program = self.engine.program
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
-        self._constants = {
-            "angle_map": program.angle_matrix[:, columns],
-            "angle_offset": program.angle_offset,
-        }
+        if program.expressions is None:
+            self._constants = {
+                "angle_map": program.angle_matrix[:, columns],
+                "angle_offset": program.angle_offset,
+            }
+        self._order = np.argsort(columns)
         self.register_buffer("_coefficients", None, persistent=False)
         if not sums.is_plain:
             self._constants["_coefficients"] = sums.coefficients
@@ -85,7 +87,11 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             by_jacobian: Tensor = super().forward(x).to(x.dtype)
             return by_jacobian
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
-        angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)  # (B, G)
+        program = self.engine.program
+        if program.expressions is None:  # (B, G)
+            angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)
+        else:
+            angles = angles_of(program, parameters[:, self._order])
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from qllmft.errors import UserError
 from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends.adjoint import Differentiable
+from qllmft_backends.adjoint.program.angles import AngleMap
 
 
 class _Expectations(torch.autograd.Function):
@@ -51,6 +52,26 @@ class _Expectations(torch.autograd.Function):
             torch.as_tensor(by_angle).to(cotangent) if of_angles else None,
             None if by_amplitude is None else torch.as_tensor(by_amplitude).to(cotangent),
         )
+
+
+class _Angles(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, program: AngleMap, parameters: Tensor) -> Tensor:
+        """Return angles (B, G) of parameters (B, P)."""
+        ctx.program, ctx.values = program, parameters.double().numpy(force=True)
+        return torch.as_tensor(program.angles(ctx.values)).to(parameters)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor]:
+        (cotangent,) = grad_outputs
+        found = ctx.program.by_parameter(cotangent.double().numpy(force=True), ctx.values)
+        return None, torch.as_tensor(found).to(cotangent)
+
+
+def angles_of(program: AngleMap, parameters: Tensor) -> Tensor:
+    """Return gate angles (B, G) that are any functions of the parameters (B, P), in the circuit's order."""
+    result: Tensor = _Angles.apply(program, parameters)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _given(engine: Differentiable, tensor: Tensor | None) -> Any:

@@ -99,7 +99,7 @@ class QuantumHead(nn.Module):
         """Return a head with a circuit of the user's own.
 
         Args:
-            circuit: without measurements; ``backend`` must support its gates.
+            circuit: without measurements; ``backend`` must support its gates. Angles are any expressions of parameters.
             observables: measured operators, one per value; None for Z of every qubit.
             data: parameters that the input fills in this order, for instance a `ParameterVector`.
             weights: all other parameters of the circuit, which are trained.
@@ -139,7 +139,7 @@ class QuantumHead(nn.Module):
         Raises:
             BackendError: if the QNode cannot be captured: it has shots or transforms, measures another thing, or
                 decides by the value of an argument.
-            UnsupportedGateError: if the engine cannot run an operation, or an angle is not affine in the arguments.
+            UnsupportedGateError: if the engine cannot run an operation.
         """
         from qllmft_backends.pennylane_capture import capture
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qllmft import QuantumHead
-from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.errors import BackendError
 
 qml = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
@@ -92,9 +92,31 @@ def unread(inputs):
     return qml.expval(qml.PauliZ(0))
 
 
-def squared(inputs):
-    qml.RX(inputs[0] * inputs[0], wires=0)
-    return qml.expval(qml.PauliZ(0))
+def products(inputs, weights):
+    for wire in range(3):
+        qml.Hadamard(wires=wire)
+        qml.RZ(2 * inputs[wire] * inputs[wire], wires=wire)
+    qml.IsingZZ((np.pi - inputs[0]) * (np.pi - inputs[2]), wires=[0, 2])
+    for wire in range(3):
+        qml.RY(weights[wire] * inputs[wire], wires=wire)
+    return qml.expval(qml.PauliZ(0)), qml.expval(qml.PauliX(1) @ qml.PauliZ(2))
+
+
+def test_products_of_arguments_have_the_values_and_gradients_of_default_qubit():
+    weights = np.array([0.4, -1.1, 0.7])
+    head = QuantumHead.from_qnode(node(products, 3), np.zeros(3), weights).double()
+    own = torch.tensor(weights, requires_grad=True)
+    found = []
+    for call, weight in (
+        (head, head.connector.weight),
+        (lambda x: torch.stack([torch.stack(node(products, 3)(row, own)) for row in x]), own),
+    ):
+        x = X[:, :3].clone().requires_grad_()
+        values = call(x)
+        values.square().sum().backward()
+        found.append((values.detach(), x.grad, weight.grad))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +126,6 @@ def squared(inputs):
         (of_torch, BackendError, "functions of torch, belong in front of the layer"),
         (probabilities, BackendError, "returns ProbabilityMP; expected expectation values"),
         (unread, BackendError, r"does not read argument0\[0\]"),
-        (squared, UnsupportedGateError, "affine in them"),
     ],
 )
 def test_what_cannot_be_captured_is_refused(function, error, message):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import zz_feature_map
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
@@ -149,6 +150,41 @@ def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobia
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
 
 
+def zz_head(**options):
+    """Qiskit's map of products (π - x₀)(π - x₁) of the data, whose names come after those of the weights."""
+    circuit = zz_feature_map(3, reps=2, parameter_prefix="x")
+    data, weights = list(circuit.parameters), ParameterVector("a", 3)
+    for qubit in range(3):
+        circuit.ry(weights[qubit] * data[qubit], qubit)
+    circuit.rx(weights[0].sin(), 1)
+    circuit.cx(0, 1)
+    sums = [SparsePauliOp.from_list([("ZIZ", 0.3), ("XYI", -1.1)]), SparsePauliOp("ZZI")]
+    return QuantumHead.from_circuit(
+        circuit, sums, data=data, weights=weights, generator=seeded(), **options
+    )
+
+
+def test_products_and_functions_of_parameters_are_angles_of_a_head():
+    head, x = zz_head().double(), drawn(4, 3).double().requires_grad_()
+    weights = head.connector.weight.detach().expand(4, -1)
+    parameters = torch.cat([weights, x.detach()], dim=1).numpy()  # Qiskit's order: a before x
+    expected = expectations_by_statevector(head.circuit, parameters, head.observables)
+    np.testing.assert_allclose(head(x).detach(), expected, rtol=0, atol=1e-12)
+    inputs = (x, head.connector.weight)
+    assert torch.autograd.gradcheck(lambda x, _: head(x), inputs, eps=1e-6, atol=1e-8)
+    shifted = zz_head(backend=create("aer_statevector"))
+    gradients = []
+    for each in (head.float(), shifted):
+        each.zero_grad()
+        z = x.detach().float().requires_grad_()
+        each(z).square().sum().backward()
+        gradients.append((z.grad, each.connector.weight.grad))
+    torch.testing.assert_close(*gradients, atol=2e-5, rtol=0)
+    again = pickle.loads(pickle.dumps(head))
+    assert torch.equal(again(z), head(z))
+    assert torch.equal(copy.deepcopy(head)(z), head(z))
+
+
 def test_what_is_not_the_circuits_is_refused():
     circuit, data, weights = own_circuit()
     for wrong in (weights[:1], [*weights, *weights], [*weights, *ParameterVector("b", 1)]):
@@ -157,10 +193,7 @@ def test_what_is_not_the_circuits_is_refused():
             match=r"data and weights name the parameters .*, expected each of the circuit's",
         ):
             QuantumHead.from_circuit(circuit, data=data, weights=wrong)
-    for spoil, message in (
-        (lambda c: c.rx(data[0] * weights[0], 0), "is a product or a function"),
-        (lambda c: c.reset(0), "is 'reset'"),
-    ):
+    for spoil, message in ((lambda c: c.reset(0), "is 'reset'"),):
         spoilt = circuit.copy()
         spoil(spoilt)
         with pytest.raises(UnsupportedGateError, match=message):

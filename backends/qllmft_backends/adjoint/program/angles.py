@@ -43,9 +43,9 @@ class AngleMap:
         """
         if self.expressions is not None:
             raise UnsupportedGateError(
-                "an angle of the circuit is a product or a function of parameters; a head takes angles that are affine "
+                "an angle of the circuit is a product or a function of parameters; this needs angles that are affine "
                 "in them (a·x + b). Compute the expression before the circuit and pass its value as a parameter, or "
-                "train through EstimatorQNN(estimator=..., gradient=...), which takes any expression."
+                "train through QuantumHead.from_circuit, which takes any expression."
             )
         return self.slopes
 
@@ -124,6 +124,12 @@ class CompiledExpressions:
     # `compile_expressions`
     places: tuple[tuple[int, int], ...]
     count: int
+    # the arguments of `compile_expressions`
+    source: tuple[tuple[Any, ...], tuple[Parameter, ...]]
+
+    def __reduce__(self) -> Any:
+        """Return the source for a pickle, because compiled functions have none."""
+        return compile_expressions, self.source
 
     def angles(self, values: Floats) -> Floats:
         """Return angles (B, count) in radians of parameter values (B, P)."""
@@ -165,5 +171,8 @@ def compile_expressions(
             # a step has slope 0
             slopes.append(term.diff(symbols[j]).replace(sympy.DiracDelta, lambda *_: 0))
     return CompiledExpressions(
-        sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True), tuple(places), len(terms)
+        sympy.lambdify(symbols, [*terms, *slopes], "numpy", cse=True),
+        tuple(places),
+        len(terms),
+        (expressions, parameters),
     )
