@@ -16,6 +16,7 @@ from qllmft_circuits.head import (
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
 from qllmft_circuits.library import LIBRARY, brickwork
 from qllmft_circuits.loading import loading_angles, loading_circuit, loading_template
+from qllmft_circuits.outcomes import Interpret, outcome_observables
 from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "AnsatzOptions",
     "Block",
     "CircuitCounts",
+    "Interpret",
     "Readout",
     "adapter_circuit",
     "append_ansatz_layer",
@@ -41,6 +43,7 @@ __all__ = [
     "loading_angles",
     "loading_circuit",
     "loading_template",
+    "outcome_observables",
     "readout_observables",
     "to_qasm2",
     "to_qasm3",

@@ -21,9 +21,11 @@ from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
     Ansatz,
+    Interpret,
     Readout,
     data_parameters,
     head_circuit,
+    outcome_observables,
     readout_observables,
     weight_parameters,
 )
@@ -93,6 +95,8 @@ class QuantumHead(nn.Module):
         *,
         data: Sequence[Parameter],
         weights: Sequence[Parameter],
+        interpret: Interpret | None = None,
+        output_shape: int | None = None,
         backend: Backend | None = None,
         generator: torch.Generator | None = None,
     ) -> QuantumHead:
@@ -103,11 +107,15 @@ class QuantumHead(nn.Module):
             observables: measured operators, one per value; None for Z of every qubit.
             data: parameters that the input fills in this order, for instance a `ParameterVector`.
             weights: all other parameters of the circuit, which are trained.
+            interpret: in place of ``observables``, for probabilities as of `SamplerQNN`: ``outcomes``, ``parity``, or a
+                function from an outcome to its label (see `outcome_observables`).
+            output_shape: number of labels of ``interpret``; None: the largest label and one.
             backend: runs the circuit; the project's own engine by default.
             generator: source of the initial weights; torch's default generator if None.
 
         Raises:
-            UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once.
+            UserError: unless ``data`` and ``weights`` are the circuit's parameters, each once; for a label that is no
+                integer from 0, and both ``observables`` and ``interpret``.
             UnsupportedGateError: if the engine cannot run the circuit or measure an observable.
         """
         given = [*data, *weights]
@@ -116,6 +124,15 @@ class QuantumHead(nn.Module):
                 f"data and weights name the parameters {[p.name for p in given]}, expected each of the circuit's once: "
                 f"{[p.name for p in circuit.parameters]}."
             )
+        if interpret is not None:
+            if observables is not None:
+                raise UserError(
+                    "got observables and interpret, expected one of them; leave one out."
+                )
+            try:
+                observables = outcome_observables(circuit.num_qubits, interpret, output_shape)
+            except ValueError as error:
+                raise UserError(str(error)) from None
         head = cls.__new__(cls)
         head._build(
             circuit,

@@ -14,9 +14,10 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import zz_feature_map
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.primitives import StatevectorSampler
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_machine_learning.connectors import TorchConnector
-from qiskit_machine_learning.neural_networks import EstimatorQNN
+from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_reference import z_values
 from reference_circuits import StatevectorBackend, expectations_by_statevector
 from torch import nn
@@ -183,6 +184,63 @@ def test_products_and_functions_of_parameters_are_angles_of_a_head():
     again = pickle.loads(pickle.dumps(head))
     assert torch.equal(again(z), head(z))
     assert torch.equal(copy.deepcopy(head)(z), head(z))
+
+
+def sampled_labels(outcome: int) -> int:
+    return (outcome * outcome + 1) % 3
+
+
+@pytest.mark.parametrize(
+    ("interpret", "shape"),
+    [("outcomes", 8), ("parity", 2), (sampled_labels, 3), (sampled_labels, 4)],
+    ids=["outcomes", "parity", "function", "an unused label"],
+)
+def test_probabilities_of_labels_and_gradients_are_those_of_sampler_qnn(interpret, shape):
+    circuit, data, weights = own_circuit()
+    circuit.rx(data[0] * weights[0], 2)
+    head = QuantumHead.from_circuit(
+        circuit,
+        data=data,
+        weights=weights,
+        interpret=interpret,
+        output_shape=None if shape == 3 else shape,
+        generator=seeded(),
+    ).double()
+    x = drawn(4, 3).double().requires_grad_()
+    found = head(x)
+    w = head.connector.weight.detach().numpy()
+    by_state = np.zeros((4, shape))
+    label = {"outcomes": int, "parity": lambda s: s.bit_count() % 2}.get(interpret, interpret)
+    for i, row in enumerate(x.detach().numpy()):
+        bound = circuit.assign_parameters({data: row, weights: w})
+        for outcome, probability in enumerate(Statevector(bound).probabilities()):
+            by_state[i, label(outcome)] += probability
+    np.testing.assert_allclose(found.detach(), by_state, atol=1e-12)
+    assert torch.autograd.gradcheck(
+        lambda x, _: head(x), (x, head.connector.weight), eps=1e-6, atol=1e-8
+    )
+    network = SamplerQNN(
+        circuit=circuit,
+        sampler=StatevectorSampler(default_shots=20_000, seed=1),
+        input_params=data,
+        weight_params=weights,
+        interpret=label,
+        output_shape=shape,
+        input_gradients=True,
+    )
+    np.testing.assert_allclose(network.forward(x.detach().numpy(), w), by_state, atol=0.02)
+
+
+def test_labels_that_are_no_labels_are_refused():
+    circuit, data, weights = own_circuit()
+    for options, message in (
+        ({"interpret": "ones"}, "interpret is 'ones', expected 'outcomes', 'parity' or a function"),
+        ({"interpret": lambda s: s - 1}, "gives -1 for outcome 0, expected an integer from 0"),
+        ({"interpret": sampled_labels, "output_shape": 2}, "gives 2 for .* below output_shape=2"),
+        ({"interpret": "parity", "observables": [SparsePauliOp("ZZZ")]}, "expected one of them"),
+    ):
+        with pytest.raises(UserError, match=message):
+            QuantumHead.from_circuit(circuit, data=data, weights=weights, **options)
 
 
 def test_what_is_not_the_circuits_is_refused():
