@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.quantum_info import PauliList, SparsePauliOp
 
 MOST_QUBITS = 10  # 2^Q words of Z of each observable
 Interpret = Literal["outcomes", "parity"] | Callable[[int], int]
@@ -43,13 +43,12 @@ def outcome_observables(
     indices = np.arange(1 << n_qubits)
     bits = indices[:, np.newaxis] >> np.arange(n_qubits) & 1
     signs = 1 - 2 * (bits @ bits.T % 2)  # (words, outcomes)
-    words = [Pauli((row.astype(bool), np.zeros(n_qubits, bool))).to_label() for row in bits]
+    words = PauliList.from_symplectic(bits.astype(bool), np.zeros(bits.shape, bool))
     found = []
     for label in range(labels.max() + 1 if output_shape is None else output_shape):
         coefficients = signs[:, labels == label].sum(axis=1) / len(indices)
-        kept = np.flatnonzero(coefficients)
-        terms = [(words[i], coefficients[i]) for i in kept] or [("I" * n_qubits, 0.0)]
-        found.append(SparsePauliOp.from_list(terms))
+        kept = np.flatnonzero(coefficients) if coefficients.any() else np.array([0])
+        found.append(SparsePauliOp(words[kept], coefficients[kept]))
     return found
 
 
