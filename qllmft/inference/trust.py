@@ -13,7 +13,6 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from qllmft.errors import UserError
 from qllmft.inference.measurement import LabelProbabilities, leads
@@ -92,6 +91,8 @@ def machine_variance(overstated: NDArray[np.float64], errors: NDArray[np.float64
 
     It is 0 if the errors explain them at the level of 5 %.
     """
+    from scipy.stats import chi2  # a quarter of a second that exact backends do not need
+
     in_errors = np.square(overstated) / np.maximum(np.square(errors), 1e-300)
     if in_errors.sum() <= chi2.ppf(0.95, len(errors)):
         return 0.0
