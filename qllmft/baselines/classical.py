@@ -55,6 +55,8 @@ class GridBaseline:
         with warnings.catch_warnings(), threadpool_limits(1):
             # iteration limits in the paper's grid are meant to stop early
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # OpenBLAS, of some products of finite numbers (numpy's issue 24067)
+            warnings.filterwarnings("ignore", ".* encountered in matmul", RuntimeWarning)
             estimator, fitted = None, {}
             for settings in self.grid:
                 if estimator is not None and _same_again(estimator, fitted, settings):

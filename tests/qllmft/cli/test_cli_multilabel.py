@@ -125,11 +125,12 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
     assert found["agreement"]["flips"] == 0
     from qllmft_backends import create
 
-    model = Predictor.load(run, create("adjoint", {"shots": 400, "seed": 1}))
+    # the errors are of first order: at 400 shots the curve of a probability adds up to a quarter
+    model = Predictor.load(run, create("adjoint", {"shots": 10_000, "seed": 1}))
     vectors = model.embed(["a good film"] * 300)
     drawn = model.answer(vectors)
     np.testing.assert_allclose(
-        drawn.probabilities.std(axis=0), drawn.standard_errors.mean(axis=0), rtol=0.25
+        drawn.probabilities.std(axis=0), drawn.standard_errors.mean(axis=0), rtol=0.2
     )
 
 
