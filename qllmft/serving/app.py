@@ -21,6 +21,7 @@ from starlette.routing import Route
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 from qllmft.serving.batches import Batches, FullError, StoppedError
+from qllmft.serving.connections import AT_ONCE, BoundedConnection
 from qllmft.serving.guard import Guard
 from qllmft.serving.metrics import metrics_of
 from qllmft.serving.model import ServedModel
@@ -43,7 +44,6 @@ _PAGE = {
     "/page.css": ("page.css", "text/css"),
 }
 _GRACE_S = 10  # for requests in work after Ctrl-C
-_CONNECTIONS = 1000
 
 
 def make_app(
@@ -99,12 +99,9 @@ def make_app(
         "/health", summary="State of the server", response_model=Health, responses=refusals(503)
     )
     async def health() -> Response:
-        state = {
-            "status": "ok" if batches.alive else "stopped",
-            "waiting": batches.waiting,
-            "model": facts,
-        }
-        return JSONResponse(state, 200 if batches.alive else 503)
+        status = batches.status
+        state = {"status": status, "waiting": batches.waiting, "model": facts}
+        return JSONResponse(state, 200 if status == "ok" else 503)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -183,7 +180,7 @@ def open_port(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise UserError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.create_server(address[:2], family=family, backlog=_CONNECTIONS)
+        listening = socket.create_server(address[:2], family=family, backlog=AT_ONCE)
     except OSError as error:
         raise UserError(
             f"the server cannot listen on {host}, port {port}: {error.strerror}. Choose another one with --port, or 0 "
@@ -200,14 +197,14 @@ def run_app(app: Any, listening: socket.socket, ready: Callable[[str], None]) ->
         app,
         lifespan="on",
         loop="asyncio",
-        http="h11",
+        http=BoundedConnection,
+        backlog=AT_ONCE,
         ws="none",
         log_config=None,
         log_level="error",
         access_log=False,  # no addresses of clients
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )
     host, port = listening.getsockname()[:2]

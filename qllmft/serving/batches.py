@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from qllmft.inference.items import Item
 from qllmft.serving.model import ServedModel
@@ -17,6 +17,7 @@ from qllmft_backends.errors import BackendError, CostRefusedError
 
 _LONGEST_RETRY_S = 600
 _LAST_BATCH_S = 10.0  # for the batch in work when the server ends
+_STUCK_S = 60.0  # of a batch, or ten times what a full one is expected to take
 
 
 class FullError(Exception):
@@ -89,6 +90,16 @@ class Batches:
     def alive(self) -> bool:
         """Return whether requests are answered."""
         return self._thread.is_alive() and not self._stopped
+
+    @property
+    def status(self) -> Literal["ok", "stuck", "stopped"]:
+        """Return "stuck" if texts wait for a batch that takes far too long; batches of a remote backend may."""
+        if not self.alive:
+            return "stopped"
+        backend = self._model.backend
+        remote = backend is not None and backend.capabilities.remote
+        late = self.stuck_s > max(_STUCK_S, 10 * self._most * self._seconds_each)
+        return "stuck" if late and self.waiting and not remote else "ok"
 
     @property
     def waiting(self) -> int:

@@ -29,7 +29,9 @@ class _OfBatches(Collector):
         yield GaugeMetricFamily(
             "qllmft_batch_age_seconds", "Seconds since the model began its batch.", seen.stuck_s
         )
-        yield GaugeMetricFamily("qllmft_up", "1 if requests are answered.", int(seen.alive))
+        yield GaugeMetricFamily(
+            "qllmft_up", "1 if requests are answered.", int(seen.status == "ok")
+        )
 
 
 def metrics_of(batches: Batches) -> Callable[[Request], Awaitable[Response]]:

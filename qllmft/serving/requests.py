@@ -194,7 +194,7 @@ class ExplainedAnswer(_Object):
 class Health(BaseModel):
     """State of the server."""
 
-    status: Literal["ok", "stopped"]
+    status: Literal["ok", "stuck", "stopped"]
     waiting: int
     model: dict[str, Any]
 
