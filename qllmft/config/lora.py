@@ -28,7 +28,7 @@ _UNREAD = {
 }  # fmt: skip
 # adapters without code, paths or other weights
 METHODS = ("LORA", "VERA", "IA3", "LOHA", "LOKR")
-MOST_LAYERS = 1000  # of a quantum adapter's circuits
+MOST_LAYERS = 200  # of a quantum adapter's circuits
 
 
 def peft_settings(text: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ PAPER_MULTI_ENCODER_QUBITS = 14
 MOST_AUTO = 3  # limit of n_encoders "auto" without a head
 MOST_SINES = 13  # limit of qubits that follow the number of labels
 MOST_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
-MOST_GATES = 100_000  # limit for the circuits of a part; the paper's largest has about 1,600
+# limit for the circuits of a part, which need 6 s and 0.6 GB then; the paper's largest has about 1,600
+MOST_GATES = 10_000
 MOST_HIDDEN = 16_384
 MOST_WORDS = 4_096  # limit of a head's observables
 MOST_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB

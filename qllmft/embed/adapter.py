@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
@@ -19,21 +19,27 @@ from qllmft.config.lora import QuantumAdapterConfig, peft_settings
 from qllmft.embed.quantum_adapter import KIND, QuantumAdapter, some_names
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_bytes, write_json
+from qllmft.tensors import read_tensors
 from qllmft_backends.validation import faults
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
 
 
 class PeftAdapter:
-    """Adapter of PEFT in a frozen model, which is changed in place. Its weights come from torch's generator.
+    """Adapter of PEFT in a frozen model, which is changed in place.
+
+    Its weights come from torch's generator, or, if ``empty``, need no memory until they are loaded.
 
     Attributes:
         settings: content of PEFT's configuration file.
     """
 
-    def __init__(self, model: nn.Module, settings: dict[str, Any], config: BodyConfig) -> None:
+    def __init__(
+        self, model: nn.Module, settings: dict[str, Any], config: BodyConfig, *, empty: bool = False
+    ) -> None:
         self.settings = settings
-        self._view = _attached(model, settings, config)
+        self._device = next(model.parameters()).device
+        self._view = _attached(model, settings, config, empty=empty)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the adapter's weights by PEFT's names."""
@@ -46,10 +52,14 @@ class PeftAdapter:
         """Set the adapter's weights."""
         from peft import set_peft_model_state_dict
 
-        set_peft_model_state_dict(self._view, dict(weights))
+        kinds = {name: weight.dtype for name, weight in self.weights().items()}
+        given = {name: weight.to(self._device, kinds[name]) for name, weight in weights.items()}
+        set_peft_model_state_dict(self._view, given, low_cpu_mem_usage=True)
 
 
-def _attached(model: nn.Module, settings: dict[str, Any], config: BodyConfig) -> Any:
+def _attached(
+    model: nn.Module, settings: dict[str, Any], config: BodyConfig, *, empty: bool
+) -> Any:
     """Put a fresh adapter into a model, in place, and return PEFT's view of it."""
     try:
         import peft
@@ -71,7 +81,7 @@ def _attached(model: nn.Module, settings: dict[str, Any], config: BodyConfig) ->
         with warnings.catch_warnings():
             # PEFT calls names that transformers 6 will drop
             warnings.simplefilter("ignore", FutureWarning)
-            return peft.get_peft_model(cast("Any", model), kind(**given))
+            return peft.get_peft_model(cast("Any", model), kind(**given), low_cpu_mem_usage=empty)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         reason = str(error).split(". ")[0].rstrip(".")
         raise UserError(
@@ -136,20 +146,17 @@ def load_adapter(transformer: Any, config: BodyConfig) -> None:
     folder = checked_adapter(Path(config.adapter))
     adapter = _stored(_adapted_model(transformer, config), folder, config)
     try:
-        weights = load_file(folder / WEIGHTS)
-        if faults := sorted(adapter.weights().keys() ^ weights.keys()):
-            raise ValueError(f"only one of the two has {faults[0]}")
-        adapter.load(weights)
+        adapter.load(read_tensors(folder / WEIGHTS, adapter.weights(), any_type=True))
     except Exception as error:
         raise _of_another(folder, config, str(error).splitlines()[0]) from error
     transformer.eval().requires_grad_(False)
 
 
 def _stored(model: nn.Module, folder: Path, config: BodyConfig) -> Adapter:
-    """Put an adapter with the settings of a folder into a model, with fresh weights."""
+    """Put an adapter with the settings of a folder into a model. Its weights need no memory yet, or little."""
     found = quantum_settings(folder)
     if found is None:
-        return PeftAdapter(model, peft_settings(read_text(folder / CONFIG)), config)
+        return PeftAdapter(model, peft_settings(read_text(folder / CONFIG)), config, empty=True)
     settings, sizes = found
     adapter = QuantumAdapter(model, settings, config)
     if sizes != adapter.settings["sizes"]:
@@ -188,7 +195,8 @@ def adapter_hash(folder: Path) -> str:
     """Return the hash of an adapter's two files."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
-        digest.update(hashlib.sha256((checked_adapter(folder) / name).read_bytes()).digest())
+        with (checked_adapter(folder) / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from qllmft.config.model import MOST_QUBITS
 from qllmft.data.cells import is_blank
 from qllmft.embed.adapter import WEIGHTS, checked_adapter, quantum_settings
 from qllmft.embed.quantum_adapter import listed, qubits_of
@@ -24,6 +24,7 @@ from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
+from qllmft.tensors import read_tensors
 from qllmft_backends.text import json_text
 from qllmft_circuits import (
     adapter_circuit,
@@ -231,13 +232,19 @@ def adapter_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         raise UserError("this model has no quantum adapter: there is no such circuit to export.")
     settings, sizes = found
     try:
-        weights, sizes = load_file(folder / WEIGHTS), dict(sizes)
+        sizes = dict(sizes)
         name = _one_layer(list(sizes), request.layer)
         rows = int(sizes[name][("input", "output").index(request.factor)])
+        if not 0 < rows <= 2**MOST_QUBITS:
+            raise ValueError(f"a layer has {rows} rows")
         circuit = adapter_circuit(qubits_of(rows), settings.layers)
-        trained = weights[f"{name}.{request.factor}.angles"].tolist()
-        angles = dict(zip(weight_parameters(circuit), trained, strict=True))
-        values = weights[f"{name}.values"].tolist()
+        parameters = weight_parameters(circuit)
+        names = (f"{name}.{request.factor}.angles", f"{name}.values")
+        shapes = (len(parameters), settings.rank)
+        wanted = {each: torch.empty(shape) for each, shape in zip(names, shapes, strict=True)}
+        weights = read_tensors(folder / WEIGHTS, wanted, any_type=True, others=True)
+        angles = dict(zip(parameters, weights[names[0]].tolist(), strict=True))
+        values = weights[names[1]].tolist()
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError, OSError) as error:
         if isinstance(error, UserError):
             raise

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import save
 from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
@@ -18,7 +17,7 @@ from qllmft.config import BodyConfig, ModelConfig
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.embed import adapter
 from qllmft.errors import UserError
-from qllmft.files import open_regular, path_near, write_bytes, write_json
+from qllmft.files import path_near, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.kernel import KernelMachine
 from qllmft.heads.surrogate import build_surrogate
@@ -31,6 +30,7 @@ from qllmft.model.record import (
     no_model,
     read_record,
 )
+from qllmft.tensors import WrongTensorsError, read_tensors
 from qllmft.training import logits_of
 from qllmft.versions import versions
 from qllmft_backends import BackendError
@@ -40,7 +40,6 @@ WEIGHTS = "model.safetensors"
 MOST_QUBITS = 20  # with more qubits the logits take more than a second
 # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
 TOLERANCE = 1e-3
-_TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}  # names in safetensors
 
 
 class StoredModel(ModelRecord):
@@ -150,11 +149,14 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     if not path.exists():
         raise no_model(folder, path.name)
-    expected = classifier.state_dict()
     try:
-        with open_regular(path, None), safe_open(path, framework="pt") as file:
-            _check_shapes(folder, file, expected)
-        weights = load_file(path)
+        weights = read_tensors(path, classifier.state_dict())
+    except WrongTensorsError as error:
+        raise misfit(
+            folder,
+            f"{error}. The weights are of another structure or of another number of labels. "
+            "Copy the folder again, or train it again.",
+        ) from None
     except (ValueError, SafetensorError, OSError) as error:
         if isinstance(error, UserError):
             raise
@@ -168,27 +170,6 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
                 f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again."
             )
     return weights
-
-
-def _check_shapes(folder: Path, file: Any, expected: Mapping[str, Tensor]) -> None:
-    """Raise UserError unless a safetensors file has exactly the tensors of ``expected``: names, shapes and types."""
-    there = set(file.keys())
-    faults = [f"{name} is missing" for name in sorted(expected.keys() - there)]
-    faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
-    for name in sorted(there & expected.keys()):
-        found, wanted = tuple(file.get_slice(name).get_shape()), tuple(expected[name].shape)
-        kind, wanted_kind = file.get_slice(name).get_dtype(), _TYPES[expected[name].dtype]
-        if found != wanted:
-            faults.append(f"{name} has the shape {found}, expected {wanted}")
-        elif kind != wanted_kind:
-            faults.append(f"{name} is of type {kind}, expected {wanted_kind}")
-    if faults:
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise misfit(
-            folder,
-            f"{'; '.join(faults[:3])}{more}. The weights are of another structure or of another number of labels. "
-            "Copy the folder again, or train it again.",
-        )
 
 
 def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, write_bytes
 from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tensors import read_tensors
 from qllmft.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
@@ -96,18 +97,13 @@ class Checkpoint:
         try:
             with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
                 progress = _progress(file)
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            expected = _tensors_of(model, optimizer)
+            tensors = read_tensors(self.path, expected, any_type=True, missing=True)
             model.load_state_dict(_under(tensors, "model/"))
             moments: dict[int, Weights] = {}
             for name, tensor in _under(tensors, "adam/").items():
                 index, key = name.split("/", 1)
                 moments.setdefault(int(index), {})[key] = tensor
-            shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
-            if any(
-                index >= len(shapes) or m["exp_avg"].shape != shapes[index]
-                for index, m in moments.items()
-            ):
-                raise ValueError("its moments belong to parameters of other shapes")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
             best = _under(tensors, "best/")
             if progress["best_epoch"] and model.state_dict().keys() - best.keys():
@@ -115,6 +111,22 @@ class Checkpoint:
             return State(**progress, best_weights=best)
         except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise self._damaged(error) from error
+
+
+def _tensors_of(model: nn.Module, optimizer: torch.optim.Adam) -> Weights:
+    """Return tensors with the names and shapes of those in a checkpoint."""
+    import torch
+
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    moments = {
+        f"adam/{index}/{key}": torch.zeros(()) if key == "step" else parameter
+        for index, parameter in enumerate(parameters)
+        for key in ("step", "exp_avg", "exp_avg_sq")
+    }
+    weights = model.state_dict().items()
+    return {
+        f"{part}/{name}": each for part in ("model", "best") for name, each in weights
+    } | moments
 
 
 def _progress(file: Any) -> dict[str, Any]:

@@ -190,10 +190,10 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
     said = refusal({**content, "sizes": wide}, weights)
     assert "numbers of inputs and outputs of its layers are others" in said
     assert remedy in said
-    assert f"only one of the two has {first}" in refusal(
+    assert f"{first} is missing" in refusal(
         content, {n: w for n, w in weights.items() if n != first}
     )
-    assert "expected (11,) finite numbers" in refusal(content, {**weights, first: torch.ones(3)})
+    assert "expected (11,)" in refusal(content, {**weights, first: torch.ones(3)})
     assert "rank (got 'many'): Input should be a valid integer" in refusal(
         {**content, "rank": "many"}, weights
     )

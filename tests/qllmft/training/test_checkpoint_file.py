@@ -74,7 +74,9 @@ def test_it_holds_the_model_the_best_and_adams_moments(file):
 
 def test_moments_of_other_parameters_are_refused(file):
     head = model()
-    with pytest.raises(UserError, match="its moments belong to parameters of other shapes"):
+    with pytest.raises(
+        UserError, match=r"adam/0/exp_avg has the shape \(\d+,\), expected \(\d+,\)"
+    ):
         Checkpoint(file).load(head, torch.optim.Adam(head.parameters()))
 
 
@@ -163,5 +165,5 @@ def test_a_file_without_its_progress_is_refused(file, progress):
 @pytest.mark.parametrize("other", ["batch norm", "larger"])
 def test_another_models_checkpoint_is_refused(file, other):
     head = model("batch norm") if other == "batch norm" else nn.Sequential(model(), nn.Linear(2, 2))
-    with pytest.raises(UserError, match=r"cannot be continued: Error.* in loading state_dict"):
+    with pytest.raises(UserError, match=r"cannot be continued: best/\S+ is no weight of it"):
         loaded(file, head)

@@ -1,0 +1,68 @@
+"""Files of tensors in safetensors, whose headers are compared with what is expected before a tensor is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import safe_open
+
+from qllmft.files import open_regular
+
+if TYPE_CHECKING:  # a list of runs reads no weights, and torch takes seconds
+    from torch import Tensor
+
+_TYPES = {"torch.float32": "F32", "torch.float64": "F64", "torch.int64": "I64"}  # as in the file
+_MOST_FAULTS = 3
+
+
+class WrongTensorsError(ValueError):
+    """The header of a file has other tensors than expected."""
+
+
+def read_tensors(
+    path: Path,
+    expected: Mapping[str, Tensor],
+    *,
+    any_type: bool = False,
+    missing: bool = False,
+    others: bool = False,
+) -> dict[str, Tensor]:
+    """Return the tensors of a file whose header has the names, shapes and types of ``expected``.
+
+    Args:
+        path: nothing but its header is read if that does not fit.
+        expected: their values are not read, and they may be on the device ``meta``.
+        any_type: compare names and shapes only.
+        missing: accept a file without some of them.
+        others: accept a file with more of them, which are not read.
+
+    Raises:
+        WrongTensorsError: with the first faults, if the header does not fit.
+        SafetensorError: if the file is damaged.
+        OSError: if it cannot be read.
+    """
+    with open_regular(path, None), safe_open(path, framework="pt") as file:
+        there = set(file.keys())
+        faults = (
+            [] if missing else [f"{name} is missing" for name in sorted(expected.keys() - there)]
+        )
+        if not others:
+            faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
+        wanted = sorted(there & expected.keys())
+        for name in wanted:
+            faults += _fault(file.get_slice(name), name, expected[name], any_type=any_type)
+        if faults:
+            more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+            raise WrongTensorsError("; ".join(faults[:_MOST_FAULTS]) + more)
+        return {name: file.get_tensor(name) for name in wanted}
+
+
+def _fault(part: Any, name: str, expected: Tensor, *, any_type: bool) -> list[str]:
+    """Return a sentence if a tensor in a file has another shape or type than expected."""
+    if (found := tuple(part.get_shape())) != (shape := tuple(expected.shape)):
+        return [f"{name} has the shape {found}, expected {shape}"]
+    if any_type or (kind := part.get_dtype()) == (known := _TYPES[str(expected.dtype)]):
+        return []
+    return [f"{name} is of type {kind}, expected {known}"]
