@@ -169,7 +169,7 @@ def test_qubits_of_an_encoder_and_the_readout(settings, qubits, measured):
     [
         (
             {"encoder_layers": 10**9},
-            "the circuit of the encoders would have 20,000,000,000 gates, expected at most 100,000",
+            "the circuit of the encoders would have 20,000,000,000 gates, expected at most 10,000",
         ),
         (
             {"n_encoders": 2, "encoder_layers": 2000},
