@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
-from qllmft.inference.circuits import model_circuits
 from qllmft.inference.evaluation import LabelledTexts, Subset
 from qllmft.inference.measurement import LabelProbabilities, leads, measure
 from qllmft.inference.rounds import Rounds, measure_in_rounds
@@ -83,18 +82,18 @@ def rules(
 
 def row(name: str, predictor: qllmft.Predictor, texts: LabelledTexts, made: Any) -> dict[str, Any]:
     """Return the sums over seeds of a backend, which ``made`` makes of a seed and shots."""
-    classifier, found = predictor.model.classifier, []
+    found = []
     for seed in SEEDS:
         for shots, rounds in ((SHOTS, None), (MOST, Rounds.of(MOST, N_ROUNDS))):
             predictor.backend = backend = made(seed, shots)
             mixed = predictor.with_known_texts(texts.vectors)
-            circuits = model_circuits(classifier, mixed.vectors)
+            circuits = predictor.circuits(mixed.vectors)
             exact = predictor.exact(mixed.vectors)
             if rounds is None:
-                measured = measure(classifier, circuits, backend)
+                measured = measure(circuits, backend)
                 mean = float(shots)
             else:
-                measured = measure_in_rounds(classifier, circuits, backend, rounds)
+                measured = measure_in_rounds(circuits, backend, rounds)
                 assert measured.shots is not None
                 mean = float(measured.shots.mean())
             decided = rules(measured, exact, mixed.known)

@@ -19,7 +19,6 @@ import numpy as np
 import qllmft
 from numpy.typing import NDArray
 from qllmft.inference.budget import errors_of, logit_moments
-from qllmft.inference.circuits import model_circuits
 from qllmft.inference.rounds import Rounds
 from qllmft.inference.trust import machine_variance, p_values, selected
 from qllmft_backends import create
@@ -103,16 +102,13 @@ def main() -> None:
         qllmft.train(given.sst2, out=run, data__n_per_label=100, baselines__names=[], **quiet)
         predictor = qllmft.load(run)
         vectors = predictor.embed([lines[i].split("\t", 1)[1] for i in order.tolist()])
-    classifier = predictor.model.classifier
-    circuits = model_circuits(classifier, vectors)
+    circuits = predictor.circuits(vectors)
     exact = predictor.exact(vectors).logits
     assert exact is not None
     rows = []
     for name, (kind, options) in BACKENDS.items():
         errors = errors_of(create(kind, options | {"seed": 0}), circuits.circuit)
-        logits, covariance = logit_moments(
-            classifier, circuits, errors.probabilities(circuits.parameters)
-        )
+        logits, covariance = logit_moments(circuits, errors.probabilities(circuits.parameters))
         variance = covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1]
         true = exact[:, 1] - exact[:, 0]
         own = summary(list(calls(logits[:, 1] - logits[:, 0], variance, true)))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import Evaluation, LabelledTexts, TargetEvaluation
+    from qllmft.inference.evaluation import Evaluation, LabelledTexts
     from qllmft_backends import Backend
 
 
@@ -109,12 +109,7 @@ def evaluate(
         )
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference.decision import Decision
-    from qllmft.inference.evaluation import (
-        LabelledTexts,
-        Subset,
-        TargetEvaluation,
-        evaluate_scores,
-    )
+    from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
 
     console = PlainConsole(stderr=json)
@@ -132,7 +127,7 @@ def evaluate(
     with ConsoleListener(PlainConsole(stderr=True)) as listener:
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
     if predictor.task.real:
-        _print_scores(evaluate_scores(predictor, texts), console, json=json)
+        _print_scores(evaluated(predictor, texts), console, json=json)
         return
     if budget:
         _print_budget(predictor, texts, decision, backends, console, json=json)
@@ -141,7 +136,7 @@ def evaluate(
     if choice.several:
         compare_backends(predictor, texts, decision, backends, console, json=json)
         return
-    evaluations: dict[str, Evaluation | TargetEvaluation] = {}
+    evaluations: dict[str, Evaluation] = {}
     asked: Mapping[str, Backend | None] = backends or {"": None}
     for name, backend in asked.items():
         predictor.backend = backend
@@ -150,8 +145,7 @@ def evaluate(
         if choice.dry_run:
             show_estimate(predictor.estimate(texts.vectors, offline=choice.offline), load)
             return
-        evaluate_one = evaluate_scores if predictor.task.several else evaluated
-        evaluations[name] = evaluate_one(predictor, texts, decision)
+        evaluations[name] = evaluated(predictor, texts, decision)
     several = len(evaluations) > 1
     if json:
         records = [
@@ -163,7 +157,7 @@ def evaluate(
     for name, evaluation in evaluations.items():
         if several:
             say(f"aggregation {name}:", console)
-        if isinstance(evaluation, TargetEvaluation):
+        if evaluation.confusion is None:
             _print_scores(evaluation, console, asked[name])
         else:
             _print(evaluation, console, asked[name])
@@ -284,21 +278,22 @@ def _print(evaluation: Evaluation, console: Console, backend: Backend | None) ->
     say("Confusion matrix: rows are the true label, columns the predicted.", console)
     table = plain_table()
     table.add_column("")
-    for name in evaluation.label_names:
+    for name in evaluation.names:
         table.add_column(name, justify="right")
-    for name, row in zip(evaluation.label_names, evaluation.confusion, strict=True):
+    for name, row in zip(evaluation.names, evaluation.confusion or [], strict=True):
         table.add_row(name, *(f"{n:,}" for n in row))
     console.print(table)
 
 
 def _print_scores(
-    found: TargetEvaluation, console: Console, backend: Backend | None = None, *, json: bool = False
+    found: Evaluation, console: Console, backend: Backend | None = None, *, json: bool = False
 ) -> None:
     """Print the scores of real values or of several labels, with a row for each."""
     if json:
         say_json(found.as_dict())
         return
     from qllmft.tasks.multilabel import LabelSetScores
+    from qllmft.tasks.regression import TargetScores
 
     scores = found.scores
     say(
@@ -313,21 +308,19 @@ def _print_scores(
         table = plain_table(
             "label", *numbers("texts", "precision", "recall", "F1", "average precision")
         )
-        for name, one in zip(found.target_names, scores.by_label, strict=True):
+        for name, one in zip(found.names, scores.by_label, strict=True):
             shares = (one.precision, one.recall, one.f1, one.average_precision)
             table.add_row(
                 name,
                 f"{one.texts:,}",
                 *("–" if share is None else f"{share:.3f}" for share in shares),
             )
-    else:
+    elif isinstance(scores, TargetScores):
         table = plain_table("target", *numbers(*(part.name for part in scores.parts)))
-        several = len(found.target_names) > 1
+        several = len(found.names) > 1
         cells = [part.with_interval for part in scores.parts]
-        table.add_row("mean" if several else found.target_names[0], *cells)
-        for name, of_target in (
-            zip(found.target_names, scores.by_target, strict=True) if several else ()
-        ):
+        table.add_row("mean" if several else found.names[0], *cells)
+        for name, of_target in zip(found.names, scores.by_target, strict=True) if several else ():
             table.add_row(name, *(f"{value:.3g}" for value in of_target))
     console.print(table)
     _warn_of_known_texts(found, console)
@@ -336,7 +329,7 @@ def _print_scores(
         say(f"{found.backend}: {found.agreement}{without}", console)
 
 
-def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Console) -> None:
+def _warn_of_known_texts(evaluation: Evaluation, console: Console) -> None:
     if evaluation.trained_on is None:
         say(
             "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
@@ -346,7 +339,7 @@ def _warn_of_known_texts(evaluation: Evaluation | TargetEvaluation, console: Con
     elif evaluation.trained_on:
         say(
             f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
-            f"{evaluation.n_texts:,} texts, so this accuracy is not that of new texts. Leave them out.",
+            f"{evaluation.scores.total:,} texts, so this accuracy is not that of new texts. Leave them out.",
             console,
         )
 

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
-from qllmft.inference.circuits import ModelCircuits, model_circuits
+from qllmft.inference.circuits import Floats, ModelCircuits, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.randomness import numpy_generator
 from qllmft.training import finite_logits
@@ -23,7 +23,6 @@ from qllmft_backends.precision import number_of_shots
 from qllmft_backends.remote.machines.backend import QiskitBackend
 from qllmft_backends.z_observables import ZObservables
 
-Floats = NDArray[np.float64]
 DRAWS = 400  # of the shots of all texts
 INTERVAL = (2.5, 97.5)  # quantiles that hold 95 % of the draws
 PARTS: dict[Part, str] = {
@@ -107,14 +106,14 @@ def error_budget(
     circuits = model_circuits(classifier, vectors)
     errors, shots = errors_of(backend, circuits.circuit), number_of_shots(backend)
     normal = numpy_generator(seed, "error budget").standard_normal(
-        (DRAWS, len(labels), len(circuits.weights(classifier)))
+        (DRAWS, len(labels), len(circuits.weights))
     )
     logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
     exact = decision.labels(softmax(logits, axis=1))
 
     def row(words: str, part: Part | None = None, shots: int | None = shots) -> BudgetRow:
         outcomes = errors.probabilities(circuits.parameters, part=part, factor=0.5)
-        logits, covariance = logit_moments(classifier, circuits, outcomes)
+        logits, covariance = logit_moments(circuits, outcomes)
         drawn = logits[None]
         if shots is not None:
             drawn = logits + np.einsum("nkl,mnl->mnk", _root(covariance / shots), normal)
@@ -144,15 +143,10 @@ def errors_of(backend: Backend, circuit: QuantumCircuit) -> MachineErrors:
     return MachineErrors.of_noise(circuit, backend.gate_noise)
 
 
-def logit_moments(
-    classifier: Classifier, circuits: ModelCircuits, outcomes: Floats
-) -> tuple[Floats, Floats]:
+def logit_moments(circuits: ModelCircuits, outcomes: Floats) -> tuple[Floats, Floats]:
     """Return the logits (N, k) of outcomes' means, and their covariance (N, k, k) for one shot of each circuit.
 
-    Args:
-        classifier: the model.
-        circuits: C circuits for each of N texts.
-        outcomes: probabilities (N·C, 2ⁿ).
+    ``outcomes`` (N·C, 2ⁿ) are probabilities of C circuits for each of N texts.
     """
     n_qubits = circuits.circuit.num_qubits
     sums = ZObservables.from_operators(circuits.observables, n_qubits)
@@ -162,10 +156,10 @@ def logit_moments(
     values = outcomes @ table
     square = np.einsum("bs,so,sp->bop", outcomes, table, table, optimize=True)
     own = square - values[:, :, None] * values[:, None, :]
-    weights = circuits.weights(classifier)  # (k, C, O)
+    weights = circuits.weights  # (k, C, O)
     by_circuit = own.reshape(-1, weights.shape[1], *own.shape[1:])
     covariance = np.einsum("kco,ncop,lcp->nkl", weights, by_circuit, weights, optimize=True)
-    logits = circuits.logits(classifier, values).detach().double().numpy()
+    logits = circuits.logits(values).detach().double().numpy()
     return logits, covariance
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.config import EMBEDDED, DataConfig, ModelConfig
+from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data.protocol import FEW_TO_LEARN_FROM
 from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
@@ -43,21 +44,15 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-@dataclass(frozen=True)
-class CardFields:
-    """Fields of a card's metadata that a run does not know."""
-
-    license: str | None = None  # identifier on the hub, such as apache-2.0
-    languages: tuple[str, ...] = ()  # of the texts, as ISO 639 codes
-    base_model: str | None = None  # name of the body on the hub; None: the body's own if it has one
-
-
 def model_card(
     model: StoredModel,
     name: str,
     folder: Path | None = None,
-    fields: CardFields = CardFields(),
     row: str = "",
+    *,
+    license: str | None = None,  # noqa: A002 - the hub's name of it
+    languages: Sequence[str] = (),
+    base_model: str | None = None,
 ) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
@@ -66,20 +61,26 @@ def model_card(
         name: its name in the card.
         folder: of a finished run, which gives the results, or of a shared model, whose card is returned as it is.
             Without either, the card has no results.
-        fields: of the metadata.
         row: name of the model in the run's table; "" of the head.
+        license: identifier on the hub, such as apache-2.0.
+        languages: of the texts, as ISO 639 codes.
+        base_model: name of the body on the hub; None: the body's own if it has one.
 
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
-    config, quantum = model.config, model.config.head != "mlp" and model.surrogate is None
-    facts = _record_facts(folder, row) if folder is not None else {}
-    record = facts.get("record")
-    body = _public(model.body.model)
-    if record is not None:
-        body = str(replace(record.body, model=_public(record.body.model)))
+    for given in filter(None, (license, *languages)):
+        if not _IDENTIFIER.fullmatch(given):
+            raise UserError(
+                f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en."
+            )
+    facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
+    config, record, energy = model.config, facts["record"], None
+    if config.head == "quantum":  # of one inference, by formula
+        counts = head_counts(config, config.n_qubits)
+        energy = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -87,43 +88,28 @@ def model_card(
         lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "percent": percent}
-    values = {
-        "record": None,
-        "analysis": None,
-        "versions": record.versions if record else versions(),
-        **facts,
-    }
     card = environment.get_template("card.md.j2").render(
-        values,
-        metadata=_metadata(model, name, values, fields),
-        kind="Quantum" if quantum else "Classical",
+        facts,
+        stored=model,
+        model=config,
         name=name,
         loaded=json.dumps(name),
-        needs="'.[demo]'" if model.body.model == "minilm" else ".",
-        verdict=verdict([replace(each, name=code(each.name)) for each in record.models])
+        metadata=_metadata(
+            model, name, facts, license=license, language=list(languages) or None, base=base_model
+        ),
+        verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
+        versions=record.versions if record else versions(),
+        body=str(replace(record.body, model=_public(record.body.model)))
         if record
-        else None,
-        dimension=model.dimension,
-        body=body,
-        pairs=model.pair is not None,
+        else _public(model.body.model),
         task=TASKS[model.task],
-        thresholds=model.thresholds,
-        temperature=record.head.settings.get("temperature") if record else None,
         parts=describe(config, model.dimension, len(model.label_names)).parts,
-        model=config,
-        surrogate=model.surrogate,
         without_circuit=WITHOUT_CIRCUIT,
         circuit_notes=list(circuit_notes(record)) if record else [],
-        energy=_energy(config) if config.head == "quantum" else None,
+        energy=energy,
+        shots=FORTE.shots,
     )
     return f"{card}\n"
-
-
-def _energy(config: ModelConfig) -> dict[str, float]:
-    """Return the energy of one inference by formula, in kJ, and the number of its shots."""
-    counts = head_counts(config, config.n_qubits)
-    energies = {"qpu": qpu_energy_kj(counts, FORTE), "gpu": gpu_energy_kj(counts, FORTE)}
-    return energies | {"shots": FORTE.shots}
 
 
 def _record_facts(folder: Path, row: str) -> dict[str, Any]:
@@ -134,23 +120,22 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
         return {}
     data, answers = run.read_config().data, run.read_predictions()
     if row:
-        answers = answers and answers.led_by(row)
-        record = record.led_by(row)
-    record = record.compared(answers)
-    source = _public_source(data.source, run.path)
+        answers, record = answers and answers.led_by(row), record.led_by(row)
     found = {model.name: answers.by_class(model.name) for model in record.models} if answers else {}
     scores = {name: each for name, each in found.items() if each is not None}
     majority = None
     if answers and scores:
         majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
+    # without folders of this machine
+    here = data.source != EMBEDDED and expanded(path_near(data.source, run.path)).exists()
     return {
-        "record": record,
+        "record": record.compared(answers),
         "data": data,
-        "source": source,
+        "source": one_line(expanded(data.source).name) if here else _public(data.source),
         "scores": scores,
         "majority": majority,
         "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
-        "analysis": None if row else _analysis(run.path),
+        "analysis": None if row else _analysis(run.path / ANALYSIS),
     }
 
 
@@ -165,9 +150,8 @@ def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:
     return f"{data.drawn_per_label:,} of each label, or {share} of a label with fewer,"
 
 
-def _analysis(run: Path) -> str | None:
+def _analysis(file: Path) -> str | None:
     """Return the sentence of the run's analysis, or None without one."""
-    file = run / ANALYSIS
     if not file.exists():
         return None
     try:
@@ -178,18 +162,14 @@ def _analysis(run: Path) -> str | None:
         ) from error
 
 
-def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:
-    """Return the hub's metadata in YAML."""
+def _metadata(
+    model: StoredModel, name: str, facts: dict[str, Any], base: str | None, **fields: Any
+) -> str:
+    """Return the hub's metadata in YAML, with ``fields`` of the user."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    for given in filter(None, (fields.license, *fields.languages)):
-        if not _IDENTIFIER.fullmatch(given):
-            raise UserError(
-                f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en."
-            )
-
     record: RunRecord | None = facts["record"]
-    body, source, values = _public(model.body.model), facts.get("source", ""), {}
+    source, values = facts.get("source", ""), dict[str, float]()
     if record:
         tested = record.head.tested
         parts = {tested.measure.name: tested.value} | {
@@ -210,33 +190,24 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         )
         for metric, value in values.items()
     ]
-    base = MINILM if body == "minilm" else body
+    body = MINILM if model.body.model == "minilm" else _public(model.body.model)
+    own = body if _HUB_NAME.fullmatch(body) and not model.own_body else None
+    quantum = ["quantum-machine-learning"] if model.config.head != "mlp" else []
     return ModelCardData(
-        license=fields.license,
-        language=list(fields.languages) or None,
         library_name="qllmft",
         pipeline_tag="text-classification",
-        tags=[
-            "sentence-transformers",
-            *(["quantum-machine-learning"] if model.config.head != "mlp" else []),
-        ],
-        base_model=fields.base_model
-        or (base if _HUB_NAME.fullmatch(base) and not model.own_body else None),
+        tags=["sentence-transformers", *quantum],
+        base_model=base or own,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
+        **fields,
     ).to_yaml(line_break="\n")
-
-
-def _public_source(source: str, folder: Path) -> str:
-    """Return the name of a data set without folders of this machine."""
-    exists = source != EMBEDDED and expanded(path_near(source, folder)).exists()
-    return one_line(expanded(source).name) if exists else _public(source)
 
 
 def _public(name: str) -> str:
     """Return a name on the hub unchanged, and only the last part of a path."""
-    return (
-        name if _HUB_NAME.fullmatch(name) else one_line(Path(name.replace("\\", "/")).name or name)
-    )
+    if _HUB_NAME.fullmatch(name):
+        return name
+    return one_line(Path(name.replace("\\", "/")).name or name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -22,110 +23,123 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class HeadCircuits:
-    """Circuits of a quantum head, one per sample; the encoder runs here."""
+class ModelCircuits:
+    """Circuits of a model for N texts, C each, and the answers that their expectation values give.
 
-    circuit: QuantumCircuit  # the head's, with free parameters
-    observables: list[SparsePauliOp]  # O of the circuit
-    latent: Floats  # (N, Q) angles in radians
-    parameters: Floats  # (N, P) values in the order of the circuit's parameters
+    With a quantum head C is 1, and the encoder runs here. Without one the circuits are those of the encoders, encoder
+    after encoder, each behind the gates that load a text. An odd encoder has two: with the constant and with its
+    negative.
+    """
+
+    classifier: Classifier
+    circuit: QuantumCircuit  # with free parameters, shared by all
+    observables: list[SparsePauliOp]  # O
+    parameters: Floats  # (N·C, P) in the order of the circuit's parameters, text after text
+    latent: Floats | None = None  # (N, Q) angles of the head in radians; None without a head
+    n_encoders: int = 1  # E; 1 with a head
+    # (C/E,) coefficients of the circuits in an encoder's value
+    shares: Floats = field(default_factory=lambda: np.ones(1))
+    # (L,) of several labels per text; None: one label per text
+    thresholds: Floats | None = None
+
+    @property
+    def per_text(self) -> int:
+        """Return C."""
+        return self.n_encoders * len(self.shares)
 
     @property
     def n_texts(self) -> int:
         """Return N."""
-        return len(self.latent)
+        return len(self.parameters) // self.per_text
 
-    def take(self, rows: NDArray[np.bool_]) -> HeadCircuits:
-        """Return the circuits of some of the samples (N,)."""
-        return replace(self, latent=self.latent[rows], parameters=self.parameters[rows])
+    def take(self, rows: NDArray[np.bool_]) -> ModelCircuits:
+        """Return the circuits of some of the texts (N,)."""
+        latent = None if self.latent is None else self.latent[rows]
+        own = self.parameters[np.repeat(rows, self.per_text)]
+        return replace(self, latent=latent, parameters=own)
 
-    def weights(self, classifier: Classifier) -> Floats:
-        """Return the coefficients (k, 1, O) of the expectation values in each label's logit."""
-        if classifier.sign_readout:
+    @cached_property
+    def weights(self) -> Floats:
+        """Return the coefficients (k, C, O) of the expectation values in each label's logit."""
+        if self.classifier.sign_readout:
             return np.array([[[1.0]], [[-1.0]]])
-        return _final_weights(classifier)[:, None, -len(self.observables) :]
+        assert self.classifier.final is not None
+        final, n_read = (
+            self.classifier.final.weight.detach().double().numpy(),
+            len(self.observables),
+        )
+        # a head may read its latent values before those of its circuit
+        own = final[:, -self.n_encoders * n_read :].reshape(len(final), -1, 1, n_read)
+        return (own * self.shares[:, None]).reshape(len(final), -1, n_read)
 
-    def logits(self, classifier: Classifier, values: Floats) -> Tensor:
-        """Return the logits (N, k) for expectation values (N, O)."""
-        return classifier.read(
-            torch.from_numpy(self.latent).float(), torch.from_numpy(values).float()
+    @cached_property
+    def contrasts(self) -> Floats:
+        """Return the coefficients (J, C, O) in each difference of two logits, or of several labels in each logit."""
+        if self.thresholds is not None:
+            return self.weights
+        first, second = np.triu_indices(len(self.weights), 1)
+        return self.weights[first] - self.weights[second]
+
+    @property
+    def n_leads(self) -> int:
+        """Return the number of leads that decide an answer: over each other label, or over each threshold."""
+        return len(self.weights) - (self.thresholds is None)
+
+    @property
+    def contrast_observables(self) -> list[SparsePauliOp]:
+        """Return the contrasts as observables, C times J, those of the first circuit first."""
+        return [
+            SparsePauliOp.sum([w * o for w, o in zip(row, self.observables, strict=True)])
+            for by_contrast in self.contrasts.transpose(1, 0, 2)
+            for row in by_contrast
+        ]
+
+    def logits(self, values: Floats) -> Tensor:
+        """Return the logits (N, k) for expectation values (N·C, O)."""
+        by_circuit = values.reshape(-1, self.n_encoders, len(self.shares), len(self.observables))
+        read = np.einsum("s,nesq->neq", self.shares, by_circuit).reshape(len(by_circuit), -1)
+        latent = read if self.latent is None else self.latent
+        return self.classifier.read(
+            torch.from_numpy(latent).float(), torch.from_numpy(read).float()
         )
 
 
-@dataclass(frozen=True)
-class EncoderCircuits:
-    """Circuits of the encoders of a model without a head, each behind the gates that load a sample.
-
-    A sample has C circuits, encoder after encoder. An odd encoder has two: with the constant and with its negative.
-    """
-
-    circuit: QuantumCircuit  # loading and encoder, shared by all
-    observables: list[SparsePauliOp]  # Z of every qubit
-    # (N·C, P) values in the order of the circuit's parameters, sample after sample
-    parameters: Floats
-    n_encoders: int  # E
-    signs: tuple[float, ...]  # signs of the constant in the circuits of one encoder
-    scale: float  # factor of an encoder's values
-
-    @property
-    def n_texts(self) -> int:
-        """Return N."""
-        return len(self.parameters) // (self.n_encoders * len(self.signs))
-
-    def take(self, rows: NDArray[np.bool_]) -> EncoderCircuits:
-        """Return the circuits of some of the samples (N,)."""
-        each = np.repeat(rows, self.n_encoders * len(self.signs))
-        return replace(self, parameters=self.parameters[each])
-
-    @property
-    def shares(self) -> Floats:
-        """Return the coefficients (C/E,) of the circuits in an encoder's value."""
-        return self.scale * np.array(self.signs) / len(self.signs)
-
-    def weights(self, classifier: Classifier) -> Floats:
-        """Return the coefficients (k, C, O) of the expectation values in each label's logit."""
-        final = _final_weights(classifier).reshape(-1, self.n_encoders, 1, len(self.observables))
-        return (final * self.shares[:, None]).reshape(len(final), -1, len(self.observables))
-
-    def logits(self, classifier: Classifier, values: Floats) -> Tensor:
-        """Return the logits (N, k) for expectation values (N·C, O)."""
-        by_circuit = values.reshape(-1, self.n_encoders, len(self.signs), len(self.observables))
-        read = np.einsum("s,nesq->neq", self.shares, by_circuit)
-        latent = torch.from_numpy(read.reshape(len(read), -1)).float()
-        return classifier.read(latent, latent)
-
-
-# of N samples, C circuits each; C = 1 with a quantum head
-ModelCircuits = HeadCircuits | EncoderCircuits
-
-
 @torch.no_grad()
-def model_circuits(classifier: Classifier, vectors: NDArray[np.float32]) -> ModelCircuits:
-    """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head."""
-    head, encoder = classifier.head, classifier.encoder
+def model_circuits(
+    classifier: Classifier, vectors: NDArray[np.float32], thresholds: Floats | None = None
+) -> ModelCircuits:
+    """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head.
+
+    ``thresholds`` (L,) are those of several labels per text.
+    """
+    head, encoder, x = classifier.head, classifier.encoder, torch.from_numpy(vectors)
     classifier.eval()
     if head is None and isinstance(encoder, ParallelEncoders):
-        return _encoder_circuits(encoder, torch.from_numpy(vectors))
+        return _encoder_circuits(classifier, encoder, x, thresholds)
     if not isinstance(head, QuantumHead) or encoder is None:
         raise UserError(
             "this model's head is classical; there is no circuit to run on a backend. Omit --backend."
         )
-    latent = logits_of(encoder, torch.from_numpy(vectors)).double().numpy()
+    latent = logits_of(encoder, x).double().numpy()
     network = head.connector.neural_network
     weights = head.connector.weight.detach().double().numpy()
-    columns = {p: latent[:, i] for i, p in enumerate(network.input_params)}
+    columns = dict(zip(network.input_params, latent.T, strict=True))
     columns |= {
         p: np.full(len(latent), w) for p, w in zip(network.weight_params, weights, strict=True)
     }
     parameters = np.stack([columns[p] for p in head.circuit.parameters], axis=1)
-    return HeadCircuits(head.circuit, head.observables, latent, parameters)
+    return ModelCircuits(
+        classifier, head.circuit, head.observables, parameters, latent, thresholds=thresholds
+    )
 
 
-def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:
+def _encoder_circuits(
+    classifier: Classifier, encoders: ParallelEncoders, x: Tensor, thresholds: Floats | None
+) -> ModelCircuits:
     parts = cast("list[QuantumEncoder]", list(encoders.encoders))
     first = parts[0]
     circuit = loading_template(first.n_qubits)
-    loading = list(circuit.parameters)
+    names = [*circuit.parameters, *first.engine.program.parameters]
     circuit.compose(first.circuit, inplace=True)
     states = [
         amplitudes(encoders.mapped(x.double()), first.pad, sign).numpy() for sign in first.signs
@@ -136,22 +150,14 @@ def _encoder_circuits(encoders: ParallelEncoders, x: Tensor) -> EncoderCircuits:
     shape = (len(x), len(parts), len(states))
     loads = np.broadcast_to(loads[:, None], (*shape, loads.shape[2]))
     thetas = np.broadcast_to(thetas[None, :, None], (*shape, thetas.shape[1]))
-    angles = np.concatenate([loads, thetas], axis=3)
-    column = {
-        parameter: i for i, parameter in enumerate([*loading, *first.engine.program.parameters])
-    }
-    order = [column[parameter] for parameter in circuit.parameters]
-    parameters = angles.reshape(-1, angles.shape[3])[:, order]
-    return EncoderCircuits(
+    angles = np.concatenate([loads, thetas], axis=3).reshape(-1, len(names))
+    column = {parameter: i for i, parameter in enumerate(names)}
+    return ModelCircuits(
+        classifier,
         circuit,
         readout_observables(first.n_qubits),
-        parameters,
-        len(parts),
-        first.signs,
-        first.scale.item(),
+        angles[:, [column[parameter] for parameter in circuit.parameters]],
+        n_encoders=len(parts),
+        shares=first.scale.item() * np.array(first.signs) / len(first.signs),
+        thresholds=thresholds,
     )
-
-
-def _final_weights(classifier: Classifier) -> Floats:
-    assert classifier.final is not None
-    return classifier.final.weight.detach().double().numpy()

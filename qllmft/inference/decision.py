@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,9 @@ from numpy.typing import NDArray
 from qllmft.errors import UserError
 from qllmft.tasks.coverage import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
+
+if TYPE_CHECKING:
+    from qllmft.inference.measurement import LabelProbabilities
 
 
 @dataclass(frozen=True)
@@ -78,31 +80,23 @@ class Decision:
                 "a margin is the lead of one label over the others, and the model gives a text any number of labels. "
                 "Leave it out, or use a threshold."
             )
-        if not (math.isfinite(self.margin) and 0.0 <= self.margin < 1.0):
+        if not 0.0 <= self.margin < 1.0:
             raise UserError(
                 f"the margin is {self.margin:g}; expected a difference of probabilities, from 0 to below 1."
             )
-        if self.coverage is not None:
-            self._check_coverage(several=several)
-        if self.threshold is None:
-            return
-        if not 0.0 < self.threshold < 1.0:
-            raise UserError(
-                f"the threshold is {self.threshold:g}; expected a probability above 0 and below 1."
-            )
-        if len(label_names) != 2 and not several:
-            raise UserError(
-                f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
-            )
-
-    def _check_coverage(self, *, several: bool) -> None:
-        if several:
+        if several and self.coverage is not None:
             raise UserError(
                 "a coverage is for models of one label per text, and this one gives any number. Leave it out."
             )
-        if not 0.0 < float(self.coverage or 0.0) < 1.0:
+        for name in ("coverage", "threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < 1.0:
+                raise UserError(
+                    f"the {name} is {value:g}; expected a probability above 0 and below 1."
+                )
+        if self.threshold is not None and len(label_names) != 2 and not several:
             raise UserError(
-                f"the coverage is {self.coverage:g}; expected a probability above 0 and below 1."
+                f"the model has {len(label_names)} labels, and a threshold is for two. Leave it out, or use a margin."
             )
 
     def sets(
@@ -133,6 +127,12 @@ class Decision:
         if self.threshold is None:
             return np.asarray(probabilities.argmax(axis=1), np.int64)
         return (probabilities[:, 1] >= self.threshold).astype(np.int64)
+
+    def answers(self, found: LabelProbabilities) -> NDArray[Any]:
+        """Return the index (N,) of each answer, or the leads (N, L) over the thresholds of several labels per text."""
+        if found.thresholds is None:
+            return self.labels(found.probabilities)
+        return np.asarray(found.probabilities - found.thresholds)
 
     def unsure(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return whether (N,) the lead of the answer is below the margin."""

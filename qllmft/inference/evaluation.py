@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from qllmft.randomness import numpy_generator
 from qllmft.run.folder import RunFolder
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_of
 from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
-from qllmft.tasks.regression import TargetScores
 
 FEWEST = 5  # texts to evaluate real values on
 
@@ -32,14 +33,18 @@ class Evaluation:
     """Result of a model on labelled texts."""
 
     source: str  # of the texts
-    label_names: tuple[str, ...]  # k names
-    confusion: list[list[int]]  # k rows (true label) of k counts (predicted label)
+    names: tuple[str, ...]  # of the labels or targets
+    scores: Score  # of the task
+    # number of texts that training or validation used; None if its texts cannot be read
+    trained_on: int | None = 0
     # name of the backend of the head's circuit; None if it was computed here, exactly
     backend: str | None = None
     # of the backend with the exact model; None without a backend
     agreement: BackendAgreement | None = None
-    # number of texts that training or validation used; None if its texts cannot be read
-    trained_on: int | None = 0
+    # description of the shots and error trajectories; "" unless the engine simulated gate noise
+    measured: str = ""
+    # of one label per text: k rows (true label) of k counts (predicted label); None of other tasks
+    confusion: list[list[int]] | None = None
     calibration: Calibration | None = None  # of the probabilities
     margin: float = 0.0  # least lead of an answer
     # accuracy of the answers with that lead; None without a margin, or if there are none
@@ -48,45 +53,42 @@ class Evaluation:
     covered: Accuracy | None = None
     coverage: float = 0.0  # asked probability of that
     single: int = 0  # number of texts whose set has one label
-    # description of the shots and error trajectories; "" unless the engine simulated gate noise
-    measured: str = ""
 
     @property
     def accuracy(self) -> Accuracy:
-        """Return the accuracy."""
-        counts = np.array(self.confusion)
-        return Accuracy(int(np.trace(counts)), int(counts.sum()))
-
-    @property
-    def n_texts(self) -> int:
-        """Return the number of texts."""
-        return self.accuracy.total
+        """Return the accuracy of one label per text."""
+        assert isinstance(self.scores, Accuracy)
+        return self.scores
 
     @property
     def unsure(self) -> int:
         """Return the number of texts without an answer."""
-        return 0 if not self.margin else self.accuracy.total - (self.sure.total if self.sure else 0)
+        return 0 if not self.margin else self.scores.total - (self.sure.total if self.sure else 0)
 
     @property
     def classes(self) -> ClassScores:
-        """Return the scores per label."""
+        """Return the scores per label of one label per text."""
         return ClassScores.of(np.array(self.confusion))
 
     @property
     def by_label(self) -> dict[str, LabelScores]:
-        """Return the scores of each label."""
+        """Return the scores of each label, of one label per text."""
         scores = self.classes
-        counts = zip(self.label_names, scores.texts, scores.answers, scores.right, strict=True)
-        return {name: LabelScores(texts, answers, right) for name, texts, answers, right in counts}
+        counts = zip(scores.texts, scores.answers, scores.right, strict=True)
+        return dict(zip(self.names, starmap(LabelScores, counts), strict=True))
 
     def as_dict(self) -> dict[str, object]:
         """Return the result for JSON."""
-        return {
-            "source": self.source,
-            "trained_on": self.trained_on,
+        found: dict[str, object] = {"source": self.source, "trained_on": self.trained_on}
+        agreement = asdict(self.agreement) if self.agreement else None
+        if self.confusion is None:
+            kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
+            found |= {kind: list(self.names), "scores": self.scores.as_dict()}
+            return found | ({"backend": self.backend, "agreement": agreement} if agreement else {})
+        return found | {
             "accuracy": self.accuracy.as_dict(),
             "classes": self.classes.as_dict(),
-            "labels": list(self.label_names),
+            "labels": list(self.names),
             "by_label": {name: scores.as_dict() for name, scores in self.by_label.items()},
             "confusion": self.confusion,
             "backend": self.backend,
@@ -96,37 +98,8 @@ class Evaluation:
             **({"sure": self.sure.as_dict()} if self.sure else {}),
             **({"coverage": self.coverage, "single": self.single} if self.covered else {}),
             **({"covered": self.covered.as_dict()} if self.covered else {}),
-            "agreement": asdict(self.agreement) if self.agreement else None,
+            "agreement": agreement,
         }
-
-
-@dataclass(frozen=True)
-class TargetEvaluation:
-    """Result of a model on texts with real targets, or with several labels each."""
-
-    source: str  # of the texts
-    target_names: tuple[str, ...]  # names of the T targets, or of the labels
-    scores: TargetScores | LabelSetScores
-    # number of texts that training or validation used; None if its texts cannot be read
-    trained_on: int | None
-    # name of the backend of the head's circuit; None if it was computed here, exactly
-    backend: str | None = None
-    # of the backend with the exact model; None without a backend
-    agreement: BackendAgreement | None = None
-
-    @property
-    def n_texts(self) -> int:
-        """Return the number of texts."""
-        return self.scores.total
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the result for JSON."""
-        kind = "labels" if isinstance(self.scores, LabelSetScores) else "targets"
-        found: dict[str, object] = {"source": self.source, "trained_on": self.trained_on}
-        found |= {kind: list(self.target_names), "scores": self.scores.as_dict()}
-        if self.agreement is not None:
-            found |= {"backend": self.backend, "agreement": asdict(self.agreement)}
-        return found
 
 
 @dataclass(frozen=True)
@@ -187,18 +160,19 @@ class LabelledTexts:
             UserError: if the texts cannot be read, or have another task, split or label than the model's, or the body
                 on this machine is not the model's.
         """
-        model = predictor.model
-        if data is not None and data.task != model.task:
+        names, real = predictor.model.label_names, predictor.task.real
+        if data is not None and data.task != predictor.task.name:
             raise UserError(
-                f"data.task is {data.task!r}, and the model's is {model.task!r}. Give texts of that task."
+                f"data.task is {data.task!r}, and the model's is {predictor.task.name!r}. Give texts of that task."
             )
-        names, real = model.label_names, predictor.task.real
         if data is not None and real and len(data.label_columns) != len(names):
             raise UserError(
                 f"the columns of targets are {', '.join(data.label_columns)}, and the model has the targets "
                 f"{', '.join(names)}. Give the run's own columns, or --label-column."
             )
-        corpus, table, source = _given_texts(run, data, split, subset)
+        corpus, table, source = _given_texts(run, data, split)
+        if subset is not None:
+            table, source = subset.of(table), f"{source}, {subset}"
         labels = table.labels if real else _labels_of_model(corpus, table, names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
         return cls(
@@ -209,30 +183,39 @@ class LabelledTexts:
 def evaluate(
     predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
 ) -> Evaluation:
-    """Compare a model's answers with the labels of the texts, one each.
+    """Compare a model's answers, or its real values, with the labels or targets of the texts.
 
     With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead. With a coverage,
     ``covered`` counts the texts whose set of labels contains the true one.
+
+    Raises:
+        UserError: if the rule does not fit the model's labels, or there are too few texts for a correlation.
     """
-    answers, backend = predictor.answer(texts.vectors), predictor.backend
-    names = predictor.model.label_names
-    decision.check(names)
-    given = decision.labels(answers.probabilities)
-    sure = ~decision.unsure(answers.probabilities)
-    found = Evaluation(
-        texts.source,
-        names,
-        confusion_of(texts.labels, given, len(names)).tolist(),
-        trained_on=texts.trained_on,
-        calibration=Calibration.of(answers.probabilities, texts.labels),
-        margin=decision.margin,
-        sure=Accuracy.of(texts.labels[sure], given[sure])
-        if decision.margin and sure.any()
-        else None,
-    )
+    task, backend, labels = predictor.task, predictor.backend, texts.labels
+    names, score = predictor.model.label_names, task.scores.of
+    if task.real:
+        if len(labels) < FEWEST:
+            raise UserError(
+                f"{texts.source}: there are {len(labels)} texts; expected at least {FEWEST} for a correlation."
+            )
+        values = predictor.target_values(texts.vectors)
+        return Evaluation(texts.source, names, score(labels, values), texts.trained_on)
+    predictor.check_decision(decision)
+    answers = predictor.answer(texts.vectors, decision)
+    p, given = answers.probabilities, decision.answers(answers)
+    found = Evaluation(texts.source, names, score(labels, given), texts.trained_on)
+    if task.one_label:
+        sure = ~decision.unsure(p) & (decision.margin > 0)
+        found = replace(
+            found,
+            confusion=confusion_of(labels, given, len(names)).tolist(),
+            calibration=Calibration.of(p, labels),
+            margin=decision.margin,
+            sure=Accuracy.of(labels[sure], given[sure]) if sure.any() else None,
+        )
     if decision.coverage is not None:
-        sets = decision.sets(answers.probabilities, predictor.model.true_probabilities)
-        true = sets[np.arange(len(sets)), texts.labels]
+        sets = decision.sets(p, predictor.model.true_probabilities)
+        true = sets[np.arange(len(sets)), labels]
         found = replace(
             found,
             covered=Accuracy(int(true.sum()), len(true)),
@@ -246,49 +229,21 @@ def evaluate(
 
 
 def _given_texts(
-    run: Path, data: DataConfig | None, split: str | None, subset: Subset | None
+    run: Path, data: DataConfig | None, split: str | None
 ) -> tuple[Corpus, Table, str]:
-    """Return all texts of the data, those to evaluate, and their source; without ``data``, the run's test set."""
+    """Return all texts of the data, those of the split, and their source; without ``data``, the run's test set."""
     if data is None:
         _, corpus, splits = texts_of_run(run)
-        table, source = splits.test, f"{corpus.source} (the run's test set)"
-    else:
-        corpus = read_corpus(data)
-        name = split or ("test" if "test" in corpus.splits else None)
-        if name is not None and name not in corpus.splits:
-            raise UserError(
-                f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
-            )
-        table = corpus.pooled() if name is None else corpus.splits[name]
-        source = corpus.source if name is None else f"{corpus.source}, split {name}"
-    if subset is None:
-        return corpus, table, source
-    return corpus, subset.of(table), f"{source}, {subset}"
-
-
-def evaluate_scores(
-    predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
-) -> TargetEvaluation:
-    """Compare a model's real values, or its several labels per text, with those of the texts."""
-    task, answers = predictor.task, None
-    if task.real:
-        if len(texts.labels) < FEWEST:
-            raise UserError(
-                f"{texts.source}: there are {len(texts.labels)} texts; expected at least {FEWEST} for a correlation."
-            )
-        given = predictor.target_values(texts.vectors)
-    else:
-        predictor.check_decision(decision)
-        answers = predictor.answer(texts.vectors, decision)
-        assert answers.thresholds is not None
-        given = answers.probabilities - answers.thresholds
-    scores: Any = task.scores.of(texts.labels, given)
-    names = predictor.model.label_names
-    found = TargetEvaluation(texts.source, names, scores, texts.trained_on)
-    if predictor.backend is None or answers is None:
-        return found
-    agreement = predictor.agreement(texts.vectors, answers)
-    return replace(found, backend=predictor.backend.name, agreement=agreement)
+        return corpus, splits.test, f"{corpus.source} (the run's test set)"
+    corpus = read_corpus(data)
+    name = split or ("test" if "test" in corpus.splits else None)
+    if name is None:
+        return corpus, corpus.pooled(), corpus.source
+    if name not in corpus.splits:
+        raise UserError(
+            f"{corpus.source} has no split {name!r}; it has {', '.join(corpus.splits)}. Choose with --split."
+        )
+    return corpus, corpus.splits[name], f"{corpus.source}, split {name}"
 
 
 def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, TypeGuard
+from itertools import islice, tee
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,6 @@ from qllmft.model.store import StoredModel
 
 Item = str | tuple[str, str]  # a text, or two to compare
 BATCHES = 4  # of the body per part of a stream; texts of like length share a batch
-
-
-def is_single(texts: Any, *, pairs: bool) -> TypeGuard[Item]:
-    """Return whether one text is given, or one tuple of two texts for a model of ``pairs``."""
-    two = pairs and isinstance(texts, tuple) and len(texts) == 2
-    return isinstance(texts, str) or (two and all(isinstance(text, str) for text in texts))
 
 
 def item_text(item: Item) -> str:
@@ -45,18 +38,14 @@ def check_items(items: Sequence[Any], *, pairs: bool) -> None:
                 f"the model reads single texts, and got the pair {str(item)[:60]}; expected strings."
             )
         for text in item if pairs else (item,):
-            _check_text(text)
-
-
-def _check_text(text: Any) -> None:
-    if not isinstance(text, str):
-        raise UserError(f"a text is {text!r}, expected a string.")
-    if is_blank(text):
-        raise UserError("a text is empty; there is nothing to classify in it.")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UserError(
-            f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
-        )
+            if not isinstance(text, str):
+                raise UserError(f"a text is {text!r}, expected a string.")
+            if is_blank(text):
+                raise UserError("a text is empty; there is nothing to classify in it.")
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise UserError(
+                    f"the text {text[:40]!r} holds half of a surrogate pair; expected text in UTF-8."
+                )
 
 
 def batches(texts: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -91,25 +80,21 @@ class ItemVectors:
     def stream(
         self, items: Iterable[Item], jobs: int, ray: str | None
     ) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
-        """Yield parts of the items with their vectors (N, D), in order and in constant memory.
+        """Yield parts of the items, or of one item, with their vectors (N, D), in order and in constant memory.
 
         The parts are the same in one process, in several and on a cluster, and so are the bits.
         """
+        pair = isinstance(items, tuple) and len(items) == 2 and self._model.pair is not None
+        if isinstance(items, str) or (pair and all(isinstance(text, str) for text in items)):
+            items = [cast("Item", items)]
         parts = batches(items, BATCHES * self._model.body.batch_size)
         if jobs == 1 and ray is None:
             for part in parts:
                 yield part, self.of(part, jobs, ray)
             return
-        unfinished: deque[list[Item]] = deque()
-
-        def texts() -> Iterator[list[str]]:
-            for part in parts:
-                found = self._texts(part)
-                unfinished.append(part)
-                yield found
-
-        for vectors in self._several(jobs, ray).parts(texts()):
-            yield unfinished.popleft(), self._checked(vectors)
+        shown, read = tee(parts)
+        for vectors in self._several(jobs, ray).parts(map(self._texts, read)):
+            yield next(shown), self._checked(vectors)
 
     def of(self, items: Sequence[Item], jobs: int, ray: str | None) -> NDArray[np.float32]:
         """Return the vectors (N, D) of items."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from qiskit.quantum_info import SparsePauliOp
 from scipy.special import expit, logit, softmax
 
 from qllmft.config.noise import measured_on
 from qllmft.errors import UserError
-from qllmft.heads import Classifier
-from qllmft.inference.circuits import ModelCircuits
+from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.tasks import Task
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
 
 # a normal variable lies within ±Z95 standard deviations with probability 0.95
 Z95 = 1.959963984540054
-_BY_TEXT = ("probabilities", "standard_errors", "decided", "values", "value_errors")
 INTERVAL = (0.025, 0.975)  # quantiles that hold 95 % between them
 
 
@@ -30,22 +27,22 @@ class LabelProbabilities:
     """Probabilities of k labels for N samples, and the expectation values that they follow from."""
 
     probabilities: NDArray[np.floating]  # (N, k) softmax of the logits
-    standard_errors: NDArray[np.float64]  # (N, k) of the probabilities; zeros if they are exact
+    standard_errors: Floats  # (N, k) of the probabilities; zeros if they are exact
     # (N,) whether the lead of the answer exceeds its interval, see `measure`, `measure_in_rounds` and `trusted`
     decided: NDArray[np.bool_]
     # (N, C·O) expectation values, circuit after circuit; (N, 0) if not computed
-    values: NDArray[np.float64]
-    value_errors: NDArray[np.float64]  # (N, C·O) standard errors of the expectation values
+    values: Floats
+    value_errors: Floats  # (N, C·O) standard errors of the expectation values
     # (L,) of several labels per text; None: one label per text
-    thresholds: NDArray[np.float64] | None = None
-    logits: NDArray[np.float64] | None = None  # (N, k); None if no circuit was measured
-    lead_errors: NDArray[np.float64] | None = None  # (N,) standard error of the least lead
+    thresholds: Floats | None = None
+    logits: Floats | None = None  # (N, k); None if no circuit was measured
+    lead_errors: Floats | None = None  # (N,) standard error of the least lead
     shots: NDArray[np.int64] | None = None  # (N,) of a circuit, if they differ between texts
     known_texts: int = 0  # texts with known answers behind ``decided``; 0: shot noise alone
 
     @classmethod
     def exact(
-        cls, probabilities: NDArray[np.floating], thresholds: NDArray[np.float64] | None = None
+        cls, probabilities: NDArray[np.floating], thresholds: Floats | None = None
     ) -> LabelProbabilities:
         """Return answers (N, k) without statistical error."""
         n = len(probabilities)
@@ -67,7 +64,7 @@ class LabelProbabilities:
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
-    def least_lead(self) -> NDArray[np.float64]:
+    def least_lead(self) -> Floats:
         """Return the least lead (N,) of each answer, see `leads`."""
         assert self.logits is not None
         return np.asarray(leads(self.logits, self.sets, self.thresholds).min(axis=1))
@@ -75,18 +72,19 @@ class LabelProbabilities:
     def take(self, rows: NDArray[np.bool_]) -> LabelProbabilities:
         """Return the answers to some of the samples."""
         parts: dict[str, Any] = {
-            name: part[rows]
-            for name in (*_BY_TEXT, "lead_errors", "logits", "shots")
-            if (part := getattr(self, name)) is not None
+            each.name: part[rows]
+            for each in fields(self)
+            if each.name != "thresholds"
+            and isinstance(part := getattr(self, each.name), np.ndarray)
         }
         return replace(self, **parts)
 
 
 def leads(
-    logits: NDArray[np.float64],
+    logits: Floats,
     given: NDArray[np.bool_],
-    thresholds: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
+    thresholds: Floats | None = None,
+) -> Floats:
     """Return the leads (N, k) of given answers in logits: over each other label, or over the thresholds.
 
     An answer is that of the logits if all its leads are positive. The lead of a label over itself is infinite.
@@ -101,72 +99,44 @@ def leads(
     return np.where(given, np.inf, logits[given][:, None] - logits)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """Expectation values of C circuits for each of N texts, and the errors of the leads that follow from them."""
 
-    values: NDArray[np.float64]  # (N·C, O)
-    errors: NDArray[np.float64]  # (N·C, O) standard errors
-    # (N, J) of each difference of two logits, in the order of `_pairs`, or of each logit
-    contrast_errors: NDArray[np.float64]
+    values: Floats  # (N, C·O)
+    errors: Floats  # (N, C·O) standard errors
+    contrast_errors: Floats  # (N, J) of `ModelCircuits.contrasts`
 
 
-def read(
-    classifier: Classifier, circuits: ModelCircuits, backend: Backend, *, several: bool
-) -> Reading:
+def read(circuits: ModelCircuits, backend: Backend) -> Reading:
     """Run the circuits of a model on a backend.
 
     A label's logit is linear in ⟨O_i⟩, so the difference of two logits is itself an observable, Σ_i (w_a - w_b)_i O_i.
     It is estimated from the same shots, so its standard error holds the correlations of the O_i; different circuits
-    are independent. With ``several`` labels per text, each logit is an observable of its own.
+    are independent. If texts have several labels, each logit is an observable of its own.
     """
-    own = circuits.observables
-    contrasts = contrasts_of(classifier, circuits, several=several)  # (J, C, O)
-    n_contrasts, n_circuits, n_read = contrasts.shape
-    differences = [
-        SparsePauliOp.sum([w * o for w, o in zip(contrast[c], own, strict=True)])
-        for c in range(n_circuits)
-        for contrast in contrasts
-    ]
-    found = backend.expectations(circuits.circuit, circuits.parameters, [*own, *differences])
-    by_pair = found.standard_errors[:, n_read:].reshape(-1, n_circuits, n_circuits, n_contrasts)
-    # each circuit's own differences
-    errors = np.sqrt(np.einsum("nccp->ncp", by_pair**2).sum(axis=1))
-    return Reading(found.values[:, :n_read], found.standard_errors[:, :n_read], errors)
-
-
-def contrasts_of(
-    classifier: Classifier, circuits: ModelCircuits, *, several: bool
-) -> NDArray[np.float64]:
-    """Return the coefficients (J, C, O) of expectation values in each difference of two logits, or in each logit."""
-    weights = circuits.weights(classifier)  # (k, C, O)
-    if several:
-        return weights
-    return np.stack([weights[a] - weights[b] for a, b in _pairs(len(weights))])
+    asked = [*circuits.observables, *circuits.contrast_observables]
+    found = backend.expectations(circuits.circuit, circuits.parameters, asked)
+    n, n_read = circuits.n_texts, len(circuits.observables)
+    shape = (n, circuits.per_text, circuits.per_text, -1)
+    # each circuit's own contrasts
+    own = np.einsum("nccj->ncj", found.standard_errors[:, n_read:].reshape(shape) ** 2)
+    values, errors = (
+        part[:, :n_read].reshape(n, -1) for part in (found.values, found.standard_errors)
+    )
+    return Reading(values, errors, np.sqrt(own.sum(axis=1)))
 
 
 def answers_of(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    reading: Reading,
-    thresholds: NDArray[np.float64] | None = None,
-    half_width: float | NDArray[np.float64] = Z95,
+    circuits: ModelCircuits, reading: Reading, half_width: float | Floats = Z95
 ) -> LabelProbabilities:
     """Return the answers that follow from expectation values.
 
     The error of a probability is p_a·Σ_b p_b·SE(a, b): exact to first order for two labels, an upper bound for more. Of
-    several labels per text it is p·(1 - p) times the standard error of the logit.
-
-    Args:
-        classifier: the model.
-        circuits: of N texts.
-        reading: of the circuits.
-        thresholds: (L,) of several labels per text; None for one label per text.
-        half_width: of the interval of a lead in standard errors, one or (N, 1); an answer is decided if all its leads
-            exceed theirs.
+    several labels per text it is p·(1 - p) times the standard error of the logit. An answer is decided if all its leads
+    exceed ``half_width``, one or (N, 1), in standard errors.
     """
-    with torch.no_grad():
-        logits = checked_logits(circuits.logits(classifier, reading.values)).double().numpy()
+    found, thresholds = circuits.logits(reading.values), circuits.thresholds
+    logits = checked_logits(found.detach()).double().numpy()
     n, k = logits.shape
     if thresholds is not None:
         probabilities, between = expit(logits), reading.contrast_errors
@@ -175,8 +145,8 @@ def answers_of(
     else:
         probabilities = softmax(logits, axis=1)
         of_pairs = np.zeros((n, k, k))  # standard error of the difference of two logits
-        for column, (a, b) in enumerate(_pairs(k)):
-            of_pairs[:, a, b] = of_pairs[:, b, a] = reading.contrast_errors[:, column]
+        first, second = np.triu_indices(k, 1)
+        of_pairs[:, first, second] = of_pairs[:, second, first] = reading.contrast_errors
         errors = probabilities * np.einsum("nb,nab->na", probabilities, of_pairs)
         top = logits.argmax(axis=1)
         between, given = of_pairs[np.arange(n), top], np.arange(k) == top[:, None]
@@ -185,34 +155,17 @@ def answers_of(
         probabilities,
         errors,
         np.all(lead > half_width * between, axis=1),
-        reading.values.reshape(n, -1),
-        reading.errors.reshape(n, -1),
+        reading.values,
+        reading.errors,
         thresholds,
         logits,
         between[np.arange(n), lead.argmin(axis=1)],
     )
 
 
-def measure(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    backend: Backend,
-    thresholds: NDArray[np.float64] | None = None,
-) -> LabelProbabilities:
-    """Run the circuits of a model on a backend, all shots at once; an answer is decided by its 95 % interval.
-
-    Args:
-        classifier: the model.
-        circuits: of N texts, see `model_circuits`.
-        backend: runs them.
-        thresholds: (L,) of several labels per text; None for one label per text.
-    """
-    reading = read(classifier, circuits, backend, several=thresholds is not None)
-    return answers_of(classifier, circuits, reading, thresholds)
-
-
-def _pairs(k: int) -> list[tuple[int, int]]:
-    return [(a, b) for a in range(k) for b in range(a + 1, k)]
+def measure(circuits: ModelCircuits, backend: Backend) -> LabelProbabilities:
+    """Run the circuits of a model on a backend, all shots at once; an answer is decided by its 95 % interval."""
+    return answers_of(circuits, read(circuits, backend))
 
 
 @dataclass(frozen=True)
@@ -288,25 +241,19 @@ class Bootstrap:
     """Spread of the probabilities (N, k) over bootstrap samples."""
 
     repeats: int  # number of bootstrap samples
-    standard_errors: NDArray[np.float64]  # (N, k) standard deviations
-    low: NDArray[np.float64]  # (N, k) 2.5 % quantiles
-    high: NDArray[np.float64]  # (N, k) 97.5 % quantiles
+    standard_errors: Floats  # (N, k) standard deviations
+    low: Floats  # (N, k) 2.5 % quantiles
+    high: Floats  # (N, k) 97.5 % quantiles
     single_shots: bool = False  # drawn from the single shots rather than from their counts
 
 
 @torch.no_grad()
 def bootstrap(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    backend: Backend | None,
-    repeats: int,
-    seed: int,
-    task: Task,
+    circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int, task: Task
 ) -> Bootstrap:
     """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw.
 
     Args:
-        classifier: the model.
         circuits: of N texts, which ``backend`` has measured.
         backend: keeps their shots.
         repeats: R, number of draws.
@@ -325,9 +272,7 @@ def bootstrap(
     drawn = remote.resample(
         circuits.circuit, circuits.parameters, circuits.observables, repeats, seed
     )
-    logits = [
-        checked_logits(circuits.logits(classifier, values)).double() for values in drawn.values
-    ]
+    logits = [checked_logits(circuits.logits(values)).double() for values in drawn.values]
     probabilities = np.stack([np.asarray(task.probabilities(each)) for each in logits])  # (R, N, k)
     low, high = np.quantile(probabilities, INTERVAL, axis=0)
     return Bootstrap(repeats, probabilities.std(axis=0, ddof=1), low, high, drawn.single_shots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,11 @@ from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.card import CARD, CardFields, model_card
-from qllmft.inference.circuits import model_circuits
+from qllmft.inference.card import CARD, model_card
+from qllmft.inference.circuits import ModelCircuits, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.inference.hub import download, hub_errors, is_hub_name, portable
-from qllmft.inference.items import Item, ItemVectors, is_single, item_text
+from qllmft.inference.items import Item, ItemVectors, item_text
 from qllmft.inference.measurement import (
     BackendAgreement,
     Bootstrap,
@@ -77,10 +77,10 @@ class Predictor:
     # them if there are `FEWEST_TEXTS` texts or more
     known_texts: int | None = None
     rounds: int = 1  # in which a backend measures the shots of undecided texts
-    _vectors: ItemVectors = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._vectors = ItemVectors(self.model)
+    @cached_property
+    def _vectors(self) -> ItemVectors:
+        return ItemVectors(self.model)
 
     def __repr__(self) -> str:
         """Return source, parameters, body and labels."""
@@ -166,9 +166,16 @@ class Predictor:
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
         self._vectors.check_located()
         save_model(folder, portable(self.model, folder), versions())
-        fields = CardFields(license, tuple(languages), base_model)
-        name = name or folder.resolve().name
-        write_text(folder / CARD, model_card(self.model, name, self.folder, fields, self.row))
+        card = model_card(
+            self.model,
+            name or folder.resolve().name,
+            self.folder,
+            self.row,
+            license=license,
+            languages=languages,
+            base_model=base_model,
+        )
+        write_text(folder / CARD, card)
         return folder
 
     def push_to_hub(
@@ -235,8 +242,31 @@ class Predictor:
             novelty: share of the validation texts; a text that is further from the training texts than all others of
                 them is ``unlike``. None marks no text.
         """
-        rule = Decision(threshold, margin, coverage, novelty)
-        return list(self.decide(texts, rule))
+        return list(self.decide(texts, Decision(threshold, margin, coverage, novelty)))
+
+    def stream(self, texts: Iterable[Item], **rule: Any) -> Iterator[Prediction]:
+        """Yield predictions in constant memory, reading texts as they are needed.
+
+        If reading fails, the error is raised after the predictions for the texts before it.
+
+        Args:
+            texts: as in `predict`; read four batches of the body at a time in one process, further
+                ahead in several.
+            **rule: ``threshold``, ``margin``, ``coverage`` and ``novelty``, as in `predict`.
+
+        Raises:
+            UserError: if the rule does not fit the model's labels; raised with the first
+                prediction, not by the call.
+        """
+        return self.decide(texts, Decision(**rule))
+
+    def decide(self, texts: Iterable[Item], decision: Decision) -> Iterator[Prediction]:
+        """Yield the predictions of `stream` by a rule."""
+        self.check_decision(decision)
+        with closing(self):
+            for part, vectors in self._embedded(texts):
+                answers, unlike = self.answer(vectors, decision), self.unlike(vectors, decision)
+                yield from self.predictions(part, answers, decision, unlike)
 
     def values(self, texts: Iterable[Item]) -> Iterator[TargetPrediction]:
         """Yield the real values of texts, or of one text, for a model of real targets, in constant memory."""
@@ -248,75 +278,20 @@ class Predictor:
         if self.backend is not None:
             raise UserError("real values are computed here, and a backend is given; leave it out.")
         with closing(self):
-            for batch, vectors in self._embedded(texts):
-                for text, row in zip(batch, self.target_values(vectors).tolist(), strict=True):
+            for part, vectors in self._embedded(texts):
+                for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
-    def stream(
-        self,
-        texts: Iterable[Item],
-        *,
-        threshold: float | None = None,
-        margin: float = 0.0,
-        coverage: float | None = None,
-        novelty: float | None = None,
-    ) -> Iterator[Prediction]:
-        """Yield predictions in constant memory, reading texts as they are needed.
-
-        If reading fails, the error is raised after the predictions for the texts before it.
-
-        Args:
-            texts: as in `predict`; read four batches of the body at a time in one process, further
-                ahead in several.
-            threshold: see `predict`.
-            margin: see `predict`.
-            coverage: see `predict`.
-            novelty: see `predict`.
-
-        Raises:
-            UserError: if the rule does not fit the model's labels; raised with the first
-                prediction, not by the call.
-        """
-        return self.decide(texts, Decision(threshold, margin, coverage, novelty))
-
-    def decide(self, texts: Iterable[Item], decision: Decision) -> Iterator[Prediction]:
-        """Yield the predictions of `stream` by a rule."""
-        self.check_decision(decision)
+    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
+        """Return parts of the texts, or the one text or pair that is given, with their vectors."""
+        if self.ray is not None and self.backend is not None:
+            raise UserError(RAY_WITH_BACKEND)
         if not isinstance(texts, Iterable):
             raise UserError(
                 f"the texts are given as {type(texts).__name__}; expected a string, or a list of them: "
                 'predict(["a text"]).'
             )
-        with closing(self):
-            for batch, vectors in self._embedded(texts):
-                answers = self.answer(vectors, decision)
-                yield from self.predictions(
-                    batch, answers, decision, self.unlike(vectors, decision)
-                )
-
-    def unlike(self, vectors: NDArray[np.float32], decision: Decision) -> NDArray[np.bool_] | None:
-        """Return whether the texts of embeddings (N, D) differ from the training texts, or None without a mark."""
-        return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
-
-    @cached_property
-    def novelty(self) -> Novelty:
-        """Return the training texts' embeddings of the run, or raise UserError if there are none."""
-        model = self.model
-        if self.folder is None:
-            raise UserError("texts are compared with those of a run, and the model has no folder.")
-        return Novelty.load(self.folder, model.body_identity, model.dimension)
-
-    def check_decision(self, decision: Decision) -> None:
-        """Raise UserError if a rule does not fit the model's labels."""
-        decision.check(self.model.label_names, several=self.task.several)
-        if decision.coverage is not None:
-            self.check_one_label("a coverage is about")
-            if self.backend is not None:
-                raise UserError(
-                    "a coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
-                )
-        if decision.novelty is not None:
-            self.novelty.limit(decision.novelty)
+        return self._vectors.stream(texts, self.jobs, self.ray)
 
     @property
     def task(self) -> Task:
@@ -331,20 +306,29 @@ class Predictor:
                 "`qllmft predict` or `qllmft evaluate`."
             )
 
-    def _thresholds(self, decision: Decision) -> NDArray[np.float64] | None:
-        """Return the thresholds (L,) of several labels per text, or None if texts have one."""
-        if not self.task.several:
-            return None
-        if decision.threshold is None and self.model.thresholds is not None:
-            return np.array(self.model.thresholds)
-        return np.full(len(self.model.label_names), decision.threshold or USUAL_THRESHOLD)
+    def check_decision(self, decision: Decision) -> None:
+        """Raise UserError if a rule does not fit the model's labels."""
+        decision.check(self.model.label_names, several=self.task.several)
+        if decision.coverage is not None:
+            self.check_one_label("a coverage is about")
+            if self.backend is not None:
+                raise UserError(
+                    "a coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
+                )
+        if decision.novelty is not None:
+            self.novelty.limit(decision.novelty)
 
-    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
-        """Yield parts of the texts, or the one text or pair that is given, with their vectors."""
-        if self.ray is not None and self.backend is not None:
-            raise UserError(RAY_WITH_BACKEND)
-        items = [texts] if is_single(texts, pairs=self.model.pair is not None) else texts
-        return self._vectors.stream(items, self.jobs, self.ray)
+    @cached_property
+    def novelty(self) -> Novelty:
+        """Return the training texts' embeddings of the run, or raise UserError if there are none."""
+        model = self.model
+        if self.folder is None:
+            raise UserError("texts are compared with those of a run, and the model has no folder.")
+        return Novelty.load(self.folder, model.body_identity, model.dimension)
+
+    def unlike(self, vectors: NDArray[np.float32], decision: Decision) -> NDArray[np.bool_] | None:
+        """Return whether the texts of embeddings (N, D) differ from the training texts, or None without a mark."""
+        return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
 
     def predictions(
         self,
@@ -366,29 +350,21 @@ class Predictor:
         Raises:
             UserError: if the model has too few probabilities of validation texts for the coverage.
         """
-        names = self.model.label_names
-        several = self.task.several
-        labels = answers.labels if several else decision.labels(answers.probabilities)
-        unsure = decision.unsure(answers.probabilities)
-        sets = answers.sets.tolist() if several else None
+        names, several, p = self.model.label_names, self.task.several, answers.probabilities
+        labels = answers.labels if several else decision.labels(p)
+        sets = answers.sets if several else labels[:, None] == np.arange(len(names))
         if decision.coverage is not None:
-            kept = self.model.true_probabilities
-            sets = decision.sets(answers.probabilities, kept).tolist()
+            sets = decision.sets(p, self.model.true_probabilities)
+        unsure = decision.unsure(p)
         for i, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
-            probabilities = dict(zip(names, answers.probabilities[i].tolist(), strict=True))
-            given = (
-                [names[label]]
-                if sets is None
-                else [name for name, has in zip(names, sets[i], strict=True) if has]
-            )
             yield Prediction(
                 item_text(text),
                 names[label],
-                probabilities,
+                dict(zip(names, p[i].tolist(), strict=True)),
                 float(answers.standard_errors[i, label]),
                 bool(answers.decided[i]),
                 bool(unsure[i]),
-                tuple(given),
+                tuple(name for name, has in zip(names, sets[i], strict=True) if has),
                 several,
                 decision.coverage,
                 unlike is not None and bool(unlike[i]),
@@ -396,13 +372,14 @@ class Predictor:
 
     def target_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the real values (N, T) for embeddings (N, D), for a model of real targets."""
-        outputs = finite_logits(self.model.classifier, torch.from_numpy(vectors))
-        return np.asarray(outputs.double().numpy())
+        return self.task.answers(finite_logits(self.model.classifier, torch.from_numpy(vectors)))
 
     def answer(
         self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
     ) -> LabelProbabilities:
         """Return the answers for embeddings (N, D), from the backend if there is one.
+
+        The backend measures in rounds if asked, and texts with known answers decide its labels if there are any.
 
         Raises:
             UserError: if the model gives real values, which have no probabilities.
@@ -412,54 +389,48 @@ class Predictor:
                 f"the model gives {self.task.gives(self.model.label_names)}. Use "
                 "Predictor.values, `qllmft predict` or `qllmft evaluate`, without --backend."
             )
-        if self.backend is not None:
-            return self._measured(vectors, self.backend, self._thresholds(decision))
-        logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
-        probabilities = self.task.probabilities(logits)
-        assert probabilities is not None
-        return LabelProbabilities.exact(probabilities, self._thresholds(decision))
+        if self.backend is None:
+            logits = finite_logits(self.model.classifier, torch.from_numpy(vectors))
+            probabilities = self.task.probabilities(logits)
+            assert probabilities is not None
+            return LabelProbabilities.exact(probabilities, self._thresholds(decision))
+        texts, rounds = self.with_known_texts(vectors), self._rounds(self.backend)
+        circuits = self.circuits(texts.vectors, decision)
+        found = (
+            measure(circuits, self.backend)
+            if rounds is None
+            else measure_in_rounds(circuits, self.backend, rounds)
+        )
+        if not texts.known.any():
+            return found
+        return trusted(found, self.exact(texts.vectors[texts.known], decision), texts.known)
 
     def exact(
         self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
     ) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
-        return self._measure(vectors, None, self._thresholds(decision))
+        circuits = self.circuits(vectors, decision)
+        return measure(circuits, exact_backend(circuits.circuit, "float64"))
 
-    def _measure(
-        self,
-        vectors: NDArray[np.float32],
-        backend: Backend | None,
-        thresholds: NDArray[np.float64] | None,
-    ) -> LabelProbabilities:
-        circuits = model_circuits(self.model.classifier, vectors)
-        backend = backend or exact_backend(circuits.circuit, "float64")
-        return measure(self.model.classifier, circuits, backend, thresholds)
+    def circuits(
+        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
+    ) -> ModelCircuits:
+        """Return the circuits for embeddings (N, D), see `model_circuits`."""
+        return model_circuits(self.model.classifier, vectors, self._thresholds(decision))
 
-    def _measured(
-        self,
-        vectors: NDArray[np.float32],
-        backend: Backend,
-        thresholds: NDArray[np.float64] | None,
-    ) -> LabelProbabilities:
-        """Return the backend's answers, in rounds if asked, decided by texts with known answers if there are any."""
-        texts = self.with_known_texts(vectors)
-        rounds = self._rounds(backend)
-        if rounds is None:
-            found = self._measure(texts.vectors, backend, thresholds)
-        else:
-            classifier = self.model.classifier
-            circuits = model_circuits(classifier, texts.vectors)
-            found = measure_in_rounds(classifier, circuits, backend, rounds, thresholds)
-        if not texts.known.any():
-            return found
-        exact = self._measure(texts.vectors[texts.known], None, thresholds)
-        return trusted(found, exact, texts.known)
+    def _thresholds(self, decision: Decision) -> NDArray[np.float64] | None:
+        """Return the thresholds (L,) of several labels per text, or None if texts have one."""
+        if not self.task.several:
+            return None
+        if decision.threshold is None and self.model.thresholds is not None:
+            return np.array(self.model.thresholds)
+        return np.full(len(self.model.label_names), decision.threshold or USUAL_THRESHOLD)
 
     def _rounds(self, backend: Backend) -> Rounds | None:
         """Return the rounds of a backend's shots, None if there is one."""
-        shots = number_of_shots(backend)
         if self.rounds == 1:
             return None
+        shots = number_of_shots(backend)
         if shots is None:
             raise UserError(
                 f"--rounds divides the shots of a circuit, and {backend.name} has none with these options. Give "
@@ -475,24 +446,21 @@ class Predictor:
         """
         asked = self.known_texts
         check_known_texts(asked or 0)
-        none = MixedTexts(vectors, np.zeros(len(vectors), bool))
-        noisy = self.backend is not None and self.backend.capabilities.noisy
-        if asked == 0 or (asked is None and not (noisy and len(vectors) >= FEWEST_TEXTS)):
-            return none
-        try:
-            known = self.novelty.texts
-        except UserError:
-            if asked is None:
-                return none
-            raise
         count = KNOWN_TEXTS if asked is None else asked
-        if len(known) >= count:
-            return mixed(vectors, known, count)
-        if asked is None:
-            return none
-        raise UserError(
-            f"--known-texts is {count}, and the run has kept {len(known)} training texts. Ask for fewer, or 0."
-        )
+        noisy = self.backend is not None and self.backend.capabilities.noisy
+        if count and (asked or (noisy and len(vectors) >= FEWEST_TEXTS)):
+            try:
+                known = self.novelty.texts
+                if len(known) < count:
+                    raise UserError(
+                        f"--known-texts is {count}, and the run has kept {len(known)} training texts. Ask for fewer, "
+                        "or 0."
+                    )
+                return mixed(vectors, known, count)
+            except UserError:
+                if asked:
+                    raise
+        return MixedTexts(vectors, np.zeros(len(vectors), bool))
 
     def agreement(
         self, vectors: NDArray[np.float32], answers: LabelProbabilities
@@ -511,7 +479,7 @@ class Predictor:
 
         See `Task.changed`. None: the model measures no circuit.
         """
-        x, thresholds = torch.from_numpy(vectors), self._thresholds(decision)
+        x = torch.from_numpy(vectors)
         noise = logits_of_noise(self.model.classifier, x)
         if noise is None:
             return None
@@ -520,7 +488,7 @@ class Predictor:
             found = self.task.probabilities(logits)
             if found is None:
                 return self.task.answers(logits)
-            return decision.labels(found) if thresholds is None else found - thresholds
+            return decision.answers(LabelProbabilities.exact(found, self._thresholds(decision)))
 
         exact = finite_logits(self.model.classifier, x)
         return self.task.changed(answers(exact), answers(noise))
@@ -530,24 +498,20 @@ class Predictor:
 
         ``offline``: use published prices, without a request to the server.
         """
-        remote = None if self.backend is None else remote_or_none(self.backend)
-        if remote is None:
+        backend = self.backend
+        if backend is None or (remote := remote_or_none(backend)) is None:
             raise UserError(
                 "a price needs a backend that sends circuits away; name one with --backend."
             )
-        classifier = self.model.classifier
-        circuits = model_circuits(classifier, self.with_known_texts(vectors).vectors)
-        rounds = self._rounds(self.backend) if self.backend is not None else None
-        if rounds is not None and isinstance(self.backend, JobsBackend):
-            return bound(classifier, circuits, self.backend, rounds, offline=offline)
+        circuits = self.circuits(self.with_known_texts(vectors).vectors)
+        rounds = self._rounds(backend)
+        if rounds is not None and isinstance(backend, JobsBackend):
+            return bound(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        classifier, task = self.model.classifier, self.task
-        return bootstrap(
-            classifier, model_circuits(classifier, vectors), self.backend, repeats, seed, task
-        )
+        return bootstrap(self.circuits(vectors), self.backend, repeats, seed, self.task)
 
     def embed(self, texts: Sequence[Item]) -> NDArray[np.float32]:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.

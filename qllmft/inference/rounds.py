@@ -11,26 +11,15 @@ from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
-from qiskit.quantum_info import SparsePauliOp
 from scipy.special import ndtr
 
 from qllmft.errors import UserError
-from qllmft.heads import Classifier
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.circuits import ModelCircuits
-from qllmft.inference.measurement import (
-    LabelProbabilities,
-    Reading,
-    answers_of,
-    contrasts_of,
-    read,
-)
+from qllmft.inference.circuits import Floats, ModelCircuits
+from qllmft.inference.measurement import LabelProbabilities, Reading, answers_of, read
 from qllmft_backends import Backend
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import JobsBackend
-
-Floats = NDArray[np.float64]
 
 LEAST_SHOTS = 20  # of the first round: fewer can turn a known answer
 ERROR = 0.05  # probability that an interval fails at any round, at most
@@ -74,126 +63,66 @@ class Rounds:
 
 
 def measure_in_rounds(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    backend: Backend,
-    rounds: Rounds,
-    thresholds: Floats | None = None,
+    circuits: ModelCircuits, backend: Backend, rounds: Rounds
 ) -> LabelProbabilities:
     """Run the circuits of a model in rounds, each with those of the texts that are not decided yet.
 
     Every round is a call of its own in a ledger, so that a repeated command continues in the round that was stopped.
-
-    Args:
-        classifier: the model.
-        circuits: of N texts.
-        backend: one with shots.
-        rounds: shots of a circuit in each.
-        thresholds: (L,) of several labels per text; None for one label per text.
+    Consent is asked for once, to the price of all rounds that are left.
 
     Raises:
         BackendError: if the backend cannot measure in rounds.
         CostRefusedError: if the price of all rounds is above a limit, or not agreed to; nothing was sent.
     """
-    several, n = thresholds is not None, circuits.n_texts
-    contrasts = contrasts_of(classifier, circuits, several=several)
-    k = len(circuits.weights(classifier))
-    widths = rounds.half_widths(k if several else k - 1)
-    pooled = _Pooled.empty(circuits, len(contrasts))
-    half_width, active, agreed = np.zeros((n, 1)), np.ones(n, bool), False
-    for number, (shots, width) in enumerate(zip(rounds.shots, widths, strict=True)):
+    n, n_values = circuits.n_texts, circuits.per_text * len(circuits.observables)
+    sizes = np.array([np.abs(each.coeffs).sum() for each in circuits.observables])
+    ranges = 2 * np.sqrt(((np.abs(circuits.contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
+    # sums of values times shots, and of squares of errors times shots
+    sums = Reading(np.zeros((n, n_values)), np.zeros((n, n_values)), np.zeros((n, len(ranges))))
+    shots, half_width = np.zeros((n, 1), np.int64), np.zeros((n, 1))
+    active, agreed = np.ones(n, bool), False
+    widths = rounds.half_widths(circuits.n_leads)
+    for number, (size, width) in enumerate(zip(rounds.shots, widths, strict=True)):
         part = circuits.take(active)
-        agreed = agreed or _agree(classifier, part, backend, rounds, number, thresholds)
-        reading = read(classifier, part, backend.in_round(shots, number), several=several)
-        pooled.add(active, shots, reading)
+        if not agreed and isinstance(backend, JobsBackend) and backend.jobs is not None:
+            own = backend.in_round(size, number)
+            agreed = own.estimate(part.circuit, part.parameters).circuits > 0
+            if agreed:
+                backend.authorize(bound(part, backend, rounds, first=number))
+        for total, of_round, power in zip(
+            sums, read(part, backend.in_round(size, number)), (1, 2, 2), strict=True
+        ):
+            total[active] += (size * of_round) ** power
+        shots[active] += size
         half_width[active] = width
-        least = _least_errors(contrasts, circuits, pooled.shots)
-        found = answers_of(classifier, circuits, pooled.reading(least), thresholds, half_width)
+        errors, contrast_errors = (np.sqrt(each) / shots for each in sums[1:])
+        # the error if all shots agreed but for one more at the other end of the range: without it, a
+        # text whose few shots agree would have none, and be decided
+        contrast_errors = np.maximum(contrast_errors, ranges / (shots + 1))
+        reading = Reading(sums.values / shots, errors, contrast_errors)
+        found = answers_of(circuits, reading, half_width)
         active = ~found.decided
         if not active.any():
             break
-    return replace(found, shots=pooled.shots)
+    return replace(found, shots=shots[:, 0])
 
 
-@dataclass
-class _Pooled:
-    """Sums over the rounds of N texts, weighted by the shots."""
-
-    shots: NDArray[np.int64]  # (N,) of a circuit
-    values: Floats  # (N, C·O) values times shots
-    squares: Floats  # (N, C·O) squares of standard errors times shots
-    contrast_squares: Floats  # (N, J)
-    n_read: int  # O
-
-    @classmethod
-    def empty(cls, circuits: ModelCircuits, n_contrasts: int) -> _Pooled:
-        n, n_read = circuits.n_texts, len(circuits.observables)
-        width = n_read * (len(circuits.parameters) // n)
-        parts = np.zeros((n, width)), np.zeros((n, width)), np.zeros((n, n_contrasts))
-        return cls(np.zeros(n, np.int64), *parts, n_read)
-
-    def add(self, rows: NDArray[np.bool_], shots: int, reading: Reading) -> None:
-        """Add a round of some of the texts."""
-        size = int(rows.sum())
-        self.shots[rows] += shots
-        self.values[rows] += shots * reading.values.reshape(size, -1)
-        self.squares[rows] += (shots * reading.errors.reshape(size, -1)) ** 2
-        self.contrast_squares[rows] += (shots * reading.contrast_errors) ** 2
-
-    def reading(self, least: Floats) -> Reading:
-        """Return the means over all shots, with errors of the contrasts of ``least`` (N, J) or more."""
-        total = self.shots[:, None]
-        values, errors = self.values / total, np.sqrt(self.squares) / total
-        contrasts = np.maximum(np.sqrt(self.contrast_squares) / total, least)
-        return Reading(values.reshape(-1, self.n_read), errors.reshape(-1, self.n_read), contrasts)
-
-
-def _least_errors(contrasts: Floats, circuits: ModelCircuits, shots: NDArray[np.int64]) -> Floats:
-    """Return the standard errors (N, J) if all shots agreed but for one more at the other end of the range.
-
-    Without it, a text whose few shots agree would have no error, and be decided.
-    """
-    sizes = np.array([np.abs(each.coeffs).sum() for each in circuits.observables])
-    ranges = 2 * np.sqrt(((np.abs(contrasts) @ sizes) ** 2).sum(axis=1))  # (J,)
-    return np.asarray(ranges / (shots[:, None] + 1))
-
-
-def undecided(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    rounds: Rounds,
-    thresholds: Floats | None = None,
-) -> Floats:
-    """Return the expected share of texts (R,) that each round measures, from exact values and normal shot noise.
-
-    Args:
-        classifier: the model.
-        circuits: of N texts.
-        rounds: shots of a circuit in each.
-        thresholds: see `measure_in_rounds`.
-    """
-    several = thresholds is not None
-    contrasts = contrasts_of(classifier, circuits, several=several)
-    n_contrasts, n_circuits, n_read = contrasts.shape
-    sums = [
-        SparsePauliOp.sum([w * o for w, o in zip(row, circuits.observables, strict=True)])
-        for contrast in contrasts
-        for row in contrast
-    ]
+def undecided(circuits: ModelCircuits, rounds: Rounds) -> Floats:
+    """Return the expected share of texts (R,) that each round measures, from exact values and normal shot noise."""
+    n, n_read, sums = circuits.n_texts, len(circuits.observables), circuits.contrast_observables
     asked = [*circuits.observables, *sums, *((each @ each).simplify() for each in sums)]
     backend = exact_backend(circuits.circuit, "float64")
     found = backend.expectations(circuits.circuit, circuits.parameters, asked).values
+    values = found[:, :n_read].reshape(n, -1)
     means, squares = np.split(found[:, n_read:], 2, axis=1)
-    variances = (squares - means**2).reshape(-1, n_circuits, n_contrasts, n_circuits)
-    per_shot = np.einsum("ncjc->nj", np.clip(variances, 0.0, None))  # of a contrast
-    errors = np.sqrt(per_shot[:, None, :] / np.array(rounds.totals)[None, :, None])  # (N, R, J)
-    k = len(circuits.weights(classifier))
-    widths = rounds.half_widths(k if several else k - 1)
+    shape = (n, circuits.per_text, circuits.per_text, -1)
+    variances = np.clip((squares - means**2).reshape(shape), 0.0, None)
+    per_shot = np.einsum("nccj->nj", variances)  # of a contrast
+    widths = rounds.half_widths(circuits.n_leads)
     shares = np.ones(len(widths))
-    for number, width in enumerate(widths[:-1]):
-        values = found[:, :n_read]
-        exact = Reading(values, np.zeros_like(values), errors[:, number])
-        answers = answers_of(classifier, circuits, exact, thresholds)
+    for number, (total, width) in enumerate(zip(rounds.totals[:-1], widths, strict=False)):
+        reading = Reading(values, np.zeros_like(values), np.sqrt(per_shot / total))
+        answers = answers_of(circuits, reading)
         assert answers.lead_errors is not None
         lead = answers.least_lead / np.maximum(answers.lead_errors, 1e-12)
         left = ndtr(width - lead) - ndtr(-width - lead)
@@ -202,11 +131,9 @@ def undecided(
 
 
 def bound(
-    classifier: Classifier,
     circuits: ModelCircuits,
     backend: JobsBackend,
     rounds: Rounds,
-    thresholds: Floats | None = None,
     *,
     first: int = 0,
     offline: bool = False,
@@ -214,40 +141,20 @@ def bound(
     """Return the circuits and the price of all rounds if no text is decided early, and the expected price.
 
     Args:
-        classifier: the model.
         circuits: of N texts, which the first of these rounds measures all.
         backend: sends jobs.
         rounds: shots of a circuit in each.
-        thresholds: see `measure_in_rounds`.
         first: index of the first round to count.
         offline: see `RemoteBackend.estimate`.
     """
-    circuit, values = circuits.circuit, circuits.parameters
-    left = range(first, len(rounds.shots))
-    made = [backend.in_round(rounds.shots[number], number) for number in left]
-    parts = [each.estimate(circuit, values, offline=offline) for each in made]
-    shares = undecided(classifier, circuits, rounds, thresholds)[first:]
+    circuit, values, left = circuits.circuit, circuits.parameters, rounds.shots[first:]
+    parts = [
+        backend.in_round(size, number).estimate(circuit, values, offline=offline)
+        for number, size in enumerate(left, start=first)
+    ]
+    shares = undecided(circuits, rounds)[first:]
     prices = [part.price for part in parts if part.price is not None]
     expected = None
     if len(prices) == len(parts):
         expected = float(np.dot(prices, shares / max(shares[0], 1e-12)))
-    total = backend.merged(parts)
-    return replace(total, rounds=tuple(rounds.shots[number] for number in left), expected=expected)
-
-
-def _agree(
-    classifier: Classifier,
-    circuits: ModelCircuits,
-    backend: Backend,
-    rounds: Rounds,
-    number: int,
-    thresholds: Floats | None,
-) -> bool:
-    """Ask once for consent to the price of all rounds that are left, if this one sends circuits."""
-    if not isinstance(backend, JobsBackend) or backend.jobs is None:
-        return True
-    own = backend.in_round(rounds.shots[number], number)
-    if not own.estimate(circuits.circuit, circuits.parameters).circuits:
-        return False
-    backend.authorize(bound(classifier, circuits, backend, rounds, thresholds, first=number))
-    return True
+    return replace(backend.merged(parts), rounds=left, expected=expected)

@@ -62,7 +62,7 @@ def test_with_shots_the_report_is_that_of_python(run, cli, arguments, subset, to
 def test_the_same_seed_draws_the_same_texts(run, cli, monkeypatch):
     drawn = []
     answer = Predictor.answer
-    monkeypatch.setattr(Predictor, "answer", lambda self, x: drawn.append(x) or answer(self, x))
+    monkeypatch.setattr(Predictor, "answer", lambda self, x, _: drawn.append(x) or answer(self, x))
     for seed in (3, 3, 4):
         cli("evaluate", run.path, "--backend", "adjoint", "--sample", 6, "--sample-seed", seed)
     first, again, other = drawn

@@ -61,8 +61,8 @@ def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(given, scal
     )
     circuits = model_circuits(model, X.numpy())
     values = by_qiskit(encoder, [0, 1, 2, 3]) / scale
-    torch.testing.assert_close(circuits.logits(model, values), model(X).detach(), atol=1e-5, rtol=0)
-    by_weights = (circuits.weights(model)[:, 0] @ values.T).T + model.final.bias.detach().numpy()
+    torch.testing.assert_close(circuits.logits(values), model(X).detach(), atol=1e-5, rtol=0)
+    by_weights = (circuits.weights[:, 0] @ values.T).T + model.final.bias.detach().numpy()
     np.testing.assert_allclose(by_weights, model(X).detach().numpy(), atol=1e-5)
 
 

@@ -34,7 +34,7 @@ def test_the_spread_of_the_logits_is_that_of_sampled_outcomes():
     classifier, shots, repeats = model(3), 50, 20_000
     circuits = model_circuits(classifier, VECTORS[:2])
     outcomes = MachineErrors.of_noise(circuits.circuit, NOISE).probabilities(circuits.parameters)
-    logits, covariance = logit_moments(classifier, circuits, outcomes)
+    logits, covariance = logit_moments(circuits, outcomes)
     random = np.random.default_rng(0)
     bits = 1 - 2 * (np.arange(16)[:, None] >> np.arange(4) & 1)
     for text, distribution in enumerate(outcomes):
@@ -51,10 +51,10 @@ def test_the_accuracy_is_that_of_evaluations(k):
     options = NOISE.options | {"shots": shots}
     budget = error_budget(classifier, VECTORS, labels, create("aer_forte", options))
     circuits = model_circuits(classifier, VECTORS)
-    exact = measure(classifier, circuits, create("aer_statevector")).labels
+    exact = measure(circuits, create("aer_statevector")).labels
     right, differ = [], []
     for seed in range(60):
-        found = measure(classifier, circuits, create("aer_forte", options | {"seed": seed})).labels
+        found = measure(circuits, create("aer_forte", options | {"seed": seed})).labels
         right.append((found == labels).mean())
         differ.append((found != exact).mean())
     stated = budget.rows[0]

@@ -1,5 +1,7 @@
 """How sure an answer is: against bootstrap, against the shots one by one, against how often it is right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.circuits import HeadCircuits
+from qllmft.inference.circuits import ModelCircuits
 from qllmft.inference.measurement import measure
 from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.protocol import Expectations
@@ -40,7 +42,7 @@ def classifier(weights: list[list[float]] | None, **structure: object) -> Classi
 
 def request_for(
     model: Classifier, spread: float = 0.35, samples: int = 6, seed: int = 5
-) -> HeadCircuits:
+) -> ModelCircuits:
     """Qubit 0 turned by about half π before a ring of CNOTs: with little spread the qubits 1 to 3 are a GHZ state."""
     rng = np.random.default_rng(seed)
     latent = rng.uniform(-spread, spread, (samples, Q)) + np.pi / 2 * (np.arange(Q) == 0)
@@ -48,10 +50,10 @@ def request_for(
     weights = rng.uniform(-spread, spread, model.head.circuit.num_parameters - Q)
     assert [p.name[0] for p in model.head.circuit.parameters] == ["t"] * len(weights) + ["x"] * Q
     parameters = np.column_stack([np.tile(weights, (samples, 1)), latent])
-    return HeadCircuits(model.head.circuit, model.head.observables, latent, parameters)
+    return ModelCircuits(model, model.head.circuit, model.head.observables, parameters, latent)
 
 
-def distributions(request: HeadCircuits) -> np.ndarray:
+def distributions(request: ModelCircuits) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
     circuit = request.circuit
     return np.stack(
@@ -78,7 +80,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def bootstrap(model: Classifier, request: HeadCircuits) -> np.ndarray:
+def bootstrap(model: Classifier, request: ModelCircuits) -> np.ndarray:
     """(N, k) spread of the probabilities over R repetitions of S shots, from the multinomial distribution itself."""
     rng = np.random.default_rng(9)
     # (N, R, Q)
@@ -136,7 +138,7 @@ def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind,
         )
     model = classifier(WEIGHTS[kind])
     request = request_for(model)
-    answers = measure(model, request, create(backend, {"shots": S, "seed": 3}))
+    answers = measure(request, create(backend, {"shots": S, "seed": 3}))
     spread = bootstrap(model, request)
     np.testing.assert_allclose(answers.standard_errors, spread, rtol=0.1)
     difference = np.subtract(*np.array(WEIGHTS[kind]))
@@ -152,7 +154,7 @@ def test_the_error_of_a_probability_of_three_labels_is_an_upper_bound(index):
     structure, weights = STRUCTURES[index]
     model = classifier(weights, **structure)
     request = request_for(model)
-    answers = measure(model, request, Shots(S))
+    answers = measure(request, Shots(S))
     ratio = answers.standard_errors / bootstrap(model, request)
     assert ratio.min() > 0.9, "below only by the two routes' own noise"
     assert np.median(ratio) < 2, "and of use"
@@ -164,7 +166,7 @@ def test_errors_and_decisions_are_those_of_the_shots_one_by_one(structure, weigh
     model = classifier(weights, **structure)
     request = request_for(model, spread=1.3, samples=40)
     backend = Shots(150)
-    answers = measure(model, request, backend)
+    answers = measure(request, backend)
     z = SIGNS[backend.outcomes]  # (N, S, Q)
     read = len(model.head.observables)
     np.testing.assert_allclose(answers.values, z.mean(axis=1)[:, :read], atol=1e-12)
@@ -201,11 +203,11 @@ def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
         model.final.weight = torch.nn.Parameter(model.final.weight[:, :3])
     request = request_for(model, spread=1.3, samples=30)
     backend = Shots(150)
-    found = measure(model, request, backend)
+    found = measure(request, backend)
     products = np.stack([SIGNS[:, q].prod(axis=1) for q in read], axis=1)  # (2^Q, 3)
     z = products[backend.outcomes]  # (N, S, 3)
     np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
-    exact = measure(model, request, create("adjoint", {"dtype": "float64"}))
+    exact = measure(request, create("adjoint", {"dtype": "float64"}))
     np.testing.assert_allclose(exact.values, distributions(request) @ products, atol=1e-9)
     assert np.abs(exact.values - distributions(request) @ SIGNS[:, :3]).max() > 0.3, (
         "not those of single qubits"
@@ -229,12 +231,8 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (distributions(request) @ SIGNS)[0]
     with torch.no_grad():
         model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
-    repeated = HeadCircuits(
-        request.circuit,
-        request.observables,
-        request.latent.repeat(4000, 0),
-        request.parameters.repeat(4000, 0),
-    )
-    answers = measure(model, repeated, Shots(400))
+    latent, parameters = (part.repeat(4000, 0) for part in (request.latent, request.parameters))
+    repeated = replace(request, latent=latent, parameters=parameters)
+    answers = measure(repeated, Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)
     assert abs(answers.probabilities.argmax(axis=1).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)

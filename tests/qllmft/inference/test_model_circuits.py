@@ -11,7 +11,7 @@ from tiny_runs import backend_named
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.circuits import HeadCircuits, model_circuits
+from qllmft.inference.circuits import ModelCircuits, model_circuits
 from qllmft.inference.measurement import LabelProbabilities, measure
 from qllmft.training import logits_of
 from qllmft_backends import create
@@ -71,10 +71,10 @@ def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     )
 
 
-def asked(model: Classifier, name: str) -> tuple[HeadCircuits, LabelProbabilities]:
+def asked(model: Classifier, name: str) -> tuple[ModelCircuits, LabelProbabilities]:
     request = model_circuits(model, VECTORS)
     return request, measure(
-        model, request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {}))
+        request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {}))
     )
 
 

@@ -43,7 +43,7 @@ def test_all_rounds_give_the_mean_of_all_shots(weights):
     circuits = request_for(model, spread=1.2, samples=30)
     backend = create("aer_forte", {"seed": 3})
     rounds = Rounds.of(1600, 5)
-    found = measure_in_rounds(model, circuits, backend, rounds)
+    found = measure_in_rounds(circuits, backend, rounds)
     shots = found.shots
     assert shots is not None
     assert set(shots.tolist()) <= set(rounds.totals)
@@ -56,17 +56,17 @@ def test_all_rounds_give_the_mean_of_all_shots(weights):
         active &= shots > rounds.totals[number]
     np.testing.assert_allclose(found.values, sums / shots[:, None], atol=1e-12)
     assert found.decided[shots < 1600].all(), "a text with fewer shots is decided"
-    exact = measure(model, circuits, create("adjoint", {"dtype": "float64"}))
+    exact = measure(circuits, create("adjoint", {"dtype": "float64"}))
     assert (found.labels == exact.labels)[found.decided].all()
-    again = measure_in_rounds(model, circuits, backend, rounds)
+    again = measure_in_rounds(circuits, backend, rounds)
     assert (again.values == found.values).all()
 
 
 def test_the_expected_share_is_the_one_that_is_measured():
     model = classifier(WEIGHTS["errors add up"])
     circuits, rounds = request_for(model, spread=1.2, samples=400), Rounds.of(1600, 5)
-    expected = undecided(model, circuits, rounds)
-    found = measure_in_rounds(model, circuits, create("adjoint", {"shots": 1600}), rounds)
+    expected = undecided(circuits, rounds)
+    found = measure_in_rounds(circuits, create("adjoint", {"shots": 1600}), rounds)
     measured = [(found.shots >= total).mean() for total in rounds.totals]
     np.testing.assert_allclose(expected, measured, atol=0.06)
     assert expected[0] == 1
@@ -78,7 +78,7 @@ def test_few_shots_that_agree_decide_nothing():
     model = classifier([[0.02, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.01]])
     circuits = request_for(model, spread=0.0, samples=2)
     circuits.parameters[:] = 0.0  # every shot is 0000
-    found = measure_in_rounds(model, circuits, create("aer_forte", {}), Rounds.of(20, 1))
+    found = measure_in_rounds(circuits, create("aer_forte", {}), Rounds.of(20, 1))
     assert found.lead_errors.min() > 0
 
 
@@ -132,7 +132,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     asked = []
     backend = forte(box, tmp_path)
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
-    estimate = bound(model, circuits, backend, rounds)
+    estimate = bound(circuits, backend, rounds)
     assert estimate.circuits == 30 * 5
     assert "at most 150 circuits to send" in str(estimate)
 
@@ -145,9 +145,9 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
 
     backend.attend(confirm=lambda estimate: asked.append(estimate) or True, on_progress=kill)
     with pytest.raises(Killed):
-        measure_in_rounds(model, circuits, backend, rounds)
+        measure_in_rounds(circuits, backend, rounds)
     later = forte(box, tmp_path, yes=True)
-    found = measure_in_rounds(model, circuits, later, rounds)
+    found = measure_in_rounds(circuits, later, rounds)
     expected = sum((found.shots >= total).sum() for total in rounds.totals)
     assert box.store.totals()["circuits_paid"] == expected < 150
     assert len(asked) == 1, "consent is to the price of all rounds"
@@ -155,7 +155,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     paid = later.jobs._spent(later.address).price
     assert paid <= estimate.price
     assert estimate.expected == pytest.approx(paid, rel=0.35)
-    again = measure_in_rounds(model, circuits, forte(box, tmp_path), rounds)
+    again = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
     assert (again.values == found.values).all()
     assert box.store.totals()["circuits_paid"] == expected
 
@@ -163,13 +163,13 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
 def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
     model = classifier(WEIGHTS["errors add up"])
     circuits, rounds = request_for(model, samples=10), Rounds.of(1600, 5)
-    price = bound(model, circuits, forte(box, tmp_path), rounds).price
+    price = bound(circuits, forte(box, tmp_path), rounds).price
     for options in ({"max_cost": price * 0.99}, {}):
         with pytest.raises(CostRefusedError):
-            measure_in_rounds(model, circuits, forte(box, tmp_path, **options), rounds)
+            measure_in_rounds(circuits, forte(box, tmp_path, **options), rounds)
     assert box.store.totals()["circuits_paid"] == 0
     allowed = forte(box, tmp_path, yes=True, max_cost=price * 1.01)
-    assert measure_in_rounds(model, circuits, allowed, rounds).decided.shape == (10,)
+    assert measure_in_rounds(circuits, allowed, rounds).decided.shape == (10,)
 
 
 def test_a_machine_measures_all_rounds_on_the_same_qubits():

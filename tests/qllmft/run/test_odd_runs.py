@@ -95,7 +95,7 @@ def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_mo
     request = model_circuits(model, X)
     assert request.parameters.shape == (2 * len(X), 7 + 18)
     options = {"dtype": "float64"} if name == "adjoint" else {}
-    found = measure(model, request, backend_named(name, **options))
+    found = measure(request, backend_named(name, **options))
     expected = torch.softmax(logits_of(model, torch.from_numpy(X)), dim=1)
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert found.values.shape == (len(X), 2 * 3)
@@ -112,10 +112,7 @@ def test_the_error_of_a_probability_from_shots_is_its_spread(run):
     """Over many seeds; the shots of the two circuits are independent."""
     model = load_model(run).classifier
     request = model_circuits(model, X)
-    asked = [
-        measure(model, request, backend_named("aer_statevector", shots=S, seed=i))
-        for i in range(30)
-    ]
+    asked = [measure(request, backend_named("aer_statevector", shots=S, seed=i)) for i in range(30)]
     spread = np.std([each.probabilities for each in asked], axis=0, ddof=1)
     ratio = np.mean([each.standard_errors for each in asked], axis=0) / spread
     # of 30 draws, each ratio is known to 13 %, their mean to 5 %
@@ -147,7 +144,7 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
     model = build_classifier(ModelConfig(**MODEL), 8, 3, seed=1)
     backend = Listed(np.random.default_rng(0))
     request = model_circuits(model, X)
-    found = measure(model, request, backend)
+    found = measure(request, backend)
     assert len(request.parameters) == 4 * len(X)
     # (k, E, sign, qubit)
     weight = model.final.weight.detach().double().numpy().reshape(3, 2, 1, 3) * [[0.5], [-0.5]]
@@ -173,9 +170,9 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
 
     model = load_model(run).classifier
     request = model_circuits(model, X)
-    exact = measure(model, request, backend_named("adjoint"))
-    noisy = measure(model, request, backend_named("aer_forte", method="density_matrix", shots=None))
-    drawn = measure(model, request, backend_named("aer_forte", shots=S))
+    exact = measure(request, backend_named("adjoint"))
+    noisy = measure(request, backend_named("aer_forte", method="density_matrix", shots=None))
+    drawn = measure(request, backend_named("aer_forte", shots=S))
     z = (drawn.values - noisy.values) / np.sqrt((1 - noisy.values**2) / S)
     assert np.abs(z).max() < 4.5
     assert np.abs(noisy.values - exact.values).max() > 0.01

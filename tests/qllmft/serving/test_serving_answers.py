@@ -9,7 +9,6 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from sklearn.metrics.pairwise import cosine_similarity
 
 import qllmft
-from qllmft.inference.circuits import model_circuits
 from qllmft.inference.evaluation import texts_of_run
 from qllmft_backends import create
 
@@ -65,14 +64,11 @@ def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, cl
         found = checked(page, "/predict", {"texts": TEXTS})["predictions"]
         assert page.get("/health").json()["model"]["shots"] == 4000
     # second route: the variance of the difference of the two logits in Qiskit's own state vector
-    classifier = model.predictor.model.classifier
-    circuits = model_circuits(classifier, model.predictor.embed(TEXTS))
+    circuits = model.predictor.circuits(model.predictor.embed(TEXTS))
     gap = SparsePauliOp.sum(
         [
             w * o
-            for w, o in zip(
-                np.subtract(*circuits.weights(classifier)[:, 0]), circuits.observables, strict=True
-            )
+            for w, o in zip(np.subtract(*circuits.weights[:, 0]), circuits.observables, strict=True)
         ]
     )
     for each, row in zip(found, circuits.parameters, strict=True):
