@@ -120,7 +120,8 @@ def _plugins() -> Iterator[Finding]:
     rows = list_plugins()
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
-        yield Finding(f"{kind}, built-in", ", ".join(names))
+        if names:
+            yield Finding(f"{kind}, built-in", ", ".join(names))
     for row in rows:
         if row.source != BUILT_IN:
             error = f"; {row.error}" if row.error else ""

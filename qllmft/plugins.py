@@ -9,6 +9,7 @@ from qllmft.errors import UserError
 from qllmft_backends.plugins import PluginKind, PluginRow, Registry
 
 _HOMES: dict[PluginKind, tuple[str, str]] = {
+    "adapter": ("qllmft.config.lora", "ADAPTERS"),
     "ansatz": ("qllmft.ansatze", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
     "baseline": ("qllmft.baselines", "BASELINES"),
@@ -31,9 +32,10 @@ def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) 
     """Register a plug-in by name in this process.
 
     Args:
-        kind: ``ansatz``: a function of n_qubits and n_layers that makes a circuit; ``backend``: a
-            `qllmft_backends.registry.Entry`; ``baseline``: a `qllmft.baselines.Baseline`; ``tracker``: a function that
-            makes a `qllmft.trackers.Tracker`, such as its class.
+        kind: ``adapter``: a function of a transformers model and an adapter's settings that puts it into the model, as
+            in examples/quantum_adapter; ``ansatz``: a function of n_qubits and n_layers that makes a circuit;
+            ``backend``: a `qllmft_backends.registry.Entry`; ``baseline``: a `qllmft.baselines.Baseline`; ``tracker``: a
+            function that makes a `qllmft.trackers.Tracker`, such as its class.
         name: name in settings, as in ``model.ansatz``.
         thing: the plug-in.
         replace: replace one that was registered before, as a notebook's cell does when it runs again.

@@ -14,8 +14,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from qllmft_backends.text import error_text
 
-PluginKind = Literal["ansatz", "backend", "baseline", "tracker"]
+PluginKind = Literal["adapter", "ansatz", "backend", "baseline", "tracker"]
 GROUPS: dict[PluginKind, str] = {
+    "adapter": "qllmft.adapters",
     "ansatz": "qllmft.ansatze",
     "backend": "qllmft.backends",
     "baseline": "qllmft.baselines",

@@ -3,7 +3,6 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_circuits.adapter import adapter_circuit
 from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer
 from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
 from qllmft_circuits.head import (
@@ -28,7 +27,6 @@ __all__ = [
     "CircuitCounts",
     "Interpret",
     "Readout",
-    "adapter_circuit",
     "append_ansatz_layer",
     "brickwork",
     "count",

@@ -168,7 +168,7 @@ def export(
         str | None, typer.Option(help="Text to bind the circuit to.", show_default="free data")
     ] = None,
     part: Annotated[
-        Literal["head", "encoder", "adapter"], typer.Option(help="Circuit of the model to write.")
+        Literal["head", "encoder"], typer.Option(help="Circuit of the model to write.")
     ] = "head",
     encoder: Annotated[
         int | None,
@@ -190,17 +190,6 @@ def export(
             "--minus", help="Write the circuit of an odd encoder with the negative constant."
         ),
     ] = False,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Layer of a quantum adapter: its name or the end of it.",
-            show_default="if there is only one",
-        ),
-    ] = None,
-    factor: Annotated[
-        Literal["output", "input"],
-        typer.Option(help="Circuit of that layer: the factor with a row per output, or per input."),
-    ] = "output",
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="standard output")
     ] = None,
@@ -218,9 +207,7 @@ def export(
 
     from qllmft.inference.export import ExportRequest, export_run
 
-    request = ExportRequest(
-        form, part, text, weights, encoder, decompose, measure, minus, layer, factor
-    )
+    request = ExportRequest(form, part, text, weights, encoder, decompose, measure, minus)
     exported = export_run(run, request)
     if out is None:
         sys.stdout.write(exported.content.decode())

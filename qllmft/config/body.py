@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from qllmft.config.lora import LoraConfig, QuantumAdapterConfig
+from qllmft.config.lora import MOVED, LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 OWN_BODY = "body"  # folder of a trained body in the folder of its model
@@ -90,17 +90,19 @@ class ContrastiveConfig(Section):
 class BodyConfig(Section):
     """Language model that maps a text to a vector; frozen unless its training is switched on."""
 
-    removed: ClassVar = {"runtime": "torch"}
+    removed: ClassVar = {
+        "runtime": "torch",
+        "quantum_adapter": {"rank": 8, "layers": 3, "alpha": 16.0, "targets": []},
+    }
 
     # hub name, local folder, or "minilm" (offline)
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: str | None = None
     batch_size: Positive = 64
     device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
-    # train all weights with the head, or a low-rank adapter, or one of circuits
-    trainable: Literal[False, True, "lora", "quantum_adapter"] = False
+    # train all weights with the head, or an adapter
+    trainable: Literal[False, True, "lora"] = False
     lora: Annotated[LoraConfig, NEUTRAL] = LoraConfig()
-    quantum_adapter: Annotated[QuantumAdapterConfig, NEUTRAL] = QuantumAdapterConfig()
     # folder of a trained adapter, which is frozen; None: none
     adapter: Annotated[str | None, NEUTRAL] = None
     # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size
@@ -126,6 +128,13 @@ class BodyConfig(Section):
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _trainable_as_today(cls, tree: Any) -> Any:
+        if isinstance(tree, dict) and tree.get("trainable") == "quantum_adapter":
+            raise ValueError(f"trainable is 'quantum_adapter'. {MOVED}")
+        return tree
+
     @field_validator("device")
     @classmethod
     def _device_with_memory(cls, device: str | None) -> str | None:
@@ -148,18 +157,13 @@ class BodyConfig(Section):
             yield f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
         if self.learns and self.long_texts == "mean":
             yield "a body that learns reads one window of a text, and long_texts is 'mean'; set it to 'cut'"
-        for name, section in (("lora", self.lora), ("quantum_adapter", self.quantum_adapter)):
-            step = (
-                name == "lora"
-                and self.contrastive.switched_on
-                and self.contrastive.weights != "all"
+        step = self.contrastive.switched_on and self.contrastive.weights != "all"
+        unread = self.lora.given(LoraConfig.model_fields)
+        if unread and not (self.adapts or step):
+            yield (
+                f"lora.{unread[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
+                "trainable to 'lora'"
             )
-            used = self.trainable == name or step
-            if not used and (given := section.given(type(section).model_fields)):
-                yield (
-                    f"{name}.{given[0]} would not be read, because trainable is {str(self.trainable).lower()}; set "
-                    f"trainable to {name!r}"
-                )
         if self.adapts and self.contrastive.switched_on:
             yield (
                 f"trainable {self.trainable!r} adapts the model as it is, and contrastive trains it before; leave "
@@ -171,7 +175,7 @@ class BodyConfig(Section):
     @property
     def adapts(self) -> bool:
         """Return whether the run trains an adapter beside frozen weights."""
-        return self.trainable in ("lora", "quantum_adapter")
+        return self.trainable == "lora"
 
     @property
     def learns(self) -> bool:
@@ -189,7 +193,6 @@ class BodyConfig(Section):
         untrained = {
             "trainable": False,
             "lora": LoraConfig(),
-            "quantum_adapter": QuantumAdapterConfig(),
             "contrastive": ContrastiveConfig(),
         }
         return BodyConfig.model_validate(

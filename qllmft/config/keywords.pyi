@@ -31,16 +31,12 @@ class SettingKeywords(TypedDict, total=False):
     body__revision: str | None
     body__batch_size: int
     body__device: str | None
-    body__trainable: Literal[False, True, "lora", "quantum_adapter"]
+    body__trainable: Literal[False, True, "lora"]
     body__lora__rank: int
     body__lora__alpha: float
     body__lora__dropout: float
     body__lora__targets: Sequence[str]
     body__lora__peft: str | None
-    body__quantum_adapter__rank: int
-    body__quantum_adapter__layers: int
-    body__quantum_adapter__alpha: float
-    body__quantum_adapter__targets: Sequence[str]
     body__adapter: str | None
     body__batch_tokens: int | None
     body__device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None

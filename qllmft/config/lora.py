@@ -1,9 +1,9 @@
-"""Configuration of an adapter of low rank or of circuits, and the settings of PEFT that a file may have."""
+"""Configuration of an adapter: of low rank, of another method of PEFT, or of a plug-in, by the content of its file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from qllmft.config.section import PositiveReal, Section
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json, read_text
+from qllmft_backends.plugins import Registry
 
 MOST_RANK = 4096
 MOST_NAMES = 2_000  # of modules; PEFT compares each with all others
@@ -28,11 +29,20 @@ _UNREAD = {
 }  # fmt: skip
 # adapters without code, paths or other weights
 METHODS = ("LORA", "VERA", "IA3", "LOHA", "LOKR")
-MOST_LAYERS = 200  # of a quantum adapter's circuits
+# those of plug-ins by their ``peft_type``: functions that put an adapter with the settings of its file into a model
+ADAPTERS: Registry[Callable[[Any, dict[str, Any]], Any]] = Registry(
+    "adapter", Callable, {}, UserError
+)
+MOVED = (
+    "The quantum adapter is an example now: install examples/quantum_adapter, train again with body.trainable 'lora', "
+    "and name it in body.lora.peft, as its README does"
+)
 
 
 def peft_settings(text: str) -> dict[str, Any]:
     """Return the known settings of the JSON of a PEFT configuration, without those that are empty.
+
+    Those of a plug-in's adapter are returned as they are, and checked by the plug-in.
 
     Raises:
         UserError: if it names another method, or a setting that is not known or has another kind of value. Settings
@@ -44,10 +54,14 @@ def peft_settings(text: str) -> dict[str, Any]:
         raise UserError(
             f"a PEFT configuration is no JSON: {error}. Give the adapter_config.json of PEFT."
         ) from None
-    if not isinstance(content, dict) or content.get("peft_type") not in METHODS:
-        found = content.get("peft_type") if isinstance(content, dict) else type(content).__name__
+    found = content.get("peft_type") if isinstance(content, dict) else type(content).__name__
+    if isinstance(content, dict) and found in ADAPTERS:
+        return content
+    if not isinstance(content, dict) or found not in METHODS:
+        moved = isinstance(content, dict) and content.get("adapter_type") == "quantum_adapter"
         raise UserError(
-            f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join(METHODS)}."
+            f"a PEFT configuration got peft_type {found!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
+            f"that of a package to install.{f' {MOVED}.' * moved}"
         )
     kept = {}
     for name, value in content.items():
@@ -97,8 +111,8 @@ class LoraConfig(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
     # last parts of the names of adapted modules, such as "query"; empty: all linear layers
     targets: tuple[str, ...] = ()
-    # JSON file of another PEFT configuration in place of the settings above; the run keeps its
-    # content
+    # JSON file of another PEFT configuration, or of a plug-in's adapter, in place of the settings above; the run keeps
+    # its content
     peft: str | None = None
 
     @field_validator("peft")
@@ -133,18 +147,3 @@ class LoraConfig(Section):
             "lora_dropout": self.dropout,
             "target_modules": list(self.targets) or "all-linear",
         }
-
-
-class QuantumAdapterConfig(Section):
-    """Adapter of a body with `trainable = "quantum_adapter"`: W + alpha · U diag(s) Vᵀ for the weights W of a layer.
-
-    The columns of U and V are the first ones of the matrices of two circuits with trained angles, cut to the rows of W
-    and to its columns.
-    """
-
-    rank: Annotated[int, Field(ge=1, le=MOST_RANK)] = 8  # number of columns
-    # of each circuit, after its first rotations
-    layers: Annotated[int, Field(ge=0, le=MOST_LAYERS)] = 3
-    alpha: PositiveReal = 16.0  # factor of the change
-    # last parts of the names of adapted modules, such as "query"; empty: all linear layers
-    targets: tuple[str, ...] = ()

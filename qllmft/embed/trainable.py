@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
-from qllmft.embed.adapter import fresh_adapter, replaced, save_adapter
+from qllmft.embed.adapter import put_adapter, replaced, save_adapter
 from qllmft.embed.body import Body
 from qllmft.embed.loading import no_loading_bar
 from qllmft.errors import UserError
@@ -36,7 +36,7 @@ class TrainableBody(nn.Module):
         if self.adapted:
             # a tuple, because a module would have all weights a second time
             with self.seeded(seed):
-                self._views = (fresh_adapter(self.transformer, config),)
+                self._views = (put_adapter(self.transformer, config.lora.settings, config),)
         else:
             self.transformer.requires_grad_(True)
         if not self.n_parameters:

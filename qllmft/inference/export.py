@@ -9,13 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit
-from safetensors import SafetensorError
 from torch import Tensor
 
-from qllmft.config.model import MOST_QUBITS
 from qllmft.data.cells import is_blank
-from qllmft.embed.adapter import WEIGHTS, checked_adapter, quantum_settings
-from qllmft.embed.quantum_adapter import listed, qubits_of
 from qllmft.errors import UserError
 from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
@@ -24,10 +20,8 @@ from qllmft.inference.predictor import Predictor
 from qllmft.model.store import StoredModel, load_model
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
-from qllmft.tensors import read_tensors
 from qllmft_backends.text import json_text
 from qllmft_circuits import (
-    adapter_circuit,
     data_parameters,
     draw_svg,
     draw_text,
@@ -39,9 +33,8 @@ from qllmft_circuits import (
 )
 
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
-Part = Literal["head", "encoder", "adapter"]
+Part = Literal["head", "encoder"]
 Weights = Literal["bound", "free"]
-Factor = Literal["input", "output"]  # of an adapter's change of a layer's weights
 _NUMBERS = "numbers outside the circuit"  # mark of a line of JSON
 
 
@@ -50,7 +43,7 @@ class ExportRequest:
     """Choice of a model's circuit and its form."""
 
     format: Format = "qasm3"  # qpy is Qiskit's binary form; svg and txt are drawings
-    part: Part = "head"  # the head, one encoder, or one circuit of a quantum adapter
+    part: Part = "head"  # the head, or one encoder
     # text that binds the head to its latent angles in radians, or begins the encoder with a gate
     # ``load`` of its embedding; without it the head's ``x`` stays free and the encoder starts from
     # any state
@@ -62,10 +55,6 @@ class ExportRequest:
     # measure the read qubits at the end, the i-th of them into bit i of the register ``c``
     measure: bool = False
     minus: bool = False  # of an odd encoder, the circuit with the negative constant
-    # of an adapter: name of the layer, or its last parts; needed if there are several
-    layer: str | None = None
-    # of an adapter: the factor with a row per output of the layer, or per input
-    factor: Factor = "output"
 
     def __post_init__(self) -> None:
         if self.text is not None and is_blank(self.text):
@@ -73,15 +62,6 @@ class ExportRequest:
         if self.part != "encoder" and self.encoder is not None:
             raise UserError(
                 f"--encoder {self.encoder} names an encoder, and --part is {self.part}. Add --part encoder."
-            )
-        if self.part != "adapter" and (self.layer is not None or self.factor != "output"):
-            raise UserError(
-                f"--layer and --factor name a circuit of an adapter, and --part is {self.part}; omit them."
-            )
-        if self.part == "adapter" and (self.text is not None or self.measure or self.minus):
-            raise UserError(
-                "a circuit of an adapter is the same for all texts and is not measured; omit --text, "
-                "--measure and --minus."
             )
         if self.decompose and (self.part != "encoder" or self.text is None):
             raise UserError(
@@ -126,11 +106,8 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     """
     RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
     model = load_model(Path(run))
-    if request.part == "adapter":
-        circuit = adapter_of(model, request)
-    else:
-        circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
-        circuit.metadata = reading_of(model, request)
+    circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
+    circuit.metadata = reading_of(model, request)
     content, names = _rendered(circuit, request.format)
     return Export(circuit, content, names)
 
@@ -218,59 +195,6 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
             dict(zip(weight_parameters(template), theta, strict=True))
         )
     return _measured(circuit, model.config.measured_wires) if request.measure else circuit
-
-
-def adapter_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
-    """Return the circuit of one factor of a layer's adapter, with the other numbers of the change as its metadata.
-
-    The change of the layer's weights is alpha · U diag(values) Vᵀ. The first ``rank`` columns of the matrix of the
-    circuit, cut to ``rows``, are U for the factor "output" and V for "input".
-    """
-    folder = None if model.body.adapter is None else checked_adapter(Path(model.body.adapter))
-    found = None if folder is None else quantum_settings(folder)
-    if folder is None or found is None:
-        raise UserError("this model has no quantum adapter: there is no such circuit to export.")
-    settings, sizes = found
-    try:
-        sizes = dict(sizes)
-        name = _one_layer(list(sizes), request.layer)
-        rows = int(sizes[name][("input", "output").index(request.factor)])
-        if not 0 < rows <= 2**MOST_QUBITS:
-            raise ValueError(f"a layer has {rows} rows")
-        circuit = adapter_circuit(qubits_of(rows), settings.layers)
-        parameters = weight_parameters(circuit)
-        names = (f"{name}.{request.factor}.angles", f"{name}.values")
-        shapes = (len(parameters), settings.rank)
-        wanted = {each: torch.empty(shape) for each, shape in zip(names, shapes, strict=True)}
-        weights = read_tensors(folder / WEIGHTS, wanted, any_type=True, others=True)
-        angles = dict(zip(parameters, weights[names[0]].tolist(), strict=True))
-        values = weights[names[1]].tolist()
-    except (KeyError, TypeError, ValueError, IndexError, SafetensorError, OSError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"the adapter in {folder} is damaged: its two files do not fit each other ({error}). Copy the folder again."
-        ) from error
-    circuit.metadata = {
-        "layer": name,
-        "factor": request.factor,
-        "rows": rows,
-        "rank": settings.rank,
-        "alpha": settings.alpha,
-        "values": values,
-    }
-    return circuit.assign_parameters(angles) if request.weights == "bound" else circuit
-
-
-def _one_layer(names: list[str], layer: str | None) -> str:
-    """Return the name that ends in ``layer``, or the only one if that is None."""
-    fitting = [name for name in names if layer is None or f".{name}".endswith(f".{layer}")]
-    if len(fitting) == 1:
-        return fitting[0]
-    count = f"{len(fitting) or 'none'} of them fit {layer!r}" if layer else "an export writes one"
-    raise UserError(
-        f"the adapter changes {len(names)} layers, and {count}. Name one with --layer: {listed(names)}."
-    )
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:

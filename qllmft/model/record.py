@@ -28,7 +28,7 @@ from qllmft_backends.validation import faults
 FILE = "model.json"
 FORMAT: Final = 1
 # of a body, which belongs to the run
-_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}
+_TRAINING = {"trainable", "contrastive", "lora"}
 _Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 

@@ -97,8 +97,7 @@ FIRST = (  # the beginning of a line, the folder that it needs, and the line tha
 ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
     r"train .*body\.(pooling|prompt_name|long_texts)": "the body is no decoder and has no prompts",
-    r"train .*body\.trainable=(lora|quantum_adapter)|study adapters": "the body has no layers to adapt",
-    r"export runs/quantum": "the body has no layers to adapt",
+    r"train .*body\.trainable=lora|study adapters": "the body has no layers to adapt",
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs a GPU",
     r".*--ray": "it needs a Ray cluster",

@@ -20,7 +20,7 @@ def test_every_setting_is_a_keyword_with_its_type():
     assert hints["data__targets"] == Sequence[str]
     assert hints["backend__options"] == Mapping[str, Any]
     assert hints["model__latent_scale"] == Union[Literal["pi"], float, None]  # noqa: UP007
-    assert hints["body__trainable"] == Literal[False, True, "lora", "quantum_adapter"]
+    assert hints["body__trainable"] == Literal[False, True, "lora"]
 
 
 def test_type_checkers_read_the_same_keywords():

@@ -16,7 +16,7 @@ from qllmft.config import (
     RunConfig,
     parse_config,
 )
-from qllmft.config.lora import LoraConfig, QuantumAdapterConfig
+from qllmft.config.lora import LoraConfig
 from qllmft.errors import UserError
 from qllmft.run import RunFolder
 
@@ -40,7 +40,6 @@ def other_value(annotation: Any, value: Any) -> Any:
         str: lambda: value + "x",
         dict: lambda: {**value, "dtype": "float64"},
         LoraConfig: lambda: LoraConfig(rank=2),
-        QuantumAdapterConfig: lambda: QuantumAdapterConfig(rank=2),
         ContrastiveConfig: lambda: ContrastiveConfig(iterations=5),
     }[type(value)]()
 

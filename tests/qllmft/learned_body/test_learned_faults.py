@@ -60,7 +60,7 @@ from qllmft_backends.protocol import Capabilities
         ),
         (
             {"body": {"trainable": "maybe"}},
-            "body.trainable (got 'maybe'): Input should be False, True, 'lora' or 'quantum_adapter'",
+            "body.trainable (got 'maybe'): Input should be False, True or 'lora'",
         ),
     ],
 )

@@ -77,7 +77,6 @@ def test_tables_3_and_4_are_the_papers():
             "multilabel",
             "noise-choices",
             "budget",
-            "quantum-adapter",
             "regression",
             "which-part",
             "paper-size",

@@ -1,12 +1,14 @@
-"""Adapters of circuits: their change of weights by Qiskit's matrices, gradients, files that are saved and read."""
+"""The adapter of examples/quantum_adapter: its change of weights by Qiskit's matrices, gradients, and its files."""
 
 import json
 import shutil
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator
 from run_fixtures import evaluate_run
 from safetensors.torch import load_file, save_file
@@ -15,46 +17,69 @@ from stopped_runs import Stop, without_seconds
 from transformers import AutoModel, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
+import qllmft
+import qllmft_quantum_adapter as example
+from qllmft.campaign.file import load_study
 from qllmft.config import BodyConfig, parse_config
-from qllmft.config.lora import QuantumAdapterConfig
+from qllmft.config.lora import ADAPTERS
 from qllmft.embed import Body, TrainableBody
-from qllmft.embed.quantum_adapter import CircuitColumns, CircuitLinear
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.inference.export import ExportRequest, export_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import end_to_end
-from qllmft_circuits import adapter_circuit
+from qllmft_quantum_adapter.__main__ import trained_circuit
 
-SETTINGS = {"rank": 2, "layers": 2, "alpha": 3.0, "targets": ["query", "intermediate.dense"]}
+FOLDER = Path(__file__).parents[3] / "examples" / "quantum_adapter"
+SETTINGS = {
+    "peft_type": "QUANTUM_ADAPTER",
+    "rank": 2,
+    "layers": 2,
+    "alpha": 3.0,
+    "target_modules": ["query", "intermediate.dense"],
+}
 # 8 to 8 and 8 to 16 dimensions: angles and values
 N_QUERY, N_DENSE = 2 * (3 + 8) + 2, (3 + 8) + (4 + 12) + 2
 
 
-def body_of(folder, **settings):
-    return BodyConfig(
-        model=str(folder),
-        device="cpu",
-        trainable="quantum_adapter",
-        quantum_adapter={**SETTINGS, **settings},
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """The adapter by the name that its package's entry point has."""
+    points = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]["entry-points"]
+    ((name, value),) = points["qllmft.adapters"].items()
+    qllmft.register("adapter", name, EntryPoint(name, value, "qllmft.adapters").load())
+    yield
+    ADAPTERS.unregister(name)
+
+
+def body(**settings):
+    return {"trainable": "lora", "lora": {"peft": json.dumps(SETTINGS | settings)}}
+
+
+def config_of(corpus, tiny_bert):
+    return run_config(
+        corpus, tiny_bert, body__trainable="lora", body__lora={"peft": json.dumps(SETTINGS)}
     )
 
 
 @pytest.fixture(scope="module")
-def finished(corpus, tiny_bert, tmp_path_factory):
+def finished(corpus, tiny_bert, tmp_path_factory, registered):
     """A finished run with an adapter, and its messages; tests do not change it."""
     folder = tmp_path_factory.mktemp("quantum")
     return run_with_messages(
-        corpus, tiny_bert, folder, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS
+        corpus,
+        tiny_bert,
+        folder,
+        body__trainable="lora",
+        body__lora={"peft": json.dumps(SETTINGS)},
     )
 
 
 @pytest.mark.parametrize(("dimension", "rank"), [(8, 3), (6, 2), (8, 8)])
 def test_columns_and_their_gradient_are_those_of_the_circuits_matrix(dimension, rank):
     torch.manual_seed(dimension + rank)
-    columns = CircuitColumns(dimension, rank, 2).double()
-    circuit = adapter_circuit(3, 2)
+    columns = example.CircuitColumns(dimension, rank, 2).double()
+    circuit = example.adapter_circuit(3, 2)
     matrix = Operator(circuit.assign_parameters(columns.angles.tolist())).data.real
     found = columns().detach()
     np.testing.assert_allclose(found, matrix[:dimension, :rank], atol=1e-12)
@@ -66,7 +91,7 @@ def test_columns_and_their_gradient_are_those_of_the_circuits_matrix(dimension, 
 @pytest.mark.parametrize("plain", [torch.nn.Linear(6, 5), Conv1D(5, 6)], ids=["Linear", "Conv1D"])
 def test_the_change_of_a_layer_is_the_product_of_its_factors(plain):
     torch.manual_seed(3)
-    layer = CircuitLinear(plain, QuantumAdapterConfig(rank=2, layers=1, alpha=4.0)).double()
+    layer = example.CircuitLinear(plain, example.Settings(rank=2, layers=1, alpha=4.0)).double()
     x = torch.randn(7, 6, dtype=torch.float64)
     assert torch.equal(layer(x), plain(x)), "it begins without a change"
     layer.values.data = torch.tensor([0.5, -2.0], dtype=torch.float64)
@@ -76,19 +101,16 @@ def test_the_change_of_a_layer_is_the_product_of_its_factors(plain):
 
 
 def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(finished, tiny_bert):
-    """W + alpha · U diag(s) Vᵀ from the exported files alone, put into the weights of transformers."""
+    """W + alpha · U diag(s) Vᵀ by Qiskit's matrices, put into the weights of transformers."""
     run = finished[0].folder.path
     plain = AutoModel.from_pretrained(tiny_bert)
     state = plain.state_dict()
     for layer in ("query", "intermediate.dense"):
         parts = {}
         for factor in ("input", "output"):
-            exported = export_run(
-                run, ExportRequest("qasm2", "adapter", layer=layer, factor=factor)
-            )
-            numbers = json.loads(exported.content.decode().splitlines()[1].partition(": ")[2])
-            matrix = Operator(QuantumCircuit.from_qasm_str(exported.content.decode())).data.real
-            parts[factor] = matrix[: numbers["rows"], : numbers["rank"]]
+            circuit = trained_circuit(run, layer, factor)
+            numbers = circuit.metadata
+            parts[factor] = Operator(circuit).data.real[: numbers["rows"], : numbers["rank"]]
         change = numbers["alpha"] * parts["output"] @ np.diag(numbers["values"]) @ parts["input"].T
         assert np.abs(change).max() > 1e-3, "it was trained"
         state[f"{numbers['layer']}.weight"] += torch.from_numpy(change)
@@ -98,24 +120,18 @@ def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(fin
         expected = plain.eval()(**tokens).last_hidden_state[0].mean(dim=0)
     found = Predictor.load(run).embed([text])[0]
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
+    with pytest.raises(SystemExit, match=r"0 layers fit 'key', expected one of encoder"):
+        trained_circuit(run, "key", "input")
 
 
 def test_only_the_adapter_is_trained_counted_and_kept(finished, tmp_path):
     outcome, said = finished
     head = load_model(outcome.folder.path).classifier.n_parameters
     assert outcome.record.models[0].parameters == head + N_QUERY + N_DENSE
-    assert (
-        "an adapter of 53 weights learns too, beside 0.0 million frozen ones. An epoch will take"
-        in said
-    )
-    assert {path.name for path in outcome.folder.model_folder.rglob("*")} == {
-        *(
-            "model.json",
-            "model.safetensors",
-            "adapter",
-            "adapter_config.json",
-            "adapter_model.safetensors",
-        )
+    assert "an adapter of 53 weights learns too, beside 0.0 million frozen ones." in said
+    assert {path.name for path in outcome.folder.model_adapter.iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
     }
     run = outcome.folder.path
     assert evaluate_run(run).accuracy.right == outcome.record.head.tested.right
@@ -131,9 +147,7 @@ def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     finished, corpus, tiny_bert, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(end_to_end, "CHECKPOINT_EVERY_S", -1.0)
-    config = run_config(
-        corpus, tiny_bert, body__trainable="quantum_adapter", body__quantum_adapter=SETTINGS
-    )
+    config = config_of(corpus, tiny_bert)
     assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
     again = run_experiment(config, tmp_path / "run")
     assert without_seconds(again.record.to_json()) == without_seconds(finished[0].record.to_json())
@@ -146,33 +160,27 @@ def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     ("settings", "message"),
     [
         (
-            {"targets": ["q_proj"]},
+            {"target_modules": ["q_proj"]},
             r"no linear layer has the name 'q_proj'. Its linear layers are dense, key, query",
         ),
         (
             {"rank": 9},
             r"rank is 9, and the layer encoder.layer.0.attention.self.query has 8 inputs or outputs; set it",
         ),
+        ({"rank": "many"}, r"rank: Input should be a valid integer"),
+        ({"lora_alpha": 3}, r"lora_alpha: Extra inputs are not permitted"),
     ],
 )
 def test_settings_that_do_not_fit_the_model_are_refused(tiny_bert, settings, message):
+    config = BodyConfig(model=str(tiny_bert), device="cpu", **body(**settings))
     with pytest.raises(UserError, match=message):
-        TrainableBody(Body(body_of(tiny_bert, **settings)))
-
-
-def test_a_setting_that_would_not_be_read_is_refused():
-    with pytest.raises(
-        UserError, match=r"quantum_adapter.rank would not be read, because trainable is lora; set"
-    ):
-        parse_config({"body": {"trainable": "lora", "quantum_adapter": {"rank": 2}}}, "my.toml")
+        TrainableBody(Body(config))
 
 
 def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
     source = finished[0].folder.model_adapter
-    weights, content = (
-        load_file(source / "adapter_model.safetensors"),
-        json.loads((source / "adapter_config.json").read_text()),
-    )
+    weights = load_file(source / "adapter_model.safetensors")
+    content = json.loads((source / "adapter_config.json").read_text())
     first = min(weights)
 
     def refusal(of_content, of_weights):
@@ -186,43 +194,39 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
         return str(caught.value)
 
     wide = {name: [2 * size for size in sizes] for name, sizes in content["sizes"].items()}
-    remedy = "Name the model that it was trained on with --body."
     said = refusal({**content, "sizes": wide}, weights)
-    assert "numbers of inputs and outputs of its layers are others" in said
-    assert remedy in said
-    assert f"{first} is missing" in refusal(
-        content, {n: w for n, w in weights.items() if n != first}
-    )
-    assert "expected (11,)" in refusal(content, {**weights, first: torch.ones(3)})
-    assert "rank (got 'many'): Input should be a valid integer" in refusal(
-        {**content, "rank": "many"}, weights
-    )
-
-
-def test_an_export_of_a_damaged_adapter_is_refused(finished, tmp_path):
-    model = shutil.copytree(finished[0].folder.model_folder, tmp_path / "model")
-    file = model / "adapter" / "adapter_config.json"
-    content = json.loads(file.read_text())
-    for changed in ({"layers": 3}, {"sizes": "many"}, {"sizes": {"query": ["x"]}}):
-        file.write_text(json.dumps(content | changed))
-        with pytest.raises(UserError, match="is damaged: its two files do not fit each other"):
-            export_run(model, ExportRequest("qasm3", "adapter", layer="query"))
-
-
-def test_an_export_names_one_layer(finished, trained_run):
-    run = finished[0].folder.path
-    free = export_run(run, ExportRequest("qasm3", "adapter", layer="query", weights="free"))
-    assert free.circuit.num_parameters == 11
-    with pytest.raises(
-        UserError,
-        match=r"the adapter changes 2 layers, and an export writes one. Name one with --layer: ",
+    assert "its layers had other numbers of inputs and outputs in training" in said
+    without = {n: w for n, w in weights.items() if n != first}
+    remedy = "Name the model that it was trained on with --body."
+    for faulty, reason in (
+        (without, f"{first} is missing"),
+        ({**weights, first: torch.ones(3)}, "expected (11,)"),
+        ({**weights, first: torch.full((11,), torch.nan)}, "is not finite"),
     ):
-        export_run(run, ExportRequest("qasm3", "adapter"))
-    with pytest.raises(UserError, match="this model has no quantum adapter"):
-        export_run(trained_run, ExportRequest("qasm3", "adapter", layer="query"))
+        said = refusal(content, faulty)
+        assert reason in said
+        assert remedy in said
+
+
+def test_without_the_package_runs_and_settings_name_it(finished, monkeypatch):
+    monkeypatch.setattr(ADAPTERS, "_things", {})
+    adapter = BodyConfig(adapter=str(finished[0].folder.model_adapter), model="minilm")
     with pytest.raises(
-        UserError, match="--layer and --factor name a circuit of an adapter, and --part is head"
+        UserError, match=r"got peft_type 'QUANTUM_ADAPTER', expected one of LORA, VERA"
     ):
-        ExportRequest(layer="query")
-    with pytest.raises(UserError, match="is the same for all texts and is not measured"):
-        ExportRequest(part="adapter", layer="query", measure=True)
+        Body(adapter)
+    settings = {"trainable": "quantum_adapter", "quantum_adapter": {"rank": 2}}
+    with pytest.raises(
+        UserError, match=r"'quantum_adapter'. The quantum adapter is an example now: install"
+    ):
+        parse_config({"body": settings}, "config.toml")
+
+
+def test_a_run_of_an_earlier_version_without_an_adapter_of_circuits_loads():
+    tree = {"quantum_adapter": {"rank": 8, "layers": 3, "alpha": 16.0, "targets": []}}
+    assert parse_config({"body": tree}, "config.toml").body == BodyConfig()
+
+
+def test_the_study_of_the_page_is_planned():
+    first = load_study(str(FOLDER / "quantum-adapter.toml")).rows[0]
+    assert first.label == "Linear layer, quantum adapter"
