@@ -7,9 +7,11 @@ from qllmft_backends.lazy import imported_on_use
 if TYPE_CHECKING:
     from qllmft.campaign.comparison import ALPHA as ALPHA
     from qllmft.campaign.comparison import Comparison as Comparison
+    from qllmft.campaign.comparison import Trend as Trend
     from qllmft.campaign.comparison import better_than_every as better_than_every
     from qllmft.campaign.comparison import compare as compare
     from qllmft.campaign.comparison import compare_pairs as compare_pairs
+    from qllmft.campaign.comparison import trends as trends
     from qllmft.campaign.file import Study as Study
     from qllmft.campaign.file import load_study as load_study
     from qllmft.campaign.record import RowResult as RowResult
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from qllmft.campaign.results import best as best
     from qllmft.campaign.results import collect as collect
     from qllmft.campaign.study import run_study as run_study
-    from qllmft.campaign.trend import Trend as Trend
-    from qllmft.campaign.trend import trends as trends
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = imported_on_use(__name__)

@@ -1,4 +1,7 @@
-"""Paired tests of subjects against baselines on the same splits, over the seeds and over the texts of each."""
+"""Statistics of a study's rows: paired tests of subjects against baselines, gains of bodies, and slopes per qubit.
+
+Tests are on the same splits, over the seeds and over the texts of each.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from qllmft.campaign.file import compared_pairs
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
-from qllmft.tasks import TASK_OF_SCORE
+from qllmft.published import published
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.bootstrap import BootstrapDifference
 from qllmft.tasks.measure import ACCURACY, Measure
-from qllmft.tasks.statistics import PairedDifference, holm
+from qllmft.tasks.statistics import MeanInterval, PairedDifference, holm
 
 ALPHA = 0.05
+HALVED_FROM = 5  # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
 Outcome = Literal["better", "worse", "equal", "open"]
 
 
@@ -94,12 +100,8 @@ def better_than_every(points: Sequence[Sequence[Comparison]]) -> list[float | No
     one, so the largest p of a point needs no correction over its baselines (intersection-union test, Berger 1982).
     Holm's correction is over the points. A head below the mean of a baseline has p = 1.
     """
-    return holm([_largest(comparisons) for comparisons in points])
-
-
-def _largest(comparisons: Sequence[Comparison]) -> float | None:
-    values = [c.difference.p if c.difference.mean > 0 else 1.0 for c in comparisons]
-    return None if None in values else max(p for p in values if p is not None)
+    p_values = [[c.difference.p if c.difference.mean > 0 else 1.0 for c in each] for each in points]
+    return holm([None if None in each else max(p or 0.0 for p in each) for each in p_values])
 
 
 def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
@@ -110,14 +112,142 @@ def leading(record: StudyRecord) -> tuple[RowResult, RowResult]:
     if record.contrasts:
         return compared_pairs(record.rows, (), record.contrasts)[0]
     subject = best(record.rows_of("subject"))
-    return subject, best(row for row in record.rows_of("baseline") if row.group == subject.group)
+    return subject, _leaders(record, subject.group)[1]
 
 
 def differences_by_seed(
     predictions: StudyPredictions, subject: RowResult, baseline: RowResult
 ) -> dict[int, TextDifference | BootstrapDifference]:
     """Return the difference of a subject and a baseline on the test texts of each seed."""
-    ours, theirs = (predictions.rows.index(row.label) for row in (subject, baseline))
-    tests = {seed: predictions.answers["test", seed] for seed in predictions.seeds}
-    paired = TASK_OF_SCORE[predictions.score].paired
-    return {seed: paired(t.labels, t.of(ours), t.of(theirs)) for seed, t in tests.items()}
+    pair = subject.label, baseline.label
+    return {seed: predictions.answers["test", seed].paired(*pair) for seed in predictions.seeds}
+
+
+# --- gains of bodies: the share of the paper's margin that the body explains, beside that of the kind of head
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Effect of one change on the test accuracy, paired by seed."""
+
+    heads: str  # the head whose body changes, or a quantum head less a classical one
+    body: str  # the new body, or the body of both heads
+    of_body: bool  # whether the body changes
+    seeds: tuple[float, ...]  # differences of test accuracies by seed, in [-1, 1]
+
+    @property
+    def difference(self) -> PairedDifference:
+        """Return the mean difference with its 95 % interval."""
+        return PairedDifference.of(self.seeds, (0.0,) * len(self.seeds))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
+        return tuple(
+            value / papers_margin()
+            for value in (self.difference.mean, *(self.difference.interval or ()))
+        )
+
+
+def papers_margin() -> float:
+    """Return, in [0, 1], table II's best quantum head minus SVC 296, its best classical head of similar size."""
+    return next(each.value for each in published().of("difference") if each.than == "svc") / 100
+
+
+def gains(record: StudyRecord) -> list[Gain]:
+    """Return the gain of each head from every other body, then the gain of the kind of head on each body.
+
+    The heads of a kind are the best of the body's group on validation. A study without bodies has no gains.
+    """
+    groups = {body: [row for row in record.rows if row.group == body] for body in record.bodies}
+    # a head has one preset on any body, and one model whether it was trained with the body or not
+    keys = {row.label: (row.preset, row.model.removesuffix(" and body")) for row in record.rows}
+    before = {keys[row.label]: row for row in groups[record.bodies[0]]} if groups else {}
+    found = [
+        Gain(first.label, body, True, _differences(after, first))
+        for body in record.bodies[1:]
+        for after in groups[body]
+        if (first := before.get(keys[after.label]))
+    ]
+    for body in groups:
+        pair = _leaders(record, body)
+        names = [before.get(keys[row.label], row).label for row in pair]
+        found.append(Gain(" less ".join(names), body, False, _differences(*pair)))
+    return found
+
+
+def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
+    """Return, on each body, the paper's own quantum heads less the classical head that validation prefers.
+
+    A head that validation prefers among the quantum ones is left out, because `gains` has it.
+    """
+    return [
+        Gain(f"{row.label} less {baseline.label}", body, False, _differences(row, baseline))
+        for body in record.bodies
+        for leader, baseline in [_leaders(record, body)]
+        for row in record.rows_of("subject")
+        if row.group == body and row is not leader and published().of_preset("accuracy", row.preset)
+    ]
+
+
+def _leaders(record: StudyRecord, group: str) -> tuple[RowResult, RowResult]:
+    """Return the best subject and the best baseline of a group on validation."""
+    subjects, baselines = (
+        best(row for row in rows if row.group == group)
+        for rows in (record.rows_of("subject"), record.rows_of("baseline"))
+    )
+    return subjects, baselines
+
+
+def _differences(row: RowResult, other: RowResult) -> tuple[float, ...]:
+    return tuple(np.subtract(row.compared, other.compared).tolist())
+
+
+# --- slopes: change of the test score per qubit along rows of one series
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Slope of a series of rows, each with its number of qubits."""
+
+    series: str
+    qubits: tuple[int, ...]  # ascending
+    seeds: int  # of each row
+    slope: float  # of test scores, per qubit
+    # 95 % by Student's t over the seeds' own slopes; None for one seed
+    interval: tuple[float, float] | None
+
+
+def trends(record: StudyRecord) -> list[Trend]:
+    """Return the slope of every series with two or more numbers of qubits, in the order of the rows.
+
+    A series of five or more also has the slope over its upper half, with the middle one: the slope over all hides that
+    a line levels off.
+    """
+    by_series: dict[str, list[RowResult]] = {}
+    for row in record.rows:
+        if row.qubits is not None:
+            by_series.setdefault(row.series, []).append(row)
+    found = []
+    for rows in by_series.values():
+        places = sorted({row.qubits or 0 for row in rows})
+        if len(places) > 1:
+            found.append(trend(rows))
+        if len(places) >= HALVED_FROM:
+            middle = places[len(places) // 2]
+            found.append(trend([row for row in rows if (row.qubits or 0) >= middle]))
+    return found
+
+
+def trend(rows: list[RowResult]) -> Trend:
+    """Return the mean over seeds of the least-squares slope through the scores of a seed, with its interval.
+
+    Each seed has its own level and its own slope, so the interval contains the scatter of both kinds.
+    """
+    rows = sorted(rows, key=lambda row: row.qubits or 0)
+    q = np.array([row.qubits for row in rows], dtype=float)
+    y = np.array([row.compared for row in rows])  # (rows, seeds)
+    centred = q - q.mean()
+    slopes = MeanInterval.of((centred @ y / (centred @ centred)).tolist())
+    qubits = tuple(row.qubits or 0 for row in rows)
+    return Trend(rows[0].series, qubits, slopes.n, slopes.mean, slopes.interval)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
-from qllmft.campaign.progress import LOOK_S, CampaignProgress
 from qllmft.events import (
+    CampaignAdvanced,
     DataChecked,
+    EpochEnded,
     Event,
     Message,
     OnEvent,
@@ -20,6 +24,67 @@ from qllmft.events import (
 )
 from qllmft.run import RunRecord, SharedInputs, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
+
+LOOK_S = 1.0  # between two looks at the folders of the runs
+
+
+class CampaignProgress:
+    """Listener that forwards all events and adds `CampaignAdvanced` after epochs and runs, once per second at most."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        finished: FinishedRuns,
+        on_event: OnEvent,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan, self._finished, self._on_event, self._clock = plan, finished, on_event, clock
+        self._last_look = -math.inf
+        # time of the first look, and the share done by then
+        self._start: tuple[float, float] | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Forward an event, and report progress if the event ended an epoch or a run."""
+        if isinstance(event, RunEnded):
+            self.report(at_once=True)
+        self._on_event(event)
+        if isinstance(event, EpochEnded):
+            self.report()
+
+    def report(self, *, at_once: bool = False) -> None:
+        """Report progress, unless the last look was less than a second ago and ``at_once`` is False."""
+        now, folder = self._clock(), self._finished.folder
+        if not at_once and now - self._last_look < LOOK_S:
+            return
+        self._last_look = now
+        planned = self._plan.runs(self._finished)
+        begun = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        done = math.fsum(
+            run.cost(None if self._finished.has(run) else run.folder(folder).epochs_done())
+            for run in planned
+            if run.identity in begun
+        )
+        cost = math.fsum(run.cost() for run in planned)
+        # runs that are not planned yet cost the mean of the others
+        share = min(done / cost * len(planned) / self._plan.size, 1.0) if cost else 0.0
+        # a killed run falls back to its last checkpoint
+        if self._start is None or share < self._start[1]:
+            self._start = now, share
+        began, before = self._start
+        left = (now - began) * (1 - share) / (share - before) if share > before else None
+        count, task = sum(map(self._finished.has, planned)), planned[0].config.data.task
+        best = self._best() if self._plan.selects else None
+        self._on_event(CampaignAdvanced(self._plan.size, count, share, best, left, task))
+
+    def _best(self) -> float | None:
+        """Return the highest mean validation score among points whose seeds are all finished."""
+        points: defaultdict[str, dict[str, PlannedRun]] = defaultdict(dict)
+        for run in self._plan.runs(self._finished):
+            points[json.dumps(run.point)][run.identity] = run
+        whole = [
+            runs.values() for runs in points.values() if all(map(self._finished.has, runs.values()))
+        ]
+        return max(map(self._finished.mean_validation, whole), default=None)
 
 
 def do_run(

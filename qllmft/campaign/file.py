@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -147,7 +147,7 @@ class Study(CampaignFile):
     notes: str = ""  # Markdown below the study's table
     published: bool = True  # whether the paper's numbers of the rows' presets are shown
     # groups of rows with the same heads, on one body each; the page shows effects of body and kind,
-    # see `bodies.py`
+    # see `comparison.py`
     bodies: tuple[str, ...] = ()
     x: MapAxis = ""  # horizontal axis of a map; "": the study is no map
     # expected standard deviation over the seeds of a difference, in the unit of ``margin``, for the
@@ -161,20 +161,12 @@ class Study(CampaignFile):
     budget: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _can_be_compared(self) -> Study:
-        labels = [row.label for row in self.rows]
-        if twice := {label for label in labels if labels.count(label) > 1}:
-            raise ValueError(
-                f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}"
-            )
-        groups = {
-            side: {row.group for row in self.rows if row.side == side}
-            for side in ("subject", "baseline")
-        }
-        if not groups["subject"] or (alone := groups["subject"] - groups["baseline"]):
-            missing = (
-                "a subject" if not groups["subject"] else f"a baseline in the group {min(alone)!r}"
-            )
+    def _has_sides(self) -> Study:
+        subjects, baselines = (
+            {row.group for row in self.rows if row.side == side} for side in get_args(Side)
+        )
+        if not subjects or (alone := subjects - baselines):
+            missing = "a subject" if not subjects else f"a baseline in the group {min(alone)!r}"
             raise ValueError(
                 f"a study compares rows of the side 'subject' with baselines of their group; give {missing}"
             )
@@ -182,42 +174,47 @@ class Study(CampaignFile):
             raise ValueError(
                 f"settings has {', '.join(taken)}, which a study gives its runs itself; omit that"
             )
-        if self.bodies and (
-            len(self.bodies) < 2 or any(set(self.bodies) - of_side for of_side in groups.values())
-        ):
+        if self.bodies and (len(self.bodies) < 2 or set(self.bodies) - (subjects & baselines)):
             raise ValueError(
                 f"bodies names {list(self.bodies)}; expected two or more groups with rows of both sides"
             )
-        self._check_seeds()
-        of_contrasts = {label for pair in self.contrasts for label in pair}
-        if unknown := of_contrasts - set(labels):
-            raise ValueError(
-                f"contrasts names {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
-            )
-        if len(set(map(frozenset, self.contrasts))) < len(self.contrasts):
-            raise ValueError("contrasts has the same two rows more than once")
-        if any(first == second for first, second in self.contrasts):
-            raise ValueError("contrasts compares a row with itself")
         if self.x and not any(row.series for row in self.rows):
             raise ValueError(
                 f"a study with x {self.x!r} is a map, whose curves are its rows' series; give rows a series"
             )
-        if self.quick and (unknown := set(self.quick.without) - set(labels)):
-            raise ValueError(
-                f"quick.without has {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
-            )
         return self
 
-    def _check_seeds(self) -> None:
-        """Raise ValueError if seeds are both chosen and reported on, or if there is no rule of the choice."""
+    @model_validator(mode="after")
+    def _names_its_rows(self) -> Study:
+        labels = [row.label for row in self.rows]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(
+                f"rows need labels of their own, and several are {', '.join(map(repr, sorted(twice)))}"
+            )
+        named = {
+            "contrasts names": {label for pair in self.contrasts for label in pair},
+            "quick.without has": self.quick.without if self.quick else (),
+        }
+        for words, given in named.items():
+            if unknown := set(given) - set(labels):
+                raise ValueError(
+                    f"{words} {', '.join(map(repr, sorted(unknown)))}, which is no row's label"
+                )
+        if len(set(map(frozenset, self.contrasts))) < len(self.contrasts):
+            raise ValueError("contrasts has the same two rows more than once")
+        if any(first == second for first, second in self.contrasts):
+            raise ValueError("contrasts compares a row with itself")
+        return self
+
+    @model_validator(mode="after")
+    def _reports_on_other_seeds_than_it_chose_on(self) -> Study:
         if self.choosing_seeds is None:
-            return
+            return self
+        last = self.choosing_seeds[-1]
         both = range(
-            max(self.seeds[0], self.choosing_seeds[0]),
-            min(self.seeds[-1], self.choosing_seeds[-1]) + 1,
+            max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], last) + 1
         )  # two ranges meet in a range
         if both:
-            last = self.choosing_seeds[-1]
             raise ValueError(
                 f"{seeds_text(both)} would be both chosen and reported on; report on other ones, such as --seeds "
                 f"{last + 1}-{last + len(self.seeds)}"
@@ -226,18 +223,17 @@ class Study(CampaignFile):
             raise ValueError(
                 "choosing_seeds has no rule; say in `rule` how the choice was made on them"
             )
+        return self
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         left = [row for row in self.rows if row.label not in quick.without]
         names = [row.label for row in self.rows if row not in left]
-        reduced = f"quick: without {', '.join(names)}" if names else "quick"
         labels = {row.label for row in left}
-        contrasts = tuple(pair for pair in self.contrasts if labels.issuperset(pair))
         return {
             "rows": left,
             "epochs": quick.epochs or self.epochs,
-            "reduced": reduced,
-            "contrasts": contrasts,
+            "reduced": f"quick: without {', '.join(names)}" if names else "quick",
+            "contrasts": tuple(pair for pair in self.contrasts if labels.issuperset(pair)),
         }
 
     @property
@@ -262,25 +258,19 @@ class Space(CampaignFile):
 
     @model_validator(mode="after")
     def _has_something_to_search(self) -> Space:
-        if self.grid_of is not None and not (
-            self.grid_of in BASELINES and BASELINES[self.grid_of].is_grid
-        ):
-            grids = [
-                name
-                for name in BASELINES
-                if BASELINES.source(name) == BUILT_IN and BASELINES[name].is_grid
-            ]
+        if self.grid_of is None:
+            if not (self.preset and self.parameters):
+                raise ValueError(
+                    "a search needs a preset and [[parameters]], each with a setting and its values"
+                )
+        elif self.grid_of not in BASELINES or not BASELINES[self.grid_of].is_grid:
+            own = [name for name in BASELINES if BASELINES.source(name) == BUILT_IN]
+            grids = [name for name in own if BASELINES[name].is_grid]
             raise ValueError(f"grid_of is {self.grid_of!r}; expected one of {', '.join(grids)}")
-        if self.grid_of is None and not (self.preset and self.parameters):
-            raise ValueError(
-                "a search needs a preset and [[parameters]], each with a setting and its values"
-            )
         names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
             raise ValueError(f"two parameters have the same name; there are {', '.join(names)}")
-        if unknown := set(self.rows) - {
-            parameter.name for parameter in self.parameters if parameter.scale is None
-        }:
+        if unknown := set(self.rows) - {p.name for p in self.parameters if p.scale is None}:
             raise ValueError(
                 f"rows of {', '.join(sorted(unknown))}, which is no parameter without a scale"
             )
@@ -294,14 +284,13 @@ class Space(CampaignFile):
         return grid_size(self.parameters)
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
-        parameters = [
-            p.with_values(quick.values[p.name]) if p.name in quick.values else p
-            for p in self.parameters
-        ]
         return {
             "name": f"{self.name}-quick",
             "title": f"{self.title}, in small",
-            "parameters": parameters,
+            "parameters": [
+                each.with_values(quick.values[each.name]) if each.name in quick.values else each
+                for each in self.parameters
+            ],
         }
 
 

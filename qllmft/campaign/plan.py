@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 from qllmft.campaign.results import FinishedRun
-from qllmft.config import ModelConfig, RunConfig
-from qllmft.run import RunFolder, RunRecord
+from qllmft.config import RunConfig
+from qllmft.run import RunFolder
 
 # milliseconds of a training step of 16 on one core, fitted to single-10q, single-12q, multi-10q and
 # multi-14q
@@ -38,14 +38,25 @@ class PlannedRun:
         return self.config.identity
 
     @cached_property
-    def cost(self) -> float:
-        """Return the estimated cost from the texts to the record, in units of `epoch_cost`."""
-        epochs = self.config.train.epochs + (_TEST_SET if self.read_test else 0)
-        return self.begun_cost(epochs) + len(self.config.baselines.names) * _BASELINE_GRID
+    def epoch_cost(self) -> float:
+        """Return the estimated cost of an epoch, which grows with the gates times amplitudes of its circuits."""
+        model, work = self.config.model, 0.0
+        if model.encoder == "quantum":
+            qubits = model.latent_encoder_qubits
+            work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
+        body = _BODY_STEP if self.config.body.trainable else 0.0
+        if model.head != "quantum":
+            return body + _CLASSICAL_STEP
+        layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
+        gates = (model.reuploads + layers * model.connectivity) * model.n_qubits
+        return body + _STEP + _A_MILLION_AMPLITUDES * (work + gates * 2.0**model.n_qubits) / 1e6
 
-    def begun_cost(self, epochs: int) -> float:
-        """Return the cost until the end of ``epochs`` epochs, or 0 before the first."""
-        return _BEGINNING + epochs * epoch_cost(self.config) if epochs else 0.0
+    def cost(self, epochs: int | None = None) -> float:
+        """Return the estimated cost of the whole run, or until the end of ``epochs`` epochs, 0 before the first."""
+        if epochs is not None:
+            return _BEGINNING + epochs * self.epoch_cost if epochs else 0.0
+        whole = self.config.train.epochs + (_TEST_SET if self.read_test else 0)
+        return self.cost(whole) + len(self.config.baselines.names) * _BASELINE_GRID
 
     def folder(self, runs: Path) -> RunFolder:
         """Return the run's folder below ``runs``."""
@@ -65,7 +76,6 @@ class FinishedRuns:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._found: set[tuple[str, bool]] = set()
-        self._records: dict[str, RunRecord] = {}
         self._read: dict[tuple[str, bool], FinishedRun] = {}
 
     def has(self, run: PlannedRun) -> bool:
@@ -74,12 +84,6 @@ class FinishedRuns:
         if key not in self._found and run.is_finished(self.folder):
             self._found.add(key)
         return key in self._found
-
-    def record(self, run: PlannedRun) -> RunRecord:
-        """Return the record of a finished run, with its test results if it has any."""
-        if run.identity not in self._records:
-            self._records[run.identity] = run.folder(self.folder).finished(tested=False)
-        return self._records[run.identity]
 
     def read(self, run: PlannedRun) -> FinishedRun:
         """Return the configuration and outcome of a finished run."""
@@ -90,58 +94,24 @@ class FinishedRuns:
 
     def mean_validation(self, runs: Collection[PlannedRun]) -> float:
         """Return the mean validation score of the heads of finished runs."""
-        return fmean(self.record(run).head.validation.value for run in runs)
+        return fmean(self.read(run).record.head.validation.value for run in runs)
 
 
-class Plan(Protocol):
-    """List of runs that may grow as they finish. A plan depends on nothing else, so every process finds the same."""
+@dataclass
+class Plan:
+    """List of runs, which may grow as they finish.
+
+    A plan depends on nothing else, so every process finds the same.
+    """
+
+    planned: Sequence[PlannedRun]
+    selects: bool = False  # whether the campaign searches for the highest validation score
 
     @property
     def size(self) -> int:
         """Return the number of runs in the end. A run that is planned twice counts twice."""
-
-    @property
-    def selects(self) -> bool:
-        """Return whether the campaign searches for the highest validation score."""
-
-    def runs(self, finished: FinishedRuns) -> Sequence[PlannedRun]:
-        """Return the runs planned so far. The list is complete if it does not grow when these are finished."""
-
-
-@dataclass(frozen=True)
-class FixedPlan:
-    """Plan whose runs are known beforehand."""
-
-    planned: Sequence[PlannedRun]
-    selects: bool = False
-
-    @property
-    def size(self) -> int:
-        """Return the number of runs."""
         return len(self.planned)
 
     def runs(self, _finished: FinishedRuns) -> Sequence[PlannedRun]:
-        """Return all runs."""
+        """Return the runs planned so far. The list is complete if it does not grow when these are finished."""
         return self.planned
-
-
-def circuit_work(model: ModelConfig) -> float:
-    """Return gates times amplitudes of a sample's circuits: layers times qubits times 2^qubits."""
-    work = 0.0
-    if model.encoder == "quantum":
-        qubits = model.latent_encoder_qubits
-        work += model.most_encoders * model.encoder_layers * qubits * 2.0**qubits
-    if model.head == "quantum":
-        layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
-        work += (
-            (model.reuploads + layers * model.connectivity) * model.n_qubits * 2.0**model.n_qubits
-        )
-    return work
-
-
-def epoch_cost(config: RunConfig) -> float:
-    """Return the cost of an epoch of training."""
-    body = _BODY_STEP if config.body.trainable else 0.0
-    if config.model.head != "quantum":
-        return body + _CLASSICAL_STEP
-    return body + _STEP + _A_MILLION_AMPLITUDES * circuit_work(config.model) / 1e6

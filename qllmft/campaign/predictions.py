@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qllmft.campaign.record import StudyRecord
+from qllmft.config import DataConfig, parse_config
+from qllmft.config.settings import with_settings
+from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.files import read_bytes, write_bytes
+from qllmft.run import SharedInputs
+from qllmft.run.predictions import Answers
 from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.accuracy import ClassScores, confusion_of
 from qllmft.tasks.measure import ScoreName
 from qllmft_backends.validation import faults
 
@@ -36,7 +41,7 @@ _FAULTS = (
 )  # fmt: skip
 _LONGEST_REASON = 200  # characters of a fault; numpy repeats a whole header
 
-Split = str  # "validation" or "test"
+Split = Literal["validation", "test"]
 Arrays = Mapping[str, NDArray[Any]]  # of the file, by name
 
 
@@ -56,48 +61,10 @@ class _About(BaseModel):
 
 
 @dataclass(frozen=True)
-class SplitAnswers:
-    """Answers of all rows of a study on one split of one seed."""
+class SplitAnswers(Answers):
+    """Answers of all rows of a study on one split of one seed; values and leads are in single precision."""
 
     texts: NDArray[np.int64]  # (N,) indices into the study's texts, ascending
-    labels: NDArray[Any]  # (N,) true labels, or (N, T) targets or labels of 0 and 1
-    # (N, rows) predicted labels, or (N, rows, T) values or leads in single precision
-    answers: NDArray[Any]
-
-    def of(self, row: int) -> NDArray[Any]:
-        """Return the answers of a row in the shape of the labels."""
-        return self.answers[:, row]
-
-    def packed(self, k: int) -> NDArray[Any]:
-        """Return the answers as the file has them: labels as differences from the true ones, modulo k."""
-        if self.labels.ndim > 1:
-            return self.answers
-        # mostly one number, which compresses well
-        return np.asarray((self.answers - self.labels[:, None]) % k, _smallest(k))
-
-    @classmethod
-    def unpacked(
-        cls, arrays: Arrays, name: str, labels: NDArray[Any], rows: int, k: int
-    ) -> SplitAnswers:
-        """Return the answers from the arrays of the file.
-
-        Args:
-            arrays: of the file.
-            name: of the split and seed.
-            labels: (P,) true labels of the study's texts, or (P, T) targets or labels of 0 and 1.
-            rows: number of the study's rows.
-            k: number of labels.
-
-        Raises:
-            ValueError: if the arrays have another form.
-        """
-        texts = _integers(arrays, f"{name}-steps").cumsum()
-        found = _integers(arrays, name, 2) if labels.ndim == 1 else _reals(arrays, name, 3)
-        shape = (len(texts), rows, *labels.shape[1:])
-        if found.shape != shape or not len(texts) or texts.min() < 0:
-            raise ValueError(f"its array {name!r} has answers of shape {found.shape}")
-        true = labels[texts]
-        return cls(texts, true, (found + true[:, None]) % k if labels.ndim == 1 else found)
 
 
 @dataclass(frozen=True)
@@ -122,6 +89,7 @@ class StudyPredictions:
         """Write the file and return its path. The same content gives the same bytes."""
         one = self.score == "accuracy"
         k = int(self.labels.max()) + 1 if one and len(self.labels) else 1
+        smallest = np.uint8 if k <= 256 else np.uint16
         about = {
             "format": FORMAT,
             "rows": self.rows,
@@ -134,12 +102,15 @@ class StudyPredictions:
         arrays: dict[str, NDArray[Any]] = {
             "about": np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
             "hashes": self.hashes,
-            "labels": self.labels.astype(_smallest(k)) if one else self.labels.astype(np.float64),
+            "labels": self.labels.astype(smallest if one else np.float64),
         }
         for (split, seed), found in self.answers.items():
-            # steps between texts are mostly one number, which compresses well
+            # steps between texts, and differences from the true labels, are mostly one number, which compresses well
             arrays[f"{split}-{seed}-steps"] = np.diff(found.texts, prepend=0).astype(np.uint32)
-            arrays[f"{split}-{seed}"] = found.packed(k)
+            given = np.stack([found.answers[row] for row in self.rows], axis=1)
+            if one:
+                given = ((given - found.labels[:, None]) % k).astype(smallest)
+            arrays[f"{split}-{seed}"] = given
         for index, curve in enumerate(self.curves.values()):
             arrays[f"curve-{index}"] = np.diff(curve, prepend=0).astype(np.int32)
         if self.drawn is not None:
@@ -176,11 +147,8 @@ class StudyPredictions:
             about = _About.model_validate_json(arrays["about"].tobytes())
         except ValidationError as error:
             raise ValueError(f"its array 'about': {faults(error)[0]}") from None
-        for name, entries in (
-            ("rows", about.rows),
-            ("seeds", about.seeds),
-            ("curves", about.curves),
-        ):
+        for name in ("rows", "seeds", "curves"):
+            entries = getattr(about, name)
             if len(set(entries)) < len(entries):  # each would be read again and again
                 raise ValueError(f"its array 'about' has an entry of {name} twice")
         labels, hashes = _labels(arrays, about), arrays["hashes"]
@@ -188,19 +156,33 @@ class StudyPredictions:
             raise ValueError(
                 f"it has {hashes.shape} hashes of type {hashes.dtype} for {labels.shape} labels"
             )
-        rows, k = len(about.rows), about.labels
-        found = {
-            (split, seed): SplitAnswers.unpacked(arrays, f"{split}-{seed}", labels, rows, k)
-            for split in ("validation", "test")
-            for seed in about.seeds
-        }
+        found: dict[tuple[Split, int], SplitAnswers] = {}
+        for split in get_args(Split):
+            for seed in about.seeds:
+                name, one = f"{split}-{seed}", labels.ndim == 1
+                texts = _array(arrays, f"{name}-steps", 1, "iu").cumsum()
+                given = _array(arrays, name, 2 if one else 3, "iu" if one else "f")
+                shape = (len(texts), len(about.rows), *labels.shape[1:])
+                if given.shape != shape or not len(texts) or texts.min() < 0:
+                    raise ValueError(f"its array {name!r} has answers of shape {given.shape}")
+                true = labels[texts]
+                given = (given + true[:, None]) % about.labels if one else given
+                by_row = dict(zip(about.rows, np.moveaxis(given, 1, 0), strict=True))
+                found[split, seed] = SplitAnswers(TASK_OF_SCORE[about.score], true, by_row, texts)
         curves = {
-            row: _integers(arrays, f"curve-{i}", 2).cumsum(axis=1)
+            row: _array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
             for i, row in enumerate(about.curves)
         }
         if any(len(curve) != 2 for curve in curves.values()):
             raise ValueError("it has a curve without two rows")
-        drawn = _drawn(arrays["drawn"], len(hashes)) if "drawn" in arrays else None
+        drawn = None
+        if "drawn" in arrays:
+            packed = _array(arrays, "drawn", 1, "u")
+            if arrays["drawn"].dtype != np.uint8 or len(packed) != -(-len(hashes) // 8):
+                raise ValueError(f"its array 'drawn' has the shape {packed.shape}")
+            drawn = np.unpackbits(arrays["drawn"], count=len(hashes)).astype(bool)
+            if drawn.all():
+                raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
         settings, score = about.settings, about.score
         return cls(about.rows, about.seeds, hashes, labels, found, settings, curves, score, drawn)
 
@@ -220,7 +202,7 @@ class StudyPredictions:
                 "together."
             )
         n_classes = len(record.data.labels)
-        rows = (replace(row, **self.scores(i, n_classes)) for i, row in enumerate(record.rows))
+        rows = (replace(row, **self.scores(row.label, n_classes)) for row in record.rows)
         return replace(record, rows=tuple(rows), test_drawn=self.test_drawn)
 
     @property
@@ -228,71 +210,108 @@ class StudyPredictions:
         """Return the share of each seed's test texts that a choosing seed drew; () if these are not marked."""
         if self.drawn is None:
             return ()
-        return tuple(float(self.drawn[found.texts].mean()) for found in self._on("test"))
+        return tuple(
+            float(self.drawn[self.answers["test", seed].texts].mean()) for seed in self.seeds
+        )
 
-    def scores(self, row: int, n_classes: int) -> dict[str, Any]:
-        """Return the scores of a row, the fields of its `RowResult` that follow from answers."""
-        task, tests = TASK_OF_SCORE[self.score], self._on("test")
-        values = [task.values(found.labels, found.of(row)) for found in tests]
+    def scores(self, row: str, n_classes: int) -> dict[str, Any]:
+        """Return the scores of a row, the fields of its `RowResult` that follow from answers.
+
+        Scores apart from the texts that a choosing seed drew are () if a seed has no other test texts.
+        """
+        task = TASK_OF_SCORE[self.score]
+        validation, tests = (
+            [self.answers[split, seed] for seed in self.seeds] for split in get_args(Split)
+        )
+        values = [task.values(found.labels, found.answers[row]) for found in tests]
         by_name = {name: tuple(each[name] for each in values) for name in values[0]}
-        found = {
+        kept = [] if self.drawn is None else [~self.drawn[found.texts] for found in tests]
+        apart = [
+            task.values(found.labels[rows], found.answers[row][rows])[self.score]
+            for found, rows in zip(tests if kept else (), kept, strict=True)
+            if rows.any()
+        ]
+        scores: dict[str, Any] = {
             "validation": tuple(
-                task.values(found.labels, found.of(row))[self.score]
-                for found in self._on("validation")
+                task.values(found.labels, found.answers[row])[self.score] for found in validation
             ),
             "test": by_name.pop(self.score),
             "others": by_name,
-            "test_apart": self._apart(row, tests),
+            "test_apart": tuple(apart) if len(apart) == len(tests) else (),
         }
-        if not task.one_label:
-            return found
-        classes = [ClassScores.of(confusion_of(t.labels, t.of(row), n_classes)) for t in tests]
-        uneven = any(each.uneven for each in classes)
-        return {
-            **found,
-            "balanced": tuple(each.balanced for each in classes) if uneven else (),
-            "constant": all(each.constant for each in classes),
-        }
+        by_class = [task.by_class(t.labels, t.answers[row], n_classes) for t in tests]
+        classes = [each for each in by_class if each is not None]
+        if classes:
+            uneven = any(each.uneven for each in classes)
+            scores["balanced"] = tuple(each.balanced for each in classes) if uneven else ()
+            scores["constant"] = all(each.constant for each in classes)
+        return scores
 
-    def _on(self, split: Split) -> list[SplitAnswers]:
-        """Return the answers on one split by seed."""
-        return [self.answers[split, seed] for seed in self.seeds]
+    def with_drawn_texts(self, record: StudyRecord, source: str) -> StudyPredictions:
+        """Return the answers with the texts that the record's choosing seeds drew from the data ``source``.
 
-    def _apart(self, row: int, tests: Sequence[SplitAnswers]) -> tuple[float, ...]:
-        """Return a row's scores on the test texts that no choosing seed drew.
-
-        () if these are not marked, or if a seed has none.
+        Raises:
+            UserError: if the study has no choosing seeds, or the data is not the study's.
         """
-        if self.drawn is None:
-            return ()
-        scores = []
-        for found in tests:
-            apart = ~self.drawn[found.texts]
-            if not apart.any():
-                return ()
-            values = TASK_OF_SCORE[self.score].values(found.labels[apart], found.of(row)[apart])
-            scores.append(values[self.score])
-        return tuple(scores)
+        if not record.choosing_seeds:
+            raise UserError(
+                f"--data {source} marks the texts on which settings were chosen, and the study {record.study} chose "
+                "none on seeds of its own; omit --data."
+            )
+        first = self.settings[self.rows[0]]
+        given = with_settings({}, {**first, **record.settings, "data.source": source})
+        data, inputs = parse_config(given, f"settings of {record.study}").data, SharedInputs()
+        found = inputs.corpus(data).fingerprint
+        if found != record.data.fingerprint:
+            raise UserError(
+                f"--data {source} has the fingerprint {found}, and the study's data {record.data.fingerprint}; give "
+                "the same texts."
+            )
+        return replace(self, drawn=drawn_by(record.choosing_seeds, data, inputs, self.hashes))
 
 
-def _drawn(packed: NDArray[Any], n: int) -> NDArray[np.bool_]:
-    """Return the marks of n texts, or raise ValueError if they are of another kind."""
-    if packed.dtype != np.uint8 or packed.shape != (-(-n // 8),):
-        raise ValueError(f"its array 'drawn' has the shape {packed.shape} and type {packed.dtype}")
-    found = np.unpackbits(packed, count=n).astype(bool)
-    if found.all():
-        raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
-    return found
+def drawn_by(
+    seeds: Iterable[int], data: DataConfig, inputs: SharedInputs, hashes: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    """Return whether each text is a training or validation text of one of the seeds.
+
+    Args:
+        seeds: of the splits.
+        data: the texts and their protocol.
+        inputs: reads the data.
+        hashes: (P,) of the texts, see `text_keys`.
+
+    Returns:
+        (P,) marks.
+    """
+    splits = [inputs.splits(data, seed) for seed in seeds]
+    drawn = [
+        key for each in splits for table in (each.train, each.validation) for key in _hashes(table)
+    ]
+    return np.isin(hashes, np.array(drawn, np.uint64))
+
+
+def _hashes(table: Table) -> list[int]:
+    """Return the first 8 bytes of the SHA-256 of each text."""
+    items = (item.encode("utf-8", "surrogatepass") for item in table.items)
+    return [int.from_bytes(hashlib.sha256(item).digest()[:8], "big") for item in items]
+
+
+def text_keys(table: Table) -> list[tuple[int, Any]]:
+    """Return the hash of each text with its label, or with its targets or labels of 0 and 1 as a tuple."""
+    found = table.labels.tolist()
+    labels = found if table.labels.ndim == 1 else map(tuple, found)
+    return list(zip(_hashes(table), labels, strict=True))
 
 
 def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
     """Return the true labels of the texts, or raise ValueError if they are not of the score's kind."""
-    if about.score == "R²":
-        return _reals(arrays, "labels")
     if about.score == "accuracy":
-        labels, most = _integers(arrays, "labels"), about.labels - 1
+        labels, most = _array(arrays, "labels", 1, "iu"), about.labels - 1
     else:
-        found, most = _reals(arrays, "labels"), 1
+        found, most = _array(arrays, "labels", 2, "f"), 1
+        if about.score == "R²":
+            return found
         labels = found.astype(np.int64)
         if not np.array_equal(labels, found):
             raise ValueError("its labels are neither 0 nor 1")
@@ -301,26 +320,11 @@ def _labels(arrays: Arrays, about: _About) -> NDArray[Any]:
     return labels
 
 
-def _smallest(k: int) -> type[np.unsignedinteger[Any]]:
-    """Return the smallest type of k labels."""
-    return np.uint8 if k <= 256 else np.uint16
-
-
-def _integers(arrays: Arrays, name: str, axes: int = 1) -> NDArray[np.int64]:
-    """Return an array of integers, or raise ValueError if it is of another kind."""
-    return _array(arrays, name, axes, "iu").astype(np.int64)
-
-
-def _reals(arrays: Arrays, name: str, axes: int = 2) -> NDArray[Any]:
-    """Return an array of finite real numbers, or raise ValueError if it is of another kind."""
-    found = _array(arrays, name, axes, "f")
-    if not np.isfinite(found).all():
-        raise ValueError(f"its array {name!r} has numbers that are not finite")
-    return found
-
-
 def _array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
+    """Return an array of integers or of finite real numbers, or raise ValueError if it is of another kind."""
     found = arrays[name]
     if found.ndim != axes or found.dtype.kind not in kinds:
         raise ValueError(f"its array {name!r} has the shape {found.shape} and type {found.dtype}")
-    return found
+    if kinds == "f" and not np.isfinite(found).all():
+        raise ValueError(f"its array {name!r} has numbers that are not finite")
+    return found if kinds == "f" else found.astype(np.int64)

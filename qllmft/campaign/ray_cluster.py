@@ -13,17 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from qllmft.campaign.execute import do_run
+from qllmft.campaign.execute import LOOK_S, CampaignProgress, do_run
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
-from qllmft.campaign.progress import LOOK_S, CampaignProgress
-from qllmft.cluster import RayPool
 from qllmft.config import DataConfig, RunConfig
 from qllmft.data import Corpus
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, RunEnded
 from qllmft.files import stays_inside, write_bytes
-from qllmft.run import RunFolder, SharedInputs, Tracking, run_experiment
+from qllmft.run import SharedInputs, Tracking, run_experiment
 from qllmft.run.lock import HOLDER, LOCK, RunBusyError, sole_use
+from qllmft.workers import RayPool
 
 
 class RunInterruptedError(Exception):
@@ -71,85 +70,56 @@ def do_all_on_cluster(
     Raises:
         UserError: if the cluster is not reached or gives a run up, or a node returns no folder of a run.
     """
+    finished = FinishedRuns(runs)
+    progress = CampaignProgress(plan, finished, on_event)
+    # with what releases the run's lock
+    pending: dict[Future[bytes], tuple[PlannedRun, Callable[[], None]]] = {}
+    corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
+    checked: set[str] = set()
     with RayPool(address, "runs", [RunInterruptedError]) as pool, ExitStack() as locks:
-        _Driver(pool, plan, runs, on_event, inputs, locks).work()
+        progress.report(at_once=True)
+        while left := {r.identity: r for r in plan.runs(finished) if r.identity not in checked}:
+            for run in filter(finished.has, left.values()):
+                do_run(run, runs, progress, Tracking(), inputs)
+                checked.add(run.identity)
+            submitted, limit = {run.identity for run, _ in pending.values()}, pool.room()
+            for identity in left.keys() - submitted - checked:
+                run = left[identity]
+                if len(pending) == limit or not (lock := _locked(run, finished, locks)):
+                    continue
+                data, folder = run.config.data, run.folder(runs)
+                if data not in corpora:
+                    corpora[data] = pool.put(inputs.corpus(data))
+                config = run.config.model_dump(mode="json")
+                packed = pack(folder.path) if folder.config_file.exists() else b""
+                task = pool.submit(run_on_node, config, run.read_test, packed, corpora[data])
+                pending[task] = run, lock.close
+            if not pending:
+                time.sleep(LOOK_S)
+            for task in wait(pending, LOOK_S, FIRST_COMPLETED).done:
+                run, release = pending.pop(task)
+                try:
+                    unpack(task.result(), run.folder(runs).path)
+                finally:
+                    release()
+                score = finished.read(run).record.head.validation.value
+                progress(RunEnded(run.label, score, run.config.data.task))
+            progress.report()
+        progress.report(at_once=True)
 
 
-class _Driver:
-    """Process that submits the runs of a plan and stores the folders that come back."""
-
-    def __init__(
-        self,
-        pool: RayPool,
-        plan: Plan,
-        runs: Path,
-        on_event: OnEvent,
-        inputs: SharedInputs,
-        locks: ExitStack,
-    ) -> None:
-        self._pool, self._plan, self._runs, self._inputs = pool, plan, runs, inputs
-        self._finished = FinishedRuns(runs)
-        self._progress = CampaignProgress(plan, self._finished, on_event)
-        self._all_locks = locks
-        # with what releases the run's lock
-        self._pending: dict[Future[bytes], tuple[PlannedRun, Callable[[], None]]] = {}
-        self._corpora: dict[DataConfig, Any] = {}  # references to texts on the cluster
-        self._checked: set[str] = set()
-
-    def work(self) -> None:
-        """Submit runs and store their folders until all are finished, here or by other processes."""
-        self._progress.report(at_once=True)
-        while left := {
-            r.identity: r
-            for r in self._plan.runs(self._finished)
-            if r.identity not in self._checked
-        }:
-            for run in left.values():
-                if self._finished.has(run):
-                    do_run(run, self._runs, self._progress, Tracking(), self._inputs)
-                    self._checked.add(run.identity)
-            submitted = {run.identity for run, _ in self._pending.values()}
-            limit = self._pool.room()
-            for identity in left.keys() - submitted - self._checked:
-                if len(self._pending) < limit:
-                    self._submit(left[identity])
-            self._store_finished()
-            self._progress.report()
-        self._progress.report(at_once=True)
-
-    def _submit(self, run: PlannedRun) -> None:
-        """Submit a run, unless another process works on it."""
-        lock = ExitStack()
-        folder = run.folder(self._runs).path
-        try:
-            lock.enter_context(sole_use(folder, None))
-        except RunBusyError:
-            return
-        self._all_locks.push(lock)
-        if self._finished.has(run):
-            lock.close()
-            return
-        data = run.config.data
-        if data not in self._corpora:
-            self._corpora[data] = self._pool.put(self._inputs.corpus(data))
-        config = run.config.model_dump(mode="json")
-        packed = pack(folder) if RunFolder(folder).config_file.exists() else b""
-        task = self._pool.submit(run_on_node, config, run.read_test, packed, self._corpora[data])
-        self._pending[task] = run, lock.close
-
-    def _store_finished(self) -> None:
-        """Wait for a run for a second at most, and store the folders of those that are finished."""
-        if not self._pending:
-            time.sleep(LOOK_S)
-            return
-        for task in wait(self._pending, LOOK_S, FIRST_COMPLETED).done:
-            run, release = self._pending.pop(task)
-            try:
-                unpack(task.result(), run.folder(self._runs).path)
-            finally:
-                release()
-            validation = self._finished.record(run).head.validation.value
-            self._progress(RunEnded(run.label, validation, run.config.data.task))
+def _locked(run: PlannedRun, finished: FinishedRuns, locks: ExitStack) -> ExitStack | None:
+    """Lock the folder of a run, or return None if another process works on it or has finished it."""
+    lock = ExitStack()
+    try:
+        lock.enter_context(sole_use(run.folder(finished.folder).path, None))
+    except RunBusyError:
+        return None
+    locks.push(lock)
+    if finished.has(run):
+        lock.close()
+        return None
+    return lock
 
 
 def pack(folder: Path) -> bytes:

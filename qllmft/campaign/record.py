@@ -157,39 +157,17 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json`` and return its path. ``derived`` is for people who read the file."""
-    own = _ADAPTER.dump_python(record, mode="json")
+    hidden: dict[str, Any] = {} if record.contrasts else {"contrasts": True}
+    of_rows: set[str] = set()
     if record.score == "accuracy":  # as in records that know no other score
-        del own["score"]
-        for row in own["rows"]:
-            del row["others"]
+        hidden, of_rows = {**hidden, "score": True}, {"others"}
     if not record.test_drawn:  # as in records without choosing seeds
-        del own["test_drawn"]
-        for row in own["rows"]:
-            del row["test_apart"]
-    if not record.contrasts:  # as in records that have none
-        del own["contrasts"]
+        hidden, of_rows = {**hidden, "test_drawn": True}, {*of_rows, "test_apart"}
+    hidden["rows"] = {"__all__": of_rows}
+    own = _ADAPTER.dump_python(record, mode="json", exclude=hidden)
     content = {"format": FORMAT, **derived, **own}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
-
-
-def _check_row(row: RowResult, measure: Measure) -> None:
-    """Raise ValueError unless every field by seed has a value for each, and scores are possible ones."""
-    by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
-    optional = (
-        *(row.validation_loss, row.test_exact, row.test_apart),
-        *(row.epochs, row.balanced, row.chosen),
-    )
-    numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
-    if len(numbers) > 1 or 0 in numbers:
-        raise ValueError(
-            f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
-        )
-    lowest = min((*row.validation, *row.test, *row.test_exact, *row.test_apart))
-    if lowest < measure.lowest:
-        raise ValueError(
-            f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
-        )
 
 
 def read_study(folder: Path) -> StudyRecord:
@@ -216,3 +194,20 @@ def read_study(folder: Path) -> StudyRecord:
         raise UserError(
             f"{path} cannot be read: {error}. The study's own command makes it again."
         ) from error
+
+
+def _check_row(row: RowResult, measure: Measure) -> None:
+    """Raise ValueError unless every field by seed has a value for each, and scores are possible ones."""
+    scores = (row.validation, row.test, row.test_exact, row.test_apart)
+    by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
+    optional = (*scores[2:], row.validation_loss, row.epochs, row.balanced, row.chosen)
+    numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
+    if len(numbers) > 1 or 0 in numbers:
+        raise ValueError(
+            f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
+        )
+    lowest = min(min(each) for each in scores if each)
+    if lowest < measure.lowest:
+        raise ValueError(
+            f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
+        )

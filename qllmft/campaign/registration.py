@@ -13,7 +13,6 @@ from typing import Any
 
 from qllmft.campaign.comparison import ALPHA
 from qllmft.campaign.file import Study
-from qllmft.campaign.keeping import with_names
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
 from qllmft.campaign.seeds import seeds_text
@@ -44,6 +43,11 @@ class Registration:
             f"registered before its runs by commit {self.commit[:12]} of {self.day} ({self.file}, SHA-256 "
             f"{self.hash[:12]})"
         )
+
+
+def with_names(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings with a published name in place of a body's folder."""
+    return {k: names.get(v, v) if k == "body.model" else v for k, v in settings.items()}
 
 
 def plan_of(
@@ -136,31 +140,25 @@ def begin(
             f"{folder / 'runs'} has runs from before the registration {file}. Give a folder of its own with --out."
         )
     _check_unreported(_root(file), planned, inputs, but_of=found.hash)
-    if kept.exists():
-        before = read_registration(kept)
-        if before != found:
-            raise UserError(
-                f"the runs in {folder} were begun with {before.file} (SHA-256 {before.hash[:12]}, commit "
-                f"{before.commit[:12]}), and {found.file} is {found.hash[:12]}, commit {found.commit[:12]}. Give that "
-                "registration, or another folder with --out."
-            )
-    else:
+    if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_json(kept, asdict(found))
-    return found
-
-
-def read_registration(path: Path) -> Registration:
-    """Read the registration that the runs of a folder were begun with. UserError if it cannot be read."""
+        return found
     try:
-        content = parse_json(read_text(path))
-        return Registration(
-            **{name: str(content[name]) for name in Registration.__dataclass_fields__}
-        )
+        content = parse_json(read_text(kept))
+        names = Registration.__dataclass_fields__
+        before = Registration(**{name: str(content[name]) for name in names})
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(
-            f"{path} cannot be read: {error}. Restore the file; without it, run the study in another folder with --out."
+            f"{kept} cannot be read: {error}. Restore the file; without it, run the study in another folder with --out."
         ) from error
+    if before != found:
+        raise UserError(
+            f"the runs in {folder} were begun with {before.file} (SHA-256 {before.hash[:12]}, commit "
+            f"{before.commit[:12]}), and {found.file} is {found.hash[:12]}, commit {found.commit[:12]}. Give that "
+            "registration, or another folder with --out."
+        )
+    return found
 
 
 def _check_plan(file: Path, plan: Mapping[str, Any]) -> None:
@@ -171,28 +169,21 @@ def _check_plan(file: Path, plan: Mapping[str, Any]) -> None:
         raise UserError(
             f"the registration {file} cannot be read: {error}. Restore the file of its commit."
         ) from error
-    if found != plan:
-        raise UserError(
-            f"the study registered in {file} has another plan; changed: {', '.join(_changes(found, plan))}. Give the "
-            "registered settings, or run the changed plan without --registered."
-        )
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the names of changed parts, with both values if they are short."""
-    pairs = {
-        name: (before.get(part, {}).get(name), after[part].get(name))
-        for part in ("study", "settings")
-        for name in {**before.get(part, {}), **after[part]}
-    }
-    found = []
-    for name, (old, new) in pairs.items():
-        if old != new:
-            words = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
-            found.append(
-                f"{name} ({words[0]}, now {words[1]})" if max(map(len, words)) <= 60 else name
-            )
-    return found or ["the runs' configurations (another version of qllmft, or of its presets)"]
+    if found == plan:
+        return
+    changes = []
+    for part in ("study", "settings"):
+        old, new = found.get(part, {}), plan[part]
+        for name in (name for name in {**old, **new} if old.get(name) != new.get(name)):
+            values = [json.dumps(each.get(name), ensure_ascii=False) for each in (old, new)]
+            short = max(map(len, values)) <= 60
+            changes.append(f"{name} ({values[0]}, now {values[1]})" if short else name)
+    if not changes:
+        changes = ["the runs' configurations (another version of qllmft, or of its presets)"]
+    raise UserError(
+        f"the study registered in {file} has another plan; changed: {', '.join(changes)}. Give the registered "
+        "settings, or run the changed plan without --registered."
+    )
 
 
 # --- the repository

@@ -14,7 +14,6 @@ from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.tasks import TASKS
 from qllmft.tasks.measure import Measure, Score
 from qllmft.tasks.statistics import MeanInterval
-from qllmft.training import EpochMetrics
 
 DIGITS = 12  # of a mean score: those of (0.7, 0.8) and (0.75, 0.75) are equal
 
@@ -41,15 +40,6 @@ class Curve:
     train_loss: tuple[float, ...]  # of the task, such as nats
     score: tuple[float, ...]  # of the validation texts
 
-    @classmethod
-    def of(cls, metrics: Sequence[EpochMetrics]) -> Curve:
-        """Return the curve of a run's epochs."""
-        return cls(
-            tuple(m.epoch for m in metrics),
-            tuple(m.train_loss for m in metrics),
-            tuple(m.score for m in metrics),
-        )
-
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -64,12 +54,11 @@ class FinishedRun:
     @classmethod
     def read(cls, folder: RunFolder) -> FinishedRun:
         """Read a run, with its test results if it has any. UserError if it is not finished."""
-        record = folder.finished(tested=False)
-        metrics = folder.metrics()
+        record, metrics = folder.finished(tested=False), folder.metrics()
         losses = {m.epoch: m.validation_loss for m in metrics}
-        return cls(
-            folder.read_config(), record, losses.get(record.selected_epoch), Curve.of(metrics)
-        )
+        epochs = [(m.epoch, m.train_loss, m.score) for m in metrics]
+        curve = Curve(*zip(*epochs, strict=True)) if epochs else Curve((), (), ())
+        return cls(folder.read_config(), record, losses.get(record.selected_epoch), curve)
 
 
 @dataclass(frozen=True)
@@ -94,8 +83,9 @@ class SeededResult:
     def validation_loss(self) -> tuple[float, ...]:
         """Return the validation losses of the task, empty for a baseline, or if one was not kept."""
         pairs = zip(self.runs, self.models, strict=True)
-        losses = [run.validation_loss if model is run.record.head else None for run, model in pairs]
-        return tuple(loss for loss in losses if loss is not None) if None not in losses else ()
+        losses = [run.validation_loss for run, model in pairs if model is run.record.head]
+        found = tuple(loss for loss in losses if loss is not None)
+        return found if len(found) == len(self.runs) else ()
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -118,34 +108,27 @@ class SeededResult:
         return MeanInterval.of([score.value for score in self.tested])
 
 
-def settings_without_seed(run: FinishedRun) -> dict[str, Any]:
-    """Return all settings of a run but its seed, by dotted name."""
-    return {name: value for name, value in settings_of(run.config).items() if name != "seed"}
-
-
-def head_of(run: FinishedRun) -> ModelResult:
-    """Return the result of a run's own head."""
-    return run.record.head
-
-
 def collect(
     runs: Iterable[FinishedRun],
-    settings: Callable[[FinishedRun], Mapping[str, Any]] = settings_without_seed,
-    model: Callable[[FinishedRun], ModelResult | None] = head_of,
+    settings: Callable[[FinishedRun], Mapping[str, Any]] | None = None,
+    model: Callable[[FinishedRun], ModelResult | None] = lambda run: run.record.head,
 ) -> list[SeededResult]:
     """Group runs by their settings, in the order of each group's first run.
 
     If several runs have the same settings and seed, the first one counts. A run without a ``model`` is left out.
+    By default, the settings are all but the seed, by dotted name.
     """
-    groups: dict[str, dict[int, tuple[FinishedRun, ModelResult]]] = {}
+    groups: dict[str, dict[int, tuple[FinishedRun, ModelResult, Mapping[str, Any]]]] = {}
     for run in runs:
         if (found := model(run)) is not None:
-            key = json.dumps(settings(run), sort_keys=True)
-            groups.setdefault(key, {}).setdefault(run.config.seed, (run, found))
+            given = settings(run) if settings else settings_of(run.config)
+            given = given if settings else {k: v for k, v in given.items() if k != "seed"}
+            by_seed = groups.setdefault(json.dumps(given, sort_keys=True), {})
+            by_seed.setdefault(run.config.seed, (run, found, given))
     results = []
     for by_seed in groups.values():
-        ours, models = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
-        results.append(SeededResult(settings(ours[0]), ours, models))
+        ours, models, given = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
+        results.append(SeededResult(given[0], ours, models))
     return results
 
 

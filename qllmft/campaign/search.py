@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from qllmft.baselines import BASELINES, check_baselines, fit_and_score, score_of
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.grid import Point, Value, grid
-from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan
+from qllmft.campaign.plan import FinishedRuns, Plan
 from qllmft.campaign.results import SeededResult, collect, ranked
-from qllmft.campaign.sweep import Sweep, plan_of
+from qllmft.campaign.sweep import Sweep
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing
@@ -54,7 +53,7 @@ class SweepResult:
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     """Do the runs of a sweep in ``folder`` that are not finished, and test the winners."""
     runs = folder / "runs"
-    plan, finished = plan_of(sweep), FinishedRuns(runs)
+    plan, finished = sweep.plan(), FinishedRuns(runs)
 
     def execute(plan: Plan) -> list[SeededResult]:
         executor.execute(plan, runs)
@@ -64,18 +63,40 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
 
     found = execute(plan)
     ranking = ranked(found)
-    row_bests = best_of_rows(sweep, ranking)
-    chosen = {_key(each): each for each in (ranking[0], *row_bests)}
+    # the first of each row of the paper, in the order of the levels
+    row_bests: dict[tuple[Value, ...], SeededResult] = {}
+    for each in ranking if sweep.rows else ():
+        row_bests.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
+    labels = {parameter.name: parameter.labels for parameter in sweep.parameters}
+    order = [row for row in product(*(labels[name] for name in sweep.rows)) if row in row_bests]
+    chosen = {_key(each): each for each in (ranking[0], *(row_bests[row] for row in order))}
     tests = [
         run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)
     ]
-    tested = {_key(each): each for each in execute(FixedPlan(tests))}
+    tested = {_key(each): each for each in execute(Plan(tests))}
     rows = []
-    for best in (tested[_key(best)] for best in row_bests):
-        row = {name: best.settings[name] for name in sweep.rows}
-        rows.append(RowWinner(row, best, published_accuracy(sweep, dict(best.settings))))
+    for row in order:
+        best = tested[_key(row_bests[row])]
+        named = dict(zip(sweep.rows, row, strict=True))
+        rows.append(RowWinner(named, best, _published_accuracy(sweep, best.runs[0].config)))
     repeats = plan.size // sweep.seeds - len(found)
     return SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
+
+
+def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:
+    """Return the paper's best accuracy of its sweep with the head of a configuration, in percent."""
+    for value in published().of("accuracy") if TASKS[config.data.task].one_label else ():
+        if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
+            names = differing(config, load_preset(value.preset).config())
+            heads = {name for name in names if name.startswith(("model.", "noise."))}
+            if heads <= {"model.batch_norm"}:
+                return value.value
+    return None
+
+
+def _key(result: SeededResult) -> str:
+    """Return the identity of the first seed's run."""
+    return result.runs[0].config.identity
 
 
 def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
@@ -124,32 +145,3 @@ def search_baseline(
     )
     _, (test,) = embed_tables({"test": splits.test}, config.body, on_event, inputs=inputs)
     return replace(chosen, test=score_of(test, head.predict(test.x.numpy())))
-
-
-def best_of_rows(sweep: Sweep, ranking: Sequence[SeededResult]) -> list[SeededResult]:
-    """Return the first of the ranking in each row, in the order of the levels."""
-    best: dict[tuple[Value, ...], SeededResult] = {}
-    for each in ranking:
-        best.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
-    labels = {parameter.name: parameter.labels for parameter in sweep.parameters}
-    order = itertools.product(*(labels[name] for name in sweep.rows)) if sweep.rows else ()
-    return [best[row] for row in order if row in best]
-
-
-def published_accuracy(sweep: Sweep, point: Point) -> float | None:
-    """Return the paper's best accuracy of its sweep with the head of ``point``, in percent."""
-    config = sweep.configurations(point)[0]
-    if not TASKS[config.data.task].one_label:
-        return None
-    for value in published().of("accuracy"):
-        if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
-            names = differing(config, load_preset(value.preset).config())
-            heads = {name for name in names if name.startswith(("model.", "noise."))}
-            if heads <= {"model.batch_norm"}:
-                return value.value
-    return None
-
-
-def _key(result: SeededResult) -> str:
-    """Return the identity of the first seed's run."""
-    return result.runs[0].config.identity

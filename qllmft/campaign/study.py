@@ -1,42 +1,56 @@
-"""Studies from plan to record."""
+"""Studies from plan to record, and what is kept of their runs: answers, settings and curves, and no folder's name."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qllmft.baselines import BASELINES
 from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.keeping import (
-    RowRun,
-    RowRuns,
-    body_names,
-    gather_predictions,
-    named,
-    row_runs,
-    seed_by_seed,
-    with_names,
+from qllmft.campaign.plan import FinishedRuns, Plan
+from qllmft.campaign.predictions import (
+    CURVE_UNIT,
+    Split,
+    SplitAnswers,
+    StudyPredictions,
+    drawn_by,
+    text_keys,
 )
-from qllmft.campaign.plan import FinishedRuns, FixedPlan
-from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
-from qllmft.campaign.registration import begin, plan_of, write_plan
+from qllmft.campaign.registration import begin, plan_of, with_names, write_plan
 from qllmft.campaign.results import SeededResult
 from qllmft.campaign.study_plan import (
+    StudyRun,
     chosen_runs,
     n_settings,
     study_runs,
     tuning_runs,
     with_margin,
 )
+from qllmft.config import RunConfig
+from qllmft.config.settings import differing
+from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.published import published
 from qllmft.run import SharedInputs
 from qllmft.run.record import BodyRecord
 from qllmft.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class _Done:
+    """Row of a study with its finished runs, by seed."""
+
+    row: Row
+    plans: list[StudyRun]
+    result: SeededResult  # of the row's model in each run
 
 
 def run_study(
@@ -78,14 +92,20 @@ def run_study(
     )
     finished = FinishedRuns(runs)
     if tuned:
-        executor.execute(FixedPlan(tuned), runs)
+        executor.execute(Plan(tuned), runs)
         planned = chosen_runs(study, planned, settings, tuned, finished)
-    executor.execute(FixedPlan(planned), runs)
-    rows = row_runs(study, planned, finished)
-    predictions = gather_predictions(study, rows, runs, executor.inputs)
+    executor.execute(Plan(planned), runs)
+    rows = []
+    for index, row in enumerate(study.rows):
+        plans = [plan for plan in planned if index in plan.rows]
+        found = tuple(map(finished.read, plans))
+        # the head comes first, then the baselines as configured
+        place = 1 + plans[0].config.baselines.names.index(row.classical) if row.classical else 0
+        models = tuple(run.record.models[place] for run in found)
+        rows.append(_Done(row, plans, SeededResult({}, found, models)))
+    predictions = _predictions(study, rows, runs, executor.inputs)
     predictions.write(folder)
-    record = gather_record(study, rows, predictions, settings, command, executor.inputs)
-    return replace(record, registered=sentence)
+    return _record(study, rows, predictions, settings, command, executor.inputs, sentence)
 
 
 def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
@@ -97,122 +117,173 @@ def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> flo
     return write_plan(file, with_margin(study, planned), settings, planned, Executor().inputs)
 
 
-def gather_record(
+# --- what is kept
+
+
+def _predictions(
+    study: Study, rows: Sequence[_Done], runs: Path, inputs: SharedInputs
+) -> StudyPredictions:
+    """Return the answers of a study's rows. UserError if a run kept none, or kept those on other texts."""
+    data, chosen_on = rows[0].plans[0].config.data, study.choosing_seeds
+    splits, task = {seed: inputs.splits(data, seed) for seed in study.seeds}, TASKS[data.task]
+    parts: tuple[Split, ...] = get_args(Split)
+    keys = sorted(
+        {key for each in splits.values() for part in parts for key in text_keys(each.tables[part])}
+    )
+    place, answers = {key: i for i, key in enumerate(keys)}, {}
+    for part in parts:
+        for nth, (seed, each) in enumerate(splits.items()):
+            table = each.tables[part]
+            texts = np.array([place[key] for key in text_keys(table)], np.int64)
+            order = np.argsort(texts, kind="stable")
+            by_row = {row.row.label: _answers(row, nth, runs, part, table)[order] for row in rows}
+            answers[part, seed] = SplitAnswers(task, table.labels[order], by_row, texts[order])
+    curves = {}
+    for row in rows:
+        found = [run.curve for run in row.result.runs if run.curve and run.curve.epochs]
+        if not row.row.classical and len(found) == len(row.plans):
+            length = min(len(curve.epochs) for curve in found)  # until the shortest ends
+            pairs = [(curve.train_loss[:length], curve.score[:length]) for curve in found]
+            mean = np.mean(pairs, axis=0)
+            curves[row.row.label] = np.rint(mean / CURVE_UNIT).astype(np.int64)
+    hashes, labels = zip(*keys, strict=True)
+    text_hashes, names = np.array(hashes, np.uint64), _body_names(rows)
+    return StudyPredictions(
+        rows=tuple(row.row.label for row in rows),
+        seeds=tuple(splits),
+        hashes=text_hashes,
+        labels=np.array(labels, next(iter(splits.values())).test.labels.dtype),
+        answers=answers,
+        settings={
+            row.row.label: with_names(differing(row.result.runs[0].config, RunConfig()), names)
+            for row in rows
+        },
+        curves=curves,
+        score=task.measure.name,
+        drawn=drawn_by(chosen_on, data, inputs, text_hashes) if chosen_on else None,
+    )
+
+
+def _answers(row: _Done, nth: int, runs: Path, split: Split, table: Table) -> NDArray[Any]:
+    """Return the answers of a row's model with the nth seed on a table, in the order of its texts."""
+    folder, name, n = row.plans[nth].folder(runs), row.result.models[nth].name, len(table)
+    kept = folder.read_predictions()
+    found = {} if kept is None else kept.answers if split == "test" else kept.validation
+    if name not in found or len(found[name]) != n:
+        raise UserError(
+            f"{folder.predictions_file} has no answers of {name!r} on the {n} {split} texts. Delete the "
+            "folder; the study's own command makes it again."
+        )
+    return found[name] if table.labels.ndim == 1 else found[name].astype(np.float32)
+
+
+def _body_names(rows: Sequence[_Done]) -> dict[str, str]:
+    """Return the published names of the runs' bodies by the names or folders that were given."""
+    runs = (run for row in rows for run in row.result.runs)
+    return {run.config.body.model: run.record.body.model for run in runs}
+
+
+def named(command: str, names: Mapping[str, str]) -> str:
+    """Return a command with a published name in place of a body's folder.
+
+    >>> named("qllmft study body --body /a/b --set body.model=/a/b", {"/a/b": "b"})
+    'qllmft study body --body b --set body.model=b'
+    """
+    words = shlex.split(command)
+    parts = [word.rpartition("=") for word in words]
+    changed = [name + equals + names.get(value, value) for name, equals, value in parts]
+    return command if changed == words else shlex.join(changed)
+
+
+def _record(
     study: Study,
-    rows: RowRuns,
+    rows: Sequence[_Done],
     predictions: StudyPredictions,
     settings: Mapping[str, Any],
     command: str,
     inputs: SharedInputs,
+    registered: str,
 ) -> StudyRecord:
-    """Return the record of a study, with the scores of its answers as they are kept.
-
-    Args:
-        study: the study.
-        rows: its finished runs.
-        predictions: kept answers of the runs.
-        settings: of all runs, by dotted name.
-        command: runs the study again.
-        inputs: reads the data.
-    """
-    runs = [each.run for each in seed_by_seed(rows)]
-    config, data, names = runs[0].config, runs[0].record.data, body_names(rows)
+    """Return the record of a study, with the scores of its answers as they are kept."""
+    # those of the first seed, then those of the second one, and so on
+    runs = [
+        run for of_seed in zip(*(row.result.runs for row in rows), strict=True) for run in of_seed
+    ]
+    config, data, names = runs[0].config, runs[0].record.data, _body_names(rows)
     versions: dict[str, list[str]] = {}
     for run in runs:
         for name, version in run.record.versions.items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    validation_given = (
-        config.data.drawn_per_label is None and "validation" in inputs.corpus(config.data).splits
-    )
+    drawn = config.data.drawn_per_label is not None
     rules = {run.config.train.select for run in runs}
+    body = runs[0].record.body
+    bodies = list(dict.fromkeys(str(run.record.body) for run in runs))
+    of_the_study = (
+        *("title", "subject", "baseline", "reduced", "notes", "budget", "bodies"),
+        *("x", "rule", "margin", "contrasts"),
+    )
     return StudyRecord(
         study=study.name,
-        **study.model_dump(
-            include={
-                "title",
-                "subject",
-                "baseline",
-                "reduced",
-                "notes",
-                "budget",
-                "bodies",
-                "x",
-                "rule",
-                "margin",
-                "contrasts",
-            }
-        ),
+        **study.model_dump(include=set(of_the_study)),
         seeds=tuple(study.seeds),
         choosing_seeds=tuple(study.choosing_seeds or ()),
         epochs=config.train.epochs,
         select=config.train.select if len(rules) == 1 else "of each row",
         protocol=config.data.protocol,
-        redrawn=not validation_given,
+        redrawn=drawn or "validation" not in inputs.corpus(config.data).splits,
         data=data,
-        body=_body([run.record.body for run in runs]),
+        # all names, if rows have their own
+        body=body if len(bodies) == 1 else BodyRecord(", ".join(bodies), "", body.dimension),
         settings=with_names(settings, names),
         command=named(command, names),
         rows=tuple(
-            _row(study, row, rows[i], predictions.scores(i, len(data.labels)), names)
-            for i, row in enumerate(study.rows)
+            _row(study, row, predictions.scores(row.row.label, len(data.labels)), names)
+            for row in rows
         ),
         versions=versions,
+        registered=registered,
         score=predictions.score,
         test_drawn=predictions.test_drawn,
     )
 
 
-def _body(bodies: Sequence[BodyRecord]) -> BodyRecord:
-    """Return the body of all runs, or the names of all bodies if rows have their own."""
-    names = list(dict.fromkeys(map(str, bodies)))
-    return bodies[0] if len(names) == 1 else BodyRecord(", ".join(names), "", bodies[0].dimension)
-
-
 def _row(
-    study: Study,
-    row: Row,
-    own: Sequence[RowRun],
-    scores: Mapping[str, Any],
-    names: Mapping[str, str],
+    study: Study, done: _Done, scores: Mapping[str, Any], names: Mapping[str, str]
 ) -> RowResult:
     """Return the result of a row.
 
     Args:
         study: the study.
-        row: the row.
-        own: its runs by seed.
+        done: the row with its runs.
         scores: of its kept answers, see `StudyPredictions.scores`.
-        names: published names of bodies, see `body_names`.
+        names: published names of bodies, see `_body_names`.
     """
-    runs, models = tuple(each.run for each in own), tuple(each.model for each in own)
-    result, one_label = SeededResult({}, runs, models), TASKS[runs[0].config.data.task].one_label
-    comparable = published().names(runs[0].record.data.source)  # other texts have another level
+    row, result = done.row, done.result
+    own: dict[str, Any] = {}
+    first, models = result.runs[0], result.models
+    one_label = TASKS[first.config.data.task].one_label
+    comparable = published().names(first.record.data.source)  # other texts have another level
+    if study.budget is not None:  # a baseline tries settings of its own grid
+        own = {"tried": done.plans[0].tried, "chosen": tuple(dict(p.point) for p in done.plans)}
+        if row.classical:
+            own["tried"] = n_settings(row.classical, done.plans[0].config)
+            own["chosen"] = tuple(dict(model.settings) for model in models)
     return RowResult(
         **row.model_dump(include={"label", "side", "group", "preset", "series", "qubits"}),
         settings=with_names(row.settings, names),
         model=models[0].name,
         published=paper_result(row) if comparable and study.published and one_label else None,
-        runs=tuple(run.record.identity for run in runs),
+        runs=tuple(run.record.identity for run in result.runs),
         parameters=result.parameters,
         stored=max(model.settings.get("stored", 0) for model in models),
         validation_loss=result.validation_loss,
         test_exact=tuple(model.test_exact for model in models if model.test_exact is not None),
-        epochs=() if row.classical else tuple(run.record.selected_epoch for run in runs),
+        epochs=() if row.classical else tuple(run.record.selected_epoch for run in result.runs),
         tuned=row.classical is not None and BASELINES[row.classical].tuned,
         **scores,
-        **_tried(row, own) if study.budget is not None else {},
+        **own,
     )
-
-
-def _tried(row: Row, own: Sequence[RowRun]) -> dict[str, Any]:
-    """Return the number of settings tried with each seed, a baseline's in its own grid, and the chosen ones."""
-    if row.classical:
-        return {
-            "tried": n_settings(row.classical, own[0].plan.config),
-            "chosen": tuple(dict(each.model.settings) for each in own),
-        }
-    return {"tried": own[0].plan.tried, "chosen": tuple(dict(each.plan.point) for each in own)}
 
 
 def paper_result(row: Row) -> PaperResult | None:

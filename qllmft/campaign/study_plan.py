@@ -37,14 +37,19 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
     by_origin: dict[str, list[int]] = {}
     for index, row in enumerate(study.rows):
         by_origin.setdefault(row.origin, []).append(index)
-    runs: list[StudyRun] = []
-    for seed in study.seeds:
-        of_seed = [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
-        if seed == study.seeds[0]:
-            _check_rows(study, of_seed)
-            _check_task(study, of_seed[0])
-        runs += of_seed
-    return runs
+    by_seed = [
+        [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
+        for seed in study.seeds
+    ]
+    _check_rows(study, by_seed[0])
+    task, parts = by_seed[0][0].config.data.task, {"x": study.x, "bodies": study.bodies}
+    for name, value in parts.items() if not TASKS[task].measure.in_percent else ():
+        if value:
+            raise UserError(
+                f"study {study.name}: {name} is {value!r}, and maps and gains of bodies are in points of accuracy; "
+                f"data.task {task!r} is compared by {TASKS[task].measure.name}. Leave {name} out."
+            )
+    return [run for of_seed in by_seed for run in of_seed]
 
 
 def with_margin(study: Study, runs: Sequence[StudyRun]) -> Study:
@@ -102,26 +107,15 @@ def _check_rows(study: Study, runs: list[StudyRun]) -> None:
                     f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
                     "the --set that makes them equal."
                 )
-        if run.config.data != runs[0].config.data:
-            sources = [study.rows[each.rows[0]].label for each in (runs[0], run)]
-            ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
-            differences = [
-                f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
-            ]
+        ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
+        differences = [
+            f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
+        ]
+        if differences:
+            first, second = (study.rows[each.rows[0]].label for each in (runs[0], run))
             raise UserError(
-                f"the rows {sources[0]!r} and {sources[1]!r} read different texts or splits, and a study compares on "
-                f"the same ones: {', '.join(differences)}. Give --data, or --set for all rows."
-            )
-
-
-def _check_task(study: Study, run: StudyRun) -> None:
-    """Raise a UserError if the study has parts that are about accuracies, and its task another score."""
-    measure, parts = TASKS[run.config.data.task].measure, {"x": study.x, "bodies": study.bodies}
-    for name in parts if not measure.in_percent else ():
-        if parts[name]:
-            raise UserError(
-                f"study {study.name}: {name} is {parts[name]!r}, and maps and gains of bodies are in points of "
-                f"accuracy; data.task {run.config.data.task!r} is compared by {measure.name}. Leave {name} out."
+                f"the rows {first!r} and {second!r} read different texts or splits, and a study compares on the same "
+                f"ones: {', '.join(differences)}. Give --data, or --set for all rows."
             )
 
 
@@ -176,15 +170,11 @@ def chosen_runs(
             t.identity: t for t in tuned if (t.rows, t.config.seed) == (run.rows, run.config.seed)
         }
         if trials:
-            results = collect(
-                [finished.read(t) for t in trials.values()],
-                lambda found: {"run": found.config.identity},
-            )
-            trial = trials[best(results).settings["run"]]
-            run = replace(
-                study_run(study, run.rows, settings, run.config.seed, trial.point),
-                tried=trial.tried,
-            )
+            read = [finished.read(trial) for trial in trials.values()]
+            found = best(collect(read, lambda each: {"run": each.config.identity}))
+            trial = trials[found.settings["run"]]
+            run = study_run(study, run.rows, settings, run.config.seed, trial.point)
+            run = replace(run, tried=trial.tried)
         chosen.append(run)
     return chosen
 
@@ -201,20 +191,31 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
     If the space has no more settings, all of them are tried. Rows of one space try the same ones.
     A space of the head's kind gives only settings of training, because the head's structure is the row's.
     """
-    name = row.space or _space_of_kind(config)
+    name = row.space
+    if name is None:  # a table of the paper, or ours if it has no such head
+        name = "table-06" if config.model.n_encoders == 1 else "table-07"
+        if config.train.optimizer == "lbfgs":
+            name = "odd"
+        elif config.body.trainable:
+            name = "table-16"
+        elif config.model.head == "mlp":
+            name = "table-14"
+        elif config.model.encoder == "mlp":
+            name = "table-13"
     space = load_space(name)
     if space.grid_of:
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
+
+    def is_tried(setting: str) -> bool:
+        return bool(row.space) or setting.startswith("train.") or setting == "model.batch_norm"
+
+    given = {*row.settings, *settings}
     parameters = [
         parameter
         for parameter in space.parameters
-        if not {*row.settings, *settings} & set(parameter.settings)
-        and (
-            row.space
-            or all(s.startswith("train.") or s == "model.batch_norm" for s in parameter.settings)
-        )
+        if not given & set(parameter.settings) and all(map(is_tried, parameter.settings))
     ]
     found, count = list(grid(parameters)), study.budget or 1
     points = [found[index] for index in drawn(len(found), count, config.seed, "settings", name)]
@@ -222,16 +223,3 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
         {k: v for p in parameters for k, v in p.settings_at(point[p.name]).items()}
         for point in points
     ]
-
-
-def _space_of_kind(config: RunConfig) -> str:
-    """Return the search space of a head's learning rates: a table of the paper, or ours if it has no such head."""
-    if config.train.optimizer == "lbfgs":
-        return "odd"
-    if config.body.trainable:
-        return "table-16"
-    if config.model.head == "mlp":
-        return "table-14"
-    if config.model.encoder == "mlp":
-        return "table-13"
-    return "table-06" if config.model.n_encoders == 1 else "table-07"

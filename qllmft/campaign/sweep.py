@@ -14,14 +14,13 @@ from qllmft.campaign.file import Space
 from qllmft.campaign.grid import (
     Parameter,
     Point,
-    Value,
     check_size,
     grid,
     grid_size,
     point_text,
     sobol_points,
 )
-from qllmft.campaign.plan import FinishedRuns, FixedPlan, Plan, PlannedRun
+from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import with_settings
@@ -69,20 +68,20 @@ class Sweep:
 
     @cached_property
     def points(self) -> dict[str, Point]:
-        """Return the points of a list by identity, in order."""
+        """Return the points of a list by the identity of their first seed's configuration, in order."""
         found: dict[str, Point] = {}
+        wanted = self.trials or DEFAULT_TRIALS
         if self.sampler == "grid":
-            for point in grid(self.parameters):
-                found.setdefault(self.identity(point), point)
-        elif self.sampler == "qmc":
-            wanted = self.trials or DEFAULT_TRIALS
+            wanted, points = grid_size(self.parameters), grid(self.parameters)
+        else:
+            points = sobol_points(self.parameters, int(self.base["seed"]))
             if all(parameter.scale is None for parameter in self.parameters):
                 wanted = min(wanted, grid_size(self.parameters))
-            for looked, point in enumerate(sobol_points(self.parameters, int(self.base["seed"]))):
-                found.setdefault(self.identity(point), point)
-                # few levels have fewer points
-                if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:
-                    break
+        for looked, point in enumerate(points):
+            found.setdefault(self.configurations(point)[0].identity, point)
+            # few levels have fewer points
+            if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:
+                break
         return found
 
     def configurations(self, point: Point) -> list[RunConfig]:
@@ -90,19 +89,13 @@ class Sweep:
         tree = self.base
         for parameter in self.parameters:
             tree = with_settings(tree, parameter.settings_at(point[parameter.name]))
-        first = int(tree["seed"])
-        return [
-            parse_config(tree | {"seed": first + i}, self._origin(point)) for i in range(self.seeds)
-        ]
+        seeds = range(int(tree["seed"]), int(tree["seed"]) + self.seeds)
+        return [parse_config(tree | {"seed": seed}, self._origin(point)) for seed in seeds]
 
     def _origin(self, point: Point) -> str:
         """Return the name of a point in errors."""
         values = ", ".join(f"{name} = {label}" for name, label in point.items())
         return f"sweep {self.space.name}, {values}"
-
-    def identity(self, point: Point) -> str:
-        """Return the identity of a point, which is that of its first seed's configuration."""
-        return self.configurations(point)[0].identity
 
     def runs(self, point: Point, *, read_test: bool = False) -> list[PlannedRun]:
         """Return the runs of a point, one per seed."""
@@ -124,6 +117,12 @@ class Sweep:
             key = config.model_dump_json(include={"model", "body", "backend"})
             found.setdefault(key, (self._origin(point), config))
         return dict(found.values())
+
+    def plan(self) -> Plan:
+        """Return the plan of the search's runs, which do not read the test set."""
+        if not self.is_list:
+            return TpePlan(self)
+        return Plan([run for point in self.points.values() for run in self.runs(point)], True)
 
 
 def make_sweep(
@@ -156,10 +155,12 @@ def make_sweep(
             f"--trials got {trials}, and the sampler {sampler} has a fixed number of points. "
             "Omit it, or choose --sampler tpe or qmc."
         )
-    parameters = tuple(p for p in space.parameters if not overrides.keys() & set(p.settings))
+    parameters = []
     for parameter in space.parameters:
         given = overrides.keys() & set(parameter.settings)
-        if given and len(given) < len(parameter.settings):
+        if not given:
+            parameters.append(parameter)
+        elif len(given) < len(parameter.settings):
             raise UserError(
                 f"--set {', '.join(sorted(given))} fixes a part of {parameter.name!r}, whose settings go together: "
                 f"{', '.join(parameter.settings)}. Give all of them, or none."
@@ -172,7 +173,7 @@ def make_sweep(
     # settings without a value are omitted, so that a default that depends on others keeps depending
     # on them
     tree = base.model_dump(mode="json", exclude_none=True)
-    sweep = Sweep(space, sampler, tree, parameters, trials, seeds, in_flight)
+    sweep = Sweep(space, sampler, tree, tuple(parameters), trials, seeds, in_flight)
     points = grid_size(parameters) if sampler == "grid" else trials or DEFAULT_TRIALS
     check_size(points * seeds, "points of the search times --seeds")
     # raises if settings do not fit together
@@ -180,25 +181,15 @@ def make_sweep(
     return sweep
 
 
-def plan_of(sweep: Sweep) -> Plan:
-    """Return the plan of a sweep's runs, which do not read the test set."""
-    if not sweep.is_list:
-        return TpePlan(sweep)
-    return FixedPlan(
-        [run for point in sweep.points.values() for run in sweep.runs(point)], selects=True
-    )
-
-
-class TpePlan:
+class TpePlan(Plan):
     """Plan of a search by optuna's TPE sampler, in memory.
 
     Proposal k depends on the results of the proposals 0 to k - J, with J = ``sweep.in_flight``, and on its own seed.
     So any process finds the same proposals from the folders of the finished runs.
     """
 
-    selects = True
-
     def __init__(self, sweep: Sweep) -> None:
+        super().__init__((), selects=True)
         self._sweep = sweep
         self._study: Study | None = None
         self._trials: list[Trial] = []
@@ -217,40 +208,37 @@ class TpePlan:
 
     def runs(self, finished: FinishedRuns) -> Sequence[PlannedRun]:
         """Propose as many trials as the results allow, and return the runs of all."""
-        while len(self._runs) < self._sweep.size and self._tell(finished):
-            self._runs.append(self._propose())
+        found = True
+        while found and len(self._runs) < self._sweep.size:
+            # the sampler gets the results that the next proposal depends on
+            while found and self._told <= len(self._runs) - self._sweep.in_flight:
+                runs = self._runs[self._told]
+                if found := all(map(finished.has, runs)):
+                    assert self._study is not None
+                    self._study.tell(self._trials[self._told], finished.mean_validation(runs))
+                    self._told += 1
+            if found:
+                self._propose()
         return [run for runs in self._runs for run in runs]
 
-    def _tell(self, finished: FinishedRuns) -> bool:
-        """Tell the sampler the results that the next proposal depends on, or return False if one is missing."""
-        while self._told <= len(self._runs) - self._sweep.in_flight:
-            runs = self._runs[self._told]
-            if not all(map(finished.has, runs)):
-                return False
-            assert self._study is not None
-            self._study.tell(self._trials[self._told], finished.mean_validation(runs))
-            self._told += 1
-        return True
-
-    def _propose(self) -> list[PlannedRun]:
+    def _propose(self) -> None:
+        """Add the runs of one more trial."""
         optuna: Any = import_extra("optuna", "--sampler tpe needs optuna")
-        number = len(self._trials)
-        sampler = optuna.samplers.TPESampler(
-            seed=derive_seed(int(self._sweep.base["seed"]), "proposal", number) % 2**32,
-            n_startup_trials=max(4, min(10, self._sweep.size // 4)),
-            constant_liar=self._sweep.in_flight > 1,
-        )
         if self._study is None:
             optuna.logging.set_verbosity(optuna.logging.ERROR)
             self._study = optuna.create_study(direction="maximize")
-        self._study.sampler = sampler
+        seed = derive_seed(int(self._sweep.base["seed"]), "proposal", len(self._trials))
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=seed % 2**32,
+            n_startup_trials=max(4, min(10, self._sweep.size // 4)),
+            constant_liar=self._sweep.in_flight > 1,
+        )
         trial = self._study.ask()
         self._trials.append(trial)
-        return self._sweep.runs({p.name: _suggest(trial, p) for p in self._sweep.parameters})
-
-
-def _suggest(trial: Trial, parameter: Parameter) -> Value:
-    """Return a level, or a number on the scale of a parameter that has one."""
-    if parameter.scale == "log" and len(parameter.values) > 1:
-        return trial.suggest_float(parameter.name, *parameter.limits, log=True)
-    return trial.suggest_categorical(parameter.name, parameter.labels)
+        point: Point = {}
+        for each in self._sweep.parameters:
+            if each.scale == "log" and len(each.values) > 1:
+                point[each.name] = trial.suggest_float(each.name, *each.limits, log=True)
+            else:
+                point[each.name] = trial.suggest_categorical(each.name, each.labels)
+        self._runs.append(self._sweep.runs(point))

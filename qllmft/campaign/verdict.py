@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from qllmft.campaign.bodies import Gain, gains_of_the_papers_heads, leading_gains, papers_margin
-from qllmft.campaign.comparison import Comparison, compare, leading
+from qllmft.campaign.comparison import (
+    Comparison,
+    Gain,
+    compare,
+    gains,
+    gains_of_the_papers_heads,
+    leading,
+    papers_margin,
+)
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.tasks.measure import ACCURACY, Measure, percent
+from qllmft.campaign.results import best
+from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 
 
@@ -17,13 +25,12 @@ def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None
 
     If the study has several bodies, a sentence on these comes first. If it has contrasts, the sentence is about them.
     """
-    sentences = [body_sentence(record)] if record.bodies else []
-    comparisons = compare(record) if comparisons is None else comparisons
-    of_pairs = _contrast_sentence if record.contrasts else _pair_sentence
-    return " ".join([*sentences, of_pairs(record, comparisons)])
+    found = compare(record) if comparisons is None else comparisons
+    sentence = _of_contrasts(record, found) if record.contrasts else _of_pair(record, found)
+    return f"{_of_bodies(record)} {sentence}" if record.bodies else sentence
 
 
-def _contrast_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+def _of_contrasts(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     """Return the count of the outcomes of the comparisons that the study names, and the largest that is decided."""
     measure, count = record.measure, Counter(c.outcome for c in comparisons)
     sentence = (
@@ -41,10 +48,22 @@ def _contrast_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -
     )
 
 
-def body_sentence(record: StudyRecord) -> str:
-    """Return whether the body or the kind of head gains more test accuracy, by their difference paired by seed."""
-    body, kind, kind_after = leading_gains(record)
-    ends = PairedDifference.of(body.seeds, kind.seeds).interval
+def _of_bodies(record: StudyRecord) -> str:
+    """Return whether the body or the kind of head gains more test accuracy, by their difference paired by seed.
+
+    The gains are that of the first body's best classical head on validation from the second body, and those of the
+    kind of head on both.
+    """
+    first, second = record.bodies[:2]
+    baseline = best(row for row in record.rows_of("baseline") if row.group == first)
+    found = gains(record)
+    (body,) = (
+        gain
+        for gain in found
+        if (gain.of_body, gain.heads, gain.body) == (True, baseline.label, second)
+    )
+    kinds = {gain.body: gain for gain in found if not gain.of_body}
+    ends = PairedDifference.of(body.seeds, kinds[first].seeds).interval
     more = "Whether the body or the kind of head gives more is open"
     if ends and ends[0] > 0.0:
         more = "For the heads that validation prefers, the body gives more than the kind of head"
@@ -54,13 +73,14 @@ def body_sentence(record: StudyRecord) -> str:
     parts = [
         f"on the {gain.body}, {gain.heads} {'gains' if gain.of_body else 'is'} {gain_points(gain)} points "
         f"({gain_share(gain)}{margin if gain is body else ''})"
-        for gain in (body, kind, kind_after)
+        for gain in (body, kinds[first], kinds[second])
     ]
-    own = [gain for gain in gains_of_the_papers_heads(record) if gain.body == record.bodies[0]]
-    papers = f" The paper's own heads on the {record.bodies[0]}: " if own else ""
-    papers += "; ".join(f"{gain.heads} is {gain_points(gain)} points" for gain in own) + (
-        "." if own else ""
+    own = "; ".join(
+        f"{gain.heads} is {gain_points(gain)} points"
+        for gain in gains_of_the_papers_heads(record)
+        if gain.body == first
     )
+    papers = f" The paper's own heads on the {first}: {own}." if own else ""
     return f"{more}: {'; '.join(parts)}.{papers}"
 
 
@@ -76,58 +96,54 @@ def gain_share(gain: Gain) -> str:
     return f"{mean} % [{', '.join(ends)}]" if ends else f"{mean} %"
 
 
-def _pair_sentence(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
+    """Return the sentence on the two rows that validation prefers."""
     leaders = leading(record)
-    pair = next(
-        c for c in comparisons if (c.subject, c.baseline) == tuple(row.label for row in leaders)
-    )
+    (pair,) = (c for c in comparisons if [c.subject, c.baseline] == [row.label for row in leaders])
     subject, baseline = (_name(row, record) for row in leaders)
-    mean, n, count = pair.difference.mean, len(record.seeds), _count(record, comparisons)
-    measure = record.measure
+    mean, n, measure = pair.difference.mean, len(record.seeds), record.measure
     if leaders[0].constant:
         return f"{subject} gives the same answer to every test text, so it beats nothing."
     unit = "points of balanced accuracy" if leaders[0].balanced else measure.unit
     difference = f"the difference is {measure.signed(mean)} {unit}"
+    nothing = f"Nothing can be said about {subject} against {baseline}: {difference}"
     if n == 1:
         return (
             f"Nothing can be said from one seed about {subject} against {baseline}: {difference} on the test texts, "
             "and there is no scatter to judge it by."
         )
+    count = _count(record, comparisons)
     if pair.difference.interval is None or pair.p_holm is None:
-        return (
-            f"Nothing can be said about {subject} against {baseline}: {difference} with each of {n} seeds alike, and "
-            f"the paired test is not defined{count}."
-        )
-    low, high = pair.difference.interval
+        return f"{nothing} with each of {n} seeds alike, and the paired test is not defined{count}."
     corrected = (
         f" after Holm's correction over {len(comparisons)} comparisons"
         if len(comparisons) > 1
         else ""
     )
-    test = f"on the test texts ({n} seeds, {_budget(*leaders)}paired t-test, {p_value(pair.p_holm)}{corrected})"
+    tried, others = (row.tried for row in leaders)
+    numbers = "each" if tried == others else f"and of {others}"
+    seeds = f"{n} seeds, " + (f"best of {tried} settings {numbers}, " if tried is not None else "")
+    brackets = measure.brackets(pair.difference.interval)
+    test = f"on the test texts ({seeds}paired t-test, {p_value(pair.p_holm)}{corrected})"
     if pair.outcome == "equal":
-        equal = f"two one-sided t-tests, {p_value(pair.p_equal)}{corrected}"
         return (
-            f"{subject} and {baseline} are equal within {measure.within(record.margin)}: {difference} "
-            f"{measure.brackets((low, high))} on the test texts ({n} seeds, {_budget(*leaders)}{equal}){count}."
+            f"{subject} and {baseline} are equal within {measure.within(record.margin)}: {difference} {brackets} on "
+            f"the test texts ({seeds}two one-sided t-tests, {p_value(pair.p_equal)}{corrected}){count}."
         )
     if pair.outcome == "open":
-        return (
-            f"Nothing can be said about {subject} against {baseline}: {difference} {measure.brackets((low, high))} "
-            f"{test}{least_seen(pair, measure)}{count}."
+        least = (
+            f"; a true difference of {measure.size(pair.detectable)} {measure.unit} would have been found in four of "
+            "five cases"
+            if pair.detectable is not None
+            else ""
         )
+        return f"{nothing} {brackets} {test}{least}{count}."
     verb = "beats" if pair.outcome == "better" else "loses to"
     # both ends have the same sign: the corrected p is below 5 %, so the 95 % interval excludes 0
-    middle, near, far = map(measure.size, (mean, *sorted((abs(low), abs(high)))))
-    return f"{subject} {verb} {baseline} by {middle} {unit} [{near}, {far}] {test}{count}."
-
-
-def _budget(subject: RowResult, baseline: RowResult) -> str:
-    """Return ``best of 6 settings each, ``, or "" without a budget."""
-    if subject.tried is None:
-        return ""
-    numbers = "each" if subject.tried == baseline.tried else f"and of {baseline.tried}"
-    return f"best of {subject.tried} settings {numbers}, "
+    near, far = map(measure.size, sorted(pair.difference.interval, key=abs))
+    return (
+        f"{subject} {verb} {baseline} by {measure.size(mean)} {unit} [{near}, {far}] {test}{count}."
+    )
 
 
 def _name(row: RowResult, record: StudyRecord) -> str:
@@ -146,27 +162,15 @@ def _count(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) < 2:
         return ""
     count = Counter(comparison.outcome for comparison in comparisons)
-    pairs = (
-        f"of {_with_article(record.subject)} and {_with_article(record.baseline)}"
-        if record.grouped
-        else f"with {_with_article(record.baseline)}"
+    subject, baseline = (
+        f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+        for name in (record.subject, record.baseline)
     )
+    pairs = f"of {subject} and {baseline}" if record.grouped else f"with {baseline}"
     return (
         f"; of all {len(comparisons)} comparisons {pairs}, {count['better']} are won, {count['worse']} lost, "
         f"{count['equal']} equal within {record.measure.within(record.margin)}, and {count['open']} open"
     )
-
-
-def _with_article(name: str) -> str:
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def least_seen(comparison: Comparison, measure: Measure) -> str:
-    """Return the least difference that could have been seen, in words, or "" if it is not known."""
-    if comparison.detectable is None:
-        return ""
-    size = f"{measure.size(comparison.detectable)} {measure.unit}"
-    return f"; a true difference of {size} would have been found in four of five cases"
 
 
 def limits(record: StudyRecord) -> list[str]:
@@ -177,32 +181,32 @@ def limits(record: StudyRecord) -> list[str]:
         if n > 1
         else "One seed: there is no scatter to judge a difference by, so there are no intervals and no tests."
     ]
-    if record.redrawn:
-        sentences.append(
-            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
-            "intervals are about other draws from these texts and other initial weights, not about other texts."
-            if record.protocol == "paper"
-            else "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
-            "other ones."
-        )
-    else:
+    if not record.redrawn:
         sentences.append(
             "The splits are given and do not depend on the seed: intervals are about initial weights alone, and a "
             "baseline without any, such as an SVC, has none."
+        )
+    elif record.protocol == "paper":
+        sentences.append(
+            "Each seed draws its own training and validation texts, but the seeds share nearly all test texts: the "
+            "intervals are about other draws from these texts and other initial weights, not about other texts."
+        )
+    else:
+        sentences.append(
+            "Each seed draws its own training texts; the test texts are the same, and the intervals are not about "
+            "other ones."
         )
     if len(record.rows) > 2 and not record.contrasts:
         sentences.append(
             "Validation chose among the rows from the same runs, which favours a row that was lucky in both; the test "
             "texts were not used to choose."
         )
-    sentences.append(
+    return [
+        *sentences,
         "Least seen: the least true difference that the test at 5 % divided by the number of comparisons finds with "
         "80 % power, if the scatter over the seeds is the true one. Equal: two one-sided t-tests place the difference "
         f"within {record.measure.within(record.margin)}, the margin said beforehand, at 5 % after Holm's correction. "
-        "Open: neither."
-    )
-    sentences.append(
+        "Open: neither.",
         "The interval of a difference is its own, 95 %; whether it counts is decided by p after Holm's correction, "
         "which is stricter: a comparison may be open even if its interval excludes 0.",
-    )
-    return sentences
+    ]

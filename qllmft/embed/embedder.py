@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.cluster import RayPool
 from qllmft.config import BodyConfig
 from qllmft.embed.body import Body, Progress
 from qllmft.embed.cache import EmbeddingCache
@@ -30,6 +28,7 @@ from qllmft.embed.workers import (
     worker_pool,
 )
 from qllmft.errors import UserError
+from qllmft.workers import ProcessDiedError, RayPool
 
 CHUNK = 1024  # texts between two writes to the cache, which an interruption may lose
 
@@ -191,7 +190,7 @@ class Embedder:
                 if progress and encoded:
                     progress(len(part.missing))
                 yield part, encoded
-        except BrokenProcessPool:
+        except ProcessDiedError:
             raise UserError(
                 "a process that embeds texts ended, perhaps for want of memory: each has a body of its own. Take fewer "
                 "--jobs; finished texts are kept."
@@ -202,8 +201,8 @@ class Embedder:
         if not part.missing:
             return None
         if self._ray is None:
-            self._pool = self._pool or worker_pool(self._config, self._location, self._jobs)
-            return self._pool.submit(encode_part, part.missing)
+            self._pool = self._pool or worker_pool(self._jobs)
+            return self._pool.submit(encode_part, self._config, self._location, part.missing)
         if not isinstance(self._pool, RayPool):
             self._pool = RayPool(self._ray, "texts")
         if self._sent is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.location import BodyLocation, locate_body, located_folder
 from qllmft.errors import UserError
 from qllmft.files import writing
+from qllmft.workers import Processes
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 # embeddings (N, D), number of texts that were cut, tokens read
@@ -32,30 +32,27 @@ PIECE = 2**24  # bytes of a file that are sent at a time
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_body: Body | None = None  # of a worker
-_on_node: tuple[BodyConfig, BodyLocation] | None = None  # that body, before its folders were sent
+_on_node: tuple[BodyConfig, BodyLocation] | None = None  # body of a node, as it was sent
+_here: tuple[BodyConfig, BodyLocation] | None = None  # that body with the folders of the node
 
 
-def worker_pool(config: BodyConfig, location: BodyLocation, jobs: int) -> ProcessPoolExecutor:
+def worker_pool(jobs: int) -> Processes:
     """Return a pool of processes, among which the cores that this process may use are divided."""
-    threads = max(1, thread_count() // jobs)
-    # a fresh interpreter: a forked one would inherit locks of torch's threads
-    return ProcessPoolExecutor(jobs, get_context("spawn"), load, (config, location, threads))
+    return Processes(jobs, max(1, thread_count() // jobs))
 
 
-def load(config: BodyConfig, location: BodyLocation, threads: int) -> None:
-    """Load the body of this worker."""
-    global _body  # a pool's initialiser has no other place
+@lru_cache(maxsize=1)  # a process keeps its body for the next task
+def loaded(config: BodyConfig, location: BodyLocation, threads: int) -> Body:
+    """Return the body of this worker."""
     import torch
 
     torch.set_num_threads(threads)
-    _body = Body(config, location, light=True)
+    return Body(config, location, light=True)
 
 
-def encode_part(texts: Sequence[str]) -> Encoded:
-    """Return the embeddings of texts by the worker's body."""
-    assert _body is not None
-    return encoded_by(_body, texts)
+def encode_part(config: BodyConfig, location: BodyLocation, texts: Sequence[str]) -> Encoded:
+    """Return the embeddings of texts by a body in a process of `worker_pool`."""
+    return encoded_by(loaded(config, location, thread_count()), texts)
 
 
 def encoded_by(body: Body, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
@@ -138,13 +135,12 @@ def check_place(config: BodyConfig, jobs: int) -> None:
 
 def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts on a node of a Ray cluster, in a process that loads the body once."""
-    global _on_node  # Ray keeps the process for the next task
-    if _on_node != (body.config, body.location):
+    global _on_node, _here  # Ray keeps the process for the next task
+    if _here is None or _on_node != (body.config, body.location):
         import ray
 
-        load(*_on_this_node(body, ray), 1)
-        _on_node = body.config, body.location
-    return encode_part(texts)
+        _here, _on_node = _on_this_node(body, ray), (body.config, body.location)
+    return encoded_by(loaded(*_here, 1), texts)
 
 
 def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:

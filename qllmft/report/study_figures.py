@@ -8,9 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from qllmft.campaign.comparison import Comparison
+from qllmft.campaign.comparison import Comparison, Trend
 from qllmft.campaign.record import StudyRecord
-from qllmft.campaign.trend import Trend
 from qllmft.escaping import one_line
 from qllmft.report import style
 from qllmft.report.study_table import OUTCOMES

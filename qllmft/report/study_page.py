@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from qllmft.campaign.comparison import Comparison, compare, differences_by_seed, leading
 from qllmft.campaign.file import Side
-from qllmft.campaign.keeping import with_drawn_texts
 from qllmft.campaign.predictions import CURVE_UNIT, StudyPredictions
 from qllmft.campaign.record import StudyRecord, read_study, write_record
 from qllmft.config import RunConfig, parse_config
@@ -57,14 +56,14 @@ def finish_from_predictions(
 ) -> tuple[StudyRecord, Path]:
     """Compute all scores of a study from its kept answers, write its files into ``out``, and return record and page.
 
-    The data ``source`` gives the texts that the study's choosing seeds drew, see `with_drawn_texts`.
+    The data ``source`` gives the texts that the study's choosing seeds drew, see `StudyPredictions.with_drawn_texts`.
 
     Raises:
         UserError: if one of the files is missing or does not fit the other, or the data is not the study's.
     """
     predictions, record = StudyPredictions.read(folder), read_study(folder)
     if source is not None:
-        predictions = with_drawn_texts(predictions, record, source)
+        predictions = predictions.with_drawn_texts(record, source)
     record = predictions.recomputed(record)
     with writing(f"the folder {out}"):
         predictions.write(out)

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Any
 
-from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
-from qllmft.campaign.comparison import Comparison
+from qllmft.campaign.comparison import (
+    Comparison,
+    gains,
+    gains_of_the_papers_heads,
+    papers_margin,
+    trends,
+)
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.seeds import seeds_text
-from qllmft.campaign.trend import trends
 from qllmft.campaign.verdict import gain_points, gain_share, limits, verdict
 from qllmft.published import published
 from qllmft.tasks.measure import Measure, percent

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from qllmft.baselines import (
     BASELINES,
     FittedHead,
-    Head,
     TrainedHead,
     as_classifier,
     check_baselines,
@@ -151,17 +151,19 @@ def run_experiment(
         )
 
 
+class _Row(NamedTuple):
+    """Fitted model of the run's table, with the vectors of its texts."""
+
+    fitted: FittedHead
+    vectors: Vectors
+
+
 def _work(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
     folder = setup.folder
     body, config = body_of(setup), setup.config
     body.announce(folder.checkpoint.epochs_done())
-    if config.model.start == "linear":
-        setup.message(
-            "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
-            "start at the linear solution."
-        )
-    _report_few_folds(setup)
+    _report_choices(setup)
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
@@ -184,130 +186,148 @@ def _work(setup: RunSetup) -> Outcome:
         started = time.perf_counter()
         head.fit(*body.learnt)
         seconds = body.seconds(time.perf_counter() - started)
-    identity = _save_model(setup, body, head)
+    identity = _save_head(setup, body, head)
     selection = head.selection
     assert selection is not None  # it was trained
     if head.interrupted:
         return Outcome(folder, None, selection.epochs_done, selection.signal)
-    vectors = [body.head_vectors]
-    fitted = [scored(head, vectors[0].validation, seconds)]
-    n_texts = len(setup.splits.train)
-    for left in left_out(config, n_texts):
-        setup.message(
-            f"{BASELINES[left].label} is left out: its time grows with the square of the {n_texts:,} training texts. "
-            "Compare it on fewer with --per-label."
-        )
-    for baseline in make_baselines(
-        config, body.classifier.n_parameters, body.dimension, setup.corpus.n_classes, n_texts
-    ):
-        vectors.append(body.baseline_vectors)
+    rows = [_Row(scored(head, body.head_vectors.validation, seconds), body.head_vectors)]
+    sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
+    for baseline in make_baselines(config, *sizes, len(setup.splits.train)):
+        vectors = body.baseline_vectors
         with stage(setup.on_event, "fitting", baseline.name):
-            fitted.append(fit_and_score(baseline, vectors[-1].train, vectors[-1].validation))
+            rows.append(_Row(fit_and_score(baseline, vectors.train, vectors.validation), vectors))
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
-    record = _record(setup, body, identity, selection.epoch, fitted)
+    record = _record(setup, body, identity, selection.epoch, rows)
     if setup.read_test:
-        _save_rows(setup, body, [each.head for each in fitted[1:]], vectors[1:])
-        record = _tested(setup, record, fitted, vectors)
+        _save_baselines(setup, body, rows[1:])
+        record = _tested(setup, record, rows)
         folder.write_result(record)
-        if config.body.learns:
-            folder.drop_checkpoint()
+        if config.body.learns:  # several times as large as the trained body
+            shutil.rmtree(folder.checkpoint.path.parent, ignore_errors=True)
     else:
         folder.write_validation(record)
     return Outcome(folder, record, selection.epochs_done)
 
 
-def _report_few_folds(setup: RunSetup) -> None:
-    """Report labels with too few training texts for the usual number of folds of the start's C."""
+def _report_choices(setup: RunSetup) -> None:
+    """Report a start at random, few folds of the start's C, and baselines that are left out."""
     config, train = setup.config, setup.splits.train
-    chosen = config.model.start == "sines" and config.train.ridge_c == "auto"
-    if not chosen or not TASKS[config.data.task].several:
-        return
-    counts = fold_counts(train.labels)
-    few = [
-        f"{name!r} {'none, C = 1' if folds < 2 else folds}"
-        for name, folds in zip(setup.corpus.label_names, counts.tolist(), strict=True)
-        if folds < FOLDS
-    ]
-    if few:
+    if config.model.start == "linear":
         setup.message(
-            f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of {listed(few, len(few), ', ')}, "
-            "which too few training texts have or lack."
+            "The given settings leave no start at sines: the head's weights start at random, behind encoders that "
+            "start at the linear solution."
+        )
+    chosen = config.model.start == "sines" and config.train.ridge_c == "auto"
+    if chosen and TASKS[config.data.task].several:
+        counts = fold_counts(train.labels).tolist()
+        few = [
+            f"{name!r} {'none, C = 1' if folds < 2 else folds}"
+            for name, folds in zip(setup.corpus.label_names, counts, strict=True)
+            if folds < FOLDS
+        ]
+        if few:
+            setup.message(
+                f"C of each label is chosen by cross-validation in {FOLDS} folds; fewer of "
+                f"{listed(few, len(few), ', ')}, which too few training texts have or lack."
+            )
+    for name in left_out(config, len(train)):
+        setup.message(
+            f"{BASELINES[name].label} is left out: its time grows with the square of the {len(train):,} training "
+            "texts. Compare it on fewer with --per-label."
         )
 
 
-def _save_model(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
+def _save_head(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
-    own = setup.config.body.learns and trained.adapter is None
-    held = None
+    held, probabilities = None, None
     if not head.interrupted:
         held = body.head_vectors.validation
+        probabilities = head.probabilities(held.x.numpy())
         Novelty.of(body.head_vectors, setup.config.seed).save(setup.folder.path)
-    model = StoredModel(
+    model = _stored(
+        setup,
+        held,
+        probabilities,
         classifier=body.classifier,
         config=setup.config.model.for_labels(setup.corpus.n_classes),
         body=trained,
         body_identity=identity,
         dimension=body.dimension,
-        label_names=setup.corpus.label_names,
-        own_body=own,
-        task=setup.config.data.task,
-        pair=setup.config.data.pair,
+        own_body=setup.config.body.learns and trained.adapter is None,
         thresholds=None if head.thresholds is None else tuple(head.thresholds.tolist()),
-        true_probabilities=held and _of_true_labels(held, head.probabilities(held.x.numpy())),
     )
     save_model(setup.folder.model_folder, model, versions())
     return identity
 
 
-def _of_true_labels(
-    held: Examples, probabilities: NDArray[np.floating] | None
-) -> tuple[float, ...] | None:
-    """Return the probabilities of the true labels of validation texts, or None unless each has one label."""
-    if probabilities is None or not held.task.one_label:
-        return None
-    return true_probabilities(probabilities, held.y.numpy())
-
-
-def _save_rows(
-    setup: RunSetup, body: RunBody, baselines: Sequence[Head], vectors: Sequence[Vectors]
-) -> None:
+def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> None:
     """Save the baselines as models, those that are affine or have RBF kernels."""
-    start = body.start
-    if start is None:
+    if (start := body.start) is None:
         return
-    for baseline, own in zip(baselines, vectors, strict=True):
-        if (found := as_classifier(baseline, own.validation, setup.corpus.n_classes)) is None:
+    for row in rows:
+        held = row.vectors.validation
+        found = as_classifier(row.fitted.head, held, setup.corpus.n_classes)
+        if found is None:
             continue
-        model = StoredModel(
-            classifier=found.classifier,
-            config=found.config,
-            kernel=found.kernel,
+        model = _stored(
+            setup,
+            held,
+            held.task.probabilities(logits_of(found.classifier, held.x)),
+            **found._asdict(),
             body=start,
-            body_identity=own.identity,
+            body_identity=row.vectors.identity,
             dimension=body.dimension,
-            label_names=setup.corpus.label_names,
             own_body=setup.config.body.contrastive.switched_on and start.adapter is None,
-            task=setup.config.data.task,
-            pair=setup.config.data.pair,
-            thresholds=found.thresholds,
-            true_probabilities=_of_true_labels(
-                own.validation,
-                own.validation.task.probabilities(logits_of(found.classifier, own.validation.x)),
-            ),
         )
-        save_model(setup.folder.row_folder(baseline.name), model, versions(), with_body=False)
+        place = setup.folder.row_folder(row.fitted.head.name)
+        save_model(place, model, versions(), with_body=False)
+
+
+def _stored(
+    setup: RunSetup,
+    held: Examples | None,
+    probabilities: NDArray[np.floating] | None,
+    **parts: Any,
+) -> StoredModel:
+    """Return a model with the parts of its record that follow from the run.
+
+    Args:
+        setup: of the run.
+        held: validation texts; None if training was interrupted.
+        probabilities: of the labels of these texts, or None if the model has none.
+        **parts: other fields of the model.
+    """
+    truths = None
+    if held is not None and probabilities is not None and held.task.one_label:
+        truths = true_probabilities(probabilities, held.y.numpy())
+    return StoredModel(
+        label_names=setup.corpus.label_names,
+        task=setup.config.data.task,
+        pair=setup.config.data.pair,
+        true_probabilities=truths,
+        **parts,
+    )
 
 
 def _record(
-    setup: RunSetup, body: RunBody, identity: str, epoch: int, fitted: Sequence[FittedHead]
+    setup: RunSetup, body: RunBody, identity: str, epoch: int, rows: Sequence[_Row]
 ) -> RunRecord:
     """Return the record without the test set, with the seconds of the call that trained."""
-    config, corpus = setup.config, setup.corpus
+    config, corpus, splits = setup.config, setup.corpus, setup.splits
     earlier = setup.folder.read_validation()
     seconds = {model.name: model.seconds for model in earlier.models} if earlier else {}
+    learned = None
+    if config.body.learns:
+        files = setup.folder.trained_body(config.body).rglob("*")
+        learned = LearnedBody(
+            contrastive_pairs(len(splits.train), config.body.contrastive),
+            config.body.trainable is not False,
+            sum(file.stat().st_size for file in files if file.is_file()),
+        )
     return RunRecord(
         identity=config.identity,
         seed=config.seed,
@@ -315,114 +335,79 @@ def _record(
             corpus.source,
             corpus.fingerprint,
             corpus.label_names,
-            setup.splits.sizes,
+            splits.sizes,
             setup.findings if setup.findings != Findings() else None,
-            setup.splits.rule,
+            splits.rule,
         ),
         body=BodyRecord(
             published_name(config.body),
             identity,
             body.dimension,
-            _learned_body(setup),
+            learned,
             weights_hash(config.body),
         ),
         selected_epoch=epoch,
         models=tuple(
             ModelResult(
-                name=each.head.name,
-                validation=each.validation,
-                parameters=each.head.n_parameters,
-                seconds=seconds.get(each.head.name, each.seconds),
-                settings=each.head.settings,
-                validation_exact=each.validation_exact,
+                name=fitted.head.name,
+                validation=fitted.validation,
+                parameters=fitted.head.n_parameters,
+                seconds=seconds.get(fitted.head.name, fitted.seconds),
+                settings=fitted.head.settings,
+                validation_exact=fitted.validation_exact,
             )
-            for each in fitted
+            for fitted, _ in rows
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
     )
 
 
-def _learned_body(setup: RunSetup) -> LearnedBody | None:
-    """Return the training of the run's body, or None for a frozen one."""
-    body = setup.config.body
-    if not body.learns:
-        return None
-    size = sum(
-        file.stat().st_size for file in setup.folder.trained_body(body).rglob("*") if file.is_file()
-    )
-    return LearnedBody(
-        contrastive_pairs(len(setup.splits.train), body.contrastive),
-        body.trainable is not False,
-        size,
-    )
-
-
-def _tested(
-    setup: RunSetup, record: RunRecord, fitted: Sequence[FittedHead], vectors: Sequence[Vectors]
-) -> RunRecord:
+def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
-    tests = [each.tested for each in vectors]
-    heads = [each.head if isinstance(each.head, TrainedHead) else None for each in fitted]
-    without = [
-        None if head is None else fit_without_circuit(head, own.train, own.validation)
-        for head, own in zip(heads, vectors, strict=True)
+    # fitted before the test set is read; see `fit_without_circuit`
+    controls = [
+        fit_without_circuit(fitted.head, vectors.train, vectors.validation)
+        if isinstance(fitted.head, TrainedHead)
+        else None
+        for fitted, vectors in rows
     ]
-    answers, calibrations, loads, controls = [], [], [], []
-    for each, head, control, test in zip(fitted, heads, without, tests, strict=True):
-        answers.append(each.head.predict(test.x.numpy()))
-        of_head = getattr(each.head, "probabilities", None)  # None of labels alone
-        found = of_head(test.x.numpy()) if of_head and test.task.one_label else None
-        calibrations.append(None if found is None else Calibration.of(found, test.y.numpy()))
-        loads.append(head and head.load(test))
-        controls.append(
-            _without_circuit(head, control, test, answers[-1]) if head and control else None
-        )
-    by_name = {each.head.name: labels for each, labels in zip(fitted, answers, strict=True)}
-    validation = {each.head.name: each.validation_answers for each in fitted}
     task, names = TASKS[setup.config.data.task], setup.corpus.label_names
-    predictions = Predictions.of(task, names, setup.splits.test, by_name, validation)
-    setup.folder.write_predictions(predictions)
-    models = tuple(
-        replace(
+    answers, models = {}, []
+    for model, control, (fitted, vectors) in zip(record.models, controls, rows, strict=True):
+        head, test = fitted.head, vectors.tested
+        x, y = test.x.numpy(), test.y.numpy()
+        found = answers[head.name] = head.predict(x)
+        load = without = probabilities = None
+        if test.task.one_label and hasattr(head, "probabilities"):
+            probabilities = head.probabilities(x)  # None of labels alone
+        if isinstance(head, TrainedHead):
+            load = head.load(test)
+            if control and (latent := in_latent(head, test)):
+                other = control.head.predict(latent.x.numpy())
+                gain = test.task.paired(y, found, other)
+                without = WithoutCircuit(
+                    parameters=head.n_encoder_parameters + control.head.n_parameters,
+                    validation=control.validation,
+                    test=score_of(test, other),
+                    settings=control.head.settings,
+                    gain=gain.value,
+                    gain_interval=gain.interval,
+                )
+        tested = replace(
             model,
-            test=score_of(test, labels),
-            test_exact=each.head.exact_score(test),
+            test=score_of(test, found),
+            test_exact=head.exact_score(test),
             load=load,
-            without_circuit=control,
-            test_classes=predictions.by_class(each.head.name),
-            test_calibration=calibration,
+            without_circuit=without,
+            test_classes=task.by_class(y, found, len(names)),
+            test_calibration=None if probabilities is None else Calibration.of(probabilities, y),
         )
-        for model, each, test, labels, calibration, load, control in zip(
-            record.models, fitted, tests, answers, calibrations, loads, controls, strict=True
-        )
-    )
-    return replace(record, models=models).compared(predictions)
-
-
-def _without_circuit(
-    head: TrainedHead, found: FittedHead, test: Examples, answers: NDArray[Any]
-) -> WithoutCircuit:
-    """Return the result of the same model without its circuit.
-
-    Args:
-        head: the trained model.
-        found: the linear model of its latent values, see `fit_without_circuit`.
-        test: the test texts, which `head` has answered just before.
-        answers: its answers to them.
-    """
-    latent = in_latent(head, test)
-    assert latent is not None
-    other = found.head.predict(latent.x.numpy())
-    difference = test.task.paired(test.y.numpy(), answers, other)
-    return WithoutCircuit(
-        parameters=head.n_encoder_parameters + found.head.n_parameters,
-        validation=found.validation,
-        test=score_of(test, other),
-        settings=found.head.settings,
-        gain=difference.value,
-        gain_interval=difference.interval,
-    )
+        models.append(tested)
+    validation = {fitted.head.name: fitted.validation_answers for fitted, _ in rows}
+    predictions = Predictions.of(task, names, setup.splits.test, answers, validation)
+    setup.folder.write_predictions(predictions)
+    return replace(record, models=tuple(models)).compared(predictions)
 
 
 def _finished(

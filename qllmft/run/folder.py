@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,10 +63,6 @@ class RunFolder:
         # exists only when the contrastive step is finished
         self.contrastive_body = unfinished / "contrastive"
         self.own_embeddings = unfinished  # cache of embeddings by a body that only this run has
-
-    def drop_checkpoint(self) -> None:
-        """Delete files that only an unfinished run needs, several times as large as a trained body."""
-        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
     def check_holds(self, config: RunConfig) -> None:
         """Check that the folder, which exists, is empty or of this configuration.
@@ -229,10 +224,6 @@ class RunFolder:
 
     def _folder_of_row(self, name: str, record: RunRecord) -> Path:
         return self.model_folder if name == record.head.name else self.row_folder(name)
-
-    def write_folds(self, record: RunRecord) -> None:
-        """Write the record of a cross-validation, whose runs are in folders of this folder."""
-        write_json(self.folds_file, record.to_json())
 
     def read_result(self) -> RunRecord | None:
         """Read the record, or return None if the run is not finished."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
 from qllmft.events import Message, OnEvent
+from qllmft.files import write_json
 from qllmft.run.experiment import Outcome
-from qllmft.run.folder import RunFolder, folder_of
+from qllmft.run.folder import folder_of
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import ModelResult, RunRecord
 from qllmft.run.setup import SharedInputs
@@ -56,31 +57,35 @@ def run_folds(
             return replace(outcome, folder=folder)
         outcomes.append(outcome)
     record = _pooled(config, outcomes, texts)
-    folder.write_folds(record)
+    write_json(folder.folds_file, record.to_json())
     return Outcome(folder, record, config.train.epochs)
 
 
 def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    validation = [
-        texts.splits(replaced, config.seed).validation.labels
-        for replaced in (
-            config.data.model_copy(update={"fold": fold}) for fold in range(len(records))
-        )
-    ]
-    kept = [_answers(outcome.folder) for outcome in outcomes]
-    common = [name for name in kept[0].answers if all(name in each.answers for each in kept)]
-    first = kept[0]
+    validation = np.concatenate(
+        [
+            texts.splits(
+                config.data.model_copy(update={"fold": fold}), config.seed
+            ).validation.labels
+            for fold in range(len(records))
+        ]
+    )
+    # a finished run has answers
+    kept = [each for outcome in outcomes if (each := outcome.folder.read_predictions())]
+    first, *others = kept
+    common = [name for name in first.answers if all(name in each.answers for each in others)]
     pooled = Predictions(
         first.task,
-        first.label_names,
         np.concatenate([each.labels for each in kept]),
-        {name: np.concatenate([each.answers_of(name) for each in kept]) for name in common},
-        (),
-        {name: np.concatenate([each.validation[name] for each in kept]) for name in common},
+        {name: np.concatenate([each.answers[name] for each in kept]) for name in common},
+        first.label_names,
+        validation={
+            name: np.concatenate([each.validation[name] for each in kept]) for name in common
+        },
     )
-    models = tuple(_model(name, records, pooled, np.concatenate(validation)) for name in common)
+    models = tuple(_model(name, records, pooled, validation) for name in common)
     sizes = {**records[0].data.sizes, "test": len(pooled.labels)}  # the first fold's training
     record = replace(
         records[0],
@@ -95,12 +100,6 @@ def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs)
         models=models,
     )
     return record.compared(pooled)
-
-
-def _answers(folder: RunFolder) -> Predictions:
-    found = folder.read_predictions()
-    assert found is not None  # a finished run has them
-    return found
 
 
 def _model(

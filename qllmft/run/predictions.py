@@ -1,9 +1,9 @@
-"""Answers of all heads on the test set, kept from its single reading, and on the validation texts."""
+"""Kept answers of models: those of a run to its test texts, from their single reading, and to its validation texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,33 @@ from numpy.typing import NDArray
 from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
-from qllmft.tasks.accuracy import (
-    ClassScores,
-    TextDifference,
-    balanced_accuracy,
-    confusion_of,
-)
+from qllmft.tasks.accuracy import ClassScores, TextDifference, balanced_accuracy, confusion_of
 from qllmft.tasks.bootstrap import BootstrapDifference
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
-Answers = Mapping[str, NDArray[Any]]  # by the model's name
+ByModel = Mapping[str, NDArray[Any]]  # answers by the model's name
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of models to the same texts: those of a run, or of all rows of a study with one seed."""
+
+    task: Task
+    labels: NDArray[Any]  # (N,) or (N, k) true labels or targets
+    answers: ByModel  # in the shape of ``labels``
+
+    def answers_of(self, model: str) -> NDArray[Any]:
+        """Return the answers of a model, or raise UserError if there are none."""
+        if model not in self.answers:
+            raise UserError(
+                f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it."
+            )
+        return self.answers[model]
+
+    def paired(self, first: str, second: str) -> TextDifference | BootstrapDifference:
+        """Return the difference of two models on the same texts."""
+        return self.task.paired(self.labels, self.answers_of(first), self.answers_of(second))
 
 
 @dataclass(frozen=True)
@@ -35,15 +51,12 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Content of ``predictions.json``."""
+class Predictions(Answers):
+    """Content of ``predictions.json``: answers to the test texts, in the order of the test set."""
 
-    task: Task
     label_names: tuple[str, ...]  # k names of labels, or T of targets
-    labels: NDArray[Any]  # (N,) or (N, k) true labels or targets, in the order of the test set
-    answers: Answers  # of the models, in the shape of ``labels``
-    mistakes: tuple[Mistake, ...]  # of the first model, up to 20
-    validation: Answers  # answers for the validation texts
+    mistakes: tuple[Mistake, ...] = ()  # of the first model, up to 20
+    validation: ByModel = field(default_factory=dict)  # answers to the validation texts
 
     @classmethod
     def of(
@@ -51,8 +64,8 @@ class Predictions:
         task: Task,
         names: tuple[str, ...],
         test: Table,
-        answers: Answers,
-        validation: Answers | None = None,
+        answers: ByModel,
+        validation: ByModel | None = None,
     ) -> Predictions:
         """Collect the answers of a run's models.
 
@@ -64,14 +77,14 @@ class Predictions:
             validation: those for the validation texts.
         """
         head, items = next(iter(answers.values())), test.items
-        named = (
-            (items[i][:LONGEST_TEXT], test.labels[i], head[i])
+        mistakes = tuple(
+            Mistake(
+                items[i][:LONGEST_TEXT],
+                *(task.shown(names, given[i]) for given in (test.labels, head)),
+            )
             for i in task.mistakes(head, test.labels)
         )
-        mistakes = tuple(
-            Mistake(text, task.shown(names, a), task.shown(names, b)) for text, a, b in named
-        )
-        return cls(task, names, np.asarray(test.labels), answers, mistakes, validation or {})
+        return cls(task, np.asarray(test.labels), answers, names, mistakes, validation or {})
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -105,15 +118,7 @@ class Predictions:
         )
         if not all(isinstance(text, str) for text in [*names, *(each.text for each in mistakes)]):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        return cls(task, names, labels, answers, mistakes, validation)
-
-    def answers_of(self, model: str) -> NDArray[Any]:
-        """Return the answers of a model, or raise UserError if there are none."""
-        if model not in self.answers:
-            raise UserError(
-                f"predictions.json has no answers of {model!r}: it belongs to another run. Delete it."
-            )
-        return self.answers[model]
+        return cls(task, labels, answers, names, mistakes, validation)
 
     def led_by(self, model: str) -> Predictions:
         """Return the predictions with another model first, without the head's mistakes."""
@@ -126,10 +131,11 @@ class Predictions:
         It is the difference of balanced accuracies if most texts have one label.
         """
         head = next(iter(self.answers))
-        first, second, classes = self.answers_of(head), self.answers_of(model), self.by_class(head)
-        if classes is not None and classes.uneven:
-            return BootstrapDifference.of(balanced_accuracy, self.labels, first, second)
-        return self.task.paired(self.labels, first, second)
+        classes = self.by_class(head)
+        if classes is None or not classes.uneven:
+            return self.paired(head, model)
+        pair = self.answers_of(head), self.answers_of(model)
+        return BootstrapDifference.of(balanced_accuracy, self.labels, *pair)
 
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""

@@ -1,7 +1,6 @@
 """Texts beyond the window, and embedding on several processes: the vectors computed a second time, in order."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
@@ -12,12 +11,12 @@ import torch
 from small_texts import GOOD, decoder
 from transformers import AutoModel, AutoTokenizer
 
-from qllmft.cluster import failure
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, embed, embedder, workers
 from qllmft.embed.location import located_folder
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
+from qllmft.workers import ProcessDiedError, failure
 
 WORDS = [
     "a",
@@ -97,19 +96,18 @@ def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
         Embedder(body_of(folder), jobs=0)
 
 
-def threads(config, location, jobs):
-    """Workers that load in no time, in this process."""
-    workers.load(config, location, 1)
+def threads(jobs):
+    """Workers in this process."""
     return ThreadPoolExecutor(jobs)
 
 
 def test_processes_divide_the_processors_that_a_container_may_use(monkeypatch):
     given = []
     monkeypatch.setattr(workers, "thread_count", lambda: 5)  # by its quota, of any number
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *arguments: given.append(arguments))
-    workers.worker_pool(None, None, 2)
-    workers.worker_pool(None, None, 8)
-    assert [(jobs, threads) for jobs, _, _, (*_, threads) in given] == [(2, 2), (8, 1)]
+    monkeypatch.setattr(workers, "Processes", lambda *arguments: given.append(arguments))
+    workers.worker_pool(2)
+    workers.worker_pool(8)
+    assert given == [(2, 2), (8, 1)]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +134,7 @@ def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
 def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
     class Broken(ThreadPoolExecutor):
         def submit(self, *_):
-            raise BrokenProcessPool
+            raise ProcessDiedError
 
     monkeypatch.setattr(embedder, "worker_pool", lambda *_: Broken(1))
     with (

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from qllmft.campaign.local import processes_for
+from qllmft.campaign.executors import processes_for
 from qllmft.config import RunConfig
 from qllmft.energy.here import EnergyCounter, measure_here
 from qllmft.heads import build_classifier

@@ -146,7 +146,7 @@ def recorded(**answers):
         models.append(ModelResult(name, accuracy, 1, test=accuracy, test_classes=classes))
     data = DataRecord("a", "b", ("no", "yes"), {"test": len(labels)})
     record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, tuple(models))
-    return record.compared(Predictions(CLASSIFICATION, ("no", "yes"), labels, kept, (), {}))
+    return record.compared(Predictions(CLASSIFICATION, labels, kept, ("no", "yes")))
 
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():

@@ -5,7 +5,7 @@ from tiny_runs import config
 from wandb_file import wandb_records
 
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.plan import FixedPlan, PlannedRun
+from qllmft.campaign.plan import Plan, PlannedRun
 from qllmft.errors import UserError
 from qllmft.events import ignore
 from qllmft.run import Tracking, run_tracked
@@ -22,7 +22,7 @@ def two_tracked_runs(corpus, tmp_path):
         tracking = Tracking.of(name)
         runs = tmp_path / "table2" / "runs"
         changed = [config(corpus), config(corpus).model_copy(update={"seed": 1})]
-        plan = FixedPlan([PlannedRun(each, f"run {each.seed}") for each in changed])
+        plan = Plan([PlannedRun(each, f"run {each.seed}") for each in changed])
         Executor(tracking=tracking).execute(plan, runs)
         return [each.identity for each in changed]
 

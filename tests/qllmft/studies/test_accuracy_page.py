@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from examples.paper import studies
-from qllmft.campaign.comparison import compare
+from qllmft.campaign.comparison import compare, trends
 from qllmft.campaign.file import load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.campaign.study_plan import study_runs
-from qllmft.campaign.trend import trends
 from qllmft.config.settings import flat
 from qllmft.escaping import tex
 from qllmft.report import write_study_table
@@ -240,11 +239,11 @@ def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_th
     share = 1 - (1 - 512 / 9613) ** len(record.choosing_seeds)
     assert np.mean(record.test_drawn) == pytest.approx(share, abs=0.01)
     assert f"{100 * np.mean(record.test_drawn):.0f} % of a seed's test texts" in page
-    for column, row in enumerate(record.rows):
+    for row in record.rows:
         scores = []
         for seed in record.seeds:
             test = predictions.answers["test", seed]
-            pairs = zip(test.texts.tolist(), test.labels, test.answers[:, column], strict=True)
+            pairs = zip(test.texts.tolist(), test.labels, test.answers[row.label], strict=True)
             right = [int(a == b) for text, a, b in pairs if not predictions.drawn[text]]
             scores.append(sum(right) / len(right))
         assert row.test_apart == pytest.approx(scores)

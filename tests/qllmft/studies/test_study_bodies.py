@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from tiny_studies import record, row
 
-from qllmft.campaign.bodies import gains, gains_of_the_papers_heads, papers_margin
+from qllmft.campaign.comparison import gains, gains_of_the_papers_heads, papers_margin
 from qllmft.campaign.file import load_study
 from qllmft.campaign.record import read_study, write_record
 from qllmft.campaign.study_plan import study_runs

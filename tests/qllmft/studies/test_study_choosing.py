@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qllmft.campaign.keeping import with_drawn_texts
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
@@ -21,7 +20,7 @@ def marked(finished):
     folder, record, _ = finished
     record = replace(record, choosing_seeds=SEEDS, rule="The best.")
     kept = StudyPredictions.read(folder)
-    return with_drawn_texts(kept, record, str(folder / "texts.tsv")), record
+    return kept.with_drawn_texts(record, str(folder / "texts.tsv")), record
 
 
 def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, marked, tmp_path):
@@ -49,12 +48,12 @@ def test_the_column_leaves_out_the_texts_that_the_choosing_seeds_drew(finished, 
         marks = predictions.drawn[predictions.answers["test", seed].texts]
         assert (~marks).sum() == left < len(test)
     assert found.test_drawn == pytest.approx(shares)
-    for column, row in enumerate(found.rows):
-        assert row.test == record.rows[column].test
+    for row, before in zip(found.rows, record.rows, strict=True):
+        assert row.test == before.test
         for place, seed in enumerate(record.seeds):
             test = predictions.answers["test", seed]
             apart = [i for i, text in enumerate(test.texts) if not predictions.drawn[text]]
-            right = sum(int(test.answers[i, column] == test.labels[i]) for i in apart)
+            right = sum(int(test.answers[row.label][i] == test.labels[i]) for i in apart)
             assert row.test_apart[place] == pytest.approx(right / len(apart))
     words = chosen_on(found)
     assert words.startswith(
@@ -69,14 +68,14 @@ def test_data_that_does_not_fit_is_refused(finished, marked, tmp_path):
     with pytest.raises(
         UserError, match="the study tiny chose none on seeds of its own; omit --data"
     ):
-        with_drawn_texts(predictions, plain, str(folder / "texts.tsv"))
+        predictions.with_drawn_texts(plain, str(folder / "texts.tsv"))
     lines = (folder / "texts.tsv").read_text().splitlines()
     other = tmp_path / "other.tsv"
     other.write_text("\n".join([*lines[:-1], lines[-1] + " and more"]))
     with pytest.raises(
         UserError, match=r"has the fingerprint \w+, and the study's data \w+; give the same"
     ):
-        with_drawn_texts(predictions, record, str(other))
+        predictions.with_drawn_texts(record, str(other))
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(1, np.uint8), np.zeros(3), "all"])

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from tiny_studies import STUDY
 from typer.testing import CliRunner
 
-from qllmft.campaign.predictions import FILE, StudyPredictions
+from qllmft.campaign.predictions import FILE, SplitAnswers, StudyPredictions
 from qllmft.campaign.record import read_study
 from qllmft.cli.main import app
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions
 from qllmft.run import RunFolder
+from qllmft.tasks import CLASSIFICATION
 
 FILES = ("study.json", "predictions.npz", "table.md", "report.html")
 
@@ -46,7 +47,7 @@ def test_the_answers_are_those_of_the_runs(finished):
     """Compare with the runs' own files, text by text, by another way: as bags of (label, answer)."""
     folder, record, _ = finished
     predictions = StudyPredictions.read(folder)
-    for column, row in enumerate(record.rows):
+    for row in record.rows:
         for seed in record.seeds:
             answers = RunFolder(folder / "runs" / row.runs[seed]).read_predictions()
             model = next(name for name in answers.answers if name == row.model)
@@ -55,11 +56,11 @@ def test_the_answers_are_those_of_the_runs(finished):
                 zip(answers.labels.tolist(), answers.answers[model].tolist(), strict=True)
             )
             assert (
-                sorted(zip(kept.labels.tolist(), kept.answers[:, column].tolist(), strict=True))
+                sorted(zip(kept.labels.tolist(), kept.answers[row.label].tolist(), strict=True))
                 == pairs
             )
             right = (
-                predictions.answers["validation", seed].answers[:, column]
+                predictions.answers["validation", seed].answers[row.label]
                 == predictions.answers["validation", seed].labels
             ).mean()
             assert right == row.validation[seed]
@@ -68,8 +69,8 @@ def test_the_answers_are_those_of_the_runs(finished):
 def test_a_changed_answer_changes_the_page(finished, kept):
     predictions = StudyPredictions.read(kept)
     test = predictions.answers["test", 0]
-    answers = test.answers.copy()
-    answers[:, 0] = test.labels  # the first row is right everywhere
+    # the first row is right everywhere
+    answers = {**test.answers, predictions.rows[0]: test.labels}
     changed = {**predictions.answers, ("test", 0): replace(test, answers=answers)}
     replace(predictions, answers=changed).write(kept)
     record, page = finish_from_predictions(kept, kept)
@@ -143,7 +144,7 @@ ODD_ARRAYS = [
 @pytest.fixture
 def small(tmp_path):
     """Predictions of one row, three texts and one seed; the arrays as in the file."""
-    answers = _answers(np.arange(3), np.array([0, 1, 1]), np.zeros((3, 1), bool))
+    answers = _answers(("row",), np.arange(3), np.array([0, 1, 1]), np.zeros((3, 1), bool))
     found = {(split, 1): answers for split in ("validation", "test")}
     curves = {"row": np.array([[7, 5], [1, 2]])}
     whole = StudyPredictions(
@@ -240,21 +241,25 @@ def test_ten_seeds_of_twenty_rows_on_sst2_take_less_than_two_megabytes(tmp_path)
     """9,101 test texts, 88 % right, as independent as answers can be: real ones agree more and take less."""
     rng, rows, seeds, pool = np.random.default_rng(0), 20, 10, 9613
     labels = rng.integers(0, 2, pool)
-    found = {}
+    found, names = {}, tuple(f"row {i}" for i in range(rows))
     for seed in range(seeds):
         for split, size in (("validation", 77), ("test", 9101)):
             texts = np.sort(rng.choice(pool, size, replace=False))
             wrong = rng.random((size, rows)) < 0.12
-            found[split, seed] = _answers(texts, labels[texts], wrong)
+            found[split, seed] = _answers(names, texts, labels[texts], wrong)
     hashes = np.sort(rng.integers(0, 2**63, pool, dtype=np.uint64))
-    names = tuple(f"row {i}" for i in range(rows))
     written = StudyPredictions(names, tuple(range(seeds)), hashes, labels, found, {}, {})
     assert written.write(tmp_path).stat().st_size < 1_000_000
     again = StudyPredictions.read(tmp_path)
-    assert all((again.answers[key].answers == found[key].answers).all() for key in found)
+    assert all(
+        (again.answers[key].answers[name] == found[key].answers[name]).all()
+        for key in found
+        for name in names
+    )
 
 
-def _answers(texts, labels, wrong):
-    from qllmft.campaign.predictions import SplitAnswers
-
-    return SplitAnswers(texts, labels, np.where(wrong, 1 - labels[:, None], labels[:, None]))
+def _answers(names, texts, labels, wrong):
+    by_row = {
+        name: np.where(each, 1 - labels, labels) for name, each in zip(names, wrong.T, strict=True)
+    }
+    return SplitAnswers(CLASSIFICATION, labels, by_row, texts)

@@ -142,8 +142,10 @@ def test_every_answer_is_kept_in_single_precision(done):
     task, folder, found, _ = done
     kept = StudyPredictions.read(folder)
     test = kept.answers["test", 0]
-    assert test.answers.dtype == np.float32
-    assert test.answers.shape == (30, len(found.rows), 1 if task == "regression" else 2)
+    assert test.answers.keys() == {each.label for each in found.rows}
+    for answers in test.answers.values():
+        assert (answers.dtype, answers.shape) == (np.float32, test.labels.shape)
+    assert test.labels.shape == (30, 1 if task == "regression" else 2)
     assert test.labels.dtype == (np.float64 if task == "regression" else np.int64)
     with pytest.raises(UserError, match=r"seeds \(0, 1\) and .*, and the record of"):
         kept.recomputed(replace(found, score="accuracy"))

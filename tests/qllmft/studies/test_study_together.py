@@ -10,14 +10,14 @@ import pytest
 from test_study_run import bits
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign.executors import Executor
-from qllmft.campaign.local import child_processes, processes_for
+from qllmft.campaign import executors
+from qllmft.campaign.executors import Executor, processes_for
+from qllmft.campaign.plan import PlannedRun
 from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.events import RunEnded, RunStarted
+from qllmft.events import Message, RunEnded, RunStarted
 from qllmft.report import finish_study
-from qllmft.run import Tracking
 
 PATIENCE_S = 600  # a child first imports torch
 
@@ -112,37 +112,30 @@ def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
 
 
 class Faulty:
-    """Plan that fails in a child; in the first process its one run is never finished."""
+    """Plan of two runs that fails in a child."""
 
-    size, selects = 1, False
+    size, selects = 2, False
 
     def runs(self, finished):
         if multiprocessing.parent_process():
             raise UserError("the label 'x' is missing")
-        return []
+        return [PlannedRun(RunConfig(seed=seed), "a run") for seed in range(2)]
 
 
-def test_an_error_of_a_child_ends_the_work_here(tmp_path):
-    def work():
-        with child_processes(Faulty(), tmp_path, print, Tracking(), 1) as pool:
-            while True:
-                pool.raise_error()
-                time.sleep(0.02)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_error_of_a_child_ends_the_work_here_or_is_raised_after_it(
+    tmp_path, monkeypatch, at_once
+):
+    def work_here(plan, runs, on_event, tracking, inputs, others_at_work):
+        while others_at_work():
+            time.sleep(0.02)
+        while at_once:
+            on_event(Message("an epoch"))
 
-    with pytest.raises(UserError, match="the label 'x' is missing"):
-        work()
-
-
-def test_an_error_of_a_child_is_raised_when_the_work_here_is_done(tmp_path):
+    monkeypatch.setattr(executors, "do_all", work_here)
     watcher = Pair(tmp_path)
-
-    def work():
-        with child_processes(Faulty(), tmp_path, watcher, Tracking(), 1) as pool:
-            while pool.at_work():
-                time.sleep(0.02)
-
     with pytest.raises(UserError, match="the label 'x' is missing"):
-        work()
+        Executor(watcher, jobs=2).execute(Faulty(), tmp_path)
     assert watcher.messages == []
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qllmft.campaign.comparison import trend
 from qllmft.campaign.record import RowResult
-from qllmft.campaign.trend import trend
 
 
 def row(qubits: int, test: list[float]) -> RowResult:

@@ -17,7 +17,7 @@ from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import load_space
 from qllmft.campaign.plan import FinishedRuns
 from qllmft.campaign.search import run_sweep
-from qllmft.campaign.sweep import make_sweep, plan_of
+from qllmft.campaign.sweep import make_sweep
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, RunRecord, Tracking
 from qllmft.run.lock import sole_use
@@ -91,7 +91,7 @@ def sweep_of(sampler="grid", trials=None, seeds=1, in_flight=1, **more):
 
 def planned(sweep, folder):
     """Identities in the order of the plan."""
-    return [run.identity for run in plan_of(sweep).runs(FinishedRuns(folder / "runs"))]
+    return [run.identity for run in sweep.plan().runs(FinishedRuns(folder / "runs"))]
 
 
 def told(result):
@@ -165,7 +165,7 @@ def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
 
     def work():
         try:
-            execute.do_all(plan_of(sweep), tmp_path / "four" / "runs", lambda _: None, Tracking())
+            execute.do_all(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
         except BaseException as error:
             errors.append(error)
 
