@@ -107,28 +107,22 @@ def export_run(run: Path | str, request: ExportRequest) -> Export:
     RunFolder(Path(run)).unfinished()  # it raises if no epoch was trained
     model = load_model(Path(run))
     circuit = head_of(model, request) if request.part == "head" else encoder_of(model, request)
-    circuit.metadata = reading_of(model, request)
     content, names = _rendered(circuit, request.format)
     return Export(circuit, content, names)
 
 
-def reading_of(model: StoredModel, request: ExportRequest) -> dict[str, Any]:
+def _numbers(model: StoredModel, **of_part: Any) -> dict[str, Any]:
     """Return the trained numbers between the circuit's values and the logits, which no circuit holds.
 
     An encoder's latent values are ``latent_scale`` times ⟨Z⟩ of ``qubits``, or times half its change if it is odd.
     Logits are ``weight`` · values + ``bias``, one per label, and without a final linear layer they are the values.
     Values are the head's (⟨Z⟩ of its observables), or the latent values if there is no head.
     """
-    classifier, numbers = model.classifier, dict[str, Any](labels=list(model.label_names))
-    if request.part == "encoder" and isinstance(classifier.encoder, ParallelEncoders):
-        encoder = classifier.encoder.encoders[request.encoder or 0]
-        assert isinstance(encoder, QuantumEncoder)
-        numbers |= {"latent_scale": encoder.scale.item(), "qubits": model.config.measured_wires}
-    if classifier.final is not None:
-        bias = classifier.final.bias
-        numbers["weight"] = classifier.final.weight.tolist()
-        numbers["bias"] = [0.0] * len(model.label_names) if bias is None else bias.tolist()
-    return numbers
+    labels, final = list(model.label_names), model.classifier.final
+    if final is not None:
+        of_part["weight"] = final.weight.tolist()
+        of_part["bias"] = [0.0] * len(labels) if final.bias is None else final.bias.tolist()
+    return {"labels": labels, **of_part}
 
 
 def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
@@ -153,6 +147,7 @@ def head_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         weights = head.connector.weight.detach().tolist()
         values |= dict(zip(weight_parameters(head.circuit), weights, strict=True))
     circuit = head.circuit.assign_parameters(values)
+    circuit.metadata = _numbers(model)
     read = np.any([observable.paulis.z.any(axis=0) for observable in head.observables], axis=0)
     return _measured(circuit, np.flatnonzero(read).tolist()) if request.measure else circuit
 
@@ -194,7 +189,9 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         circuit = circuit.assign_parameters(
             dict(zip(weight_parameters(template), theta, strict=True))
         )
-    return _measured(circuit, model.config.measured_wires) if request.measure else circuit
+    wires = model.config.measured_wires
+    circuit.metadata = _numbers(model, latent_scale=encoder.scale.item(), qubits=wires)
+    return _measured(circuit, wires) if request.measure else circuit
 
 
 def embedding(model: StoredModel, text: str) -> Tensor:

@@ -71,25 +71,23 @@ def _checked_record(folder: RunFolder) -> str:
                     f"{model.name!r} was tested on {accuracy.total} {split} texts, and there are {size}."
                 )
     test = record.head.test
-    found = ""
-    if test is not None:
-        shown = test.measure.percent(test.value) if test.measure.in_percent else test
-        found = f", test {test.measure.name} {shown}"
-    return f"{len(record.models)} models{found}"
+    if test is None:
+        return f"{len(record.models)} models"
+    shown = test.measure.percent(test.value) if test.measure.in_percent else test
+    return f"{len(record.models)} models, test {test.measure.name} {shown}"
 
 
 def _metrics(folder: RunFolder) -> str:
     lines = read_bytes(folder.metrics_file).splitlines() if folder.metrics_file.exists() else []
-    metrics, epochs = folder.metrics(), folder.read_config().train.epochs
+    metrics, train = folder.metrics(), folder.read_config().train
     if [each.epoch for each in metrics] != list(range(1, len(lines) + 1)):
         raise UserError(
             f"line {len(metrics) + 1} of {folder.metrics_file.name} cannot be read, or its epochs are not 1, 2, 3, ..."
         )
-    train = folder.read_config().train
-    converged = (train.optimizer == "lbfgs" or train.patience) and 0 < len(metrics) < epochs
-    if len(metrics) != epochs and not converged:
+    ends_early = bool(metrics) and (train.optimizer == "lbfgs" or train.patience)
+    if len(metrics) != train.epochs and not (ends_early and len(metrics) < train.epochs):
         raise UserError(
-            f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {epochs}."
+            f"{folder.metrics_file.name} has {len(metrics)} epochs, and the configuration {train.epochs}."
         )
     values = [(each.train_loss, each.validation_loss, each.score) for each in metrics]
     if not np.isfinite(np.array(values, np.float64)).all():

@@ -3,15 +3,16 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -20,10 +21,9 @@ from starlette.routing import Route
 
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
-from qllmft.serving.batches import Batches, FullError, StoppedError
+from qllmft.serving.batches import Batches, NotTakenError
 from qllmft.serving.connections import AT_ONCE, BoundedConnection
 from qllmft.serving.guard import Guard
-from qllmft.serving.metrics import metrics_of
 from qllmft.serving.model import ServedModel
 from qllmft.serving.requests import (
     ExplainedAnswer,
@@ -32,7 +32,6 @@ from qllmft.serving.requests import (
     fault_of,
     predictions_of,
     refusals,
-    route_within,
 )
 from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
@@ -61,17 +60,33 @@ def make_app(
         names: those of this server beside localhost, which the header ``Host`` may have.
         report: gets a line per failure of the model, without texts of requests.
     """
-    limits = limits or RequestLimits()
-    facts = {
-        **model.describe(),
-        "limits": {name: getattr(limits, name) for name in ("texts", "characters")},
-    }
+    limits, page = limits or RequestLimits(), files("qllmft.serving")
     batches = Batches(model, model.predictor.model.body.batch_size, limits.waiting)
 
-    texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
-    router, read = APIRouter(route_class=route_within(limits)), (400, 408, 413, 415, 422)
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with batches:
+            yield
 
-    @router.post(
+    app = FastAPI(
+        title=f"qllmft serve {model.folder.resolve().name}",
+        version=versions()["qllmft"],
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        routes=[
+            Route(
+                path, Response(page.joinpath(name).read_bytes(), media_type=kind), methods=["GET"]
+            )
+            for path, (name, kind) in _PAGE.items()
+        ],
+        middleware=[Middleware(Guard, limits=limits, names=names)],
+        exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
+        lifespan=lifespan,
+    )
+    texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
+    read = (400, 408, 413, 415, 422)
+
+    @app.post(
         "/predict",
         summary="Predict one text or a list of texts",
         response_model=predictions_of(model),
@@ -88,14 +103,17 @@ def make_app(
         return JSONResponse(await _answered(lambda: batches.explain(text), report))
 
     if model.explains:
-        router.post(
+        app.post(
             "/explain",
             summary="Explain one answer",
             response_model=ExplainedAnswer,
             responses=refusals(*read, 503),
         )(explain)
 
-    @router.get(
+    facts = model.describe()
+    facts["limits"] = {"texts": limits.texts, "characters": limits.characters}
+
+    @app.get(
         "/health", summary="State of the server", response_model=Health, responses=refusals(503)
     )
     async def health() -> Response:
@@ -103,36 +121,14 @@ def make_app(
         state = {"status": status, "waiting": batches.waiting, "model": facts}
         return JSONResponse(state, 200 if status == "ok" else 503)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with batches:
-            yield
+    registry = CollectorRegistry()
+    registry.register(batches)
 
-    app = FastAPI(
-        title=f"qllmft serve {model.folder.resolve().name}",
-        version=versions()["qllmft"],
-        docs_url=None,  # their pages load scripts from elsewhere
-        redoc_url=None,
-        routes=[
-            *(Route(path, _file(*content)) for path, content in _PAGE.items()),
-            Route("/metrics", metrics_of(batches)),
-        ],
-        middleware=[Middleware(Guard, names=names)],
-        exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
-        lifespan=lifespan,
-    )
-    app.include_router(router)
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
     return app
-
-
-def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of a file of this package."""
-    content = files("qllmft.serving").joinpath(name).read_bytes()
-
-    async def endpoint(_: Request) -> Response:
-        return Response(content, media_type=kind)
-
-    return endpoint
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -149,23 +145,17 @@ async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None
     """Return the result of the model's thread, or raise HTTPException, whose text has no detail of this machine."""
     try:
         return await asyncio.wrap_future(ask())
-    except FullError as full:
-        raise HTTPException(503, str(full), {"Retry-After": str(full.retry_s)}) from None
-    except StoppedError as stopped:
-        raise HTTPException(503, str(stopped)) from None
+    except NotTakenError as error:
+        after = {} if error.retry_s is None else {"Retry-After": str(error.retry_s)}
+        raise HTTPException(503, str(error), after) from None
     except Exception as error:
         report(masked(error_text(error)))
+        status, words = 500, "the model gave no answer; the server's messages have the reason"
         if isinstance(error, CostRefusedError):
-            raise HTTPException(
-                402, "the server's cost limit refuses the circuits; nothing was sent"
-            ) from None
-        if isinstance(error, BackendError):
-            raise HTTPException(
-                502, "the backend gave no answer; the server's messages have the reason"
-            ) from None
-        raise HTTPException(
-            500, "the model gave no answer; the server's messages have the reason"
-        ) from None
+            status, words = 402, "the server's cost limit refuses the circuits; nothing was sent"
+        elif isinstance(error, BackendError):
+            status, words = 502, "the backend gave no answer; the server's messages have the reason"
+        raise HTTPException(status, words) from None
 
 
 def is_loopback(host: str) -> bool:

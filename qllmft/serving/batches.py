@@ -6,10 +6,13 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from qllmft.inference.items import Item
 from qllmft.serving.model import ServedModel
@@ -20,36 +23,29 @@ _LAST_BATCH_S = 10.0  # for the batch in work when the server ends
 _STUCK_S = 60.0  # of a batch, or ten times what a full one is expected to take
 
 
-class FullError(Exception):
-    """Request that was not taken, because too many wait."""
+class NotTakenError(Exception):
+    """Request that is not answered, because too many wait or the server ends."""
 
-    def __init__(self, retry_s: int) -> None:
-        super().__init__(f"too many texts wait; ask again in {retry_s} s")
-        self.retry_s = retry_s  # until about all that wait are answered
-
-
-class StoppedError(Exception):
-    """Request that was not answered, because the server ends."""
+    def __init__(self, retry_s: int | None = None) -> None:
+        full = f"too many texts wait; ask again in {retry_s} s"
+        super().__init__("the server ends" if retry_s is None else full)
+        self.retry_s = retry_s  # until about all that wait are answered; None: the server ends
 
 
 @dataclass(eq=False)
 class _Request:
     items: Sequence[Item]
-    explain: bool
-    row: str = ""  # other row of the run's table
+    row: str | None  # of the run's table, "" for the model's own; None asks for an explanation
     done: Future[Any] = field(default_factory=Future)
 
     @property
     def weight(self) -> int:
         """Return the number of answers that the request needs."""
-        return (
-            sum(1 + len(str(item).split()) for item in self.items)
-            if self.explain
-            else len(self.items)
-        )
+        words = sum(len(str(item).split()) for item in self.items) if self.row is None else 0
+        return len(self.items) + words
 
 
-class Batches:
+class Batches(Collector):
     """Queue of requests in front of a model, a context manager around its thread.
 
     While the model computes, requests wait; all that wait are its next batch, up to ``most`` texts. So a single request
@@ -83,7 +79,7 @@ class Batches:
             self._changed.notify()
         for request in left:
             if request.done.set_running_or_notify_cancel():
-                request.done.set_exception(StoppedError("the server ends"))
+                request.done.set_exception(NotTakenError())
         self._thread.join(_LAST_BATCH_S)
 
     @property
@@ -114,26 +110,32 @@ class Batches:
         return 0.0 if begun is None else time.monotonic() - begun
 
     def answer(self, items: Sequence[Item], row: str = "") -> Future[list[dict[str, Any]]]:
-        """Return the coming answers for texts or pairs, by a row of the table, or raise as in `explain`."""
-        return self._put(_Request(items, explain=False, row=row))
+        """Return the coming answers for texts or pairs, by a row of the table, or raise NotTakenError."""
+        return self._put(_Request(items, row))
 
     def explain(self, text: str) -> Future[dict[str, Any]]:
-        """Return the coming explanation of a text.
+        """Return the coming explanation of a text, or raise NotTakenError."""
+        return self._put(_Request([text], None))
 
-        Raises:
-            FullError: if too many texts wait.
-            StoppedError: if the server ends.
-        """
-        return self._put(_Request([text], explain=True))
+    def collect(self) -> Iterator[Metric]:
+        """Yield each number of the queue with its meaning, for Prometheus."""
+        yield CounterMetricFamily("qllmft_texts", "Texts that the model got.", self.texts)
+        yield CounterMetricFamily("qllmft_batches", "Batches of the model.", self.batches)
+        yield CounterMetricFamily("qllmft_model_seconds", "Seconds of the model.", self.seconds)
+        yield GaugeMetricFamily("qllmft_waiting_texts", "Texts that wait.", self.waiting)
+        age = "Seconds since the model began its batch."
+        yield GaugeMetricFamily("qllmft_batch_age_seconds", age, self.stuck_s)
+        up = self.status == "ok"
+        yield GaugeMetricFamily("qllmft_up", "1 if requests are answered.", int(up))
 
     def _put(self, request: _Request) -> Future[Any]:
         with self._changed:
             if self._stopped:
-                raise StoppedError("the server ends")
+                raise NotTakenError
             before = self.waiting
             if self._queue and before + request.weight > self._waiting:
                 seconds = math.ceil((before + self._most) * self._seconds_each)
-                raise FullError(min(max(seconds, 1), _LONGEST_RETRY_S))
+                raise NotTakenError(min(max(seconds, 1), _LONGEST_RETRY_S))
             self._queue.append(request)
             self._changed.notify()
         return request.done
@@ -147,44 +149,40 @@ class Batches:
             self.batches += 1
             self.texts += sum(len(request.items) for request in running)
             self._answer(running)
-            self._begun = None
-            self.seconds += time.monotonic() - begun
-            each = (time.monotonic() - begun) / sum(request.weight for request in running)
+            self._begun, took = None, time.monotonic() - begun
+            self.seconds += took
+            each = took / sum(request.weight for request in running)
             self._seconds_each = 0.5 * (self._seconds_each + each)
 
     def _next(self) -> list[_Request]:
-        """Wait for requests and return the next batch, one explanation or texts; none at the end."""
+        """Wait for requests and return the next batch, one explanation or texts for one row; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopped)
             batch: list[_Request] = []
             texts = 0
             while self._queue:
                 texts += len(self._queue[0].items)
-                apart = batch and (
-                    batch[0].explain or self._queue[0].explain or batch[0].row != self._queue[0].row
-                )
-                if apart or (batch and texts > self._most):
+                row = batch[0].row if batch else self._queue[0].row
+                if batch and (texts > self._most or row is None or row != self._queue[0].row):
                     break
                 batch.append(self._queue.popleft())
             return batch
 
     def _answer(self, requests: list[_Request]) -> None:
         """Answer requests together; after an error that one of them may have caused, one at a time."""
+        row, items = requests[0].row, [item for request in requests for item in request.items]
         try:
-            if requests[0].explain:
-                requests[0].done.set_result(self._model.explain(str(requests[0].items[0])))
+            if row is None:
+                requests[0].done.set_result(self._model.explain(str(items[0])))
                 return
-            items = [item for request in requests for item in request.items]
-            answers = self._model.answer(items, requests[0].row)
+            answers = self._model.answer(items, row)
         except Exception as error:
-            if len(requests) == 1 or (
-                isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
-            ):
-                for request in requests:
-                    request.done.set_exception(error)
-                return
+            of_all = isinstance(error, BackendError) and not isinstance(error, CostRefusedError)
             for request in requests:
-                self._answer([request])
+                if of_all or len(requests) == 1:
+                    request.done.set_exception(error)
+                else:
+                    self._answer([request])
             return
         for request in requests:
             request.done.set_result(answers[: len(request.items)])

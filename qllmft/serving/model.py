@@ -12,7 +12,7 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.items import Item
-from qllmft.run import RunFolder, RunRecord
+from qllmft.run import RunFolder
 from qllmft_backends import Backend
 from qllmft_backends.precision import number_of_shots
 
@@ -47,7 +47,7 @@ class ServedModel:
         """Load the body and compile the head, so that the first request waits for neither."""
         if self.real and self.backend is not None:
             raise UserError("--backend is about labels, and the model gives real values. Omit it.")
-        self._on(None, [("text", "text") if self.pairs else "text"])
+        self._answers(self.predictor, [("text", "text") if self.pairs else "text"])
         folder = RunFolder(self.folder)
         record = folder.read_result() if folder.config_file.is_file() else None
         if record is None or self.backend is not None:
@@ -62,7 +62,7 @@ class ServedModel:
         """Return the answer for each text or pair, by another row of the run's table if it is named."""
         if row:
             return self._answers(self.rows[row], items)
-        return self._on(self.backend, items)
+        return self._answers(self.predictor, items, self.backend)
 
     def explain(self, text: str) -> dict[str, Any]:
         """Return the explanation of the exact answer for a text."""
@@ -74,39 +74,29 @@ class ServedModel:
 
     def describe(self) -> dict[str, Any]:
         """Return facts for people and programs, without paths of this machine."""
-        model = self.predictor.model
-        record = RunFolder(self.folder).read_result()
-        # of the logits
-        own = record if record and not self.predictor.row else None
-        temperature = own.head.settings.get("temperature") if own else None
-        names = {"targets" if self.real else "labels": list(model.label_names)}
-        return {
+        model, backend = self.predictor.model, self.backend
+        record, body = RunFolder(self.folder).read_result(), Path(model.body.model)
+        name = self.predictor.row or (record.head.name if record else None)
+        temperature = None  # of the logits of the head
+        if record and not self.predictor.row:
+            temperature = record.head.settings.get("temperature")
+        facts = {
             "run": self.folder.resolve().name,
-            "model": self.predictor.row or (record.head.name if record else None),
-            "body": Path(model.body.model).name
-            if Path(model.body.model).is_absolute()
-            else model.body.model,
-            **names,
+            "model": name,
+            "body": body.name if body.is_absolute() else model.body.model,
+            "targets" if self.real else "labels": list(model.label_names),
             "pairs": self.pairs,
-            "backend": None if self.backend is None else self.backend.name,
-            "shots": None if self.backend is None else number_of_shots(self.backend),
+            "backend": None if backend is None else backend.name,
+            "shots": None if backend is None else number_of_shots(backend),
             "temperature": float(temperature) if isinstance(temperature, int | float) else None,
             "explains": self.explains,
             "rows": list(self.rows),
-            **self._results(record),
         }
-
-    def _results(self, record: RunRecord | None) -> dict[str, Any]:
-        """Return data, test score and load of the model, without paths of this machine; nothing without a record."""
-        name = (self.predictor.row or record.head.name) if record else ""
-        row = record.model(name) if record else None
+        row = record.model(name) if record and name else None
         if record is None or row is None or row.test is None:
-            return {}
+            return facts
         tested = f"{row.test} {row.test.measure.name} on {row.test.total:,} test texts"
-        return {"data": Path(record.data.source).name, "tested": tested, "load": row.load}
-
-    def _on(self, backend: Backend | None, items: Sequence[Item]) -> list[dict[str, Any]]:
-        return self._answers(self.predictor, items, backend)
+        return facts | {"data": Path(record.data.source).name, "tested": tested, "load": row.load}
 
     def _answers(
         self, predictor: Predictor, items: Sequence[Item], backend: Backend | None = None

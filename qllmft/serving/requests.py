@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import HTTPException, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,9 +15,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from starlette.requests import ClientDisconnect
 
-from qllmft.files import parse_json
 from qllmft.inference.explanation import Neighbour, WordEffect
 from qllmft.inference.items import check_items
 from qllmft.serving import RequestLimits
@@ -40,53 +35,6 @@ ERRORS = {
     502: "the backend gave no answer",
     503: "too many texts wait (Retry-After has the seconds), or the server ends",
 }
-
-
-def route_within(limits: RequestLimits) -> type[APIRoute]:
-    """Return the class of routes whose requests have a body within the limits, in JSON of UTF-8."""
-
-    class LimitedRequest(Request):
-        async def body(self) -> bytes:
-            if not hasattr(self, "_body"):
-                self._body = await _read(self, limits)
-            return self._body
-
-        async def json(self) -> Any:
-            try:
-                return parse_json((await self.body()).decode("utf-8"))
-            except ValueError as error:
-                raise HTTPException(400, f"the body is not JSON in UTF-8: {error}") from None
-
-    class LimitedRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-
-            async def limited(request: Request) -> Response:
-                return await handle(LimitedRequest(request.scope, request.receive))
-
-            return limited
-
-    return LimitedRoute
-
-
-async def _read(request: Request, limits: RequestLimits) -> bytes:
-    """Return the body of a request, or raise HTTPException."""
-    content = bytearray()
-    try:
-        async with asyncio.timeout(limits.seconds):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > limits.body_bytes:
-                    raise HTTPException(
-                        413, f"the body has more than {limits.body_bytes:,} bytes, the limit"
-                    )
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive in {limits.seconds:g} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body was cut short") from None
-    if not content and request.method == "POST":
-        raise HTTPException(400, "the body is not JSON in UTF-8: it is empty")
-    return bytes(content)
 
 
 class _Object(BaseModel):
@@ -118,31 +66,11 @@ def bodies(limits: RequestLimits, *, pairs: bool, rows: Sequence[str] = ()) -> t
         pairs: the model compares two texts.
         rows: names of other rows of the run's table, which a request to predict may name as ``model``.
     """
-    size = StringConstraints(min_length=1, max_length=limits.characters)
-    text: Any = Annotated[str, size]
-    item: Any = Annotated[
-        tuple[text, text] if pairs else text, BeforeValidator(_check(pairs=pairs))
-    ]
-    texts: Any = Annotated[list[item], Field(min_length=1, max_length=limits.texts)]
-    explained: Any = Annotated[
-        text, BeforeValidator(_check(pairs=False)), AfterValidator(_few(limits))
-    ]
-    row: dict[str, Any] = {"model": (Literal[tuple(rows)], None)} if rows else {}
-    return (
-        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **row),
-        create_model("Text", __base__=_Body, text=(explained, ...)),
-    )
 
-
-def _check(*, pairs: bool) -> Callable[[Any], Any]:
-    def check(item: Any) -> Any:
+    def checked(item: Any) -> Any:
         check_items([item], pairs=pairs)
         return item
 
-    return check
-
-
-def _few(limits: RequestLimits) -> Callable[[str], str]:
     def few(text: str) -> str:
         if len(text.split()) > limits.words:
             raise ValueError(
@@ -150,28 +78,32 @@ def _few(limits: RequestLimits) -> Callable[[str], str]:
             )
         return text
 
-    return few
+    text: Any = Annotated[str, StringConstraints(min_length=1, max_length=limits.characters)]
+    item: Any = Annotated[tuple[text, text] if pairs else text, BeforeValidator(checked)]
+    texts: Any = Annotated[list[item], Field(min_length=1, max_length=limits.texts)]
+    row: dict[str, Any] = {"model": (Literal[tuple(rows)], None)} if rows else {}
+    return (
+        create_model("Texts", __base__=_Body, text=(item, None), texts=(texts, None), **row),
+        create_model("Text", __base__=_Body, text=(Annotated[item, AfterValidator(few)], ...)),
+    )
 
 
 def fault_of(error: dict[str, Any]) -> str:
     """Return one of pydantic's errors as a sentence with what was got and what was expected."""
     context, given = error.get("ctx", {}), error["input"]
+    where, most = ".".join(map(str, error["loc"][1:])), context.get("max_length", 0)
     match error["type"]:
         case "string_too_long":
-            return (
-                f"a text has {len(given):,} characters, expected at most {context['max_length']:,}"
-            )
+            return f"a text has {len(given):,} characters, expected at most {most:,}"
         case "too_long":
-            return (
-                f"got {len(given):,} texts, expected at most {context['max_length']:,} in a request"
-            )
+            return f"got {len(given):,} texts, expected at most {most:,} in a request"
         case "too_short" | "list_type":
             return "texts is not a list of one text or more"
         case "literal_error":
-            return f"{'.'.join(map(str, error['loc'][1:]))}: got {str(given)[:100]!r}, expected {context['expected']}"
+            return f"{where}: got {str(given)[:100]!r}, expected {context['expected']}"
         case "value_error":
             return str(context["error"])
-    return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"
+    return f"{where}: {error['msg']}"
 
 
 class Refusal(_Object):

@@ -9,7 +9,7 @@ import pytest
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
 from qllmft.serving.app import open_port
-from qllmft.serving.batches import Batches, FullError, StoppedError
+from qllmft.serving.batches import Batches, NotTakenError
 from qllmft_backends import BackendError
 
 
@@ -82,19 +82,19 @@ def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow)
     with Batches(slow, most=4, waiting=3) as batches:
         first = begun(batches, slow)
         waits = [batches.answer(["a"]), batches.answer(["b", "c"])]
-        with pytest.raises(FullError) as full:
+        with pytest.raises(NotTakenError, match="too many texts wait") as full:
             batches.answer(["d"])
         assert full.value.retry_s >= 1
-        with pytest.raises(FullError):
+        with pytest.raises(NotTakenError, match="too many texts wait"):
             batches.explain("the words count")
         assert waits[0].cancel()
         closing = threading.Thread(target=batches.__exit__)
         closing.start()
-        assert isinstance(waits[1].exception(10), StoppedError)
+        assert isinstance(waits[1].exception(10), NotTakenError)
         slow.go.set()
         closing.join(10)
         assert first.result(10) == [{"label": "first"}]
-        with pytest.raises(StoppedError):
+        with pytest.raises(NotTakenError, match="the server ends"):
             batches.answer(["late"])
         assert not batches.alive
 
