@@ -1,8 +1,7 @@
 """Classifiers and regressors of vectors and of texts for scikit-learn, and a transformer of texts."""
 
-from qllmft.sklearn.embeddings import TextEmbedder
 from qllmft.sklearn.head import QuantumHeadClassifier, QuantumHeadRegressor
-from qllmft.sklearn.text import QuantumTextClassifier, QuantumTextRegressor
+from qllmft.sklearn.text import QuantumTextClassifier, QuantumTextRegressor, TextEmbedder
 
 __all__ = [
     "QuantumHeadClassifier",

@@ -1,36 +1,55 @@
-"""Base of all estimators: training of a head on vectors, its outputs, and pickling."""
+"""Base of all estimators: configuration of a run, training of a head on vectors, its outputs, and pickling."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from qllmft.config import RunConfig, TrainConfig
 from qllmft.config.model import ModelConfig
-from qllmft.config.presets import DEFAULT
+from qllmft.config.presets import DEFAULT, load_preset
+from qllmft.config.settings import parse_settings
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, ignore, stage
 from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
-from qllmft.sklearn.configuration import Settings, seed_of, with_room_for
 from qllmft.tasks.calibration import best_temperature
-from qllmft.training import EpochMetrics, Examples, class_weighted, finite_logits, fit
+from qllmft.training import EpochMetrics, Examples, Scaling, class_weighted, finite_logits, fit
 from qllmft_backends import create
 
 Rows = NDArray[np.int64]
 Weights = NDArray[np.float64] | None
 _NOT_PICKLED = ("_network", "_learning")
+_PARAMETERS = {  # of an estimator, and the settings that they are
+    "epochs": "train.epochs",
+    "lr": "train.lr",
+    "ridge_c": "train.ridge_c",
+    "patience": "train.patience",
+    "n_qubits": "model.n_qubits",
+    "encoder_layers": "model.encoder_layers",
+    "reuploads": "model.reuploads",
+    "backend": "backend.name",
+    "device": "backend.options.device",
+}
+# of the default preset in partial_fit: the first rows are too few for principal axes, and a call makes few steps
+_PARTLY = {
+    "train.lr": 1e-2,
+    "train.batch_size": 16,
+    "model.components": None,
+    "model.encoder_layers": 60,
+}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -40,8 +59,15 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     A pickle holds arrays, numbers and names, and no object of torch.
     """
 
+    _sections: ClassVar[tuple[str, ...]] = (
+        "model",
+        "train",
+        "noise",
+        "backend",
+    )  # of the configuration, in ``settings``
+
     preset: str = field(default=DEFAULT, kw_only=False)
-    settings: Settings = None
+    settings: Mapping[str, Any] | Iterable[str] | None = None
     epochs: int | None = None
     random_state: Any = None
     validation_fraction: float = 0.15
@@ -64,6 +90,54 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             latent = vectors if network.encoder is None else network.encoder(vectors)
         return np.asarray(latent.numpy())
 
+    def _configuration(self, *, partly: bool = False, **given: Any) -> RunConfig:
+        """Return the configuration of the preset, then ``settings``, then other parameters and ``given`` ones.
+
+        In `partial_fit`, ``partly``, the default preset has settings of its own.
+        """
+        overrides = self._chosen
+        if others := [name for name in overrides if name.partition(".")[0] not in self._sections]:
+            raise UserError(
+                f"settings holds {', '.join(others)}; expected settings of {', '.join(self._sections)}. The seed is "
+                "random_state, the rows are those of fit, and baselines are other estimators."
+            )
+        given = {name.replace("__", "."): value for name, value in given.items()}
+        given |= {setting: getattr(self, name) for name, setting in _PARAMETERS.items()}
+        # a search draws numpy's numbers
+        overrides |= {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        if partly and self.preset == DEFAULT:
+            overrides = _PARTLY | overrides
+        config = load_preset(self.preset).config(overrides)
+        if config.body.learns:
+            raise UserError(
+                f"the preset {self.preset!r} has a body that learns, and a scikit-learn estimator keeps it frozen. "
+                "Choose another preset, or train with qllmft.train."
+            )
+        return config
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        """Return ``settings`` by dotted names, from a mapping or from ``NAME=VALUE`` texts."""
+        if isinstance(self.settings, str):
+            raise UserError(
+                f"settings is the text {self.settings!r}; expected a dict, or a list of 'NAME=VALUE' texts."
+            )
+        if isinstance(self.settings, Mapping):
+            return dict(self.settings)
+        return parse_settings(self.settings or [], "settings")
+
+    @property
+    def _seed(self) -> int:
+        """Return the seed of a fit: ``random_state`` itself, or a number drawn from that generator."""
+        given = self.random_state
+        if isinstance(given, int | np.integer) and given >= 0:
+            return int(given)
+        return int(check_random_state(given).randint(2**31 - 1))
+
     def _outputs(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the outputs (N, k), computed row by row in float64 without noise."""
         check_is_fitted(self)
@@ -73,20 +147,14 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     def _loaded(self) -> Classifier:
         """Return the trained network, which a pickle does not hold."""
         if "_network" not in self.__dict__:
-            self._network = self._network_with_weights(
-                create("adjoint", {"dtype": "float64"})
-            ).double()
+            self._network = self._fitted_network(create("adjoint", {"dtype": "float64"})).double()
         return self._network
 
-    def _network_with_weights(self, backend: Any) -> Classifier:
-        config = ModelConfig.model_validate(self.structure_)
-        network = build_classifier(config, self.n_inputs_, self.n_outputs_, backend=backend)
+    def _fitted_network(self, backend: Any) -> Classifier:
+        structure = ModelConfig.model_validate(self.structure_)
+        network = build_classifier(structure, self.n_inputs_, self.n_outputs_, backend=backend)
         network.load_state_dict(_tensors(self.weights_))
         return network
-
-    def _configuration(self, **given: Any) -> RunConfig:
-        """Return the configuration of the parameters and of other settings."""
-        raise NotImplementedError
 
     def _checked(
         self,
@@ -114,39 +182,34 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
         ``strata`` (N,) are the labels whose shares a validation part keeps, or None.
         """
-        seed = seed_of(self.random_state)
-        before = self.__dict__.get("weights_") if self.warm_start else None
-        network, structure = self._fresh(config, rows, n_outputs, seed)
-        if before is not None:
-            self._load_into(network, before)
-            self._start(network, rows)
+        seed, fresh = self._seed, not (self.warm_start and "weights_" in self.__dict__)
+        network, structure = self._untrained(config, rows, n_outputs, seed)
+        if not fresh:
+            self._continue(network, rows)
         train, validation, settings = self._parts(len(rows), strata, config.train, seed)
         parts = class_weighted(rows.take(train), rows.take(validation), config.train)
         shown = "training" if train is validation else "validation"
         on_event = LineListener(shown) if self.verbose else ignore
         losses: list[float] = []
+
+        def on_epoch(metrics: EpochMetrics) -> None:
+            losses.append(metrics.train_loss)
+            on_event(EpochEnded(metrics))
+
         with stage(on_event, "training", total=settings.epochs):
-
-            def on_epoch(metrics: EpochMetrics) -> None:
-                losses.append(metrics.train_loss)
-                on_event(EpochEnded(metrics))
-
-            selection = fit(
-                network, *parts, settings, seed, on_epoch=on_epoch, fresh=before is None
-            )
+            selection = fit(network, *parts, settings, seed, on_epoch=on_epoch, fresh=fresh)
         if not selection.finished:
             raise KeyboardInterrupt
         self.best_epoch_, self.n_iter_ = selection.epoch, selection.epochs_done
         self.loss_curve_, self.seen_ = losses, rows.size
         self.__dict__.pop("moments_", None)
         self.__dict__.pop("_learning", None)
-        sizes = rows.x.shape[1], n_outputs
-        self._keep(network, structure, sizes)
+        self._keep(network, structure, rows, n_outputs)
         if settings.calibration == "temperature":
             held = rows.take(validation)
             logits = finite_logits(self._loaded(), held.x.double()).numpy()
             network.rescale(1.0 / best_temperature(logits, held.y.numpy()))
-            self._keep(network, structure, sizes)
+            self._keep(network, structure, rows, n_outputs)
         self._loaded()
 
     def _fit_partly(self, rows: Examples, n_outputs: int, config: RunConfig) -> None:
@@ -156,29 +219,25 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 f"the preset {self.preset!r} is trained by L-BFGS, which takes all rows at once. Choose one with Adam, "
                 "such as 'sines', for partial_fit."
             )
-        first = "weights_" not in self.__dict__
-        seed = seed_of(self.random_state)
+        kept, first, seed = self.__dict__, "weights_" not in self.__dict__, self._seed
         if first:
             self.n_iter_, self.loss_curve_ = 0, list[float]()
-            network, structure = self._fresh(config, rows, n_outputs, seed)
+            network, structure = self._untrained(config, rows, n_outputs, seed)
         else:
             structure = ModelConfig.model_validate(self.structure_)
-            network = self.__dict__.get("_learning") or self._network_with_weights(
-                self._backend(config)
-            )
-        moments = {at: _tensors(of) for at, of in self.__dict__.get("moments_", {}).items()}
-        self.seen_ = rows.size + (0.0 if first else self.__dict__.get("seen_", 0.0))
-        given = 1.0 if config.train.ridge_c == "auto" else config.train.ridge_c
-        # the ridge of all rows so far, in place of that of the rows of this call
-        strength = config.train.ridge_c if first else given * self.seen_ / rows.size
+            network = kept.get("_learning") or self._fitted_network(self._backend(config))
+        moments = {at: _tensors(of) for at, of in kept.get("moments_", {}).items()}
+        self.seen_ = rows.size + (0.0 if first else kept.get("seen_", 0.0))
+        strength = config.train.ridge_c
+        if not first:  # the ridge of all rows so far, in place of that of the rows of this call
+            strength = (1.0 if strength == "auto" else strength) * self.seen_ / rows.size
         changed = {"epochs": 1, "select": "last", "patience": None, "ridge_c": strength}
-        settings = config.train.model_copy(update=changed)
         losses: list[float] = []
         selection = fit(
             network,
             rows,
             rows,
-            settings,
+            config.train.model_copy(update=changed),
             derive_seed(seed, "partial fit", self.n_iter_),
             on_epoch=lambda metrics: losses.append(metrics.train_loss),
             moments=moments,
@@ -189,23 +248,42 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ += 1
         self.best_epoch_ = self.n_iter_
         self.loss_curve_ = [*self.loss_curve_, *losses]
-        self._keep(network, structure, (rows.x.shape[1], n_outputs))
+        self._keep(network, structure, rows, n_outputs)
         self._learning = network
 
-    def _fresh(
+    def _untrained(
         self, config: RunConfig, rows: Examples, n_outputs: int, seed: int
     ) -> tuple[Classifier, ModelConfig]:
-        """Return an untrained network, and its structure with room for the rows."""
-        width = rows.x.shape[1]
-        structure = with_room_for(config.model, width, self.settings)
+        """Return an untrained network, and its structure with room for the rows.
+
+        If the preset's encoders have too few amplitudes, each gets the fewest qubits Q_e with 2^Q_e ≥ D, or ≥ D + 1
+        with ``model.pad = "bias"``, unless ``settings`` gives a number.
+        """
+        structure, width = config.model, rows.x.shape[1]
+        needed = min(width, structure.components or width) + (structure.pad != "zeros")
+        small = structure.encoder == "quantum" and needed > 2**structure.latent_encoder_qubits
+        if small and "model.encoder_qubits" not in self._chosen:
+            structure = structure.model_copy(update={"encoder_qubits": (needed - 1).bit_length()})
         backend = self._backend(config)
         return build_classifier(structure, width, n_outputs, seed=seed, backend=backend), structure
 
-    def _start(self, network: Classifier, rows: Examples) -> None:
-        """Prepare a network with the weights of the last fit for the next one."""
+    def _continue(self, network: Classifier, rows: Examples) -> None:
+        """Start from the weights of the last fit, or raise if they are of another shape."""
+        given = {name: tuple(values.shape) for name, values in self.weights_.items()}
+        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
+        if given != wanted:
+            raise ValueError(
+                f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
+                "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
+            )
+        network.load_state_dict(_tensors(self.weights_))
+        if rows.task.real:  # training starts with scaled values
+            Scaling.of(rows).undo(network)
 
-    def _keep(self, network: Classifier, structure: ModelConfig, sizes: tuple[int, int]) -> None:
-        self.n_inputs_, self.n_outputs_ = sizes
+    def _keep(
+        self, network: Classifier, structure: ModelConfig, rows: Examples, n_outputs: int
+    ) -> None:
+        self.n_inputs_, self.n_outputs_ = rows.x.shape[1], n_outputs
         self.structure_ = structure.model_dump(mode="json")
         self.weights_ = _arrays(network.state_dict())
         self.n_parameters_ = network.n_parameters
@@ -219,17 +297,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 "one that computes here, or train with `qllmft train`."
             )
         return backend
-
-    def _load_into(self, network: Classifier, weights: dict[str, NDArray[Any]]) -> None:
-        """Start from the weights of the last fit, or raise if they are of another shape."""
-        given = {name: tuple(values.shape) for name, values in weights.items()}
-        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
-        if given != wanted:
-            raise ValueError(
-                f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
-                "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
-            )
-        network.load_state_dict(_tensors(weights))
 
     def _parts(
         self, n: int, strata: Rows | None, config: TrainConfig, seed: int
@@ -263,10 +330,10 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 stacklevel=4,
             )
             return rows, rows, config.model_copy(update={"select": "last", "patience": None})
-        parts: Sequence[Rows] = train_test_split(
+        train, validation = train_test_split(
             rows, test_size=held, stratify=strata, random_state=seed % 2**32
         )
-        return parts[0], parts[1], config
+        return train, validation, config
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and fitted attributes, without networks."""

@@ -11,15 +11,11 @@ from sklearn.utils.validation import validate_data
 
 from qllmft.config import RunConfig
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.configuration import configuration
 from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 
 
 class OfVectors(TrainedEstimator):
     """Estimator of rows that are vectors."""
-
-    def _configuration(self, **given: Any) -> RunConfig:
-        return configuration(self, **given)
 
     def _checked(
         self,

@@ -16,10 +16,9 @@ from sklearn.utils.validation import check_array
 
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
-from qllmft.heads import Classifier
 from qllmft.inference.decision import Decision
 from qllmft.sklearn.base import TrainedEstimator, with_weights
-from qllmft.training import Examples, Scaling, with_loss
+from qllmft.training import Examples, with_loss
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -40,12 +39,26 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         """
         if (several := label_sets_of(y)) is not None:
             config = self._configuration(data__task="multilabel")
-            vectors, several = self._checked(X, several, config, labels=False)
-            self._fit_label_sets(vectors, several, sample_weight, config)
+            vectors, y = self._checked(X, several, config, labels=False)
+            self._check_several(y, config)
+            rows = with_weights(Examples.from_arrays(vectors, y), sample_weight)
+            self._fit_head(rows, None, y.shape[1], config)
+            self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
             return self
         config = self._configuration()
-        vectors, labels = self._checked(X, y, config, labels=True)
-        self._fit_labels(vectors, labels, sample_weight, config)
+        vectors, y = self._checked(X, y, config, labels=True)
+        classes = np.unique(y)
+        rows = self._labelled(vectors, y, classes, sample_weight)
+        # rows of weight 0 are left out, and with them the classes of no other rows
+        present, labels = np.unique(rows.y.numpy(), return_inverse=True)
+        if len(present) < 2:
+            raise ValueError(
+                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
+                f"class: {classes[present][0]!r}"
+            )
+        rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
+        self._fit_head(rows, rows.y.numpy(), len(present), config)
+        self.classes_, self.multilabel_ = classes[present], False
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
@@ -64,9 +77,30 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         Raises:
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
-        config, first = self._configuration(partly=True), "weights_" not in self.__dict__
-        vectors, labels = self._checked(X, y, config, labels=True, first=first)
-        self._fit_labels_partly(vectors, labels, classes, sample_weight, config)
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, which counts all labels, and partial_fit sees a part of them. "
+                "Give a dict of weights, or sample_weight."
+            )
+        config, known = self._configuration(partly=True), self.__dict__.get("classes_")
+        vectors, y = self._checked(X, y, config, labels=True, first="weights_" not in self.__dict__)
+        if known is None and classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that will occur."
+            )
+        given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
+        if known is not None and not np.array_equal(known, given):
+            raise ValueError(
+                f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same."
+            )
+        if len(given) < 2:
+            raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
+        if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
+            raise ValueError(
+                f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
+            )
+        self._fit_partly(self._labelled(vectors, y, given, sample_weight), len(given), config)
+        self.classes_, self.multilabel_ = given, False
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
@@ -83,18 +117,18 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
             return np.asarray(self.classes_[outputs.argmax(axis=1)])
         probabilities = softmax(outputs, axis=1)
         found: NDArray[Any] = np.asarray(self.classes_[decision.labels(probabilities)])
-        return self._without_unsure(found, decision.unsure(probabilities)) if self.margin else found
-
-    def _without_unsure(self, answers: NDArray[Any], unsure: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the answers (N,) with ``unsure_label`` in the rows that are unsure."""
+        if not self.margin:
+            return found
         if self.unsure_label is None:
             raise UserError(
                 f"margin is {self.margin:g} and unsure_label is None; give the label of rows without an answer as "
                 "unsure_label, such as -1 or 'unknown'."
             )
         label: NDArray[Any] = np.asarray(self.unsure_label)
-        alike = answers.dtype.kind == label.dtype.kind
-        return np.where(unsure, label, answers if alike else answers.astype(object))
+        alike = found.dtype.kind == label.dtype.kind
+        return np.where(
+            decision.unsure(probabilities), label, found if alike else found.astype(object)
+        )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.
@@ -117,10 +151,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _fit_label_sets(
-        self, vectors: NDArray[np.float32], y: NDArray[np.int64], weights: Any, config: RunConfig
-    ) -> None:
-        """Train on vectors (N, D), several labels (N, L), 0 or 1, and the weights (N,) of the rows or None."""
+    def _check_several(self, y: NDArray[np.int64], config: RunConfig) -> None:
+        """Raise if a parameter does not suit several labels per row (N, L)."""
         if self.class_weight is not None:
             raise ValueError(
                 f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape {y.shape}."
@@ -131,69 +163,15 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                 "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, and "
                 "compare predict_proba with thresholds of yours, or train with qllmft.train."
             )
-        self._fit_head(
-            with_weights(Examples.from_arrays(vectors, y), weights), None, y.shape[1], config
-        )
-        self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
 
-    def _fit_labels(
-        self, vectors: NDArray[np.float32], y: NDArray[Any], weights: Any, config: RunConfig
-    ) -> None:
-        """Train on vectors (N, D), labels (N,) and their weights (N,) or None."""
-        of_classes = (
-            None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
-        )
-        classes, labels = np.unique(y, return_inverse=True)
-        rows = with_weights(
-            Examples.from_arrays(vectors, labels.astype(np.int64)), weights, of_classes
-        )
-        present, labels = np.unique(rows.y.numpy(), return_inverse=True)
-        classes = classes[present]
-        if len(classes) < 2:
-            raise ValueError(
-                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
-                f"class: {classes[0]!r}"
-            )
-        rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
-        self._fit_head(rows, rows.y.numpy(), len(classes), config)
-        self.classes_, self.multilabel_ = classes, False
-
-    def _fit_labels_partly(
-        self,
-        vectors: NDArray[np.float32],
-        y: NDArray[Any],
-        classes: Any,
-        weights: Any,
-        config: RunConfig,
-    ) -> None:
-        """Train one epoch on vectors (N, D) and labels (N,) of ``classes``, which the first call gives."""
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight is {self.class_weight!r}, which counts all labels, and partial_fit sees a part of them. "
-                "Give a dict of weights, or sample_weight."
-            )
-        known = self.__dict__.get("classes_")
-        if known is None and classes is None:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: all labels that will occur."
-            )
-        given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
-        if known is not None and not np.array_equal(known, given):
-            raise ValueError(
-                f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same."
-            )
-        if len(given) < 2:
-            raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
-        if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
-            raise ValueError(
-                f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
-            )
-        of_classes = (
-            None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
-        )
-        rows = Examples.from_arrays(vectors, np.searchsorted(given, y).astype(np.int64))
-        self._fit_partly(with_weights(rows, weights, of_classes), len(given), config)
-        self.classes_, self.multilabel_ = given, False
+    def _labelled(
+        self, vectors: NDArray[np.float32], y: NDArray[Any], classes: NDArray[Any], given: Any
+    ) -> Examples:
+        """Return rows (N, D) with the places of their labels (N,) in ``classes``, and with their weights."""
+        rows = Examples.from_arrays(vectors, np.searchsorted(classes, y).astype(np.int64))
+        weights = self.class_weight
+        of_classes = None if weights is None else compute_sample_weight(weights, y)
+        return with_weights(rows, given, of_classes)
 
 
 class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
@@ -214,10 +192,6 @@ class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
         """Return values (N,), or (N, T) for several targets."""
         values = self._outputs(X)
         return values[:, 0] if self.one_target_ else values
-
-    def _start(self, network: Classifier, rows: Examples) -> None:
-        """Give a network that was trained before scaled values, with which training starts."""
-        Scaling.of(rows).undo(network)
 
 
 def label_sets_of(y: Any) -> NDArray[np.int64] | None:

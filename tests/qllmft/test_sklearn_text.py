@@ -23,7 +23,6 @@ from qllmft.data import read_corpus
 from qllmft.embed import embed
 from qllmft.errors import UserError
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier, TextEmbedder
-from qllmft.sklearn.configuration import configuration
 
 SMALL = {
     "model.n_qubits": 4,
@@ -79,7 +78,7 @@ def test_folds_pipelines_and_pickles(small):
     again = pickle.loads(pickle.dumps(model))
     assert again.predict_proba(TEXTS[:3]).tobytes() == model.predict_proba(TEXTS[:3]).tobytes()
     again.body_identity_ = "another"
-    with pytest.raises(UserError, match="the head was trained on another"):
+    with pytest.raises(UserError, match="the fit was with another"):
         again.predict(TEXTS)
 
 
@@ -162,7 +161,7 @@ def test_a_search_draws_real_parameters(small):
         small.set_params(epochs=1, settings=None), spaces, n_iter=2, cv=2, random_state=0
     )
     best = search.fit(TEXTS, LABELS).best_estimator_
-    config = configuration(best, "body", body__model=best.body)
+    config = best._configuration()
     assert (config.train.lr, config.model.n_qubits) == (best.lr, best.n_qubits)
     assert (config.model.reuploads, config.model.encoder_layers, config.train.epochs) == (1, 2, 1)
-    assert configuration(QuantumTextClassifier("odd", ridge_c=0.25)).train.ridge_c == 0.25
+    assert QuantumTextClassifier("odd", ridge_c=0.25)._configuration().train.ridge_c == 0.25
