@@ -288,7 +288,7 @@ def _check_noise(inner: Backend) -> None:
     settings = getattr(inner, "options", None)
     if not isinstance(settings, NoiseSettings):
         return
-    if settings.named_noise().readout_error == 0:
+    if settings.gate_noise.readout_error == 0:
         raise BackendError(
             f"{name} has no readout error to mitigate with these options. Simulate one: "
             "--backend-option readout_error=0.01."

@@ -19,13 +19,15 @@ So the same "error of 0.5 %" is three different r: name the convention with the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from qllmft_backends.errors import BackendError
+from qllmft_backends.validation import CheckedModel
 
 FidelityKind = Literal["process", "average"]
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
@@ -34,9 +36,8 @@ ShotModel = Literal["exact", "gaussian", "multinomial"]
 ShotTest = Literal["same", "multinomial", "per_shot"]
 Draw = Literal["sample", "batch"]
 ShotGradient = Literal["value", "reparametrised"]
+Rate = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 TRAJECTORIES = 1000  # of an expectation value, by default
-# by shot_test
-_TESTED = {"same": (), "multinomial": ("gaussian",), "per_shot": ("gaussian", "multinomial")}
 
 
 def pauli_error_probability(rate: float, n_qubits: int) -> float:
@@ -175,72 +176,69 @@ def rate_from_error_probability(probability: float, n_qubits: int) -> float:
     return probability / (1 - 0.25**n_qubits)
 
 
-class NoiseSettings(BaseModel):
-    """Gate noise and readout error as options of a backend.
+class NoiseSettings(CheckedModel):
+    """Gate noise and readout error: settings of a run and options of a backend, which call ``gates`` ``noise``."""
 
-    Attributes:
-        noise: gate noise: ``none``, a preset, or ``explicit`` with the two rates.
-        one_qubit_rate, two_qubit_rate: the r of ``depolarizing_error(r, n)``, for ``explicit``.
-        readout_error: probability that a measured bit is read flipped.
-    """
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    gates: NoiseName = Field("none", alias="noise")
+    one_qubit_rate: Rate | None = None  # both rates belong to gates = "explicit"
+    two_qubit_rate: Rate | None = None
+    # probability that a measured bit is read flipped
+    readout_error: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    noise: NoiseName = "none"
-    one_qubit_rate: float | None = None
-    two_qubit_rate: float | None = None
-    readout_error: float = 0.0
+    @property
+    def _chosen(self) -> str:
+        """Return the choice of the gate noise as users write it."""
+        return f"{type(self).model_fields['gates'].alias or 'gates'}={self.gates!r}"
 
-    def named_noise(self) -> GateNoise:
-        """Return the noise that the settings name. Rates that are missing or not used are an error."""
+    @cached_property
+    def gate_noise(self) -> GateNoise:
+        """Return the noise of the gates and of the readout."""
+        if self.one_qubit_rate is not None and self.two_qubit_rate is not None:
+            return GateNoise(self.one_qubit_rate, self.two_qubit_rate, self.readout_error)
+        return replace(PRESETS.get(self.gates, GateNoise(0, 0)), readout_error=self.readout_error)
+
+    def _contradictions(self) -> Iterator[str]:
         rates = (self.one_qubit_rate, self.two_qubit_rate)
-        if self.noise == "explicit":
-            if rates[0] is None or rates[1] is None:
-                raise BackendError(f"noise is 'explicit', got the rates {rates}; it needs both.")
-            return GateNoise(rates[0], rates[1], self.readout_error)
-        if rates != (None, None):
-            raise BackendError(
-                f"the rates {rates} would not be used with noise={self.noise!r}; set noise='explicit', or leave them "
-                "out."
+        if self.gates == "explicit" and None in rates:
+            yield f"{self._chosen}, got the rates {rates}; it needs both one_qubit_rate and two_qubit_rate"
+        if self.gates != "explicit" and rates != (None, None):
+            yield (
+                f"the rates {rates} would not be used with {self._chosen}; choose 'explicit', or leave them out"
             )
-        return replace(PRESETS.get(self.noise, GateNoise(0, 0)), readout_error=self.readout_error)
+        _ = self.gate_noise  # raises for numbers out of bounds
 
 
 class CircuitNoise(NoiseSettings):
-    """Noise between a circuit and its expectation values on the engine, as options and in a pass.
+    """Noise between a circuit and its expectation values on the engine: settings of a run, options, and in a pass."""
 
-    Attributes:
-        shots: S, measurements per sample; None: none.
-        shot_model: ``multinomial``: true shots, each a trajectory of its own (the default with ``shots``);
-            ``gaussian``: eq. 2, which training can differentiate; ``exact``: none (the default without).
-        trajectories: random runs per sample whose mean is taken, each with all shots. None: 1 in training;
-            `TRAJECTORIES` in `expectations` under gate noise.
-        renormalize: of ``gaussian``: frequencies are divided by their sum, which rectification raises above 1.
-        shot_test: of ``gaussian``: ``multinomial`` for true shots in evaluation and `expectations`; of any shots:
-            ``per_shot``, true ones with an error trajectory each, in evaluation as in `expectations`.
-        rate: meaning of the paper's or explicit rates: ``aer``: r; ``nonidentity``: the probability of a Pauli error.
-        draw: of gate noise in a pass: trajectories for each ``sample``, or the same ones for all of a ``batch``.
-        uploads: the rotations by data carry gate noise.
-        gradient: of ``gaussian``: ``value``: the noise is outside its path; ``reparametrised``: it passes through the
-            noise's standard deviation. The gradient of ``multinomial`` is zero.
-    """
-
+    # S, measurements per sample; None: exact values
     shots: int | None = Field(None, ge=2)
+    # multinomial: true shots, each a trajectory of its own (the default with shots); gaussian: eq. 2,
+    # which training can differentiate; exact: none (the default without)
     shot_model: ShotModel | None = None
+    # error trajectories per sample and pass, averaged; each has all shots. None: 1 in training,
+    # `TRAJECTORIES` of an expectation value under gate noise
     trajectories: int | None = Field(None, ge=1)
-    renormalize: bool = False
+    renormalize: bool = False  # divide the counts of eq. 2 by their sum after rectification
+    # shots of validation and test: those of training, multinomial, or multinomial with an error
+    # trajectory per shot
     shot_test: ShotTest = "same"
+    # meaning of the rates: r, or the probability of a Pauli error
     rate: RateKind = "aer"
+    # one trajectory per sample, or one per batch of a pass
     draw: Draw = "sample"
-    uploads: bool = True
+    uploads: bool = True  # add gate noise to the rotations by data
+    # gradient of eq. 2: with the noise outside its path, or through the noise's standard deviation
     gradient: ShotGradient = "value"
 
     @cached_property
-    def gates(self) -> GateNoise:
+    def gate_noise(self) -> GateNoise:
         """Return the noise of the gates and of the readout."""
-        gates = self.named_noise()
+        named = super().gate_noise
         if self.rate == "aer":
-            return gates
-        one, two = (rate_from_error_probability(gates.rate(n), n) for n in (1, 2))
+            return named
+        one, two = (rate_from_error_probability(named.rate(n), n) for n in (1, 2))
         return GateNoise(one, two, self.readout_error)
 
     @property
@@ -266,33 +264,27 @@ class CircuitNoise(NoiseSettings):
     @property
     def is_none(self) -> bool:
         """Return whether there is no noise of any kind."""
-        return not (self.gates.is_on_gates or self.gates.readout_error or self.shots)
+        return not (self.gate_noise.is_on_gates or self.readout_error or self.shots)
 
-    def check(self) -> None:
-        """Raise `BackendError` if settings contradict each other, or would not be used."""
-        if self.rate == "nonidentity" and self.noise in ("none", "forte1"):
-            raise BackendError(
-                f"rate={self.rate!r} would not be used with noise={self.noise!r}, which has no rates or known "
-                "ones; leave it out."
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        if self.rate == "nonidentity" and self.gates in ("none", "forte1"):
+            yield (
+                f"rate={self.rate!r} would not be used with {self._chosen}, which has no rates or known ones; leave "
+                "it out"
             )
-        if (self.model == "exact") != (self.shots is None):
-            raise BackendError(
-                f"shot_model is {self.model!r} with shots={self.shots}; give both, or neither."
-            )
-        on_gates = self.gates.is_on_gates
-        unread = [
-            name
-            for name, is_default, is_read in (
-                ("renormalize", not self.renormalize, self.model == "gaussian"),
-                ("gradient", self.gradient == "value", self.model == "gaussian"),
-                ("shot_test", self.shot_test == "same", self.model in _TESTED[self.shot_test]),
-                ("draw", self.draw == "sample", on_gates),
-                ("uploads", self.uploads, on_gates),
-            )
-            if not (is_default or is_read)
-        ]
-        if unread:
-            raise BackendError(
+        if (self.model == "exact") != (not self.shots):
+            yield f"shot_model is {self.model!r} with shots={self.shots}; give both, or neither"
+        gaussian, on_gates = self.model == "gaussian", self.gate_noise.is_on_gates
+        read = {
+            "renormalize": gaussian,
+            "gradient": gaussian,
+            "shot_test": gaussian or (self.model == "multinomial" and self.shot_test == "per_shot"),
+            "draw": on_gates,
+            "uploads": on_gates,
+        }
+        if unread := [name for name in self.given(read) if not read[name]]:
+            yield (
                 f"{' and '.join(unread)} would not be used: renormalize, gradient and shot_test are about shots of "
-                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out."
+                "shot_model='gaussian', draw and uploads about gate noise. Add it, or leave them out"
             )

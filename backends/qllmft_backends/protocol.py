@@ -81,6 +81,22 @@ class Sampling:
     trajectories: int
     per_shot: bool
 
+    def __str__(self) -> str:
+        """Return the numbers in words.
+
+        >>> print(Sampling(8192, 1, per_shot=True), Sampling(8192, 1, per_shot=False), sep="; ")
+        8,192 shots, one error trajectory each; one error trajectory for all 8,192 shots of a text (cheap)
+        """
+        if self.shots and self.per_shot:
+            return f"{self.shots:,} shots, one error trajectory each"
+        several = f"{self.trajectories:,} error trajectories"
+        number = "one error trajectory" if self.trajectories == 1 else several
+        if not self.shots:
+            return f"{number} a text"
+        if self.trajectories > 1:
+            return f"{number}, {self.shots:,} shots each"
+        return f"{number} for all {self.shots:,} shots of a text (cheap)"
+
 
 @dataclass(frozen=True)
 class Availability:

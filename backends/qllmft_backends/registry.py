@@ -178,7 +178,8 @@ def _message(name: str, options_class: type[BaseModel], error: ValidationError) 
         else fault.message
         for fault in faults(error)
     )
-    return f"backend {name!r}: {found}. Its options are: {', '.join(options_class.model_fields) or 'none'}."
+    options = [field.alias or key for key, field in options_class.model_fields.items()]
+    return f"backend {name!r}: {found}. Its options are: {', '.join(options) or 'none'}."
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,38 @@
-"""Faults that pydantic found, in plain words."""
+"""Typed settings that are checked when they are made, and the faults that pydantic finds, in plain words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from qllmft_backends.text import HIDDEN
 
 _SECRET_NAMES = ("token", "key", "secret", "password")
+
+
+class CheckedModel(BaseModel):
+    """Settings that are frozen; unknown ones are refused, and those that contradict each other."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Raise ValueError with the first of the contradictions."""
+        for contradiction in self._contradictions():
+            raise ValueError(contradiction)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield what does not fit together in the settings, each with its remedy."""
+        yield from ()
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Return those of ``names`` whose settings differ from the defaults."""
+        fields = type(self).model_fields
+        return [name for name in names if getattr(self, name) != fields[name].default]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from qllmft_backends.validation import CheckedModel
 
 # mark of a setting that is a part of a run's identity only if it differs from its default
 NEUTRAL = "neutral"
@@ -17,10 +19,8 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 PositiveReal = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-class Section(BaseModel):
-    """Section of a configuration or a TOML file: frozen, and unknown settings are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Section(CheckedModel):
+    """Section of a configuration or a TOML file."""
 
     # settings of earlier versions, each with the value that this version computes with
     removed: ClassVar[Mapping[str, Any]] = {}
@@ -38,23 +38,6 @@ class Section(BaseModel):
                     f"{name} out, or use the version that made the file"
                 )
         return {name: value for name, value in tree.items() if name not in old}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        """Raise ValueError with the first of the contradictions."""
-        for contradiction in self._contradictions():
-            raise ValueError(contradiction)
-        return self
-
-    def _contradictions(self) -> Iterator[str]:
-        """Yield what does not fit together in the settings, each with its remedy."""
-        yield from ()
-
-    def given(self, names: Iterable[str]) -> list[str]:
-        """Return those of ``names`` whose settings differ from the defaults."""
-        return [
-            name for name in names if getattr(self, name) != type(self).model_fields[name].default
-        ]
 
     def unchanged(self) -> set[str]:
         """Return the names of settings marked `NEUTRAL` that have their defaults."""

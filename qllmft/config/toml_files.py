@@ -24,7 +24,7 @@ from qllmft.config.section import Section
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.files import MOST_TOML_BYTES, expanded, parse_toml, read_text
-from qllmft_backends.validation import faults
+from qllmft_backends.validation import CheckedModel, faults
 
 # settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train
 Settings = Annotated[
@@ -129,9 +129,12 @@ def _choices(of: Any) -> list[str]:
     return [choice for part in get_args(of) if part is not type(None) for choice in _choices(part)]
 
 
-def _notes(model: type[Section]) -> dict[str, list[str]]:
+def _notes(section: type[Section]) -> dict[str, list[str]]:
     """Return the comments of the fields in the source of a section: above a field, and at the end of its line."""
-    lines = inspect.getsource(model).splitlines(keepends=True)
+    models = [each for each in section.__mro__ if issubclass(each, CheckedModel)]
+    lines = [
+        line for each in models[::-1] for line in inspect.getsource(each).splitlines(keepends=True)
+    ]
     found: dict[str, list[str]] = {}
     above: list[str] = []
     for line in lines:

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 
-from qllmft.config.noise import measured_on
 from qllmft.errors import UserError
 from qllmft.inference.circuits import Floats, ModelCircuits
 from qllmft.tasks import Task
@@ -280,8 +279,5 @@ def bootstrap(
 
 def trajectories_of(backend: Backend) -> str:
     """Describe the mitigation, and the shots and error trajectories behind an answer, "" without gate noise."""
-    drawn = backend.sampling
-    trajectories = (
-        measured_on(drawn.shots, drawn.trajectories, per_shot=drawn.per_shot) if drawn else ""
-    )
-    return ", ".join(part for part in (backend.mitigation, trajectories) if part)
+    parts = (backend.mitigation, str(backend.sampling or ""))
+    return ", ".join(part for part in parts if part)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import GetPydanticSchema, PlainSerializer, TypeAdapter, ValidationError
 
 from qllmft.config import NoiseConfig
-from qllmft.config.noise import measured_on
 from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.run.predictions import Predictions
@@ -21,6 +20,7 @@ from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft.tasks.statistics import POWER
+from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 
 FORMAT = 1
@@ -186,7 +186,7 @@ class RunRecord:
         if self.noise is None or self.noise.gates == "none":
             return ""
         noise = self.noise
-        return measured_on(noise.shots, noise.trajectories, per_shot=noise.shot_test == "per_shot")
+        return str(Sampling(noise.shots, noise.trajectories, noise.shot_test == "per_shot"))
 
     @property
     def head(self) -> ModelResult:

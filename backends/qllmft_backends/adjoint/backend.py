@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -55,6 +55,14 @@ class AdjointOptions(CircuitNoise):
     device: str = Field("cpu", pattern=r"^(cpu|(cuda|hpu|mps|npu|xpu)(:\d{1,3})?)$")
     seed: int = Field(0, ge=0)
 
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        if self.device != "cpu" and not self.is_none:
+            yield (
+                f"device={self.device!r} with noise or shots: these are drawn on the CPU only. Leave them out, or set "
+                "device='cpu'"
+            )
+
 
 class AdjointBackend(Backend):
     """The project's own simulator: batched, with adjoint gradients and noise.
@@ -69,26 +77,20 @@ class AdjointBackend(Backend):
 
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
-        self.options.check()
         self.noise: CircuitNoise = self.options
         self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
         self._make: EngineMaker = AdjointEngine
         if self.options.device != "cpu":
-            if not self.noise.is_none:
-                raise BackendError(
-                    f"device={self.options.device!r} with noise or shots: these are drawn on the CPU only. Leave them "
-                    "out, or set device='cpu'."
-                )
             self._make = engine_maker(self.options.device)
 
     @property
     def capabilities(self) -> Capabilities:
         """Return the abilities. Readout error leaves the means exact, but shots and gate noise do not."""
-        shots, noisy = self.noise.shots is not None, self.noise.gates.is_on_gates
+        shots, noisy = self.noise.shots is not None, self.noise.gate_noise.is_on_gates
         return Capabilities(
             exact=not (shots or noisy),
             shots=shots,
-            noisy=noisy or self.noise.gates.readout_error > 0,
+            noisy=noisy or self.noise.gate_noise.readout_error > 0,
             paulis=self.noise.is_none and self.options.device == "cpu",
             adjoint=True,
             max_qubits=MAX_QUBITS,
@@ -97,7 +99,7 @@ class AdjointBackend(Backend):
     @property
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of the options, None if rotations by data carry none."""
-        return self.noise.gates if self.noise.uploads else None
+        return self.noise.gate_noise if self.noise.uploads else None
 
     @property
     def seed(self) -> int:
@@ -107,7 +109,7 @@ class AdjointBackend(Backend):
     @property
     def sampling(self) -> Sampling | None:
         """Return the random draws of `expectations`, None without gate noise."""
-        if not self.noise.gates.is_on_gates:
+        if not self.noise.gate_noise.is_on_gates:
             return None
         noise = self.noise.in_evaluation
         trajectories = self.options.trajectories or TRAJECTORIES
@@ -185,7 +187,7 @@ class AdjointBackend(Backend):
                     "draw='batch' is about the passes of a training; expectation values of a sample come from "
                     "trajectories of its own. Leave it out."
                 )
-            if noise.gates.is_on_gates and self.options.trajectories is None:
+            if noise.gate_noise.is_on_gates and self.options.trajectories is None:
                 noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
             angles = engine.program.angles(np.asarray(values, np.float64))
             frames = FrameProgram.of(circuit, uploads=noise.uploads)
@@ -201,7 +203,11 @@ class AdjointBackend(Backend):
     def _without_noise(self) -> AdjointBackend | None:
         """Return the exact backend whose probabilities true shots are drawn from, None with any other noise."""
         noise = self.noise.in_evaluation
-        if noise.model != "multinomial" or noise.gates.is_on_gates or noise.gates.readout_error:
+        if (
+            noise.model != "multinomial"
+            or noise.gate_noise.is_on_gates
+            or noise.gate_noise.readout_error
+        ):
             return None
         return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
 
@@ -251,7 +257,7 @@ class AdjointBackend(Backend):
         if self.noise.is_none or isinstance(engine, ComplexEngine):
             return exact_outcomes(engine, angles, shots, rng)
         frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
-        return noisy_outcomes(engine, frames, self.noise.gates, angles, shots, rng)
+        return noisy_outcomes(engine, frames, self.noise.gate_noise, angles, shots, rng)
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for `EstimatorQNN`: by reverse sweeps, or of noisy values by the parameter-shift rule."""

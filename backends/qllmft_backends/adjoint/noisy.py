@@ -79,7 +79,7 @@ class NoisyPass:
     evaluates: bool = False
 
     def __post_init__(self) -> None:
-        if not self.noise.gates.readout_error or self.noise.model != "gaussian":
+        if not self.noise.gate_noise.readout_error or self.noise.model != "gaussian":
             return
         masks = self.engine.masks
         if int(np.bitwise_or.reduce(masks, initial=0)) != int(masks.sum()):
@@ -131,8 +131,8 @@ class NoisyPass:
             return np.zeros(tape.shape, self.engine.dtype), None
         count = self.noise.runs
         weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
-        if self.noise.gates.readout_error:
-            weights = weights * readout_factors(self.noise.gates, self.engine.masks)
+        if self.noise.gate_noise.readout_error:
+            weights = weights * readout_factors(self.noise.gate_noise, self.engine.masks)
         if tape.runs is not None:
             tape.runs.sign_strings(weights, self.engine.masks)
         if tape.normal is not None:
@@ -157,7 +157,7 @@ class NoisyPass:
         return (
             noise.model == "gaussian"
             and noise.runs == 1
-            and not (noise.gates.is_on_gates or noise.gates.readout_error)
+            and not (noise.gate_noise.is_on_gates or noise.gate_noise.readout_error)
         )
 
     def _check(self, angles: Real, amplitudes: Real | None) -> None:
@@ -172,12 +172,12 @@ class NoisyPass:
         self._check(angles, amplitudes)
         count = self.noise.runs
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
-        if not self.noise.gates.is_on_gates:
+        if not self.noise.gate_noise.is_on_gates:
             return drawn, None
         if self.noise.draw == "batch":
-            runs = self.frames.draw(self.noise.gates, count, self.seed).repeated(len(angles))
+            runs = self.frames.draw(self.noise.gate_noise, count, self.seed).repeated(len(angles))
         else:
-            runs = self.frames.draw(self.noise.gates, len(drawn), self.seed)
+            runs = self.frames.draw(self.noise.gate_noise, len(drawn), self.seed)
         if not runs.rows.size:
             return drawn, None
         drawn = np.array(drawn)
@@ -211,9 +211,9 @@ class NoisyPass:
         """
         if runs is not None:
             runs.sign_strings(values, self.engine.masks)
-        if not self.noise.gates.readout_error:
+        if not self.noise.gate_noise.readout_error:
             return values
-        factors = readout_factors(self.noise.gates, self.engine.masks)
+        factors = readout_factors(self.noise.gate_noise, self.engine.masks)
         values *= factors
         if self.noise.shots is not None:
             scatter = np.sqrt((1 - factors**2) / self.noise.shots)
@@ -233,7 +233,7 @@ class NoisyPass:
         for start in range(0, len(angles), step):
             probabilities = self.engine.probabilities(angles[start : start + step])
             outcomes = draw_outcomes(probabilities, np.full(len(probabilities), shots), rng)
-            read = flip_bits(outcomes, n_qubits, self.noise.gates.readout_error, rng).reshape(
+            read = flip_bits(outcomes, n_qubits, self.noise.gate_noise.readout_error, rng).reshape(
                 -1, shots
             )
             read ^= flips[start : start + step, None]
@@ -253,9 +253,9 @@ class NoisyPass:
             part = angles[start : start + step]
             seed = int(stream(self.seed, 3, start).integers(2**63))
             rng = stream(self.seed, 4, start)
-            drawn = self.frames.draw(self.noise.gates, len(part) * shots, seed)
+            drawn = self.frames.draw(self.noise.gate_noise, len(part) * shots, seed)
             owners, read = read_outcomes(
-                self.engine, part, drawn, self.noise.gates.readout_error, rng
+                self.engine, part, drawn, self.noise.gate_noise.readout_error, rng
             )
             for t, mask in enumerate(masks):
                 ones = np.bincount(owners, np.bitwise_count(read & mask) & 1, len(part))
@@ -305,7 +305,7 @@ class NoisySampler:
         if self.noise.model == "gaussian":
             return self._by_passes(angles, int(stream(seed, part).integers(2**63)))
         count, first = len(angles) * self.runs, int(stream(seed, part, 0).integers(2**63))
-        drawn = self.frames.draw(self.noise.gates, count, first)
+        drawn = self.frames.draw(self.noise.gate_noise, count, first)
         if self.noise.model == "multinomial":
             return self._by_counts(angles, drawn, stream(seed, part, 1))
         return self._by_trajectories(angles, drawn)
@@ -314,7 +314,7 @@ class NoisySampler:
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
         distinct, which = patterns(angles, drawn, runs)
         strings = self.engine.values(distinct).astype(np.float64) * readout_factors(
-            self.noise.gates, masks
+            self.noise.gate_noise, masks
         )
         ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
         samples = drawn.rows // runs
@@ -324,7 +324,7 @@ class NoisySampler:
         first, second = np.zeros_like(ideal), np.zeros_like(ideal)
         np.add.at(first, samples, changes / runs)
         np.add.at(second, samples, changes**2 / runs)
-        if not self.noise.gates.is_on_gates:
+        if not self.noise.gate_noise.is_on_gates:
             return ideal, np.zeros_like(ideal)
         if runs == 1:
             return ideal + first, np.full_like(ideal, np.inf)
@@ -336,7 +336,7 @@ class NoisySampler:
         """Estimate from shots, each on a trajectory of its own."""
         n_qubits = self.engine.program.n_qubits
         owners, read = read_outcomes(
-            self.engine, angles, drawn, self.noise.gates.readout_error, rng
+            self.engine, angles, drawn, self.noise.gate_noise.readout_error, rng
         )
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
@@ -358,7 +358,7 @@ class NoisySampler:
         means = values.mean(axis=1)
         if runs > 1:
             return means, values.std(axis=1, ddof=1) / np.sqrt(runs)
-        if self.noise.gates.is_on_gates:
+        if self.noise.gate_noise.is_on_gates:
             return means, np.full_like(means, np.inf)
         return means, self._shot_errors(angles)
 
@@ -374,7 +374,7 @@ class NoisySampler:
         moments = (
             AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)
         )
-        moments *= readout_factors(self.noise.gates, products)
+        moments *= readout_factors(self.noise.gate_noise, products)
         first = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
         # (B, T, T)
         second = moments[:, np.searchsorted(products, engine.masks[:, None] ^ engine.masks)]

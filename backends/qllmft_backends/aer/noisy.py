@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -52,7 +53,9 @@ class AerForteOptions(NoiseSettings):
         max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
     """
 
-    noise: Literal["paper_low", "paper_high", "forte1", "explicit", "calibrated"] = "forte1"  # type: ignore[assignment]
+    gates: Literal["paper_low", "paper_high", "forte1", "explicit", "calibrated"] = Field(  # type: ignore[assignment]
+        "forte1", alias="noise"
+    )
     one_qubit_fidelity: float | None = None
     two_qubit_fidelity: float | None = None
     fidelity: FidelityKind = "process"
@@ -62,27 +65,31 @@ class AerForteOptions(NoiseSettings):
     trajectories: int = Field(TRAJECTORIES, ge=2)
     max_parallel_threads: int = Field(0, ge=0)
 
-    def named_noise(self) -> GateNoise:
-        """Return the noise that the settings name. Numbers that are missing or not used are an error."""
+    @cached_property
+    def gate_noise(self) -> GateNoise:
+        """Return the noise of the gates and of the readout."""
         one, two = self.one_qubit_fidelity, self.two_qubit_fidelity
-        noise = super().named_noise()
-        if self.noise == "calibrated":
-            if one is None or two is None:
-                raise BackendError(
-                    f"noise is 'calibrated', got the fidelities {(one, two)}; it needs both."
-                )
-            return replace(
-                GateNoise.calibrated(one, two, kind=self.fidelity), readout_error=self.readout_error
+        if one is None or two is None:
+            return super().gate_noise
+        noise = GateNoise.calibrated(one, two, kind=self.fidelity)
+        return replace(noise, readout_error=self.readout_error)
+
+    def _contradictions(self) -> Iterator[str]:
+        fidelities = self.one_qubit_fidelity, self.two_qubit_fidelity
+        unused = {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"} & self.model_fields_set
+        if self.gates == "calibrated" and None in fidelities:
+            yield f"noise is 'calibrated', got the fidelities {fidelities}; it needs both"
+        if self.gates != "calibrated" and unused:
+            yield (
+                f"{' and '.join(sorted(unused))} would not be used with noise={self.gates!r}; set noise='calibrated', "
+                "or leave it out"
             )
-        if (
-            unused := {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"}
-            & self.model_fields_set
-        ):
-            raise BackendError(
-                f"{' and '.join(sorted(unused))} would not be used with noise={self.noise!r}; set noise='calibrated', "
-                "or leave it out."
+        if self.shots is not None and "trajectories" in self.model_fields_set:
+            yield (
+                f"trajectories={self.trajectories} would not be used with shots={self.shots}: every shot is a "
+                "trajectory of its own. Set shots to none, or leave trajectories out"
             )
-        return noise
+        yield from super()._contradictions()
 
 
 def cheaper_method(n_qubits: int, runs: int, density_matrix_qubits: int) -> Method:
@@ -107,12 +114,7 @@ class AerForteBackend(Backend):
 
     def __init__(self, options: AerForteOptions | None = None) -> None:
         self.options = options or AerForteOptions()
-        self.noise = self.options.named_noise()
-        if self.options.shots is not None and "trajectories" in self.options.model_fields_set:
-            raise BackendError(
-                f"trajectories={self.options.trajectories} would not be used with shots={self.options.shots}: every "
-                "shot is a trajectory of its own. Set shots to none, or leave trajectories out."
-            )
+        self.noise = self.options.gate_noise
         # One thread a sample: all threads on one density matrix are up to four times slower. Shot
         # branching stays off, its default: it has given wrong values.
         threads = {

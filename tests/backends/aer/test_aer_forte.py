@@ -128,7 +128,7 @@ def test_noise_comes_from_presets_numbers_or_fidelities():
             BackendError,
             "two_qubit_rate is 1.07, expected a number from 0 to 1.067",
         ),
-        ({"readout_error": 0.7}, BackendError, "readout_error is 0.7"),
+        ({"readout_error": 0.7}, UnknownBackendError, "option readout_error = 0.7"),
         (
             {"noise": "aria"},
             UnknownBackendError,

@@ -63,12 +63,12 @@ def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, o
 def test_the_name_that_is_sent(options, model, noise):
     typed = IonQSimulatorOptions(shots=10, **options)
     assert typed.cloud_model == model
-    assert noise is None or typed.gate_noise == noise
+    assert noise is None or typed.simulated_noise == noise
 
 
 def test_a_machine_whose_rates_are_not_published():
     typed = IonQSimulatorOptions(noise_model="harmony", shots=10)
-    assert (typed.cloud_model, typed.gate_noise) == ("harmony", None)
+    assert (typed.cloud_model, typed.simulated_noise) == ("harmony", None)
 
 
 @pytest.mark.parametrize(

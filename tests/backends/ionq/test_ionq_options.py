@@ -49,7 +49,7 @@ from qllmft_backends.remote.ionq.token import load_token
         (
             "ionq_simulator",
             {"noise": "explicit", "one_qubit_rate": -1.0, "two_qubit_rate": 0.1},
-            "one_qubit_rate is -1.0",
+            "option one_qubit_rate = -1.0",
         ),
         (
             "ionq_simulator",

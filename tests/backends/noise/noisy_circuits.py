@@ -58,9 +58,7 @@ def circuit_noise(
     gates: GateNoise, shots=None, shot_model=None, trajectories=None, **choices
 ) -> CircuitNoise:
     given = {"shots": shots, "shot_model": shot_model, "trajectories": trajectories}
-    noise = CircuitNoise(**gates.options, **given, **choices)
-    noise.check()
-    return noise
+    return CircuitNoise(**gates.options, **given, **choices)
 
 
 def noisy_pass(

@@ -131,7 +131,7 @@ def test_rates_and_noiseless_uploads_against_kraus_operators(n_qubits, rate, upl
 @pytest.mark.parametrize("n_qubits", [3, 5])
 def test_a_rate_is_the_share_of_gates_with_an_error_and_uploads_have_none(n_qubits):
     circuit, runs = head_circuit(n_qubits), 3000
-    noise = create("adjoint", {"noise": "paper_high", "rate": "nonidentity"}).noise.gates
+    noise = create("adjoint", {"noise": "paper_high", "rate": "nonidentity"}).noise.gate_noise
     for uploads in (True, False):
         _, places, _ = FrameProgram.of(circuit, uploads=uploads).errors(noise, runs, seed=1)
         hits = np.bincount(places, minlength=len(circuit.data)) / runs
@@ -204,6 +204,10 @@ def test_true_shots_in_evaluation():
         (
             {"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"},
             "shot_test would not be used",
+        ),
+        (
+            {"shots": 64, "shot_model": "multinomial", "gradient": "reparametrised"},
+            "gradient would not be used",
         ),
         ({"noise": "forte1", "shot_test": "per_shot"}, "shot_test would not be used"),
         ({"shots": 50, "draw": "batch", "uploads": False}, "draw and uploads would not be used"),

@@ -83,12 +83,12 @@ def test_no_gates():
 def test_options_become_noise():
     assert create("adjoint").noise.is_none
     noise = create("adjoint", {"noise": "paper_low", "readout_error": 0.02, "shots": 100}).noise
-    assert noise.gates == GateNoise(1e-4, 1e-3, 0.02)
+    assert noise.gate_noise == GateNoise(1e-4, 1e-3, 0.02)
     assert (noise.shots, noise.model, noise.runs) == (100, "multinomial", 1)
-    assert create("adjoint", RATES).noise.gates == GateNoise(0.03, 0.08)
+    assert create("adjoint", RATES).noise.gate_noise == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
         assert (
-            create("adjoint", {"noise": name}).noise.gates
+            create("adjoint", {"noise": name}).noise.gate_noise
             == create("aer_forte", {"noise": name}).noise
             == preset
         )
@@ -140,10 +140,10 @@ def test_the_gradient_for_qiskit_sees_the_noise():
         (
             {"two_qubit_rate": 0.1},
             BackendError,
-            "would not be used with noise='none'; set noise='explicit'",
+            "would not be used with noise='none'; choose 'explicit'",
         ),
         (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
-        ({"readout_error": 0.6}, BackendError, "readout_error is 0.6"),
+        ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),
         (
             {"shots": 100, "shot_model": "exact"},
             BackendError,

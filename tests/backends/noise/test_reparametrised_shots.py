@@ -13,7 +13,6 @@ from noisy_circuits import (
     signs,
 )
 
-from qllmft_backends import BackendError
 from qllmft_backends.adjoint.engine import GaussianShots
 from qllmft_backends.noise import GateNoise
 from qllmft_circuits import head_circuit
@@ -75,11 +74,6 @@ def test_the_scatter_of_a_gradient_at_10_qubits():
         scatter[gradient] = float(np.sqrt(by_angle.var(axis=0).mean()))
     assert scatter["value"] == pytest.approx(0.00237, rel=0.05)
     assert scatter["reparametrised"] == pytest.approx(0.00551, rel=0.05)
-
-
-def test_it_is_refused_without_eq_2():
-    with pytest.raises(BackendError, match="gradient would not be used"):
-        circuit_noise(QUIET, 64, "multinomial", gradient="reparametrised")
 
 
 def signs_of_qubits(n_qubits: int) -> np.ndarray:

@@ -58,7 +58,7 @@ class IonQSimulator(IonQBase):
     @property
     def gate_noise(self) -> GateNoise | None:
         """Return the simulated noise, None for a machine whose rates IonQ does not publish."""
-        return self.options.gate_noise
+        return self.options.simulated_noise
 
     def _machine(self) -> dict[str, Any]:
         ideal = self.options.cloud_model == "ideal"

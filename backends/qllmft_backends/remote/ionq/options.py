@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -151,33 +152,30 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
     shots: int | None = Field(None, ge=1, le=1_000_000)
 
     @property
-    def gate_noise(self) -> GateNoise | None:
+    def simulated_noise(self) -> GateNoise | None:
         """Return the simulated noise. None for a machine whose rates IonQ does not publish."""
-        return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.named_noise()
+        return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.gate_noise
 
     @property
     def cloud_model(self) -> CloudModel:
         """Return the server's name for the simulated noise."""
-        return self.noise_model or cloud_model_of(self.named_noise())
+        return self.noise_model or cloud_model_of(self.gate_noise)
 
-    @model_validator(mode="after")
-    def _noise_runs_there(self) -> IonQSimulatorOptions:
-        named = NoiseSettings.model_fields.keys() & self.model_fields_set
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        fields = NoiseSettings.model_fields
+        named = sorted(fields[name].alias or name for name in fields.keys() & self.model_fields_set)
         if self.noise_model is not None and named:
-            others = ", ".join(sorted(named))
-            raise ValueError(
-                f"noise_model is {self.noise_model!r} beside {others}; expected one way to name the noise"
+            yield (
+                f"noise_model is {self.noise_model!r} beside {', '.join(named)}; expected one way to name the noise"
             )
         model = self.cloud_model  # raises if the server has no such noise
         if self.shots is None and model != "ideal":
-            raise ValueError(
-                f"the noise {model!r} without shots; expected shots, for example shots=1000"
-            )
+            yield f"the noise {model!r} without shots; expected shots, for example shots=1000"
         if self.per_shot and model == "ideal":
-            raise ValueError(
+            yield (
                 "per_shot without noise: the server measures no shots then; expected noise, or no per_shot"
             )
-        return self
 
 
 class IonQForteOptions(KnownAnswerOptions, IonQOptions):
