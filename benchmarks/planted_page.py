@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from jinja2 import StrictUndefined, Template
 from qllmft.analysis.certificate import MOST_BOND
-from qllmft.campaign.comparison import ALPHA
 from qllmft.report import style
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.statistics import POWER, MeanInterval
+from qllmft.tasks.statistics import ALPHA, POWER, MeanInterval
 
 from planted_heads import HEAD, KERNEL, LINEAR, TWIN
 from planted_rank import BONDS, EXACT, certificates

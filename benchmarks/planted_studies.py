@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qllmft.campaign.comparison import ALPHA, compare
+from qllmft.campaign import ALPHA
+from qllmft.campaign.comparison import compare
 from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.verdict import verdict
 from qllmft.run.record import BodyRecord, DataRecord

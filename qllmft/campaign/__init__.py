@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
-    from qllmft.campaign.comparison import ALPHA as ALPHA
     from qllmft.campaign.comparison import Comparison as Comparison
     from qllmft.campaign.comparison import Trend as Trend
     from qllmft.campaign.comparison import better_than_every as better_than_every
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from qllmft.campaign.results import best as best
     from qllmft.campaign.results import collect as collect
     from qllmft.campaign.study import run_study as run_study
+    from qllmft.tasks.statistics import ALPHA as ALPHA
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = imported_on_use(__name__)

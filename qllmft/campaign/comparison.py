@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -19,11 +18,16 @@ from qllmft.published import published
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.bootstrap import BootstrapDifference
 from qllmft.tasks.measure import ACCURACY, Measure
-from qllmft.tasks.statistics import MeanInterval, PairedDifference, holm
+from qllmft.tasks.statistics import (
+    MeanInterval,
+    Outcome,
+    PairedDifference,
+    holm,
+    outcome,
+    tested,
+)
 
-ALPHA = 0.05
 HALVED_FROM = 5  # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
-Outcome = Literal["better", "worse", "equal", "open"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,8 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """Return the outcome for the subject: better or worse, equal within the margin, or open.
-
-        Each is decided by a corrected p below 5 %. A difference that is found counts, also within the margin.
-        """
-        if self.p_holm is not None and self.p_holm < ALPHA:
-            return "better" if self.difference.mean > 0 else "worse"
-        return "equal" if self.p_equal is not None and self.p_equal < ALPHA else "open"
+        """Return the outcome for the subject; see `qllmft.tasks.statistics.outcome`."""
+        return outcome(self.difference.mean, self.p_holm, self.p_equal)
 
 
 def compare(record: StudyRecord) -> list[Comparison]:
@@ -76,20 +75,10 @@ def compare_pairs(
     differences = [
         PairedDifference.of(subject.compared, baseline.compared) for subject, baseline in pairs
     ]
-    corrected = holm([difference.p for difference in differences])
-    equal = holm([difference.equivalence_p(margin / measure.factor) for difference in differences])
+    found = tested(differences, margin / measure.factor)
     return [
-        Comparison(
-            subject.label,
-            baseline.label,
-            difference,
-            p,
-            q,
-            difference.detectable(ALPHA / len(pairs)),
-        )
-        for (subject, baseline), difference, p, q in zip(
-            pairs, differences, corrected, equal, strict=True
-        )
+        Comparison(subject.label, baseline.label, difference, *tests)
+        for (subject, baseline), difference, tests in zip(pairs, differences, found, strict=True)
     ]
 
 

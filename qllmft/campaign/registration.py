@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.comparison import ALPHA
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
@@ -21,7 +20,7 @@ from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_json
 from qllmft.run import SharedInputs
-from qllmft.tasks.statistics import PairedDifference
+from qllmft.tasks.statistics import ALPHA, PairedDifference
 
 FILE = "registration.json"  # in the study's folder: the registration that its runs were begun with
 _NOT_OF_THE_PLAN = {"notes", "quick"}  # words on the page, and another study

@@ -204,11 +204,9 @@ def _work(setup: RunSetup) -> Outcome:
     if setup.read_test:
         _save_baselines(setup, body, rows[1:])
         record = _tested(setup, record, rows)
-        folder.write_result(record)
-        if config.body.learns:  # several times as large as the trained body
-            shutil.rmtree(folder.checkpoint.path.parent, ignore_errors=True)
-    else:
-        folder.write_validation(record)
+    folder.write_result(record)
+    if setup.read_test and config.body.learns:  # several times as large as the trained body
+        shutil.rmtree(folder.checkpoint.path.parent, ignore_errors=True)
     return Outcome(folder, record, selection.epochs_done)
 
 

@@ -88,18 +88,13 @@ class RunFolder:
     def check_can_be_made(self) -> None:
         """Check that the folder exists or can be made."""
         with writing(f"the run's folder {self.path}"):
-            nearest = next(
-                path for path in (self.path, *self.path.absolute().parents) if path.exists()
-            )
-        if nearest == self.path:
-            return
-        if not nearest.is_dir():
+            places = (self.path, *self.path.absolute().parents)
+            nearest = next(path for path in places if path.exists())
+        reason = "a directory" if not nearest.is_dir() else "writable"
+        may_be_written = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+        if nearest != self.path and not may_be_written:
             raise UserError(
-                f"the run's folder {self.path} cannot be written: {nearest} is not a directory."
-            )
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(
-                f"the run's folder {self.path} cannot be written: {nearest} is not writable."
+                f"the run's folder {self.path} cannot be written: {nearest} is not {reason}."
             )
 
     def open_for(self, config: RunConfig) -> None:
@@ -111,22 +106,24 @@ class RunFolder:
                 self.config_file, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
             )
 
-    def read_config(self) -> RunConfig:
-        """Read the configuration, or raise UserError if it is missing or malformed."""
-        return parse_config(self._settings(), str(self.config_file))
-
     @property
-    def chose_structure(self) -> bool:
-        """Return whether an earlier version chose the run's structure among several, which named the run too."""
-        return bool(self._settings().get("candidates"))
-
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Return the content of ``config.toml``, or raise UserError if it is missing or malformed."""
         try:
             return parse_toml(read_text(self.config_file))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
         except ValueError as error:  # not TOML, or not UTF-8
             raise UserError(f"{self.config_file} cannot be read: {error}.") from error
+
+    def read_config(self) -> RunConfig:
+        """Read the configuration, or raise UserError if it is missing or malformed."""
+        return parse_config(self.settings, str(self.config_file))
+
+    @property
+    def chose_structure(self) -> bool:
+        """Return whether an earlier version chose the run's structure among several, which named the run too."""
+        return bool(self.settings.get("candidates"))
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
@@ -140,19 +137,16 @@ class RunFolder:
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
         found: list[EpochMetrics] = []
-        for line in (
-            read_bytes(self.metrics_file).splitlines() if self.metrics_file.exists() else []
-        ):
+        content = read_bytes(self.metrics_file) if self.metrics_file.exists() else b""
+        for line in content.splitlines():
             try:
                 metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
-                numbers = [
-                    value
-                    for name, value in vars(metrics).items()
-                    if name != "measure" and not (name == "score_exact" and value is None)
-                ]
+                numbers = vars(metrics).copy()
+                if numbers["score_exact"] is None:
+                    del numbers["score_exact"]
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if metrics.measure not in TASK_OF_SCORE or not all(
-                    abs(number) <= LARGEST for number in numbers
+                if numbers.pop("measure") not in TASK_OF_SCORE or not all(
+                    abs(number) <= LARGEST for number in numbers.values()
                 ):
                     break
             except (ValueError, KeyError, TypeError):
@@ -185,8 +179,9 @@ class RunFolder:
             ) from error
 
     def write_result(self, record: RunRecord) -> None:
-        """Write the record of a finished run."""
-        write_json(self.result_file, record.to_json())
+        """Write the record of a finished run, or of one that has not read the test set."""
+        tested = record.head.test is not None
+        write_json(self.result_file if tested else self.validation_file, record.to_json())
 
     def row_folder(self, name: str) -> Path:
         """Return the folder of the model of a row of the table other than the head.
@@ -195,6 +190,12 @@ class RunFolder:
         'logistic-regression-c-1'
         """
         return self.rows_folder / "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+
+    def kept_rows(self, record: RunRecord) -> dict[str, Path]:
+        """Return the folders of the models of the run's record that were kept, by the name of the row."""
+        folders = {model.name: self.row_folder(model.name) for model in record.models}
+        folders[record.head.name] = self.model_folder
+        return {name: folder for name, folder in folders.items() if folder.is_dir()}
 
     def model_of(self, name: str) -> tuple[Path, str]:
         """Return the folder of the model of a row of the table, and the row's name.
@@ -206,24 +207,16 @@ class RunFolder:
             UserError: if there is no such row, or its model was not kept.
         """
         record = self.finished(tested=False)
-        rows = {model.name: model for model in record.models}
+        scores = {model.name: model.validation.value for model in record.models}
         kept = self.kept_rows(record)
         if name == "best":
-            name = max(kept, key=lambda each: rows[each].validation.value)
+            name = max(kept, key=lambda each: scores[each])
         if name not in kept:
-            there = "is not kept" if name in rows else "is no row of its table"
+            there = "is not kept" if name in scores else "is no row of its table"
             raise UserError(
                 f"the run in {self.path}: {name!r} {there}; expected best or one of {', '.join(kept)}."
             )
-        return self._folder_of_row(name, record), name
-
-    def kept_rows(self, record: RunRecord) -> list[str]:
-        """Return the names of the models of the run's record that have a folder."""
-        names = [model.name for model in record.models]
-        return [name for name in names if self._folder_of_row(name, record).is_dir()]
-
-    def _folder_of_row(self, name: str, record: RunRecord) -> Path:
-        return self.model_folder if name == record.head.name else self.row_folder(name)
+        return kept[name], name
 
     def read_result(self) -> RunRecord | None:
         """Read the record, or return None if the run is not finished."""
@@ -246,19 +239,13 @@ class RunFolder:
         Raises:
             UserError: if it was not trained for one epoch, so that its model has its initial weights.
         """
-        if not self.config_file.is_file() or self.result_file.exists():
+        finished = self.result_file.exists() or self.validation_file.exists()
+        if finished or not self.config_file.is_file():
             return ""
-        if self.validation_file.exists():
-            return ""
-        done, config = len(self.metrics()), self.read_config()
+        done, epochs = len(self.metrics()), self.read_config().train.epochs
         if not done:
             self.finished()
-        epochs = config.train.epochs
         return f"the run in {self.path} is not finished: its model was trained for {done} of {epochs} epochs"
-
-    def write_validation(self, record: RunRecord) -> None:
-        """Write the record of a run that has not read the test set."""
-        write_json(self.validation_file, record.to_json())
 
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""

@@ -114,6 +114,28 @@ class ModelResult:
             )
         return self.test
 
+    @property
+    def uneven(self) -> ClassScores | None:
+        """Return the scores class by class if most test texts have one label, or None."""
+        return self.test_classes if self.test_classes and self.test_classes.uneven else None
+
+    @property
+    def constant(self) -> bool:
+        """Return whether every test text got the same answer."""
+        return self.test_classes is not None and self.test_classes.constant
+
+    @property
+    def compared_score(self) -> str:
+        """Return the score by which models are compared: balanced accuracy if classes are uneven."""
+        measure = self.tested.measure
+        value = self.uneven.balanced if self.uneven else self.tested.value
+        return measure.percent(value, measure.coarse)
+
+    @property
+    def subject(self) -> str:
+        """Return the name before a verb: a second comma ends an apposition, as of ``quantum head, odd``."""
+        return f"{self.name}," if ", " in self.name and not self.name.startswith("`") else self.name
+
 
 @dataclass(frozen=True)
 class DataRecord:

@@ -112,7 +112,7 @@ def notes(record: RunRecord) -> Iterator[str]:
     if (scores := record.head.test_classes) and any(_second_line(record.head)):
         yield f"balanced accuracy and macro-F1: means over the labels; one label has {percent(scores.majority)} %"
     for model in record.models:
-        if model.test_classes and model.test_classes.constant:
+        if model.constant:
             yield f"{model.name} gives the same answer to every text"
     if record.body.learned and record.body.learned.with_head and len(record.models) > 1:
         yield "baselines use the body before it was trained with the head"

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, Protocol
 
 import numpy as np
 
 LEVEL = 0.95
+ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
 POWER = 0.8  # chance to find a difference that counts as detectable
 # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
 NO_SCATTER = 1e-12
@@ -157,3 +159,39 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (m - rank) * p))
         adjusted[index] = largest
     return adjusted
+
+
+Outcome = Literal["better", "worse", "equal", "open"]
+
+
+class Difference(Protocol):
+    """Difference of two models with its tests, as `PairedDifference`."""
+
+    @property
+    def p(self) -> float | None: ...
+    def equivalence_p(self, margin: float) -> float | None: ...
+    def detectable(self, level: float) -> float | None: ...
+
+
+def tested(
+    differences: Sequence[Difference], margin: float
+) -> list[tuple[float | None, float | None, float | None]]:
+    """Return the tests of each of several differences: two p after Holm's correction over all, and the least one.
+
+    They are the p that there is no difference, the p of one as large as the margin, and the least true difference that
+    is found with 80 % power at `ALPHA` divided by the number of comparisons.
+    """
+    p_values = holm([difference.p for difference in differences])
+    equal = holm([difference.equivalence_p(margin) for difference in differences])
+    least = [difference.detectable(ALPHA / len(differences)) for difference in differences]
+    return list(zip(p_values, equal, least, strict=True))
+
+
+def outcome(value: float, p: float | None, equal_p: float | None) -> Outcome:
+    """Return the outcome of a comparison for its first model: better or worse, equal within the margin, or open.
+
+    Each is decided by a corrected p below `ALPHA`. A difference that is found counts, also within the margin.
+    """
+    if p is not None and p < ALPHA:
+        return "better" if value > 0 else "worse"
+    return "equal" if equal_p is not None and equal_p < ALPHA else "open"

@@ -133,7 +133,7 @@ def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
 def test_the_rule_on_drawn_studies_is_that_of_a_study():
     from planted_studies import better
 
-    from qllmft.campaign.comparison import ALPHA
+    from qllmft.campaign import ALPHA
     from qllmft.tasks.statistics import PairedDifference, holm
 
     random = np.random.default_rng(1)

@@ -53,7 +53,7 @@ class Trainings:
                 record = RunRecord(config.identity, config.seed, data, body, 1, (model,))
                 folder.open_for(config)
                 folder.write_metrics(EpochMetrics(1, 0.5, 0.4, 0.6, 0.01, 0.0))
-                folder.write_validation(record.without_test())
+                folder.write_result(record.without_test())
             if read_test:
                 model = record.head
                 folder.write_result(
