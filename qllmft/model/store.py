@@ -1,45 +1,127 @@
-"""A trained model on disk: weights in safetensors, everything else in JSON."""
+"""A trained model on disk: weights in safetensors, everything else in ``model.json``."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
-from qllmft.config import BodyConfig, ModelConfig
+from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
+from qllmft.config.data import PairFeatures
+from qllmft.config.section import NEUTRAL, Section
 from qllmft.embed import adapter
 from qllmft.errors import UserError
-from qllmft.files import path_near, write_bytes, write_json
+from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.kernel import KernelMachine
 from qllmft.heads.surrogate import build_surrogate
-from qllmft.model.record import (
-    FILE,
-    CheckLogits,
-    ModelRecord,
-    StoredNumbers,
-    misfit,
-    no_model,
-    read_record,
-)
+from qllmft.tasks import TASKS, TaskName
 from qllmft.tensors import WrongTensorsError, read_tensors
 from qllmft.training import logits_of
-from qllmft.versions import versions
+from qllmft.versions import versions as versions_here
 from qllmft_backends import BackendError
 from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
 
-WEIGHTS = "model.safetensors"
+FILE, WEIGHTS = "model.json", "model.safetensors"
+FORMAT: Final = 1
 MOST_QUBITS = 20  # with more qubits the logits take more than a second
 # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
 TOLERANCE = 1e-3
+# of a body, which belongs to the run
+_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}
+_Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
+
+
+class CheckLogits(Section):
+    """Logits of a fixed embedding, see `check_logits`."""
+
+    logits: tuple[_Logit, ...]
+
+
+class StoredNumbers(Section):
+    """Size of the means and axes that a head reads besides its parameters."""
+
+    stored: StrictInt
+
+
+class ModelRecord(Section):
+    """Everything of a stored model but its weights."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: Literal[1] = FORMAT
+    config: ModelConfig = Field(alias="model")  # structure of the classifier
+    # of a classical surrogate of that structure
+    surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None
+    # of support vectors in place of that structure
+    kernel: Annotated[KernelConfig | None, NEUTRAL] = None
+    body: BodyConfig  # language model of the embeddings
+    # the body was trained, and its folder is `OWN_BODY`
+    own_body: Annotated[StrictBool, NEUTRAL] = False
+    body_identity: StrictStr  # hash of the body's weights
+    dimension: Annotated[StrictInt, Field(ge=1)]  # D
+    label_names: tuple[StrictStr, ...]  # names of the k labels
+    # meaning of the logits: of one label per text, of several, or real targets
+    task: Annotated[TaskName, NEUTRAL] = "classification"
+    # vector of a pair of texts; None: texts are single
+    pair: Annotated[PairFeatures | None, NEUTRAL] = None
+    # least probability of each of several labels per text; None: 1/2, or one label per text
+    thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    # probabilities of the true labels of validation texts, ascending; None: not one label per text
+    true_probabilities: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    n_parameters: StrictInt = 0
+    data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
+    # package of the ansatz, with its version
+    ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN
+    check: Annotated[CheckLogits | None, NEUTRAL] = None
+    # of Python and packages, by name
+    versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names, task = self.label_names, TASKS[self.task]
+        if len(names) < task.fewest_names or len(set(names)) != len(names):
+            raise ValueError(
+                f"label_names has {names}, expected {task.fewest_names} or more different names"
+            )
+        if self.thresholds is not None and (not task.several or len(self.thresholds) != len(names)):
+            raise ValueError(
+                f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels"
+            )
+        if self.check is not None and len(self.check.logits) != len(names):
+            raise ValueError(
+                f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}"
+            )
+        return self
+
+    def structure(self) -> Classifier:
+        """Return the untrained classifier, without noise."""
+        n_classes = len(self.label_names)
+        if self.kernel is not None:
+            machine = KernelMachine(self.kernel, self.dimension, n_classes)
+            return Classifier(None, machine, None)
+        if self.surrogate is None:
+            return build_classifier(self.config, self.dimension, n_classes)
+        return build_surrogate(self.config, self.dimension, n_classes, self.surrogate)
 
 
 class StoredModel(ModelRecord):
@@ -68,32 +150,7 @@ def save_model(
         with_body: copy the folder of a trained body or adapter. If False, as for other rows of a run's table,
             the body is left in the folder of the head.
     """
-    body = _copied_body(folder, model, with_body=with_body)
-    weights = {
-        name: tensor.contiguous().clone() for name, tensor in model.classifier.state_dict().items()
-    }
-    write_bytes(folder / WEIGHTS, save(weights))
-    # on no backend
-    exact = _structure(model)
-    exact.load_state_dict(weights)
-    logits = check_logits(exact, model.config, model.dimension)
-    data_map = model.classifier.data_map
-    saved = {
-        "body": body,
-        "n_parameters": model.classifier.n_parameters,
-        "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
-        "ansatz_source": ANSATZE.source(model.config.ansatz)
-        if model.config.head == "quantum"
-        else BUILT_IN,
-        "check": None if logits is None else CheckLogits(logits=tuple(logits)),
-        "versions": versions,
-    }
-    write_json(folder / FILE, model.model_copy(update=saved).as_json())
-
-
-def _copied_body(folder: Path, model: StoredModel, *, with_body: bool) -> BodyConfig:
-    """Return the body as the record has it, after a copy of a trained body or adapter into ``folder``."""
-    body = model.body
+    body, classifier = model.body, model.classifier
     if model.own_body:
         if with_body and Path(body.model) != folder / OWN_BODY:
             shutil.copytree(body.model, folder / OWN_BODY, dirs_exist_ok=True)
@@ -104,7 +161,27 @@ def _copied_body(folder: Path, model: StoredModel, *, with_body: bool) -> BodyCo
             for name in (adapter.CONFIG, adapter.WEIGHTS):
                 shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)
         body = body.model_copy(update={"adapter": OWN_ADAPTER})
-    return body
+    weights = {
+        name: tensor.contiguous().clone() for name, tensor in classifier.state_dict().items()
+    }
+    write_bytes(folder / WEIGHTS, save(weights))
+    # on no backend
+    exact = model.structure()
+    exact.load_state_dict(weights)
+    logits = check_logits(exact, model.config, model.dimension)
+    data_map, quantum = classifier.data_map, model.config.head == "quantum"
+    saved = {
+        "body": body,
+        "n_parameters": classifier.n_parameters,
+        "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
+        "ansatz_source": ANSATZE.source(model.config.ansatz) if quantum else BUILT_IN,
+        "check": None if logits is None else CheckLogits(logits=tuple(logits)),
+        "versions": versions,
+    }
+    record = model.model_copy(update=saved)
+    hidden: dict[str, Any] = dict.fromkeys(record.unchanged(), True)
+    hidden["body"] = _TRAINING | record.body.unchanged()
+    write_json(folder / FILE, record.model_dump(mode="json", by_alias=True, exclude=hidden))
 
 
 def load_model(folder: Path) -> StoredModel:
@@ -117,31 +194,63 @@ def load_model(folder: Path) -> StoredModel:
             logits differ from those of the record.
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
-    record = read_record(folder)
+    record = _read_record(folder)
     try:
-        classifier = _structure(record)
+        classifier = record.structure()
         body = _located_body(record, folder)
     except (BackendError, UserError) as error:
         raise misfit(folder, error) from error
     classifier.load_state_dict(_read_weights(folder, classifier))
     classifier.eval()
-    logits = (
-        None if record.check is None else check_logits(classifier, record.config, record.dimension)
-    )
-    if logits is not None:
-        compare_logits(logits, record, folder)
+    logits = None
+    if record.check is not None:
+        logits = check_logits(classifier, record.config, record.dimension)
+    if record.check is not None and logits is not None:
+        _compare_logits(logits, record.check.logits, record.versions, folder)
     here = {"body": body, "classifier": classifier, "checked": logits is not None}
     return StoredModel(**(vars(record) | here))
 
 
-def _structure(record: ModelRecord) -> Classifier:
-    """Return the untrained classifier of a record, without noise."""
-    dimension, n_classes = record.dimension, len(record.label_names)
-    if record.kernel is not None:
-        return Classifier(None, KernelMachine(record.kernel, dimension, n_classes), None)
-    if record.surrogate is None:
-        return build_classifier(record.config, dimension, n_classes)
-    return build_surrogate(record.config, dimension, n_classes, record.surrogate)
+def _read_record(folder: Path) -> ModelRecord:
+    """Return the record of the model in a folder, or raise UserError if it is missing, damaged or of another format."""
+    try:
+        found: Any = parse_json(read_text(folder / FILE))
+    except FileNotFoundError:
+        raise no_model(folder, FILE) from None
+    except (ValueError, OSError) as error:  # not JSON, or not UTF-8
+        raise UserError(f"the model in {folder} cannot be read: {FILE}: {error}.") from error
+    record: dict[str, Any] = found if isinstance(found, dict) else {}
+    if type(record.get("format")) is not int or record["format"] != FORMAT:
+        raise UserError(
+            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            "Install the version of qllmft that wrote it, or train it again."
+        )
+    model: Any = record.get("model")
+    for key in ("ansatz", "encoder_ansatz"):
+        name = model.get(key) if isinstance(model, dict) else None
+        if isinstance(name, str) and name not in ANSATZE:  # its package is not imported for it
+            raise UserError(
+                f"the model in {folder} was trained with the ansatz {name!r} "
+                f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+                f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
+            )
+    try:
+        return ModelRecord.model_validate(record)
+    except ValidationError as error:
+        raise misfit(folder, f"{faults(error)[0]}.") from None
+
+
+def no_model(folder: Path, missing: str) -> UserError:
+    """Return the error about a file that is missing."""
+    return UserError(
+        f"there is no trained model in {folder} ({missing} is missing). "
+        "Give the folder of a finished run, as `qllmft train` prints it."
+    )
+
+
+def misfit(folder: Path, reason: object) -> UserError:
+    """Return the error about a record that has unknown values, or not those of the weights."""
+    return UserError(f"the model in {folder} does not fit its record: {reason}")
 
 
 def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
@@ -157,9 +266,9 @@ def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
             f"{error}. The weights are of another structure or of another number of labels. "
             "Copy the folder again, or train it again.",
         ) from None
+    except UserError:
+        raise
     except (ValueError, SafetensorError, OSError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(
             f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
             "again, or train it again."
@@ -181,23 +290,9 @@ def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
                 f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder."
             )
         body = body.model_copy(update={"adapter": str(_own(folder, OWN_ADAPTER))})
-    if record.own_body:
-        return body.model_copy(update={"model": str(_own_body(folder))})
-    if body.model == "minilm":
-        return body
-    return body.model_copy(update={"model": path_near(body.model, folder)})
-
-
-def _own(folder: Path, name: str) -> Path:
-    """Return the absolute path of a model's folder of trained weights, which the rows of a run's table share."""
-    path = (folder / name).absolute()
-    if not path.exists() and folder.parent.name == ROWS:
-        return (folder.parent.parent / "model" / name).absolute()
-    return path
-
-
-def _own_body(folder: Path) -> Path:
-    """Return the folder of a trained body, or raise UserError if it is missing or a link."""
+    if not record.own_body:
+        name = body.model if body.model == "minilm" else path_near(body.model, folder)
+        return body.model_copy(update={"model": name})
     path = _own(folder, OWN_BODY)
     if not path.is_dir():
         raise UserError(
@@ -208,48 +303,52 @@ def _own_body(folder: Path) -> Path:
         raise UserError(
             f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole."
         )
+    return body.model_copy(update={"model": str(path)})
+
+
+def _own(folder: Path, name: str) -> Path:
+    """Return the absolute path of a model's folder of trained weights, which the rows of a run's table share."""
+    path = (folder / name).absolute()
+    if not path.exists() and folder.parent.name == ROWS:
+        return (folder.parent.parent / "model" / name).absolute()
     return path
 
 
-def check_embedding(dimension: int) -> Tensor:
-    """Return the fixed embedding (1, D): sin 1, sin 2, ..., scaled to length 1."""
-    values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
-    scaled: Tensor = values / values.norm()
-    return scaled.float()[None]
-
-
 def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
-    """Return the logits (k,) of `check_embedding`, or None if they would take too long or are not finite.
+    """Return the logits (k,) of a fixed embedding: sin 1, sin 2, ..., scaled to length 1.
 
     They are saved with the weights and computed again on loading. They detect a damaged model, files of different
-    models, and versions with different results.
+    models, and versions with different results. None: they would take too long, or are not finite.
     """
     encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
     if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
         return None
+    values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
+    embedding = (values / values.norm()).float()[None]
     with torch.no_grad():
-        logits = logits_of(classifier, check_embedding(dimension))[0]
+        logits = logits_of(classifier, embedding)[0]
     return [float(value) for value in logits] if logits.isfinite().all() else None
 
 
-def compare_logits(found: Sequence[float], record: ModelRecord, folder: Path) -> None:
-    """Raise UserError with differing versions if the logits differ from the record's."""
-    expected = record.check.logits if record.check else ()
+def _compare_logits(
+    found: Sequence[float], expected: Sequence[float], then: dict[str, str], folder: Path
+) -> None:
+    """Raise UserError if logits differ from the record's, with the versions that differ from those of ``then``."""
     scale = max(1.0, *(abs(value) for value in expected))
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
         return
-    then, here = record.versions, versions()
+    here = versions_here()
     differing = [
         f"{name} {then.get(name)} then, {here[name]} here"
         for name in here
         if then.get(name) != here[name]
     ]
+    shown = [
+        f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"
+        for values in (found, expected)
+    ]
     raise UserError(
-        f"the model in {folder} is not what was saved: its logits of the check embedding are {_listed(found)}, and its "
-        f"record has {_listed(expected)}. Its weights or its record were changed, or a version has other results "
+        f"the model in {folder} is not what was saved: its logits of the check embedding are {shown[0]}, and its "
+        f"record has {shown[1]}. Its weights or its record were changed, or a version has other results "
         f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again, or train again."
     )
-
-
-def _listed(values: Sequence[float]) -> str:
-    return f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"

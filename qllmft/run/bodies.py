@@ -38,74 +38,68 @@ from qllmft_backends.adjoint.thread_pool import thread_count
 
 def tuned_body(setup: RunSetup) -> BodyConfig:
     """Return the body after the contrastive step, which continues from its checkpoint and is made once."""
-    folder = setup.folder
-    if setup.config.body.contrastive.loss == "cosine":
+    config, folder, train = setup.config, setup.folder, setup.splits.train
+    if config.body.contrastive.loss == "cosine":
         return _tuned_in(setup, folder.contrastive_body, folder.contrastive_checkpoint)
-    shared = _shared_folder(setup)
+    location = locate_body(config.body)
+    # a download tells the hub's commit
+    location = location if location.identity else Body(config.body, location).location
+    content = [
+        body_identity(config.body, location),
+        config.body.contrastive.model_dump(
+            mode="json", exclude=config.body.contrastive.unchanged()
+        ),
+        config.seed,
+        train.texts,
+        train.labels.tolist(),
+        [torch.__version__, torch.get_num_threads(), config.body.device],
+    ]
+    if "lora" not in config.body.unchanged():
+        content.append(config.body.lora.model_dump(mode="json"))
+    name = hashlib.sha256(json.dumps(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    shared = default_cache_folder() / f"contrastive-{name}"
     tuned = shared / folder.contrastive_body.name
-    checkpoint = shared / folder.contrastive_checkpoint.path.name
     if tuned.is_dir():
         setup.message(f"contrastive step: made before on these texts, kept in {shared}")
     with sole_use(shared, setup.message):
-        return _tuned_in(setup, tuned, Checkpoint(checkpoint))
-
-
-def _shared_folder(setup: RunSetup) -> Path:
-    """Return the cache folder of the step, named by body, texts, settings, seed, torch and its threads."""
-    body, train, location = setup.config.body, setup.splits.train, locate_body(setup.config.body)
-    # a download tells the hub's commit
-    location = location if location.identity else Body(body, location).location
-    content = [
-        body_identity(body, location),
-        body.contrastive.model_dump(mode="json", exclude=body.contrastive.unchanged()),
-        setup.config.seed,
-        train.texts,
-        train.labels.tolist(),
-        [torch.__version__, torch.get_num_threads(), body.device],
-        *([] if "lora" in body.unchanged() else [body.lora.model_dump(mode="json")]),
-    ]
-    name = hashlib.sha256(json.dumps(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return default_cache_folder() / f"contrastive-{name}"
+        checkpoint = Checkpoint(shared / folder.contrastive_checkpoint.path.name)
+        return _tuned_in(setup, tuned, checkpoint)
 
 
 def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfig:
     """Return the tuned body in the folder ``place``, and train it unless the folder exists."""
-    config, folder, train = setup.config, setup.folder, setup.splits.train
-    if place.is_dir():
-        return _kept_in(place, config.body)
+    config, train = setup.config, setup.splits.train
     settings = config.body.contrastive
-    loaded = Body(config.body)
-    adapter = config.body.model_copy(update={"trainable": "lora"})
-    body = TrainableBody(
-        loaded,
-        derive_seed(config.seed, "adapter"),
-        config=adapter if settings.adapts(loaded.n_weights) else None,
-    )
-    setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
-    folder.open_for(config)
-    total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
-    _announce(setup, body, total - done, place)
-    started = time.perf_counter()
-    with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
-        loss = fit_contrastive(
-            body,
-            train,
-            settings.of_adapter if body.adapted else settings,
-            config.seed,
-            checkpoint=checkpoint,
-            on_step=advance,
+    if not place.is_dir():
+        loaded = Body(config.body)
+        adapter = config.body.model_copy(update={"trainable": "lora"})
+        body = TrainableBody(
+            loaded,
+            derive_seed(config.seed, "adapter"),
+            config=adapter if settings.adapts(loaded.n_weights) else None,
         )
-    name = "squared error" if settings.loss == "cosine" else "loss"
-    end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
-    setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
-    body.save(place)
-    checkpoint.path.unlink(missing_ok=True)
-    return _kept_in(place, config.body)
-
-
-def _kept_in(place: Path, body: BodyConfig) -> BodyConfig:
-    """Return the tuned body in the folder ``place``, which has all its weights or an adapter alone."""
-    return body.with_adapter(place) if (place / CONFIG).exists() else body.saved_in(place)
+        setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
+        setup.folder.open_for(config)
+        total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
+        _announce(setup, body, total - done, place)
+        started = time.perf_counter()
+        with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
+            loss = fit_contrastive(
+                body,
+                train,
+                settings.of_adapter if body.adapted else settings,
+                config.seed,
+                checkpoint=checkpoint,
+                on_step=advance,
+            )
+        name = "squared error" if settings.loss == "cosine" else "loss"
+        end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
+        setup.message(f"contrastive step: {time.perf_counter() - started:.0f} s{end}")
+        body.save(place)
+        checkpoint.path.unlink(missing_ok=True)
+    # all weights of the body, or an adapter alone
+    adapted = (place / CONFIG).exists()
+    return config.body.with_adapter(place) if adapted else config.body.saved_in(place)
 
 
 def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> None:
@@ -142,40 +136,34 @@ class FrozenBody:
     def announce(self, epochs_done: int) -> None:
         """Report the duration of a long training, from one batch, and the memory of the engine's states."""
         config, backend, sizes = self._setup.config, self._setup.backend, self._setup.splits.sizes
-        epochs = config.train.epochs - epochs_done
+        epochs, size = config.train.epochs - epochs_done, config.train.batch_size
         if config.model.head != "quantum" or backend.capabilities.remote:
             return
         if backend.capabilities.adjoint:
-            memory = check_memory(config, min(config.train.batch_size, sizes["train"]))
-            cores = thread_count()
+            memory = check_memory(config, min(size, sizes["train"]))
             trajectories = config.noise.shot_test == "per_shot"
-            if epochs and (trajectories or memory >= LARGE):
-                epoch = (
-                    epoch_core_seconds(config, self.dimension, self._setup.corpus.n_classes, sizes)
-                    / cores
-                )
-                states = f"{memory / GB:.2g} GB for states, and " if memory >= LARGE else ""
-                shots = (
-                    ", with error trajectories for each shot of a validation text" * trajectories
-                )
-                self._setup.message(
-                    f"Training takes {states}about {duration_text(epoch)} an epoch, "
-                    f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."
-                )
-            return
-        if not epochs:
-            return
-        batch = self.head_vectors.train.x[: config.train.batch_size]
-        forward, backward = seconds_of(
-            lambda: self.classifier(batch).sum(), self.classifier, repeats=1
-        )
-        seconds = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / len(
-            batch
-        )
-        self._setup.message(
-            f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs {epochs * seconds / 60:.0f} "
-            "min. The backend adjoint computes the same gradients faster, with --noise and --shots too."
-        )
+            if not epochs or not (trajectories or memory >= LARGE):
+                return
+            cores, n_classes = thread_count(), self._setup.corpus.n_classes
+            epoch = epoch_core_seconds(config, self.dimension, n_classes, sizes) / cores
+            states = f"{memory / GB:.2g} GB for states, and " if memory >= LARGE else ""
+            shots = ", with error trajectories for each shot of a validation text" * trajectories
+            self._setup.message(
+                f"Training takes {states}about {duration_text(epoch)} an epoch, "
+                f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."
+            )
+        elif epochs:
+            batch = self.head_vectors.train.x[:size]
+            forward, backward = seconds_of(
+                lambda: self.classifier(batch).sum(), self.classifier, repeats=1
+            )
+            work = (forward + backward) * sizes["train"] + forward * sizes["validation"]
+            seconds = work / len(batch)
+            self._setup.message(
+                f"{backend.name}: an epoch will take about {seconds:.0f} s, {epochs} epochs "
+                f"{epochs * seconds / 60:.0f} min. The backend adjoint computes the same gradients faster, with "
+                "--noise and --shots too."
+            )
 
     @property
     def learnt(self) -> tuple[Examples, Examples]:
@@ -214,21 +202,16 @@ class LearningBody:
         config, splits, body = self._setup.config, self._setup.splits, self.end_to_end.body
         if not (epochs := config.train.epochs - epochs_done):
             return
-        size = config.train.batch_size
-        forward, backward = seconds_of(
-            lambda: self.end_to_end(splits.train.texts[:size]).sum(), self.end_to_end
+        batch = splits.train.texts[: config.train.batch_size]
+        forward, backward = seconds_of(lambda: self.end_to_end(batch).sum(), self.end_to_end)
+        work = (forward + backward) * len(splits.train) + forward * len(splits.validation)
+        epoch, weights, frozen = work / len(batch), 4 * body.n_parameters, 4 * body.n_frozen
+        learning = (
+            f"an adapter of {body.n_parameters:,} weights learns too, beside {body.n_frozen / 1e6:.1f} million "
+            "frozen ones."
+            if body.adapted
+            else f"its {body.n_parameters / 1e6:.1f} million weights learn too."
         )
-        sizes, weights = splits.sizes, 4 * body.n_parameters
-        epoch = ((forward + backward) * sizes["train"] + forward * sizes["validation"]) / min(
-            size, sizes["train"]
-        )
-        frozen = 4 * body.n_frozen
-        learning = f"its {body.n_parameters / 1e6:.1f} million weights learn too."
-        if body.adapted:
-            learning = (
-                f"an adapter of {body.n_parameters:,} weights learns too, beside {body.n_frozen / 1e6:.1f} million "
-                "frozen ones."
-            )
         memory, saving = (5 * weights + frozen) / GB, (13 * weights + frozen) / GB
         self._setup.message(
             f"{config.body.model}: {learning} An epoch will take about {duration_text(epoch)}, {epochs} epochs "

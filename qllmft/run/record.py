@@ -26,6 +26,11 @@ from qllmft_backends.validation import faults
 FORMAT = 1
 WITHOUT_CIRCUIT = "the same without its circuit"  # row of a table
 
+_OF_THE_TEST = (  # fields of a model
+    *("test", "test_exact", "load", "against_head", "without_circuit"),
+    *("test_classes", "test_calibration"),
+)
+
 # JSON has the value and the interval of an accuracy, too, for readers of the file
 _Score = Annotated[
     Score,
@@ -221,33 +226,18 @@ class RunRecord:
 
     def without_test(self) -> RunRecord:
         """Return the record without any value of the test texts."""
-        return replace(
-            self,
-            models=tuple(
-                replace(
-                    model,
-                    test=None,
-                    test_exact=None,
-                    load=None,
-                    against_head=None,
-                    without_circuit=None,
-                    test_classes=None,
-                    test_calibration=None,
-                )
-                for model in self.models
-            ),
-        )
+        nothing: dict[str, Any] = dict.fromkeys(_OF_THE_TEST)
+        return replace(self, models=tuple(replace(model, **nothing) for model in self.models))
 
     def compared(self, answers: Predictions | None) -> RunRecord:
         """Return the record with the differences of the kept answers, if it has none."""
         head, *others = self.models
         if answers is None or all(model.against_head for model in others):
             return self
-        found = [answers.against_head(model.name) for model in others]
-        differences = [AgainstHead(each.value, each.interval, each.p) for each in found]
+        found = [(model, answers.against_head(model.name)) for model in others]
         models = (
-            replace(model, against_head=each)
-            for model, each in zip(others, differences, strict=True)
+            replace(model, against_head=AgainstHead(each.value, each.interval, each.p))
+            for model, each in found
         )
         return replace(self, models=(head, *models))
 

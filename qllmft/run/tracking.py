@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,10 +63,8 @@ class TrackingListener:
     def __init__(
         self, config: RunConfig, out: Path | None, tracking: Tracking, on_event: OnEvent
     ) -> None:
-        self._config, self._send_files = config, tracking.files
+        self._config, self._tracking, self._on_event = config, tracking, on_event
         self._folder = folder_of(config, out)
-        self._campaign = tracking.campaign
-        self._on_event = on_event
         self._new = {name: make_tracker(name) for name in tracking.names}
         self._running: dict[str, Tracker] = {}
         self._state: dict[str, dict[str, Any]] = {}  # content of trackers.json
@@ -75,7 +74,8 @@ class TrackingListener:
 
     def __exit__(self, *_: object) -> None:
         for name, tracker in list(self._running.items()):
-            self._call(name, tracker.aborted)
+            with self._or_left_out(name):
+                tracker.aborted()
 
     def __call__(self, event: Event) -> None:
         """Start the trackers with the training, send each epoch, first those they missed, and pass the event on."""
@@ -83,105 +83,87 @@ class TrackingListener:
             case StageStarted("training") if self._new:
                 self._start()
                 for metrics in self._folder.metrics():
-                    self._epoch(metrics)
+                    self._send(metrics)
             case EpochEnded(metrics):
-                self._epoch(metrics)
+                self._send(metrics)
         self._on_event(event)
 
     def end(self, record: RunRecord, pack: Pack | None = None) -> None:
         """Send the record of the finished run, and its files and its model by ``pack`` if the user asked for it."""
-        if pack is not None and self._send_files:
-            self._models(pack)
-        files = self._files() if self._send_files and self._running else []
+        sent = self._tracking.files and bool(self._running)
+        takers = [
+            each for each in self._running if type(self._running[each]).model is not Tracker.model
+        ]
+        if pack is not None and sent and takers:
+            with TemporaryDirectory() as place:
+                folder = Path(place) / "model"
+                try:
+                    pack(self._folder.path, folder)
+                except (UserError, OSError) as error:
+                    self._on_event(Message(f"The model is not logged: {error}"))
+                    takers = []
+                for name in takers:
+                    with self._or_left_out(name):
+                        self._running[name].model(folder)
+        files = self.files() if sent else []
         for name, tracker in list(self._running.items()):
-            self._call(name, tracker.end, record.to_json(), files)
+            with self._or_left_out(name):
+                tracker.end(record.to_json(), files)
         self._running.clear()
-
-    def _models(self, pack: Pack) -> None:
-        """Send the model to the trackers that take one."""
-        takers = {
-            name: each
-            for name, each in self._running.items()
-            if type(each).model is not Tracker.model
-        }
-        if not takers:
-            return
-        with TemporaryDirectory() as place:
-            folder = Path(place) / "model"
-            try:
-                pack(self._folder.path, folder)
-            except (UserError, OSError) as error:
-                self._on_event(Message(f"The model is not logged: {error}"))
-                return
-            for name, tracker in takers.items():
-                self._call(name, tracker.model, folder)
 
     def _start(self) -> None:
         self._running, self._new = self._new, {}
-        self._state = _read(self._folder.trackers_file)
-        for name in list(self._running):
-            key = self._state.setdefault(name, {"key": None, "epoch": 0})["key"]
-            measure = TASKS[self._config.data.task].measure.name
-            settings = {**settings_of(self._config), "measure": measure}  # of the score
-            run = TrackedRun(
-                self._config.identity, self._folder.path, settings, key, self._campaign
-            )
-            self._call(name, self._start_tracker, name, run)
+        self._state = read_state(self._folder.trackers_file)
+        measure = TASKS[self._config.data.task].measure.name
+        settings = {**settings_of(self._config), "measure": measure}  # of the score
+        for name, tracker in list(self._running.items()):
+            state = self._state.setdefault(name, {"key": None, "epoch": 0})
+            place = self._folder.path, settings, state["key"], self._tracking.campaign
+            with self._or_left_out(name):
+                state["key"] = tracker.start(TrackedRun(self._config.identity, *place))
+                write_json(self._folder.trackers_file, self._state)
 
-    def _start_tracker(self, name: str, run: TrackedRun) -> None:
-        self._state[name]["key"] = self._running[name].start(run)
-        write_json(self._folder.trackers_file, self._state)
+    def _send(self, metrics: EpochMetrics) -> None:
+        """Send an epoch to the trackers that do not have it."""
+        numbers = {name: value for name, value in asdict(metrics).items() if value is not None}
+        epoch = numbers.pop("epoch")
+        del numbers["measure"]
+        for name, tracker in list(self._running.items()):
+            if self._state[name]["epoch"] < epoch:
+                with self._or_left_out(name):
+                    self._state[name]["epoch"] = epoch
+                    write_json(self._folder.trackers_file, self._state)
+                    tracker.epoch(epoch, numbers)
 
-    def _epoch(self, metrics: EpochMetrics) -> None:
-        numbers = {
-            name: value
-            for name, value in asdict(metrics).items()
-            if name not in ("epoch", "measure") and value is not None
-        }
-        for name in list(self._running):
-            if self._state[name]["epoch"] < metrics.epoch:
-                self._call(name, self._send_epoch, name, metrics.epoch, numbers)
-
-    def _send_epoch(self, name: str, epoch: int, numbers: Mapping[str, float]) -> None:
-        self._state[name]["epoch"] = epoch
-        write_json(self._folder.trackers_file, self._state)
-        self._running[name].epoch(epoch, numbers)
-
-    def _call(self, name: str, call: Callable[..., object], *arguments: Any) -> None:
-        """Call a tracker, and drop it with a warning if it raises."""
+    @contextmanager
+    def _or_left_out(self, name: str) -> Iterator[None]:
+        """Drop a tracker, with a warning, if the block raises."""
         try:
-            call(*arguments)
+            yield
         except Exception as error:
             self._running.pop(name, None)
             text = (
                 f"the tracker {name!r} is left out of the rest of the run {self._config.identity}: "
             )
-            warnings.warn(masked(text + error_text(error)), TrackerWarning, stacklevel=2)
+            warnings.warn(masked(text + error_text(error)), TrackerWarning, stacklevel=4)
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """Return the files of the run that are small enough, and report the others."""
         folder = self._folder
-        single = (
-            folder.config_file,
-            folder.metrics_file,
-            folder.validation_file,
-            folder.predictions_file,
-        )
         found = [
-            *single,
-            folder.result_file,
-            folder.report_file,
+            *(folder.config_file, folder.metrics_file, folder.validation_file),
+            *(folder.predictions_file, folder.result_file, folder.report_file),
             *sorted(folder.model_folder.glob("*")),
         ]
+        small = []
         # a link in a run from elsewhere could name any file of this user
-        sizes = {
-            file: file.stat().st_size for file in found if file.is_file() and not file.is_symlink()
-        }
-        for file, size in sizes.items():
-            if size > LARGEST_FILE:
+        for file in (each for each in found if each.is_file() and not each.is_symlink()):
+            if (size := file.stat().st_size) > LARGEST_FILE:
                 text = f"{file} has {size:,} bytes and is not sent; trackers get up to {LARGEST_FILE:,}."
                 self._on_event(Message(text))
-        return [file for file, size in sizes.items() if size <= LARGEST_FILE]
+            else:
+                small.append(file)
+        return small
 
 
 def run_tracked(
@@ -213,7 +195,7 @@ def run_tracked(
         return outcome
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
+def read_state(file: Path) -> dict[str, dict[str, Any]]:
     """Read ``trackers.json``, or return an empty state if it is missing or malformed."""
     try:
         content = parse_json(read_text(file))

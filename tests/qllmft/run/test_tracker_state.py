@@ -21,7 +21,7 @@ STATE = b'{"noted": {"key": "a key", "epoch": 3}, "mlflow": {"key": null, "epoch
 def test_any_state_of_trackers_is_read_or_left_out(content, tmp_path_factory):
     file = tmp_path_factory.mktemp("state") / "trackers.json"
     file.write_bytes(content)
-    for kept in tracking._read(file).values():
+    for kept in tracking.read_state(file).values():
         assert kept.keys() == {"key", "epoch"}
         assert isinstance(kept["epoch"], int)
 
@@ -35,4 +35,4 @@ def test_a_link_in_a_run_is_not_sent(tmp_path):
     listener = tracking.TrackingListener(
         RunConfig(), tmp_path / "run", Tracking(files=True), ignore
     )
-    assert listener._files() == [tmp_path / "run" / "result.json"]
+    assert listener.files() == [tmp_path / "run" / "result.json"]
