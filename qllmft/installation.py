@@ -27,14 +27,12 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Check Python, the packages that qllmft needs, its optional extras, plug-ins, the GPU and the cache folder."""
+    system = f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
     return [
-        Finding(
-            "python", f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
-        ),
+        Finding("python", system),
         Finding("qllmft", version_of("qllmft") or "not installed as a package"),
         *_packages(),
         _imports(),
-        *_backends(),
         *_plugins(),
         _gpu(),
         _cache(),
@@ -101,31 +99,23 @@ def _imports() -> Finding:
     return Finding("import", "qllmft and what it needs load")
 
 
-def _backends() -> Iterator[Finding]:
+def _plugins() -> Iterator[Finding]:
+    """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
+    from qllmft.plugins import list_plugins
     from qllmft_backends.plugins import BUILT_IN
     from qllmft_backends.registry import describe
 
-    for row in describe():
-        if row.source != BUILT_IN:
-            continue  # `_plugins` lists it
-        state = "available" if row.available else "not available"
-        yield Finding(f"backend {row.name}", f"{state}; {row.note}" if row.note else state)
-
-
-def _plugins() -> Iterator[Finding]:
-    """List the built-in names of each kind, and the plug-ins of other packages with their error."""
-    from qllmft.plugins import list_plugins
-    from qllmft_backends.plugins import BUILT_IN
-
+    for backend in (row for row in describe() if row.source == BUILT_IN):
+        state = "available" if backend.available else "not available"
+        found = f"{state}; {backend.note}" if backend.note else state
+        yield Finding(f"backend {backend.name}", found)
     rows = list_plugins()
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
-        if names:
-            yield Finding(f"{kind}, built-in", ", ".join(names))
-    for row in rows:
-        if row.source != BUILT_IN:
-            error = f"; {row.error}" if row.error else ""
-            yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
+        yield Finding(f"{kind}, built-in", ", ".join(names))
+    for row in (row for row in rows if row.source != BUILT_IN):
+        error = f"; {row.error}" if row.error else ""
+        yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 
 def _gpu() -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import DEFAULT, load_preset
@@ -85,9 +86,25 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         self.linear = build_classifier(self.structure, in_features, out_features, seed=seed)
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    def get_loss_fn(self) -> nn.Module:
+    def get_loss_fn(self) -> Callable[[Tensor, Tensor], Tensor]:
         """Return the cross-entropy of logits (B, k) and labels (B,), or the binary one of labels (B, k), 0 or 1."""
-        return _BinaryCrossEntropy() if self.multitarget else _CrossEntropy()
+        return self._loss
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        shape = f"labels have the shape {tuple(labels.shape)}, expected"
+        if not self.multitarget:
+            if labels.ndim != 1:
+                raise UserError(
+                    f"{shape} one label per text. For several, give the head multitarget=True and the model a "
+                    "multi_target_strategy."
+                )
+            return cross_entropy(logits, labels)
+        if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
+            raise UserError(
+                f"{shape} {tuple(logits.shape)} with 0 or 1 for each label of a text. For one label per text, give the "
+                "head multitarget=False."
+            )
+        return binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the structure and the numbers of the head."""
@@ -155,29 +172,3 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
 def restored(content: bytes) -> QuantumSetFitHead:
     """Return the head of a pickle, which names this function and nothing else."""
     return QuantumSetFitHead.from_bytes(content)
-
-
-class _CrossEntropy(nn.CrossEntropyLoss):
-    """`torch.nn.CrossEntropyLoss` for one label per text."""
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean over the batch."""
-        if labels.ndim != 1:
-            raise UserError(
-                f"labels have the shape {tuple(labels.shape)}, expected one label per text. For several, give the head "
-                "multitarget=True and the model a multi_target_strategy."
-            )
-        return super().forward(logits, labels)
-
-
-class _BinaryCrossEntropy(nn.BCEWithLogitsLoss):
-    """`torch.nn.BCEWithLogitsLoss` for any number of labels per text."""
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean over the batch and the labels."""
-        if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
-            raise UserError(
-                f"labels have the shape {tuple(labels.shape)}, expected {tuple(logits.shape)} with 0 or 1 for each "
-                "label of a text. For one label per text, give the head multitarget=False."
-            )
-        return super().forward(logits, labels.to(logits.dtype))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,15 +44,20 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
+class CardFields(TypedDict, total=False):
+    """Fields of a card's metadata that a run does not know."""
+
+    license: str | None  # identifier on the hub, such as apache-2.0
+    languages: Sequence[str]  # of the texts, as ISO 639 codes
+    base_model: str | None  # name of the body on the hub; by default the body's own if it has one
+
+
 def model_card(
     model: StoredModel,
     name: str,
     folder: Path | None = None,
     row: str = "",
-    *,
-    license: str | None = None,  # noqa: A002 - the hub's name of it
-    languages: Sequence[str] = (),
-    base_model: str | None = None,
+    **fields: Unpack[CardFields],
 ) -> str:
     """Return the card in Markdown, after the hub's metadata.
 
@@ -62,16 +67,14 @@ def model_card(
         folder: of a finished run, which gives the results, or of a shared model, whose card is returned as it is.
             Without either, the card has no results.
         row: name of the model in the run's table; "" of the head.
-        license: identifier on the hub, such as apache-2.0.
-        languages: of the texts, as ISO 639 codes.
-        base_model: name of the body on the hub; None: the body's own if it has one.
+        **fields: of the metadata.
 
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         return read_bytes(folder / CARD).decode("utf-8", "replace")
-    for given in filter(None, (license, *languages)):
+    for given in filter(None, (fields.get("license"), *fields.get("languages", ()))):
         if not _IDENTIFIER.fullmatch(given):
             raise UserError(
                 f"got {given!r}, expected an identifier of the hub, such as apache-2.0 or en."
@@ -94,9 +97,7 @@ def model_card(
         model=config,
         name=name,
         loaded=json.dumps(name),
-        metadata=_metadata(
-            model, name, facts, license=license, language=list(languages) or None, base=base_model
-        ),
+        metadata=_metadata(model, name, facts, fields),
         verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
         versions=record.versions if record else versions(),
         body=str(replace(record.body, model=_public(record.body.model)))
@@ -162,10 +163,8 @@ def _analysis(file: Path) -> str | None:
         ) from error
 
 
-def _metadata(
-    model: StoredModel, name: str, facts: dict[str, Any], base: str | None, **fields: Any
-) -> str:
-    """Return the hub's metadata in YAML, with ``fields`` of the user."""
+def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:
+    """Return the hub's metadata in YAML."""
     from huggingface_hub import EvalResult, ModelCardData
 
     record: RunRecord | None = facts["record"]
@@ -197,12 +196,13 @@ def _metadata(
         library_name="qllmft",
         pipeline_tag="text-classification",
         tags=["sentence-transformers", *quantum],
-        base_model=base or own,
+        base_model=fields.get("base_model") or own,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
         metrics=list(dict.fromkeys(_METRICS[metric] for metric in values)) or None,
         model_name=one_line(name.rpartition("/")[2]),
         eval_results=results or None,
-        **fields,
+        license=fields.get("license"),
+        language=list(fields.get("languages", ())) or None,
     ).to_yaml(line_break="\n")
 
 

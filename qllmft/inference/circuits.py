@@ -20,6 +20,7 @@ from qllmft.training import logits_of
 from qllmft_circuits import loading_angles, loading_template, readout_observables
 
 Floats = NDArray[np.float64]
+Vectors = NDArray[np.float32]  # embeddings (N, D)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class ModelCircuits:
 
 @torch.no_grad()
 def model_circuits(
-    classifier: Classifier, vectors: NDArray[np.float32], thresholds: Floats | None = None
+    classifier: Classifier, vectors: Vectors, thresholds: Floats | None = None
 ) -> ModelCircuits:
     """Return the circuits for embeddings (N, D): those of the head, or of the encoders if there is no head.
 

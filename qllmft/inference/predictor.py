@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import write_text
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.card import CARD, model_card
-from qllmft.inference.circuits import ModelCircuits, model_circuits
+from qllmft.inference.card import CARD, CardFields, model_card
+from qllmft.inference.circuits import Floats, ModelCircuits, Vectors, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.inference.hub import download, hub_errors, is_hub_name, portable
 from qllmft.inference.items import Item, ItemVectors, item_text
@@ -142,10 +142,7 @@ class Predictor:
         self,
         folder: str | Path,
         name: str | None = None,
-        *,
-        license: str | None = None,  # noqa: A002 - the hub's name of it
-        languages: Sequence[str] = (),
-        base_model: str | None = None,
+        **fields: Unpack[CardFields],
     ) -> Path:
         """Write weights, ``model.json`` and a model card into a new folder, and return the folder.
 
@@ -154,9 +151,8 @@ class Predictor:
         Args:
             folder: a new or empty one.
             name: name of the model in the card; by default the folder's.
-            license: licence in the card, such as "apache-2.0".
-            languages: languages of the texts in the card, such as ["en"].
-            base_model: name of the body on the hub in the card; by default the body's own if it has one.
+            **fields: of the card: ``license``, such as "apache-2.0"; ``languages`` of the texts, such as ["en"];
+                ``base_model``, the body's name on the hub, by default its own if it has one.
 
         Raises:
             UserError: if the folder holds files, or the body is another one or holds code.
@@ -166,16 +162,8 @@ class Predictor:
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
         self._vectors.check_located()
         save_model(folder, portable(self.model, folder), versions())
-        card = model_card(
-            self.model,
-            name or folder.resolve().name,
-            self.folder,
-            self.row,
-            license=license,
-            languages=languages,
-            base_model=base_model,
-        )
-        write_text(folder / CARD, card)
+        name = name or folder.resolve().name
+        write_text(folder / CARD, model_card(self.model, name, self.folder, self.row, **fields))
         return folder
 
     def push_to_hub(
@@ -186,7 +174,7 @@ class Predictor:
         token: str | None = None,
         revision: str | None = None,
         pull_request: bool = False,
-        **card: Any,
+        **card: Unpack[CardFields],
     ) -> str:
         """Upload the files of `save_pretrained` to the Hugging Face hub and return the address of the commit.
 
@@ -196,7 +184,7 @@ class Predictor:
             token: token with write access; by default that of the environment or of ``hf auth login``.
             revision: branch to commit to, made if it is missing; by default main.
             pull_request: whether to open a pull request, and return its address.
-            **card: ``license``, ``languages`` and ``base_model``, as in `save_pretrained`.
+            **card: fields of the card, as in `save_pretrained`.
 
         Raises:
             UserError: if the hub refuses it or is not reached. No message holds the token.
@@ -282,7 +270,7 @@ class Predictor:
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
-    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], NDArray[np.float32]]]:
+    def _embedded(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
         """Return parts of the texts, or the one text or pair that is given, with their vectors."""
         if self.ray is not None and self.backend is not None:
             raise UserError(RAY_WITH_BACKEND)
@@ -326,7 +314,7 @@ class Predictor:
             raise UserError("texts are compared with those of a run, and the model has no folder.")
         return Novelty.load(self.folder, model.body_identity, model.dimension)
 
-    def unlike(self, vectors: NDArray[np.float32], decision: Decision) -> NDArray[np.bool_] | None:
+    def unlike(self, vectors: Vectors, decision: Decision) -> NDArray[np.bool_] | None:
         """Return whether the texts of embeddings (N, D) differ from the training texts, or None without a mark."""
         return None if decision.novelty is None else self.novelty.unlike(vectors, decision.novelty)
 
@@ -370,13 +358,11 @@ class Predictor:
                 unlike is not None and bool(unlike[i]),
             )
 
-    def target_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def target_values(self, vectors: Vectors) -> Floats:
         """Return the real values (N, T) for embeddings (N, D), for a model of real targets."""
         return self.task.answers(finite_logits(self.model.classifier, torch.from_numpy(vectors)))
 
-    def answer(
-        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
-    ) -> LabelProbabilities:
+    def answer(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return the answers for embeddings (N, D), from the backend if there is one.
 
         The backend measures in rounds if asked, and texts with known answers decide its labels if there are any.
@@ -405,20 +391,16 @@ class Predictor:
             return found
         return trusted(found, self.exact(texts.vectors[texts.known], decision), texts.known)
 
-    def exact(
-        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
-    ) -> LabelProbabilities:
+    def exact(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
         circuits = self.circuits(vectors, decision)
         return measure(circuits, exact_backend(circuits.circuit, "float64"))
 
-    def circuits(
-        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
-    ) -> ModelCircuits:
+    def circuits(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> ModelCircuits:
         """Return the circuits for embeddings (N, D), see `model_circuits`."""
         return model_circuits(self.model.classifier, vectors, self._thresholds(decision))
 
-    def _thresholds(self, decision: Decision) -> NDArray[np.float64] | None:
+    def _thresholds(self, decision: Decision) -> Floats | None:
         """Return the thresholds (L,) of several labels per text, or None if texts have one."""
         if not self.task.several:
             return None
@@ -438,7 +420,7 @@ class Predictor:
             )
         return Rounds.of(shots, self.rounds)
 
-    def with_known_texts(self, vectors: NDArray[np.float32]) -> MixedTexts:
+    def with_known_texts(self, vectors: Vectors) -> MixedTexts:
         """Return embeddings (N, D) with those of the training texts whose known answers show the backend's errors.
 
         Raises:
@@ -462,9 +444,7 @@ class Predictor:
                     raise
         return MixedTexts(vectors, np.zeros(len(vectors), bool))
 
-    def agreement(
-        self, vectors: NDArray[np.float32], answers: LabelProbabilities
-    ) -> BackendAgreement:
+    def agreement(self, vectors: Vectors, answers: LabelProbabilities) -> BackendAgreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
         if self.backend is None:
@@ -472,9 +452,7 @@ class Predictor:
         shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
         return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
 
-    def load_of(
-        self, vectors: NDArray[np.float32], decision: Decision = MOST_PROBABLE
-    ) -> float | None:
+    def load_of(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
         """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
 
         See `Task.changed`. None: the model measures no circuit.
@@ -484,16 +462,14 @@ class Predictor:
         if noise is None:
             return None
 
-        def answers(logits: torch.Tensor) -> NDArray[Any]:
-            found = self.task.probabilities(logits)
-            if found is None:
-                return self.task.answers(logits)
-            return decision.answers(LabelProbabilities.exact(found, self._thresholds(decision)))
+        answers = []
+        for logits in (finite_logits(self.model.classifier, x), noise):
+            p = self.task.probabilities(logits)
+            found = None if p is None else LabelProbabilities.exact(p, self._thresholds(decision))
+            answers.append(self.task.answers(logits) if found is None else decision.answers(found))
+        return self.task.changed(*answers)
 
-        exact = finite_logits(self.model.classifier, x)
-        return self.task.changed(answers(exact), answers(noise))
-
-    def estimate(self, vectors: NDArray[np.float32], *, offline: bool = False) -> Estimate:
+    def estimate(self, vectors: Vectors, *, offline: bool = False) -> Estimate:
         """Return the circuits that the remote backend would be sent for embeddings (N, D), and their price.
 
         ``offline``: use published prices, without a request to the server.
@@ -509,11 +485,11 @@ class Predictor:
             return bound(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
-    def bootstrap(self, vectors: NDArray[np.float32], repeats: int, seed: int = 0) -> Bootstrap:
+    def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
         return bootstrap(self.circuits(vectors), self.backend, repeats, seed, self.task)
 
-    def embed(self, texts: Sequence[Item]) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[Item]) -> Vectors:
         """Return the vectors (N, D) of texts, or of pairs of texts if the model compares two.
 
         The first call loads the body.

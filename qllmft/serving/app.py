@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from qllmft.errors import UserError
 from qllmft.serving import RequestLimits
@@ -37,11 +37,15 @@ from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_backends.text import error_text, masked
 
-_PAGE = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-}
+_FILES = files("qllmft.serving")
+_PAGE: list[BaseRoute] = [
+    Route(path, Response((_FILES / name).read_bytes(), media_type=kind), methods=["GET"])
+    for path, name, kind in (
+        ("/", "page.html", "text/html"),
+        ("/page.js", "page.js", "text/javascript"),
+        ("/page.css", "page.css", "text/css"),
+    )
+]
 _GRACE_S = 10  # for requests in work after Ctrl-C
 
 
@@ -60,7 +64,7 @@ def make_app(
         names: those of this server beside localhost, which the header ``Host`` may have.
         report: gets a line per failure of the model, without texts of requests.
     """
-    limits, page = limits or RequestLimits(), files("qllmft.serving")
+    limits = limits or RequestLimits()
     batches = Batches(model, model.predictor.model.body.batch_size, limits.waiting)
 
     @asynccontextmanager
@@ -73,12 +77,7 @@ def make_app(
         version=versions()["qllmft"],
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        routes=[
-            Route(
-                path, Response(page.joinpath(name).read_bytes(), media_type=kind), methods=["GET"]
-            )
-            for path, (name, kind) in _PAGE.items()
-        ],
+        routes=_PAGE,
         middleware=[Middleware(Guard, limits=limits, names=names)],
         exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
         lifespan=lifespan,
@@ -112,6 +111,14 @@ def make_app(
 
     facts = model.describe()
     facts["limits"] = {"texts": limits.texts, "characters": limits.characters}
+    _show_state(app, batches, facts)
+    return app
+
+
+def _show_state(app: FastAPI, batches: Batches, facts: dict[str, Any]) -> None:
+    """Add the state of a queue with facts on the model, and its numbers for Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(batches)
 
     @app.get(
         "/health", summary="State of the server", response_model=Health, responses=refusals(503)
@@ -121,14 +128,9 @@ def make_app(
         state = {"status": status, "waiting": batches.waiting, "model": facts}
         return JSONResponse(state, 200 if status == "ok" else 503)
 
-    registry = CollectorRegistry()
-    registry.register(batches)
-
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    return app
 
 
 async def _refused(_: Request, error: Exception) -> Response:

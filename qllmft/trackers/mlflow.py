@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
-from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
+from qllmft.trackers import TrackedRun, Tracker, final_numbers
 
 
 class MLflow(Tracker):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qllmft.trackers.tracker import TrackedRun, Tracker, final_numbers
+from qllmft.trackers import TrackedRun, Tracker, final_numbers
 
 
 class TensorBoard(Tracker):
