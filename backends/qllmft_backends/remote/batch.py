@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from math import inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.errors import RemoteRequestError
-from qllmft_backends.remote.ledger.chunk import Chunk, Setup
+from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
 from qllmft_backends.remote.ledger.payload import known_state
 
@@ -39,6 +37,11 @@ class Template:
             f"{self.one_qubit_gates} one-qubit and {self.two_qubit_gates} two-qubit gates a circuit"
         )
 
+    @property
+    def gates(self) -> int:
+        """Return the number of gates in one circuit as sent."""
+        return self.one_qubit_gates + self.two_qubit_gates
+
     def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
         circuits = []
@@ -58,18 +61,18 @@ def check_unmeasured(circuit: QuantumCircuit) -> None:
         )
 
 
-@dataclass(frozen=True)
-class JobSize:
-    """Size of a job.
+def known_circuit(n_qubits: int, state: int = 0) -> QuantumCircuit:
+    """Return the circuit with the answer ``state`` (qubit 0 the least significant bit), without measurements.
 
-    Attributes:
-        asked: the option ``circuits_per_job``, without the circuit of known answer.
-        most_circuits, most_gates: the server's limits on a job, with that circuit.
+    It detects faulty hardware or software, with a gate on every qubit and CNOT gates along them (see `known_state`).
+    All its gates are there for every answer.
     """
-
-    asked: int
-    most_circuits: float = inf
-    most_gates: float = inf
+    circuit, flips = QuantumCircuit(n_qubits, name=KNOWN_ANSWER), state ^ state << 1
+    for qubit in range(n_qubits):
+        circuit.ry(np.pi * (flips >> qubit & 1), qubit)
+    for control in range(n_qubits - 1):
+        circuit.cx(control, control + 1)
+    return circuit
 
 
 @dataclass
@@ -81,18 +84,23 @@ class CircuitBatch:
         values: (B, P) parameter values in radians.
         setup: settings that decide a result.
         machine: its name, for people.
-        size: of a job.
+        circuits_per_job: greatest number of circuits per job, without the one with a known answer.
+        most_circuits, most_gates: the server's limits on a job, with that circuit.
+        known: circuit with a given known answer; None: the machine's jobs have none.
+        checked: whether a circuit with a known answer goes first in each job.
         places: for each row of ``values`` its place in the ledger; None: still to be sent.
-        known: circuit with a given known answer, the first of each job; None without one.
     """
 
     template: Template
     values: NDArray[np.float64]
     setup: Setup
     machine: str
-    size: JobSize
-    places: list[Place | None] = field(default_factory=list)
+    circuits_per_job: int
+    most_circuits: float = inf
+    most_gates: float = inf
     known: Callable[[int], Template] | None = None
+    checked: bool = False
+    places: list[Place | None] = field(default_factory=list)
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -104,25 +112,21 @@ class CircuitBatch:
         """Return the rows of ``values`` that are not in the ledger."""
         return [row for row, place in enumerate(self.places) if place is None]
 
-    @property
-    def checked(self) -> bool:
-        """Return whether a circuit with a known answer goes first in each job."""
-        return self.known is not None
-
     def circuits(self, chunk: Chunk, token: str) -> list[QuantumCircuit]:
         """Return the bound, measured circuits of a chunk's job in its order, with names from its client token."""
         bound = self.template.bind(chunk.values, chunk.names(token)[chunk.known_circuits :])
-        if self.known is None:
+        if not chunk.checked:
             return bound
+        assert self.known is not None
         return [self.known(known_state(token, chunk.setup.n_qubits)).circuit, *bound]
 
     def parts(self) -> list[list[int]]:
         """Return the missing rows divided into jobs, as the options ask and within the server's limits on a job."""
-        circuits, gates = self.size.most_circuits, self.size.most_gates
-        if self.known is not None:
-            circuits, gates = circuits - 1, gates - _gates(self.known(0))
-        size = int(max(1, min(self.size.asked, circuits, gates // max(1, _gates(self.template)))))
-        missing = self.missing
+        circuits, gates = self.most_circuits, self.most_gates
+        if self.checked and self.known is not None:
+            circuits, gates = circuits - 1, gates - self.known(0).gates
+        size = min(self.circuits_per_job, circuits, gates // max(1, self.template.gates))
+        missing, size = self.missing, int(max(1, size))
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
     def estimate(self) -> CostEstimate:
@@ -135,20 +139,9 @@ class CircuitBatch:
             jobs=jobs,
             shots=self.setup.shots,
             gates=str(self.template),
-            known_answers=0 if self.known is None else jobs,
+            known_answers=jobs if self.checked else 0,
+            can_check=self.known is not None,
         )
-
-    def facts(self, estimate: CostEstimate, packages: Sequence[str]) -> dict[str, Any]:
-        """Return the fields that a planned chunk's record holds for people, with the versions of ``packages``."""
-        return {
-            "circuit_name": self.template.circuit.name,
-            "one_qubit_gates": self.template.one_qubit_gates,
-            "two_qubit_gates": self.template.two_qubit_gates,
-            "price_each": estimate.price_each,
-            "known_price": estimate.known_price,
-            "price_unit": estimate.unit,
-            "versions": {name: version(name) for name in packages},
-        }
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,3 @@ class Submission:
 
     estimate: CostEstimate
     job_ids: tuple[str, ...]
-
-
-def _gates(template: Template) -> int:
-    return template.one_qubit_gates + template.two_qubit_gates

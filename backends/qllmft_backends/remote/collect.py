@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 
 from qllmft_backends.remote.errors import NOT_FOUND, JobFailedError, JobTimeoutError, RemoteError
 from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import Probabilities, known_answer_error
+from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.options import Deadline
-from qllmft_backends.remote.route import RemoteJob, Route
+from qllmft_backends.remote.route import JobIndex, RemoteJob
 
 OnProgress = Callable[[str, str], None]  # called with a job's id and its status at the server
 
 
 def collect(
-    route: Route, ledger: Ledger, chunks: Iterable[Chunk], on_progress: OnProgress | None = None
+    index: JobIndex, chunks: Iterable[Chunk], on_progress: OnProgress | None = None
 ) -> dict[str, RemoteError]:
     """Wait until every submitted chunk is collected or failed. Failed jobs are recorded, not raised.
 
     Args:
-        route: to the server.
-        ledger: held.
+        index: of the server's jobs, with a held ledger.
         chunks: of the ledger; those that are not submitted are passed over.
         on_progress: called at each poll.
 
@@ -37,12 +35,13 @@ def collect(
     pending = {chunk.id: chunk for chunk in chunks if chunk.state == "submitted"}
     status: dict[str, str] = {}
     problems: dict[str, RemoteError] = {}
-    deadline = Deadline(route.waits.deadline_s)
-    with route.until(deadline):
+    waits = index.route.waits
+    deadline = Deadline(waits.deadline_s)
+    with index.route.until(deadline):
         while pending:
             for chunk in list(pending.values()):
                 try:
-                    status[chunk.id] = _poll(route, ledger, chunk, on_progress)
+                    status[chunk.id] = _poll(index, chunk, on_progress)
                 except RemoteError as error:
                     if error.of_one_job:
                         problems[chunk.id] = error
@@ -62,28 +61,49 @@ def collect(
                     "nothing is paid twice. A larger deadline_s waits longer here."
                 )
             if pending:
-                time.sleep(min(route.waits.poll_interval_s, deadline.left()))
+                time.sleep(min(waits.poll_interval_s, deadline.left()))
     return problems
 
 
-def read_again(route: Route, ledger: Ledger, chunk: Chunk) -> None:
-    """Read the results of a job with a wrong known answer again, and record them if the answer is right now."""
-    job = own_job(route, ledger, chunk)
+def _poll(index: JobIndex, chunk: Chunk, on_progress: OnProgress | None) -> str:
+    """Return the job's status at the server, after recording its results if it has ended."""
+    job = own_job(index, chunk)
+    if on_progress is not None:
+        on_progress(str(chunk.job_id), job.status)
     if job.ended:
-        results = route.read(chunk, job)
-        if not known_answer_error(
-            chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results
-        ):
-            _record(route, ledger, chunk, job, results)
+        results = index.route.read(chunk, job)
+        if chunk.wrong_answer(results):
+            results = index.route.read(chunk, job)  # one wrong reading condemns no paid job
+        _record(index, chunk, job, results)
+    return job.status
 
 
-def own_job(route: Route, ledger: Ledger, chunk: Chunk) -> RemoteJob:
+def read_again(index: JobIndex, chunk: Chunk) -> None:
+    """Read the results of a job with a wrong known answer again, and record them if the answer is right now."""
+    job = own_job(index, chunk)
+    if job.ended:
+        results = index.route.read(chunk, job)
+        if not chunk.wrong_answer(results):
+            _record(index, chunk, job, results)
+
+
+def _record(
+    index: JobIndex, chunk: Chunk, job: RemoteJob, results: Sequence[Probabilities | None]
+) -> None:
+    if job.completed:
+        charged = {} if chunk.setup.free else index.route.charges(chunk, job)
+        index.ledger.record("collected", chunk.id, results=results, **charged)
+    else:
+        index.ledger.record("failed", chunk.id, reason=job.reason, results=results)
+
+
+def own_job(index: JobIndex, chunk: Chunk) -> RemoteJob:
     """Return the chunk's job, found by the client token if the recorded id is another's."""
     problem: RemoteError
     try:
-        job = route.describe(str(chunk.job_id))
+        job = index.route.describe(str(chunk.job_id))
         token = job.token
-        if not route.carries_tokens or (
+        if not index.route.carries_tokens or (
             token and any(own.startswith(token) for own in chunk.tokens)
         ):
             return job
@@ -95,39 +115,9 @@ def own_job(route: Route, ledger: Ledger, chunk: Chunk) -> RemoteJob:
         if error.status != NOT_FOUND:
             raise
         problem = error
-    index = route.index(ledger)
-    if index is None:
-        raise problem
-    index.refresh(complete=True)
-    found = index.find(chunk.tokens, [chunk.job_id])
-    if not found:
-        raise problem
-    index.adopt(chunk, found[0])
-    return route.describe(str(chunk.job_id))
-
-
-def _poll(route: Route, ledger: Ledger, chunk: Chunk, on_progress: OnProgress | None) -> str:
-    """Return the job's status at the server, after recording its results if it has ended."""
-    job = own_job(route, ledger, chunk)
-    if on_progress is not None:
-        on_progress(str(chunk.job_id), job.status)
-    if job.ended:
-        results = route.read(chunk, job)
-        if known_answer_error(chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results):
-            results = route.read(chunk, job)  # one wrong reading condemns no paid job
-        _record(route, ledger, chunk, job, results)
-    return job.status
-
-
-def _record(
-    route: Route,
-    ledger: Ledger,
-    chunk: Chunk,
-    job: RemoteJob,
-    results: Sequence[Probabilities | None],
-) -> None:
-    if job.completed:
-        charged = {} if chunk.setup.free else route.charges(chunk, job)
-        ledger.collected(chunk, results, **charged)
-    else:
-        ledger.failed(chunk, job.reason, results)
+    if index.searches:
+        index.refresh(complete=True)
+        if found := index.find(chunk.tokens, [chunk.job_id]):
+            index.adopt(chunk, found[0])
+            return index.route.describe(str(chunk.job_id))
+    raise problem

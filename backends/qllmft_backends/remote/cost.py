@@ -8,6 +8,7 @@ from typing import Any
 
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.remote.ledger.chunk import Chunk
+from qllmft_backends.remote.options import JobOptions
 
 MOCK_UNIT = "sandbox-credit"  # of the mock server's prices
 
@@ -62,30 +63,23 @@ class CostEstimate:
         return self.price_each * self.circuits + self.known_price * self.known_answers
 
     def __str__(self) -> str:
-        price = "unknown" if self.price is None else amount_text(self.price, self.unit)
         each, most = f"{self.shots} shots each, {self.circuits * self.shots} in all", ""
         if self.rounds:
             each = f"{len(self.rounds)} rounds of {', '.join(map(str, self.rounds))} shots"
             most = "at most "
-        return (
+        price = "unknown" if self.price is None else amount_text(self.price, self.unit)
+        text = (
             f"{self.machine}: {most}{self.circuits} circuits to send in {self.jobs} jobs ({self.known} known to the "
             f"ledger), {each}; {self.gates}; estimated price: {most}{price}"
-            + (
-                ""
-                if self.expected is None
-                else f", {amount_text(self.expected, self.unit)} expected"
-            )
-            + self._known_answer_text()
-            + (f" ({self.note})" if self.note else "")
-            + (f"; {self.native}" if self.native else "")
         )
-
-    def _known_answer_text(self) -> str:
+        if self.expected is not None:
+            text += f", {amount_text(self.expected, self.unit)} expected"
         if self.known_answers:
-            return ", with a circuit of known answer first in each job"
-        if self.circuits and self.can_check:
-            return ", without a circuit of known answer (known_answer_shots adds one to each job)"
-        return ""
+            text += ", with a circuit of known answer first in each job"
+        elif self.circuits and self.can_check:
+            text += ", without a circuit of known answer (known_answer_shots adds one to each job)"
+        text += f" ({self.note})" if self.note else ""
+        return f"{text}; {self.native}" if self.native else text
 
 
 def together(estimates: Sequence[CostEstimate]) -> CostEstimate:
@@ -118,27 +112,6 @@ Confirm = Callable[[CostEstimate], bool]
 
 
 @dataclass(frozen=True)
-class CostLimits:
-    """Limits on the cost of a call.
-
-    Attributes:
-        paid: whether circuits cost money.
-        yes: consent to the price without asking.
-        max_cost: ceiling on the price of all jobs of the ledger; None: no such ceiling.
-        max_circuits: ceiling on the circuits of the ledger.
-        circuit_budget: ceiling on the circuits that one backend object sends.
-        needs_ceiling: whether circuits of an unknown price need ``max_circuits``.
-    """
-
-    paid: bool
-    yes: bool
-    max_cost: float | None = None
-    max_circuits: int | None = None
-    circuit_budget: int | None = None
-    needs_ceiling: bool = False
-
-
-@dataclass(frozen=True)
 class Spent:
     """Charges for the jobs of a ledger, or their estimates if the server reported no charge.
 
@@ -154,85 +127,100 @@ class Spent:
     unknown: int = 0
     circuits: int = 0
 
+    @classmethod
+    def of(cls, chunks: Iterable[Chunk], url: str) -> Spent:
+        """Return the charges for the jobs at the server ``url``, including doubtful jobs and duplicates."""
+        price, unit, unknown, circuits = 0.0, None, 0, 0
+        for chunk in chunks:
+            if chunk.setup.url != url:
+                continue
+            jobs = 1 + len(chunk.duplicates)
+            circuits += 0 if chunk.state == "planned" else jobs * chunk.circuits
+            if chunk.price == 0.0:
+                continue
+            unit = unit or chunk.unit
+            if chunk.price is None or chunk.unit != unit:
+                unknown += jobs * len(chunk.values)
+            else:
+                price += jobs * chunk.price
+        return cls(price, unit, unknown, circuits)
+
 
 def amount_text(amount: float, unit: str | None) -> str:
     """Return an amount with its unit."""
     return f"{amount:.2f} {unit or ''}".rstrip()
 
 
-def spent(chunks: Iterable[Chunk], url: str) -> Spent:
-    """Return the charges for the jobs at the server ``url``, including doubtful jobs and duplicates."""
-    price, unit, unknown, circuits = 0.0, None, 0, 0
-    for chunk in chunks:
-        if chunk.setup.url != url:
-            continue
-        jobs = 1 + len(chunk.duplicates)
-        circuits += 0 if chunk.state == "planned" else jobs * chunk.circuits
-        if chunk.price == 0.0:
-            continue
-        unit = unit or chunk.unit
-        if chunk.price is None or chunk.unit != unit:
-            unknown += jobs * len(chunk.values)
-        else:
-            price += jobs * chunk.price
-    return Spent(price, unit, unknown, circuits)
-
-
-def check_limits(estimate: CostEstimate, limits: CostLimits, sent: int, before: Spent) -> None:
-    """Raise `CostRefusedError` if an estimate exceeds a limit.
+def refusal(estimate: CostEstimate, options: JobOptions, sent: int, before: Spent) -> str:
+    """Return why the ceilings of the options refuse a call, "" if they do not.
 
     Args:
         estimate: of the call.
-        limits: see `CostLimits`.
+        options: with the ceilings.
         sent: circuits that the backend object has sent.
         before: charges for the ledger's jobs.
     """
     if estimate.circuits == 0:
-        return
+        return ""
     more = estimate.circuits + estimate.known_answers
     checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
-    total = sent + more
-    if limits.circuit_budget is not None and total > limits.circuit_budget:
-        raise CostRefusedError(
-            f"{estimate.circuits} more circuits{checks} make {total}, above circuit_budget = "
-            f"{limits.circuit_budget}. Nothing of this call was sent. Raise the budget, or take fewer samples."
-        )
-    total = before.circuits + more
-    if limits.max_circuits is not None and total > limits.max_circuits:
-        raise CostRefusedError(
-            f"{estimate.circuits} more circuits{checks} make {total} in the ledger, above max_circuits = "
-            f"{limits.max_circuits}. Nothing was sent. Raise the limit, or take fewer texts"
-            + (", or set known_answer_shots=0." if checks else ".")
-        )
-    unpriced = limits.paid and estimate.price is None
-    if unpriced and limits.needs_ceiling and limits.max_circuits is None:
-        raise CostRefusedError(
+    for name, ceiling, total, place in (
+        ("circuit_budget", options.circuit_budget, sent + more, ""),
+        ("max_circuits", options.max_circuits, before.circuits + more, " in the ledger"),
+    ):
+        if ceiling is not None and total > ceiling:
+            return (
+                f"{estimate.circuits} more circuits{checks} make {total}{place}, above {name} = {ceiling}. Nothing of "
+                "this call was sent. Raise the budget, or take fewer samples"
+                + (", or set known_answer_shots=0." if checks else ".")
+            )
+    if not options.paid:
+        return ""
+    if estimate.price is None and options.needs_max_circuits and options.max_circuits is None:
+        return (
             f"the price of {estimate.circuits} circuits on {estimate.machine} is not known, so max_circuits is needed, "
             "or price_per_circuit and price_per_shot of your contract. Nothing was sent."
         )
-    if limits.paid and limits.max_cost is not None:
-        _check_ceiling(estimate, limits.max_cost, before)
+    return "" if options.max_cost is None else _over_ceiling(estimate, options.max_cost, before)
 
 
-def authorize(
-    estimate: CostEstimate, limits: CostLimits, sent: int, before: Spent, confirm: Confirm | None
-) -> None:
-    """Check an estimate against the limits, and ask for consent to paid circuits.
+def _over_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> str:
+    """Return why a ceiling on the price of all jobs of the ledger refuses a call, "" if it does not."""
+    unit = estimate.unit or ""
+    if estimate.price is None:
+        return (
+            f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
+            "Nothing was sent. To send without a price, omit max_cost and set yes."
+        )
+    if before.unknown or (before.price and before.unit != estimate.unit):
+        return (
+            f"{before.unknown or 'the'} circuits of the ledger have no price in {unit or 'the unit of the estimate'}, "
+            f"so max_cost = {ceiling:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
+            "Omit max_cost, or name another ledger."
+        )
+    if before.price + estimate.price <= ceiling:
+        return ""
+    sent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
+    return (
+        f"the estimated price is {estimate.price:.2f} {unit}{sent}, above max_cost = {ceiling:g}. Nothing of this "
+        "call was sent. Take fewer samples or shots, or raise max_cost."
+    )
 
-    Consent is the option ``yes``, or a person's yes at ``confirm``. A ceiling is no consent.
+
+def authorize(estimate: CostEstimate, options: JobOptions, confirm: Confirm | None) -> None:
+    """Ask for consent to paid circuits. It is the option ``yes``, or a person's yes at ``confirm``; no ceiling is one.
 
     Args:
-        estimate: of the call.
-        limits: see `CostLimits`.
-        sent: circuits that the backend object has sent.
-        before: charges for the ledger's jobs.
+        estimate: of the call, with its refusal.
+        options: with the consent.
         confirm: asks a person; None: nobody is there.
 
     Raises:
-        CostRefusedError: if a limit is exceeded, or nobody consented. Nothing was sent.
+        CostRefusedError: if a ceiling is exceeded, or nobody consented. Nothing was sent.
     """
-    check_limits(estimate, limits, sent, before)
-    if not limits.paid or limits.yes or estimate.circuits == 0:
+    if estimate.refusal:
+        raise CostRefusedError(estimate.refusal)
+    if not options.paid or options.yes or estimate.circuits == 0:
         return
     if confirm is None:
         raise CostRefusedError(
@@ -241,24 +229,3 @@ def authorize(
         )
     if confirm(estimate) is not True:
         raise CostRefusedError(f"not confirmed: {estimate}. Nothing was sent.")
-
-
-def _check_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> None:
-    unit = estimate.unit or ""
-    sent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
-    if estimate.price is None:
-        raise CostRefusedError(
-            f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
-            "Nothing was sent. To send without a price, omit max_cost and set yes."
-        )
-    if before.unknown or (before.price and before.unit != estimate.unit):
-        raise CostRefusedError(
-            f"{before.unknown or 'the'} circuits of the ledger have no price in {unit or 'the unit of the estimate'}, "
-            f"so max_cost = {ceiling:g}, a ceiling on all jobs of the ledger, cannot be kept. Nothing was sent. "
-            "Omit max_cost, or name another ledger."
-        )
-    if not before.price + estimate.price <= ceiling:
-        raise CostRefusedError(
-            f"the estimated price is {estimate.price:.2f} {unit}{sent}, above max_cost = {ceiling:g}. Nothing of this "
-            "call was sent. Take fewer samples or shots, or raise max_cost."
-        )

@@ -6,13 +6,15 @@ it: the others are sent only after a right answer. Their own answers are checked
 
 from __future__ import annotations
 
+import sys
 import threading
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,6 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
 from qllmft_backends.remote.collect import OnProgress, collect, read_again
@@ -30,31 +31,31 @@ from qllmft_backends.remote.cost import (
     CostEstimate,
     Spent,
     authorize,
-    check_limits,
-    spent,
+    refusal,
     together,
 )
-from qllmft_backends.remote.errors import JobFailedError, RemoteError, RemoteRequestError
-from qllmft_backends.remote.known_answers import KnownAnswers
+from qllmft_backends.remote.errors import (
+    DuplicateJobWarning,
+    JobFailedError,
+    RemoteError,
+    RemoteRequestError,
+)
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.options import Deadline, JobOptions
-from qllmft_backends.remote.results import check_answers
+from qllmft_backends.remote.ledger.payload import Probabilities
+from qllmft_backends.remote.options import Deadline, JobOptions, KnownAnswerOptions
+from qllmft_backends.remote.results import check_answers, results_of
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
-from qllmft_backends.remote.send import check_patience, send, settle, settle_unlisted
+from qllmft_backends.remote.send import check_patience, send, settle
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]
 
-
-@dataclass(frozen=True)
-class Callbacks:
-    """Functions that `RemoteBackend.attend` sets."""
-
-    confirm: Confirm | None = None
-    announce: Announce | None = None
-    on_progress: OnProgress | None = None
+# the circuit with a known answer adds more than a tenth to the price of a job of fewer
+_LEAST_CIRCUITS = 10
+# with fewer, the noise of a good machine can turn the answer of one qubit in 36
+_LEAST_SHOTS = 20
 
 
 class Jobs:
@@ -63,19 +64,18 @@ class Jobs:
     Args:
         options: of the backend.
         ledger: of its jobs.
-        route: called only if the server is asked.
-        known_answers: None: no job has a circuit with a known answer.
+        open_route: called once, if the server is asked.
     """
 
     def __init__(
-        self,
-        options: JobOptions,
-        ledger: Ledger,
-        route: Callable[[], Route],
-        known_answers: KnownAnswers | None = None,
+        self, options: JobOptions, ledger: Ledger, open_route: Callable[[], Route]
     ) -> None:
-        self.options, self.ledger, self.callbacks = options, ledger, Callbacks()
-        self._route, self._known_answers = route, known_answers
+        self.options, self.ledger = options, ledger
+        self.confirm: Confirm | None = None
+        self.announce: Announce | None = None
+        self.on_progress: OnProgress | None = None
+        self._open_route = open_route
+        self._opened: Route | None = None
         self._one_at_a_time = threading.Lock()  # Qiskit's primitives run in threads
         self._circuits_sent = 0
         self._allowed = 0  # circuits of later calls that were consented to
@@ -84,8 +84,21 @@ class Jobs:
 
     @property
     def route(self) -> Route:
-        """Return the route to the server."""
-        return self._route()
+        """Return the route to the server, opened at the first use."""
+        if self._opened is None:
+            self._opened = self._open_route()
+        return self._opened
+
+    @property
+    def index(self) -> JobIndex:
+        """Return the index of the server's jobs, as far as it was read."""
+        now = self.route.server_time()
+        sent = any(c.attempts for c in self.ledger.chunks.values())
+        if now is not None and not sent and self.ledger.identity.created_at is None:
+            self.ledger.identity.set_created_at(now)
+        if self._cached_index is None:
+            self._cached_index = self.route.index(self.ledger)
+        return self._cached_index
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -106,21 +119,13 @@ class Jobs:
                     raise JobsInterrupt(jobs, self.ledger.folder) from None
                 raise
 
-    def running(self) -> str:
-        """Return a report of the jobs that are still running at the server, "" if there are none."""
-        # of its own: another thread may be using this object's
-        ledger = Ledger(self.ledger.folder)
-        ledger.refresh()
-        jobs = under_way(ledger)
-        return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""
-
     def find(self, batch: CircuitBatch) -> None:
         """Set the places of the batch's circuits in the ledger."""
         batch.places = self.ledger.find(
             batch.setup,
             batch.values,
             retry_failed=self.options.retry_failed,
-            retry_wrong=self.options.sends_wrong_again,
+            retry_wrong=self._retries_wrong,
         )
 
     def estimate(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
@@ -129,21 +134,18 @@ class Jobs:
 
     def limited(self, estimate: CostEstimate, url: str) -> CostEstimate:
         """Return an estimate with the reason for which the limits would refuse it at the server ``url``."""
-        try:
-            check_limits(estimate, self.options.limits, self._circuits_sent, self._spent(url))
-        except CostRefusedError as error:
-            return replace(estimate, refusal=str(error))
-        return estimate
+        before = Spent.of(self.ledger.chunks.values(), url)
+        reason = refusal(estimate, self.options, self._circuits_sent, before)
+        return replace(estimate, refusal=reason)
 
     def allow(self, estimate: CostEstimate, url: str) -> None:
         """Ask for consent to circuits that are about to be sent to ``url``, or raise `CostRefusedError`.
 
         Later calls within the estimate ask for none.
         """
-        limits, callbacks = self.options.limits, self.callbacks
-        authorize(estimate, limits, self._circuits_sent, self._spent(url), callbacks.confirm)
-        if estimate.circuits and limits.paid and callbacks.announce is not None:
-            callbacks.announce(estimate)
+        authorize(self.limited(estimate, url), self.options, self.confirm)
+        if estimate.circuits and self.options.paid and self.announce is not None:
+            self.announce(estimate)
         self._allowed = estimate.circuits
 
     def submit(self, batch: CircuitBatch) -> Submission:
@@ -154,13 +156,12 @@ class Jobs:
             JobFailedError: if a known answer is wrong or missing; no further job was sent.
             RemoteError: if sending failed; accepted jobs are in the ledger.
         """
-        self.settle(batch)
+        self._settle(batch)
         self._read_wrong_answers_again(batch)
         check_answers(batch.chunks, self.ledger)
-        if batch.missing and self.options.limits.paid:
+        estimate = batch.estimate()
+        if batch.missing and self.options.paid:
             estimate = self._priced(batch, self.route.price)
-        else:
-            estimate = batch.estimate()
         refused = self.limited(estimate, batch.setup.url).refusal
         if refused or estimate.circuits > self._allowed:
             self.allow(estimate, batch.setup.url)
@@ -178,44 +179,35 @@ class Jobs:
         Raises:
             RemoteError: if a job cannot be read or a known answer is wrong. The others are in the ledger.
         """
-        self.settle(batch)
+        self._settle(batch)
         self._read_wrong_answers_again(batch)
         chunks = batch.chunks
         if waiting := [chunk for chunk in chunks if chunk.state == "submitted"]:
-            problems = collect(self.route, self.ledger, waiting, self.callbacks.on_progress)
+            problems = collect(self.index, waiting, self.on_progress)
             self.route.end_sessions(self.ledger, {chunk.session for chunk in waiting})
             _raise_first(problems)
         check_answers(chunks, self.ledger)
-        if any(chunk.doubtful for chunk in chunks) and (index := self.index()) is not None:
-            index.warn_of_duplicates()
+        if any(chunk.doubtful for chunk in chunks) and self.index.searches:
+            try:
+                self.index.refresh()
+            except RemoteError as error:  # the results are in the ledger all the same
+                text = f"not looked for jobs that were accepted late: {error}"
+                warnings.warn(text, DuplicateJobWarning, stacklevel=4)
+            else:
+                self.index.reconcile()
 
-    def settle(self, batch: CircuitBatch) -> None:
+    def _settle(self, batch: CircuitBatch) -> None:
         """Find out which of the doubtful chunks were accepted."""
         if doubtful := [chunk for chunk in batch.chunks if chunk.state == "sent"]:
-            settle_all(self.route, self.index(), self.ledger, doubtful)
+            settle_all(self.index, doubtful)
             self.find(batch)
-
-    def index(self) -> JobIndex | None:
-        """Return the index of the server's jobs, as far as it was read, or None if it has no search."""
-        now = self.route.server_time()
-        sent = any(c.attempts for c in self.ledger.chunks.values())
-        if now is not None and not sent and self.ledger.identity.created_at is None:
-            self.ledger.identity.set_created_at(now)
-        if self._cached_index is None:
-            self._cached_index = self.route.index(self.ledger)
-        return self._cached_index
-
-    def _spent(self, url: str) -> Spent:
-        return spent(self.ledger.chunks.values(), url)
 
     def _priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
-        price, known = price_of(batch.setup, batch.template), self._known_answers
-        if known and batch.missing and (known.wanted(batch) or self._checked_before(batch)):
-            template = known.template
-            batch.known = cache(lambda state: template(batch, state))
-        estimate = replace(batch.estimate(), can_check=known is not None, **price)
-        if batch.known is None or not estimate.known_answers:
+        price = price_of(batch.setup, batch.template)
+        batch.checked = self._wants_known_answers(batch)
+        estimate = replace(batch.estimate(), **price)
+        if not batch.checked or batch.known is None:
             return estimate
         circuit = batch.known(0)
         checked = price_of(replace(batch.setup, circuit_sha256=circuit.sha256), circuit)
@@ -226,26 +218,35 @@ class Jobs:
             )
         return replace(estimate, known_price=checked["price_each"])
 
-    def _checked_before(self, batch: CircuitBatch) -> bool:
-        """Return whether the batch continues jobs that were sent with a known answer and count as never accepted.
-
-        They are sent again as they were, so that the server can recognise them by their client tokens.
-        """
-        if self._known_answers is None or not self._known_answers.continued:
+    def _wants_known_answers(self, batch: CircuitBatch) -> bool:
+        """Return whether a circuit with a known answer goes first in each job of a call."""
+        options = self.options
+        if not (isinstance(options, KnownAnswerOptions) and batch.known and batch.missing):
             return False
-        chunks = (c for c in self.ledger.chunks.values() if c.setup == batch.setup and c.checked)
-        return any(c.attempts and c.state == "planned" for c in chunks)
+        if options.known_answer_shots is not None:
+            return options.known_answer_shots > 0
+        if any(
+            c.attempts and c.state == "planned" and c.checked and c.setup == batch.setup
+            for c in self.ledger.chunks.values()
+        ):  # sent again as they were, so that the server can recognise them by their client tokens
+            return True
+        enough = options.shots >= _LEAST_SHOTS and len(batch.values) >= _LEAST_CIRCUITS
+        mock = self._opened is not None and self._opened.is_mock
+        return enough and batch.most_circuits > 1 and not mock
+
+    @property
+    def _retries_wrong(self) -> bool:
+        return isinstance(self.options, KnownAnswerOptions) and self.options.retry_wrong
 
     def _read_wrong_answers_again(self, batch: CircuitBatch) -> None:
         """Read the results of jobs with a wrong known answer again, which is free: the first reading may be wrong."""
-        wrong = [
-            c for c in self.ledger.chunks.values() if c.integrity_error and c.setup == batch.setup
-        ]
+        chunks = self.ledger.chunks.values()
+        wrong = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
         for chunk in wrong:
             try:
-                read_again(self.route, self.ledger, chunk)
+                read_again(self.index, chunk)
             except RemoteError:
-                if self.options.sends_wrong_again:  # its circuits would be paid again
+                if self._retries_wrong:  # its circuits would be paid again
                     raise
         if wrong:
             self.find(batch)
@@ -256,37 +257,55 @@ class Jobs:
         if not self._machine_checked:
             route.check(setup)
             self._machine_checked = True
-        index = self.index()
-        if index is not None:
+        index = self.index
+        if index.searches:
             check_patience(route, setup)
-        if index is not None and not ledger.fresh:
+        if index.searches and not ledger.fresh:
             index.refresh(complete=any(c.attempts and not c.job_id for c in ledger.chunks.values()))
             if index.reconcile():
                 self.find(batch)
         parts = batch.parts()
-        if index is not None:
-            values = [batch.values[rows] for rows in parts]
-            index.check_orphans(ledger.tokens(setup, values, batch.checked))
+        index.check_orphans(
+            ledger.tokens(setup, [batch.values[rows] for rows in parts], batch.checked)
+        )
         if not parts:  # the server had all of it
             return
         self._await_answers(batch.chunks)
-        with route.session(ledger, setup.backend, estimate.unit) as session:
+        session = route.open_session(setup.backend, estimate.unit)
+        try:
             for number, rows in enumerate(parts):
-                facts = batch.facts(estimate, route.packages)
-                chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
-                send(route, index, ledger, chunk, batch, session)
+                chunk = self._plan(batch, rows, estimate)
+                send(index, chunk, batch, session)
                 self._circuits_sent += chunk.circuits
                 for i, row in enumerate(rows):
                     batch.places[row] = (chunk, i)
                 if number == 0 and len(parts) > 1:
                     self._await_answers([chunk])
+        finally:
+            if not isinstance(sys.exception(), KeyboardInterrupt):  # which waits for no server
+                route.end_sessions(ledger, [session])
+
+    def _plan(self, batch: CircuitBatch, rows: Sequence[int], estimate: CostEstimate) -> Chunk:
+        """Record a chunk of these rows, with facts for people."""
+        return self.ledger.plan(
+            batch.setup,
+            batch.values[rows],
+            checked=batch.checked,
+            circuit_name=batch.template.circuit.name,
+            one_qubit_gates=batch.template.one_qubit_gates,
+            two_qubit_gates=batch.template.two_qubit_gates,
+            price_each=estimate.price_each,
+            known_price=estimate.known_price,
+            price_unit=estimate.unit,
+            versions={name: version(name) for name in self.route.packages},
+        )
 
     def _await_answers(self, chunks: Iterable[Chunk]) -> None:
         """Wait for the chunks that are under way with a known answer, and check their answers."""
-        awaited = [chunk for chunk in chunks if chunk.known_circuits and chunk.state == "submitted"]
+        awaited = [chunk for chunk in chunks if chunk.checked and chunk.state == "submitted"]
         if not awaited:
             return
-        _raise_first(collect(self.route, self.ledger, awaited, self.callbacks.on_progress))
+        _raise_first(collect(self.index, awaited, self.on_progress))
         check_answers(awaited, self.ledger)
         for chunk in awaited:
             if chunk.state == "failed":
@@ -296,24 +315,11 @@ class Jobs:
                 )
 
 
-def settle_all(
-    route: Route, index: JobIndex | None, ledger: Ledger, doubtful: Iterable[Chunk]
-) -> None:
-    """Find out which of the ``doubtful`` chunks were accepted.
-
-    Args:
-        route: to the server.
-        index: of its jobs; None: the provider has no search.
-        ledger: held.
-        doubtful: chunks of the ledger; those that are not ``sent`` are passed over.
-    """
+def settle_all(index: JobIndex, doubtful: Iterable[Chunk]) -> None:
+    """Find out which of the ``doubtful`` chunks were accepted; those that are not ``sent`` are passed over."""
     for chunk in doubtful:
-        if chunk.state != "sent":  # settled together with another one
-            continue
-        if index is None:
-            settle_unlisted(route, ledger, chunk)
-        else:
-            settle(route, index, chunk)
+        if chunk.state == "sent":  # else settled together with another one
+            settle(index, chunk)
 
 
 def check_round(machine: str, shots: int, fewest: int) -> None:
@@ -346,6 +352,31 @@ class JobsBackend(Backend):
         self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
     ) -> CostEstimate:
         """Return the cost of a call (see `RemoteBackend.estimate`)."""
+
+    @abstractmethod
+    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
+        """Return the circuits of a call, checked and compiled, with their places in the ledger."""
+
+    def _measured(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, send: bool = True
+    ) -> tuple[CircuitBatch, list[Probabilities]]:
+        """Return the circuits of a call and the result of each, after sending those that the ledger lacks."""
+        assert self.jobs is not None
+        with self.jobs.writing():
+            batch = self._batch(circuit, values)
+            if send:
+                self.jobs.submit(batch)
+            self.jobs.collect(batch)
+            for chunk in batch.chunks:
+                self._read_more(chunk)
+            return batch, results_of(batch, self._result, self.jobs.ledger.folder)
+
+    def _read_more(self, chunk: Chunk) -> None:
+        """Read what the options ask for beside a collected chunk's results into the ledger."""
+
+    def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
+        """Return the result of a circuit at its place in the ledger."""
+        return None if chunk.results is None else chunk.results[index]
 
     def in_round(self, shots: int, number: int) -> JobsBackend:
         """Return this backend with other shots, and new measurements in each round (see `Backend.in_round`)."""
@@ -383,8 +414,15 @@ class JobsBackend(Backend):
     ) -> None:
         """Set the callbacks of later calls (see `RemoteBackend.attend`)."""
         if self.jobs is not None:
-            self.jobs.callbacks = Callbacks(confirm, announce, on_progress)
+            self.jobs.confirm, self.jobs.announce = confirm, announce
+            self.jobs.on_progress = on_progress
 
     def running_jobs(self) -> str:
         """Return a report of the jobs that are still running at the server (see `RemoteBackend.running_jobs`)."""
-        return "" if self.jobs is None else self.jobs.running()
+        if self.jobs is None:
+            return ""
+        # of its own: another thread may be using the one of the jobs
+        ledger = Ledger(self.jobs.ledger.folder)
+        ledger.refresh()
+        jobs = under_way(ledger)
+        return str(JobsInterrupt(jobs, ledger.folder)) if jobs else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,13 @@ from qllmft_backends.remote.ledger.chunk import (
     sessions_under_way,
 )
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.rows import ENDED_FREE, Job, duplicate_of, rows_of
 
 if TYPE_CHECKING:
     from qllmft_backends.remote.collect import OnProgress
     from qllmft_backends.remote.ionq.route import IonQRoute
-    from qllmft_backends.remote.route import Route
+    from qllmft_backends.remote.route import JobIndex, Route
 
 
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
@@ -38,9 +39,10 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
         RemoteError: if the server cannot be asked.
     """
     ledger = _open(folder)
-    if ask is None or _of_providers(ledger.chunks.values()):
+    chunks = [chunk for chunk in ledger.chunks.values() if chunk.open]
+    if ask is None or not chunks or chunks[0].setup.url == PROVIDERS_URL:
         return rows_of(ledger)
-    return _rows_with_server_states(ledger, ask)
+    return _rows_with_server_states(_route(ledger, chunks, ask).index(ledger), chunks)
 
 
 def server_jobs(
@@ -50,7 +52,7 @@ def server_jobs(
 
     ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
     """
-    jobs = _ionq(connection).client.jobs(backend, limit)
+    jobs = islice(_ionq(connection).client.jobs(backend), limit)
     return [_from_server(job, connection.address()) for job in jobs]
 
 
@@ -68,7 +70,7 @@ def wait(
     """
     ledger = _open(folder)
     with ledger.lock():
-        chunks = [c for c in ledger.chunks.values() if c.state in UNDER_WAY or c.doubtful]
+        chunks = [chunk for chunk in ledger.chunks.values() if chunk.open]
         problems: dict[str, RemoteError] = {}
         if chunks:
             from qllmft_backends.remote.collect import collect
@@ -76,15 +78,22 @@ def wait(
 
             route = _route(ledger, chunks, connection)
             index, sessions = route.index(ledger), sessions_under_way(chunks)
-            if index is None:  # a doubtful job then is an error
-                problems = collect(route, ledger, chunks, on_progress)
-            settle_all(route, index, ledger, chunks)
-            if index is not None and any(chunk.doubtful for chunk in chunks):
+            if not index.searches:  # a doubtful job then is an error
+                problems = collect(index, chunks, on_progress)
+            settle_all(index, chunks)
+            if index.searches and any(chunk.doubtful for chunk in chunks):
                 index.refresh()
                 index.reconcile()
-            problems |= collect(route, ledger, chunks, on_progress)
+            problems |= collect(index, chunks, on_progress)
             route.end_sessions(ledger, sessions)
-        return [_with_problem(row, problems.get(row.chunk or "")) for row in rows_of(ledger)]
+        rows = []
+        for row in rows_of(ledger):
+            problem = problems.get(row.chunk or "")
+            if problem is not None and row.state == "submitted":
+                state = "missing" if problem.status == NOT_FOUND else row.state
+                row = replace(row, state=state, note=str(problem))
+            rows.append(row)
+        return rows
 
 
 def cancel(job_ids: Iterable[str], connection: IonQConnection) -> list[str]:
@@ -129,98 +138,66 @@ def _open(folder: Path) -> Ledger:
     return ledger
 
 
-def _of_providers(chunks: Iterable[Chunk]) -> bool:
-    """Return whether jobs are those of the backend ``qiskit``."""
-    return any(chunk.setup.url == PROVIDERS_URL for chunk in chunks)
-
-
 def _route(ledger: Ledger, chunks: Sequence[Chunk], connection: IonQConnection) -> Route:
     """Return the route to the machine of a ledger's chunks. The key goes to no server that a file names."""
-    if _of_providers(chunks):
+    if chunks[0].setup.url == PROVIDERS_URL:
         from qllmft_backends.remote.machines.backend import route_of
 
         return route_of(ledger, chunks[0])
-    _check_server(chunks, connection)
-    return _ionq(connection)
-
-
-def _check_server(chunks: Iterable[Chunk], connection: IonQConnection) -> None:
-    """Refuse chunks of another server than that of the options."""
     for chunk in chunks:
         if chunk.setup.url != connection.address():
             raise RemoteRequestError(
                 f"{chunk.label} was sent to {chunk.setup.url}, and the options name {connection.address()}. "
                 "Name that server: option url, or the environment variable QISKIT_IONQ_API_URL."
             )
+    return _ionq(connection)
 
 
 def _ionq(connection: IonQConnection) -> IonQRoute:
     try:
-        from qllmft_backends.remote.ionq.client import Client
         from qllmft_backends.remote.ionq.route import IonQRoute
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("a job of IonQ", error, "ionq") from error
-    return IonQRoute(Client(connection))
+    return IonQRoute(connection)
 
 
-def _rows_with_server_states(ledger: Ledger, connection: IonQConnection) -> list[Job]:
-    chunks = {
-        c.id: c
-        for c in ledger.chunks.values()
-        if c.state in UNDER_WAY or (c.attempts and c.doubtful)
-    }
-    if not chunks:
-        return rows_of(ledger)
-    _check_server(chunks.values(), connection)
-    route = _ionq(connection)
-    index = route.index(ledger)
+def _rows_with_server_states(index: JobIndex, asked: Sequence[Chunk]) -> list[Job]:
+    """Return the jobs of a ledger, those of the chunks ``asked`` with their states at the server."""
     index.refresh()
-    rows = []
-    for row in rows_of(ledger):
+    chunks, rows = {chunk.id: chunk for chunk in asked}, []
+    for row in rows_of(index.ledger):
         chunk = chunks.get(row.chunk or "")
         if chunk is None or row.state == "duplicate":
             rows.append(row)
             continue
-        listed = index.find(chunk.tokens)
-        own = chunk.job_id or (listed[0].job_id if listed else None)
-        states = {job.job_id: job.status for job in listed}
+        listed = {job.job_id: job.status for job in index.find(chunk.tokens)}
+        own = chunk.job_id or next(iter(listed), None)
         if own is not None and row.state in ("planned", *UNDER_WAY):
-            row = replace(row, job_id=own, **_server_state(route, own, states.get(own)))
+            row = _with_server_state(index.route, replace(row, job_id=own), listed.get(own))
         rows.append(row)
+        known = (own, *chunk.duplicates)
         late = [
-            job
-            for job in listed
-            if job.job_id not in (own, *chunk.duplicates) and job.status not in ENDED_FREE
+            job for job, state in listed.items() if job not in known and state not in ENDED_FREE
         ]
-        rows += [duplicate_of(row, chunk, job.job_id) for job in late]
+        rows += [duplicate_of(row, chunk, job_id) for job_id in late]
     return rows
 
 
-def _server_state(route: IonQRoute, job_id: str, listed: str | None) -> dict[str, Any]:
-    if listed is not None:
-        return {"state": listed}
+def _with_server_state(route: Route, row: Job, listed: str | None) -> Job:
+    """Return a row with the state in the server's list, or else in its description of the job."""
     try:
-        return {"state": route.describe(job_id).status}
+        return replace(row, state=listed or route.describe(str(row.job_id)).status)
     except RemoteError as error:
         if error.status != NOT_FOUND:
             raise
-        return {"state": "missing", "note": str(error)}
-
-
-def _with_problem(row: Job, problem: RemoteError | None) -> Job:
-    if problem is None or row.state != "submitted":
-        return row
-    return replace(
-        row, state="missing" if problem.status == NOT_FOUND else row.state, note=str(problem)
-    )
+        return replace(row, state="missing", note=str(error))
 
 
 def _from_server(job: Mapping[str, Any], url: str) -> Job:
     failure, shots, submitted_at = job.get("failure"), job.get("shots"), job.get("submitted_at")
-    circuits = mapping(job.get("stats")).get("circuits")
-    reason = (
-        failure.get("message") or failure.get("error") if isinstance(failure, dict) else failure
-    )
+    circuits = at(job, "stats", "circuits")
+    if isinstance(failure, dict):
+        failure = failure.get("message") or failure.get("error")
     return Job(
         job_id=str(job.get("id")),
         state=str(job.get("status")),
@@ -229,5 +206,5 @@ def _from_server(job: Mapping[str, Any], url: str) -> Job:
         shots=shots if isinstance(shots, int) else None,
         url=url,
         submitted_at=submitted_at if isinstance(submitted_at, str) else None,
-        note=str(reason or ""),
+        note=str(failure or ""),
     )

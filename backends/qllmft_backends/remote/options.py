@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-
-from qllmft_backends.remote.cost import CostLimits
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 LONGEST_S = 31_536_000.0  # a year; the system's own waits end near 9e9 seconds
 
@@ -53,24 +52,53 @@ class JobOptions(Waits):
         retry_failed: send the circuits of failed jobs again.
         max_cost: ceiling on the price of all jobs of the ledger, including those of earlier calls, in the unit of the
             estimate. It is no consent: see ``yes``.
+        max_circuits: ceiling on the number of circuits in the ledger.
+        circuit_budget: ceiling on the number of circuits that this backend object sends, including those with a known
+            answer.
         yes: consent to send paid circuits without asking.
     """
 
+    needs_max_circuits: ClassVar[bool] = False  # if the price of a circuit is not known
     circuits_per_job: int = Field(50, ge=1)
     repetition: int = Field(0, ge=0)
     retry_failed: bool = False
     max_cost: float | None = Field(None, ge=0)
+    max_circuits: int | None = Field(None, ge=0)
+    circuit_budget: int | None = Field(None, ge=0)
     yes: bool = False
 
     @property
-    def limits(self) -> CostLimits:
-        """Return the limits on the cost of a call."""
-        raise NotImplementedError
+    def paid(self) -> bool:
+        """Return whether circuits cost money."""
+        return True
 
-    @property
-    def sends_wrong_again(self) -> bool:
-        """Return whether the circuits of jobs with a wrong known answer are sent again."""
-        return False
+
+class KnownAnswerOptions(JobOptions):
+    """Options of a backend whose jobs may have a circuit with a known answer (see `JobOptions`).
+
+    Attributes:
+        known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
+            ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
+            circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
+            ``shots`` if they are 20 or more and the call has ten circuits or more; no such circuit otherwise, and none
+            to the mock server. Its price is that of a circuit with its few gates: about 2 % of a full job of 50
+            circuits, up to a half of a job of one circuit.
+        retry_wrong: send the circuits of jobs with a wrong known answer again. They are paid again.
+    """
+
+    if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
+        shots: int
+    known_answer_shots: int | None = Field(None, ge=0)
+    retry_wrong: bool = False
+
+    @model_validator(mode="after")
+    def _known_answers_fit(self) -> KnownAnswerOptions:
+        if self.known_answer_shots not in (None, 0, self.shots):
+            raise ValueError(
+                f"known_answer_shots is {self.known_answer_shots} with shots {self.shots}; expected 0 (no circuit with "
+                f"a known answer) or {self.shots}: all circuits of a job have its shots"
+            )
+        return self
 
 
 @dataclass

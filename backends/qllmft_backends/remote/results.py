@@ -72,11 +72,6 @@ def results_of(
     return results
 
 
-def stored_result(chunk: Chunk, index: int) -> Probabilities | None:
-    """Return the result of a circuit at its place in the ledger."""
-    return None if chunk.results is None else chunk.results[index]
-
-
 def resampled(
     batch: CircuitBatch,
     results: Sequence[Probabilities],

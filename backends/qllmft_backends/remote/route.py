@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.errors import DuplicateJobWarning, RemoteError
+from qllmft_backends.remote.errors import DuplicateJobWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, sessions_under_way
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.options import Deadline, Waits
+from qllmft_backends.remote.options import Deadlined, Waits
 from qllmft_backends.remote.rows import ENDED_FREE, duplicate_text
 
 
@@ -35,7 +34,6 @@ class RemoteJob:
     """Job as the server describes it.
 
     Attributes:
-        job_id: the server's id.
         status: in the server's words.
         ended: whether it has ended, well or badly.
         completed: whether it has ended well.
@@ -44,7 +42,6 @@ class RemoteJob:
         content: the server's description.
     """
 
-    job_id: str
     status: str
     ended: bool
     completed: bool
@@ -53,31 +50,31 @@ class RemoteJob:
     content: Any
 
 
-class JobIndex(ABC):
-    """Jobs at the server by client token.
+class JobIndex:
+    """Jobs of a ledger at the server, by client token. Of this base no job is found: a provider without a search.
 
     It is read before every new sending and after every answer other than a plain acceptance: a job may have been
     accepted although no answer confirmed it, or long after the request timed out.
+
+    Attributes:
+        searches: whether the server can be asked for jobs by their tokens.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    searches = False
 
-    @abstractmethod
+    def __init__(self, route: Route, ledger: Ledger) -> None:
+        self.route, self.ledger = route, ledger
+
     def refresh(self, *, complete: bool = False) -> None:
         """Ask the server, or raise `RemoteError`. Before a second sending the answer has to be ``complete``."""
 
-    @abstractmethod
     def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens``."""
+        del tokens
+        return []
 
-    @abstractmethod
     def check_orphans(self, planned: Iterable[str]) -> None:
         """Raise `LedgerError` if jobs of this ledger are neither in it nor ``planned`` (tokens)."""
-
-    def accepted_facts(self) -> dict[str, Any]:
-        """Return fields of a record about an accepted job."""
-        return {}
 
     def find(self, tokens: Iterable[str], known: Iterable[str | None] = ()) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens`` except for the ids in ``known``. Uncharged ones come last."""
@@ -103,37 +100,24 @@ class JobIndex(ABC):
                 adopted = True
             for job in self.find(chunk.tokens):
                 if job.job_id in chunk.duplicates and job.status in ENDED_FREE:
-                    self.ledger.duplicate(chunk, job.job_id, charged=False)
+                    self.ledger.record("duplicate", chunk.id, job_id=job.job_id, charged=False)
             for job in found:
                 if job.status not in ENDED_FREE:
-                    self.ledger.duplicate(chunk, job.job_id)
+                    self.ledger.record("duplicate", chunk.id, job_id=job.job_id, charged=True)
                     warnings.warn(
                         duplicate_text(chunk, job.job_id), DuplicateJobWarning, stacklevel=2
                     )
         return adopted
 
-    def warn_of_duplicates(self) -> None:
-        """Ask the server and record duplicates. If it cannot be asked, warn of that instead."""
-        try:
-            self.refresh()
-        except RemoteError as error:  # the results are in the ledger all the same
-            warnings.warn(
-                f"not looked for jobs that were accepted late: {error}",
-                DuplicateJobWarning,
-                stacklevel=5,
-            )
-        else:
-            self.reconcile()
-
     def adopt(self, chunk: Chunk, job: ListedJob) -> None:
         """Record ``job`` as the chunk's."""
         token = next(token for token in chunk.tokens if token.startswith(job.token))
-        facts = self.accepted_facts()
-        self.ledger.submitted(chunk, job.job_id, token, found_by="client token", **facts)
+        mock = self.route.is_mock
+        self.ledger.submitted(chunk, job.job_id, token, found_by="client token", sandbox=mock)
 
 
-class Route(ABC):
-    """Route to the machines of one provider.
+class Route(Deadlined, ABC):
+    """Route to the machines of one provider. Reads are repeated until the deadline of `until`.
 
     Attributes:
         waits: limits on waiting.
@@ -154,9 +138,9 @@ class Route(ABC):
         """Return whether the server is the mock server, which charges nothing."""
         return False
 
-    @abstractmethod
-    def index(self, ledger: Ledger) -> JobIndex | None:
-        """Return the index of the server's jobs, or None if it has no search."""
+    def index(self, ledger: Ledger) -> JobIndex:
+        """Return the jobs of a ledger at the server."""
+        return JobIndex(self, ledger)
 
     @abstractmethod
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
@@ -209,12 +193,11 @@ class Route(ABC):
         """Return the time by the server's clock, in seconds since 1970, or None if unknown."""
         return None
 
-    @abstractmethod
-    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
-        """Stop repeating reads at ``deadline``."""
-
     def open_session(self, backend: str, unit: str | None) -> str | None:
-        """Open a session for jobs on ``backend``, capped in ``unit``, and return its id, or None without one."""
+        """Open a session for jobs on ``backend``, capped in ``unit``, and return its id, or None without one.
+
+        It stays open as long as a job is under way in it, see `end_sessions`.
+        """
         del backend, unit
         return None
 
@@ -222,22 +205,6 @@ class Route(ABC):
         """End a session, also with jobs under way, and return whether the server did."""
         del session
         return False
-
-    @contextmanager
-    def session(self, ledger: Ledger, backend: str, unit: str | None) -> Iterator[str | None]:
-        """Yield the id of a session for the jobs sent inside (see `open_session`).
-
-        Afterwards it stays open as long as one of them is under way, see `end_sessions`; otherwise it is ended.
-        """
-        session = self.open_session(backend, unit)
-        try:
-            yield session
-        except KeyboardInterrupt:
-            raise  # without waiting for the server
-        except BaseException:
-            self.end_sessions(ledger, [session])
-            raise
-        self.end_sessions(ledger, [session])
 
     def end_sessions(self, ledger: Ledger, sessions: Iterable[str | None]) -> None:
         """End each of ``sessions`` (ids. None is passed over) in which no job is under way."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,10 @@ from qllmft_backends.remote.ledger.chunk import OBJECT, PROVIDERS_URL, UNDER_WAY
 from qllmft_backends.remote.ledger.ledger import Ledger
 
 ENDED_FREE = ("failed", "canceled")  # not charged by IonQ
+_OF_CHUNKS = (  # fields of a row that are those of its chunk
+    *("job_id", "state", "known_circuits", "cost", "unit"),
+    *("one_qubit_gates", "two_qubit_gates", "kwh", "billed_us", "machine_kw"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,11 @@ class Job:
     machine_kw: float | None = None
 
     @property
-    def amount(self) -> float | None:
-        """Return the charge, or the estimate until the server reports one."""
-        return self.price if self.cost is None else self.cost
-
-    @property
     def amount_text(self) -> str:
-        """Return the amount without its unit, an estimate after a tilde, or "" if it is unknown."""
-        estimated = "~" if self.cost is None and self.price else ""
-        return "" if self.amount is None else f"{estimated}{self.amount:,.2f}"
+        """Return the charge, or the estimate after a tilde, without its unit; "" if both are unknown."""
+        if self.cost is not None:
+            return f"{self.cost:,.2f}"
+        return "" if self.price is None else f"{'~' * bool(self.price)}{self.price:,.2f}"
 
     @property
     def mock(self) -> bool:
@@ -115,17 +114,13 @@ class Total:
 def job_total(jobs: Iterable[Job]) -> Total:
     """Return the sum of the prices of ``jobs``."""
     rows = [job for job in jobs if job.state not in ("planned", "sent", *ENDED_FREE) or job.cost]
-    charged: Counter[str] = Counter()
-    estimated: Counter[str] = Counter()
+    total = Total(len(rows), sum(job.circuits for job in rows), {}, {}, 0)
     for job in rows:
-        if job.cost:
-            charged[job.unit or ""] += job.cost  # type: ignore[assignment]
-        elif job.cost is None and job.price:
-            estimated[job.unit or ""] += job.price  # type: ignore[assignment]
-    unknown = sum(job.cost is None and job.price is None for job in rows)
-    return Total(
-        len(rows), sum(job.circuits for job in rows), dict(charged), dict(estimated), unknown
-    )
+        amount, unit = job.price if job.cost is None else job.cost, job.unit or ""
+        sums = total.estimated if job.cost is None else total.charged
+        if amount:
+            sums[unit] = sums.get(unit, 0.0) + amount
+    return replace(total, unknown=sum(job.cost is None and job.price is None for job in rows))
 
 
 class JobsInterrupt(KeyboardInterrupt):
@@ -135,15 +130,11 @@ class JobsInterrupt(KeyboardInterrupt):
         self.jobs, self.folder = list(jobs), folder
         lines = [f"interrupted. {len(self.jobs)} job(s) continue at the server, and are paid:"]
         for job in self.jobs:
-            price = (
-                "price unknown"
-                if job.price is None
-                else f"about {amount_text(job.price, job.unit)}"
-            )
-            name = (
-                job.job_id
-                or f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
-            )
+            name, price = job.job_id, "price unknown"
+            if name is None:
+                name = f"chunk {job.chunk} (perhaps accepted: the server is asked by the next call)"
+            if job.price is not None:
+                price = f"about {amount_text(job.price, job.unit)}"
             lines.append(f"  {name}: {job.circuits} circuits, {price}")
         path = shlex.quote(str(folder))
         if any(job.backend.startswith(OBJECT) for job in self.jobs):
@@ -166,24 +157,15 @@ def rows_of(ledger: Ledger) -> list[Job]:
     rows = []
     for chunk in ledger.chunks.values():
         row = Job(
-            job_id=chunk.job_id,
-            state=chunk.state,
             backend=chunk.setup.backend,
             circuits=len(chunk.values),
             shots=chunk.setup.shots,
             chunk=chunk.id,
             url=chunk.setup.url,
-            known_circuits=chunk.known_circuits,
             note="; ".join(filter(None, (chunk.failure, chunk.integrity_error))),
             price=0.0 if chunk.setup.free else chunk.estimate,
-            cost=chunk.cost,
-            unit=chunk.unit,
             qubits=chunk.setup.n_qubits,
-            one_qubit_gates=chunk.one_qubit_gates,
-            two_qubit_gates=chunk.two_qubit_gates,
-            kwh=chunk.kwh,
-            billed_us=chunk.billed_us,
-            machine_kw=chunk.machine_kw,
+            **{name: getattr(chunk, name) for name in _OF_CHUNKS},
         )
         rows += [row, *(duplicate_of(row, chunk, job_id) for job_id in chunk.duplicates)]
     return rows
@@ -191,30 +173,21 @@ def rows_of(ledger: Ledger) -> list[Job]:
 
 def duplicate_of(row: Job, chunk: Chunk, job_id: str) -> Job:
     """Return a row for a second job of a chunk."""
-    return replace(
-        row,
-        job_id=job_id,
-        state="duplicate",
-        note=duplicate_text(chunk, job_id),
-        cost=None,
-        kwh=None,
-        billed_us=None,
-    )
+    note = duplicate_text(chunk, job_id)
+    row = replace(row, cost=None, kwh=None, billed_us=None)
+    return replace(row, job_id=job_id, state="duplicate", note=note)
 
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:
     """Return a note about a duplicate, with the command that cancels it."""
     price = "" if chunk.estimate is None else f", about {amount_text(chunk.estimate, chunk.unit)}"
+    cancel = (
+        "cancel it with the provider's own tools"
+        if chunk.setup.url == PROVIDERS_URL
+        else f"qllmft jobs cancel --job {job_id}; in Python "
+        f"`qllmft_backends.remote.cancel([{job_id!r}], IonQConnection())`"
+    )
     return (
         f"job {job_id} holds the {chunk.circuits} circuits of {chunk.label} again: the server accepted a request "
-        f"late. Both are paid{price} each, unless it is canceled before it runs: {_how_to_cancel(chunk, job_id)}."
-    )
-
-
-def _how_to_cancel(chunk: Chunk, job_id: str) -> str:
-    if chunk.setup.url == PROVIDERS_URL:
-        return "cancel it with the provider's own tools"
-    return (
-        f"qllmft jobs cancel --job {job_id}; in Python "
-        f"`qllmft_backends.remote.cancel([{job_id!r}], IonQConnection())`"
+        f"late. Both are paid{price} each, unless it is canceled before it runs: {cancel}."
     )

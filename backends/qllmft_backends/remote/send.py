@@ -27,7 +27,7 @@ def check_patience(route: Route, setup: Setup) -> None:
         )
 
 
-def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> None:
+def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> None:
     """Find out whether a doubtful chunk (sent, no job id) was accepted: look up its client token among the jobs.
 
     Afterwards the chunk is ``submitted``, or ``planned`` again. It counts as never accepted if the server does not
@@ -35,16 +35,18 @@ def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float | None
     before it sends anything, and `JobIndex.reconcile` records the second job.
 
     Args:
-        route: to the server.
-        index: of its jobs.
+        index: of the server's jobs.
         chunk: under a held ledger.
         patience_s: in seconds; None: ``settle_s``.
 
     Raises:
-        RemoteError: if the server cannot be asked, or `check_patience` does; the chunk stays doubtful, and is not sent
-            again.
+        RemoteError: if the server cannot be asked, has no search, or `check_patience` refuses; the chunk stays
+            doubtful, and is not sent again.
     """
-    ambiguous = patience_s is None
+    route, ambiguous = index.route, patience_s is None
+    if not index.searches:
+        _settle_unlisted(index, chunk)
+        return
     patience_s = route.waits.settle_s if patience_s is None else patience_s
     wait = None if patience_s else Deadline(0.0)
     while True:
@@ -70,25 +72,18 @@ def settle(route: Route, index: JobIndex, chunk: Chunk, patience_s: float | None
         time.sleep(min(route.waits.poll_interval_s, wait.left()))
 
 
-def settle_unlisted(route: Route, ledger: Ledger, chunk: Chunk) -> None:
+def _settle_unlisted(index: JobIndex, chunk: Chunk) -> None:
     """Count a doubtful chunk of a provider without a search as never accepted if an option says so, or raise."""
-    if not route.resends_doubtful:
+    if not index.route.resends_doubtful:
         raise RemoteRequestError(
-            f"{chunk.label} ({len(chunk.values)} circuits) was sent to {route.name} without an answer, and this "
+            f"{chunk.label} ({len(chunk.values)} circuits) was sent to {index.route.name} without an answer, and this "
             "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it is "
             "not there, retry_doubtful=true sends its circuits again."
         )
-    _forget(ledger, chunk, "retry_doubtful")
+    _forget(index.ledger, chunk, "retry_doubtful")
 
 
-def send(
-    route: Route,
-    index: JobIndex | None,
-    ledger: Ledger,
-    chunk: Chunk,
-    batch: CircuitBatch,
-    session: str | None = None,
-) -> None:
+def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None = None) -> None:
     """Send a planned chunk. Afterwards it is ``submitted``.
 
     After every answer other than a plain acceptance the server is asked for the client token: at once after a refusal,
@@ -96,33 +91,35 @@ def send(
     (429, 5xx, a lost connection) are repeated for ``retry_s`` seconds at most. Without a search nothing is repeated.
 
     Args:
-        route: to the server.
-        index: of its jobs, read in this call; None: the provider has no search.
-        ledger: held.
-        chunk: planned.
+        index: of the server's jobs, read in this call.
+        chunk: planned, under a held ledger.
         batch: circuits of the call.
         session: id of the session to send it in; None: without one.
 
     Raises:
         RemoteError: says whether the chunk was not accepted, or is doubtful.
     """
+    route, ledger = index.route, index.ledger
     patience = Deadline(route.waits.retry_s)
     pause = min(_FIRST_PAUSE_S, route.waits.poll_interval_s)
     while True:
-        if index is not None and _adopted(route, index, chunk):
+        (token,) = ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
+        if found := index.find([token]):  # lost from the ledger, or accepted late
+            ledger.sending(chunk, route.server_time())
+            index.adopt(chunk, found[0])
             return
-        failure = _post(route, index, ledger, chunk, batch, session)
+        failure = _post(index, chunk, token, batch, session)
         if failure is None:
             return
         if failure.unsent:
-            ledger.refused(chunk, chunk.attempts[-1].client_token, str(failure))
-        elif index is None:
+            ledger.record("refused", chunk.id, client_token=token, reason=str(failure))
+        elif not index.searches:
             raise failure.reworded(
                 f"sending {chunk.label} to {route.name} failed: {failure} The same call finds out whether it was "
                 f"accepted before it sends anything; jobs accepted before are in the ledger {ledger.folder}."
             )
         else:
-            settle(route, index, chunk, None if failure.ambiguous else 0.0)
+            settle(index, chunk, None if failure.ambiguous else 0.0)
             if chunk.job_id is not None:
                 return
         wait = max(pause, failure.retry_after_s or 0.0)
@@ -133,45 +130,33 @@ def send(
             )
         time.sleep(wait)
         pause *= 2
-        if index is not None:
-            index.refresh()
+        index.refresh()
 
 
 def _post(
-    route: Route,
-    index: JobIndex | None,
-    ledger: Ledger,
-    chunk: Chunk,
-    batch: CircuitBatch,
-    session: str | None,
+    index: JobIndex, chunk: Chunk, token: str, batch: CircuitBatch, session: str | None
 ) -> RemoteError | None:
     """Send a planned chunk once, and return the error, or None if it was accepted."""
-    (token,) = ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
+    route, ledger = index.route, index.ledger
     circuits = batch.circuits(chunk, token)
     ledger.sending(chunk, route.server_time(), session)
     try:
         job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)
-        _check_new(ledger, chunk, job_id)
     except RemoteError as error:
         return error
-    facts = {} if index is None else index.accepted_facts()
-    ledger.submitted(chunk, job_id, token, **facts)
+    if (other := ledger.holder(job_id)) is not None:
+        return RemoteTransientError(
+            f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other.label}.",
+            transient=True,
+            ambiguous=True,
+        )
+    ledger.submitted(chunk, job_id, token, sandbox=route.is_mock)
     return None
-
-
-def _adopted(route: Route, index: JobIndex, chunk: Chunk) -> bool:
-    """Return whether the server holds the chunk already: it was lost from the ledger, or accepted late."""
-    tokens = index.ledger.tokens(chunk.setup, [chunk.values], chunk.checked)
-    found = index.find(tokens)
-    if found:
-        index.ledger.sending(chunk, route.server_time())
-        index.adopt(chunk, found[0])
-    return bool(found)
 
 
 def _forget(ledger: Ledger, chunk: Chunk, reason: str) -> None:
     for token in {a.client_token for a in chunk.attempts if not a.refused}:
-        ledger.refused(chunk, token, reason)
+        ledger.record("refused", chunk.id, client_token=token, reason=reason)
 
 
 def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -> float:
@@ -181,13 +166,3 @@ def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -
         return patience_s
     elapsed = server_time - max(time for time in times if time is not None) - _CLOCK_RESOLUTION_S
     return min(patience_s, max(0.0, patience_s - elapsed))
-
-
-def _check_new(ledger: Ledger, chunk: Chunk, job_id: str) -> None:
-    for other in ledger.chunks.values():
-        if job_id in (other.job_id, *other.duplicates):
-            raise RemoteTransientError(
-                f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other.label}.",
-                transient=True,
-                ambiguous=True,
-            )

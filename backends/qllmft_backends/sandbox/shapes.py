@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qllmft_backends.noise import pauli_error_probability
-from qllmft_backends.remote.ledger.payload import mapping
+from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox.job import (
     ACCOUNT,
@@ -226,11 +226,10 @@ def _output(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]:
         done = job.status == "completed" and not job.children
         native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
         return {"compilation": {"compiled_circuits": native}} if done else {}
-    mitigation = mapping(mapping(job.payload.get("settings")).get("error_mitigation"))
     if (
         job.status != "completed"
         or job.children
-        or not mitigation.get("debiasing")
+        or not at(job.payload, "settings", "error_mitigation", "debiasing")
         or results_form in ("url", "none")
     ):
         return {}

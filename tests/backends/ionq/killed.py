@@ -18,7 +18,7 @@ from ionq.helpers import ask, assert_right, make_problem
 from qllmft_backends.remote.ionq.backend import IonQForte, IonQForteOptions
 from qllmft_backends.remote.ledger.ledger import Ledger
 
-WRITE = Ledger._append
+WRITE = Ledger.record
 os.fsync = lambda descriptor: None  # kill -9 loses nothing that was handed to the system
 
 
@@ -39,7 +39,7 @@ def die_at(number, moment):
                 )
         os.kill(os.getpid(), signal.SIGKILL)
 
-    Ledger._append = append
+    Ledger.record = append
 
 
 def forked(work):

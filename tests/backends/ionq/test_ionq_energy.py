@@ -6,7 +6,7 @@ import pytest
 
 from ionq.helpers import ask, assert_paid_once, assert_right, make_problem, records_of, refused
 from qllmft_backends.remote import RemoteRequestError, ledger_jobs
-from qllmft_backends.remote.ionq import client
+from qllmft_backends.remote.ionq import route
 from qllmft_backends.sandbox import Fault, shapes
 
 # of a circuit, by hand: 12 gates on one qubit and 6 on two, 1000 shots
@@ -61,13 +61,13 @@ def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
 
 def test_a_request_that_is_too_long_is_not_sent(box, forte, monkeypatch):
     problem = make_problem(3)
-    monkeypatch.setattr(client, "JOB_MAX_BYTES", 1000)
+    monkeypatch.setattr(route, "JOB_MAX_BYTES", 1000)
     with refused(
         box,
         RemoteRequestError,
         r"bytes, and IonQ takes up to 1,000\. Nothing was sent.*circuits_per_job",
     ):
         ask(forte(), problem)
-    monkeypatch.setattr(client, "JOB_MAX_BYTES", 10_000_000)
+    monkeypatch.setattr(route, "JOB_MAX_BYTES", 10_000_000)
     assert_right(ask(forte(), problem), problem)
     assert_paid_once(box, 3)

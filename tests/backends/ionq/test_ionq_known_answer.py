@@ -25,7 +25,7 @@ from qllmft_backends.remote import (
     RemoteError,
     ledger_jobs,
 )
-from qllmft_backends.remote.ionq.compile import known_answer
+from qllmft_backends.remote.batch import known_circuit
 from qllmft_backends.remote.ledger.payload import known_state
 from qllmft_backends.sandbox import Fault, MockServer, Store
 
@@ -52,7 +52,7 @@ def test_the_answer_against_qiskit(n_qubits):
     states = {known_state(f"token {n}", n_qubits) for n in range(20)}
     assert len(states) > 1, "another job has another answer"
     state = states.pop()
-    circuit = known_answer(n_qubits, state).circuit.remove_final_measurements(inplace=False)
+    circuit = known_circuit(n_qubits, state)
     assert Statevector(circuit).probabilities()[state] == pytest.approx(1)
     assert n_qubits == 1 or f"{state:0{n_qubits}b}" != f"{state:0{n_qubits}b}"[::-1]
     assert circuit.count_ops().get("cx", 0) == n_qubits - 1

@@ -32,12 +32,12 @@ def test_a_life(tmp_path):
         states.append(chunk.state)
         token = ledger.sending(chunk)
         states.append(chunk.state)
-        ledger.refused(chunk, token, "429")
+        ledger.record("refused", chunk.id, client_token=token, reason="429")
         states.append(chunk.state)
         second = ledger.sending(chunk)
         ledger.submitted(chunk, "job-1", second)
         states.append(chunk.state)
-        ledger.collected(chunk, RESULTS)
+        ledger.record("collected", chunk.id, results=RESULTS)
         states.append(chunk.state)
     assert states == ["planned", "sent", "planned", "submitted", "collected"]
     assert token == second, "the server can be asked for it whatever became of the record"
@@ -128,14 +128,14 @@ def test_matching_prefers_what_has_a_result(tmp_path):
     with ledger.lock():
         failed = ledger.plan(SETUP, VALUES)
         ledger.submitted(failed, "a", ledger.sending(failed))
-        ledger.failed(failed, "failed", [None, RESULTS[1]])
+        ledger.record("failed", failed.id, reason="failed", results=[None, RESULTS[1]])
         assert ledger.find(SETUP, VALUES) == [(failed, 0), (failed, 1)]
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
         again = ledger.plan(SETUP, VALUES[:1])
         # planned is not sent
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
         ledger.submitted(again, "b", ledger.sending(again))
-        ledger.collected(again, RESULTS[:1])
+        ledger.record("collected", again.id, results=RESULTS[:1])
         assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
 
 
@@ -193,7 +193,7 @@ def full_ledger(folder):
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
         ledger.submitted(chunk, "a", ledger.sending(chunk))
-        ledger.collected(chunk, RESULTS)
+        ledger.record("collected", chunk.id, results=RESULTS)
         ledger.plan(SETUP, VALUES + 1)
     return ledger
 
@@ -212,16 +212,16 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
     """It is kept beside the ledger, and the rest is read; what may have been sent counts as sent."""
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        ledger.collected(accepted(ledger, VALUES, "a"), RESULTS)
+        ledger.record("collected", accepted(ledger, VALUES, "a").id, results=RESULTS)
         chunk = ledger.plan(SETUP, VALUES + 1)
         if event != "planned":
             token = ledger.sending(chunk)
         if event == "refused":
-            ledger.refused(chunk, token, "429")
+            ledger.record("refused", chunk.id, client_token=token, reason="429")
         if event in ("submitted", "collected"):
             ledger.submitted(chunk, "b", token)
         if event == "collected":
-            ledger.collected(chunk, RESULTS)
+            ledger.record("collected", chunk.id, results=RESULTS)
     *others, last = ledger.path.read_bytes().splitlines(keepends=True)
     broken = DAMAGES[damage](last) if (event, damage) != ("planned", "a letter") else b"[]\n"
     ledger.path.write_bytes(b"".join([*others, broken]))
@@ -288,7 +288,7 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
     with ledger.lock():
         first = ledger.plan(SETUP, VALUES)
         token = ledger.sending(first)
-        ledger.refused(first, token, "429")
+        ledger.record("refused", first.id, client_token=token, reason="429")
         again = ledger.plan(SETUP, VALUES, price_each=2.0)
         assert (again.id, again.tokens, again.state, again.price_each) == (
             first.id,
@@ -367,11 +367,11 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
             ledger.submitted(chunk, "", token)
         ledger.submitted(chunk, "job-1", token)
         with pytest.raises(LedgerError, match="'collected' of chunk 0001 cannot be recorded"):
-            ledger.collected(chunk, results)
+            ledger.record("collected", chunk.id, results=results)
         assert chunk.state == "submitted"
     again = Ledger(tmp_path)
     with again.lock():
-        again.collected(again.chunks["0001"], RESULTS)
+        again.record("collected", again.chunks["0001"].id, results=RESULTS)
     assert again.chunks["0001"].state == "collected"
 
 

@@ -37,14 +37,9 @@ def test_one_module_imports_the_library():
             library.IonQBackend,
             ("provider", "name", "description", "gateset", "num_qubits", "simulator"),
         ),
-        (library.IonQBackend.run, ("run_input", "options")),
-        (library.IonQBackend._create_client, ()),
-        (library.IonQClient, ("token", "url")),
-        (library.IonQClient.make_path, ("parts",)),
-        (library.IonQClient.get_with_retry, ("req_path", "params", "headers", "timeout")),
-        (library.IonQClient.get_latest_calibration, ("backend_name",)),
-        (library.IonQClient.submit_job, ("job",)),
-        (library.IonQClient.cancel_job, ("job_id",)),
+        (library.IonQBackend.set_options, ("fields",)),
+        (library.Characterization, ("data",)),
+        (library.get_user_agent, ()),
     ],
 )
 def test_its_parts_take_what_is_given(function, arguments):

@@ -163,11 +163,12 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
     for name in [n for n in sys.modules if n.startswith("qllmft_backends.remote.ionq.")]:
         if name.rpartition(".")[2] in (
             "backend",
-            "base",
             "client",
+            "compile",
             "library",
-            "native",
+            "reading",
             "route",
+            "transport",
         ):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install '\.\[ionq\]'"):

@@ -67,18 +67,10 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
         said.append(repr(server_jobs(IonQConnection(url=box.url))))
         said += cancel(["no-such-job"], IonQConnection(url=box.url))
     for backend in backends:
-        client = backend._client
-        said += [
-            repr(x)
-            for x in (
-                backend.options,
-                client,
-                vars(client),
-                client.transport,
-                vars(client.transport),
-            )
-        ]
-        said += [repr(client.api_headers), repr(client._token), backend.options.model_dump_json()]
+        client = backend._route.client
+        parts = (client, vars(client), client.transport, vars(client.transport))
+        said += [repr(part) for part in (backend.options, *parts)]
+        said.append(backend.options.model_dump_json())
     said.append(caplog.text)
     said.extend(capfd.readouterr())
     files = [p for p in tmp_path.rglob("*") if p.is_file()]

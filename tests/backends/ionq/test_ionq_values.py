@@ -259,21 +259,21 @@ def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatc
 
 
 def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monkeypatch):
-    from qllmft_backends.remote.ionq import client
+    from qllmft_backends.remote.ionq import library
 
-    write = client.qiskit_to_ionq
+    write = library.qiskit_to_ionq
 
     def wider(*arguments):
         body = json.loads(write(*arguments))
         body["input"]["qubits"] = 36
         return json.dumps(body)
 
-    monkeypatch.setattr(client, "qiskit_to_ionq", wider)
+    monkeypatch.setattr(library, "qiskit_to_ionq", wider)
     with refused(
         box, RemoteRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
     ):
         ask(forte(), problem)
-    monkeypatch.setattr(client, "qiskit_to_ionq", write)
+    monkeypatch.setattr(library, "qiskit_to_ionq", write)
     assert_served(box, forte, problem)
 
 

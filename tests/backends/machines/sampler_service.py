@@ -94,7 +94,7 @@ class Service:
 
     def machine(self, options):
         runner = SamplerRunner(self, self)
-        return Machine("torino", f"ibm:{options.machine}", runner, self.target, remote=True)
+        return Machine("torino", f"ibm:{options.machine}", self, runner, remote=True)
 
 
 def ibm(monkeypatch, tmp_path, service):

@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
-from qllmft_backends.remote.machines.providers import PROVIDERS, Provider, installed
+from qllmft_backends.remote.machines.providers import PROVIDERS, Provider
 
 OBSERVABLES = [
     SparsePauliOp("IIIZ"),
@@ -121,7 +121,7 @@ def test_no_name_of_a_user_s_is_imported(source):
 
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "generic"])
 def test_a_missing_package_is_named_with_its_extra(name):
-    if installed(PROVIDERS[name]):
+    if PROVIDERS[name].installed:
         pytest.skip("it is installed")
     with pytest.raises(MissingExtraError, match=rf"pip install '\.\[{PROVIDERS[name].extra}\]'"):
         create("qiskit", {"provider": name, "machine": "some"})
@@ -149,7 +149,7 @@ OFFLINE = {
 @pytest.mark.parametrize("case", OFFLINE)
 def test_an_offline_provider_runs_the_head(case):
     name = case.split()[0]
-    if not installed(PROVIDERS[name]):
+    if not PROVIDERS[name].installed:
         pytest.skip(f"needs the extra {PROVIDERS[name].extra}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the provider's packages

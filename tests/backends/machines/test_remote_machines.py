@@ -139,7 +139,7 @@ def listing(monkeypatch, tmp_path, prompt_lists):
     """Make a backend of a provider that lists jobs by their tags."""
 
     def opens(options):
-        return Machine("faraway", "ibm:torino", TaggedRunner(machine), machine.target, remote=True)
+        return Machine("faraway", "ibm:torino", machine, TaggedRunner(machine), remote=True)
 
     def make(**options):
         given = {
@@ -373,9 +373,8 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
     machine = RemoteMachine()
 
     def opens(options):
-        return Machine(
-            "faraway", f"ibm:{options.machine}", BackendRunner(machine), machine.target, remote=True
-        )
+        runner = BackendRunner(machine)
+        return Machine("faraway", f"ibm:{options.machine}", machine, runner, remote=True)
 
     monkeypatch.setitem(
         PROVIDERS, "ibm", providers.Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True)

@@ -11,6 +11,7 @@ from qllmft.inference.measurement import measure
 from qllmft.inference.rounds import Rounds, bound, measure_in_rounds, undecided
 from qllmft_backends import BackendError, create
 from qllmft_backends.errors import CostRefusedError
+from qllmft_backends.remote.cost import Spent
 
 
 def test_the_shots_double_up_to_the_total():
@@ -152,7 +153,7 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     assert box.store.totals()["circuits_paid"] == expected < 150
     assert len(asked) == 1, "consent is to the price of all rounds"
     assert asked[0].price == pytest.approx(estimate.price)
-    paid = later.jobs._spent(later.address).price
+    paid = Spent.of(later.jobs.ledger.chunks.values(), later.address).price
     assert paid <= estimate.price
     assert estimate.expected == pytest.approx(paid, rel=0.35)
     again = measure_in_rounds(circuits, forte(box, tmp_path), rounds)

@@ -1,4 +1,4 @@
-"""Answers of the service, and errors for those other than a success.
+"""Answers of the service: the JSON of a success, and errors for the others.
 
 Their strings may reach a terminal, a ledger or an error, so that they are cleaned here.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Any
 
 from qllmft_backends.remote.errors import (
@@ -21,20 +20,15 @@ from qllmft_backends.remote.errors import (
     RemoteTransientError,
 )
 from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES
+from qllmft_backends.remote.ledger.payload import at
 
 _TEXT_BYTES = 1 << 14
 _MAX_TEXT = 300  # characters of a server's message that go into an error
-_FREE_REFUSALS: dict[int, tuple[type[RemoteError], str]] = {
-    401: (
-        IonQAuthError,
-        "The API key was not accepted: this request had no effect. Check the key "
-        f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server.",
-    ),
-    402: (
-        IonQQuotaError,
-        "No credit is left: this request had no effect. Add credit, then run again.",
-    ),
-}
+_NO_KEY = (
+    "The API key was not accepted: this request had no effect. Check the key "
+    f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server."
+)
+_NO_CREDIT = "No credit is left: this request had no effect. Add credit, then run again."
 _BUSY = (
     "The server takes no more requests for now. Accepted jobs are in the ledger: wait, then run again; a larger "
     "retry_s waits here."
@@ -46,44 +40,64 @@ _NO_JSON = "A proxy or a login page may be in between; check the option url."
 
 @dataclass(frozen=True, repr=False)  # the content may repeat the key
 class Answer:
-    """HTTP answer, with the names of `requests.Response` that qiskit-ionq reads.
+    """HTTP answer.
 
     Attributes:
-        method, url: of the request.
-        status_code: HTTP status.
+        request: method and address, scrubbed.
+        status: HTTP status.
         reason: its text.
         headers: of the answer.
         content: the body.
         scrub: returns a string without secrets.
     """
 
-    method: str
-    url: str
-    status_code: int
+    request: str
+    status: int
     reason: str
     headers: Mapping[str, str]
     content: bytes
     scrub: Callable[[str], str]
 
-    @property
-    def text(self) -> str:
-        """Return the beginning of the body, for people."""
-        return self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
+    def value(self) -> Any:
+        """Return the JSON value with every string scrubbed, or the error of an answer other than a success.
 
-    def json(self) -> Any:
-        """Return the body's JSON value with every string scrubbed.
-
-        Raises:
-            ValueError: if it is no JSON, has a key twice, or is nested too deeply to be the API's.
+        A body with a key twice is no JSON, nor one that is nested too deeply to be the API's.
         """
-        return self._value
-
-    @cached_property
-    def _value(self) -> Any:
+        text, code = f"{self.request} answered {self.status}", self.status
+        words = self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
+        message = words or self.scrub(self.reason) or "no message"
         try:
-            return self._scrubbed(json.loads(self.content, object_pairs_hook=_unique))
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+            body = self._scrubbed(json.loads(self.content, object_pairs_hook=_unique))
+        except (ValueError, RecursionError):
+            if 200 <= code < 300:
+                text = f"{text} with a body that is not JSON: {shortened(words)!r}. {_NO_JSON}"
+                return RemoteTransientError(text, transient=True, ambiguous=True, status=code)
+        else:
+            if 200 <= code < 300:
+                return body
+            nested = at(body, "error", "message") or at(body, "error")
+            message = str(at(body, "message") or nested or body)
+        return self._refusal(f"{text}: {shortened(message)}.")
+
+    def _refusal(self, message: str) -> RemoteError:
+        code, wait_s = self.status, retry_after_s(self.headers.get("Retry-After"))
+        if code in (401, 403):
+            return IonQAuthError(f"{message} {_NO_KEY}", status=code)
+        if code == 402:
+            return IonQQuotaError(f"{message} {_NO_CREDIT}", status=code)
+        if code == 429:
+            text = f"{message} {_BUSY}"
+            return IonQQuotaError(text, retry_after_s=wait_s, transient=True, status=code)
+        if code >= 500 or code in (408, 409):
+            return RemoteTransientError(
+                f"{message} {_FAILED}",
+                retry_after_s=wait_s,
+                transient=True,
+                ambiguous=True,
+                status=code,
+            )
+        # below 400: after a success it may redirect
+        return RemoteRequestError(f"{message} {_REFUSED}", ambiguous=code < 400, status=code)
 
     def _scrubbed(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -100,39 +114,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key is there twice")
     return found
-
-
-def refusal(answer: Answer) -> RemoteError | None:
-    """Return the error of an answer, or None if it is a success."""
-    code = answer.status_code
-    request = f"{answer.method} {answer.scrub(answer.url)} answered {code}"
-    if 200 <= code < 300:
-        try:
-            answer.json()
-        except ValueError:
-            text = f"{request} with a body that is not JSON: {shortened(answer.text)!r}. {_NO_JSON}"
-            return RemoteTransientError(text, transient=True, ambiguous=True, status=code)
-        return None
-    message = f"{request}: {shortened(_message(answer))}."
-    wait_s = retry_after_s(answer.headers.get("Retry-After"))
-    if code in (401, 402, 403):
-        kind, remedy = _FREE_REFUSALS[402 if code == 402 else 401]
-        return kind(f"{message} {remedy}", status=code)
-    if code == 429:
-        return IonQQuotaError(
-            f"{message} {_BUSY}", retry_after_s=wait_s, transient=True, status=code
-        )
-    if code >= 500 or code in (408, 409):
-        return RemoteTransientError(
-            f"{message} {_FAILED}",
-            retry_after_s=wait_s,
-            transient=True,
-            ambiguous=True,
-            status=code,
-        )
-    return RemoteRequestError(
-        f"{message} {_REFUSED}", ambiguous=code < 400, status=code
-    )  # after a success it may redirect
 
 
 def shortened(text: str) -> str:
@@ -153,15 +134,3 @@ def retry_after_s(text: str | None) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
-
-
-def _message(answer: Answer) -> str:
-    try:
-        body = answer.json()
-    except ValueError:
-        return answer.text or answer.scrub(answer.reason) or "no message"
-    if isinstance(body, dict):
-        error = body.get("error")
-        nested = error.get("message") if isinstance(error, dict) else error
-        return str(body.get("message") or nested or body)
-    return str(body)

@@ -1,39 +1,311 @@
-"""Backends ``ionq_simulator`` and ``ionq_forte``: their machines' limits and settings."""
+"""Backends ``ionq_simulator`` and ``ionq_forte``: compile, price, send, collect, measure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.counts import draw
+from qllmft_backends.counts import draw, expectations, single_shots
+from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.remote.batch import CircuitBatch
-from qllmft_backends.remote.ionq.base import IonQBase
-from qllmft_backends.remote.ionq.compile import known_answer
-from qllmft_backends.remote.ionq.native import NativeSize, compile_there
+from qllmft_backends.precision import BETWEEN_ROUNDS
+from qllmft_backends.protocol import Availability, Capabilities, Expectations
+from qllmft_backends.remote.batch import CircuitBatch, Submission, known_circuit
+from qllmft_backends.remote.collect import own_job
+from qllmft_backends.remote.cost import Confirm, CostEstimate
+from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
+from qllmft_backends.remote.ionq.compile import (
+    PUBLISHED_ON,
+    compile_template,
+    compile_there,
+    published_price,
+)
+from qllmft_backends.remote.ionq.library import Characterization
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE
 from qllmft_backends.remote.ionq.options import (
+    DEBIASING_MIN_SHOTS,
+    JOB_MAX_CIRCUITS,
+    JOB_MAX_GATES,
     QPU_MAX_SHOTS,
     IonQForteOptions,
     IonQOptions,
     IonQSimulatorOptions,
 )
-from qllmft_backends.remote.known_answers import KnownAnswers
-from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk
-from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.ledger.variants import standard_errors
+from qllmft_backends.remote.ionq.reading import JobResults
+from qllmft_backends.remote.ionq.route import IonQRoute
+from qllmft_backends.remote.ionq.token import load_token
+from qllmft_backends.remote.jobs import Jobs, JobsBackend, check_round
+from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
+from qllmft_backends.remote.ledger.ledger import Ledger
+from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
+from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
+from qllmft_backends.remote.results import Resampled, check_answers, resampled, results_of
+from qllmft_backends.request import check_values
 from qllmft_backends.z_observables import ZObservables
 
-if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq.library import Characterization
-
 # of another machine, the server says it before it is sent
-QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
-SIMULATOR_QUBITS = 29
+_QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
+_SIMULATOR_QUBITS = 29
 # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
 _IDEAL_SHOTS = 1000
+_PRICE_PATIENCE_S = 5.0  # for the price of a dry run
+
+
+class IonQBase(JobsBackend):
+    """Base of the IonQ backends.
+
+    One circuit per sample serves all observables. The ledger decides which circuits are still to be sent, so that the
+    same call in any process continues at the point of an interruption, and nothing is paid twice.
+    """
+
+    options_type: ClassVar[type[IonQOptions]]
+    jobs: Jobs
+
+    def __init__(self, options: IonQOptions | None = None, confirm: Confirm | None = None) -> None:
+        self.options = options or self.options_type()
+        given = self.options
+        self.jobs = Jobs(given, Ledger(given.ledger), lambda: IonQRoute(given))
+        self.jobs.confirm = confirm
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Return whether there is an API key. Nothing is sent."""
+        try:
+            load_token()
+        except IonQAuthError as error:
+            return Availability(False, str(error))
+        return Availability(
+            True, "an API key is set; whether it is valid shows at the first request"
+        )
+
+    @property
+    def address(self) -> str:
+        """Return the API's address."""
+        return str(self.options.address())
+
+    def in_round(self, shots: int, number: int) -> IonQBase:
+        """Return this backend with other shots; the simulator's noise has another seed in each round.
+
+        Raises:
+            RemoteRequestError: for fewer shots than error mitigation takes.
+        """
+        mitigated = getattr(self.options, "error_mitigation", "none") == "debiasing"
+        check_round(self.name, shots, DEBIASING_MIN_SHOTS if mitigated else 1)
+        changed = cast("IonQBase", super().in_round(shots, number))
+        seed = changed.options.seed + number * BETWEEN_ROUNDS
+        changed.options = changed.options.model_copy(update={"seed": seed})
+        return changed
+
+    def training_note(self, samples: int, epochs: int, evaluations: int) -> str:
+        """Return the number of circuits of training by SPSA (see `Backend.training_note`)."""
+        self.options.check_training()
+        circuits = self.options.training_circuits(samples, epochs) + evaluations
+        budget = self.options.circuit_budget
+        limit = f"; it stops at circuit_budget = {budget:,}" if budget is not None else ""
+        return f"training by SPSA on {self.name} sends up to {circuits:,} circuits{limit}"
+
+    @abstractmethod
+    def _machine(self) -> dict[str, Any]:
+        """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
+
+    def estimate(
+        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+    ) -> CostEstimate:
+        """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
+
+        Raises:
+            RemoteError: if the server gives no price within a few seconds.
+        """
+        with self.jobs.reading():
+            batch = self._batch(circuit, values)
+            if offline:
+                return self.jobs.estimate(batch, published_price)
+            try:
+                with self._route.until(Deadline(_PRICE_PATIENCE_S)):
+                    estimate = self.jobs.estimate(batch, self._route.price)
+                if estimate.price is None:
+                    raise RemoteRequestError(f"{estimate.note}.")
+            except RemoteError as error:
+                raise error.reworded(
+                    f"no price: {error} Without the server there is a dated estimate from the prices of "
+                    f"{PUBLISHED_ON}: --offline beside --dry-run, in Python estimate(..., offline=True)."
+                ) from None
+            own = self.options
+            if not (isinstance(own, IonQForteOptions) and own.compiled_estimate and len(values)):
+                return estimate
+            (first,) = batch.template.bind(batch.values[:1], ["dry run"])
+            native = compile_there(self._route, batch.setup, first, own.deadline_s)
+            return replace(estimate, native=native)
+
+    def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
+        """Send the circuits that the ledger lacks, and return without waiting (see `Jobs.submit`)."""
+        with self.jobs.writing():
+            return self.jobs.submit(self._batch(circuit, values))
+
+    def collect(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+    ) -> Expectations:
+        """Wait for circuits submitted in this process or in another one. See `expectations` for the arguments.
+
+        Raises:
+            RemoteRequestError: if a sample was never submitted.
+            JobTimeoutError, JobFailedError, RemoteError: see `qllmft_backends.remote.errors`.
+        """
+        return self._collect(circuit, values, observables, send=False)
+
+    def expectations(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+    ) -> Expectations:
+        """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
+        return self._collect(circuit, values, observables, send=True)
+
+    def _collect(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+        *,
+        send: bool,
+    ) -> Expectations:
+        sums, own = ZObservables.from_operators(observables, circuit.num_qubits), self.options
+        batch, results = self._measured(circuit, values, send=send)
+        answer = expectations(results, own.shots, sums)
+        if isinstance(own, IonQForteOptions) and own.variants:
+            for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
+                if chunk.variants and (variants := chunk.variants[i]):
+                    answer.standard_errors[b] = standard_errors(variants, sums)
+        return answer
+
+    def outcomes(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        shots: int,
+        rng: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
+
+        Args:
+            circuit: without measurements; every qubit is measured.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, outcomes per row. The jobs have the option ``shots``; for another S, outcomes
+                have the measured frequencies, with a random draw of the rest.
+            rng: order of the outcomes, and the draw of the rest; without the option ``shots``, all
+                outcomes are drawn from the probabilities.
+
+        Returns:
+            (B, S) int64; bit q of an outcome is qubit q.
+
+        Raises:
+            UnsupportedGateError: for a gate that IonQ's backends do not send.
+            CostRefusedError, RemoteError: see `Jobs.submit` and `Jobs.collect`.
+        """
+        _, results = self._measured(circuit, values)
+        exact = self.options.shots is None
+        read = [single_shots(result, shots, rng, exact=exact) for result in results]
+        return np.array(read, np.int64).reshape(len(values), shots)
+
+    def resample(
+        self,
+        circuit: QuantumCircuit,
+        values: NDArray[np.float64],
+        observables: Sequence[SparsePauliOp],
+        repeats: int,
+        seed: int = 0,
+    ) -> Resampled:
+        """Return R = ``repeats`` bootstrap samples of the result of `expectations` (see `resampled`). Nothing is sent.
+
+        Single shots are drawn if the ledger has those of all circuits (``per_shot``), otherwise counts.
+
+        Args:
+            circuit: of the call of `expectations`.
+            values: (B, P), of that call.
+            observables: O of that call.
+            repeats: R.
+            seed: of the draws.
+
+        Raises:
+            RemoteRequestError: without shots, or if a sample was never submitted.
+            JobFailedError: if a job failed.
+        """
+        if self.options.shots is None:
+            raise RemoteRequestError(
+                "exact probabilities have no shots to draw again. Set shots, or omit bootstrap."
+            )
+        sums = ZObservables.from_operators(observables, circuit.num_qubits)
+        with self.jobs.reading():
+            batch = self._batch(circuit, values)
+            check_answers(batch.chunks, self.jobs.ledger)
+            results = results_of(batch, self._result, self.options.ledger)
+            return resampled(batch, results, self.options.shots, sums, repeats, seed)
+
+    def gradient(self) -> SpsaGradient:
+        """Return an SPSA gradient, which sends `IonQOptions.training_circuits`.
+
+        Raises:
+            PaidTrainingError: through a paid backend, unless ``allow_paid_training``.
+        """
+        self.options.check_training()
+        return SpsaGradient(
+            self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
+        )
+
+    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
+        n_qubits, limit = circuit.num_qubits, self.capabilities.max_qubits
+        if limit is not None and n_qubits > limit:
+            raise RemoteRequestError(
+                f"the circuit has {n_qubits} qubits and {self.name} takes {limit}. Nothing was sent. "
+                "Use a smaller head."
+            )
+        template = compile_template(circuit)
+        setup = Setup(
+            url=self.address,
+            circuit_sha256=template.sha256,
+            n_qubits=n_qubits,
+            repetition=self.options.repetition,
+            **self._machine(),
+        )
+        checked = isinstance(self.options, KnownAnswerOptions)
+        known = cache(lambda state: compile_template(known_circuit(n_qubits, state)))
+        batch = CircuitBatch(
+            template,
+            check_values(circuit, values),
+            setup,
+            setup.backend,
+            self.options.circuits_per_job,
+            JOB_MAX_CIRCUITS,
+            JOB_MAX_GATES,
+            known if checked else None,
+        )
+        self.jobs.find(batch)
+        return batch
+
+    def _read_more(self, chunk: Chunk) -> None:
+        if self.options.per_shot and chunk.shots is None and any(chunk.results or ()):
+            self.jobs.ledger.record("shots", chunk.id, shots=self._at_server(chunk).shots())
+
+    def _at_server(self, chunk: Chunk) -> JobResults:
+        """Return the results of a chunk's own job at the server."""
+        job = own_job(self.jobs.index, chunk)
+        return JobResults(self._route.client, chunk, job.content)
+
+    @property
+    def _route(self) -> IonQRoute:
+        return cast("IonQRoute", self.jobs.route)
 
 
 class IonQSimulator(IonQBase):
@@ -51,7 +323,7 @@ class IonQSimulator(IonQBase):
             shots=self.options.shots is not None,
             noisy=self.options.cloud_model != "ideal",
             remote=True,
-            max_qubits=SIMULATOR_QUBITS,
+            max_qubits=_SIMULATOR_QUBITS,
             max_circuits=self.options.circuits_per_job,
         )
 
@@ -95,7 +367,7 @@ class IonQForte(IonQBase):
             noisy=True,
             remote=True,
             paid=True,
-            max_qubits=QUBITS.get(self.options.target),
+            max_qubits=_QUBITS.get(self.options.target),
             max_shots=QPU_MAX_SHOTS,
             max_circuits=self.options.circuits_per_job,
         )
@@ -103,42 +375,25 @@ class IonQForte(IonQBase):
     @property
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
-        return next((CLOUD_NOISE[n] for n in CLOUD_NOISE if n == self.options.target), None)
+        return CLOUD_NOISE.get(self.options.target)
 
     def calibration(self) -> Characterization | None:
         """Return the machine's latest characterization, or None if the server has none.
 
         Its times are in seconds. `GateNoise.calibrated` reads its fidelities as those of processes.
         """
-        return self._client.get_latest_calibration(f"qpu.{self.options.target}")
-
-    def _known_answers(self) -> KnownAnswers:
-        return KnownAnswers(
-            self.options,
-            lambda batch, state: known_answer(batch.setup.n_qubits, state),
-            is_mock=lambda: any(route.is_mock for route in self._opened),
-        )
+        path = ("backends", f"qpu.{self.options.target}", "characterizations")
+        found = self._route.client.get_object(*path, limit=1).get("characterizations")
+        return Characterization(found[0]) if found else None
 
     def _read_more(self, chunk: Chunk) -> None:
         super()._read_more(chunk)
         name, ledger = self.options.aggregation, self.jobs.ledger
         if name != "average" and chunk.state == "collected" and name not in chunk.aggregations:
-            ledger.aggregated(chunk, name, self._at_server(chunk).aggregated(name))
+            results = self._at_server(chunk).aggregated(name)
+            ledger.record("aggregated", chunk.id, aggregation=name, results=results)
         if self.options.variants and chunk.variants is None and any(chunk.results or ()):
-            ledger.keep("variants", chunk, self._at_server(chunk).variants())
-
-    def _collect(self, batch: CircuitBatch, sums: ZObservables) -> Expectations:
-        answer = super()._collect(batch, sums)
-        for b, (chunk, i) in enumerate(place for place in batch.places if place is not None):
-            if self.options.variants and chunk.variants and (variants := chunk.variants[i]):
-                answer.standard_errors[b] = standard_errors(variants, sums)
-        return answer
-
-    def _native_size(self, batch: CircuitBatch) -> NativeSize | None:
-        if not (self.options.compiled_estimate and len(batch.values)):
-            return None
-        (circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
-        return compile_there(self._client, batch.setup, circuit, self.options.deadline_s)
+            ledger.record("variants", chunk.id, variants=self._at_server(chunk).variants())
 
     def _result(self, chunk: Chunk, index: int) -> Probabilities | None:
         if self.options.aggregation != "average" and chunk.state == "collected":

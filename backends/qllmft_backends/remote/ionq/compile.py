@@ -1,10 +1,13 @@
-"""Circuits for IonQ: checked, measured on every qubit, and their published prices.
+"""Circuits for IonQ: checked, measured on every qubit, their published prices, and their size in native gates.
 
 One circuit per sample serves all Z observables.
 """
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -12,17 +15,16 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
-from qllmft_backends.remote.known_answers import known_circuit
+from qllmft_backends.remote.errors import JobFailedError, JobTimeoutError, RemoteRequestError
+from qllmft_backends.remote.ionq.reading import native_gates_of
+from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ledger.chunk import Setup
+from qllmft_backends.remote.options import Deadline
+from qllmft_backends.remote.rows import ENDED_FREE
 
-# Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix. Left
-# out: p, cp and csx, which the library renames to z, cz and v ("todo fix alias bug" in its source),
-# and gates on three qubits or more.
-ONE_QUBIT_GATES = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz")
-TWO_QUBIT_GATES = ("cx", "cy", "cz", "ch", "crx", "cry", "crz", "swap", "rxx", "ryy", "rzz")
-
-# Native gates of each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change
-# phases.
+# Gates that qiskit-ionq sends untranspiled ("qis") and that the API knows by the same matrix, with the native gates of
+# each: (GPI and GPI2 pulses, ZZ gates of any angle). Rotations about Z only change phases. Left out: p, cp and csx,
+# which the library renames to z, cz and v ("todo fix alias bug" in its source), and gates on three qubits or more.
 NATIVE = {
     **dict.fromkeys(("z", "s", "sdg", "t", "tdg", "rz"), (0, 0)),
     **dict.fromkeys(("x", "y", "h", "sx", "sxdg"), (1, 0)),
@@ -33,12 +35,13 @@ NATIVE = {
     "swap": (6, 3),
 }
 
-
 # IonQ itself publishes no prices: they are part of each contract. Azure's are public.
 PUBLISHED_ON, PUBLISHED_AT = "2024-12-05", "https://learn.microsoft.com/azure/quantum/pricing"
-_UNIT = "usd"
-_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # per shot
-_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # per circuit without error mitigation, and with it
+_ONE_QUBIT_GATE, _ZZ_GATE = 0.000220, 0.000975  # usd per shot
+_LEAST, _LEAST_MITIGATED = 12.4166, 97.50  # usd per circuit without error mitigation, and with it
+
+_WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each compiled gate; "nop" is none
+_OMIT = "Omit compiled_estimate."
 
 
 def compile_template(circuit: QuantumCircuit) -> Template:
@@ -47,20 +50,17 @@ def compile_template(circuit: QuantumCircuit) -> Template:
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
     counts = {1: 0, 2: 0}
     for position, instruction in enumerate(circuit.data):
-        name = instruction.operation.name
-        if name in ("barrier", "id"):
+        operation = instruction.operation
+        if operation.name in ("barrier", "id"):
             continue
         qubits = [circuit.find_bit(q).index for q in instruction.qubits]
-        if (
-            name not in ONE_QUBIT_GATES + TWO_QUBIT_GATES
-            or getattr(instruction.operation, "condition", None) is not None
-        ):
+        if operation.name not in NATIVE or getattr(operation, "condition", None) is not None:
             raise UnsupportedGateError(
-                f"gate {position} of circuit {circuit.name!r} is {name!r} on qubits {qubits}; the IonQ backends send "
-                f"{', '.join(ONE_QUBIT_GATES + TWO_QUBIT_GATES)}. Decompose it into these, or use aer_statevector."
+                f"gate {position} of circuit {circuit.name!r} is {operation.name!r} on qubits {qubits}; the IonQ "
+                f"backends send {', '.join(NATIVE)}. Decompose it into these, or use aer_statevector."
             )
         counts[len(qubits)] += 1
-        lines.append(f"{name} {qubits} {[str(p) for p in instruction.operation.params]}")
+        lines.append(f"{operation.name} {qubits} {[str(p) for p in operation.params]}")
     return Template(
         circuit=circuit.measure_all(inplace=False),
         sha256=sha256("\n".join(lines).encode()).hexdigest(),
@@ -69,35 +69,112 @@ def compile_template(circuit: QuantumCircuit) -> Template:
     )
 
 
-def native_gates(circuit: QuantumCircuit) -> tuple[int, int]:
-    """Return the numbers of `NATIVE` gates of a checked circuit, gate by gate; a compiler merges some."""
-    found = [
-        (number, NATIVE[name]) for name, number in circuit.count_ops().items() if name in NATIVE
-    ]
-    one, two = (sum(number * gates[n] for number, gates in found) for n in (0, 1))
-    return one, two
-
-
 def published_price(setup: Setup, template: Template) -> dict[str, Any]:
     """Return the price of one circuit as published on `PUBLISHED_ON`, without asking the server.
 
-    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them.
+    A circuit costs least + shots · (one · n1 + two · n2), its gates counted as the ions run them: those of `NATIVE`,
+    gate by gate; a compiler merges some.
     """
     if setup.free:
         return {"price_each": 0.0, "note": "IonQ's simulator is free; the server was not asked"}
-    one, two = native_gates(template.circuit)
+    counts = template.circuit.count_ops()
+    one, two = (
+        sum(counts.get(name, 0) * native[n] for name, native in NATIVE.items()) for n in (0, 1)
+    )
     least = _LEAST if setup.error_mitigation == "none" else _LEAST_MITIGATED
     return {
         "price_each": least + setup.shots * (_ONE_QUBIT_GATE * one + _ZZ_GATE * two),
-        "unit": _UNIT,
+        "unit": "usd",
         "note": f"a dated estimate, not the server's price: Azure's prices of {PUBLISHED_ON}, {PUBLISHED_AT}, "
         f"{one} native one-qubit and {two} ZZ gates a circuit; yours may differ",
     }
 
 
-def known_answer(n_qubits: int, state: int = 0) -> Template:
-    """Return the compiled circuit with the answer ``state`` (qubit 0 the least significant bit), first of a paid job.
+@dataclass(frozen=True)
+class NativeSize:
+    """Size of one circuit in the machine's own gates.
 
-    Its price does not depend on the state.
+    Attributes:
+        job_id: the dry run that compiled it.
+        one_qubit_gates, two_qubit_gates: numbers of GPI and GPI2, and of MS and ZZ.
+        depth: number of layers of gates.
     """
-    return compile_template(known_circuit(n_qubits, state))
+
+    job_id: str
+    one_qubit_gates: int
+    two_qubit_gates: int
+    depth: int
+
+    def __str__(self) -> str:
+        return (
+            f"compiled by IonQ, the first circuit has {self.one_qubit_gates} GPI and GPI2 gates, "
+            f"{self.two_qubit_gates} MS and ZZ gates and depth {self.depth} (dry run {self.job_id}, not charged)"
+        )
+
+
+def compile_there(
+    route: IonQRoute, setup: Setup, circuit: QuantumCircuit, patience_s: float
+) -> NativeSize:
+    """Send a bound, measured circuit as a dry run, which is free, wait for it, and return its native size.
+
+    Args:
+        route: to the server.
+        setup: machine and settings of the job.
+        circuit: bound and measured.
+        patience_s: seconds to wait for the compiler.
+
+    Raises:
+        RemoteRequestError: if the server does not take the job for a dry run. It is canceled then.
+        JobTimeoutError: if it has not ended after ``patience_s`` seconds. It is canceled then.
+        JobFailedError: if it was not compiled.
+        RemoteError: if the server cannot be asked.
+    """
+    client, job_id = route.client, route.post_dry_run(setup, circuit)
+    deadline = Deadline(patience_s)
+    while True:
+        job = client.job(job_id)
+        if job.get("dry_run") is not True:
+            client.cancel(job_id)
+            raise RemoteRequestError(
+                f"the server took the dry run {job_id} for a job to run; it was canceled. Check its charge with "
+                f"`qllmft jobs list`. {_OMIT}"
+            )
+        status = str(job.get("status"))
+        if status == "completed":
+            return _native_size(job_id, native_gates_of(client, job), setup.n_qubits)
+        if status in ENDED_FREE:
+            raise JobFailedError(
+                f"the dry run {job_id} is {status}: {str(job.get('failure'))[:300]}. {_OMIT}"
+            )
+        if deadline.left() == 0:
+            client.cancel(job_id)
+            raise JobTimeoutError(
+                f"the dry run {job_id} was {status} after {patience_s:g} s and was canceled. {_OMIT}"
+            )
+        time.sleep(min(client.connection.poll_interval_s, deadline.left()))
+
+
+def _native_size(job_id: str, gates: Any, n_qubits: int) -> NativeSize:
+    """Count the ``gates`` that a server compiled."""
+    try:
+        if not isinstance(gates, list):
+            raise TypeError("it has no list of gates")
+        counts, layers = {1: 0, 2: 0}, [0] * n_qubits
+        for gate in gates:
+            if gate["gate"] == "nop":
+                continue
+            width = _WIDTHS[gate["gate"]]
+            qubits = gate["targets"] if width == 2 else [gate["target"]]
+            if len(set(qubits)) != width or not all(
+                math.isfinite(q) and 0 <= q == int(q) for q in qubits
+            ):
+                raise ValueError(f"gate {gate['gate']!r} acts on {qubits}")
+            counts[width] += 1
+            layer = 1 + max(layers[int(q)] for q in qubits)
+            for qubit in qubits:
+                layers[int(qubit)] = layer
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise JobFailedError(
+            f"the compiled circuit of the dry run {job_id} cannot be read: {type(error).__name__}: {error}. {_OMIT}"
+        ) from None
+    return NativeSize(job_id, counts[1], counts[2], max(layers, default=0))

@@ -6,18 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.remote.errors import RemoteTransientError
+from qllmft_backends.remote.ionq.client import Client
 from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import mapping
-from qllmft_backends.remote.route import JobIndex, ListedJob
+from qllmft_backends.remote.ledger.payload import at
+from qllmft_backends.remote.route import JobIndex, ListedJob, Route
 from qllmft_backends.remote.rows import ENDED_FREE
-
-if TYPE_CHECKING:
-    from qllmft_backends.remote.ionq.client import Client
 
 _SERVER_CLOCKS_S = 600.0  # possible difference between the clocks of the server's own machines
 
@@ -30,9 +28,11 @@ class IonQJobs(JobIndex):
     missed; otherwise it continues to the end.
     """
 
-    def __init__(self, client: Client, ledger: Ledger) -> None:
-        super().__init__(ledger)
-        self.client = client
+    searches = True
+
+    def __init__(self, route: Route, client: Client, ledger: Ledger) -> None:
+        super().__init__(route, ledger)
+        self._client = client
         # by the token's beginning
         self._by_token: dict[str, dict[str, ListedJob]] = defaultdict(dict)
         self._read_at: float | None = None  # server's time of the last complete reading
@@ -43,15 +43,15 @@ class IonQJobs(JobIndex):
         If it is not ``complete``, reading stops as described above. Before a second POST it has to be complete: the
         times in the list may differ from the server's clock.
         """
-        began, bound = self.client.transport.server_time(), None if complete else self._bound()
+        began, bound = self.route.server_time(), None if complete else self._bound()
         newest_first, last = True, float("inf")
-        for job in self.client.jobs():
+        for job in self._client.jobs():
             self._add(job)
-            at = _timestamp(job.get("submitted_at"))
-            newest_first = newest_first and at is not None and at <= last
-            if at is not None:
-                last = at
-                if newest_first and bound is not None and at < bound - _SERVER_CLOCKS_S:
+            moment = _timestamp(job.get("submitted_at"))
+            newest_first = newest_first and moment is not None and moment <= last
+            if moment is not None:
+                last = moment
+                if newest_first and bound is not None and moment < bound - _SERVER_CLOCKS_S:
                     break
         self._read_at = began
 
@@ -63,10 +63,6 @@ class IonQJobs(JobIndex):
             for job in self._by_token.get(token[:TOKEN_IN_NAME], {}).values()
             if token.startswith(job.token)
         ]
-
-    def accepted_facts(self) -> dict[str, Any]:
-        """Return whether the server is the mock server."""
-        return {"sandbox": self.client.transport.mock_server}
 
     def check_orphans(self, planned: Iterable[str]) -> None:
         """Refuse to send while the server holds jobs of this ledger that are neither in it nor ``planned`` (tokens)."""
@@ -90,17 +86,16 @@ class IonQJobs(JobIndex):
 
     def _bound(self) -> float | None:
         """Return the earliest possible time of a job that was not seen, by the server's clock, or None if unknown."""
-        chunks = self.ledger.chunks.values()
         if self._read_at is None:
             return self.ledger.identity.created_at
-        doubtful = [
-            a.server_at
-            for chunk in chunks
-            if chunk.doubtful or not chunk.job_id
-            for a in chunk.attempts
-        ]
-        times = [self._read_at, *doubtful]
-        return None if None in times else min(t for t in times if t is not None)
+        times = [self._read_at]
+        for chunk in self.ledger.chunks.values():
+            if chunk.doubtful or not chunk.job_id:
+                for attempt in chunk.attempts:
+                    if attempt.server_at is None:
+                        return None
+                    times.append(attempt.server_at)
+        return min(times)
 
     def _add(self, job: dict[str, Any]) -> None:
         if not {"metadata", "name"} & job.keys():
@@ -108,20 +103,16 @@ class IonQJobs(JobIndex):
                 f"the server lists job {job['id']} without metadata and name, so that jobs of this ledger cannot be "
                 "recognised. Nothing was sent. Run again later."
             )
-        token, ledger = token_of(job), mapping(job.get("metadata")).get("ledger")
+        token, ledger = token_of(job), at(job, "metadata", "ledger")
         if token is not None:
-            listed = ListedJob(
-                job["id"],
-                token,
-                ledger if isinstance(ledger, str) else None,
-                str(job.get("status")),
-            )
+            ledger = ledger if isinstance(ledger, str) else None
+            listed = ListedJob(job["id"], token, ledger, str(job.get("status")))
             self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
 
 
 def token_of(job: Mapping[str, Any]) -> str | None:
     """Return the client token in a job's metadata, or its beginning in the job's name, or None."""
-    token = mapping(job.get("metadata")).get("client_token")
+    token = at(job, "metadata", "client_token")
     if isinstance(token, str) and len(token) >= TOKEN_IN_NAME:
         return token
     found = re.fullmatch(rf"qllmft ([0-9a-f]{{{TOKEN_IN_NAME}}})", str(job.get("name")))
@@ -130,10 +121,8 @@ def token_of(job: Mapping[str, Any]) -> str | None:
 
 def _timestamp(text: Any) -> float | None:
     """Return an ISO time in seconds since 1970, or None if it cannot be read."""
-    if not isinstance(text, str):
-        return None
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -6,19 +6,18 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, field_validator, model_validator
 
 from qllmft_backends.noise import GateNoise, NoiseSettings
-from qllmft_backends.remote.cost import CostLimits
 from qllmft_backends.remote.errors import PaidTrainingError, RemoteRequestError
 from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
-from qllmft_backends.remote.known_answers import KnownAnswerOptions
-from qllmft_backends.remote.options import JobOptions, Waits
+from qllmft_backends.remote.options import JobOptions, KnownAnswerOptions, Waits
 
 IONQ_URL = "https://api.ionq.co/v0.4"
 URL_VARIABLES = ("QISKIT_IONQ_API_URL", "IONQ_API_URL")  # qiskit-ionq's order
@@ -77,7 +76,10 @@ def check_url(url: str) -> str:
         raise ValueError(
             "url holds a user or a password; expected none: the API key comes from the environment"
         )
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    here = parts.hostname == "localhost"
+    with suppress(ValueError):
+        here |= ipaddress.ip_address(parts.hostname or "").is_loopback
+    if parts.scheme != "https" and not (parts.scheme == "http" and here):
         raise ValueError(
             f"url is {url!r}; expected https://..., or http:// on this machine (127.0.0.1) for the mock server: "
             "elsewhere the API key would be sent unencrypted"
@@ -89,15 +91,6 @@ def check_url(url: str) -> str:
     return url
 
 
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
 class IonQOptions(IonQConnection, JobOptions):
     """Options of both IonQ backends (see `JobOptions`).
 
@@ -105,28 +98,19 @@ class IonQOptions(IonQConnection, JobOptions):
         ledger: folder of the ledger, by default one per user. Circuits in it are never paid again; see `Ledger`.
         per_shot: also read the basis state of every single shot into the ledger, if the server has them. It costs
             nothing, and works for jobs that were paid before.
-        circuit_budget: ceiling on the number of circuits that this backend object sends, including those with a known
-            answer.
         spsa_step_rad: perturbation of each angle in `gradient`, in radians; it must exceed the effect of shot noise.
         spsa_batch: number of perturbations averaged for one gradient; each costs two circuits.
         seed: seed of the perturbations, and of the simulator's noise and shots.
     """
 
-    paid: ClassVar[bool]
     if TYPE_CHECKING:  # declared by each backend's options, with limits of their own
         shots: int | None = None
     ledger: Path = Field(default_factory=lambda: platformdirs.user_state_path("qllmft") / "ionq")
     circuits_per_job: int = Field(50, ge=1, le=JOB_MAX_CIRCUITS)
     per_shot: bool = False
-    circuit_budget: int | None = Field(None, ge=0)
     spsa_step_rad: float = Field(0.2, gt=0)
     spsa_batch: int = Field(1, ge=1)
     seed: int = Field(0, ge=0, lt=2**31)  # the API's int32
-
-    @property
-    def limits(self) -> CostLimits:
-        """Return the limits on the cost of a call."""
-        return CostLimits(self.paid, self.yes, self.max_cost, circuit_budget=self.circuit_budget)
 
     def training_circuits(self, samples: int, epochs: int = 1) -> int:
         """Return the circuits of SPSA training: per sample and epoch a forward pass and two per perturbation."""
@@ -147,9 +131,13 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
             shots are drawn here from the server's exact probabilities.
     """
 
-    paid: ClassVar[bool] = False
     noise_model: CloudModel | None = None
     shots: int | None = Field(None, ge=1, le=1_000_000)
+
+    @property
+    def paid(self) -> bool:
+        """Return False."""
+        return False
 
     @property
     def simulated_noise(self) -> GateNoise | None:
@@ -157,7 +145,7 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
         return CLOUD_NOISE.get(self.noise_model) if self.noise_model else self.gate_noise
 
     @property
-    def cloud_model(self) -> CloudModel:
+    def cloud_model(self) -> str:
         """Return the server's name for the simulated noise."""
         return self.noise_model or cloud_model_of(self.gate_noise)
 
@@ -200,7 +188,6 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
             paid before.
     """
 
-    paid: ClassVar[bool] = True
     target: str = Field("forte-1", pattern="^[a-z0-9][a-z0-9-]{0,40}$")
     shots: int = Field(1000, ge=1, le=QPU_MAX_SHOTS)
     error_mitigation: ErrorMitigation = "none"
@@ -224,19 +211,20 @@ class IonQForteOptions(KnownAnswerOptions, IonQOptions):
 
     @model_validator(mode="after")
     def _fits_together(self) -> IonQForteOptions:
-        if self.error_mitigation == "debiasing" and self.shots < DEBIASING_MIN_SHOTS:
+        debiasing = self.error_mitigation == "debiasing"
+        if debiasing and self.shots < DEBIASING_MIN_SHOTS:
             raise ValueError(
                 f"debiasing with {self.shots} shots; expected {DEBIASING_MIN_SHOTS} shots or more, or 'none'"
             )
-        if self.error_mitigation == "debiasing" and self.per_shot:
+        if debiasing and self.per_shot:
             raise ValueError(
                 "debiasing beside per_shot: its shots are of many circuits; expected one of the two"
             )
-        if self.aggregation != "average" and self.error_mitigation == "none":
+        if self.aggregation != "average" and not debiasing:
             raise ValueError(
                 f"aggregation {self.aggregation!r} without variants; expected error_mitigation='debiasing' beside it"
             )
-        if self.variants and (self.error_mitigation == "none" or self.aggregation != "average"):
+        if self.variants and (self.aggregation != "average" or not debiasing):
             raise ValueError(
                 "variants without debiasing, or beside an aggregation that sharpens; expected "
                 "error_mitigation='debiasing' and aggregation='average'"

@@ -8,57 +8,35 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from qiskit import QuantumCircuit
 
 from qllmft_backends.remote.batch import Template
-from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError, SessionWarning
+from qllmft_backends.remote.errors import (
+    NOT_FOUND,
+    RemoteError,
+    RemoteRequestError,
+    RemoteTransientError,
+    SessionWarning,
+)
 from qllmft_backends.remote.ionq.client import Client
-from qllmft_backends.remote.ionq.library import IonQBackend, IonQTranspileLevelWarning
+from qllmft_backends.remote.ionq.library import body_of, library_version
 from qllmft_backends.remote.ionq.listed_jobs import IonQJobs, token_of
-from qllmft_backends.remote.ionq.options import IonQForteOptions
+from qllmft_backends.remote.ionq.options import JOB_MAX_BYTES, IonQConnection, IonQForteOptions
 from qllmft_backends.remote.ionq.reading import JobResults
-from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, TOKEN_IN_NAME, Chunk, Setup
+from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.ledger.payload import Probabilities, mapping
+from qllmft_backends.remote.ledger.payload import Probabilities, at, is_amount
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import RemoteJob, Route
 from qllmft_backends.remote.rows import ENDED_FREE
 
-_ENDED = ("completed", *ENDED_FREE)
 _MAX_REASON = 300  # characters of the server's text
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"  # of a session's cap
-
-
-class _Backend(IonQBackend):  # type: ignore[misc]
-    """Backend of qiskit-ionq with our client in it.
-
-    It is constructed directly, because `IonQProvider` asks for the number of qubits at the address in the environment,
-    or in a stray ``.env``, and falls back to 4.
-    """
-
-    def __init__(self, client: Client, api_name: str, qubits: int) -> None:
-        self._our_client = client
-        simulator = api_name == FREE_MACHINE
-        with warnings.catch_warnings():
-            # The warning is about transpiling with the user's default level; these circuits are
-            # never transpiled.
-            warnings.simplefilter("ignore", IonQTranspileLevelWarning)
-            super().__init__(
-                provider=None,
-                name="ionq_simulator" if simulator else f"ionq_{api_name}",
-                description="through qllmft",
-                gateset="qis",
-                num_qubits=qubits,
-                simulator=simulator,
-            )
-
-    def _create_client(self) -> Client:
-        return self._our_client
 
 
 class IonQRoute(Route):
@@ -68,8 +46,8 @@ class IonQRoute(Route):
     packages = ("qiskit", "qiskit-ionq")
     carries_tokens = True
 
-    def __init__(self, client: Client) -> None:
-        self.client, self.waits = client, client.connection
+    def __init__(self, connection: IonQConnection) -> None:
+        self.client, self.waits = Client(connection), connection
 
     @property
     def is_mock(self) -> bool:
@@ -78,11 +56,47 @@ class IonQRoute(Route):
 
     def index(self, ledger: Ledger) -> IonQJobs:
         """Return the list of the server's jobs (see `Route`)."""
-        return IonQJobs(self.client, ledger)
+        return IonQJobs(self, self.client, ledger)
 
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
-        """Return the server's price of one circuit (see `Client.price`)."""
-        return self.client.price(setup, template, session=bool(self._caps()))
+        """Return the server's estimate for one circuit as fields of a `CostEstimate`, None if it has no prices.
+
+        Raises:
+            RemoteError: if the server cannot be asked, or the price is no finite number of 0 or more.
+        """
+        query = {
+            "type": "ionq.circuit.v1",
+            "backend": setup.backend,
+            "1q_gates": template.one_qubit_gates,
+            "2q_gates": template.two_qubit_gates,
+            "qubits": setup.n_qubits,
+            "shots": setup.shots,
+            "error_mitigation": str(setup.error_mitigation != "none").lower(),
+            "session": str(bool(self._caps())).lower(),
+        }
+        try:
+            estimate = self.client.get_object("jobs", "estimate", **query)
+        except RemoteRequestError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return {"price_each": None, "note": str(error)}
+        # v0.4 renamed its fields in 2026: both forms are read.
+        price = _first(estimate, "estimated_total_cost", "estimated_cost")
+        unit = _first(estimate, "estimated_unit", "cost_unit")
+        queue_ms = estimate.get("current_predicted_queue_time")
+        if price is not None and not is_amount(price):
+            raise RemoteRequestError(
+                f"the server's price of a circuit is {str(price)[:80]!r}, expected a finite number of 0 or more. "
+                "Nothing was sent on it. Check that the option url names IonQ's API, or ask IonQ."
+            )
+        return {
+            "price_each": None if price is None else float(price),
+            "unit": None if unit is None else str(unit),
+            "queue_s": float(queue_ms) / 1000 if is_amount(queue_ms) else None,
+            "note": "the server gives no price"
+            if price is None
+            else f"one circuit's estimate times their number; not binding{_rates(estimate)}",
+        }
 
     def post(
         self,
@@ -103,27 +117,58 @@ class IonQRoute(Route):
             session: id of the session to send it in; None: without one.
 
         Raises:
-            RemoteError: see `Client.submit_job`.
+            RemoteError: ``ambiguous`` if the job may have been accepted.
         """
-        return _run(
-            self.client,
-            list(circuits) if len(circuits) > 1 else circuits[0],
-            setup,
-            # the API allows letters, digits, spaces, - and _
-            name=f"qllmft {token[:TOKEN_IN_NAME]}",
-            extra_metadata={"client_token": token, "ledger": ledger},
-            session_id=session,
-        )
+        name = f"qllmft {token[:TOKEN_IN_NAME]}"  # the API allows letters, digits, spaces, - and _
+        metadata = {"client_token": token, "ledger": ledger}
+        return self._post(circuits, setup, metadata, name=name, session_id=session)
+
+    def post_dry_run(self, setup: Setup, circuit: QuantumCircuit) -> str:
+        """Send a circuit to be compiled only, once, and return the job's id. It has no client token."""
+        return self._post([circuit], setup, {}, name="qllmft dry run", dry_run=True)
+
+    def _post(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        setup: Setup,
+        metadata: Mapping[str, str],
+        **more: Any,
+    ) -> str:
+        body = body_of(circuits, setup, metadata, **more)
+        if (size := len(body.encode())) > JOB_MAX_BYTES:
+            raise RemoteRequestError(
+                f"the job has {size:,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
+                "Send fewer circuits per job: circuits_per_job.",
+                unsent=True,
+            )
+        given = json.loads(body)["input"]
+        sent = (given.get("qubits"), len(given.get("circuits") or [None]))
+        expected = (max(circuit.num_qubits for circuit in circuits), len(circuits))
+        if sent != expected:
+            raise RemoteRequestError(
+                f"qiskit-ionq {library_version} wrote a job of {sent[1]} circuits on {sent[0]} qubits for "
+                f"{expected[1]} circuits on {expected[0]}. Nothing was sent. Install the tested version: "
+                "pip install '.[ionq]'.",
+                unsent=True,
+            )
+        answer = self.client.post("jobs", body=body)
+        job_id = at(answer, "id")
+        if not isinstance(job_id, str) or not job_id:
+            raise RemoteTransientError(
+                f"POST {self.client.address('jobs')} answered without a job's id: "
+                f"{self.client.transport.scrub(json.dumps(answer))}.",
+                transient=True,
+                ambiguous=True,
+            )
+        return job_id
 
     def describe(self, job_id: str) -> RemoteJob:
         """Return a job (see `Route`)."""
         job = self.client.job(job_id)
-        status = str(job.get("status"))
+        status, completed = str(job.get("status")), job.get("status") == "completed"
         # submitted, ready, started, or one that this version does not have: it has not ended
-        ended = status in _ENDED
-        return RemoteJob(
-            job_id, status, ended, status == "completed", _reason(job), token_of(job), job
-        )
+        ended = completed or status in ENDED_FREE
+        return RemoteJob(status, ended, completed, _reason(job), token_of(job), job)
 
     def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the results of a job that has ended (see `Route`)."""
@@ -131,38 +176,50 @@ class IonQRoute(Route):
         return results.probabilities() if job.completed else results.completed()
 
     def charges(self, chunk: Chunk, job: RemoteJob) -> dict[str, Any]:
-        """Return the charge and the energy of a completed job (see `Client.cost` and `Client.consumption`)."""
-        return self.client.cost(str(chunk.job_id)) | self.client.consumption(job.content)
+        """Return the charge of a completed job, and the server's measurements: ``kwh``, ``billed_us``, ``kw``.
+
+        Those that the server does not report are left out.
+        """
+        found: dict[str, Any] = {}
+        charge = at(self.client.get_once("jobs", str(chunk.job_id), "cost"), "cost")
+        if is_amount(at(charge, "value")):
+            unit = str(charge.get("unit") or "") or None
+            found = {"cost": float(charge["value"]), "cost_unit": unit}
+        kwh, billed = (
+            at(job.content, "stats", name) for name in ("kwh", "billed_quantum_compute_time_us")
+        )
+        measured = {"kwh": kwh, "billed_us": billed}
+        if any(is_amount(value) for value in measured.values()):
+            machine = self.client.get_once("backends", str(job.content.get("backend")))
+            measured["kw"] = at(machine, "kw")
+        return found | {name: float(v) for name, v in measured.items() if is_amount(v)}
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status."""
-        return str(self.client.cancel_job(job_id).get("status", "canceled"))
+        return self.client.cancel(job_id)
 
     def check(self, setup: Setup) -> None:
         """Raise `RemoteRequestError` for an unknown machine, a circuit too wide for it, or a mitigation it lacks."""
         try:
-            machine = self.client.describe_backend(setup.backend)
+            machine = self.client.get_object("backends", setup.backend)
         except RemoteRequestError as error:
             if error.status != NOT_FOUND:
                 raise
-            known = (
-                ", ".join(name.removeprefix("qpu.") for name in self.client.machines()) or "none"
-            )
+            listed = self.client.get("backends")
+            rows = listed if isinstance(listed, list) else at(listed, "backends") or []
+            names = [str(at(row, "backend")) for row in rows]
+            known = [name.removeprefix("qpu.") for name in names if name.startswith("qpu.")]
             raise error.reworded(
                 f"the server has no machine {setup.backend}. Nothing was sent. Name one of its machines with the "
-                f"option target: {known}."
+                f"option target: {', '.join(known) or 'none'}."
             ) from None
-        offered = machine.get("supported_error_mitigations")
-        if (
-            setup.symmetry_verification
-            and isinstance(offered, list)
-            and "symmetry_verification" not in offered
-        ):
+        offered, qubits = machine.get("supported_error_mitigations"), machine.get("qubits")
+        known = offered if isinstance(offered, list) else ["symmetry_verification"]
+        if setup.symmetry_verification and "symmetry_verification" not in known:
             raise RemoteRequestError(
-                f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, offered)) or 'none'}. "
+                f"{setup.backend} offers no symmetry_verification, but {', '.join(map(str, known)) or 'none'}. "
                 "Nothing was sent. Omit symmetry_verification, or name another machine."
             )
-        qubits = machine.get("qubits")
         if isinstance(qubits, int) and setup.n_qubits > qubits:
             raise RemoteRequestError(
                 f"the circuit has {setup.n_qubits} qubits and {setup.backend} has {qubits}. Nothing was sent. "
@@ -173,9 +230,11 @@ class IonQRoute(Route):
         """Return the time by the server's clock (see `Transport.server_time`)."""
         return self.client.transport.server_time()
 
-    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
         """Stop repeating reads at ``deadline``."""
-        return self.client.transport.until(deadline)
+        with self.client.transport.until(deadline):
+            yield
 
     def open_session(self, backend: str, unit: str | None) -> str | None:
         """Open a session with the caps of the options, and return its id, or None without caps.
@@ -187,55 +246,10 @@ class IonQRoute(Route):
         caps = self._caps(unit)
         if not caps:
             return None
-        url = self.client.make_path("sessions")
-        answer = mapping(self._session_answer(url, {"backend": backend, "settings": caps}))
-        session, kept = answer.get("id"), mapping(answer.get("settings"))
-        if not isinstance(session, str) or not session or "/" in session:
-            raise RemoteRequestError(
-                f"POST {url} answered without a session's id. No circuit was sent. Run again later."
-            )
-        wrong = [name for name, cap in caps.items() if not _confirmed(kept.get(name), cap)]
-        if wrong:
-            self.end_session(session)
-            raise RemoteRequestError(
-                f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
-                "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
-            )
-        return session
-
-    def end_session(self, session: str) -> bool:
-        """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
-        url = self.client.make_path("sessions", session, "end")
         try:
-            self.client.transport.once("POST", url, headers=self.client.api_headers)
-        except RemoteError as error:
-            warnings.warn(
-                f"the session {session} could not be ended: {error} It ends by itself at its caps.",
-                SessionWarning,
-                stacklevel=3,
+            answer = self.client.post(
+                "sessions", body=json.dumps({"backend": backend, "settings": caps})
             )
-            return False
-        return True
-
-    def _caps(self, unit: str | None = None) -> dict[str, Any]:
-        """Return the field ``settings`` of a new session, empty without caps; ``unit`` is that of the prices."""
-        caps: dict[str, Any] = {}
-        options = self.waits
-        if not isinstance(options, IonQForteOptions):
-            return caps
-        if options.session_max_cost is not None:
-            caps["cost_limit"] = {"unit": unit or _DEFAULT_UNIT, "value": options.session_max_cost}
-        if options.session_max_minutes is not None:
-            caps["duration_limit_min"] = options.session_max_minutes
-        return caps
-
-    def _session_answer(self, url: str, body: Mapping[str, Any]) -> Any:
-        """Ask for a session, once, and return the server's answer."""
-        client = self.client
-        try:
-            return client.transport.once(
-                "POST", url, body=json.dumps(body), headers=client.api_headers
-            ).json()
         except RemoteError as error:
             if error.status == _UNAUTHORIZED:
                 raise
@@ -246,42 +260,74 @@ class IonQRoute(Route):
                 "customers only: omit session_max_cost and session_max_minutes, and set max_cost, which is kept here.",
                 status=error.status,
             ) from None
+        session = at(answer, "id")
+        if not isinstance(session, str) or not session or "/" in session:
+            raise RemoteRequestError(
+                f"POST {self.client.address('sessions')} answered without a session's id. No circuit was sent. Run "
+                "again later."
+            )
+        kept = {name: at(answer, "settings", name) for name in caps}
+        wrong = [name for name, cap in caps.items() if not _confirmed(kept[name], cap)]
+        if wrong:
+            self.end_session(session)
+            raise RemoteRequestError(
+                f"the server opened the session {session} without the caps that were asked for ({', '.join(wrong)}): "
+                "no circuit was sent. Omit session_max_cost and session_max_minutes, and set max_cost, kept here."
+            )
+        return session
+
+    def end_session(self, session: str) -> bool:
+        """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
+        try:
+            self.client.post("sessions", session, "end")
+        except RemoteError as error:
+            text = (
+                f"the session {session} could not be ended: {error} It ends by itself at its caps."
+            )
+            warnings.warn(text, SessionWarning, stacklevel=3)
+            return False
+        return True
+
+    def _caps(self, unit: str | None = None) -> dict[str, Any]:
+        """Return the field ``settings`` of a new session, empty without caps; ``unit`` is that of the prices."""
+        caps: dict[str, Any] = {}
+        options = self.waits
+        if isinstance(options, IonQForteOptions) and options.session_max_cost is not None:
+            caps["cost_limit"] = {"unit": unit or _DEFAULT_UNIT, "value": options.session_max_cost}
+        if isinstance(options, IonQForteOptions) and options.session_max_minutes is not None:
+            caps["duration_limit_min"] = options.session_max_minutes
+        return caps
 
 
-def post_dry_run(client: Client, setup: Setup, circuit: QuantumCircuit) -> str:
-    """Send a bound, measured circuit to be compiled only, once, and return the job's id. It has no client token."""
-    return _run(client, circuit, setup, name="qllmft dry run", dry_run=True)
-
-
-def _run(
-    client: Client, circuits: QuantumCircuit | list[QuantumCircuit], setup: Setup, **more: Any
-) -> str:
-    backend = _Backend(client, setup.backend, setup.n_qubits)
-    if setup.free:
-        # Set here: as arguments of run() the library would draw the shots anew on this side.
-        backend.set_options(noise_model=setup.noise_model, sampler_seed=setup.seed)
-    else:
-        # As raw settings, which every version of the library passes on: 1.1.1 takes an enum, its
-        # successor keywords.
-        mitigation = {"debiasing": setup.error_mitigation == "debiasing"}
-        if setup.symmetry_verification:
-            mitigation["symmetry_verification"] = True
-        more["job_settings"] = {"error_mitigation": mitigation}
-    return str(backend.run(circuits, shots=setup.shots, **more).job_id())
+def _confirmed(kept: Any, cap: Any) -> bool:
+    """Return whether the server kept a cap. It may describe it by more names."""
+    if isinstance(cap, dict) and isinstance(kept, dict):
+        return cap.items() <= kept.items()
+    return bool(kept == cap)
 
 
 def _reason(job: Mapping[str, Any]) -> str:
     failure = job.get("failure")
-    texts = (
-        [failure.get(k) for k in ("code", "message", "error")]
-        if isinstance(failure, dict)
-        else [failure]
-    )
+    texts = [failure]
+    if isinstance(failure, dict):
+        texts = [failure.get(name) for name in ("code", "message", "error")]
     reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
     return f"{job.get('status')}{f' ({reason})' if reason else ''}"
 
 
-def _confirmed(kept: Any, cap: Any) -> bool:
-    if isinstance(cap, dict):
-        return all(_confirmed(mapping(kept).get(name), value) for name, value in cap.items())
-    return bool(kept == cap)
+def _rates(estimate: Mapping[str, Any]) -> str:
+    """Return the units of the estimate's rate card and the predicted compute time of a circuit, for people."""
+    card, time_us = (
+        at(estimate, "rate_card", "rates"),
+        estimate.get("estimated_quantum_compute_time_us"),
+    )
+    rates = card if isinstance(card, list) else []
+    units = {str(at(rate, "unit"))[:40] for rate in rates} - {"None"}
+    text = f"; billed by {', '.join(sorted(units))}" if units else ""
+    if is_amount(time_us):
+        text += f"; {time_us / 1e6:.3g} s of quantum compute time per circuit"
+    return text
+
+
+def _first(values: Mapping[str, Any], *names: str) -> Any:
+    return next((values[name] for name in names if values.get(name) is not None), None)

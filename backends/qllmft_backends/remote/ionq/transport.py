@@ -15,7 +15,8 @@ import tenacity
 import urllib3.exceptions
 
 from qllmft_backends.remote.errors import RemoteError, RemoteRequestError, RemoteTransientError
-from qllmft_backends.remote.ionq.answer import Answer, refusal, shortened
+from qllmft_backends.remote.ionq.answer import Answer, shortened
+from qllmft_backends.remote.ionq.library import get_user_agent
 from qllmft_backends.remote.ionq.options import MOCK_HEADER, IonQConnection
 from qllmft_backends.remote.ionq.token import ApiToken
 from qllmft_backends.remote.options import Deadline, Deadlined
@@ -28,6 +29,7 @@ _BAD_ADDRESS = (  # checks of an address, before anything is sent
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
+_HEADERS = {"Content-Type": "application/json", "User-Agent": get_user_agent()}
 _UNCONNECTED = (requests.ConnectTimeout, requests.exceptions.SSLError)
 
 
@@ -49,21 +51,8 @@ class Transport(Deadlined):
         """Return whether the deadline of `until` has passed."""
         return self.deadline.left() == 0
 
-    def repeated(
-        self,
-        method: str,
-        url: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Return the answer to a GET or PUT. Repeat the request while the server is busy or away.
-
-        Args:
-            method: GET or PUT.
-            url: absolute address.
-            params: query of the address.
-            headers: besides the key's.
+    def repeated(self, method: str, url: str, *, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON value of the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
         Raises:
             IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `once`, after the last
@@ -84,7 +73,7 @@ class Transport(Deadlined):
             wait=wait,
             stop=tenacity.stop_before_delay(seconds),
             reraise=True,
-        )(self.once, method, url, params=params, headers=headers)
+        )(self.once, method, url, params=params)
 
     def once(
         self,
@@ -93,16 +82,16 @@ class Transport(Deadlined):
         *,
         params: Mapping[str, Any] | None = None,
         body: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Send one request once. It takes ``request_timeout_s`` at most, even if the server answers byte by byte.
+    ) -> Any:
+        """Send one request once, and return the JSON value of the answer.
+
+        It takes ``request_timeout_s`` at most, even if the server answers byte by byte.
 
         Args:
             method: any.
             url: absolute address.
             params: query of the address.
             body: JSON text.
-            headers: besides the key's.
 
         Raises:
             IonQAuthError: 401, 403.
@@ -111,7 +100,7 @@ class Transport(Deadlined):
                 trusted with the key.
             RemoteTransientError: no answer, 5xx, or a body that is not JSON; ``ambiguous`` if it may have had effect.
         """
-        seconds = self._timeout()
+        seconds = min(self._connection.request_timeout_s, max(0.05, self.deadline.left()))
         outcome: list[Answer | RemoteError] = []
         done = threading.Event()
 
@@ -119,15 +108,8 @@ class Transport(Deadlined):
             # A failure is kept as a text: an exception would keep the frames of requests alive, and
             # with them the header that holds the key.
             try:
-                outcome.append(
-                    self._exchange(method, url, seconds, params=params, data=body, headers=headers)
-                )
-            except (
-                requests.RequestException,
-                urllib3.exceptions.HTTPError,
-                OSError,
-                ValueError,
-            ) as error:
+                outcome.append(self._exchange(method, url, seconds, params=params, data=body))
+            except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
                 outcome.append(self._no_answer(method, url, error))
             finally:
                 done.set()
@@ -136,10 +118,13 @@ class Transport(Deadlined):
         # then.
         threading.Thread(target=exchange, name="ionq-request", daemon=True).start()
         done.wait(seconds)
-        result = outcome[0] if outcome else self._late(method, url, seconds)
+        result: Any = outcome[0] if outcome else self._late(method, url, seconds)
         if isinstance(result, Answer):
-            self._read_headers(result)
-            result = refusal(result) or result
+            self.mock_server = MOCK_HEADER in result.headers
+            with suppress(TypeError, ValueError):
+                moment = parsedate_to_datetime(result.headers.get("Date", ""))
+                self._clock = (moment.timestamp(), time.monotonic())
+            result = result.value()
         if isinstance(result, RemoteError):
             raise result
         return result
@@ -159,6 +144,7 @@ class Transport(Deadlined):
             session.trust_env = urlsplit(url).scheme == "https"
             sent |= {
                 "auth": _KeyAuth(self._token),
+                "headers": _HEADERS,
                 "timeout": seconds,
                 "allow_redirects": False,
                 "stream": True,
@@ -176,24 +162,10 @@ class Transport(Deadlined):
                         )
                     if deadline.left() == 0:
                         return self._late(method, url, seconds)
-                return Answer(
-                    method,
-                    response.url,
-                    response.status_code,
-                    response.reason or "",
-                    response.headers,
-                    bytes(content),
-                    self._token.scrub,
-                )
-
-    def _read_headers(self, answer: Answer) -> None:
-        self.mock_server = MOCK_HEADER in answer.headers
-        with suppress(TypeError, ValueError):
-            moment = parsedate_to_datetime(answer.headers.get("Date", ""))
-            self._clock = (moment.timestamp(), time.monotonic())
-
-    def _timeout(self) -> float:
-        return min(self._connection.request_timeout_s, max(0.05, self.deadline.left()))
+                request = f"{method} {self._token.scrub(response.url)}"
+                status, reason = response.status_code, response.reason or ""
+                body = bytes(content)
+                return Answer(request, status, reason, response.headers, body, self._token.scrub)
 
     def _late(self, method: str, url: str, seconds: float) -> RemoteError:
         return RemoteTransientError(

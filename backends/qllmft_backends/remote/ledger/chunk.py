@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -12,8 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.remote.ledger.payload import Probabilities, Shots
-from qllmft_backends.remote.ledger.variants import Variant
+from qllmft_backends.remote.ledger.payload import Probabilities, Shots, Variant, known_answer_error
 
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
@@ -57,14 +56,9 @@ class Setup:
         return self.backend == FREE_MACHINE
 
     @property
-    def charges_failures(self) -> bool:
-        """Return whether a job that failed may be charged. IonQ charges none."""
-        return self.url == PROVIDERS_URL
-
-    @property
     def after_failure(self) -> str:
         """Return the remedy for a failed job."""
-        free = "" if self.charges_failures else "Failed jobs are not charged by IonQ. "
+        free = "" if self.url == PROVIDERS_URL else "Failed jobs are not charged by IonQ. "
         return f"{free}Set retry_failed to send its circuits again."
 
     @property
@@ -195,6 +189,11 @@ class Chunk:
         return len(self.attempts) > 1 or any(a.refused for a in self.attempts)
 
     @property
+    def open(self) -> bool:
+        """Return whether the server may know more of the chunk: its job is under way, or it is doubtful."""
+        return self.state in UNDER_WAY or self.doubtful
+
+    @property
     def price(self) -> float | None:
         """Return the charge of the chunk's job, before its end the estimate, or None if unknown."""
         if self.setup.free:
@@ -202,18 +201,21 @@ class Chunk:
         if self.cost is not None:
             return self.cost
         free_failure = self.state == "failed" and not any(self.results or ())
-        if self.state == "planned" or (free_failure and not self.setup.charges_failures):
+        if self.state == "planned" or (free_failure and self.setup.url != PROVIDERS_URL):
             return 0.0
         return self.estimate
 
     @property
     def estimate(self) -> float | None:
         """Return the estimated price of all circuits of one job, in ``unit``, or None if unknown."""
-        return (
-            None
-            if self.price_each is None
-            else self.price_each * len(self.values) + self.known_price
-        )
+        if self.price_each is None:
+            return None
+        return self.price_each * len(self.values) + self.known_price
+
+    def wrong_answer(self, results: Sequence[Probabilities | None]) -> str | None:
+        """Return the error of the known answer in ``results`` of the job, None without one."""
+        n_qubits, shots = self.setup.n_qubits, self.setup.shots
+        return known_answer_error(self.known_answer, n_qubits, shots, results)
 
     def names(self, token: str) -> list[str]:
         """Return the names of the job's circuits in its order, if it has this client ``token``."""

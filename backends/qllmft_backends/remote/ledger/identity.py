@@ -40,13 +40,14 @@ class Identity:
     @property
     def id(self) -> str:
         """Return the ledger's name."""
-        return str(self._value("id", str))
+        return str((self._unsaved or self._read(self.path, "id", str))["id"])
 
     @property
     def created_at(self) -> float | None:
         """Return the server's time before the ledger's first job, in seconds since 1970, or None if unknown."""
-        created_at = self._value("created_at", (int, float, type(None)))
-        return None if created_at is None else float(created_at)
+        kind = int | float | None
+        at = (self._unsaved or self._read(self.path, "created_at", kind))["created_at"]
+        return None if at is None else float(at)
 
     def set_created_at(self, server_time: float) -> None:
         """Record the time before the first job."""
@@ -58,19 +59,21 @@ class Identity:
 
     def jobs(self) -> int:
         """Return the number of accepted jobs that the ledger has held, or 0 if none was counted."""
-        return int(self._read(self.count_path, "jobs", int)) if self.count_path.exists() else 0
+        found = (
+            self._read(self.count_path, "jobs", int) if self.count_path.exists() else {"jobs": 0}
+        )
+        return int(found["jobs"])
 
     def count(self, jobs: int, *, lower: bool = False) -> None:
         """Record the number of accepted jobs, if it is higher than before or may be ``lower``."""
         if jobs > self.jobs() or lower:
             self._write(self.count_path, {"jobs": jobs})
 
-    def _value(self, key: str, kind: Any) -> Any:
-        return self._read(self.path, key, kind) if self._unsaved is None else self._unsaved[key]
-
-    def _read(self, path: Path, key: str, kind: Any) -> Any:
+    def _read(self, path: Path, key: str, kind: Any) -> dict[str, Any]:
+        """Return the content of one of the files, whose ``key`` is of a ``kind``."""
         try:
-            value = json.loads(read_small(path))[key]
+            content: dict[str, Any] = json.loads(read_small(path))
+            value = content[key]
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"{key} is {value!r}")
             if isinstance(value, int | float) and not is_amount(value):
@@ -80,7 +83,7 @@ class Identity:
                 f"{path} cannot be read: {type(error).__name__}: {error}. Nothing was sent. It belongs to the ledger "
                 "in this folder: restore it, or start another ledger in another folder (which pays anew)."
             ) from None
-        return value
+        return content
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         try:

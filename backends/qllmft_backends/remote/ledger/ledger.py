@@ -28,7 +28,7 @@ import socket
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict
@@ -45,8 +45,7 @@ from qllmft_backends.files import open_regular, sync_folder
 from qllmft_backends.remote.errors import DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.identity import Identity, read_small
-from qllmft_backends.remote.ledger.payload import Probabilities
-from qllmft_backends.remote.ledger.records import FORMAT, apply_record, hashed, results_to_json
+from qllmft_backends.remote.ledger.records import FORMAT, HASHED, apply_record, json_hash
 
 # The same model gives the same angles up to a few float32 roundings, also on another machine;
 # angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
@@ -57,14 +56,10 @@ MOST_LINE_BYTES = 400_000_000  # of a job's results
 
 Place = tuple[Chunk, int]  # a circuit in the ledger: its chunk, and its index in the chunk
 _FILE = "ledger.jsonl"
-_MALFORMED = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)  # of a record
+_MALFORMED = (  # of a record
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
 
 
 def ledgers_in(folder: Path) -> list[Path]:
@@ -158,6 +153,52 @@ class Ledger:
                 f"it holds {self._accepted_jobs()} accepted jobs, and once held {former_jobs}"
             )
 
+    def record(self, event: str, chunk_id: str, **fields: Any) -> None:
+        """Append an event of a chunk with its ``fields`` (see the module), and apply it. `HASHED` fields get a hash.
+
+        Raises:
+            LedgerError: if it could not be read again, or not be written; the ledger is as it was.
+        """
+        hashes = {f"{name}_sha256": json_hash(fields[name]) for name in HASHED if name in fields}
+        record = {
+            "event": event,
+            "chunk": chunk_id,
+            "at": round(time.time(), 3),
+            **fields,
+            **hashes,
+        }
+        try:
+            line = json.dumps(record, allow_nan=False).encode() + b"\n"
+            before = {n: deepcopy(self.chunks[n]) for n in [chunk_id] if n in self.chunks}
+            plain = json.loads(line)
+            apply_record(before, plain)
+        except _MALFORMED as error:
+            raise LedgerError(
+                f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
+                f"{self.path} is as it was; run again to ask the server again."
+            ) from None
+        if not self._lock.is_locked:
+            raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
+        self.identity.save()
+        try:
+            new = not self.path.exists()
+            with self.path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                sync_folder(self.folder)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, self._bytes_read)
+            raise LedgerError(
+                f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it; "
+                "make room and run again: accepted jobs are found by their client tokens."
+            ) from None
+        apply_record(self.chunks, plain)
+        self._bytes_read += len(line)
+        self._last_chunk = chunk_id
+
     def plan(
         self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any
     ) -> Chunk:
@@ -171,7 +212,7 @@ class Ledger:
             c.id for c in self.chunks.values() if c.state == "planned" and c.content == content
         ]
         chunk_id = waiting[0] if waiting else f"{len(self.chunks) + 1:04d}"
-        self._append(
+        self.record(
             "planned",
             chunk_id,
             format=FORMAT,
@@ -209,12 +250,13 @@ class Ledger:
         ``server_at`` and ``session`` are fields of `Attempt`.
         """
         (token,) = self.tokens(chunk.setup, [chunk.values], chunk.checked)
-        self._append("sent", chunk.id, client_token=token, server_at=server_at, session=session)
+        self.record("sent", chunk.id, client_token=token, server_at=server_at, session=session)
         return token
 
-    def refused(self, chunk: Chunk, client_token: str, reason: str) -> None:
-        """Record that the attempt took no effect."""
-        self._append("refused", chunk.id, client_token=client_token, reason=reason)
+    def holder(self, job_id: str) -> Chunk | None:
+        """Return the chunk that has job ``job_id`` as its own or as a duplicate, or None."""
+        chunks = self.chunks.values()
+        return next((c for c in chunks if job_id in (c.job_id, *c.duplicates)), None)
 
     def submitted(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
         """Record that the server accepted the chunk as job ``job_id`` under ``client_token``.
@@ -222,36 +264,14 @@ class Ledger:
         Raises:
             LedgerError: if that is the job of another chunk, whose results would pass for the chunk's.
         """
-        for other in self.chunks.values():
-            if other is not chunk and job_id in (other.job_id, *other.duplicates):
-                raise LedgerError(
-                    f"the server answered {chunk.label} with the id {job_id} of another job, that of {other.label}. "
-                    f"{chunk.label} may have been accepted under another id: run again to look for it."
-                )
-        self._append("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
+        other = self.holder(job_id)
+        if other is not None and other is not chunk:
+            raise LedgerError(
+                f"the server answered {chunk.label} with the id {job_id} of another job, that of {other.label}. "
+                f"{chunk.label} may have been accepted under another id: run again to look for it."
+            )
+        self.record("submitted", chunk.id, job_id=job_id, client_token=client_token, **facts)
         self.identity.count(self._accepted_jobs())
-
-    def duplicate(self, chunk: Chunk, job_id: str, *, charged: bool = True) -> None:
-        """Record that the server holds job ``job_id`` for the chunk too. Canceled and failed jobs are not charged."""
-        self._append("duplicate", chunk.id, job_id=job_id, charged=charged)
-
-    def collected(
-        self, chunk: Chunk, results: Sequence[Probabilities | None], **facts: Any
-    ) -> None:
-        """Record the probabilities of each circuit in the job's order. ``facts``: see `Client.cost`, `consumption`."""
-        self._append("collected", chunk.id, **results_to_json(results), **facts)
-
-    def aggregated(self, chunk: Chunk, aggregation: str, results: Sequence[Probabilities]) -> None:
-        """Record the results of a collected chunk, its debiased variants combined by ``aggregation``."""
-        self._append("aggregated", chunk.id, aggregation=aggregation, **results_to_json(results))
-
-    def keep(self, name: str, chunk: Chunk, found: Sequence[Any]) -> None:
-        """Record the ``shots`` or ``variants`` of each circuit that has a result, in the order of ``chunk.values``."""
-        self._append(name, chunk.id, **hashed(name, found))
-
-    def failed(self, chunk: Chunk, reason: str, results: Sequence[Probabilities | None]) -> None:
-        """Record a failed or canceled job. ``results`` is None for each circuit that did not end well."""
-        self._append("failed", chunk.id, reason=reason, **results_to_json(results))
 
     def find(
         self,
@@ -293,45 +313,6 @@ class Ledger:
 
     def _accepted_jobs(self) -> int:
         return sum(chunk.job_id is not None for chunk in self.chunks.values())
-
-    def _append(self, event: str, chunk_id: str, **fields: Any) -> None:
-        record = {"event": event, "chunk": chunk_id, "at": round(time.time(), 3), **fields}
-        line = self._checked_line(record)
-        if not self._lock.is_locked:
-            raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
-        self.identity.save()
-        try:
-            new = not self.path.exists()
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            if new:
-                sync_folder(self.folder)
-        except OSError as error:
-            with suppress(OSError):
-                os.truncate(self.path, self._bytes_read)
-            raise LedgerError(
-                f"the ledger {self.path} cannot be written: {error}. Event {event!r} of chunk {chunk_id} is not in it; "
-                "make room and run again: accepted jobs are found by their client tokens."
-            ) from None
-        apply_record(self.chunks, record)
-        self._bytes_read += len(line)
-        self._last_chunk = chunk_id
-
-    def _checked_line(self, record: Mapping[str, Any]) -> bytes:
-        """Return the line of a record that can be read again, or raise `LedgerError`; nothing is changed."""
-        event, chunk_id = record["event"], record["chunk"]
-        try:
-            line = json.dumps(record, allow_nan=False).encode() + b"\n"
-            before = {n: deepcopy(self.chunks[n]) for n in [chunk_id] if n in self.chunks}
-            apply_record(before, json.loads(line))
-        except _MALFORMED as error:
-            raise LedgerError(
-                f"event {event!r} of chunk {chunk_id} cannot be recorded: {type(error).__name__}: {error}. The ledger "
-                f"{self.path} is as it was; run again to ask the server again."
-            ) from None
-        return line
 
     def _leave_out(self, line: bytes, error: Exception, *, last: bool) -> None:
         """Warn of a damaged ``line`` if it is the ``last`` one, otherwise raise `LedgerError`."""
@@ -384,18 +365,13 @@ class Ledger:
 
     def _check_own_files(self) -> None:
         """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
-        files = (
-            self.path,
-            self.damaged_path,
-            self.identity.path,
-            self.identity.count_path,
-            Path(self._lock.lock_file),
-        )
-        for path in (path for path in files if path.is_symlink()):
-            raise LedgerError(
-                f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file itself "
-                "in its place."
-            )
+        own = [self.path, self.damaged_path, self.identity.path, self.identity.count_path]
+        for path in (*own, Path(self._lock.lock_file)):
+            if path.is_symlink():
+                raise LedgerError(
+                    f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file "
+                    "itself in its place."
+                )
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the whole lines after those that were read."""

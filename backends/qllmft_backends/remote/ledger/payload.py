@@ -1,4 +1,4 @@
-"""Checks of numbers, states and distributions from the server or a ledger's file, and of known answers."""
+"""Results from the server or a ledger's file, checked: probabilities, single shots, variants, and known answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from math import sqrt
 from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft_backends.counts import outcome_values
+from qllmft_backends.z_observables import ZObservables
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot
@@ -59,10 +66,10 @@ def flat(payload: Any, n_qubits: int) -> Any:
     Raises:
         ValueError: if it has no register ``output_all``, or a state that is not ``n_qubits`` bits.
     """
-    kind = next((name for name in ("histogram", "probabilities") if name in mapping(payload)), None)
-    if kind is None:
+    kinds = [name for name in ("histogram", "probabilities") if at(payload, name) is not None]
+    if not kinds:
         return payload
-    states = mapping(mapping(payload[kind]).get("registers")).get(_REGISTER)
+    kind, states = kinds[0], at(payload, kinds[0], "registers", _REGISTER)
     if not isinstance(states, dict) or not all(_is_number(value) for value in states.values()):
         raise ValueError(f"it has no numbers in the register {_REGISTER!r}")
     if not all(len(bits) == n_qubits and not set(bits) - {"0", "1"} for bits in states):
@@ -88,13 +95,10 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     Raises:
         ValueError: if they are malformed, or contradict ``result``.
     """
-    if "shots" in mapping(payload):
+    if isinstance(payload, dict) and "shots" in payload:
         payload = payload["shots"]
         if isinstance(payload, list):
-            payload = [
-                _state_of_bits(mapping(mapping(shot).get("registers")).get(_REGISTER))
-                for shot in payload
-            ]
+            payload = [_state_of_bits(at(shot, "registers", _REGISTER)) for shot in payload]
     if not isinstance(payload, list):
         raise ValueError(
             f"they are a JSON {type(payload).__name__}, expected a list of decimal states"
@@ -112,15 +116,69 @@ def parse_shots(payload: Any, n_qubits: int, counts: range, result: Probabilitie
     return shots
 
 
+@dataclass(frozen=True)
+class Variant:
+    """Results of one variant of a debiased circuit: the same circuit on other qubits.
+
+    Attributes:
+        shots: number of its measurements.
+        qubit_map: qubit of the machine for each qubit of the circuit; None: not reported.
+        results: relative frequencies by basis state of the circuit's qubits.
+    """
+
+    shots: int
+    qubit_map: tuple[int, ...] | None
+    results: Probabilities
+
+
+def parse_variant(payload: Mapping[str, Any], n_qubits: int) -> Variant:
+    """Return a variant from the API's description, with its results in it, or from a ledger's record."""
+    shots, qubit_map = payload.get("shots"), payload.get("qubit_map")
+    if type(shots) is not int or shots < 1:
+        raise ValueError(f"a variant has {str(shots)[:40]} shots, expected a whole number")
+    if qubit_map is not None and not (
+        isinstance(qubit_map, list)
+        and all(type(q) in (int, float) and 0 <= q == int(q) for q in qubit_map)
+    ):
+        raise ValueError(
+            f"the qubit map of a variant is {str(qubit_map)[:80]}, expected qubits or null"
+        )
+    results = parse_probabilities(flat(payload.get("results"), n_qubits), n_qubits, shots)
+    return Variant(shots, None if qubit_map is None else tuple(int(q) for q in qubit_map), results)
+
+
+def standard_errors(variants: Sequence[Variant], observables: ZObservables) -> NDArray[np.float64]:
+    """Return standard errors (O,) of the means over all shots, from the spread of V variants.
+
+    With the share w of each variant in the shots and its mean e, the variance is V/(V - 1) · Σ w² (e - Σ w e)². It
+    holds the shot noise and the errors of the machine that differ between the variants.
+    """
+    shares = np.array([variant.shots for variant in variants], np.float64)
+    shares /= shares.sum()
+    means = np.empty((len(variants), len(observables.coefficients)))
+    for v, variant in enumerate(variants):
+        states = np.fromiter(variant.results, np.int64, len(variant.results))
+        frequencies = np.fromiter(variant.results.values(), np.float64, len(states))
+        means[v] = frequencies / frequencies.sum() @ outcome_values(states, observables)
+    squares = shares[:, None] ** 2 * (means - shares @ means) ** 2
+    return np.asarray(np.sqrt(len(variants) / (len(variants) - 1) * squares.sum(axis=0)))
+
+
 def is_amount(value: Any) -> TypeGuard[float]:
     """Return whether ``value`` is a price: a finite number of 0 or more."""
     # NaN compares as False, and integers of hundreds of digits have no float
     return _is_number(value) and 0 <= value <= sys.float_info.max
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return ``value`` if it is a JSON object, otherwise an empty one."""
-    return value if isinstance(value, dict) else {}
+def at(value: Any, *path: str) -> Any:
+    """Return the value at a path of names in JSON objects, None if a name is missing or a part is no object.
+
+    >>> at({"stats": {"kwh": 2.0}}, "stats", "kwh"), at({"stats": []}, "stats", "kwh")
+    (2.0, None)
+    """
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _state(value: Any, n_qubits: int) -> int:

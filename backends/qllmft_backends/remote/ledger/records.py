@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,16 +12,15 @@ import numpy as np
 from qllmft_backends.remote.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_backends.remote.ledger.payload import (
     Probabilities,
-    Shots,
     is_amount,
-    known_answer_error,
     known_state,
     parse_probabilities,
     parse_shots,
+    parse_variant,
 )
-from qllmft_backends.remote.ledger.variants import Variant, parse_variant
 
 FORMAT = 1
+HASHED = ("results", "shots", "variants")  # fields of JSON that have their hash beside them
 
 
 def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
@@ -40,14 +39,11 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
     chunk = chunks[chunk_id]
     match event:
         case "sent":
-            if not isinstance(record["session"], str | None):
-                raise ValueError(f"the session's id is {record['session']!r}")
-            if record["server_at"] is not None and not is_amount(record["server_at"]):
-                raise ValueError(
-                    f"server_at is {str(record['server_at'])[:40]}, expected seconds or null"
-                )
-            token = _text(record, "client_token")
-            chunk.attempts.append(Attempt(token, record["server_at"], session=record["session"]))
+            token, session = _text(record, "client_token"), _optional_text(record, "session")
+            server_at = record["server_at"]
+            if server_at is not None and not is_amount(server_at):
+                raise ValueError(f"server_at is {str(server_at)[:40]}, expected seconds or null")
+            chunk.attempts.append(Attempt(token, server_at, session=session))
         case "refused":
             for attempt in chunk.attempts:
                 attempt.refused |= attempt.client_token == record["client_token"]
@@ -61,14 +57,11 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             chunk.duplicates = [*others, job_id] if record["charged"] else others
         case "collected" | "failed":
             results = _results(record, chunk)
-            failure = str(record["reason"]) if event == "failed" else None
             unit = _optional_text(record, "cost_unit") or chunk.unit
+            chunk.failure = str(record["reason"]) if event == "failed" else None
             chunk.results = results[chunk.known_circuits :]
-            chunk.integrity_error = known_answer_error(
-                chunk.known_answer, chunk.setup.n_qubits, chunk.setup.shots, results
-            )
+            chunk.integrity_error = chunk.wrong_answer(results)
             chunk.aggregations, chunk.shots, chunk.variants = {}, None, None
-            chunk.failure = failure
             if is_amount(record.get("cost")):
                 chunk.cost, chunk.unit = float(record["cost"]), unit
             chunk.kwh, chunk.billed_us, chunk.machine_kw = (
@@ -79,33 +72,34 @@ def apply_record(chunks: dict[str, Chunk], record: Mapping[str, Any]) -> None:
             results = _results(record, chunk)[chunk.known_circuits :]
             chunk.aggregations[str(record["aggregation"])] = [r for r in results if r is not None]
         case "shots":
-            chunk.shots = _shots(record, chunk)
+            n_qubits, counts = chunk.setup.n_qubits, chunk.setup.shot_counts
+            chunk.shots = [
+                None if r is None else parse_shots(each, n_qubits, counts, r)
+                for each, r in _beside_results(record, "shots", chunk)
+            ]
         case "variants":
-            chunk.variants = _variants(record, chunk)
+            variants = [
+                None if r is None else [parse_variant(v, chunk.setup.n_qubits) for v in each]
+                for each, r in _beside_results(record, "variants", chunk)
+            ]
+            if any(each is not None and len(each) < 2 for each in variants):
+                raise ValueError("a circuit has one variant, expected several")
+            chunk.variants = variants
         case _:
             raise ValueError(f"unknown event {event!r}")
 
 
-def results_to_json(results: Sequence[Probabilities | None]) -> dict[str, Any]:
-    """Return a record's fields ``results`` and ``results_sha256``."""
-    plain = [None if r is None else {str(state): p for state, p in r.items()} for r in results]
-    return hashed("results", plain)
-
-
-def hashed(name: str, value: Any) -> dict[str, Any]:
-    """Return a record's field ``name`` of JSON, and its hash."""
-    return {name: value, f"{name}_sha256": _json_hash(value)}
+def json_hash(value: Any) -> str:
+    """Return the hash of a field of `HASHED`, as JSON."""
+    return sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _planned(record: Mapping[str, Any]) -> Chunk:
     if record["format"] != FORMAT:
         raise ValueError(f"format {record['format']}, expected {FORMAT}")
     setup = Setup(**record["setup"])
-    if not (
-        isinstance(setup.n_qubits, int)
-        and isinstance(setup.shots, int)
-        and 0 <= setup.n_qubits <= 64
-    ):
+    sizes = (setup.n_qubits, setup.shots)
+    if not all(isinstance(n, int) for n in sizes) or not 0 <= setup.n_qubits <= 64:
         raise ValueError(f"setup names {setup.n_qubits!r} qubits and {setup.shots!r} shots")
     rows = record["values"]
     values = np.array(rows, np.float64).reshape(len(rows), -1) if rows else np.empty((0, 0))
@@ -142,33 +136,17 @@ def _results(record: Mapping[str, Any], chunk: Chunk) -> list[Probabilities | No
     return [None if r is None else parse_probabilities(r, chunk.setup.n_qubits) for r in results]
 
 
-def _read_for_results(record: Mapping[str, Any], name: str, chunk: Chunk) -> list[Any]:
-    """Return a record's field ``name``, one entry for each circuit with a result."""
+def _beside_results(
+    record: Mapping[str, Any], name: str, chunk: Chunk
+) -> Iterator[tuple[Any, Probabilities | None]]:
+    """Return a record's field ``name`` of each circuit beside its result; both are None for a circuit without one."""
     found, results = record[name], chunk.results or []
     _check_hash(record, name)
     if [each is None for each in found] != [result is None for result in results]:
         raise ValueError(
             f"{name} of {len(found)} circuits, expected those of {len(results)} results"
         )
-    return list(found)
-
-
-def _shots(record: Mapping[str, Any], chunk: Chunk) -> list[Shots | None]:
-    shots, setup = _read_for_results(record, "shots", chunk), chunk.setup
-    return [
-        None if r is None else parse_shots(each, setup.n_qubits, setup.shot_counts, r)
-        for each, r in zip(shots, chunk.results or (), strict=True)
-    ]
-
-
-def _variants(record: Mapping[str, Any], chunk: Chunk) -> list[list[Variant] | None]:
-    variants, n = _read_for_results(record, "variants", chunk), chunk.setup.n_qubits
-    if any(each is not None and len(each) < 2 for each in variants):
-        raise ValueError("a circuit has one variant, expected several")
-    return [
-        None if each is None else [parse_variant(variant, n) for variant in each]
-        for each in variants
-    ]
+    return zip(found, results, strict=True)
 
 
 def _number(value: Any) -> int | None:
@@ -187,9 +165,5 @@ def _optional_text(record: Mapping[str, Any], name: str) -> str | None:
 
 
 def _check_hash(record: Mapping[str, Any], name: str) -> None:
-    if record[f"{name}_sha256"] != _json_hash(record[name]):
+    if record[f"{name}_sha256"] != json_hash(record[name]):
         raise ValueError(f"{name}_sha256 does not fit the {name}: they were changed")
-
-
-def _json_hash(value: Any) -> str:
-    return sha256(json.dumps(value).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from copy import copy
+from functools import cache
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -19,10 +20,9 @@ from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
 from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
-from qllmft_backends.remote.batch import CircuitBatch, JobSize
+from qllmft_backends.remote.batch import CircuitBatch, known_circuit
 from qllmft_backends.remote.cost import CostEstimate
 from qllmft_backends.remote.jobs import Jobs, JobsBackend, check_round
-from qllmft_backends.remote.known_answers import KnownAnswers, known_circuit
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
@@ -31,13 +31,11 @@ from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.providers import (
     PROVIDERS,
     Machine,
-    installed,
     machine_of,
     open_machine,
 )
 from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, check_names, status_of
-from qllmft_backends.remote.results import results_of, stored_result
 from qllmft_backends.remote.route import Route
 from qllmft_backends.request import check_values, request_seed
 from qllmft_backends.z_observables import ZObservables
@@ -80,12 +78,25 @@ class QiskitBackend(JobsBackend):
             self._machine = machine_of(backend, local=self.options.local, name=name)
         self.jobs = jobs_of(self._machine, self.options)
         if self.jobs is not None and backend is not None:
-            _check_object(self._machine, self.jobs.ledger.folder, self.options)
+            self._check_object(self.jobs.ledger.folder)
+
+    def _check_object(self, folder: Path) -> None:
+        """Raise `BackendError` if another object of the same class and name has the same ledger."""
+        thing, name = self._machine.thing, self._machine.name
+        first = _OBJECTS.setdefault(folder.resolve(), thing)
+        if first is thing or self.options.object_name is not None:
+            return
+        raise BackendError(
+            f"another object of the class {type(first).__name__} named {name!r} has the ledger {folder} in this "
+            "process, and nothing shows whether both are the same machine: each would get the other's results. Give "
+            f"each a name of its own, create('qiskit', {{'object_name': ...}}, backend=...); or {name!r}, if they are "
+            "the same."
+        )
 
     @classmethod
     def availability(cls) -> Availability:
         """Return available if Aer is, with a note about the packages of the providers."""
-        missing = {provider.extra for provider in PROVIDERS.values() if not installed(provider)}
+        missing = {provider.extra for provider in PROVIDERS.values() if not provider.installed}
         if "aer" in missing:
             return Availability(False, "'qiskit_aer' is not installed: pip install '.[aer]'")
         hints = [f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing)]
@@ -118,7 +129,7 @@ class QiskitBackend(JobsBackend):
 
     def compiled(self, circuit: QuantumCircuit) -> Compiled:
         """Return a circuit as it is sent, with free parameters."""
-        return _compiled(self._machine, self.options, circuit)
+        return compile_circuit(circuit, self._machine.target, self.options)
 
     def machine_errors(self, circuit: QuantumCircuit) -> MachineErrors:
         """Return a circuit as it is sent, with the errors that the machine states; nothing is sent.
@@ -128,12 +139,13 @@ class QiskitBackend(JobsBackend):
         """
         from qllmft_backends.aer.machine_errors import MachineErrors
 
-        target, properties = self._machine.target, self._machine.properties
+        target = self._machine.target
         if target is None:
             raise BackendError(
                 f"{self._machine.name} has no target, so the errors of its gates are unknown. Give its backend."
             )
         found = self.compiled(circuit)
+        properties = getattr(self._machine.thing, "properties", None)  # of IBM's machines
         stated = properties() if properties else None
         return MachineErrors.of_target(found.circuit, found.columns, found.measured, target, stated)
 
@@ -238,20 +250,20 @@ class QiskitBackend(JobsBackend):
     ) -> CostEstimate:
         """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
         del offline  # prices are those of the options
-        values, compiled = check_values(circuit, values), self.compiled(circuit)
         if self.jobs is not None:
             with self.jobs.reading():
-                batch = self._batch(compiled, circuit.num_qubits, values)
+                batch = self._batch(circuit, values)
                 return self.jobs.estimate(batch, self.jobs.route.price)
+        count, gates = len(check_values(circuit, values)), str(self.compiled(circuit))
         shots, unit = self.options.shots, self.options.price_unit
         return CostEstimate(
-            self._machine.name, len(values), 0, 1, shots, str(compiled), price_each=0.0, unit=unit
+            self._machine.name, count, 0, 1, shots, gates, price_each=0.0, unit=unit
         )
 
-    def _batch(
-        self, compiled: Compiled, n_qubits: int, values: NDArray[np.float64]
-    ) -> CircuitBatch:
+    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
         assert self.jobs is not None
+        target, n_qubits = self._machine.target, circuit.num_qubits
+        compiled = self.compiled(circuit)
         setup = Setup(
             url=PROVIDERS_URL,
             backend=self._machine.address,
@@ -263,8 +275,20 @@ class QiskitBackend(JobsBackend):
             seed=None,
             repetition=self.options.repetition,
         )
-        size = JobSize(self.options.circuits_per_job, self._machine.max_circuits)
-        batch = CircuitBatch(compiled, values, setup, self._machine.name, size)
+        # the circuit with a known answer is on the qubits that the others measure
+        layout = {"layout": None if target is None else compiled.measured}
+        beside = self.options.model_copy(update=layout)
+        batch = CircuitBatch(
+            compiled,
+            check_values(circuit, values),
+            setup,
+            self._machine.name,
+            self.options.circuits_per_job,
+            self._machine.max_circuits,
+            known=cache(
+                lambda state: compile_circuit(known_circuit(n_qubits, state), target, beside)
+            ),
+        )
         self.jobs.find(batch)
         return batch
 
@@ -274,13 +298,9 @@ class QiskitBackend(JobsBackend):
         """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
         if len(values) == 0:
             return []
-        compiled, runner, shots = self.compiled(circuit), self._machine.runner, self.options.shots
         if self.jobs is not None:
-            with self.jobs.writing():
-                batch = self._batch(compiled, circuit.num_qubits, values)
-                self.jobs.submit(batch)
-                self.jobs.collect(batch)
-                return results_of(batch, stored_result, self.jobs.ledger.folder)
+            return self._measured(circuit, values)[1]
+        compiled, runner, shots = self.compiled(circuit), self._machine.runner, self.options.shots
         assert runner is not None
         seed = self.options.seed + self._round * BETWEEN_ROUNDS
         seed = request_seed(seed, circuit, values) % 2**31
@@ -289,10 +309,8 @@ class QiskitBackend(JobsBackend):
         measured = runner.measured(job, len(names))
         if self.options.compare_names:
             check_names(measured, [names], self._machine.name)
-        counts = [each.counts for each in measured]
-        if (status := status_of(job)) in ENDED_BADLY or any(
-            sum(each.values()) != shots for each in counts
-        ):
+        counts, status = [each.counts for each in measured], status_of(job)
+        if status in ENDED_BADLY or any(sum(each.values()) != shots for each in counts):
             raise BackendError(
                 f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
             )
@@ -305,15 +323,11 @@ class QiskitBackend(JobsBackend):
         observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return the answer of a V2 estimator at the precision of the option ``shots``."""
-        compiled = _compiled(self._machine, self.options, circuit, measure=False)
+        compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
         estimator = self._machine.estimator
         assert estimator is not None
         layout = compiled.circuit.layout
-        placed = (
-            observables
-            if layout is None
-            else [observable.apply_layout(layout) for observable in observables]
-        )
+        placed = observables if layout is None else [o.apply_layout(layout) for o in observables]
         pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
         precision = 1 / sqrt(self.options.shots)
         data = estimator.run([pub], precision=precision).result()[0].data
@@ -324,48 +338,13 @@ class QiskitBackend(JobsBackend):
         return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
 
 
-def _check_object(machine: Machine, folder: Path, options: QiskitOptions) -> None:
-    """Raise `BackendError` if another object of the same class and name has the same ledger, unless a name is given."""
-    first = _OBJECTS.setdefault(folder.resolve(), machine.thing)
-    if first is machine.thing or options.object_name is not None:
-        return
-    raise BackendError(
-        f"another object of the class {type(first).__name__} named {machine.name!r} has the ledger {folder} in this "
-        "process, and nothing shows whether both are the same machine: each would get the other's results. Give each a "
-        f"name of its own, create('qiskit', {{'object_name': ...}}, backend=...); or {machine.name!r}, if they are the "
-        "same."
-    )
-
-
-def _compiled(
-    machine: Machine, options: QiskitOptions, circuit: QuantumCircuit, *, measure: bool = True
-) -> Compiled:
-    return compile_circuit(
-        circuit,
-        machine.target,
-        optimization_level=options.optimization_level,
-        layout=options.layout,
-        seed=options.seed,
-        ionq_gates=options.native == "ionq",
-        measure=measure,
-    )
-
-
 def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
     """Return the jobs of a machine in a ledger of its own, or None if nothing leaves this process."""
-    if not machine.remote or machine.runner is None:
+    runner = machine.runner
+    if not machine.remote or runner is None:
         return None
-    route = MachineRoute(options, machine.name, machine.runner)
     ledger = Ledger(options.ledger / re.sub(r"[^\w.-]+", "-", machine.address))
-
-    def known_answer(batch: CircuitBatch, state: int) -> Compiled:
-        """Compile it to the qubits that the batch's circuits measure."""
-        assert isinstance(batch.template, Compiled)
-        layout = None if machine.target is None else batch.template.measured
-        beside = options.model_copy(update={"layout": layout})
-        return _compiled(machine, beside, known_circuit(batch.setup.n_qubits, state))
-
-    return Jobs(options, ledger, lambda: route, KnownAnswers(options, known_answer))
+    return Jobs(options, ledger, lambda: MachineRoute(options, machine.name, runner))
 
 
 def route_of(ledger: Ledger, chunk: Chunk) -> Route:

@@ -17,6 +17,7 @@ from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from qllmft_backends.errors import BackendError, MissingExtraError, UnsupportedGateError
 from qllmft_backends.remote.batch import Template, check_unmeasured
+from qllmft_backends.remote.machines.options import QiskitOptions
 
 
 @dataclass(frozen=True)
@@ -47,30 +48,22 @@ class Compiled(Template):
 
 
 def compile_circuit(
-    circuit: QuantumCircuit,
-    target: Target | None,
-    *,
-    optimization_level: int,
-    layout: tuple[int, ...] | None,
-    seed: int,
-    ionq_gates: bool = False,
-    measure: bool = True,
+    circuit: QuantumCircuit, target: Target | None, options: QiskitOptions, *, measure: bool = True
 ) -> Compiled:
     """Measure every qubit, and compile to a machine.
 
     Args:
         circuit: without classical bits.
         target: of the machine; None leaves the gates as they are.
-        optimization_level: of the preset pass manager.
-        layout: qubits of the machine for the circuit's qubits; None: the pass manager chooses.
-        seed: of the pass manager.
-        ionq_gates: compile to GPI, GPI2 and MS on all-to-all qubits.
+        options: level, layout, seed and gates of the compilation.
         measure: add the measurements; an estimator adds its own.
 
     Raises:
         BackendError: if the circuit does not fit the machine, or the compiled one measures other qubits.
         UnsupportedGateError: if the gates cannot be expressed by the machine's.
     """
+    level, layout, seed = options.optimization_level, options.layout, options.seed
+    ionq_gates = options.native == "ionq"
     check_unmeasured(circuit)
     _check_fit(circuit, target, layout)
     found = circuit.measure_all(inplace=False) if measure else circuit
@@ -78,7 +71,7 @@ def compile_circuit(
         target = ionq_target(target) if ionq_gates else target
         initial = None if layout is None else list(layout)
         manager = generate_preset_pass_manager(
-            optimization_level, target=target, initial_layout=initial, seed_transpiler=seed
+            level, target=target, initial_layout=initial, seed_transpiler=seed
         )
         try:
             found = manager.run(found)
@@ -86,21 +79,21 @@ def compile_circuit(
             raise UnsupportedGateError(
                 f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
             ) from error
-    _check_compiled(found, circuit.num_qubits if measure else 0, target)
+    places = _measured(found)
+    _check_compiled(found, places, circuit.num_qubits if measure else 0, target)
     order = {parameter: i for i, parameter in enumerate(circuit.parameters)}
     gates = [i for i in found.data if i.operation.name not in ("barrier", "measure", "delay")]
-    content = repr((optimization_level, layout, seed, ionq_gates, _lines(found)))
+    content = repr((level, layout, seed, ionq_gates, _lines(found)))
+    used = {qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}
     return Compiled(
         circuit=found,
         columns=np.array([order[parameter] for parameter in found.parameters], np.int64),
         sha256=sha256(content.encode()).hexdigest(),
-        qubits=len(
-            {qubit for i in found.data if i.operation.name != "barrier" for qubit in i.qubits}
-        ),
+        qubits=len(used),
         one_qubit_gates=sum(len(i.qubits) == 1 for i in gates),
         two_qubit_gates=sum(len(i.qubits) == 2 for i in gates),
         depth=found.depth(),
-        measured=_measured(found),
+        measured=tuple(qubit for _, qubit in places),
     )
 
 
@@ -126,14 +119,6 @@ def ionq_target(target: Target) -> Target:
     return native
 
 
-def _measured(circuit: QuantumCircuit) -> tuple[int, ...]:
-    bits = [i for i in circuit.data if i.operation.name == "measure"]
-    places = {
-        circuit.find_bit(i.clbits[0]).index: circuit.find_bit(i.qubits[0]).index for i in bits
-    }
-    return tuple(places[bit] for bit in sorted(places))
-
-
 def _check_fit(
     circuit: QuantumCircuit, target: Target | None, layout: tuple[int, ...] | None
 ) -> None:
@@ -156,13 +141,22 @@ def _width(target: Target | None) -> float:
     return inf if target is None or target.num_qubits is None else target.num_qubits
 
 
-def _check_compiled(found: QuantumCircuit, n_qubits: int, target: Target | None) -> None:
+def _measured(circuit: QuantumCircuit) -> list[tuple[int, int]]:
+    """Return each measured bit and its qubit, in the order of the bits."""
+    measures = [i for i in circuit.data if i.operation.name == "measure"]
+    return sorted(
+        (circuit.find_bit(i.clbits[0]).index, circuit.find_bit(i.qubits[0]).index) for i in measures
+    )
+
+
+def _check_compiled(
+    found: QuantumCircuit, places: Sequence[tuple[int, int]], n_qubits: int, target: Target | None
+) -> None:
     """Refuse a compiled circuit that is wider than the machine, or that does not measure each qubit once."""
-    width = _width(target)
-    bits = [found.find_bit(i.clbits[0]).index for i in found.data if i.operation.name == "measure"]
-    if found.num_qubits > width or sorted(bits) != list(range(n_qubits)):
+    width, bits = _width(target), [bit for bit, _ in places]
+    if found.num_qubits > width or bits != list(range(n_qubits)):
         raise BackendError(
-            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {sorted(bits)}; expected at "
+            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {bits}; expected at "
             f"most {width:g} qubits, and each of {n_qubits} bits once. Nothing was sent. Choose another "
             "optimization_level or layout."
         )

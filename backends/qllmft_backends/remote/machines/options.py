@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import platformdirs
 from pydantic import Field, model_validator
 
-from qllmft_backends.remote.cost import CostLimits
-from qllmft_backends.remote.known_answers import KnownAnswerOptions
+from qllmft_backends.remote.options import KnownAnswerOptions
 
 ProviderName = Literal[
     "generic", "ibm-fake", "aer-from-backend", "braket-local", "ibm", "braket", "object"
@@ -39,11 +38,12 @@ class QiskitOptions(KnownAnswerOptions):
             that were sent.
         retry_doubtful: send jobs again that were sent without an answer, at a provider without a search by tags. If one
             was accepted after all, it is paid twice.
-        max_circuits: ceiling on the number of circuits in the ledger, needed if the price is not known.
+        max_circuits: see `JobOptions`; needed if the price is not known.
         price_per_circuit, price_per_shot: from the contract with the provider, in ``price_unit``; None: not known.
         price_unit: unit of the prices and of ``max_cost``.
     """
 
+    needs_max_circuits: ClassVar[bool] = True
     provider: ProviderName = "generic"
     machine: str | None = Field(None, max_length=100, coerce_numbers_to_str=True)
     shots: int = Field(1000, ge=2, le=10_000_000)
@@ -58,7 +58,6 @@ class QiskitOptions(KnownAnswerOptions):
     )
     compare_names: bool = True
     retry_doubtful: bool = False
-    max_circuits: int | None = Field(None, ge=0)
     price_per_circuit: float | None = Field(None, ge=0)
     price_per_shot: float | None = Field(None, ge=0)
     price_unit: str = Field("usd", max_length=20)
@@ -78,10 +77,9 @@ class QiskitOptions(KnownAnswerOptions):
         return self
 
     @property
-    def limits(self) -> CostLimits:
-        """Return the limits on the cost of a call."""
-        paid = self.price_each != 0
-        return CostLimits(paid, self.yes, self.max_cost, self.max_circuits, needs_ceiling=True)
+    def paid(self) -> bool:
+        """Return whether circuits cost money, or may."""
+        return self.price_each != 0
 
     @property
     def price_each(self) -> float | None:

@@ -35,26 +35,37 @@ class Machine:
     Attributes:
         name: for people and the ledger.
         address: its provider and name, so that results of one machine never pass for those of another.
+        thing: object of Python that describes it, a `BackendV2` or a primitive.
         runner: way to run circuits; None for an estimator.
-        estimator: V2 estimator that computes expectation values itself; None otherwise.
-        target: gates and qubits; None if unknown, and circuits are then sent as they are.
         remote: circuits leave this machine.
-        properties: returns what IBM's machines state of their readouts beside the target; None for others.
-        max_circuits: limit of the machine on a job.
-        fewest_shots: limit of the machine on a circuit.
-        thing: object of Python that the machine was made of; None for a provider's.
+        estimator: V2 estimator that computes expectation values itself; None otherwise.
     """
 
     name: str
     address: str
+    thing: Any
     runner: Runner | None
-    target: Target | None
-    remote: bool
+    remote: bool = False
     estimator: BaseEstimatorV2 | None = None
-    properties: Callable[[], Any] | None = None
-    max_circuits: float = inf
-    fewest_shots: int = 1
-    thing: object = None
+
+    @property
+    def target(self) -> Target | None:
+        """Return its gates and qubits; None if unknown, and circuits are then sent as they are."""
+        return getattr(self.thing, "target", None)
+
+    @property
+    def max_circuits(self) -> float:
+        """Return its limit on the circuits of a job."""
+        limit = getattr(self.thing, "max_circuits", None)
+        return limit if isinstance(limit, int) and limit > 0 else inf
+
+    @property
+    def fewest_shots(self) -> int:
+        """Return the least shots of a circuit that a device of Amazon Braket states, 1 for others."""
+        service = self.thing
+        for name in ("_device", "properties", "service", "shotsRange"):
+            service = getattr(service, name, None)
+        return int(service[0]) if isinstance(service, tuple | list) and service else 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,11 @@ class Provider:
     extra: str
     package: str
     remote: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Return whether its package is installed. Nothing is imported."""
+        return find_spec(self.package) is not None
 
 
 def open_machine(options: QiskitOptions) -> Machine:
@@ -94,85 +110,41 @@ def open_machine(options: QiskitOptions) -> Machine:
         ) from error
 
 
-def installed(provider: Provider) -> bool:
-    """Return whether the package of a provider is installed. Nothing is imported."""
-    return find_spec(provider.package) is not None
-
-
 def machine_of(thing: object, *, local: bool, name: str | None = None) -> Machine:
     """Return a machine of a `BackendV2` or of a V2 primitive. An unknown class is remote, unless ``local``.
 
     Its ``name`` is the object's own by default.
     """
-    kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
-    inner = (
-        getattr(thing, "_backend", thing)
-        if isinstance(thing, BaseSamplerV2 | BaseEstimatorV2)
-        else thing
-    )
-    here = local or f"{type(inner).__module__}.{type(inner).__qualname__}".startswith(_LOCAL)
-    target = getattr(inner, "target", None)
+    primitive = isinstance(thing, BaseSamplerV2 | BaseEstimatorV2)
+    inner = getattr(thing, "_backend", thing) if primitive else thing
+    kind, inner_kind = (f"{type(t).__module__}.{type(t).__qualname__}" for t in (thing, inner))
+    remote = not (local or inner_kind.startswith(_LOCAL))
     name = name or str(getattr(inner, "name", None) or type(inner).__name__)
-    shared: dict[str, Any] = {
-        "name": name,
-        "address": f"object:{kind}:{name}",
-        "target": target,
-        "remote": not here,
-        "properties": getattr(inner, "properties", None),
-        "max_circuits": _most_circuits(inner),
-        "fewest_shots": _fewest_shots(inner),
-        "thing": inner,
-    }
+    address, estimator = f"object:{kind}:{name}", None
+    runner: Runner | None = None
     if isinstance(thing, BaseEstimatorV2):
-        if not here:
+        if remote:
             raise BackendError(
                 f"{kind} is a remote estimator, whose results have no counts to keep in the ledger. Give its backend, "
                 "or a sampler; or local=True if it runs in this process."
             )
-        return Machine(**shared, runner=None, estimator=thing)
-    if isinstance(thing, BaseSamplerV2):
-        return Machine(**shared, runner=SamplerRunner(thing))
-    if isinstance(thing, BackendV2):
-        return Machine(**shared, runner=BackendRunner(thing))
-    raise BackendError(
-        f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
-    )
-
-
-def _machine(backend: BackendV2, provider: str, runner: Runner, *, remote: bool = False) -> Machine:
-    limit = _most_circuits(backend)
-    address = f"{provider}:{backend.name}"
-    stated = getattr(backend, "properties", None)
-    return Machine(
-        backend.name,
-        address,
-        runner,
-        backend.target,
-        remote,
-        max_circuits=limit,
-        fewest_shots=_fewest_shots(backend),
-        properties=stated,
-    )
-
-
-def _most_circuits(backend: object) -> float:
-    """Return the limit of a backend on the circuits of a job."""
-    limit = getattr(backend, "max_circuits", None)
-    return limit if isinstance(limit, int) and limit > 0 else inf
-
-
-def _fewest_shots(backend: object) -> int:
-    """Return the least shots of a circuit that a device of Amazon Braket states, 1 for others."""
-    service: Any = backend
-    for name in ("_device", "properties", "service", "shotsRange"):
-        service = getattr(service, name, None)
-    return int(service[0]) if isinstance(service, tuple | list) and service else 1
+        estimator = thing
+    elif isinstance(thing, BaseSamplerV2):
+        runner = SamplerRunner(thing)
+    elif isinstance(thing, BackendV2):
+        runner = BackendRunner(thing)
+    else:
+        raise BackendError(
+            f"got {kind}; expected a BackendV2, a BaseSamplerV2 or a BaseEstimatorV2 of Qiskit."
+        )
+    return Machine(name, address, inner, runner, remote, estimator)
 
 
 def _in_aer(backend: BackendV2, provider: str) -> Machine:
     from qiskit_aer import AerSimulator
 
-    return _machine(backend, provider, BackendRunner(AerSimulator.from_backend(backend)))
+    runner = BackendRunner(AerSimulator.from_backend(backend))
+    return Machine(backend.name, f"{provider}:{backend.name}", backend, runner)
 
 
 def _generic(options: QiskitOptions) -> Machine:
@@ -200,29 +172,21 @@ def _fake_backend(options: QiskitOptions) -> BackendV2:
     return known[name]
 
 
-def _aer_from_backend(options: QiskitOptions) -> Machine:
-    return _in_aer(_fake_backend(options), "aer-from-backend")
-
-
-def _ibm_fake(options: QiskitOptions) -> Machine:
-    backend = _fake_backend(options)
-    return _machine(backend, "ibm-fake", SamplerRunner(_ibm_sampler(backend)))
-
-
-def _ibm_sampler(backend: BackendV2) -> BaseSamplerV2:
+def _with_ibm_sampler(backend: BackendV2, provider: str, service: Any = None) -> Machine:
     from qiskit_ibm_runtime import SamplerV2
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its successor has no local mode
-        return SamplerV2(mode=backend)
+        runner = SamplerRunner(SamplerV2(mode=backend), service)
+    address = f"{provider}:{backend.name}"
+    return Machine(backend.name, address, backend, runner, remote=service is not None)
 
 
 def _ibm(options: QiskitOptions) -> Machine:
     from qiskit_ibm_runtime import QiskitRuntimeService
 
     service = QiskitRuntimeService()  # the account that the user saved, or the environment's
-    backend = service.backend(options.machine)
-    return _machine(backend, "ibm", SamplerRunner(_ibm_sampler(backend), service), remote=True)
+    return _with_ibm_sampler(service.backend(options.machine), "ibm", service)
 
 
 def _braket_local(options: QiskitOptions) -> Machine:
@@ -236,27 +200,25 @@ def _braket_local(options: QiskitOptions) -> Machine:
     if "seed" in options.model_fields_set:
         raise BackendError("Braket's local simulator takes no seed; omit seed.")
     backend = BraketLocalBackend(name)
-    return Machine(
-        f"braket {name}",
-        f"braket-local:{name}",
-        BackendRunner(backend),
-        backend.target,
-        remote=False,
-    )
+    return Machine(f"braket {name}", f"braket-local:{name}", backend, BackendRunner(backend))
 
 
 def _braket(options: QiskitOptions) -> Machine:
     from qiskit_braket_provider import BraketProvider
 
     backend = BraketProvider().get_backend(options.machine)  # by the credentials that boto3 finds
-    return _machine(backend, "braket", BackendRunner(backend), remote=True)
+    address, runner = f"braket:{backend.name}", BackendRunner(backend)
+    return Machine(backend.name, address, backend, runner, remote=True)
 
 
+_IBM, _BRAKET = ("ibm", "qiskit_ibm_runtime"), ("braket", "qiskit_braket_provider")
 PROVIDERS: dict[str, Provider] = {
     "generic": Provider(_generic, "aer", "qiskit_aer"),
-    "ibm-fake": Provider(_ibm_fake, "ibm", "qiskit_ibm_runtime"),
-    "aer-from-backend": Provider(_aer_from_backend, "ibm", "qiskit_ibm_runtime"),
-    "braket-local": Provider(_braket_local, "braket", "qiskit_braket_provider"),
-    "ibm": Provider(_ibm, "ibm", "qiskit_ibm_runtime", remote=True),
-    "braket": Provider(_braket, "braket", "qiskit_braket_provider", remote=True),
+    "ibm-fake": Provider(lambda given: _with_ibm_sampler(_fake_backend(given), "ibm-fake"), *_IBM),
+    "aer-from-backend": Provider(
+        lambda given: _in_aer(_fake_backend(given), "aer-from-backend"), *_IBM
+    ),
+    "braket-local": Provider(_braket_local, *_BRAKET),
+    "ibm": Provider(_ibm, *_IBM, remote=True),
+    "braket": Provider(_braket, *_BRAKET, remote=True),
 }

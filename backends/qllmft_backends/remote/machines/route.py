@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from qiskit import QuantumCircuit
@@ -22,7 +23,7 @@ from qllmft_backends.remote.machines.runners import (
     check_names,
     status_of,
 )
-from qllmft_backends.remote.options import Deadline, Deadlined
+from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
 from qllmft_backends.text import error_text
 
@@ -32,7 +33,7 @@ _ENDED_WELL = ("DONE", "COMPLETED")
 _WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class MachineRoute(Deadlined, Route):
+class MachineRoute(Route):
     """Route to one machine. A provider's errors become `RemoteError`; reads are repeated for ``retry_s`` seconds.
 
     Args:
@@ -48,9 +49,9 @@ class MachineRoute(Deadlined, Route):
         self.resends_doubtful = options.retry_doubtful
         self._started: dict[str, Any] = {}  # the provider's jobs, by id
 
-    def index(self, ledger: Ledger) -> TaggedJobs | None:
-        """Return the jobs by their tags, or None if the provider has no such search."""
-        return TaggedJobs(self, ledger) if self.runner.searches else None
+    def index(self, ledger: Ledger) -> JobIndex:
+        """Return the jobs by their tags, if the provider has such a search (see `Route`)."""
+        return TaggedJobs(self, ledger) if self.runner.searches else super().index(ledger)
 
     def price(self, setup: Setup, template: Template) -> dict[str, Any]:
         """Return the price of the options."""
@@ -94,7 +95,7 @@ class MachineRoute(Deadlined, Route):
         status = self.asked("the status of a job", lambda: status_of(job))
         completed, badly = status in _ENDED_WELL, status in ENDED_BADLY
         reason = f"the provider says {status}" if badly else ""
-        return RemoteJob(job_id, status, completed or badly, completed, reason, None, job)
+        return RemoteJob(status, completed or badly, completed, reason, None, job)
 
     def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the frequencies of a job's counts, or None for each circuit of a failed job."""
@@ -149,11 +150,13 @@ class MachineRoute(Deadlined, Route):
 
 
 class TaggedJobs(JobIndex):
-    """Jobs of a provider, each tagged with its client token."""
+    """Jobs of a provider, each tagged with its client token, by which it is looked up before it is sent."""
+
+    searches = True
+    route: MachineRoute
 
     def __init__(self, route: MachineRoute, ledger: Ledger) -> None:
-        super().__init__(ledger)
-        self._route = route
+        super().__init__(route, ledger)
         self._found: dict[str, list[ListedJob]] = {}  # by token
 
     def refresh(self, *, complete: bool = False) -> None:
@@ -163,26 +166,21 @@ class TaggedJobs(JobIndex):
 
     def with_tokens(self, tokens: Iterable[str]) -> list[ListedJob]:
         """Return the jobs that carry one of ``tokens``."""
-        return [job for token in tokens for job in self._with_token(token)]
+        found = []
+        for token in tokens:
+            if token not in self._found:
+                ids = self.route.asked("a search by tags", partial(self._ids, token))
+                self._found[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
+            found += self._found[token]
+        return found
+
+    def _ids(self, token: str) -> list[str]:
+        return [_id_of(job_id) for job_id in self.route.runner.find(token)]
 
     def to_reconcile(self) -> list[Chunk]:
         """Return the chunks that were sent more than once, or without an answer."""
         chunks = self.ledger.chunks.values()
         return [c for c in chunks if c.attempts and (c.job_id is None or c.doubtful)]
-
-    def check_orphans(self, planned: Iterable[str]) -> None:
-        """Refuse nothing: a job is looked up by its own token before it is sent."""
-
-    def _with_token(self, token: str) -> list[ListedJob]:
-        if token not in self._found:
-            self._found[token] = self._route.asked(
-                "a search by tags",
-                lambda: [
-                    ListedJob(_id_of(job_id), token, None, "")
-                    for job_id in self._route.runner.find(token)
-                ],
-            )
-        return self._found[token]
 
 
 def _id_of(job_id: Any) -> str:

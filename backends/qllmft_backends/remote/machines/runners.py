@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from qiskit import QuantumCircuit
 
@@ -24,61 +24,50 @@ class Measured:
     counts: Counts
 
 
-class Runner(Protocol):
+class Runner:
     """Way to run circuits. A job is the provider's object.
 
     Attributes:
-        takes_seed: of its shots.
         searches: whether the provider finds jobs by their tags.
     """
 
-    takes_seed: bool
-    searches: bool
+    searches = False
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
         """Send circuits without free parameters as one job and return it.
 
         Args:
-            circuits: each measured into one register.
+            circuits: each measured into the register ``meas``.
             shots: measurements per circuit.
             seed: of a simulator's shots.
             tag: name to find the job by, if the provider takes one.
         """
-        ...
+        raise NotImplementedError
 
     def measured(self, job: Any, circuits: int) -> list[Measured]:
         """Wait for a job and return the counts of its circuits."""
-        ...
+        raise NotImplementedError
 
     def fetch(self, job_id: str) -> Any:
         """Return the job of an identity, in any process."""
-        ...
+        raise NotImplementedError
 
     def find(self, tag: str) -> list[str]:
         """Return the identities of the jobs with a tag."""
-        ...
+        raise NotImplementedError
 
 
-class BackendRunner:
-    """`BackendV2.run`."""
-
-    searches = False
+class BackendRunner(Runner):
+    """`BackendV2.run`, with the seed in the option ``seed_simulator`` of a backend that has it."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self.takes_seed = hasattr(backend.options, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Runner`).
-
-        Args:
-            circuits: without free parameters, each measured.
-            shots: measurements per circuit.
-            seed: the option ``seed_simulator`` of a backend that has it; otherwise not sent.
-            tag: not sent.
-        """
+        """Send circuits (see `Runner`). No tag is sent."""
         del tag
-        options = {"seed_simulator": seed} if self.takes_seed else {}
+        seeded = hasattr(self._backend.options, "seed_simulator")
+        options = {"seed_simulator": seed} if seeded else {}
         return self._backend.run(list(circuits), shots=shots, **options)
 
     def measured(self, job: Any, circuits: int) -> list[Measured]:
@@ -97,45 +86,30 @@ class BackendRunner:
 
     def fetch(self, job_id: str) -> Any:
         """Return a job (see `Runner`)."""
-        source: Any = self._backend
-        if not hasattr(source, "retrieve_job"):
-            source = getattr(source, "provider", None)
-        if not hasattr(source, "retrieve_job"):
-            raise BackendError(
-                f"job {job_id} cannot be read in another process: {self._backend.name} has no retrieve_job. Read it "
-                "with the provider's own tools."
-            )
-        return source.retrieve_job(job_id)
-
-    def find(self, tag: str) -> list[str]:
-        """Return nothing: a `BackendV2` has no search."""
-        del tag
-        return []
+        sources: list[Any] = [self._backend, getattr(self._backend, "provider", None)]
+        for source in sources:
+            if hasattr(source, "retrieve_job"):
+                return source.retrieve_job(job_id)
+        raise BackendError(
+            f"job {job_id} cannot be read in another process: {self._backend.name} has no retrieve_job. Read it "
+            "with the provider's own tools."
+        )
 
 
-class SamplerRunner:
-    """`BaseSamplerV2.run`."""
+class SamplerRunner(Runner):
+    """`BaseSamplerV2.run`. With a service as IBM's, each job has one tag; without one, a simulator gets the seed."""
 
     def __init__(self, sampler: Any, service: Any = None) -> None:
         self._sampler, self._service = sampler, service
         self.searches = service is not None
-        simulator = getattr(getattr(sampler, "options", None), "simulator", None)
-        self.takes_seed = hasattr(simulator, "seed_simulator")
 
     def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `Runner`). IBM's jobs carry the tag.
-
-        Args:
-            circuits: without free parameters, each measured into the register ``meas``.
-            shots: measurements per circuit.
-            seed: written to ``options.simulator.seed_simulator`` of a sampler that has it, without
-                a service; otherwise not used.
-            tag: the job's only tag if there is a service; otherwise not sent.
-        """
-        if self.takes_seed and self._service is None:
-            self._sampler.options.simulator.seed_simulator = seed
+        """Send circuits (see `Runner`)."""
+        simulator: Any = getattr(getattr(self._sampler, "options", None), "simulator", None)
         if self._service is not None:
             self._sampler.options.environment.job_tags = [tag]
+        elif hasattr(simulator, "seed_simulator"):
+            simulator.seed_simulator = seed
         for circuit in circuits:
             circuit.metadata = {**(circuit.metadata or {}), _NAME: circuit.name}
         return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
@@ -145,13 +119,9 @@ class SamplerRunner:
         result = job.result()
         if len(result) != circuits:
             raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
-        return [
-            Measured(
-                _name((pub.metadata or {}).get("circuit_metadata")),
-                dict(pub.data.meas.get_int_counts()),
-            )
-            for pub in result
-        ]
+        names = [_name((pub.metadata or {}).get("circuit_metadata")) for pub in result]
+        counts = [dict(pub.data.meas.get_int_counts()) for pub in result]
+        return [Measured(*pair) for pair in zip(names, counts, strict=True)]
 
     def fetch(self, job_id: str) -> Any:
         """Return a job (see `Runner`)."""
