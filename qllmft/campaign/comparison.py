@@ -16,9 +16,9 @@ from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.campaign.results import best
 from qllmft.published import published
 from qllmft.tasks.accuracy import TextDifference
-from qllmft.tasks.bootstrap import BootstrapDifference
 from qllmft.tasks.measure import ACCURACY, Measure
 from qllmft.tasks.statistics import (
+    BootstrapDifference,
     MeanInterval,
     Outcome,
     PairedDifference,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.errors import UserError
-from qllmft.tasks.coverage import fewest_texts, least_probability
+from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
 
 if TYPE_CHECKING:

@@ -51,8 +51,7 @@ from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors
 from qllmft.tasks import TASKS
-from qllmft.tasks.calibration import Calibration
-from qllmft.tasks.coverage import true_probabilities
+from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import EpochMetrics, Examples, contrastive_pairs, logits_of
 from qllmft.training.linear_solution import FOLDS, fold_counts

@@ -13,7 +13,7 @@ from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import ClassScores, TextDifference, balanced_accuracy, confusion_of
-from qllmft.tasks.bootstrap import BootstrapDifference
+from qllmft.tasks.statistics import BootstrapDifference
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 

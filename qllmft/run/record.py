@@ -14,12 +14,11 @@ from qllmft.data import Findings
 from qllmft.errors import UserError
 from qllmft.run.predictions import Predictions
 from qllmft.tasks.accuracy import Accuracy, ClassScores
-from qllmft.tasks.bootstrap import Z95
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import POWER
+from qllmft.tasks.statistics import POWER, Z95
 from qllmft_backends.protocol import Sampling
 from qllmft_backends.validation import faults
 

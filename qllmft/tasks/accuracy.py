@@ -190,12 +190,7 @@ class LabelScores:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the scores for JSON."""
-        return {
-            "texts": self.texts,
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-        }
+        return {name: getattr(self, name) for name in ("texts", "precision", "recall", "f1")}
 
 
 @dataclass(frozen=True)
@@ -273,13 +268,10 @@ class ClassScores:
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as JSON values, with the scores for people who read the file."""
-        scores = {
+        return {
             "balanced": self.balanced,
             "balanced_interval95": list(self.interval),
             "macro_f1": self.macro_f1,
-        }
-        return {
-            **scores,
             "majority": self.majority,
-            **{name: list(n) for name, n in vars(self).items()},
+            **{name: list(counts) for name, counts in vars(self).items()},
         }

@@ -24,7 +24,7 @@ class Classification(Task):
     name: ClassVar = "classification"
     measure: ClassVar = ACCURACY
     scores: ClassVar = Accuracy
-    loss_name: ClassVar = "cross-entropy (nats)"
+    loss_name = "cross-entropy (nats)"
     change: ClassVar = "of the labels of {} change"
     baselines: ClassVar = ("logistic_regression", "svc", "mlp")
     one_label: ClassVar = True
@@ -60,9 +60,6 @@ class Classification(Task):
 
     def answers(self, outputs: Tensor) -> Labels:
         return np.asarray(outputs.argmax(dim=1).numpy(), np.int64)
-
-    def values(self, labels: Labels, answers: Labels) -> dict[str, float]:
-        return {self.measure.name: self.value(labels, answers)}
 
     def value(self, labels: Labels, answers: Labels) -> float:
         return Accuracy.of(labels, answers).value
@@ -101,9 +98,9 @@ class Classification(Task):
     def answers_from_json(self, given: Any, k: int) -> Labels:
         if not isinstance(given, list) or not given:
             raise ValueError("expected a label or an answer for each text")
-        for value in given:
-            if type(value) is not int or not 0 <= value < k:
-                raise ValueError(f"{str(value)[:40]!r} is not one of the {k} labels")
+        wrong = [value for value in given if type(value) is not int or not 0 <= value < k]
+        if wrong:
+            raise ValueError(f"{str(wrong[0])[:40]!r} is not one of the {k} labels")
         return np.array(given, np.int64)
 
 

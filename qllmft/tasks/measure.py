@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.statistics import MeanInterval
+from qllmft.tasks.statistics import ENDS, MeanInterval
 
 ScoreName = Literal["accuracy", "R²", "macro-F1"]
 LOWEST = -1e9  # R² of values far from their targets; lower ones would overflow in a mean
@@ -171,3 +173,58 @@ class Score(ABC):
     @abstractmethod
     def as_dict(self) -> dict[str, object]:
         """Return JSON values."""
+
+
+class BootstrapScore(Score):
+    """Several scores of a model, the first of which models are compared by, each with its 95 % interval.
+
+    Intervals are those of 1,000 bootstrap samples of the texts.
+    """
+
+    # names of each score by its field, in narrow tables and in full; its interval is a field too
+    NAMES: ClassVar[Mapping[str, tuple[str, str]]]
+
+    @classmethod
+    def with_intervals(
+        cls, values: NDArray[np.float64], drawn: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """Return the fields of scores (S,) and of their intervals, from scores (B, S) of bootstrap samples."""
+        ends = np.quantile(drawn, ENDS, axis=0).T.tolist()
+        intervals = zip((f"{field}_interval" for field in cls.NAMES), map(tuple, ends), strict=True)
+        return dict(zip(cls.NAMES, values.tolist(), strict=True)) | dict(intervals)
+
+    @classmethod
+    def by_name(cls, values: NDArray[np.float64]) -> dict[str, float]:
+        """Return values of all scores by their names."""
+        names = (name for _, name in cls.NAMES.values())
+        return dict(zip(names, values.tolist(), strict=True))
+
+    @property
+    def parts(self) -> list[ScorePart]:
+        """Return all scores."""
+        return [
+            ScorePart(*names, getattr(self, field), getattr(self, f"{field}_interval"))
+            for field, names in self.NAMES.items()
+        ]
+
+    @property
+    def value(self) -> float:
+        """Return the first score."""
+        return self.parts[0].value
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return its interval."""
+        return self.parts[0].interval
+
+    @property
+    def beside(self) -> list[ScorePart]:
+        """Return all scores but the first."""
+        return self.parts[1:]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the scores as JSON values."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import LabelScores, f1, mean_f1
-from qllmft.tasks.bootstrap import INTERVAL, BootstrapScore, resampled_rows
-from qllmft.tasks.measure import MACRO_F1
-from qllmft.tasks.task import Real, Task, evenly, table_from_json
+from qllmft.tasks.measure import MACRO_F1, BootstrapScore
+from qllmft.tasks.statistics import resampled_rows
+from qllmft.tasks.task import Real, Task, evenly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,29 +68,24 @@ class LabelSetScores(BootstrapScore):
 
         A text gets the labels whose lead is not negative.
         """
-        n = len(labels)
-        answers = leads >= 0
-        each = _scores(np.ones((1, n), np.int32), labels, leads)[0]
+        n, answers, once = len(labels), leads >= 0, np.ones((1, len(labels)), np.int32)
         size = max(1, MOST_NUMBERS // n)
         samples = [np.bincount(rows, minlength=n).astype(np.int32) for rows in resampled_rows(n)]
-        drawn = np.concatenate(
-            [
-                _scores(np.stack(samples[at : at + size]), labels, leads)
-                for at in range(0, len(samples), size)
-            ]
-        )
-        low, high = np.quantile(drawn, INTERVAL, axis=0)
-        parts = [(float(each[i]), (float(low[i]), float(high[i]))) for i in range(len(each))]
-        counts = labels.sum(axis=0), answers.sum(axis=0), (answers * labels).sum(axis=0)
-        one = np.ones((1, n), np.int32)
-        precisions = [
-            _average_precision(one, labels[:, i], leads[:, i])[0] for i in range(labels.shape[1])
+        drawn = [
+            _scores(np.stack(samples[at : at + size]), labels, leads)
+            for at in range(0, len(samples), size)
         ]
         by_label = tuple(
-            OneLabel(int(texts), int(given), int(right), float(found) if texts else None)
-            for texts, given, right, found in zip(*counts, precisions, strict=True)
+            OneLabel(
+                int(own.sum()),
+                int(given.sum()),
+                int((given * own).sum()),
+                float(_average_precision(once, own, lead)[0]) if own.any() else None,
+            )
+            for own, given, lead in zip(labels.T, answers.T, leads.T, strict=True)
         )
-        return cls(n, *parts[0], *parts[1], *parts[2], *parts[3], *parts[4], by_label)
+        parts = cls.with_intervals(_scores(once, labels, leads)[0], np.concatenate(drawn))
+        return cls(n, **parts, by_label=by_label)
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
@@ -171,7 +166,7 @@ class MultiLabel(Task):
     name: ClassVar = "multilabel"
     measure: ClassVar = MACRO_F1
     scores: ClassVar = LabelSetScores
-    loss_name: ClassVar = "binary cross-entropy (nats)"
+    loss_name = "binary cross-entropy (nats)"
     change: ClassVar = "of {} get other labels"
     baselines: ClassVar = ("logistic_regression_ovr", "svc_ovr", "mlp")
     several: ClassVar = True
@@ -238,11 +233,8 @@ class MultiLabel(Task):
     def shown_from_json(self, given: Any) -> tuple[str, ...]:
         return tuple(map(str, given))
 
-    def answers_from_json(self, given: Any, k: int) -> Floats:
-        return table_from_json(given, k)
-
     def labels_from_json(self, given: Any, k: int) -> Integers:
-        labels = table_from_json(given, k)
+        labels = self.answers_from_json(given, k)
         if not np.isin(labels, (0.0, 1.0)).all():
             raise ValueError("a label is neither 0 nor 1")
         return np.asarray(labels, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.tasks.bootstrap import INTERVAL, BootstrapScore, resampled_rows
-from qllmft.tasks.measure import R2
-from qllmft.tasks.task import MOST_MISTAKES, Real, Task, table_from_json
+from qllmft.tasks.measure import R2, BootstrapScore
+from qllmft.tasks.statistics import resampled_rows
+from qllmft.tasks.task import MOST_MISTAKES, Real, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,22 +49,13 @@ class TargetScores(BootstrapScore):
     @classmethod
     def of(cls, targets: Floats, values: Floats) -> TargetScores:
         """Return the scores of values (N, T) for true targets (N, T)."""
-        targets, values = targets.astype(np.float64), values.astype(np.float64)
-        each = _scores(targets[None], values[None])[0]  # (T, 3)
-        n = len(targets)
-        drawn = np.array(
-            [
-                _scores(targets[rows][None], values[rows][None])[0].mean(axis=0)
-                for rows in resampled_rows(n)
-            ]
-        )
-        low, high = np.quantile(drawn, INTERVAL, axis=0)
-        r2, mae, spearman = (
-            (float(each[:, i].mean()), (float(low[i]), float(high[i]))) for i in range(3)
-        )
-        return cls(
-            n, *r2, *mae, *spearman, tuple((float(a), float(b), float(c)) for a, b, c in each)
-        )
+        each = _scores(targets, values)
+        drawn = [
+            _scores(targets[rows], values[rows]).mean(axis=0)
+            for rows in resampled_rows(len(targets))
+        ]
+        parts = cls.with_intervals(each.mean(axis=0), np.array(drawn))
+        return cls(len(targets), **parts, by_target=tuple(map(tuple, each.tolist())))
 
 
 def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats:
@@ -81,43 +73,52 @@ def r2(targets: Floats, values: Floats, weights: Floats | None = None) -> Floats
 
 
 def _scores(targets: Floats, values: Floats) -> Floats:
-    """Return R², mean absolute error and Spearman's rank correlation (S, T, 3) of S samples (S, N, T)."""
+    """Return R², mean absolute error and Spearman's rank correlation (T, 3) of values (N, T)."""
     from scipy.stats import rankdata
 
-    errors = targets - values
-    ranks = [rankdata(each, axis=1) for each in (targets, values)]
-    ranks = [each - each.mean(axis=1, keepdims=True) for each in ranks]
-    norms = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
-    spearman = (ranks[0] * ranks[1]).sum(axis=1) / np.where(norms > 0, norms, np.inf)
-    return np.stack([r2(targets, values), np.abs(errors).mean(axis=1), spearman], axis=-1)
+    targets, values = targets.astype(np.float64), values.astype(np.float64)
+    ranks = [rankdata(each, axis=0) for each in (targets, values)]
+    ranks = [each - each.mean(axis=0) for each in ranks]
+    norms = np.sqrt((ranks[0] ** 2).sum(axis=0) * (ranks[1] ** 2).sum(axis=0))
+    spearman = (ranks[0] * ranks[1]).sum(axis=0) / np.where(norms > 0, norms, np.inf)
+    return np.stack([r2(targets, values), np.abs(targets - values).mean(axis=0), spearman], axis=-1)
 
 
 class Regression(Task):
     """Real targets: the loss is the mean squared error, and the score is R², the mean over T targets, at least -1.
 
     A score below that says no more, and the lower loss then selects the epoch.
+
+    Args:
+        delta: scaled error from which an error e counts 2·delta·|e| - delta² in place of e², Huber's loss as in
+            scikit-learn's `HuberRegressor`; infinite for squares alone.
+        farthest: largest scaled target of a linear start.
+        loss_name: the loss with its unit.
     """
 
     name: ClassVar = "regression"
     measure: ClassVar = R2
     scores: ClassVar = TargetScores
-    loss_name: ClassVar = "squared error, scaled"
     change: ClassVar = "of the variance of the values of {} is lost"
     baselines: ClassVar = ("ridge", "svr", "linear")
     real: ClassVar = True
     fewest_names: ClassVar = 1
-    farthest: ClassVar[float] = float("inf")  # largest scaled target of a linear start
+
+    def __init__(self, delta: float, farthest: float, loss_name: str) -> None:
+        self.delta, self.farthest, self.loss_name = delta, farthest, loss_name
 
     def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """See `Task`; ``y`` (B, T) are targets."""
-        errors = (outputs - y.to(outputs.dtype)).square()
-        return (errors if weight is None else errors * weight[:, None]).mean()
+        from torch.nn.functional import huber_loss
+
+        each = 2.0 * huber_loss(outputs, y.to(outputs.dtype), reduction="none", delta=self.delta)
+        return (each if weight is None else each * weight[:, None]).mean()
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         errors = outputs.astype(np.float64) - y.numpy()
-        weighted = errors if weight is None else errors * weight.numpy()[:, None]
+        near = np.clip(errors, -self.delta, self.delta)  # of infinite delta: all of it
+        weighted = near if weight is None else near * weight.numpy()[:, None]
         outputs[:] = 2.0 / errors.size * weighted
-        return float((errors * weighted).mean())
+        return float((weighted * (2.0 * errors - near)).mean())
 
     def score(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
         share = None if weight is None else weight.numpy()
@@ -127,8 +128,7 @@ class Regression(Task):
         return np.asarray(outputs.double().numpy())
 
     def values(self, labels: Floats, answers: Floats) -> dict[str, float]:
-        each = _scores(labels[None].astype(np.float64), answers[None].astype(np.float64))[0]
-        return TargetScores.by_name(each.mean(axis=0))
+        return TargetScores.by_name(_scores(labels, answers).mean(axis=0))
 
     def value(self, labels: Floats, answers: Floats) -> float:
         return float(r2(labels.astype(np.float64), answers.astype(np.float64)).mean())
@@ -156,31 +156,6 @@ class Regression(Task):
     def shown_from_json(self, given: Any) -> tuple[float, ...]:
         return tuple(map(float, given))
 
-    def answers_from_json(self, given: Any, k: int) -> Floats:
-        return table_from_json(given, k)
 
-
-class RobustRegression(Regression):
-    """Real targets with Huber's loss: a scaled error e counts e² up to `DELTA`, then 2·`DELTA`·|e| - `DELTA`².
-
-    It is that of scikit-learn's `HuberRegressor`.
-    """
-
-    loss_name: ClassVar = "Huber's loss, scaled"
-    farthest: ClassVar = 3.0
-
-    def loss(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        from torch.nn.functional import huber_loss
-
-        each = 2.0 * huber_loss(outputs, y.to(outputs.dtype), reduction="none", delta=DELTA)
-        return (each if weight is None else each * weight[:, None]).mean()
-
-    def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
-        errors = outputs.astype(np.float64) - y.numpy()
-        share = 1.0 if weight is None else weight.numpy()[:, None]
-        near = np.clip(errors, -DELTA, DELTA)
-        outputs[:] = 2.0 / errors.size * share * near
-        return float((share * near * (2.0 * errors - near)).mean())
-
-
-REGRESSION, ROBUST = Regression(), RobustRegression()
+REGRESSION = Regression(math.inf, math.inf, "squared error, scaled")
+ROBUST = Regression(DELTA, 3.0, "Huber's loss, scaled")

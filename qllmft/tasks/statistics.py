@@ -1,17 +1,24 @@
-"""Means over seeds and paired tests, each with its uncertainty."""
+"""Means over seeds, paired tests and bootstrap samples of texts, each with its uncertainty."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol
+from statistics import NormalDist
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.randomness import numpy_generator
 
 LEVEL = 0.95
 ALPHA = 0.05  # of a test, after Holm's correction over all comparisons
+ENDS = (0.025, 0.975)  # of an interval, as quantiles
+Z95 = NormalDist().inv_cdf(ENDS[1])
+REPEATS = 1_000  # bootstrap samples of the texts
 POWER = 0.8  # chance to find a difference that counts as detectable
 # differences this close are equal, as accuracies are multiples of 1/N with N below 1e9
 NO_SCATTER = 1e-12
@@ -134,6 +141,59 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
         )
 
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
+
+
+def resampled_rows(n: int) -> Iterator[NDArray[np.int64]]:
+    """Yield rows (n,) of 1,000 bootstrap samples of n texts, the same ones for every model."""
+    random = numpy_generator(0, "bootstrap of texts")
+    for _ in range(REPEATS):
+        yield random.integers(n, size=n)
+
+
+@dataclass(frozen=True)
+class BootstrapDifference:
+    """Difference of a score of two trained models on the same texts."""
+
+    value: float  # score of the first model minus that of the second
+    interval: tuple[float, float]  # 95 %, over bootstrap samples of the texts
+    total: int  # number of texts
+
+    @classmethod
+    def of(
+        cls,
+        score: Callable[[NDArray[Any], NDArray[Any]], float],
+        labels: NDArray[Any],
+        first: NDArray[Any],
+        second: NDArray[Any],
+    ) -> BootstrapDifference:
+        """Return the difference of a score of two models.
+
+        Args:
+            score: function of true labels or targets (N, ...) and of answers (N, ...), any of whose rows may repeat.
+            labels: true labels or targets (N, ...).
+            first: answers (N, ...) of the first model.
+            second: answers (N, ...) of the second model.
+        """
+
+        def value(rows: NDArray[np.int64] | slice) -> float:
+            true = labels[rows]
+            return score(true, first[rows]) - score(true, second[rows])
+
+        drawn = [value(rows) for rows in resampled_rows(len(labels))]
+        low, high = np.quantile(drawn, ENDS)
+        return cls(value(slice(None)), (float(low), float(high)), len(labels))
+
+    @property
+    def p(self) -> float:
+        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
+        deviation = (self.interval[1] - self.interval[0]) / (2 * Z95)
+        if not deviation:
+            return 1.0 if not self.value else 0.0
+        return float(2 * NormalDist().cdf(-abs(self.value) / deviation))
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the difference as JSON values."""
+        return {"value": self.value, "interval95": list(self.interval), "total": self.total}
 
 
 def p_value(p: float | None) -> str:

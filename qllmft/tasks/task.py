@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import ClassScores, TextDifference
-from qllmft.tasks.bootstrap import BootstrapDifference
 from qllmft.tasks.measure import Measure, Score, percent
+from qllmft.tasks.statistics import BootstrapDifference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Task(ABC):
     name: ClassVar[TaskName]  # setting ``data.task``
     measure: ClassVar[Measure]  # score by which models are compared
     scores: ClassVar[type[Score]]  # that score with its interval, and the scores beside it
-    loss_name: ClassVar[str]  # with its unit
+    loss_name: str  # with its unit
     change: ClassVar[str]  # share of `changed` in words, behind "%", with a place for the texts
     baselines: ClassVar[tuple[str, ...]]  # names of those that are fitted unless others are given
     one_label: ClassVar[bool] = False  # each text has one label
@@ -60,9 +60,9 @@ class Task(ABC):
     def answers(self, outputs: Tensor) -> NDArray[Any]:
         """Return labels (B,), values (B, T), or of several labels the leads (B, L) of probabilities over 1/2."""
 
-    @abstractmethod
     def values(self, labels: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:
         """Return the scores of answers for true labels or targets by name, without intervals."""
+        return {self.measure.name: self.value(labels, answers)}
 
     def paired(
         self, labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
@@ -108,9 +108,12 @@ class Task(ABC):
     def shown_from_json(self, given: Any) -> Any:
         """Return that from JSON, or raise ValueError or TypeError."""
 
-    @abstractmethod
     def answers_from_json(self, given: Any, k: int) -> NDArray[Any]:
-        """Return the answers of a model with k names from JSON, or raise ValueError or TypeError."""
+        """Return the answers (N, k) or (N,) of a model with k names from JSON, or raise ValueError or TypeError."""
+        values = np.array(given, np.float64)
+        if values.ndim != 2 or values.shape[1] != k or not np.isfinite(values).all():
+            raise ValueError(f"expected {k} finite numbers per text")
+        return values
 
     def labels_from_json(self, given: Any, k: int) -> NDArray[Any]:
         """Return true labels or targets from JSON, or raise ValueError or TypeError."""
@@ -122,11 +125,3 @@ def evenly(wrong: NDArray[np.bool_]) -> list[int]:
     places = np.flatnonzero(wrong)
     chosen = np.linspace(0, len(places) - 1, min(MOST_MISTAKES, len(places))).round()
     return [int(place) for place in places[chosen.astype(np.int64)]]
-
-
-def table_from_json(given: Iterable[Any], k: int) -> NDArray[np.float64]:
-    """Return numbers (N, k), or raise ValueError."""
-    values = np.array(given, np.float64)
-    if values.ndim != 2 or values.shape[1] != k or not np.isfinite(values).all():
-        raise ValueError(f"expected {k} finite numbers per text")
-    return values

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.errors import UserError
 from qllmft.inference.decision import Decision
-from qllmft.tasks.coverage import KEPT, fewest_texts, least_probability, true_probabilities
+from qllmft.tasks.calibration import KEPT, fewest_texts, least_probability, true_probabilities
 
 
 @given(st.integers(1, 60), st.floats(0.05, 0.98), st.integers(0, 99))

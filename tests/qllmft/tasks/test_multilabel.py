@@ -20,8 +20,8 @@ from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 from qllmft.tasks import MULTILABEL
-from qllmft.tasks.bootstrap import resampled_rows
 from qllmft.tasks.multilabel import LabelSetScores, _scores, best_thresholds
+from qllmft.tasks.statistics import resampled_rows
 from qllmft.training import Examples, fit, logits_of
 from qllmft.training.step import DirectStep, TrainingStep
 
