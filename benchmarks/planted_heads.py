@@ -17,9 +17,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
+from qllmft.heads.classical import linear
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import initial_angles
-from qllmft.heads.mlp import linear
 from qllmft.randomness import numpy_generator, torch_generator
 from qllmft.training import Examples, fit
 from qllmft_circuits import AnsatzOptions, data_parameters, weight_parameters

@@ -25,10 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from qllmft.config import ModelConfig
-from qllmft.heads.network import network_sites, network_values
+from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
-from qllmft.heads.surrogate import NetworkHead, state_is_cheaper
-from qllmft.templates import head_ansatz
+from qllmft.heads.surrogate import state_is_cheaper
 from qllmft_circuits import (
     AnsatzOptions,
     data_parameters,
@@ -67,13 +66,20 @@ def inputs(qubits: int, ring: bool) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(random.uniform(-np.pi, np.pi, (2, qubits))), torch.from_numpy(weights)
 
 
+def network_of(qubits: int, ring: bool, theta: torch.Tensor) -> NetworkHead:
+    """Return the head as a network with these weights, in their dtype, beyond the qubits that a model may have."""
+    network = NetworkHead(ModelConfig().model_copy(update={"n_qubits": qubits, "ring": ring}))
+    network.theta.data = theta
+    return network.requires_grad_(False)
+
+
 def by_network(qubits: int, ring: bool, dtype: torch.dtype) -> tuple[list[float], float]:
     """Return ⟨Z⟩ of the first text, and the processor seconds of the second."""
     latent, theta = (each.to(dtype) for each in inputs(qubits, ring))
-    options = AnsatzOptions(1, ring)
-    first = network_values(latent[:1], theta, LAYERS, options)
+    network = network_of(qubits, ring, theta)
+    first = network(latent[:1])
     started = time.process_time()
-    network_values(latent[1:], theta, LAYERS, options)
+    network(latent[1:])
     return first[0].double().tolist(), time.process_time() - started
 
 
@@ -84,7 +90,7 @@ def by_opt_einsum(qubits: int, ring: bool) -> tuple[list[float], float]:
     latent, theta = (each.float() for each in inputs(qubits, ring))
     for _ in range(2):  # the first call imports and warms up
         started = time.process_time()
-        sites = network_sites(latent[:1], theta, LAYERS, AnsatzOptions(1, ring))
+        sites = network_of(qubits, ring, theta).sites(latent[:1])
         shares = torch.ones(qubits, 2, requires_grad=True)
         terms = []
         for q, site in enumerate(each[0] for each in sites):
@@ -148,9 +154,7 @@ def by_quimb(qubits: int, ring: bool, limit: int, python: str) -> dict[str, obje
 def state_and_network(qubits: int, main_layers: int) -> dict[str, object]:
     """Return the processor seconds of one text as a state and as a network, in float32, and their difference."""
     config = ModelConfig(n_qubits=qubits, main_layers=main_layers)
-    state, options = StateHead(config), head_ansatz(config)
-    assert isinstance(options, AnsatzOptions)
-    network = NetworkHead(config, options)
+    state, network = StateHead(config), NetworkHead(config)
     random = np.random.default_rng(qubits)
     weights = torch.from_numpy(random.uniform(-np.pi, np.pi, state.theta.shape)).float()
     latent = torch.from_numpy(random.uniform(-np.pi, np.pi, (1, qubits))).float()

@@ -29,8 +29,9 @@ from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import write_bytes, write_json
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
-from qllmft.heads.surrogate import NetworkHead, QuadraticForms, build_surrogate
+from qllmft.heads.surrogate import QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
@@ -239,7 +240,7 @@ def _head_energy_j(classifier: Classifier, config: ModelConfig) -> float:
     elif isinstance(head, TruncatedHead):
         flops = head.flops
     elif isinstance(head, StateHead):
-        flops = len(head.ops) * 3 * 2**head.n_qubits  # a gate takes three operations per number
+        flops = len(head.gates) * 3 * 2**head.n_qubits  # a gate takes three operations per number
     else:
         flops = 0
     return 1000 * flops_energy_kj(flops)

@@ -16,7 +16,7 @@ from qllmft.baselines.regressors import ScaledSVR
 from qllmft.baselines.trained import TrainedHead
 from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
-from qllmft.heads.kernel import KernelMachine
+from qllmft.heads.classical import KernelMachine
 from qllmft.tasks.calibration import best_temperature
 from qllmft.training import Examples, logits_of
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from qllmft.baselines.head import Baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
-from qllmft.heads.mlp import low_rank
+from qllmft.heads.classical import linear
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, TASKS, Task
 from qllmft.tasks.calibration import best_temperature
@@ -256,7 +257,10 @@ def low_rank_baseline(
         head = linear_baseline(config, n_parameters, dimension, n_classes)
         head.name = f"{LOW_RANK.label}, full"
         return head
-    layers = low_rank(dimension, n_classes, rank, torch_generator(config.seed, "weights", "head"))
+    generator = torch_generator(config.seed, "weights", "head")
+    layers = nn.Sequential(  # the weight is a product of two matrices
+        linear(dimension, rank, generator, bias=False), linear(rank, n_classes, generator)
+    )
     return TrainedHead(
         f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed
     )

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.heads.classical import linear, linear_readout, perceptron
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
-from qllmft.heads.mlp import linear, linear_readout, perceptron
 from qllmft.heads.quantum import QuantumHead
 from qllmft.heads.sines import sine_readout
 from qllmft.randomness import torch_generator

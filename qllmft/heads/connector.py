@@ -13,7 +13,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import angles_of, expectations, on_rows
+from qllmft.heads.layer import CircuitAngles, expectations, on_rows
 from qllmft.heads.noise import NoisyCircuit
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
@@ -91,7 +91,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         if program.expressions is None:  # (B, G)
             angles = torch.nn.functional.linear(parameters, self.angle_map, self.angle_offset)
         else:
-            angles = angles_of(program, parameters[:, self._order])
+            angles = CircuitAngles.apply(program, parameters[:, self._order])  # type: ignore[no-untyped-call]
         values = expectations(self.next_pass(), angles)
         return values if self._coefficients is None else values @ self._coefficients.T
 

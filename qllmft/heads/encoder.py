@@ -122,10 +122,7 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
             self._noisy_pass = backend.noisy_pass(self.circuit, self.engine)
             self.reseed(backend.seed)
         self.is_plain = program.is_identity_map
-        drawn = initial_angles(
-            len(program.parameters), generator or torch.default_generator, initial_angle
-        )
-        self.theta = nn.Parameter(drawn)
+        self.theta = nn.Parameter(initial_angles(len(program.parameters), generator, initial_angle))
         self.scale: Tensor = nn.Parameter(torch.tensor(scale)) if scaled else torch.tensor(scale)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -189,8 +186,9 @@ class ParallelEncoders(nn.Module):
         return found
 
 
-def initial_angles(count: int, generator: torch.Generator, largest: float | None = None) -> Tensor:
+def initial_angles(
+    count: int, generator: torch.Generator | None, largest: float | None = None
+) -> Tensor:
     """Return weights (count,), uniform on [-largest, largest); None is π, the natural range of a rotation angle."""
-    return (2.0 * torch.rand(count, generator=generator) - 1.0) * (
-        math.pi if largest is None else largest
-    )
+    largest = math.pi if largest is None else largest
+    return (2.0 * torch.rand(count, generator=generator) - 1.0) * largest

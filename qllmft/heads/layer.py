@@ -54,7 +54,9 @@ class _Expectations(torch.autograd.Function):
         )
 
 
-class _Angles(torch.autograd.Function):
+class CircuitAngles(torch.autograd.Function):
+    """Gate angles that are any functions of a circuit's parameters, in its order."""
+
     @staticmethod
     def forward(ctx: Any, program: AngleMap, parameters: Tensor) -> Tensor:
         """Return angles (B, G) of parameters (B, P)."""
@@ -63,15 +65,10 @@ class _Angles(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[None, Tensor]:
+        """Return the gradient (B, P) of the parameters."""
         (cotangent,) = grad_outputs
         found = ctx.program.by_parameter(cotangent.double().numpy(force=True), ctx.values)
         return None, torch.as_tensor(found).to(cotangent)
-
-
-def angles_of(program: AngleMap, parameters: Tensor) -> Tensor:
-    """Return gate angles (B, G) that are any functions of the parameters (B, P), in the circuit's order."""
-    result: Tensor = _Angles.apply(program, parameters)  # type: ignore[no-untyped-call]
-    return result
 
 
 def _given(engine: Differentiable, tensor: Tensor | None) -> Any:
@@ -142,22 +139,18 @@ def _on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, what: str) ->
     if x.shape[-1:] != (width,):
         raise UserError(f"{what} are {tuple(x.shape)}, expected (..., {width}).")
     if not x.dtype == weight.dtype == torch.float32:
-        _check_dtypes(x.dtype, weight.dtype, what)
+        if weight.dtype not in (torch.float32, torch.float64):
+            raise UserError(
+                f"the layer's weights are {weight.dtype}, and circuits are simulated in float32 or float64: call "
+                ".float() on the layer; its input may be in half precision."
+            )
+        if torch.promote_types(x.dtype, weight.dtype) != weight.dtype:
+            raise UserError(
+                f"{what} are {x.dtype}, the layer's weights {weight.dtype}: call .double() on the layer or .float() on "
+                "its input."
+            )
         x = x.to(weight.dtype)
     if x.ndim == 2:
         return compute(x, weight)
     values = compute(x.reshape(-1, width), weight)
     return values.reshape(*x.shape[:-1], values.shape[-1])
-
-
-def _check_dtypes(x: torch.dtype, weight: torch.dtype, what: str) -> None:
-    """Raise UserError unless the weights have an engine's precision and hold the input's digits."""
-    if weight not in (torch.float32, torch.float64):
-        raise UserError(
-            f"the layer's weights are {weight}, and circuits are simulated in float32 or float64: call .float() on the "
-            "layer; its input may be in half precision."
-        )
-    if torch.promote_types(x, weight) != weight:
-        raise UserError(
-            f"{what} are {x}, the layer's weights {weight}: call .double() on the layer or .float() on its input."
-        )

@@ -9,56 +9,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from qllmft.config import ModelConfig
+from qllmft.templates import head_ansatz
 from qllmft_circuits import AnsatzOptions
 
 _FLIPS = ((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))  # X^b
 _PROJECTORS = ((1.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.0, 1.0))  # P_b
 
 
-def network_values(
-    latent: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions
-) -> Tensor:
-    """Return ⟨Z⟩ (N, Q) of latent angles (N, Q) in radians, in their dtype.
+class NetworkHead(nn.Module):
+    """Head of the paper's ansatz with C = 1 as a tensor network: ⟨Z⟩ (B, Q_m) of latent angles (B, Q)."""
 
-    Args:
-        latent: angles of the data.
-        theta: weights (P,) in the order of application.
-        layers: number of ansatz layers after each encoding.
-        options: of the ansatz, with connectivity 1.
-    """
-    contract = _ring if options.ring else _chain
-    # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any number
-    # of texts
-    parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
-    return torch.cat([contract(network_sites(x, theta, layers, options)) for x in parts])
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        options = head_ansatz(config)
+        assert isinstance(options, AnsatzOptions)  # those of the paper's ansatz
+        self.layers = [*[config.reupload_layers] * (config.reuploads - 1), config.main_layers]
+        self.options, self.outputs = options, 1 if config.measured == "first" else config.n_qubits
+        size = sum(self.layers) * options.layer_size(config.n_qubits)
+        self.theta = nn.Parameter(torch.zeros(size))
 
+    def forward(self, latent: Tensor) -> Tensor:
+        """Return ⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians, in their dtype."""
+        contract = _ring if self.options.ring else _chain
+        # a ring takes 2^(4L) numbers per qubit and text, and a file has one contraction for any
+        # number of texts
+        parts = [latent] if torch.onnx.is_in_onnx_export() else torch.split(latent, 1)
+        return torch.cat([contract(self.sites(x)) for x in parts])[:, : self.outputs]
 
-def network_sites(
-    x: Tensor, theta: Tensor, layers: Sequence[int], options: AnsatzOptions
-) -> tuple[Tensor, ...]:
-    """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit.
-
-    Args:
-        x: latent angles (N, Q) in radians.
-        theta: weights (P,) in the order of application.
-        layers: number of ansatz layers after each encoding.
-        options: of the ansatz, with connectivity 1.
-    """
-    rows = theta.reshape(sum(layers), -1)
-    if not options.ring:  # qubit 0 is no target
-        rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
-    operators = iter([_operators(angles, options) for angles in rows])
-    encoding = _turns(x)
-    sites = torch.stack([torch.ones_like(x), torch.zeros_like(x)], dim=-1)[:, :, None, None]
-    for count in layers:
-        sites = torch.einsum("nqlrs,nqts->nqlrt", sites, encoding)
-        for _ in range(count):
-            bond = 2 * sites.shape[2]
-            grown = torch.einsum("nqlrs,qabts->nqlarbt", sites, next(operators))
-            sites = grown.reshape(-1, x.shape[1], bond, bond, 2)
-    return sites.unbind(1)
+    def sites(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensor (N, 2^L left bond, 2^L right bond, 2) of each qubit, of latent angles (N, Q)."""
+        rows = self.theta.reshape(sum(self.layers), -1)
+        if not self.options.ring:  # qubit 0 is no target
+            rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
+        operators = iter([_operators(angles, self.options) for angles in rows])
+        encoding = _turns(x)
+        sites = torch.stack([torch.ones_like(x), torch.zeros_like(x)], dim=-1)[:, :, None, None]
+        for count in self.layers:
+            sites = torch.einsum("nqlrs,nqts->nqlrt", sites, encoding)
+            for _ in range(count):
+                bond = 2 * sites.shape[2]
+                grown = torch.einsum("nqlrs,qabts->nqlarbt", sites, next(operators))
+                sites = grown.reshape(-1, x.shape[1], bond, bond, 2)
+        return sites.unbind(1)
 
 
 def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:

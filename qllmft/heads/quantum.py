@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from qllmft.errors import UserError
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import initial_angles
-from qllmft.heads.sines import sine_angles
+from qllmft.heads.sines import CENTRE, SPREAD
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.adjoint import lower
 from qllmft_circuits import (
@@ -41,8 +41,8 @@ class QuantumHead(nn.Module):
         readout: ``all`` qubits, the ``first``, or all Z ``words`` of 1 to ``word_weight`` qubits.
         word_weight: largest number of qubits in a word.
         initial_angle: largest initial angle; see `initial_angles`.
-        start: ``sines`` for one upload and one layer of the paper's ansatz with the weights of `sine_angles` in place
-            of random ones.
+        start: ``sines`` for one upload and one layer of the paper's ansatz with weights near `CENTRE` in place of
+            random ones.
         backend: runs the circuit; `exact_backend` by default.
         generator: source of the initial weights; torch's default generator if None.
 
@@ -73,14 +73,13 @@ class QuantumHead(nn.Module):
         observables = readout_observables(n_qubits, readout, word_weight)
         backend = backend or exact_backend(circuit)
         data, weights = data_parameters(circuit), weight_parameters(circuit)
-        generator = generator or torch.default_generator
         if start == "sines":
             if (reuploads, main_layers, len(weights)) != (1, 1, n_qubits):
                 raise UserError(
                     f"start 'sines' is that of one upload and one layer with a weight per qubit, got reuploads "
                     f"{reuploads}, main_layers {main_layers} and {len(weights)} weights; set both to 1."
                 )
-            initial = sine_angles(n_qubits, generator)
+            initial = initial_angles(n_qubits, generator, SPREAD) + CENTRE
         else:
             initial = initial_angles(len(weights), generator, initial_angle)
         self._build(circuit, observables, data, weights, backend, initial)
@@ -140,7 +139,7 @@ class QuantumHead(nn.Module):
             data,
             weights,
             backend,
-            initial_angles(len(weights), generator or torch.default_generator),
+            initial_angles(len(weights), generator),
         )
         return head
 

@@ -14,17 +14,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from qllmft.heads.encoder import initial_angles
-
-SPREAD = 0.05  # largest distance of an initial angle from -π/2: at the point itself some derivatives vanish
+CENTRE = -math.pi / 2  # of the initial angles
+SPREAD = (
+    0.05  # largest distance of one from the centre: at the point itself some derivatives vanish
+)
 SLOPE = 0.5  # initial weight of a value for its output
 BESIDE = 0.02  # factor of all other initial weights
 SMOOTH = 1e-8  # added to a square under a root, whose derivative at 0 would be infinite
-
-
-def sine_angles(n_qubits: int, generator: torch.Generator) -> Tensor:
-    """Return initial weights (Q,) of the head's layer."""
-    return initial_angles(n_qubits, generator, SPREAD) - math.pi / 2
 
 
 @torch.no_grad()

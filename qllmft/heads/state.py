@@ -1,21 +1,104 @@
-"""Heads in plain tensor operations, by their gates: the state vector."""
+"""State vectors in torch operations: gates of the adjoint engine's programs, and heads made of them.
+
+States are real, (B, 2^Q); bit q of an amplitude's index is qubit q. All operations are differentiable and go into ONNX.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
-from qllmft.heads.gates import moved, string_signs, turned
 from qllmft.templates import head_template
 from qllmft_backends import UnsupportedGateError
 from qllmft_backends.adjoint import lower
+from qllmft_backends.adjoint.program.lowering import Op
 from qllmft_circuits import data_parameters, readout_observables
 
+FLIPS = (Op.X, Op.CX, Op.CX_ROT)  # they exchange amplitudes; Z and CZ change signs
 STATE_ENTRIES = 2**24  # amplitudes at once
 # amplitudes in one sum of float32: in a single text's sum over 2^20 the rounding is 2e-4
 SUMMED = 2**16
+
+Gate = tuple[
+    int, int, int, int
+]  # an `Op`, its control, its target and the slot of its angle; -1 without one
+
+
+def moved(states: Tensor, op: int, control: int, target: int) -> Tensor:
+    """Return the states behind the part of a gate without an angle, which is its own inverse.
+
+    Args:
+        states: (B, 2^Q).
+        op: an `Op`; `Op.ROT` has no such part.
+        control: its control, -1 without one.
+        target: its target.
+    """
+    if op == Op.ROT:
+        return states
+    size, flips = states.shape[1], op in FLIPS
+    if control < 0:
+        parts = states.reshape(-1, size >> target + 1, 2, 2**target)
+        return acted(parts, 2, flips=flips).reshape(-1, size)
+    low, high = sorted((control, target))
+    parts = states.reshape(-1, size >> high + 1, 2, 2 ** (high - low - 1), 2, 2**low)
+    axis_of = {high: 2, low: 4}
+    off, on = parts.unbind(axis_of[control])  # the axes behind the control's move up by one
+    on = acted(on, axis_of[target] - (control > target), flips=flips)
+    return torch.stack([off, on], dim=axis_of[control]).reshape(-1, size)
+
+
+def acted(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
+    """Return numbers behind X, if it ``flips``, or Z on an axis of two."""
+    low, high = parts.unbind(axis)
+    return torch.stack([high, low] if flips else [low, -high], dim=axis)
+
+
+def rotated(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return numbers (B, i, 2, j) behind R_Y on the axis of two, with cos and sin (B, 1, 1) of half its angle."""
+    low, high = parts.unbind(2)
+    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2)
+
+
+def turned(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return the states behind R_Y on one qubit.
+
+    Args:
+        states: (B, 2^Q).
+        target: the qubit.
+        cos: (B,) or (1,), of half the angle.
+        sin: the same.
+    """
+    parts = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target)
+    return rotated(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(-1, states.shape[1])
+
+
+def final_states(gates: Iterable[Gate], states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return the states behind all gates.
+
+    Args:
+        gates: in the order of application.
+        states: (B, 2^Q).
+        cos: (B, G) or (1, G), of half the angles.
+        sin: the same.
+    """
+    for op, control, target, slot in gates:
+        states = moved(states, op, control, target)
+        if slot >= 0:
+            states = turned(states, target, cos[:, slot], sin[:, slot])
+    return states
+
+
+def string_signs(n_qubits: int, masks: Sequence[int]) -> Tensor:
+    """Return the diagonals (2^Q, T) of Z strings in float32; bit q of a mask is Z on qubit q."""
+    signs = torch.ones(1, len(masks))
+    for qubit in range(n_qubits):
+        flips = torch.tensor([1.0 - 2.0 * (mask >> qubit & 1) for mask in masks])
+        signs = torch.cat([signs, signs * flips])
+    return signs
 
 
 class GateHead(nn.Module):
@@ -33,22 +116,19 @@ class GateHead(nn.Module):
             program = lower(circuit)
         except UnsupportedGateError as error:
             raise UserError(f"{error} A surrogate computes real gates only.") from error
-        self.n_qubits = config.n_qubits
-        self.outputs = len(words)
+        self.n_qubits, self.outputs = config.n_qubits, len(words)
         self.words = [[int(q) for q in word.paulis[0].z.nonzero()[0]] for word in words]
-        self.ops = [tuple(map(int, op)) for op in program.ops]
-        data = [p.name for p in data_parameters(circuit)]
-        weights = [p.name for p in program.parameters if p.name not in data]
+        self.gates: list[Gate] = [tuple(op) for op in program.ops.tolist()]
         names = [p.name for p in program.parameters]
+        data = [p.name for p in data_parameters(circuit)]
+        weights = [name for name in names if name not in data]
         columns = [names.index(name) for name in (*data, *weights)]
         self.theta = nn.Parameter(torch.zeros(len(weights)))
-        self._derive("by_angle", torch.from_numpy(program.angle_matrix[:, columns]))
-        self._derive("offset", torch.from_numpy(program.angle_offset))
+        by_angle, offset = program.angle_matrix[:, columns], program.angle_offset
+        self.register_buffer("by_angle", torch.from_numpy(by_angle), persistent=False)
+        self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
 
-    def _derive(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
-
-    def _half_angles(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def half_angles(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Return cos and sin (B, rotations) of half the angles of R_Y, of latent angles (B, Q)."""
         weights = latent[:, :1] * 0 + self.theta  # (B, P), for any B
         by_angle, offset = self.by_angle.to(latent.dtype), self.offset.to(latent.dtype)
@@ -64,23 +144,15 @@ class StateHead(GateHead):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         masks = [sum(1 << q for q in word) for word in self.words]
-        self._derive("signs", string_signs(config.n_qubits, masks))
+        self.register_buffer("signs", string_signs(config.n_qubits, masks), persistent=False)
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
         rows = max(1, STATE_ENTRIES >> self.n_qubits)
-        if latent.shape[0] <= rows:
-            return self._values(latent)
-        return torch.cat([self._values(part) for part in torch.split(latent, rows)])
-
-    def _values(self, latent: Tensor) -> Tensor:
-        cos, sin = self._half_angles(latent)
-        state = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
-        for op, control, target, slot in self.ops:
-            state = moved(state, op, control, target)
-            if slot >= 0:
-                state = turned(state, target, cos[:, slot], sin[:, slot])
-        squares = state.square()
+        if latent.shape[0] > rows:
+            return torch.cat([self(part) for part in torch.split(latent, rows)])
+        zero = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
+        squares = final_states(self.gates, zero, *self.half_angles(latent)).square()
         if squares.shape[1] <= SUMMED:
             return squares @ self.signs
         parts = torch.einsum(

@@ -11,11 +11,9 @@ from qllmft.errors import UserError
 from qllmft.heads.classifier import Classifier, data_map_of
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
-from qllmft.heads.network import network_values
+from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
-from qllmft.templates import head_ansatz
-from qllmft_circuits import AnsatzOptions
 
 STATE_QUBITS = 16  # up to here a head is its state, whose texts are computed together
 MOST_STATE_QUBITS = 20  # of a state: its signs take 84 MB
@@ -55,22 +53,6 @@ class QuadraticForms(nn.Module):
         return (parts.square() * self.eigenvalues.flatten()).reshape(-1, outputs, rank).sum(dim=2)
 
 
-class NetworkHead(nn.Module):
-    """Head of the paper's ansatz with C = 1 as a tensor network; see `network_values`."""
-
-    def __init__(self, config: ModelConfig, options: AnsatzOptions) -> None:
-        super().__init__()
-        self.layers = [*[config.reupload_layers] * (config.reuploads - 1), config.main_layers]
-        self.options, self.outputs = options, 1 if config.measured == "first" else config.n_qubits
-        self.theta = nn.Parameter(
-            torch.zeros(sum(self.layers) * options.layer_size(config.n_qubits))
-        )
-
-    def forward(self, latent: Tensor) -> Tensor:
-        """Return ⟨Z⟩ (B, Q_m) of latent angles (B, Q) in radians."""
-        return network_values(latent, self.theta, self.layers, self.options)[:, : self.outputs]
-
-
 def build_surrogate(
     config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
 ) -> Classifier:
@@ -103,7 +85,7 @@ def build_surrogate(
     encoder = _encoder(config, data_map, size, outputs, surrogate)
     if config.head == "none":
         return Classifier(encoder, None, nn.Linear(outputs, n_classes))
-    head = _head(config, surrogate)
+    head = _head(config, surrogate.bond)
     final = None
     if config.final_linear:
         final = nn.Linear(
@@ -133,19 +115,17 @@ def _encoder(
     return QuadraticForms(data_map, config.pad, size, outputs, rank)
 
 
-def _head(
-    config: ModelConfig, surrogate: SurrogateConfig
-) -> StateHead | NetworkHead | TruncatedHead:
-    if surrogate.bond is not None:
-        return TruncatedHead(config, surrogate.bond)
-    network = _network(config)
+def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | TruncatedHead:
+    if bond is not None:
+        return TruncatedHead(config, bond)
+    is_network = (config.ansatz, config.connectivity) == (PAPER_ANSATZ, 1)
+    is_network &= config.measured != "words" or config.word_weight == 1
     qubits = config.n_qubits
-    if qubits <= MOST_STATE_QUBITS and (
-        qubits <= STATE_QUBITS or network is None or state_is_cheaper(config)
-    ):
+    is_wide = qubits > STATE_QUBITS and is_network and not state_is_cheaper(config)
+    if qubits <= MOST_STATE_QUBITS and not is_wide:
         return StateHead(config)
-    if network is not None:
-        return network
+    if is_network:
+        return NetworkHead(config)
     raise UserError(
         f"the head has {qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "
         f"{config.measured!r}. Above {MOST_STATE_QUBITS} qubits there is an exact surrogate for single qubits of the "
@@ -167,14 +147,3 @@ def state_is_cheaper(config: ModelConfig) -> bool:
     state: int = (config.reuploads + layers) << config.n_qubits
     network: int = 16 << layers * (5 if config.ring else 3)
     return state * STATE_S <= network * NETWORK_S  # both per qubit
-
-
-def _network(config: ModelConfig) -> NetworkHead | None:
-    """Return the head as a tensor network, or None if it has none."""
-    if config.ansatz != PAPER_ANSATZ or config.connectivity != 1:
-        return None
-    if config.measured == "words" and config.word_weight != 1:
-        return None
-    options = head_ansatz(config)
-    assert isinstance(options, AnsatzOptions)  # those of the paper's ansatz
-    return NetworkHead(config, options)

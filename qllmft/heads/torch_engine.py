@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qllmft.heads.gates import moved, string_signs, turned
+from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import EngineMaker, Program
 from qllmft_backends.adjoint.interface import (
@@ -76,11 +76,12 @@ class TorchEngine(EngineCopies):
 
     def __post_init__(self) -> None:
         check_circuit(self.program.n_qubits, self.masks)
-        self._gates = [tuple(map(int, op)) for op in self.program.ops]
+        self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
         self._kind: dict[str, Any] = {
             "dtype": getattr(torch, self.dtype),
             "device": torch.device(self.device),
         }
+        self._state_bytes = np.dtype(self.dtype).itemsize << self.program.n_qubits
         try:
             torch.zeros(1, **self._kind)
         except TypeError as error:  # Apple's GPUs have no float64
@@ -92,7 +93,6 @@ class TorchEngine(EngineCopies):
     @torch.no_grad()
     def forward(self, angles: Array, amplitudes: Array | None = None) -> tuple[Any, TorchTape]:
         """Return ⟨Z-string⟩ (B, T), and a tape for one backward sweep (see `AdjointEngine.forward`)."""
-        self._check(angles, amplitudes)
         tape = self._tape(angles, amplitudes)
         with self._memory(tape.samples, "state and co-state"):
             tape.states = self._final(tape)
@@ -102,17 +102,12 @@ class TorchEngine(EngineCopies):
     @torch.no_grad()
     def values(self, angles: Array, amplitudes: Array | None = None) -> Any:
         """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        samples = self._check(angles, amplitudes)
-        step = max(1, EVALUATION_BYTES // (self._itemsize << self.program.n_qubits))
+        tape, step = self._tape(angles, amplitudes), max(1, EVALUATION_BYTES // self._state_bytes)
         parts = [torch.empty(0, self.masks.size, **self._kind)]
-        with self._memory(min(step, samples), "states"):
-            for start in range(0, samples, step):
-                part = slice(start, start + step)
-                tape = self._tape(
-                    angles if angles.ndim == 1 else angles[part],
-                    None if amplitudes is None else amplitudes[part],
-                )
-                parts.append(self._final(tape).square() @ self._signs)
+        with self._memory(min(step, tape.samples), "states"):
+            for start in range(0, tape.samples, step):
+                states = self._final(tape, slice(start, start + step))
+                parts.append(states.square() @ self._signs)
         return _like(torch.cat(parts), angles)
 
     @torch.no_grad()
@@ -150,6 +145,8 @@ class TorchEngine(EngineCopies):
         return by_angle, both
 
     def _tape(self, angles: Array, amplitudes: Array | None) -> TorchTape:
+        """Return the tape of a request, or raise `BackendError` if its shapes do not fit."""
+        request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
         half = torch.as_tensor(angles if angles.ndim == 2 else angles[None]) / 2
         # reduced before rounding, which would cost a large angle its digits
         if half.dtype != self._kind["dtype"]:
@@ -158,30 +155,20 @@ class TorchEngine(EngineCopies):
         loaded = None if amplitudes is None else torch.as_tensor(amplitudes).to(**self._kind)
         return TorchTape(angles.ndim == 1, loaded, torch.cos(half), torch.sin(half))
 
-    def _final(self, tape: TorchTape) -> Tensor:
-        """Return the final states (B, 2^Q) of a tape."""
-        states = torch.zeros(tape.samples, 1 << self.program.n_qubits, **self._kind)
+    def _final(self, tape: TorchTape, rows: slice = slice(None)) -> Tensor:
+        """Return the final states (B, 2^Q) of some rows of a tape."""
+        cos, sin = (part if tape.shared else part[rows] for part in (tape.cos, tape.sin))
+        samples = len(range(tape.samples)[rows])
+        states = torch.zeros(samples, 1 << self.program.n_qubits, **self._kind)
         if tape.amplitudes is None:
             states[:, 0] = 1.0
         else:
-            states[:, : tape.amplitudes.shape[1]] = tape.amplitudes
-        for op, control, target, slot in self._gates if tape.samples else []:
-            states = moved(states, op, control, target)
-            if slot >= 0:
-                states = turned(states, target, tape.cos[:, slot], tape.sin[:, slot])
-        return states
+            states[:, : tape.amplitudes.shape[1]] = tape.amplitudes[rows]
+        return final_states(self._gates, states, cos, sin) if samples else states
 
     @cached_property
     def _signs(self) -> Tensor:
         return string_signs(self.program.n_qubits, self.masks.tolist()).to(**self._kind)
-
-    @property
-    def _itemsize(self) -> int:
-        return np.dtype(self.dtype).itemsize
-
-    def _check(self, angles: Array, amplitudes: Array | None) -> int:
-        """Return B of a request, or raise `BackendError` if its shapes do not fit."""
-        return request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)[0]
 
     @contextmanager
     def _memory(self, samples: int, what: str) -> Iterator[None]:
@@ -189,11 +176,10 @@ class TorchEngine(EngineCopies):
         try:
             yield
         except torch.OutOfMemoryError as error:
-            each = self._itemsize << self.program.n_qubits
             raise BackendError(
-                f"{what} of {samples} samples on {self.program.n_qubits} qubits, {each / 2**20:.1f} MiB a state, do "
-                f"not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, or "
-                "device='cpu'."
+                f"{what} of {samples} samples on {self.program.n_qubits} qubits, {self._state_bytes / 2**20:.1f} MiB "
+                f"a state, do not fit into the memory of device {self.device!r}. Take a smaller batch, fewer qubits, "
+                "or device='cpu'."
             ) from error
 
 

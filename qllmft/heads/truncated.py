@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from qllmft.config import ModelConfig
-from qllmft.heads.gates import acted, rotated
-from qllmft.heads.state import GateHead
+from qllmft.heads.state import GateHead, acted, rotated
 from qllmft_backends.adjoint.program.lowering import Op
 
 TEXTS = 256  # at once
@@ -28,9 +27,7 @@ class TruncatedHead(GateHead):
     @property
     def flops(self) -> int:
         """Return the operations per text: 22·m³ per decomposition of a site, m = 2·bond (Golub, Van Loan)."""
-        cuts = sum(
-            abs(control - target) for op, control, target, _ in self.ops if op in _CONTROLLED
-        )
+        cuts = sum(abs(c - t) for op, c, t, _ in self.gates if op in _CONTROLLED)
         size: int = min(2 * self.bond, 1 << self.n_qubits // 2 + 1)
         return 22 * cuts * size**3
 
@@ -40,21 +37,19 @@ class TruncatedHead(GateHead):
 
     def measured(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians, and the bound (B,) on the error of each."""
-        parts = [self._measured(part) for part in torch.split(latent, TEXTS)]
-        return torch.cat([values for values, _ in parts]), torch.cat(
-            [errors for _, errors in parts]
-        )
-
-    def _measured(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        cos, sin = (each.double() for each in self._half_angles(latent))
+        if len(latent) > TEXTS:
+            parts = [self.measured(part) for part in torch.split(latent, TEXTS)]
+            return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        cos, sin = (each.double() for each in self.half_angles(latent))
         chain = _Chain(len(latent), self.n_qubits, self.bond)
-        for op, control, target, slot in self.ops:
+        for op, control, target, slot in self.gates:
             if op in _CONTROLLED:
                 chain.entangle(control, target, flip=op != Op.CZ)
             elif op in (Op.X, Op.Z):
                 chain.sites[target] = acted(chain.sites[target], 2, flips=op == Op.X)
             if slot >= 0:
-                chain.turn(target, cos[:, slot], sin[:, slot])
+                half = cos[:, slot, None, None], sin[:, slot, None, None]
+                chain.sites[target] = rotated(chain.sites[target], *half)
         values = chain.values([*self.words, []])
         norms = values[:, -1].clamp(min=0.0).sqrt()
         return values[:, :-1].to(latent.dtype), (chain.error * (1 + norms)).clamp(max=2.0)
@@ -69,10 +64,6 @@ class _Chain:
         self.sites = [zero] * qubits  # (B, left bond, 2, right bond) each
         self.bond, self.centre = bond, 0
         self.error = torch.zeros(texts, dtype=torch.float64)  # distance to the exact state, at most
-
-    def turn(self, qubit: int, cos: Tensor, sin: Tensor) -> None:
-        """Apply R_Y with cos and sin (B,) of half its angle."""
-        self.sites[qubit] = rotated(self.sites[qubit], cos[:, None, None], sin[:, None, None])
 
     def entangle(self, control: int, target: int, *, flip: bool) -> None:
         """Apply CNOT (``flip``) or CZ: the sum over b of P_b on the control and X^b or Z^b on the target."""
@@ -89,7 +80,11 @@ class _Chain:
                 pair[1] = pair[1].flip(2)
             elif qubit == target:
                 pair[1] = acted(site, 2, flips=flip)
-            self.sites[qubit] = _joined(pair, left=qubit > first, right=qubit < last)
+            if first < qubit < last:  # b is in both bonds, on their diagonal
+                rows = [(pair[0], pair[1] * 0), (pair[0] * 0, pair[1])]
+                self.sites[qubit] = torch.cat([torch.cat(row, dim=3) for row in rows], dim=1)
+            else:
+                self.sites[qubit] = torch.cat(pair, dim=1 if qubit > first else 3)
         self.centre = first
         while self.centre < last:
             self._pass_right()
@@ -127,11 +122,3 @@ class _Chain:
             half = torch.einsum("ntlm,nlsr,ts->ntmsr", found, site, signs)
             found = torch.einsum("ntmsr,nmsk->ntrk", half, site)
         return found[:, :, 0, 0]
-
-
-def _joined(pair: list[Tensor], *, left: bool, right: bool) -> Tensor:
-    """Return the sites for b = 0, 1 as one, with b in its left bond, its right bond, both or neither."""
-    if left and right:
-        rows = [torch.cat([pair[0], pair[1] * 0], dim=3), torch.cat([pair[0] * 0, pair[1]], dim=3)]
-        return torch.cat(rows, dim=1)
-    return torch.cat(pair, dim=1 if left else 3)

@@ -30,7 +30,7 @@ from qllmft.embed import adapter
 from qllmft.errors import UserError
 from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
-from qllmft.heads.kernel import KernelMachine
+from qllmft.heads.classical import KernelMachine
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.tasks import TASKS, TaskName
 from qllmft.tensors import WrongTensorsError, read_tensors

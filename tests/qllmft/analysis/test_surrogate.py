@@ -12,9 +12,9 @@ from qllmft.analysis.dequantise import surrogate_of
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.network import network_values
+from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
-from qllmft.heads.surrogate import NetworkHead, build_surrogate
+from qllmft.heads.surrogate import build_surrogate
 from qllmft.model import load_model
 from qllmft.model.store import StoredModel, save_model
 from qllmft_circuits import AnsatzOptions
@@ -159,13 +159,12 @@ def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tm
 @pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
 @torch.no_grad()
 def test_a_network_gives_the_values_of_the_state(ring, block):
-    options = AnsatzOptions(1, ring, block)
-    head = QuantumHead(
-        5, 2, 1, 2, ansatz=options, generator=torch.Generator().manual_seed(0)
-    ).double()
-    latent = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = network_values(latent, head.connector.weight, [1, 2], options)
-    np.testing.assert_allclose(found.numpy(), head(latent).numpy(), atol=1e-12)
+    generator = torch.Generator().manual_seed(0)
+    head = QuantumHead(5, 2, 1, 2, ansatz=AnsatzOptions(1, ring, block), generator=generator)
+    network = NetworkHead(ModelConfig(n_qubits=5, reuploads=2, ring=ring, block=block)).double()
+    network.theta.copy_(head.connector.weight)
+    latent = torch.randn(2, 5, dtype=torch.float64, generator=generator)
+    np.testing.assert_allclose(network(latent).numpy(), head.double()(latent).numpy(), atol=1e-12)
 
 
 @torch.no_grad()

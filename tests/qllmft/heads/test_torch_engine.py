@@ -21,8 +21,8 @@ from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import TorchEngine, build_classifier, torch_engine
-from qllmft.heads.gates import moved, string_signs, turned
 from qllmft.heads.layer import expectations
+from qllmft.heads.state import final_states, string_signs
 from qllmft_backends import BackendError, UnknownBackendError, create
 from qllmft_backends.adjoint import AdjointEngine, interface, lower
 from qllmft_circuits import encoder_circuit
@@ -115,12 +115,7 @@ def test_values_are_qiskits_and_gradients_those_of_the_shift_rule(start):
 def test_the_sweep_gives_the_gradients_of_autograd():
     program, masks, given, cotangent = request(5, "all amplitudes")
     angles, states = (torch.from_numpy(part).requires_grad_() for part in given)
-    final = states
-    for op, control, target, slot in program.ops.tolist():
-        final = moved(final, op, control, target)
-        if slot >= 0:
-            half = angles[:, slot] / 2
-            final = turned(final, target, half.cos(), half.sin())
+    final = final_states(program.ops.tolist(), states, (angles / 2).cos(), (angles / 2).sin())
     signs = string_signs(5, masks.tolist()).double()
     (final.square() @ signs * torch.from_numpy(cotangent)).sum().backward()
     _, by_angle, by_amplitude = answers(TorchEngine(program, masks, "float64"), given, cotangent)
@@ -193,7 +188,7 @@ def test_memory_that_does_not_suffice_is_refused_with_the_remedy(monkeypatch):
     def full(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(torch_engine, "turned", full)
+    monkeypatch.setattr(torch_engine, "final_states", full)
     with pytest.raises(
         BackendError,
         match=r"state and co-state of 5 samples on 4 qubits, .* device 'cpu'\. Take a smaller batch",
