@@ -72,7 +72,7 @@ def tiny_study(task, **changes):
 def few_samples():
     """A tenth of the bootstrap samples, which take the most time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qllmft.tasks.bootstrap.REPEATS", 100)
+        patch.setattr("qllmft.tasks.statistics.REPEATS", 100)
         yield
 
 
@@ -239,7 +239,7 @@ def test_a_study_reads_pairs(given, tmp_path):
 
 
 def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypatch):
-    monkeypatch.setattr("qllmft.tasks.bootstrap.REPEATS", 1000)
+    monkeypatch.setattr("qllmft.tasks.statistics.REPEATS", 1000)
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
     first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)
