@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
@@ -13,13 +13,11 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
-from qllmft_backends.estimator import BackendEstimator
 from qllmft_backends.gradients import BatchedParameterShift
-from qllmft_backends.measurement import refuse_added_gates
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.precision import BETWEEN_ROUNDS, number_of_shots, with_options
-from qllmft_backends.protocol import Availability, Evaluator, Sampling
-from qllmft_backends.sampler import BackendSampler
+from qllmft_backends.primitives import BackendEstimator, BackendSampler, refuse_added_gates
+from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
+from qllmft_backends.requests import BETWEEN_ROUNDS, number_of_shots, with_options
 
 
 class Backend(Evaluator):
@@ -51,27 +49,18 @@ class Backend(Evaluator):
         return self
 
     def estimator(
-        self,
-        *,
-        default_precision: float | None = None,
-        seed: int | np.random.Generator | None = None,
+        self, *, default_precision: float | None = None, seed: int | Generator | None = None
     ) -> BaseEstimatorV2:
         """Return this backend as a Qiskit V2 primitive (see `BackendEstimator`)."""
         return BackendEstimator(self.for_qiskit, default_precision=default_precision, seed=seed)
 
     def sampler(
-        self, *, default_shots: int | None = None, seed: int | np.random.Generator | None = None
+        self, *, default_shots: int | None = None, seed: int | Generator | None = None
     ) -> BaseSamplerV2:
         """Return this backend as a Qiskit V2 primitive that gives counts (see `BackendSampler`)."""
         return BackendSampler(self.for_qiskit, default_shots=default_shots, seed=seed)
 
-    def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.int64]:
+    def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return outcomes (B, S) of measurements of all qubits, in random order. Bit q of an outcome is qubit q.
 
         Args:
@@ -86,13 +75,7 @@ class Backend(Evaluator):
             "estimator(), or another backend."
         )
 
-    def bits(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.bool_]:
+    def bits(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Bits:
         """Return classical bits (B, S, C) of a circuit with measurements, by default from deferred ones.
 
         Args:
@@ -106,8 +89,7 @@ class Backend(Evaluator):
         outcomes = self.outcomes(deferred.circuit, values, shots, rng)
         wires = np.array(deferred.clbits, np.int64)
         bits = (outcomes[..., np.newaxis] >> np.maximum(wires, 0) & 1).astype(np.bool_)
-        bits[..., wires < 0] = False
-        return np.asarray(bits)
+        return np.asarray(bits & (wires >= 0))
 
     def gradient(self) -> BaseEstimatorGradient:
         """Return gradients for Qiskit's `EstimatorQNN`, by the parameter-shift rule unless overridden."""

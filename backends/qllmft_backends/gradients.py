@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
@@ -18,16 +17,15 @@ from qiskit_machine_learning.gradients import (
 )
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.estimator import BackendEstimator
-from qllmft_backends.measurement import measure
-from qllmft_backends.protocol import Evaluator
+from qllmft_backends.primitives import BackendEstimator, measure
+from qllmft_backends.protocol import Evaluator, Floats
 
 
 class GradientPoint(NamedTuple):
     """Point of a circuit's parameters, and the derivatives to compute there."""
 
     # (P,) values of the circuit's parameters, in radians
-    values: NDArray[np.float64]
+    values: Floats
     # the k parameters to differentiate by, as positions in ``circuit.parameters``
     columns: tuple[int, ...]
 
@@ -46,39 +44,36 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
     @abstractmethod
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
-    ) -> Sequence[NDArray[np.float64]]:
+    ) -> Sequence[Floats]:
         """Return the derivatives of O expectation values at N points: N arrays (O, k), k the point's columns."""
 
     def _run(
         self,
         circuits: Sequence[QuantumCircuit],
         observables: Sequence[SparsePauliOp],
-        parameter_values: Sequence[Sequence[float]] | NDArray[np.float64],
+        parameter_values: Sequence[Sequence[float]] | Floats,
         parameters: Sequence[Sequence[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
         members_of: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
             members_of.setdefault(id(circuit), []).append(i)
-        gradients: dict[int, NDArray[np.float64]] = {}
+        gradients: dict[int, Floats] = {}
         for members in members_of.values():
             circuit = circuits[members[0]]
             position = {parameter: k for k, parameter in enumerate(circuit.parameters)}
             operators = {id(observables[i]): observables[i] for i in members}
             row_of = {identity: row for row, identity in enumerate(operators)}
-            points = {
-                i: GradientPoint(
-                    np.asarray(parameter_values[i], np.float64),
-                    tuple(position[p] for p in parameters[i]),
-                )
-                for i in members
-            }
-            keys = {i: (point.values.tobytes(), point.columns) for i, point in points.items()}
-            distinct = {keys[i]: points[i] for i in members}
+            points, keys = {}, {}
+            for i in members:
+                values = np.asarray(parameter_values[i], np.float64)
+                columns = tuple(position[p] for p in parameters[i])
+                keys[i] = values.tobytes(), columns
+                points[keys[i]] = GradientPoint(values, columns)
             answers = self.jacobians(
-                circuit, [SparsePauliOp(o) for o in operators.values()], list(distinct.values())
+                circuit, [SparsePauliOp(o) for o in operators.values()], list(points.values())
             )
-            jacobian_at = dict(zip(distinct, answers, strict=True))
+            jacobian_at = dict(zip(points, answers, strict=True))
             gradients |= {i: jacobian_at[keys[i]][row_of[id(observables[i])]] for i in members}
         return EstimatorGradientResult(
             gradients=[gradients[i] for i in range(len(circuits))],
@@ -99,7 +94,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
-    ) -> Sequence[NDArray[np.float64]]:
+    ) -> Sequence[Floats]:
         """Return Jacobians of a circuit with each parameter in one gate (see `BackendGradient.jacobians`)."""
         blocks = []  # (2k, P) of each point: its k parameters plus π/2 one by one, then minus π/2
         for values, columns in points:
@@ -114,9 +109,8 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         self, circuits: Sequence[QuantumCircuit], *request: Any, **options: Any
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
-        for circuit in {
-            id(circuit): circuit for circuit in circuits if self._backend.capabilities.noisy
-        }.values():
+        noisy = circuits if self._backend.capabilities.noisy else ()
+        for circuit in {id(circuit): circuit for circuit in noisy}.values():
             for gate in circuit.data:
                 if gate.is_parameterized() and gate.operation.name not in self.SUPPORTED_GATES:
                     raise BackendError(
@@ -147,7 +141,7 @@ class SpsaGradient(BackendGradient):
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
-    ) -> Sequence[NDArray[np.float64]]:
+    ) -> Sequence[Floats]:
         """Estimate the Jacobians, with signs shared by a point's observables (see `BackendGradient.jacobians`)."""
         shifted, signs = [], []
         for values, columns in points:

@@ -20,9 +20,9 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import NoiseSettings
+from qllmft_backends.observables import ZObservables, z_string
 from qllmft_backends.protocol import Capabilities, Estimate, Expectations, Sampling
-from qllmft_backends.request import check_values
-from qllmft_backends.z_observables import ZObservables, z_string
+from qllmft_backends.requests import check_values
 
 Request = tuple[Backend, QuantumCircuit, NDArray[np.float64]]
 LONGEST = 10  # qubits of a string, whose inverse has 4^n numbers

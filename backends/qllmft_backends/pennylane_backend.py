@@ -14,12 +14,11 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.counts import expectations_of_counts
+from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.pennylane_device import AdjointDevice
 from qllmft_backends.pennylane_gates import GATES, gate
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import check_values, opened, request_seed
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.requests import check_values, opened, request_seed
 
 # PennyLane's operation for each gate of Qiskit; GATES has the first choice first
 _OPERATIONS = {

@@ -21,8 +21,8 @@ from qllmft_backends.adjoint.engine import KEPT_BYTES, AdjointEngine
 from qllmft_backends.adjoint.program import lower, lower_complex
 from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError
+from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.pennylane_gates import GATES, GateSequence
-from qllmft_backends.z_observables import PauliObservables, ZObservables
 
 Floats = NDArray[np.float64]
 

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Expectations:
         standard_errors: (B, O) float64; zeros if the backend is exact.
     """
 
-    values: NDArray[np.float64]
-    standard_errors: NDArray[np.float64]
+    values: Floats
+    standard_errors: Floats
 
     def __post_init__(self) -> None:
         if self.values.shape != self.standard_errors.shape or self.values.ndim != 2:
@@ -62,7 +67,7 @@ class Expectations:
             )
 
     @classmethod
-    def exact(cls, values: NDArray[np.float64]) -> Expectations:
+    def exact(cls, values: Floats) -> Expectations:
         """Return values (B, O) without a statistical error."""
         return cls(values, np.zeros_like(values))
 
@@ -125,7 +130,7 @@ class Evaluator(Protocol):
     def expectations(
         self,
         circuit: QuantumCircuit,
-        values: NDArray[np.float64],
+        values: Floats,
         observables: Sequence[SparsePauliOp],
     ) -> Expectations:
         """Return the expectation values of Z observables.
@@ -135,6 +140,17 @@ class Evaluator(Protocol):
             values: (B, P) parameter values in the order of ``circuit.parameters``; angles in radians.
             observables: O sums of strings of I and Z on the circuit's qubits.
         """
+
+    def bits(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Bits:
+        """Return classical bits (B, S, C) of a measured circuit.
+
+        Args:
+            circuit: with measurements into C classical bits.
+            values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+            shots: S, measurements per row of ``values``.
+            rng: source of the outcomes, or of a simulator's seed.
+        """
+        ...
 
 
 class Estimate(Protocol):
@@ -191,7 +207,7 @@ class RemoteBackend(Evaluator, Protocol):
         ...
 
     def estimate(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> Estimate:
         """Return the number of circuits that a call would send and their price, without sending them.
 

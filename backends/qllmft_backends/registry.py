@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -135,31 +134,34 @@ def create(
         UnknownBackendError: for a name or an option that does not exist, or a value that does not fit.
         MissingExtraError: if its packages are not installed.
     """
-    entry, module = BACKENDS[name], _module_of(name)
+    entry, options_class = BACKENDS[name], options_of(name)
     if backend is not None and not entry.takes_object:
         raise UnknownBackendError(
             f"backend {name!r} takes no object; expected create('qiskit', backend=...)."
         )
-    options_class: type[BaseModel] = getattr(module, entry.options)
     try:
         typed = options_class.model_validate(dict(options or {}))
     except ValidationError as error:
-        raise UnknownBackendError(_message(name, options_class, error)) from None
+        found = "; ".join(
+            f"option {fault.place} = {fault.shown_value}: {fault.message}"
+            if fault.path
+            else fault.message
+            for fault in faults(error)
+        )
+        known = [field.alias or key for key, field in options_class.model_fields.items()]
+        raise UnknownBackendError(
+            f"backend {name!r}: {found}. Its options are: {', '.join(known) or 'none'}."
+        ) from None
     given = () if backend is None else (backend,)
-    made: Backend = getattr(module, entry.backend)(typed, *given)
+    made: Backend = getattr(import_module(entry.module), entry.backend)(typed, *given)
     return made
 
 
 def options_of(name: str) -> type[BaseModel]:
     """Return the options class of a backend, with the errors of `create` for its packages."""
-    found: type[BaseModel] = getattr(_module_of(name), BACKENDS[name].options)
-    return found
-
-
-def _module_of(name: str) -> ModuleType:
     entry = BACKENDS[name]
     try:
-        return import_module(entry.module)
+        found: type[BaseModel] = getattr(import_module(entry.module), entry.options)
     except Exception as error:
         source = BACKENDS.source(name)
         if isinstance(error, ModuleNotFoundError) and entry.extra:
@@ -169,17 +171,7 @@ def _module_of(name: str) -> ModuleType:
         raise MissingExtraError(
             f"backend {name!r} ({source}) does not load: {error_text(error)}."
         ) from error
-
-
-def _message(name: str, options_class: type[BaseModel], error: ValidationError) -> str:
-    found = "; ".join(
-        f"option {fault.place} = {fault.shown_value}: {fault.message}"
-        if fault.path
-        else fault.message
-        for fault in faults(error)
-    )
-    options = [field.alias or key for key, field in options_class.model_fields.items()]
-    return f"backend {name!r}: {found}. Its options are: {', '.join(options) or 'none'}."
+    return found
 
 
 @dataclass(frozen=True)
@@ -206,23 +198,12 @@ def describe() -> list[BackendRow]:
             entry = BACKENDS[name]
             available, note = _availability(entry)
         except UnknownBackendError as error:
-            entry = Entry(
-                "a plug-in that does not load", "", "", "", device="unknown", noise="unknown"
-            )
+            unread = "a plug-in that does not load"
+            entry = Entry(unread, "", "", "", device="unknown", noise="unknown")
             available, note = False, str(error)
-        rows.append(
-            BackendRow(
-                name=name,
-                summary=entry.summary,
-                available=available,
-                note=note,
-                device=entry.device,
-                noise=entry.noise,
-                limits=entry.limits,
-                price=entry.price,
-                source=BACKENDS.source(name),
-            )
-        )
+        shared = {key: getattr(entry, key) for key in ("device", "noise", "limits", "price")}
+        source = BACKENDS.source(name)
+        rows.append(BackendRow(name, entry.summary, available, note, source=source, **shared))
     return rows
 
 

@@ -19,9 +19,9 @@ from qllmft.randomness import numpy_generator
 from qllmft.training import finite_logits
 from qllmft_backends import Backend
 from qllmft_backends.aer.machine_errors import MachineErrors, Part
-from qllmft_backends.precision import number_of_shots
+from qllmft_backends.observables import ZObservables
 from qllmft_backends.remote.machines.backend import QiskitBackend
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.requests import number_of_shots
 
 DRAWS = 400  # of the shots of all texts
 INTERVAL = (2.5, 97.5)  # quantiles that hold 95 % of the draws

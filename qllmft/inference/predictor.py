@@ -52,8 +52,8 @@ from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.training import Examples, finite_logits, logits_of_noise
 from qllmft.versions import versions
 from qllmft_backends import Backend, Estimate, remote_or_none
-from qllmft_backends.precision import number_of_shots
 from qllmft_backends.remote.jobs import JobsBackend
+from qllmft_backends.requests import number_of_shots
 
 RAY_WITH_BACKEND = (
     "--ray embeds on a cluster for a head that is computed here, exactly, and a backend is given, which may cost "

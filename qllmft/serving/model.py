@@ -14,7 +14,7 @@ from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder
 from qllmft_backends import Backend
-from qllmft_backends.precision import number_of_shots
+from qllmft_backends.requests import number_of_shots
 
 
 @dataclass(eq=False)

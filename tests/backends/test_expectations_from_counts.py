@@ -5,8 +5,7 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError
-from qllmft_backends.counts import expectations_from_counts, expectations_from_frequencies
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.observables import ZObservables, expectations, expectations_of_counts
 
 OPERATORS = [
     SparsePauliOp("IIIZ"),
@@ -26,43 +25,29 @@ def test_every_observable_is_the_mean_over_the_same_shots():
         [s[:, 0], s[:, 3], s[:, 3] * s[:, 2] * s[:, 0], 0.5 + 2 * s[:, 2] * s[:, 1] - s[:, 0]],
         axis=1,
     )
-    values, errors = expectations_from_counts(counts, ZObservables.from_operators(OPERATORS, 4))
-    np.testing.assert_allclose(values, per_shot.mean(axis=0))
-    np.testing.assert_allclose(errors, per_shot.std(axis=0, ddof=1) / np.sqrt(300))
-
-
-@pytest.mark.parametrize(
-    "of",
-    [
-        expectations_from_counts,
-        lambda found, sums: expectations_from_frequencies(found, sum(found.values()), sums),
-    ],
-)
-def test_few_shots_say_what_they_can(of):
     sums = ZObservables.from_operators(OPERATORS, 4)
-    values, errors = of({0b1000: 1}, sums)
-    np.testing.assert_array_equal(values, [1, -1, -1, 1.5])
-    assert np.isinf(errors).all()  # one shot tells nothing about its error
+    found = expectations_of_counts([counts], sums)
+    np.testing.assert_allclose(found.values, [per_shot.mean(axis=0)])
+    np.testing.assert_allclose(found.standard_errors, [per_shot.std(axis=0, ddof=1) / np.sqrt(300)])
+    frequencies = {outcome: n / 300 for outcome, n in counts.items()}
+    of_machine = expectations([frequencies], 300, sums)
+    np.testing.assert_allclose(of_machine.values, found.values, atol=1e-12)
+    np.testing.assert_allclose(of_machine.standard_errors, found.standard_errors, atol=1e-12)
+
+
+def test_few_shots_say_what_they_can():
+    sums = ZObservables.from_operators(OPERATORS, 4)
+    found = expectations_of_counts([{0b1000: 1}, {0b1000: 50}], sums)
+    np.testing.assert_array_equal(found.values, [[1, -1, -1, 1.5]] * 2)
+    # one shot tells nothing about its error
+    np.testing.assert_array_equal(found.standard_errors, [[np.inf] * 4, [0] * 4])
     for nothing in ({}, {0b1000: 0}):
         with pytest.raises(BackendError, match="counts of no shots, expected one or more"):
-            of(nothing, sums)
-    assert not expectations_from_counts({0b1000: 50}, sums)[1].any()
+            expectations_of_counts([nothing], sums)
 
 
 def test_bits_above_the_32nd_count_too():
-    sums = ZObservables.from_operators(
-        [SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)], 36
-    )
-    assert expectations_from_counts({1 << 35: 3, (1 << 35) + 1: 1}, sums)[0] == pytest.approx(
-        [-0.5]
-    )
-
-
-@pytest.mark.parametrize("shots", [2, 7, 300])
-def test_frequencies_give_what_the_counts_behind_them_do(shots):
-    drawn = np.random.default_rng(1).multinomial(shots, [0.4, 0.1, 0.2, 0.3])
-    counts = dict(zip([0b0000, 0b1001, 0b0110, 0b1111], drawn.tolist(), strict=True))
-    sums = ZObservables.from_operators(OPERATORS, 4)
-    expected = expectations_from_counts(counts, sums)
-    got = expectations_from_frequencies({o: n / shots for o, n in counts.items()}, shots, sums)
-    np.testing.assert_array_equal(got, expected)
+    string = SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)
+    sums = ZObservables.from_operators([string], 36)
+    found = expectations_of_counts([{1 << 35: 3, (1 << 35) + 1: 1}], sums)
+    assert found.values == pytest.approx(-0.5)

@@ -6,7 +6,7 @@ from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import every_gate, expectations_by_statevector
 
 from qllmft_backends import UnsupportedGateError, create
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.observables import ZObservables
 
 
 def test_bit_q_of_a_mask_is_z_on_qubit_q():

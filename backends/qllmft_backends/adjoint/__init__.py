@@ -11,7 +11,7 @@ from qllmft_backends.adjoint.interface import (
     provide_engines,
 )
 from qllmft_backends.adjoint.program import SUPPORTED_GATES, Program, lower
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.observables import ZObservables
 
 __all__ = [
     "SUPPORTED_GATES",

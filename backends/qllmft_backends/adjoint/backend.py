@@ -31,13 +31,12 @@ from qllmft_backends.adjoint.outcomes import exact_outcomes, noisy_outcomes
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
-from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import TRAJECTORIES, CircuitNoise, GateNoise
+from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
 from qllmft_backends.protocol import Capabilities, Expectations, Sampling
-from qllmft_backends.request import check_values, request_seed
-from qllmft_backends.z_observables import PauliObservables, ZObservables
+from qllmft_backends.requests import check_values, request_seed
 
 
 class AdjointOptions(CircuitNoise):

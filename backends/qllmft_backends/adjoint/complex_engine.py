@@ -31,7 +31,7 @@ from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.adjoint.program.gates import FactorKind
 from qllmft_backends.errors import BackendError
-from qllmft_backends.z_observables import PauliObservables
+from qllmft_backends.observables import PauliObservables
 
 
 @dataclass

@@ -14,8 +14,8 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.program import ComplexProgram, Program
 from qllmft_backends.errors import BackendError
+from qllmft_backends.observables import ZObservables
 from qllmft_backends.protocol import Evaluator, check_methods
-from qllmft_backends.z_observables import ZObservables
 
 MAX_QUBITS = 30  # 4 GiB a state in float32
 

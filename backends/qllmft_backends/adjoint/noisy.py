@@ -22,11 +22,10 @@ from qllmft_backends.adjoint.outcomes import (
     patterns,
     read_outcomes,
 )
-from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import CircuitNoise, GateNoise
+from qllmft_backends.observables import ZObservables, expectations_of_counts
 from qllmft_backends.protocol import Expectations
-from qllmft_backends.z_observables import ZObservables
 
 Floats = NDArray[np.float64]
 

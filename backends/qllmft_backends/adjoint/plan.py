@@ -12,7 +12,7 @@ from qllmft_backends.adjoint.compiled.passes import plan_words
 from qllmft_backends.adjoint.program import ComplexProgram, Program
 from qllmft_backends.adjoint.program.complex_plan import make_plan
 from qllmft_backends.adjoint.program.schedule import make_schedule
-from qllmft_backends.z_observables import PauliObservables
+from qllmft_backends.observables import PauliObservables
 
 
 @dataclass(frozen=True)

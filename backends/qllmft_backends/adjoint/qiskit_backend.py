@@ -19,7 +19,8 @@ from qiskit.transpiler import Target
 
 from qllmft_backends.adjoint.program.gates import CLASSES
 from qllmft_backends.errors import BackendError
-from qllmft_backends.sampler import DEFAULT_SHOTS, Measurable
+from qllmft_backends.primitives import DEFAULT_SHOTS
+from qllmft_backends.protocol import Evaluator
 
 _FORMER_NAMES = ("u1", "u3", "cu1")  # of p, u and cp; a transpiler would choose them
 
@@ -32,7 +33,7 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
         max_qubits: of a circuit, together with the qubits that deferred measurements add.
     """
 
-    def __init__(self, measurable: Measurable, max_qubits: int) -> None:
+    def __init__(self, measurable: Evaluator, max_qubits: int) -> None:
         try:
             number = version("qllmft")
         except PackageNotFoundError:

@@ -28,9 +28,9 @@ from qllmft_backends.aer.simulator import (
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import TRAJECTORIES, FidelityKind, GateNoise, NoiseSettings
+from qllmft_backends.observables import ZObservables, z_string
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.request import opened, request_seed
-from qllmft_backends.z_observables import ZObservables, z_string
+from qllmft_backends.requests import opened, request_seed
 
 _STANDARD = frozenset(get_standard_gate_name_mapping())
 Method = Literal["density_matrix", "trajectories"]

@@ -14,11 +14,10 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
-from qllmft_backends.counts import expectations_of_counts
 from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
 from qllmft_backends.protocol import Expectations
-from qllmft_backends.request import check_values
-from qllmft_backends.z_observables import PauliObservables, ZObservables
+from qllmft_backends.requests import check_values
 
 # operations beside gates that Aer runs as they are
 NO_GATES = {

@@ -24,9 +24,9 @@ from qllmft_backends.aer.simulator import (
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
 from qllmft_backends.gradients import SpsaGradient
+from qllmft_backends.observables import ZObservables
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
-from qllmft_backends.request import opened, request_seed
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.requests import opened, request_seed
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.precision import BETWEEN_ROUNDS
 from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
 from qllmft_backends.remote.collect import OnProgress, collect, read_again
 from qllmft_backends.remote.cost import (
@@ -48,6 +47,7 @@ from qllmft_backends.remote.results import check_answers, results_of
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
 from qllmft_backends.remote.send import check_patience, send, settle
+from qllmft_backends.requests import BETWEEN_ROUNDS
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.counts import distribution, outcome_values
+from qllmft_backends.observables import ZObservables, distribution, outcome_values
 from qllmft_backends.remote.batch import CircuitBatch
 from qllmft_backends.remote.errors import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.rows import under_way
-from qllmft_backends.z_observables import ZObservables
 
 
 @dataclass(frozen=True)

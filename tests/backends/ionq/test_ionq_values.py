@@ -20,12 +20,11 @@ from ionq.helpers import (
     refused,
 )
 from qllmft_backends import BACKENDS, BackendError, create
-from qllmft_backends.counts import draw, expectations, expectations_from_counts
 from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_backends.observables import ZObservables, draw, expectations, expectations_of_counts
 from qllmft_backends.remote import RemoteRequestError, ledger_jobs
 from qllmft_backends.remote.ledger.payload import parse_probabilities
 from qllmft_backends.sandbox import Fault, MockServer, Store
-from qllmft_backends.z_observables import ZObservables
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
@@ -109,8 +108,9 @@ def test_the_estimator_is_that_of_the_counts_whose_frequencies_the_server_gives(
     answer, exact = (
         expectations([{s: n / 500 for s, n in counts.items()}], n, observables) for n in (500, None)
     )
-    expected = expectations_from_counts(counts, observables)
-    np.testing.assert_allclose((answer.values[0], answer.standard_errors[0]), expected, atol=1e-12)
+    expected = expectations_of_counts([counts], observables)
+    np.testing.assert_allclose(answer.values, expected.values, atol=1e-12)
+    np.testing.assert_allclose(answer.standard_errors, expected.standard_errors, atol=1e-12)
     np.testing.assert_array_equal(exact.values, answer.values)
     assert not exact.standard_errors.any()
 

@@ -12,7 +12,7 @@ from remote_machine import RemoteMachine
 from qllmft_backends import BackendError, create
 from qllmft_backends.errors import CostRefusedError
 from qllmft_backends.mitigation import Correction, MitigatedBackend, Readout
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.observables import ZObservables
 
 OBSERVABLES = [
     SparsePauliOp("IIZ"),

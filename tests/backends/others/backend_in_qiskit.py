@@ -13,8 +13,7 @@ import qiskit.primitives.backend_sampler_v2
 import qiskit.primitives.statevector_sampler
 
 from qllmft_backends import create
-from qllmft_backends.estimator import BackendEstimator
-from qllmft_backends.sampler import BackendSampler
+from qllmft_backends.primitives import BackendEstimator, BackendSampler
 
 
 def pytest_configure():

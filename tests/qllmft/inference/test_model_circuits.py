@@ -15,7 +15,7 @@ from qllmft.inference.circuits import ModelCircuits, model_circuits
 from qllmft.inference.measurement import LabelProbabilities, measure
 from qllmft.training import logits_of
 from qllmft_backends import create
-from qllmft_backends.precision import number_of_shots
+from qllmft_backends.requests import number_of_shots
 
 D, N = 9, 5
 VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.counts import draw, expectations, single_shots
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.precision import BETWEEN_ROUNDS
+from qllmft_backends.observables import ZObservables, draw, expectations, single_shots
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, Submission, known_circuit
 from qllmft_backends.remote.collect import own_job
@@ -48,8 +47,7 @@ from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
 from qllmft_backends.remote.results import Resampled, check_answers, resampled, results_of
-from qllmft_backends.request import check_values
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.requests import BETWEEN_ROUNDS, check_values
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}

@@ -14,8 +14,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.counts import outcome_values
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.observables import ZObservables, outcome_values
 
 _SUM_TOLERANCE = 1e-3  # servers round probabilities
 _COUNT_TOLERANCE = 0.02  # of one shot

@@ -16,9 +16,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
-from qllmft_backends.counts import expectations, single_shots
 from qllmft_backends.errors import BackendError
-from qllmft_backends.precision import BETWEEN_ROUNDS
+from qllmft_backends.observables import ZObservables, expectations, single_shots
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, known_circuit
 from qllmft_backends.remote.cost import CostEstimate
@@ -37,8 +36,7 @@ from qllmft_backends.remote.machines.providers import (
 from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, check_names, status_of
 from qllmft_backends.remote.route import Route
-from qllmft_backends.request import check_values, request_seed
-from qllmft_backends.z_observables import ZObservables
+from qllmft_backends.requests import BETWEEN_ROUNDS, check_values, request_seed
 
 if TYPE_CHECKING:
     from qllmft_backends.aer.machine_errors import MachineErrors

@@ -1,0 +1,300 @@
+"""A backend as Qiskit's V2 primitives, an estimator and a sampler, for EstimatorQNN and others that take these.
+
+A backend takes gates and perhaps Z strings only; the primitives take any circuit and any Pauli observables.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.primitives import (
+    BaseEstimatorV2,
+    BaseSamplerV2,
+    BitArray,
+    DataBin,
+    PrimitiveJob,
+    PrimitiveResult,
+    PubResult,
+    SamplerPubResult,
+)
+from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
+from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
+from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
+
+from qllmft_backends.deferral import Deferred, defer
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.protocol import Evaluator, Expectations, Floats
+from qllmft_backends.requests import (
+    at_precision,
+    bound_values,
+    generator_of,
+    number_of_shots,
+    with_options,
+)
+
+DEFAULT_SHOTS = 1024  # Qiskit's
+# where EstimatorQNN's gradient calls an estimator
+_SLOW_GRADIENT = "qiskit_machine_learning.gradients.param_shift.param_shift_estimator_gradient"
+
+
+def measure(
+    backend: Evaluator,
+    circuit: QuantumCircuit,
+    values: Floats,
+    observables: Sequence[SparsePauliOp],
+) -> Expectations:
+    """Return expectation values of Pauli observables, also for a circuit with measurements and resets.
+
+    A backend that measures Z strings only gets one circuit per basis, in which H, or S† and H, end on the qubits of X
+    and Y. Strings of one basis come from the same shots, and the variances of the bases add up.
+
+    Args:
+        backend: runs the circuits.
+        circuit: Q qubits and P parameters.
+        values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+        observables: O operators on Q qubits with real coefficients.
+
+    Returns:
+        Values and standard errors (B, O).
+
+    Raises:
+        UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
+    """
+    deferred = defer(circuit)
+    refuse_added_gates(backend, deferred)
+    if deferred.circuit is not circuit:
+        observables = [_on_wires(observable, deferred) for observable in observables]
+    turned = any(observable.paulis.x.any() for observable in observables)
+    if backend.capabilities.paulis or not turned:
+        return backend.expectations(deferred.circuit, values, observables)
+    means = np.zeros((len(values), len(observables)))
+    variances = np.zeros_like(means)
+    for basis, parts in _by_basis(observables):
+        rotated = deferred.circuit.copy()  # ends with the rotations from the basis to that of Z
+        for qubit in np.flatnonzero(basis.x).tolist():
+            if basis.z[qubit]:
+                rotated.sdg(qubit)
+            rotated.h(qubit)
+        answer = backend.expectations(rotated, values, parts)
+        means += answer.values
+        variances += answer.standard_errors**2
+    return Expectations(means, np.sqrt(variances))
+
+
+def refuse_added_gates(backend: Evaluator, deferred: Deferred) -> None:
+    """Refuse deferred measurements that add gates to a circuit on a noisy backend or a machine."""
+    if deferred.added and (backend.capabilities.noisy or backend.capabilities.remote):
+        raise BackendError(
+            f"circuit {deferred.circuit.name!r} has measurements, resets or conditions in the middle; {backend.name} "
+            "would add gates for them, and each gate has noise. Use create('aer_forte').sampler(), in which Qiskit Aer "
+            "runs the circuit as it is written, or a backend without noise."
+        )
+
+
+def _on_wires(observable: SparsePauliOp, deferred: Deferred) -> SparsePauliOp:
+    """Return an observable of the original qubits on the wires. X and Y of a measured qubit are 0."""
+    wires = list(deferred.wires)
+    if observable.num_qubits != len(wires):
+        raise UnsupportedGateError(
+            f"an observable acts on {observable.num_qubits} qubits, expected {len(wires)}, the circuit's number."
+        )
+    z, x = np.zeros((2, len(observable), deferred.circuit.num_qubits), bool)
+    z[:, wires], x[:, wires] = observable.paulis.z, observable.paulis.x
+    lost = x[:, sorted(deferred.measured)].any(axis=1)
+    coefficients = np.where(lost, 0.0, observable.coeffs)
+    z[lost], x[lost] = False, False
+    return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
+
+
+def _by_basis(
+    observables: Sequence[SparsePauliOp],
+) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
+    """Yield bases, and for each one the parts of all observables in it, as sums of Z strings."""
+    labels = [observable.paulis.to_labels() for observable in observables]
+    distinct = PauliList(sorted({label for each in labels for label in each}))
+    for group in distinct.group_commuting(qubit_wise=True):
+        inside, parts = set(group.to_labels()), []
+        for observable, of_terms in zip(observables, labels, strict=True):
+            chosen = observable[np.array([label in inside for label in of_terms])]
+            acts = chosen.paulis.z | chosen.paulis.x
+            terms = PauliList.from_symplectic(acts, np.zeros_like(acts))
+            none = SparsePauliOp("I" * observable.num_qubits, 0.0)
+            parts.append(SparsePauliOp(terms, chosen.coeffs) if len(chosen) else none)
+        yield Pauli((np.logical_or.reduce(group.z), np.logical_or.reduce(group.x))), parts
+
+
+class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
+    """Estimator on a backend.
+
+    Pubs that share circuit and parameter values become one call, so that a paid backend runs one circuit per sample,
+    although EstimatorQNN makes a pub per observable.
+
+    The precision ε is the standard error that is asked for:
+
+    - An exact backend adds normal noise of that width, as Qiskit's `StatevectorEstimator` does. 0 adds none.
+    - A simulator with shots takes 1/ε² of them, and without shots as many trajectories.
+    - A remote machine keeps its option ``shots``, and refuses a precision that needs more.
+
+    Args:
+        backend: the source of expectation values.
+        default_precision: precision of pubs without one. None: exact values, or the backend's own shots.
+        seed: of the noise that a precision adds, as in `StatevectorEstimator`, and of shots. None: the backend's option
+            ``seed``; the noise of each run is then new.
+    """
+
+    def __init__(
+        self,
+        backend: Evaluator,
+        *,
+        default_precision: float | None = None,
+        seed: int | Generator | None = None,
+    ) -> None:
+        if seed is not None and not (backend.capabilities.exact or backend.capabilities.remote):
+            number = int(seed.integers(2**31)) if isinstance(seed, Generator) else seed
+            backend = with_options(backend, seed=number)
+        self._backend = backend
+        self._default_precision = default_precision
+        self._seed = generator_of(backend) if seed is None else seed
+        self._warned = False
+
+    def run(
+        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+    ) -> PrimitiveJob[Any]:
+        """Run the pubs (see `qiskit.primitives.BaseEstimatorV2.run`).
+
+        Warns once if qiskit-machine-learning computes its default gradient with this estimator, as it does without
+        ``gradient=``: an estimator cannot offer it another.
+        """
+        if not self._warned and sys._getframe(1).f_globals.get("__name__") == _SLOW_GRADIENT:
+            self._warned = True
+            warnings.warn(
+                "qiskit-machine-learning computes the gradient by its parameter-shift rule, with a pub for every "
+                "shift, sample and observable. Add gradient=backend.gradient() of the same backend to EstimatorQNN "
+                "or VQR: one reverse sweep on adjoint, and one call elsewhere.",
+                stacklevel=2,
+            )
+        if precision is None:
+            precision = self._default_precision
+        coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]
+        job = PrimitiveJob(self._run, coerced)
+        job._submit()
+        return job
+
+    def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult[PubResult]:
+        groups: dict[tuple[int, bytes, float | None], list[int]] = {}
+        rows = [bound_values(pub.circuit, pub.parameter_values) for pub in pubs]
+        exact = self._backend.capabilities.exact
+        for i, pub in enumerate(pubs):
+            precision = None if exact else pub.precision
+            groups.setdefault((id(pub.circuit), rows[i].tobytes(), precision), []).append(i)
+        results: dict[int, PubResult] = {}
+        for (_, _, precision), members in groups.items():
+            backend = self._backend if precision is None else at_precision(self._backend, precision)
+            # the column of each observable, and of each pub those of its array of them
+            column_of: dict[tuple[tuple[str, float], ...], int] = {}
+            columns: dict[int, NDArray[np.int_]] = {}
+            for m in members:
+                array = pubs[m].observables
+                terms = [tuple(sorted(dict(each).items())) for each in array.ravel().tolist()]
+                indices = [column_of.setdefault(each, len(column_of)) for each in terms]
+                columns[m] = np.array(indices, int).reshape(array.shape)
+            operators = [SparsePauliOp.from_list(list(terms)) for terms in column_of]
+            answer = measure(backend, pubs[members[0]].circuit, rows[members[0]], operators)
+            for m in members:
+                results[m] = self._result(backend, pubs[m], columns[m], answer)
+        return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})
+
+    def _result(
+        self, backend: Evaluator, pub: EstimatorPub, column: NDArray[np.int_], answer: Expectations
+    ) -> PubResult:
+        row, column = np.broadcast_arrays(
+            np.arange(len(answer.values)).reshape(pub.parameter_values.shape), column
+        )
+        values, errors = answer.values[row, column], answer.standard_errors[row, column]
+        shots, precision, exact = (
+            number_of_shots(backend),
+            pub.precision,
+            backend.capabilities.exact,
+        )
+        if precision is None:
+            precision = 1 / np.sqrt(shots) if shots else 0.0 if exact else None
+        elif exact and precision > 0:
+            values = np.random.default_rng(self._seed).normal(values, precision)
+            errors = np.full_like(errors, precision)
+        metadata = {"target_precision": precision, "circuit_metadata": pub.circuit.metadata}
+        if shots:
+            metadata["shots"] = shots
+        return PubResult(DataBin(evs=values, stds=errors, shape=pub.shape), metadata=metadata)
+
+
+class BackendSampler(BaseSamplerV2):  # type: ignore[misc]
+    """Sampler on a backend. Each pub is one call with all its parameter values.
+
+    Args:
+        backend: the source of measurements.
+        default_shots: shots of pubs without a number. None: the backend's option ``shots``, else 1024.
+        seed: of the shots; a number gives the same bits in every run, as in Qiskit's `StatevectorSampler`. None: the
+            backend's option ``seed``; each run then draws anew.
+    """
+
+    def __init__(
+        self,
+        backend: Evaluator,
+        *,
+        default_shots: int | None = None,
+        seed: int | Generator | None = None,
+    ) -> None:
+        self._backend = backend
+        self._default_shots = default_shots
+        self._seed = generator_of(backend) if seed is None else seed
+
+    @property
+    def default_shots(self) -> int:
+        """Return the shots of pubs without a number."""
+        return self._default_shots or number_of_shots(self._backend) or DEFAULT_SHOTS
+
+    def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> PrimitiveJob[Any]:
+        """Run the pubs (see `qiskit.primitives.BaseSamplerV2.run`)."""
+        if shots is None:
+            shots = self.default_shots
+        coerced = [SamplerPub.coerce(pub, shots) for pub in pubs]
+        if any(not pub.circuit.cregs for pub in coerced):
+            warnings.warn(
+                "a circuit has no classical registers, so its result is empty; add measurements (measure_all)",
+                UserWarning,
+                stacklevel=2,
+            )
+        job = PrimitiveJob(self._run, coerced)
+        job._submit()
+        return job
+
+    def _run(self, pubs: list[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
+        return PrimitiveResult(list(map(self._result, pubs)), metadata={"version": 2})
+
+    def _result(self, pub: SamplerPub) -> SamplerPubResult:
+        circuit, shape, own = (
+            pub.circuit,
+            pub.parameter_values.shape,
+            number_of_shots(self._backend),
+        )
+        if self._backend.capabilities.remote and own not in (None, pub.shots):
+            raise BackendError(
+                f"got {pub.shots} shots, expected {own}, the option shots of backend {self._backend.name!r}: each shot "
+                "has a price. Set the option to the number that you want."
+            )
+        rows = bound_values(circuit, pub.parameter_values)
+        bits = self._backend.bits(circuit, rows, pub.shots, np.random.default_rng(self._seed))
+        registers = {}
+        for register in circuit.cregs:
+            places = [circuit.find_bit(bit).index for bit in register]
+            of_register = bits[..., places].reshape(*shape, pub.shots, len(places))
+            registers[register.name] = BitArray.from_bool_array(of_register, order="little")
+        metadata = {"shots": pub.shots, "circuit_metadata": circuit.metadata}
+        return SamplerPubResult(DataBin(**registers, shape=shape), metadata=metadata)

@@ -1,0 +1,132 @@
+"""Requests to a backend: values checked, gates opened, the seed that follows, and its precision as shots."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from hashlib import blake2b
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from pydantic import BaseModel
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.primitives.containers.bindings_array import BindingsArray
+
+from qllmft_backends.errors import BackendError, UnsupportedGateError
+from qllmft_backends.protocol import Evaluator, Floats
+
+# between the seeds, and the option ``repetition``, of two rounds of the same circuits
+BETWEEN_ROUNDS = 1_000_000
+
+
+def check_values(circuit: QuantumCircuit, values: Floats) -> Floats:
+    """Return ``values`` as (B, P) float64. Another shape, or a value that is no number, is an error."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or values.shape[1] != circuit.num_parameters:
+        raise BackendError(
+            f"parameter values have shape {values.shape}, expected (B, {circuit.num_parameters}): "
+            f"one column a parameter of circuit {circuit.name!r}, in the order of circuit.parameters."
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise BackendError(
+            f"the value of parameter {circuit.parameters[int(column)].name!r} in row {row} is {values[row, column]}, "
+            "expected a finite angle in radians."
+        )
+    return values
+
+
+def bound_values(circuit: QuantumCircuit, values: BindingsArray) -> Floats:
+    """Return the parameter values of a pub as (B, P), its bindings flattened."""
+    bound = np.asarray(values.as_array(circuit.parameters), np.float64)
+    return bound.reshape(values.size, circuit.num_parameters)
+
+
+def request_seed(seed: int, circuit: QuantumCircuit, values: Floats) -> int:
+    """Return a simulator's seed for one call, from the backend's seed and the call's content.
+
+    The same request gets the same bits, in a resumed run too. Another training step has other values and so noise of
+    its own; a constant seed would repeat the noise in every step.
+    """
+    gates = [
+        (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits)) for i in circuit.data
+    ]
+    digest = blake2b(repr((seed, circuit.num_qubits, gates, values.shape)).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(values).tobytes())
+    # 62 bits: Aer adds to it in a signed 64-bit integer
+    return int.from_bytes(digest.digest(), "little") >> 2
+
+
+def opened(circuit: QuantumCircuit, known: Set[str], machine: str) -> QuantumCircuit:
+    """Return a circuit with the definitions of gates in their place, until all names are ``known`` to ``machine``.
+
+    Raises:
+        UnsupportedGateError: for a gate without such a definition.
+    """
+    while nested := [name for name in circuit.count_ops() if name not in known]:
+        refusal = (
+            f"gate {nested[0]!r} of circuit {circuit.name!r} has no definition by gates that {machine} runs. Define "
+            "it, or write it with standard gates."
+        )
+        try:
+            contents = circuit.decompose(gates_to_decompose=nested)
+        except QiskitError as error:
+            raise UnsupportedGateError(refusal) from error
+        if contents.count_ops() == circuit.count_ops():
+            raise UnsupportedGateError(refusal)
+        circuit = contents
+    return circuit
+
+
+def number_of_shots(backend: Evaluator) -> int | None:
+    """Return the option ``shots`` of a backend, None without shots."""
+    shots: Any = getattr(getattr(backend, "options", None), "shots", None)
+    return None if shots is None else int(shots)
+
+
+def generator_of(backend: Evaluator) -> Generator:
+    """Return random numbers by the option ``seed`` of a backend, 0 without one."""
+    return np.random.default_rng(getattr(getattr(backend, "options", None), "seed", 0))
+
+
+def with_options(backend: Evaluator, **changes: Any) -> Evaluator:
+    """Return a backend with other options, or raise `BackendError` if it has no such options."""
+    options: Any = getattr(backend, "options", None)
+    fields = type(options).model_fields if isinstance(options, BaseModel) else {}
+    if unknown := sorted(set(changes) - set(fields)):
+        raise BackendError(
+            f"backend {backend.name!r} has no option {', '.join(unknown)}, which a precision, a seed or shots need. "
+            "Leave them out of the request."
+        )
+    given = options.model_dump(exclude_unset=True) | changes
+    # a backend of an object that it was given makes the other one itself
+    make: Any = getattr(backend, "with_options", type(backend))
+    changed: Evaluator = make(type(options).model_validate(given))
+    return changed
+
+
+def at_precision(backend: Evaluator, precision: float) -> Evaluator:
+    """Return a backend whose values have about the standard error ``precision`` of a Pauli string, by 1/ε² shots.
+
+    Without shots it gets as many trajectories. A remote machine keeps the shots of its options, which have a price.
+
+    Raises:
+        BackendError: for 0, or if the shots of a remote machine are too few.
+    """
+    own = number_of_shots(backend)
+    if precision == 0:
+        raise BackendError(
+            f"precision is 0, the exact values; backend {backend.name!r} draws {own or 'no'} shots and has a standard "
+            "error. Give no precision, as in EstimatorQNN(default_precision=None), or use a backend without noise."
+        )
+    shots = max(2, ceil(1 / precision**2))
+    if not backend.capabilities.remote:
+        return with_options(backend, **{"trajectories" if own is None else "shots": shots})
+    if own is None or shots > own:
+        raise BackendError(
+            f"precision {precision} needs {shots} shots; the option shots of backend {backend.name!r} is {own}. Each "
+            "shot has a price there: set shots, or give no precision, as in EstimatorQNN(default_precision=None)."
+        )
+    return backend
