@@ -294,14 +294,10 @@ class Space(CampaignFile):
         }
 
 
-def study_names() -> list[str]:
-    """Return the sorted names of the studies of the package."""
-    return [name for name in names_in(files.__name__) if "subject" in _read(name)[1]]
-
-
-def space_names() -> list[str]:
-    """Return the sorted names of the search spaces of the package."""
-    return [name for name in names_in(files.__name__) if "subject" not in _read(name)[1]]
+def campaign_names(kind: type[CampaignFile]) -> list[str]:
+    """Return the sorted names of the studies or of the search spaces of the package."""
+    names = names_in(files.__name__)
+    return [name for name in names if ("subject" in _read(name)[1]) == (kind is Study)]
 
 
 def load_study(choice: str) -> Study:

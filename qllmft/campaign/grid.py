@@ -1,4 +1,4 @@
-"""Points of a search: combinations of settings from a grid, or spread over it by a Sobol' sequence."""
+"""Points of a search: combinations of settings from a grid, or spread over it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
-from scipy.stats import qmc
 
 from qllmft.config.section import Section
 from qllmft.errors import UserError
-from qllmft.randomness import derive_seed
 
 # of a campaign: each is checked before the first run; the largest table of the paper has 1,500
 MOST_POINTS = 20_000
@@ -124,23 +121,6 @@ def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
     names = [parameter.name for parameter in parameters]
     for labels in itertools.product(*(parameter.labels for parameter in parameters)):
         yield dict(zip(names, labels, strict=True))
-
-
-def sobol_points(parameters: Sequence[Parameter], seed: int) -> Iterator[Point]:
-    """Yield points of a scrambled Sobol' sequence without end.
-
-    A longer search contains the shorter one.
-    A parameter with a scale gets numbers between its levels, and another one gets the level of its interval.
-    """
-    sequence = qmc.Sobol(
-        len(parameters), scramble=True, rng=np.random.default_rng(derive_seed(seed, "sobol"))
-    )
-    while True:
-        for row in sequence.random(1):
-            yield {
-                p.name: p.at_fraction(float(fraction))
-                for p, fraction in zip(parameters, row, strict=True)
-            }
 
 
 def short_name(setting: str) -> str:

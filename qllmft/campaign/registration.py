@@ -15,7 +15,7 @@ from qllmft.campaign.file import Study
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
 from qllmft.campaign.seeds import seeds_text
-from qllmft.campaign.study_plan import StudyRun
+from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.embed import published_name
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text, write_json
@@ -62,37 +62,33 @@ def plan_of(
     return dict(json.loads(json.dumps(found, sort_keys=True)))
 
 
-def write_plan(
-    file: Path,
-    study: Study,
-    settings: Mapping[str, Any],
-    planned: Sequence[StudyRun],
-    inputs: SharedInputs,
-) -> float | None:
-    """Write the plan of a study into a file for a commit.
+def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
+    """Write the plan of a study into a file for a commit. No run is done.
 
     Args:
-        file: a new file in a git repository.
         study: the study; ``scatter`` gives the least difference.
+        file: a new file in a git repository.
         settings: of all runs, by dotted name.
-        planned: runs of the study.
-        inputs: reads the data.
 
     Returns:
-        The least difference that the study sees (see `least_seen`), in the unit of ``scatter``; None without it.
+        The least true difference that the study finds with 80 % power at 5 % divided by the number of comparisons, in
+        the unit of ``scatter``; None without it.
 
     Raises:
         UserError: if the file exists, is in no git repository, or a kept record there has reported a seed of the plan
             on the same body and data.
     """
+    planned = study_runs(study, settings)
+    study = with_margin(study, planned)
     if file.exists():
         raise UserError(
             f"{file} exists already; a registration is never written twice. Give another name, or run the study with "
             f"--registered {file}."
         )
-    root = _root(file)
-    _check_unreported(root, planned, inputs, but_of="")
-    least = least_seen(study)
+    _check_unreported(_root(file), planned, SharedInputs(), but_of="")
+    n = len(study.seeds)
+    scattered = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
+    least = scattered.detectable(ALPHA / study.n_comparisons)
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,13 +98,6 @@ def write_plan(
     }
     write_json(file, content)
     return least
-
-
-def least_seen(study: Study) -> float | None:
-    """Return the least true difference found with 80 % power at 5 % / number of comparisons, at the plan's scatter."""
-    n = len(study.seeds)
-    planned = PairedDifference(0.0, None, None, study.scatter if n > 1 else None, n)
-    return planned.detectable(ALPHA / study.n_comparisons)
 
 
 def begin(

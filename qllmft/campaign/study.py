@@ -24,7 +24,7 @@ from qllmft.campaign.predictions import (
     text_keys,
 )
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
-from qllmft.campaign.registration import begin, plan_of, with_names, write_plan
+from qllmft.campaign.registration import begin, plan_of, with_names
 from qllmft.campaign.results import SeededResult
 from qllmft.campaign.study_plan import (
     StudyRun,
@@ -106,15 +106,6 @@ def run_study(
     predictions = _predictions(study, rows, runs, executor.inputs)
     predictions.write(folder)
     return _record(study, rows, predictions, settings, command, executor.inputs, sentence)
-
-
-def register_study(study: Study, file: Path, settings: Mapping[str, Any]) -> float | None:
-    """Write the plan of a study for a commit, and return the least difference that it sees (see `write_plan`).
-
-    No run is done.
-    """
-    planned = study_runs(study, settings)
-    return write_plan(file, with_margin(study, planned), settings, planned, Executor().inputs)
 
 
 # --- what is kept

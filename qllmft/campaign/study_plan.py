@@ -207,16 +207,14 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
-
-    def is_tried(setting: str) -> bool:
-        return bool(row.space) or setting.startswith("train.") or setting == "model.batch_norm"
-
     given = {*row.settings, *settings}
-    parameters = [
+    of_training = [
         parameter
         for parameter in space.parameters
-        if not given & set(parameter.settings) and all(map(is_tried, parameter.settings))
+        if all(s.startswith("train.") or s == "model.batch_norm" for s in parameter.settings)
     ]
+    tried = space.parameters if row.space else of_training
+    parameters = [parameter for parameter in tried if not given & set(parameter.settings)]
     found, count = list(grid(parameters)), study.budget or 1
     points = [found[index] for index in drawn(len(found), count, config.seed, "settings", name)]
     return [

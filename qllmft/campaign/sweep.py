@@ -5,10 +5,13 @@ A search by a tree-structured Parzen estimator (TPE) proposes each configuration
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy.stats import qmc
 
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import (
@@ -18,7 +21,6 @@ from qllmft.campaign.grid import (
     grid,
     grid_size,
     point_text,
-    sobol_points,
 )
 from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
 from qllmft.config import RunConfig, parse_config
@@ -70,11 +72,10 @@ class Sweep:
     def points(self) -> dict[str, Point]:
         """Return the points of a list by the identity of their first seed's configuration, in order."""
         found: dict[str, Point] = {}
-        wanted = self.trials or DEFAULT_TRIALS
         if self.sampler == "grid":
             wanted, points = grid_size(self.parameters), grid(self.parameters)
         else:
-            points = sobol_points(self.parameters, int(self.base["seed"]))
+            wanted, points = self.trials or DEFAULT_TRIALS, self._sobol_points()
             if all(parameter.scale is None for parameter in self.parameters):
                 wanted = min(wanted, grid_size(self.parameters))
         for looked, point in enumerate(points):
@@ -83,6 +84,19 @@ class Sweep:
             if len(found) == wanted or looked > LONGEST_SEQUENCE * wanted:
                 break
         return found
+
+    def _sobol_points(self) -> Iterator[Point]:
+        """Yield points of a scrambled Sobol' sequence without end.
+
+        A longer search contains the shorter one.
+        A parameter with a scale gets numbers between its levels, and another one gets the level of its interval.
+        """
+        rng = np.random.default_rng(derive_seed(int(self.base["seed"]), "sobol"))
+        sequence = qmc.Sobol(len(self.parameters), scramble=True, rng=rng)
+        while True:
+            (row,) = sequence.random(1)
+            pairs = zip(self.parameters, row, strict=True)
+            yield {each.name: each.at_fraction(float(fraction)) for each, fraction in pairs}
 
     def configurations(self, point: Point) -> list[RunConfig]:
         """Return a point's configurations, one per seed, or raise a UserError if settings do not fit together."""

@@ -151,7 +151,8 @@ def study(
     overrides = texts.overrides(settings, train__epochs=epochs)
     place.check(context)
 
-    from qllmft.campaign.study import register_study, run_study
+    from qllmft.campaign.registration import register_study
+    from qllmft.campaign.study import run_study
     from qllmft.cli.listener import ConsoleListener
     from qllmft.report import finish_study
 
@@ -245,11 +246,11 @@ def _seeds(plan: Study, given: str | None) -> range:
 
 def studies_table() -> Table:
     """Return a table of the studies of the package."""
-    from qllmft.campaign.file import load_study, study_names
+    from qllmft.campaign.file import Study, campaign_names, load_study
 
     caption = f"`noise` is {' or '.join(NOISE_STUDIES)}; see --preset."
     table = plain_table(*names("study"), *numbers("rows", "--quick"), "what", caption=caption)
-    for name in study_names():
+    for name in campaign_names(Study):
         found = load_study(name)
         small = str(len(found.in_small().rows)) if found.quick else ""
         table.add_row(name, str(len(found.rows)), small, found.title)

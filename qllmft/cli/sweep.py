@@ -127,10 +127,10 @@ def sweep(
 
 def spaces_table() -> Table:
     """Return a table of all search spaces."""
-    from qllmft.campaign.file import load_space, space_names
+    from qllmft.campaign.file import Space, campaign_names, load_space
 
     table = plain_table(*names("sweep"), "table", *numbers("grid", "--quick"), "what")
-    for name in space_names():
+    for name in campaign_names(Space):
         space = load_space(name)
         baseline = space.grid_of is not None
         small = space.in_small() if space.quick else None

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from tiny_studies import STUDY
 
-from qllmft.campaign.file import Study, load_study, study_names
+from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study import paper_result
 from qllmft.campaign.study_plan import study_runs
 from qllmft.errors import UserError
@@ -46,7 +46,7 @@ side = "baseline"
 
 
 def whole_and_quick():
-    whole = [load_study(name) for name in study_names()]
+    whole = [load_study(name) for name in campaign_names(Study)]
     return whole + [plan.in_small() for plan in whole if plan.quick]
 
 
@@ -62,7 +62,7 @@ def test_tables_3_and_4_are_the_papers():
 
     assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
     assert of("table4") == [91.45, 91.70]
-    assert {name for name in study_names() if not load_study(name).published} == {
+    assert {name for name in campaign_names(Study) if not load_study(name).published} == {
         *(
             "accuracy",
             "adapters",

@@ -12,8 +12,8 @@ from tiny_studies import COMMAND, STUDY, settings
 
 from qllmft.campaign.file import Study
 from qllmft.campaign.record import read_study
-from qllmft.campaign.registration import FILE
-from qllmft.campaign.study import register_study, run_study
+from qllmft.campaign.registration import FILE, register_study
+from qllmft.campaign.study import run_study
 from qllmft.errors import UserError
 from qllmft.report import finish_study
 

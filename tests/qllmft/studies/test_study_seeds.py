@@ -4,7 +4,7 @@ import pytest
 from tiny_studies import STUDY
 from typer.testing import CliRunner
 
-from qllmft.campaign.file import Study, load_study, study_names
+from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.cli.main import app
 from qllmft.cli.study import _plan
@@ -63,7 +63,7 @@ def test_choosing_and_reporting_seeds_are_disjoint():
 
 
 def test_studies_with_chosen_heads_report_on_other_seeds():
-    for name in study_names():
+    for name in campaign_names(Study):
         found = load_study(name)
         if name in ("accuracy", "body", "map-classes", "map-parameters", "map-texts"):
             assert not set(found.seeds) & set(found.choosing_seeds)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qllmft.campaign.file import load_space, space_names
+from qllmft.campaign.file import Space, campaign_names, load_space
 from qllmft.campaign.grid import Parameter, grid
 from qllmft.campaign.sweep import make_sweep
 from qllmft.errors import UserError
@@ -110,7 +110,7 @@ def test_everything_else_is_the_tables_too(name):
 
 
 def test_there_is_a_space_for_each_table_and_three_of_our_own():
-    tables = [load_space(name).table for name in space_names()]
+    tables = [load_space(name).table for name in campaign_names(Space)]
     numbers = ["VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI"]
     assert sorted(tables) == sorted([*numbers, *3 * ["none"]])
     assert {name: load_space(name).grid_of for name in ("table-08", "table-09")} == {
@@ -119,7 +119,9 @@ def test_there_is_a_space_for_each_table_and_three_of_our_own():
     }
 
 
-@pytest.mark.parametrize("name", [n for n in space_names() if load_space(n).grid_of is None])
+@pytest.mark.parametrize(
+    "name", [n for n in campaign_names(Space) if load_space(n).grid_of is None]
+)
 def test_the_small_version_varies_the_same_and_is_valid(name):
     space = load_space(name)
     quick = space.in_small()
