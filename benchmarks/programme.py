@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qllmft.campaign.file import load_space
-from qllmft.campaign.search import estimate
-from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep import estimate, make_sweep
 from qllmft.config import RunConfig
 from qllmft.run import SharedInputs, run_experiment
 

@@ -136,6 +136,17 @@ def writing(name: str) -> Iterator[None]:
         raise UserError(f"{name} cannot be written: {error.strerror}.") from error
 
 
+@contextmanager
+def reading(name: object, remedy: str = "") -> Iterator[None]:
+    """Turn an error about the content of a file into a UserError that says that ``name`` cannot be read."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{name} cannot be read: {error}. {remedy}".rstrip()) from error
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"{name} cannot be read: {error!r}. {remedy}".rstrip()) from error
+
+
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text in one step."""
     write_bytes(path, content.encode("utf-8"))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from qllmft.baselines import BASELINES
 from qllmft.campaign import files
 from qllmft.campaign.grid import Parameter, grid_size
-from qllmft.campaign.seeds import Seeds, seeds_text
 from qllmft.config.presets import load_preset
 from qllmft.config.section import Section
 from qllmft.config.toml_files import Settings, names_in, read_chosen, validated
@@ -29,6 +36,44 @@ OF_THE_STUDY = {  # settings that a study gives its runs itself
     "TOML file, see `qllmft study --help`",
     "baselines.points": "a study says how many settings every row has; choose their number with --budget",
 }
+
+
+def seed_range(given: Any) -> Any:
+    """Return a range of seeds: from a number, from ``{ from = 8, count = 10 }``, or from text such as ``8-17``.
+
+    >>> seed_range(5), seed_range({"from": 8, "count": 10}), seed_range("8-17")
+    (range(0, 5), range(8, 18), range(8, 18))
+    """
+    if isinstance(given, range):
+        return given
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given) if isinstance(given, str) else None
+    start: Any = 0
+    stop: Any = given
+    if found:
+        start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
+    elif isinstance(given, dict) and given.keys() == {"from", "count"}:
+        start, count = given["from"], given["count"]
+        stop = start + count if type(start) is type(count) is int else None
+    if any(type(value) is not int for value in (start, stop)) or not 0 <= start < stop:
+        raise ValueError(
+            f"got {given!r}, expected a number of seeds of at least 1, a range such as 8-17, or in a file "
+            "{ from = 8, count = 10 }"
+        )
+    return range(start, stop)
+
+
+Seeds = Annotated[
+    InstanceOf[range], BeforeValidator(seed_range), PlainSerializer(list, when_used="json")
+]
+
+
+def seeds_text(seeds: range | tuple[int, ...]) -> str:
+    """Return seeds for people.
+
+    >>> seeds_text(range(8, 18)), seeds_text(range(3, 4))
+    ('seeds 8 to 17', 'seed 3')
+    """
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 class Quick(Section):

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from qllmft.campaign.file import MapAxis, Side
 from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text, write_text
+from qllmft.files import parse_json, read_text, reading, write_text
 from qllmft.published import published
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
@@ -173,7 +173,11 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
 def read_study(folder: Path) -> StudyRecord:
     """Read ``study.json``. UserError if it is missing or has another form."""
     path = folder / FILE
-    try:
+    if not path.exists():
+        raise UserError(
+            f"there is no finished study in {folder} ({FILE} is missing). The study's own command continues it."
+        )
+    with reading(path, "The study's own command makes it again."):
         content = parse_json(read_text(path))
         if content.get("format") != FORMAT:
             raise ValueError(
@@ -186,14 +190,6 @@ def read_study(folder: Path) -> StudyRecord:
         if unknown := {label for pair in record.contrasts for label in pair} - labels:
             raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
         return record
-    except FileNotFoundError:
-        raise UserError(
-            f"there is no finished study in {folder} ({FILE} is missing). The study's own command continues it."
-        ) from None
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path} cannot be read: {error}. The study's own command makes it again."
-        ) from error
 
 
 def _check_row(row: RowResult, measure: Measure) -> None:

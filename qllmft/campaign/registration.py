@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.file import Study
+from qllmft.campaign.file import Study, seeds_text
 from qllmft.campaign.record import FILE as RECORD
 from qllmft.campaign.record import read_study
-from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.study_plan import StudyRun, study_runs, with_margin
 from qllmft.embed import published_name
 from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text, write_json
+from qllmft.files import parse_json, read_text, reading, write_json
 from qllmft.run import SharedInputs
 from qllmft.tasks.statistics import ALPHA, PairedDifference
 
@@ -132,14 +131,11 @@ def begin(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(kept, asdict(found))
         return found
-    try:
+    remedy = "Restore the file; without it, run the study in another folder with --out."
+    with reading(kept, remedy):
         content = parse_json(read_text(kept))
         names = Registration.__dataclass_fields__
         before = Registration(**{name: str(content[name]) for name in names})
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(
-            f"{kept} cannot be read: {error}. Restore the file; without it, run the study in another folder with --out."
-        ) from error
     if before != found:
         raise UserError(
             f"the runs in {folder} were begun with {before.file} (SHA-256 {before.hash[:12]}, commit "
@@ -151,12 +147,8 @@ def begin(
 
 def _check_plan(file: Path, plan: Mapping[str, Any]) -> None:
     """Raise UserError unless ``file`` holds this plan."""
-    try:
+    with reading(f"the registration {file}", "Restore the file of its commit."):
         found = dict(parse_json(read_text(file))["plan"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(
-            f"the registration {file} cannot be read: {error}. Restore the file of its commit."
-        ) from error
     if found == plan:
         return
     changes = []

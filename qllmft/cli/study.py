@@ -231,7 +231,7 @@ def _plan(
 
 def _seeds(plan: Study, given: str | None) -> range:
     """Return the seeds of ``--seeds``, a number from the study's first one or a range, or the study's."""
-    from qllmft.campaign.seeds import seed_range
+    from qllmft.campaign.file import seed_range
 
     if given is None:
         return plan.seeds

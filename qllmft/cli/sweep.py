@@ -85,8 +85,7 @@ def sweep(
         return
     from qllmft.campaign.executors import check_feasible
     from qllmft.campaign.file import load_space
-    from qllmft.campaign.search import run_sweep
-    from qllmft.campaign.sweep import make_sweep
+    from qllmft.campaign.sweep import make_sweep, run_sweep
     from qllmft.cli import sweep_tables as tables
     from qllmft.cli.listener import ConsoleListener
 

@@ -12,8 +12,7 @@ from rich.table import Table
 from qllmft.campaign.file import Space
 from qllmft.campaign.grid import level_text, point_text, short_name
 from qllmft.campaign.results import SeededResult
-from qllmft.campaign.search import SweepResult, estimate, search_baseline
-from qllmft.campaign.sweep import Sweep
+from qllmft.campaign.sweep import Sweep, SweepResult, estimate, search_baseline
 from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_lines
 from qllmft.cli.listener import ConsoleListener
 from qllmft.config.presets import load_preset

@@ -13,8 +13,8 @@ from qllmft.campaign.comparison import (
     papers_margin,
     trends,
 )
+from qllmft.campaign.file import seeds_text
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.seeds import seeds_text
 from qllmft.campaign.verdict import gain_points, gain_share, limits, verdict
 from qllmft.published import published
 from qllmft.tasks.measure import Measure, percent

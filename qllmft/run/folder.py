@@ -22,6 +22,7 @@ from qllmft.files import (
     parse_toml,
     read_bytes,
     read_text,
+    reading,
     write_json,
     write_text,
     writing,
@@ -110,11 +111,10 @@ class RunFolder:
     def settings(self) -> dict[str, Any]:
         """Return the content of ``config.toml``, or raise UserError if it is missing or malformed."""
         try:
-            return parse_toml(read_text(self.config_file))
+            with reading(self.config_file):
+                return parse_toml(read_text(self.config_file))
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: there is no config.toml in it.") from None
-        except ValueError as error:  # not TOML, or not UTF-8
-            raise UserError(f"{self.config_file} cannot be read: {error}.") from error
 
     def read_config(self) -> RunConfig:
         """Read the configuration, or raise UserError if it is missing or malformed."""
@@ -171,12 +171,8 @@ class RunFolder:
         if not self.predictions_file.exists():
             return None
         task = TASKS[self.read_config().data.task]
-        try:
+        with reading(self.predictions_file, "Delete it; the report is then made without it."):
             return Predictions.from_dict(parse_json(read_text(self.predictions_file)), task)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise UserError(
-                f"{self.predictions_file} cannot be read: {error!r}. Delete it; the report is then made without it."
-            ) from error
 
     def write_result(self, record: RunRecord) -> None:
         """Write the record of a finished run, or of one that has not read the test set."""
@@ -264,10 +260,6 @@ def _line(metrics: EpochMetrics) -> str:
 def _read_record(path: Path) -> RunRecord | None:
     if not path.exists():
         return None
-    try:
+    with reading(path, "Delete it; the same command makes it again."):
         content = parse_json(read_text(path))
-    except ValueError as error:
-        raise UserError(
-            f"{path} cannot be read: {error}. Delete it; the same command makes it again."
-        ) from error
     return RunRecord.from_json(content, str(path))

@@ -195,7 +195,7 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
         (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
         (
             ["sweep", "--data", "reviews", "--body", "minilm"],
-            "qllmft.campaign.search.run_sweep",
+            "qllmft.campaign.sweep.run_sweep",
             SEARCH.encode(),
         ),
     ],

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from qllmft.campaign.file import load_space
-from qllmft.campaign.search import estimate
-from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep import estimate, make_sweep
 from qllmft.config import parse_config
 from qllmft.errors import UserError
 from qllmft.run import SharedInputs, needs
@@ -35,7 +34,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
     )
     timed = []
     monkeypatch.setattr(
-        "qllmft.campaign.search.epoch_core_seconds",
+        "qllmft.campaign.sweep.epoch_core_seconds",
         lambda config, *sizes: timed.append(sizes) or 2.0,
     )
     overrides = {

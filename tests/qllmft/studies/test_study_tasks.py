@@ -17,10 +17,9 @@ from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Space, Study, load_study
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import read_study, write_record
-from qllmft.campaign.search import run_sweep
 from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
-from qllmft.campaign.sweep import make_sweep
+from qllmft.campaign.sweep import make_sweep, run_sweep
 from qllmft.campaign.verdict import verdict
 from qllmft.cli.console import PlainConsole
 from qllmft.cli.study import study_table
