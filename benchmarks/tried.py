@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qllmft.baselines.same_vectors import OnLoadedVectors
+from qllmft.baselines.vectors import OnLoadedVectors
 from qllmft.config.presets import load_preset
 from qllmft.sklearn import QuantumHeadClassifier
 from sklearn.base import clone

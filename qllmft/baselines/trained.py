@@ -49,9 +49,6 @@ class _Predicted(NamedTuple):
     latent: torch.Tensor | None = None  # see `latent_vectors`
     logits: torch.Tensor | None = None  # (N, k)
 
-    def knows(self, x: torch.Tensor) -> bool:
-        return self.x.data_ptr() == x.data_ptr() and self.x.shape == x.shape
-
 
 _NO_PREDICTION = _Predicted()
 
@@ -85,7 +82,10 @@ class TrainedHead:
         self._predicted, whole = _NO_PREDICTION, self.end_to_end
         more: dict[str, Any] = {"checkpoint": self.checkpoint, "on_epoch": self.on_epoch}
         held: Examples | None = None
-        if isinstance(train, Table) or isinstance(validation, Table):
+        if isinstance(train, Examples) and isinstance(validation, Examples):
+            self._task, held = train.task, validation
+            self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
+        else:
             assert whole is not None
             assert isinstance(train, Table)
             assert isinstance(validation, Table)
@@ -94,20 +94,15 @@ class TrainedHead:
             )
             if self._calibrates(len(validation)):
                 held = whole.embedded(validation)
-        else:
-            self._task, held = train.task, validation
-            self.selection = fit(self.model, train, validation, self.config, self.seed, **more)
-        if held is None or self.interrupted:
-            return
-        if self._calibrates(len(held)):
-            logits = self._logits(held.x).numpy()
-            self.temperature = best_temperature(logits, held.y.numpy())
-            self.model.rescale(1.0 / self.temperature)
-            self._predicted = _NO_PREDICTION
-        if self.config.thresholds == "validation":
-            found = MULTILABEL.probabilities(self._logits(held.x))
-            self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
-            self._predicted = _NO_PREDICTION
+        if held is not None and not self.interrupted:
+            if self._calibrates(len(held)):
+                logits = self._logits(held.x).numpy()
+                self.temperature = best_temperature(logits, held.y.numpy())
+                self.model.rescale(1.0 / self.temperature)
+            if self.config.thresholds == "validation":
+                found = MULTILABEL.probabilities(self._logits(held.x))
+                self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
+        self._predicted = _NO_PREDICTION
 
     def _calibrates(self, texts: int) -> bool:
         """Return whether so many validation texts choose a temperature."""
@@ -131,8 +126,14 @@ class TrainedHead:
         They are None if the outputs are real values.
         """
         given = torch.from_numpy(x)
-        logits = self._predicted.logits if self._predicted.knows(given) else None
-        return self._task.probabilities(self._logits(given) if logits is None else logits)
+        known = self._last(given).logits
+        return self._task.probabilities(self._logits(given) if known is None else known)
+
+    def _last(self, x: torch.Tensor) -> _Predicted:
+        """Return the results of the last prediction if it was of the same embeddings, else empty ones."""
+        last = self._predicted.x
+        same = last.data_ptr() == x.data_ptr() and last.shape == x.shape
+        return self._predicted if same else _NO_PREDICTION
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
@@ -151,27 +152,24 @@ class TrainedHead:
             noise = logits_of_noise(self.model, examples.x)
         if noise is None:
             return None
-        known = self._predicted.logits if self._predicted.knows(examples.x) else None
+        known = self._last(examples.x).logits
         logits = self._logits(examples.x) if known is None else known
         return examples.task.changed(self._answers(logits), self._answers(noise))
 
     def latent(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return `latent_vectors`, from `predict` if it had the same embeddings just before."""
-        if self._predicted.knows(x):
-            return self._predicted.latent
+        known = self._last(x).latent
         with one_torch_thread():
-            return latent_vectors(self.model, x)
+            return latent_vectors(self.model, x) if known is None else known
 
     def exact_score(self, examples: Examples) -> float | None:
         """Return the score of the task without noise of the head's circuit, or None if there is no noise.
 
         If `predict` had the same embeddings just before, its latent vectors are used.
         """
-        last, self._predicted = self._predicted, _NO_PREDICTION
+        known, self._predicted = self._last(examples.x).latent, _NO_PREDICTION
         with one_torch_thread():
-            return exact_score(
-                self.model, examples, last.latent if last.knows(examples.x) else None
-            )
+            return exact_score(self.model, examples, known)
 
     @property
     def interrupted(self) -> bool:
@@ -181,29 +179,32 @@ class TrainedHead:
     @property
     def n_parameters(self) -> int:
         """Return the number of trained parameters, with those of the body if it was trained."""
-        whole = self.end_to_end
-        return self.model.n_parameters + (0 if whole is None else whole.body.n_parameters)
+        return self.model.n_parameters + self._body_parameters
 
     @property
     def n_encoder_parameters(self) -> int:
         """Return the number of trained parameters before the head."""
-        encoder, whole = self.model.encoder, self.end_to_end
-        own = (
-            0
-            if encoder is None
-            else sum(p.numel() for p in encoder.parameters() if p.requires_grad)
-        )
-        return own + (0 if whole is None else whole.body.n_parameters)
+        encoder = self.model.encoder
+        own = encoder.parameters() if encoder is not None else ()
+        return self._body_parameters + sum(p.numel() for p in own if p.requires_grad)
+
+    @property
+    def _body_parameters(self) -> int:
+        return self.end_to_end.body.n_parameters if self.end_to_end is not None else 0
 
     @property
     def settings(self) -> dict[str, Any]:
         """Return the selected epoch, the number of stored numbers of a data map, temperature and thresholds, if any."""
-        warmth = {} if self.temperature is None else {"temperature": self.temperature}
-        stored = {} if self.model.data_map is None else {"stored": self.model.data_map.n_stored}
-        limits = {} if self.thresholds is None else {"thresholds": self.thresholds.tolist()}
-        return (
-            {"epoch": self.selection.epoch, **stored, **warmth, **limits} if self.selection else {}
-        )
+        if self.selection is None:
+            return {}
+        data_map, thresholds = self.model.data_map, self.thresholds
+        found = {
+            "epoch": self.selection.epoch,
+            "stored": None if data_map is None else data_map.n_stored,
+            "temperature": self.temperature,
+            "thresholds": None if thresholds is None else thresholds.tolist(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def perceptron_baseline(

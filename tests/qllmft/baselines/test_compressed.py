@@ -54,15 +54,15 @@ def test_pca_has_no_more_axes_than_texts_and_all_axes_are_logistic_regression_it
 @pytest.mark.parametrize(("k", "size", "count"), [(2, 6, 6), (4, 23, 20), (2, 99, 13)])
 def test_random_axes_are_of_the_seed_alone(k, size, count):
     head, test = fitted("random_projection", size, k), blobs(200, k, 3).x.numpy()
-    projection, regression = head._best.steps[0][1].components_, head._best.steps[1][1]
+    projection, regression = head.estimator.steps[0][1].components_, head.estimator.steps[1][1]
     logits = test @ projection.T @ regression.coef_.T + regression.intercept_
     np.testing.assert_array_equal(head.predict(test), answers(logits))
     assert (head.n_parameters, head.settings) == (count, {"C": 1.0})
     np.testing.assert_array_equal(
-        fitted("random_projection", size, k, n=40)._best.steps[0][1].components_, projection
+        fitted("random_projection", size, k, n=40).estimator.steps[0][1].components_, projection
     )
     assert not np.array_equal(
-        fitted("random_projection", size, k, seed=1)._best.steps[0][1].components_, projection
+        fitted("random_projection", size, k, seed=1).estimator.steps[0][1].components_, projection
     )
 
 
@@ -74,7 +74,7 @@ def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, 
         1 if k == 2 else k,
     )
     # words by every length that they may have been cut into
-    weights, possible = head._best._linear.coef_, []
+    weights, possible = head.estimator._linear.coef_, []
     for length in (n for n in range(1, D + 1) if D % n == 0):
         bits = max(1, int(np.ceil(np.log2(len(np.unique(weights.reshape(-1, length), axis=0))))))
         possible.append(2**bits * length + -(-(rows * D // length) * bits // 32) + rows)
@@ -85,9 +85,9 @@ def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, 
 
 
 def test_a_larger_codebook_is_nearer_and_the_smallest_one_stands_in_where_none_fits():
-    exact, sizes = fitted("logistic_regression_c1", 0, 4)._best.coef_, (1, 12, 30, 64)
+    exact, sizes = fitted("logistic_regression_c1", 0, 4).estimator.coef_, (1, 12, 30, 64)
     heads = [fitted("quantised", most, 4) for most in sizes]
-    errors = [np.square(head._best._linear.coef_ - exact).sum() for head in heads]
+    errors = [np.square(head.estimator._linear.coef_ - exact).sum() for head in heads]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 10
     assert heads[0].n_parameters == 2 + 2 + 4  # centroids, 48 bits in two words, biases

@@ -151,7 +151,7 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
         chosen.grid = [settings]
         chosen.fit(scaled, scaled)
         assert chosen.settings == settings
-        strength = chosen._best.C
+        strength = chosen.estimator.C
         assert strength == (float("inf") if settings["C"] is None else settings["C"])
 
 
@@ -188,7 +188,7 @@ def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
         )
         chosen.grid = [s for s in chosen.grid if s["C"] in (0.3, 9.9, None)]
         chosen.fit(train, validation)
-        found.append((chosen.settings, chosen._best.coef_.tobytes(), len(made)))
+        found.append((chosen.settings, chosen.estimator.coef_.tobytes(), len(made)))
     assert found[0][:2] == found[1][:2]
     assert found[0][2] <= fits
     assert found[1][2] == 18

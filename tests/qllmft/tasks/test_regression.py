@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from qllmft.baselines.regressors import ridge_regression, support_vector_regression
+from qllmft.baselines.classical import ridge_regression, support_vector_regression
 from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus

@@ -1,0 +1,201 @@
+"""Baselines on other vectors: few axes, weights from a codebook, and exactly the vectors that a run's encoders load."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qllmft.baselines.classical import GridBaseline, n_trained, points
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline
+from qllmft.config import ModelConfig, RunConfig
+from qllmft.heads.data_map import DataMap
+from qllmft.heads.encoder import Pad, amplitudes
+from qllmft.randomness import derive_seed
+
+MOST_BITS, LONGEST = 8, 32  # bits per code, entries per sub-vector
+WORD_BITS = 32  # bits per parameter of other heads
+
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Weights = NDArray[np.float64] | None  # (N,) of the texts
+
+
+def _at_c1(
+    baseline: Baseline,
+    make: Callable[[Any], Any],
+    count: Callable[[Any], int] = n_trained,
+    stored: Callable[[Any], int] | None = None,
+) -> GridBaseline:
+    """Return logistic regression at C = 1 as a part of an estimator."""
+    from sklearn.linear_model import LogisticRegression
+
+    def made(**settings: float) -> Any:
+        return make(LogisticRegression(max_iter=500, **settings))
+
+    return GridBaseline(baseline.label, made, [{"C": 1.0}], count, stored)
+
+
+# --- within a number of parameters
+
+
+class QuantisedRegression:
+    """Logistic regression with product-quantised weights: sub-vectors of equal length share one codebook.
+
+    Length and codebook minimise the squared error of the weights within ``most`` words of 32 bits; if none fits, the
+    smallest is taken. ``words`` is the number of stored words: centroids, packed codes, and biases.
+    """
+
+    def __init__(self, linear: Any, most: int, seed: int) -> None:
+        self.words, self._linear, self._most, self._seed = 0, linear, most, seed
+
+    def fit(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> Self:
+        """Fit the weights on embeddings (N, D) and labels (N,), then replace their sub-vectors by centroids."""
+        from sklearn.cluster import KMeans
+
+        weights, least = self._linear.fit(x, y, sample_weight).coef_, math.inf
+        for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
+            found = KMeans(codes, n_init=1, random_state=self._seed).fit(
+                weights.reshape(-1, length)
+            )
+            if found.inertia_ < least:
+                least, self.words = found.inertia_, words
+                self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
+        self.predict, self.score = self._linear.predict, self._linear.score
+        self.predict_proba = self._linear.predict_proba
+        self.decision_function = self._linear.decision_function
+        return self
+
+
+def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int]]:
+    """Return words, length and number of centroids of the largest codebook within ``most`` words per length."""
+    found = [
+        (
+            2**bits * length + math.ceil(rows * dimension // length * bits / WORD_BITS) + rows,
+            length,
+            2**bits,
+        )
+        for length in range(1, LONGEST + 1)
+        if dimension % length == 0
+        for bits in range(1, MOST_BITS + 1)
+        if 2**bits <= rows * dimension // length
+    ]
+    fitting = {size[1]: size for size in found if size[0] <= most}
+    return list(fitting.values()) or [min(found)]
+
+
+def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
+    seed = derive_seed(config.seed, "codebook") % 2**32  # limit of NumPy's legacy generators
+    make = partial(QuantisedRegression, most=n_parameters, seed=seed)
+    return _at_c1(QUANTISED, make, lambda fitted: fitted.words)
+
+
+def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:
+    """Return the largest number of axes, from 1 to D, with at most ``n_parameters`` weights and biases."""
+    rows = 1 if n_classes == 2 else n_classes  # rows of scikit-learn's weights
+    return min(max(1, n_parameters // rows - 1), dimension)
+
+
+def _principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
+    """Return a head on principal axes, which are stored and not trained, as in a quantum head's data map."""
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA refuses more axes than texts
+    return _at_c1(
+        PRINCIPAL_AXES,
+        partial(make_pipeline, PCA(), first),
+        stored=lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]),
+    )
+
+
+def _random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
+    """Return a head on Gaussian axes, which are drawn again from the seed and not stored."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.random_projection import GaussianRandomProjection
+
+    seed = derive_seed(config.seed, "random projection") % 2**32
+    axes = GaussianRandomProjection(_axes(*sizes), random_state=seed)
+    return _at_c1(RANDOM_AXES, partial(make_pipeline, axes))
+
+
+# --- on the vectors that encoders load: centred, rotated and of norm 1 if the model says so
+
+
+class OnLoadedVectors:
+    """Scikit-learn estimator on the amplitudes that encoders load; ``stored`` counts the numbers of the data map."""
+
+    def __init__(self, estimator: Any, model: ModelConfig, pad: Pad) -> None:
+        self.estimator, self.stored, self._model, self._pad = estimator, 0, model, pad
+        self._map: DataMap | None = None
+
+    def fit(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> Self:
+        """Fit the data map and the estimator on embeddings (N, D) and labels (N,)."""
+        centre, components = self._model.centre, self._model.components
+        if centre or components:
+            self._map = DataMap(x.shape[1], centre=centre, components=components)
+            self._map.fit(torch.from_numpy(x))
+            self.stored = self._map.n_stored
+        self.estimator.fit(self._loaded(x), y, sample_weight)
+        return self
+
+    def predict(self, x: Vectors) -> Labels:
+        """Return labels (N,) of embeddings (N, D)."""
+        return np.asarray(self.estimator.predict(self._loaded(x)), np.int64)
+
+    def score(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> float:
+        """Return the accuracy in [0, 1]."""
+        return float(np.average(self.predict(x) == y, weights=sample_weight))
+
+    def _loaded(self, x: Vectors) -> Vectors:
+        vectors = torch.from_numpy(x)
+        return amplitudes(vectors if self._map is None else self._map(vectors), self._pad).numpy()
+
+
+def _on_loaded_vectors(
+    baseline: Baseline,
+    make: Callable[..., Any],
+    config: RunConfig,
+    pad: Pad,
+    strengths: list[float],
+) -> GridBaseline:
+    mapped = config.model.centre or config.model.components
+    return GridBaseline(
+        baseline.label,
+        lambda **settings: OnLoadedVectors(make(**settings), config.model, pad),
+        points({"C": strengths}),
+        lambda fitted: n_trained(fitted.estimator),
+        (lambda fitted: fitted.stored) if mapped else None,
+    )
+
+
+def _same_vectors(config: RunConfig, *_: int) -> GridBaseline:
+    """Return logistic regression at C = 1. Its intercept takes the constant's place, so that is not loaded."""
+    from sklearn.linear_model import LogisticRegression
+
+    make = partial(LogisticRegression, max_iter=500)
+    return _on_loaded_vectors(SAME_VECTORS, make, config, "zeros", [1.0])
+
+
+def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
+    """Return an SVC with K = (x·y)² of the loaded amplitudes, in whose space every ⟨Z⟩ of an encoder is linear."""
+    from sklearn.svm import SVC
+
+    make = partial(SVC, kernel="poly", degree=2, gamma=1.0, coef0=0.0)
+    strengths = [1.0, 10.0, 100.0]
+    if config.baselines.grid == "paper":
+        strengths = [m * 10.0**e for e in range(-1, 4) for m in (1, 3)]
+    return _on_loaded_vectors(QUADRATIC_SVC, make, config, config.model.pad, strengths).kept(config)
+
+
+PRINCIPAL_AXES = Baseline("PCA + logistic regression", _principal_axes, tuned=False)
+RANDOM_AXES = Baseline("random projection + logistic regression", _random_axes, tuned=False)
+QUANTISED = Baseline("quantised logistic regression", _quantised, tuned=False)
+SAME_VECTORS = Baseline("logistic regression (same vectors)", _same_vectors, tuned=False)
+QUADRATIC_SVC = Baseline("quadratic SVC", _quadratic_kernel, tuned=True, most_texts=MOST_SUPPORTED)
