@@ -22,13 +22,8 @@ class Hub:
 
     def __init__(self):
         self.commits, self.created, self.tokens, self.refused = {}, [], set(), set()
-        hub = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.hub = hub
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
@@ -45,14 +40,8 @@ class Hub:
         return self.sha(name)
 
     def put_folder(self, name, folder):
-        return self.put(
-            name,
-            {
-                p.relative_to(folder).as_posix(): p.read_bytes()
-                for p in folder.rglob("*")
-                if p.is_file()
-            },
-        )
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return self.put(name, {p.relative_to(folder).as_posix(): p.read_bytes() for p in files})
 
     def files(self, name, revision="main"):
         """The files of a revision; None where there is none."""
@@ -65,7 +54,8 @@ class Hub:
 
 
 def _sha(files):
-    return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
+    content = files if isinstance(files, bytes) else repr(sorted(files.items())).encode()
+    return hashlib.sha1(content).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,8 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def found(self, name, revision):
         """The files of a revision, or None and an answer that says what is missing."""
-        self.hub.tokens.add(self.headers.get("Authorization"))
-        if name in self.hub.refused and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        token = self.headers.get("Authorization")
+        self.hub.tokens.add(token)
+        if name in self.hub.refused and token != f"Bearer {TOKEN}":
             self.answer({"error": "Invalid credentials"}, 401)
         elif name not in self.hub.commits:
             self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
@@ -101,26 +92,21 @@ class _Handler(BaseHTTPRequestHandler):
             if (files := self.found(name, revision)) is None:
                 return
             listed = [
-                {"type": "file", "path": p, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
+                {"type": "file", "path": p, "size": len(c), "oid": _sha(c)}
                 for p, c in files.items()
             ]
-            info = {
-                "id": name,
-                "sha": _sha(files),
-                "siblings": [{"rfilename": p} for p in files],
-                "tags": [],
-            }
+            siblings = [{"rfilename": p} for p in files]
+            info = {"id": name, "sha": _sha(files), "siblings": siblings, "tags": []}
             self.answer(listed if kind == "tree" else info)
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             if (files := self.found(match[1], match[2])) is None:
                 return
-            if match[3] not in files:
-                self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=_sha(files))
-                return
-            content = files[match[3]]
-            self.answer(
-                content, ETag=f'"{hashlib.sha1(content).hexdigest()}"', X_Repo_Commit=_sha(files)
-            )
+            commit = {"X_Repo_Commit": _sha(files)}
+            if match[3] in files:
+                content = files[match[3]]
+                self.answer(content, ETag=f'"{_sha(content)}"', **commit)
+            else:
+                self.answer(b"", 404, X_Error_Code="EntryNotFound", **commit)
         else:
             self.answer({"error": f"unknown {path}"}, 404)
 
@@ -128,11 +114,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        path, hub = unquote(urlsplit(self.path).path), self.hub
-        hub.tokens.add(self.headers.get("Authorization"))
+        path, hub, token = (
+            unquote(urlsplit(self.path).path),
+            self.hub,
+            self.headers["Authorization"],
+        )
+        hub.tokens.add(token)
         if path == "/api/validate-yaml":
             self.answer({"errors": [], "warnings": []})
-        elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        elif token != f"Bearer {TOKEN}":
             self.answer({"error": "Invalid credentials"}, 401)
         elif path == "/api/repos/create":
             asked = json.loads(body)
@@ -141,15 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
             there = name in hub.commits
             hub.commits.setdefault(name, [{}])
             self.answer({"url": f"{hub.url}/{name}", "name": name}, 409 if there else 200)
-        elif match := re.fullmatch(r"/api/models/(.+)/preupload/main", path):
-            files = [f["path"] for f in json.loads(body)["files"]]
-            self.answer(
-                {
-                    "files": [
-                        {"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in files
-                    ]
-                }
-            )
+        elif re.fullmatch(r"/api/models/(.+)/preupload/main", path):
+            sent = {"uploadMode": "regular", "shouldIgnore": False}
+            self.answer({"files": [{"path": f["path"], **sent} for f in json.loads(body)["files"]]})
         elif match := re.fullmatch(r"/api/models/(.+)/commit/main", path):
             files = dict(hub.files(match[1]))
             for line in map(json.loads, body.splitlines()):
@@ -158,12 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
                 elif line["key"] == "deletedFile":
                     del files[line["value"]["path"]]
             sha = hub.put(match[1], files)
-            self.answer(
-                {
-                    "success": True,
-                    "commitOid": sha,
-                    "commitUrl": f"{hub.url}/{match[1]}/commit/{sha}",
-                }
-            )
+            url = f"{hub.url}/{match[1]}/commit/{sha}"
+            self.answer({"success": True, "commitOid": sha, "commitUrl": url})
         else:
             self.answer({"error": f"unknown {path}"}, 404)

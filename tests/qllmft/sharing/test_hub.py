@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hostile import change
 from hub_stand_in import TOKEN
 
 import qllmft
@@ -15,6 +17,7 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 
 TEXTS = ["good film very good", "dull plot", "not a fine cast"]
+refused = partial(pytest.raises, UserError)
 
 
 def answers(model):
@@ -33,20 +36,14 @@ def is_private(request):
 def test_a_saved_model_is_moved_and_answers_the_same(trained_run, tmp_path):
     expected = answers(qllmft.load(trained_run))
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
-    assert {p.name for p in saved.iterdir()} == {
-        "README.md",
-        "body",
-        "model.json",
-        "model.safetensors",
-    }
+    files = ["README.md", "body", "model.json", "model.safetensors"]
+    assert sorted(p.name for p in saved.iterdir()) == files
     moved = shutil.move(saved, tmp_path / "moved")
     again = Predictor.from_pretrained(moved).save_pretrained(tmp_path / "again")
     assert answers(qllmft.load(moved)) == answers(qllmft.load(again)) == expected
     assert str(tmp_path).encode() not in contents(moved, again)
     assert str(trained_run.parent).encode() not in contents(moved, again)  # of the run's texts too
-    with pytest.raises(
-        UserError, match=r"again exists and is not an empty folder\. Choose another one\."
-    ):
+    with refused(match=r"again exists and is not an empty folder\. Choose another one\."):
         qllmft.load(trained_run).save_pretrained(again)
 
 
@@ -55,17 +52,12 @@ def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, m
     body = BodyConfig(model="ann/words", device="cpu")
     embed(TEXTS, body, cache_folder=tmp_path / "cache")
     identity = body_identity(body, locate_body(body))
-    stored = Predictor.load(model_of()).model.model_copy(
-        update={"body": body, "body_identity": identity}
-    )
+    changes = {"body": body, "body_identity": identity}
+    stored = Predictor.load(model_of()).model.model_copy(update=changes)
     saved = Predictor(stored).save_pretrained(tmp_path / "saved")
     record = json.loads((saved / "model.json").read_text())
-    assert record["body"] == {
-        "model": "ann/words",
-        "revision": commit,
-        "batch_size": 64,
-        "device": None,
-    }
+    expected = {"model": "ann/words", "revision": commit, "batch_size": 64, "device": None}
+    assert record["body"] == expected
     assert not (saved / "body").exists()
     assert "base_model: ann/words" in (saved / "README.md").read_text()
     expected = answers(Predictor(stored))
@@ -77,7 +69,7 @@ def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, m
 def test_a_model_with_no_identity_of_its_body_is_not_saved(model_of, tmp_path, identity):
     changes = {"body": BodyConfig(model="ann/words"), "body_identity": identity}
     stored = Predictor.load(model_of()).model.model_copy(update=changes)
-    with pytest.raises(UserError, match="which is no identity; train again"):
+    with refused(match="which is no identity; train again"):
         Predictor(stored).save_pretrained(tmp_path / "saved")
 
 
@@ -87,10 +79,8 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub, trained_run, tmp_path):
     assert first == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}"
     assert is_private(hub.created[0])
     revision, kept = hub.sha("ann/films"), hub.files("ann/films")
-    hub.put(
-        "ann/films",
-        {**kept, "body/old.txt": b"", "evil.pkl": b"", "body/more.bin": b"", "body/x.py": b""},
-    )
+    others = ("body/old.txt", "evil.pkl", "body/more.bin", "body/x.py")
+    hub.put("ann/films", {**kept, **dict.fromkeys(others, b"")})
     hub.refused.add("ann/films")
     for name in (f"ann/films@{revision}", "ann/films"):
         assert answers(Predictor.from_pretrained(name, token=TOKEN)) == answers(model)
@@ -111,7 +101,7 @@ def test_a_folder_wins_over_the_hub(hub, trained_run, tmp_path, monkeypatch):
     assert not hub.tokens
 
 
-def test_the_command_pushes_with_the_token_of_the_environment(
+def test_the_command_pushes_with_the_environments_token(
     hub, trained_run, tmp_path, monkeypatch, cli
 ):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -128,12 +118,13 @@ def test_the_command_pushes_with_the_token_of_the_environment(
     [
         (
             "ann/nothing",
-            r"there is no folder ann/nothing, and the hub's model ann/nothing could not be downloaded: .*Give the",
+            "no folder ann/nothing, and the hub's model ann/nothing could not be .*Give the",
         ),
-        ("ann/films@v9", "could not be downloaded: .*"),
-        ("ann/secret", "could not be downloaded: .*"),
+        *(
+            (name, "could not be downloaded: ")
+            for name in ("ann/films@v9", "ann/secret", "ann--x/f")
+        ),
         ("ann/empty", r"there is no trained model in .* \(model.json is missing\)"),
-        ("ann--x/films", "could not be downloaded: .*"),
         ("nothing", "there is no trained model in nothing"),
         (Path("ann/films"), "there is no trained model in ann/films"),
         ("./ann/films", "there is no trained model in ann/films"),
@@ -143,7 +134,7 @@ def test_a_model_that_is_not_there(hub, name, message):
     for known in ("ann/films", "ann/secret", "ann/empty"):
         hub.put(known, {"notes.txt": b""})
     hub.refused.add("ann/secret")
-    with pytest.raises(UserError, match=message) as caught:
+    with refused(match=message) as caught:
         qllmft.load(name, token="hf_another")
     assert "hf_another" not in str(caught.value)
     assert caught.value.__suppress_context__ or "no trained model" in message
@@ -155,14 +146,14 @@ def test_a_model_that_is_not_there(hub, name, message):
         (
             "ann/films",
             "hf_wrong",
-            r"could not be uploaded to ann/films: .*401.*Log in with `hf auth login`",
+            "not be uploaded to ann/films: .*401.*Log in with `hf auth login`",
         ),
         ("ann/films", "hf_two\nlines", r"the token holds a space, an end of line"),
         ("ann/films/x", TOKEN, r"could not be uploaded to ann/films/x: Repo id must"),
     ],
 )
 def test_an_upload_that_is_refused_shows_no_token(hub, trained_run, name, token, message):
-    with pytest.raises(UserError, match=message) as caught:
+    with refused(match=message) as caught:
         qllmft.load(trained_run).push_to_hub(name, token=token)
     assert not any(part in str(caught.value) for part in [TOKEN, *token.split()])
     assert not hub.commits
@@ -170,11 +161,10 @@ def test_an_upload_that_is_refused_shows_no_token(hub, trained_run, name, token,
 
 def test_without_a_network_the_error_says_so(hub, trained_run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match=r"could not be uploaded to ann/films: .*offline"):
+    with refused(match=r"could not be uploaded to ann/films: .*offline"):
         qllmft.load(trained_run).push_to_hub("ann/films", token=TOKEN)
-    with pytest.raises(
-        UserError,
-        match=r"could not be downloaded: Cannot find .* outgoing traffic has been disabled",
+    with refused(
+        match="could not be downloaded: Cannot find .* outgoing traffic has been disabled"
     ):
         qllmft.load("ann/films")
 
@@ -185,21 +175,19 @@ def add_evil(body, written, *modules):
     (body / "modules.json").write_text(json.dumps(modules))
 
 
-@pytest.mark.parametrize("module", ["evil.Evil", "sentence_transformers.models.Evil"])
 def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loaded(
-    hub, trained_run, tmp_path, monkeypatch, module
+    hub, trained_run, tmp_path, monkeypatch
 ):
-    saved = qllmft.load(trained_run).save_pretrained(tmp_path / "saved")
-    written = tmp_path / "was run"
-    modules = json.loads((saved / "body" / "modules.json").read_text())
-    add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": module})
-    hub.put_folder("eve/films", saved)
-    monkeypatch.setattr(
-        "sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded")
+    saved, written = qllmft.load(trained_run).save_pretrained(tmp_path / "s"), tmp_path / "was run"
+    modules, kind = (
+        json.loads((saved / "body" / "modules.json").read_text()),
+        "sentence_transformers.models.Evil",
     )
-    with pytest.raises(
-        UserError, match=f"is not loaded because of modules.json: it names the module '{module}'"
-    ):
+    add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": kind})
+    hub.put_folder("eve/films", saved)
+    loading = "sentence_transformers.SentenceTransformer"
+    monkeypatch.setattr(loading, lambda *_, **__: pytest.fail("it was loaded"))
+    with refused(match=f"not loaded because of modules.json: it names the module '{kind}'"):
         qllmft.load("eve/films")
     assert not written.exists()
 
@@ -210,14 +198,9 @@ def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(
     body, written = shutil.copytree(tiny_body, tmp_path / "body"), tmp_path / "was run"
     add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
-    folder = model_of()
-    record = json.loads((folder / "model" / "model.json").read_text())
-    record["body"]["model"] = "eve/body"
-    (folder / "model" / "model.json").write_text(json.dumps(record))
-    hub.put_folder("eve/films", folder / "model")
-    with pytest.raises(
-        UserError,
-        match=r"the body in .* is not loaded because of modules.json: it names the module 'evil.Evil'",
-    ):
+    folder = model_of() / "model"
+    change(folder / "model.json", lambda record: record["body"].update(model="eve/body"))
+    hub.put_folder("eve/films", folder)
+    with refused(match=r"the body in .* not loaded because of modules.json: .* module 'evil.Evil'"):
         qllmft.load("eve/films").predict(TEXTS)
     assert not written.exists()
