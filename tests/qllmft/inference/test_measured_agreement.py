@@ -28,17 +28,15 @@ def answers(probabilities, values, decided=None) -> LabelProbabilities:
 
 
 def test_the_report_by_hand():
-    exact = answers([[0.9, 0.1], [0.4, 0.6], [0.45, 0.55]], [[0.6, 0.0], [-0.8, 0.28], [1.0, -1.0]])
-    measured = answers(
-        [[0.7, 0.3], [0.55, 0.45], [0.51, 0.49]], [[0.5, 0.2], [-0.8, 0.4], [0.9, -0.7]], [1, 0, 0]
-    )
+    p, other = [[0.9, 0.1], [0.4, 0.6], [0.45, 0.55]], [[0.7, 0.3], [0.55, 0.45], [0.51, 0.49]]
+    exact = answers(p, [[0.6, 0.0], [-0.8, 0.28], [1.0, -1.0]])
+    measured = answers(other, [[0.5, 0.2], [-0.8, 0.4], [0.9, -0.7]], [1, 0, 0])
     found = compare(measured, exact, shots=100)
     assert (found.samples, found.flips, found.undecided) == (3, 2, 2)
     assert found.mean_abs_difference == pytest.approx((0.1 + 0.2 + 0.0 + 0.12 + 0.1 + 0.3) / 6)
     # sqrt(1 - z²) of the exact values: 0.8, 1, 0.6, 0.96, 0, 0; sqrt(2/π) = 0.7978845608
-    assert found.expected_from_shots == pytest.approx(
-        0.7978845608 * (0.8 + 1 + 0.6 + 0.96) / 6 / 10
-    )
+    expected = 0.7978845608 * (0.8 + 1 + 0.6 + 0.96) / 6 / 10
+    assert found.expected_from_shots == pytest.approx(expected)
     assert str(found) == (
         "agreement with the exact model over 3 texts: 2 labels differ, 2 undecided at this number of shots; "
         "of the 1 decided 0 differ; mean |Δ⟨Z⟩| = 0.1367 (shot noise alone would give 0.0447)"
@@ -48,13 +46,11 @@ def test_the_report_by_hand():
 def test_without_shots_nothing_is_expected_of_them():
     exact = answers([[0.2, 0.5, 0.3]], [[0.6, 0.0, 1.0000001]])
     found = compare(answers([[0.2, 0.3, 0.5]], [[0.5, 0.0, 1.0]]), exact, shots=None)
-    assert found == BackendAgreement(
-        1, 1, 0, pytest.approx(0.1 / 3, abs=1e-6), 0.0, decided_flips=1
-    )
+    change = pytest.approx(0.1 / 3, abs=1e-6)
+    assert found == BackendAgreement(1, 1, 0, change, 0.0, decided_flips=1)
     assert str(found).endswith("mean |Δ⟨Z⟩| = 0.0333 (exact)")
-    assert compare(exact, exact, shots=10).expected_from_shots < 1, (
-        "a ⟨Z⟩ that rounding puts beyond 1 is 1"
-    )
+    # a ⟨Z⟩ that rounding puts beyond 1 is 1
+    assert compare(exact, exact, shots=10).expected_from_shots < 1
 
 
 def test_what_shots_alone_would_give_is_what_they_give():
@@ -68,9 +64,8 @@ def test_what_shots_alone_would_give_is_what_they_give():
     # 150,000 values, each of relative spread sqrt(π/2 - 1) = 0.76: the mean is known to 0.2 %
     assert simulated.mean() == pytest.approx(expected, rel=0.01)
     first = answers(np.full((50, 2), 0.5), 2 * counts[0] / shots - 1)
-    assert compare(first, exact, shots).mean_abs_difference == pytest.approx(
-        expected, rel=4 * 0.76 / np.sqrt(150)
-    )
+    found = compare(first, exact, shots).mean_abs_difference
+    assert found == pytest.approx(expected, rel=4 * 0.76 / np.sqrt(150))
 
 
 @pytest.fixture
@@ -103,9 +98,8 @@ def test_a_prediction_from_shots_has_the_error_of_its_label(run):
     found = model.predict(TEXTS)  # the same seed and question: the same shots
     assert [p.decided for p in found] == measured.decided.tolist()
     assert len(set(measured.decided.tolist())) == 2
-    for prediction, p, error in zip(
-        found, measured.probabilities, measured.standard_errors, strict=True
-    ):
+    rows = zip(found, measured.probabilities, measured.standard_errors, strict=True)
+    for prediction, p, error in rows:
         assert list(prediction.probabilities.values()) == p.tolist()
         assert prediction.label == LABELS[int(p.argmax())]
         assert prediction.standard_error == error[p.argmax()] > 0
@@ -129,12 +123,9 @@ def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     plain, same = evaluate_run(run), evaluate_run(run, backend=backend_named("aer_statevector"))
     assert same.confusion == plain.confusion
     assert (plain.backend, plain.as_dict()["agreement"]) == (None, None)
-    assert (same.agreement.flips, same.agreement.undecided, same.agreement.expected_from_shots) == (
-        0,
-        0,
-        0.0,
-    )
-    assert same.agreement.mean_abs_difference < 1e-6
+    none = same.agreement
+    assert (none.flips, none.undecided, none.expected_from_shots) == (0, 0, 0.0)
+    assert none.mean_abs_difference < 1e-6
 
 
 def table(n: int) -> Table:
@@ -159,16 +150,13 @@ def test_a_subset_is_the_first_texts_or_drawn_by_its_seed():
 @pytest.mark.parametrize("seed", [None, 5])
 def test_only_the_subset_is_embedded_and_counted(run, corpus, body, seed):
     chosen = Subset(7, seed)
-    found = evaluate_run(
-        run, DataConfig(source=str(corpus)), backend=backend_named("aer_statevector"), subset=chosen
-    )
+    backend, data = backend_named("aer_statevector"), DataConfig(source=str(corpus))
+    found = evaluate_run(run, data, backend=backend, subset=chosen)
     rows = [tuple(line.split("\t")) for line in corpus.read_text().splitlines()[1:]]
     labels = np.array([LABELS.index(label) for _, label in rows])
     expected = chosen.of(Table([text for text, _ in rows], labels))
     assert body.calls == [expected.texts]
-    assert (
-        np.sum(found.confusion, axis=1).tolist()
-        == np.bincount(expected.labels, minlength=2).tolist()
-    )
+    counts = np.bincount(expected.labels, minlength=2)
+    assert np.sum(found.confusion, axis=1).tolist() == counts.tolist()
     assert found.agreement.samples == found.accuracy.total == 7
     assert found.source == f"{corpus}, {chosen}"

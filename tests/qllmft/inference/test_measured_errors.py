@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from scipy.special import softmax
 
 from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
@@ -28,10 +29,8 @@ WEIGHTS = {  # of the labels; the qubits 1 to 3 are nearly equal (see `request_f
 def classifier(weights: list[list[float]] | None, **structure: object) -> Classifier:
     """A head of one ansatz layer with the given final layer."""
     k = len(weights) if weights else 2
-    model = build_classifier(
-        ModelConfig(n_qubits=Q, reuploads=1, main_layers=1, **structure), 4, k, seed=0
-    )
-    model.eval()
+    config = ModelConfig(n_qubits=Q, reuploads=1, main_layers=1, **structure)
+    model = build_classifier(config, 4, k, seed=0).eval()
     with torch.no_grad():
         if model.final is not None:
             model.final.weight[:] = torch.tensor(weights)
@@ -53,12 +52,10 @@ def request_for(
     return ModelCircuits(model, model.head.circuit, model.head.observables, parameters, latent)
 
 
-def distributions(request: ModelCircuits) -> np.ndarray:
+def distributions(circuit, parameters) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
-    circuit = request.circuit
-    return np.stack(
-        [Statevector(circuit.assign_parameters(row)).probabilities() for row in request.parameters]
-    )
+    bound = (circuit.assign_parameters(row) for row in parameters)
+    return np.stack([Statevector(each).probabilities() for each in bound])
 
 
 # (2^Q, Q): what each qubit shows in each outcome
@@ -75,17 +72,11 @@ def logits_by_hand(model: Classifier, latent: np.ndarray, z: np.ndarray) -> np.n
     return z[..., : weight.shape[1]] @ weight.T + model.final.bias.detach().double().numpy()
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
 def bootstrap(model: Classifier, request: ModelCircuits) -> np.ndarray:
     """(N, k) spread of the probabilities over R repetitions of S shots, from the multinomial distribution itself."""
-    rng = np.random.default_rng(9)
-    # (N, R, Q)
-    z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in distributions(request)])
-    return softmax(logits_by_hand(model, request.latent[:, None, :], z)).std(axis=1, ddof=1)
+    rng, given = np.random.default_rng(9), distributions(request.circuit, request.parameters)
+    z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in given])  # (N, R, Q)
+    return softmax(logits_by_hand(model, request.latent[:, None, :], z), axis=-1).std(1, ddof=1)
 
 
 class Shots(Backend):
@@ -101,29 +92,25 @@ class Shots(Backend):
         return Capabilities(shots=True)
 
     def expectations(self, circuit, values, observables) -> Expectations:
-        rows = np.unique(values, axis=0, return_inverse=True)
-        p = np.stack(
-            [Statevector(circuit.assign_parameters(row)).probabilities() for row in rows[0]]
-        )
+        rows, of_text = np.unique(values, axis=0, return_inverse=True)
+        p = distributions(circuit, rows)[of_text]
         # (N, S)
-        self.outcomes = np.stack([self.rng.choice(len(p[i]), self.shots, p=p[i]) for i in rows[1]])
+        self.outcomes = np.stack([self.rng.choice(len(each), self.shots, p=each) for each in p])
         # (2^Q, O)
         diagonals = np.stack([o.to_matrix().diagonal().real for o in observables], axis=1)
         seen = diagonals[self.outcomes]  # (N, S, O)
         return Expectations(seen.mean(axis=1), seen.std(axis=1, ddof=1) / np.sqrt(self.shots))
 
 
+SKIP = [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8], [0.9, -0.9, 0.9, -0.9, 0.1]]
 STRUCTURES = [
     ({}, WEIGHTS["errors add up"]),
     ({}, WEIGHTS["errors cancel"]),
     ({}, WEIGHTS["three labels"]),
     ({"final_linear": False}, None),
     ({"readout": "first"}, [[0.7], [-0.4], [0.2]]),
-    ({"skip": True}, [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8]]),
-    (
-        {"skip": True},
-        [[0.5, -0.2, 0.3, 0.4, 1.1], [0.1, 0.6, -0.5, 0.2, -0.8], [0.9, -0.9, 0.9, -0.9, 0.1]],
-    ),
+    ({"skip": True}, SKIP[:2]),
+    ({"skip": True}, SKIP),
 ]
 EVERY_READOUT = pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
 
@@ -143,10 +130,8 @@ def test_the_error_of_a_probability_of_two_labels_is_that_of_the_bootstrap(kind,
     np.testing.assert_allclose(answers.standard_errors, spread, rtol=0.1)
     difference = np.subtract(*np.array(WEIGHTS[kind]))
     alone = answers.probabilities.prod(axis=1) * np.sqrt(answers.value_errors**2 @ difference**2)
-    ratio = alone / spread[:, 0]
-    assert (ratio < 0.75).all() if kind == "errors add up" else (ratio > 1.3).all(), (
-        "the covariance matters here"
-    )
+    ratio = alone / spread[:, 0]  # the covariance matters here
+    assert (ratio < 0.75).all() if kind == "errors add up" else (ratio > 1.3).all()
 
 
 @pytest.mark.parametrize("index", [2, 4, 6])
@@ -160,36 +145,35 @@ def test_the_error_of_a_probability_of_three_labels_is_an_upper_bound(index):
     assert np.median(ratio) < 2, "and of use"
 
 
-@EVERY_READOUT
+def assert_shots_one_by_one(model, request, found, z):
+    """Every shot (N, S, O) has its own logits; the differences of these have a mean and a standard error."""
+    n, shots, _ = z.shape
+    np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
+    by_observable = z.std(axis=1, ddof=1) / np.sqrt(shots)
+    np.testing.assert_allclose(found.value_errors, by_observable, atol=1e-12)
+    # (N, S, k): linear in z, so also in the mean
+    logits = logits_by_hand(model, request.latent[:, None, :], z)
+    p = softmax(logits.mean(axis=1), axis=1)
+    np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
+    pairs = logits[..., :, None] - logits[..., None, :]
+    lead, error = pairs.mean(axis=1), pairs.std(axis=1, ddof=1) / np.sqrt(shots)
+    expected = p * np.einsum("nb,nab->na", p, error)
+    np.testing.assert_allclose(found.standard_errors, expected, rtol=1e-5)
+    rows, top = np.arange(n), p.argmax(axis=1)
+    ahead = lead[rows, top] > 1.959964 * error[rows, top]
+    ahead[rows, top] = True
+    assert (found.decided == ahead.all(axis=1)).all()
+    assert 0 < found.decided.sum() < n, "both kinds are among them"
+
+
+@pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
 def test_errors_and_decisions_are_those_of_the_shots_one_by_one(structure, weights):
-    """Every shot has its own logits; the differences of these have a mean and a standard error."""
     model = classifier(weights, **structure)
     request = request_for(model, spread=1.3, samples=40)
     backend = Shots(150)
-    answers = measure(request, backend)
-    z = SIGNS[backend.outcomes]  # (N, S, Q)
+    found = measure(request, backend)
     read = len(model.head.observables)
-    np.testing.assert_allclose(answers.values, z.mean(axis=1)[:, :read], atol=1e-12)
-    by_qubit = z.std(axis=1, ddof=1)[:, :read] / np.sqrt(150)
-    np.testing.assert_allclose(answers.value_errors, by_qubit, atol=1e-12)
-    # (N, S, k): linear in z, so also in the mean
-    logits = logits_by_hand(model, request.latent[:, None, :], z)
-    p = softmax(logits.mean(axis=1))
-    np.testing.assert_allclose(answers.probabilities, p, atol=1e-6)
-    k = logits.shape[2]
-    for n in range(len(p)):
-        top = int(p[n].argmax())
-        pairs = {
-            (a, b): logits[n, :, a] - logits[n, :, b] for a in range(k) for b in range(k) if a != b
-        }
-        error = {pair: d.std(ddof=1) / np.sqrt(150) for pair, d in pairs.items()}
-        expected = [
-            p[n, a] * sum(p[n, b] * error[a, b] for b in range(k) if b != a) for a in range(k)
-        ]
-        np.testing.assert_allclose(answers.standard_errors[n], expected, rtol=1e-5)
-        ahead = [pairs[top, b].mean() > 1.959964 * error[top, b] for b in range(k) if b != top]
-        assert answers.decided[n] == all(ahead), n
-    assert 0 < answers.decided.sum() < len(p), "both kinds are among them"
+    assert_shots_one_by_one(model, request, found, SIGNS[backend.outcomes][..., :read])
 
 
 def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
@@ -205,22 +189,11 @@ def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
     backend = Shots(150)
     found = measure(request, backend)
     products = np.stack([SIGNS[:, q].prod(axis=1) for q in read], axis=1)  # (2^Q, 3)
-    z = products[backend.outcomes]  # (N, S, 3)
-    np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
-    exact = measure(request, create("adjoint", {"dtype": "float64"}))
-    np.testing.assert_allclose(exact.values, distributions(request) @ products, atol=1e-9)
-    assert np.abs(exact.values - distributions(request) @ SIGNS[:, :3]).max() > 0.3, (
-        "not those of single qubits"
-    )
-    logits = logits_by_hand(model, request.latent[:, None, :], z)
-    p = softmax(logits.mean(axis=1))
-    np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
-    for a in range(3):
-        error = [
-            (logits[:, :, a] - logits[:, :, b]).std(axis=1, ddof=1) / np.sqrt(150) for b in range(3)
-        ]
-        expected = p[:, a] * sum(p[:, b] * error[b] for b in range(3))
-        np.testing.assert_allclose(found.standard_errors[:, a], expected, rtol=1e-5)
+    assert_shots_one_by_one(model, request, found, products[backend.outcomes])
+    exact = measure(request, create("adjoint", {"dtype": "float64"})).values
+    given = distributions(request.circuit, request.parameters)
+    np.testing.assert_allclose(exact, given @ products, atol=1e-9)
+    assert np.abs(exact - given @ SIGNS[:, :3]).max() > 0.3, "not those of single qubits"
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["two labels", "a third label, far behind"])
@@ -228,7 +201,8 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
     """What 95 % means. The lead is a sum over correlated qubits; that over the third label is always clear."""
     model = classifier(WEIGHTS["errors add up"] + [[0.0] * Q] * others)
     request = request_for(model, samples=1)
-    lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (distributions(request) @ SIGNS)[0]
+    (given,) = distributions(request.circuit, request.parameters)
+    lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (given @ SIGNS)
     with torch.no_grad():
         model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
     latent, parameters = (part.repeat(4000, 0) for part in (request.latent, request.parameters))

@@ -11,8 +11,8 @@ from tiny_runs import backend_named
 from qllmft.config import ModelConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.inference.circuits import ModelCircuits, model_circuits
-from qllmft.inference.measurement import LabelProbabilities, measure
+from qllmft.inference.circuits import model_circuits
+from qllmft.inference.measurement import measure
 from qllmft.training import logits_of
 from qllmft_backends import create
 from qllmft_backends.requests import number_of_shots
@@ -58,24 +58,11 @@ def by_name(model: Classifier) -> tuple[np.ndarray, list[dict[str, float]]]:
 def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     """⟨Z⟩ (N, Q_m) of the circuit bound by name, by Qiskit's state vector: p(even) - p(odd) of each word's qubits."""
     states = [Statevector(model.head.circuit.assign_parameters(values)) for values in named]
-    words = [
-        word for n in range(1, 5) for word in combinations(range(model.head.circuit.num_qubits), n)
-    ]
-    signs = [(-1) ** np.bitwise_count(np.arange(2 ** len(word))).astype(int) for word in words]
-    read = len(model.head.observables)
-    return np.array(
-        [
-            [s.probabilities(w) @ sign for w, sign in zip(words[:read], signs, strict=False)]
-            for s in states
-        ]
-    )
-
-
-def asked(model: Classifier, name: str) -> tuple[ModelCircuits, LabelProbabilities]:
-    request = model_circuits(model, VECTORS)
-    return request, measure(
-        request, backend_named(name, **({"dtype": "float64"} if name == "adjoint" else {}))
-    )
+    qubits = range(model.head.circuit.num_qubits)
+    words = [word for n in range(1, 5) for word in combinations(qubits, n)]
+    signs = {n: (-1) ** np.bitwise_count(np.arange(2**n)).astype(int) for n in range(1, 5)}
+    read = words[: len(model.head.observables)]
+    return np.array([[s.probabilities(word) @ signs[len(word)] for word in read] for s in states])
 
 
 @EVERY_MODEL
@@ -86,21 +73,14 @@ def test_parameters_stand_in_the_order_of_the_circuits_parameters(structure, k):
     names = [p.name for p in model.head.circuit.parameters]
     assert (request.circuit, request.observables) == (model.head.circuit, model.head.observables)
     assert len(names) > 10
-    assert (names[0], names[-1]) == ("theta[0]", f"x[{latent.shape[1] - 1}]"), (
-        "theta comes before x"
-    )
-    np.testing.assert_allclose(request.latent, latent, atol=0)
-    np.testing.assert_allclose(
-        request.parameters, [[row[name] for name in names] for row in named], atol=0
-    )
+    assert (names[0], names[-1]) == ("theta[0]", f"x[{latent.shape[1] - 1}]"), "theta is before x"
+    np.testing.assert_array_equal(request.latent, latent)
+    np.testing.assert_array_equal(request.parameters, [[row[n] for n in names] for row in named])
+    bind = model.head.circuit.assign_parameters
     for row, values in zip(request.parameters, named, strict=True):
-        by_order = model.head.circuit.assign_parameters(row)
-        assert Statevector(by_order).equiv(
-            Statevector(model.head.circuit.assign_parameters(values))
-        )
-    assert np.abs(np.diff(request.parameters[0])).min() > 0, (
-        "no two parameters are equal: an exchange would show"
-    )
+        assert Statevector(bind(row)).equiv(Statevector(bind(values)))
+    # no two parameters are equal: an exchange would show
+    assert np.abs(np.diff(request.parameters[0])).min() > 0
 
 
 @EVERY_MODEL
@@ -108,7 +88,9 @@ def test_parameters_stand_in_the_order_of_the_circuits_parameters(structure, k):
 def test_exact_backends_answer_what_the_model_answers(structure, k, name):
     model = built(structure, k)
     _, named = by_name(model)
-    request, answers = asked(model, name)
+    request = model_circuits(model, VECTORS)
+    options = {"dtype": "float64"} if name == "adjoint" else {}
+    answers = measure(request, backend_named(name, **options))
     with torch.no_grad():
         own = model.head(torch.from_numpy(request.latent).float()).numpy()
         logits = logits_of(model, torch.from_numpy(VECTORS)).double().numpy()
