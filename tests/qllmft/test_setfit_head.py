@@ -21,21 +21,10 @@ from setfit import SetFitHead, SetFitModel, Trainer, TrainingArguments  # noqa: 
 
 from qllmft.setfit import QuantumSetFitHead  # noqa: E402
 
-SMALL = {
-    "model.n_qubits": 4,
-    "model.n_encoders": 1,
-    "model.encoder_qubits": 9,
-    "model.encoder_layers": 8,
-    "model.reuploads": 2,
-}
-TEXTS = [
-    "a lovely film",
-    "a wonderful story",
-    "an awful film",
-    "a terrible story",
-    "it rains in May",
-    "the sun is hot",
-] * 2
+SMALL = {"model.n_qubits": 4, "model.n_encoders": 1, "model.encoder_qubits": 9, "model.encoder_layers": 8,
+         "model.reuploads": 2}  # fmt: skip
+TEXTS = ["a lovely film", "a wonderful story", "an awful film", "a terrible story", "it rains in May",
+         "the sun is hot"] * 2  # fmt: skip
 LABELS = [0, 0, 1, 1, 2, 2] * 2
 NAMES = ["praise", "blame", "weather"]
 HOW = {"batch_size": 6, "show_progress_bar": False, "max_length": 12}
@@ -69,11 +58,8 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
     assert (loaded.predict_proba(TEXTS) == expected).all()
     assert loaded.predict("a lovely film") == "praise"
     # what SetFit unpickles names one function of ours, which reads a safetensors file
-    names = [
-        a
-        for op, a, _ in pickletools.genops((tmp_path / "model_head.pkl").read_bytes())
-        if isinstance(a, str)
-    ]
+    content = (tmp_path / "model_head.pkl").read_bytes()
+    names = [a for _, a, _ in pickletools.genops(content) if isinstance(a, str)]
     assert names == ["qllmft.setfit", "restored"]
     model.model_head.save(tmp_path)
     other = SetFitModel(model.model_body, QuantumSetFitHead.load(tmp_path), labels=NAMES)
@@ -82,15 +68,8 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
 
 def test_body_and_head_learn_end_to_end(model):
     body, head = weights(model.model_body), weights(model.model_head)
-    model.fit(
-        TEXTS,
-        LABELS,
-        num_epochs=1,
-        head_learning_rate=0.1,
-        body_learning_rate=1e-4,
-        end_to_end=True,
-        **HOW,
-    )
+    rates = {"head_learning_rate": 0.1, "body_learning_rate": 1e-4}
+    model.fit(TEXTS, LABELS, num_epochs=1, end_to_end=True, **rates, **HOW)
     assert not (weights(model.model_body) == body).all()
     assert not (weights(model.model_head) == head).all()
 
@@ -99,22 +78,12 @@ def test_setfits_trainer_tunes_the_body_and_then_trains_the_head(model, tmp_path
     from datasets import Dataset
 
     body, head = weights(model.model_body), weights(model.model_head)
+    quiet = {"eval_strategy": "no", "save_strategy": "no", "report_to": "none"}
     arguments = TrainingArguments(
-        output_dir=str(tmp_path),
-        batch_size=6,
-        num_epochs=(1, 1),
-        max_steps=2,
-        max_length=12,
-        eval_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        show_progress_bar=False,
+        output_dir=str(tmp_path), num_epochs=(1, 1), max_steps=2, **quiet, **HOW
     )
-    Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict({"text": TEXTS, "label": LABELS}),
-    ).train()
+    texts = Dataset.from_dict({"text": TEXTS, "label": LABELS})
+    Trainer(model=model, args=arguments, train_dataset=texts).train()
     assert not (weights(model.model_body) == body).all()
     assert not (weights(model.model_head) == head).all()
 
@@ -151,22 +120,15 @@ def test_a_pickle_gives_the_head_again(preset):
 
 def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tmp_path):
     head = QuantumSetFitHead(384, 3, settings=SMALL, device="cpu", multitarget=True)
-    several = SetFitModel(
-        model_body=model.model_body,
-        model_head=head,
-        multi_target_strategy="multi-output",
-        labels=NAMES,
-    )
+    parts = {"model_body": model.model_body, "model_head": head, "labels": NAMES}
+    several = SetFitModel(multi_target_strategy="multi-output", **parts)
     table = np.stack([np.eye(3, dtype=int)[LABELS][:, i] for i in range(3)], axis=1)
     table[::2, 2] = 1
     before = binary_loss(several, table)
     several.fit(TEXTS, table.tolist(), num_epochs=20, head_learning_rate=0.1, **HOW)
     assert binary_loss(several, table) < before
     probabilities = several.predict_proba(TEXTS, as_numpy=True)
-    assert (
-        several.predict(TEXTS, as_numpy=True).tolist()
-        == (probabilities >= 0.5).astype(int).tolist()
-    )
+    assert (several.predict(TEXTS, as_numpy=True) == (probabilities >= 0.5)).all()
     assert not np.allclose(probabilities.sum(axis=1), 1)
     several.save_pretrained(tmp_path / "model")
     head.save(tmp_path)
@@ -175,7 +137,7 @@ def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tm
     vectors = torch.as_tensor(several.encode(TEXTS))
     assert torch.equal(again.predict(vectors), head.predict(vectors))
     with pytest.raises(
-        UserError, match=r"labels have the shape \(6,\), expected \(6, 3\) with 0 or 1 for each"
+        UserError, match=r"have the shape \(6,\), expected \(6, 3\) with 0 or 1 for"
     ):
         several.fit(TEXTS, LABELS, num_epochs=1, head_learning_rate=0.1, **HOW)
 
@@ -186,9 +148,7 @@ def binary_loss(model, table):
 
 
 def test_what_a_quantum_head_does_not_do_is_refused(model):
-    with pytest.raises(
-        UserError, match=r"labels have the shape \(6, 3\), expected one label per text"
-    ):
+    with pytest.raises(UserError, match=r"have the shape \(6, 3\), expected one label per text"):
         model.fit(TEXTS, np.eye(3)[LABELS].tolist(), num_epochs=1, head_learning_rate=0.1, **HOW)
     with pytest.raises(UserError, match=r"encoder qubits hold"):
         QuantumSetFitHead(4_000)
@@ -199,9 +159,7 @@ def test_a_file_that_is_no_head_is_refused(tmp_path, content):
     (tmp_path / "quantum_head.safetensors").write_bytes(content)
     with pytest.raises(UserError, match="this is not a saved quantum head"):
         QuantumSetFitHead.load(tmp_path)
-    with pytest.raises(
-        UserError, match=r"there is no quantum head in .*nothing: quantum_head.safetensors"
-    ):
+    with pytest.raises(UserError, match=r"no quantum head in .*nothing: quantum_head.safetensors"):
         QuantumSetFitHead.load(tmp_path / "nothing")
 
 
@@ -210,16 +168,12 @@ def test_a_head_with_weights_that_are_no_numbers_is_refused(tmp_path):
     with torch.no_grad():
         next(head.linear.parameters()).fill_(float("nan"))
     head.save(tmp_path)
-    with pytest.raises(
-        UserError, match=r"this is not a saved quantum head: .* holds NaN or infinity"
-    ):
+    with pytest.raises(UserError, match=r"not a saved quantum head: .* holds NaN or infinity"):
         QuantumSetFitHead.load(tmp_path)
 
 
 def test_without_the_package_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "setfit", None)
     monkeypatch.delitem(sys.modules, "qllmft.setfit")
-    with pytest.raises(
-        UserError, match=r"qllmft.setfit needs the package setfit: pip install '\.\[setfit\]'"
-    ):
+    with pytest.raises(UserError, match=r"needs the package setfit: pip install '\.\[setfit\]'"):
         import qllmft.setfit  # noqa: F401

@@ -44,13 +44,10 @@ def iris():
 
 # a weight of 2 and two copies of a row are different batches; on all rows at once they are the
 # same, see below
-BATCHES = dict.fromkeys(
-    (
-        "check_sample_weight_equivalence_on_dense_data",
-        "check_sample_weight_equivalence_on_sparse_data",
-    ),
-    "training takes batches in random order",
-)
+BATCHES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "training takes batches in random order"
+    for kind in ("dense", "sparse")
+}
 
 
 @parametrize_with_checks([small(epochs=20)], expected_failed_checks=lambda _: BATCHES)
@@ -79,9 +76,8 @@ def test_the_numbers_are_those_of_the_training_loop(iris):
 def test_a_pipeline_is_searched_by_two_processes(iris):
     x, y = iris
     pipeline = make_pipeline(StandardScaler(), small(epochs=20))
-    search = GridSearchCV(pipeline, {"quantumheadclassifier__epochs": [1, 20]}, cv=2, n_jobs=2).fit(
-        x, y
-    )
+    grid = {"quantumheadclassifier__epochs": [1, 20]}
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(x, y)
     assert search.best_params_ == {"quantumheadclassifier__epochs": 20}
     scores = cross_val_score(clone(search.best_estimator_), x, y, cv=2)
     assert scores.mean() == pytest.approx(search.best_score_), "the same numbers in this process"
@@ -115,9 +111,9 @@ def test_names_of_columns_are_kept_and_compared(iris):
     ("preset", "settings", "columns", "qubits"),
     [
         ("recommended", SMALL, 2, 5),
-        ("recommended", {"model.n_encoders": 1, "model.encoder_layers": 1}, 1023, 10),
+        ("recommended", ["model.n_encoders=1", "model.encoder_layers=1"], 1023, 10),
         # one more for the constant
-        ("recommended", {"model.n_encoders": 1, "model.encoder_layers": 1}, 1024, 11),
+        ("recommended", ["model.n_encoders=1", "model.encoder_layers=1"], 1024, 11),
         ("single-10q", ["model.n_qubits=3", "model.encoder_layers=1"], 8, None),
         ("single-10q", ["model.n_qubits=3", "model.encoder_layers=1"], 9, 4),
         ("nn-head-0", None, 2000, None),
@@ -125,9 +121,7 @@ def test_names_of_columns_are_kept_and_compared(iris):
 )
 def test_encoders_have_the_qubits_that_the_rows_need(preset, settings, columns, qubits):
     x = np.random.default_rng(0).normal(size=(8, columns))
-    model = small(preset=preset, settings=settings, epochs=1, validation_fraction=0.5).fit(
-        x, [0, 1] * 4
-    )
+    model = small(preset=preset, settings=settings, epochs=1).fit(x, [0, 1] * 4)
     assert model.structure_["encoder_qubits"] == qubits
     assert np.isfinite(model.decision_function(x)).all()
 
@@ -138,7 +132,7 @@ def test_the_epoch_is_chosen_on_a_share_of_the_rows(iris):
     assert 1 <= model.best_epoch_ <= 15
     assert model.loss_curve_ != small(epochs=15).fit(*iris).loss_curve_, "it trains on fewer rows"
     with pytest.warns(
-        UserWarning, match="4 samples of 2 classes are too few .* the last epoch is kept"
+        UserWarning, match="4 samples of 2 classes are too few .* last epoch is kept"
     ):
         model = small(settings=chosen).fit(iris[0][48:52], iris[1][48:52])
     assert model.best_epoch_ == 3
@@ -148,9 +142,8 @@ def test_the_epoch_is_chosen_on_a_share_of_the_rows(iris):
 def test_calibrated_logits_are_divided_by_the_temperature_of_the_held_out_rows(iris, select):
     x, y = iris
     chosen = {**SMALL, "train.select": select}
-    model = small(
-        settings=chosen | {"train.calibration": "temperature"}, validation_fraction=0.3
-    ).fit(x, y)
+    calibrated = chosen | {"train.calibration": "temperature"}
+    model = small(settings=calibrated, validation_fraction=0.3).fit(x, y)
     config = TrainConfig(select=select, calibration="temperature")
     train, held, _ = model._parts(len(x), y, config, 0)
     assert len(held) == 45
@@ -165,9 +158,8 @@ def test_calibrated_logits_are_divided_by_the_temperature_of_the_held_out_rows(i
         for t in np.geomspace(0.05, 20, 4001)
     }
     np.testing.assert_allclose(divisors, min(losses, key=losses.get), rtol=2e-3)
-    np.testing.assert_allclose(
-        model.predict_proba(x), softmax(logits / divisors, axis=1), atol=1e-9
-    )
+    expected = softmax(logits / divisors, axis=1)
+    np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-9)
     with pytest.raises(UserError, match="4 samples of 3 classes are too few to calibrate"):
         model.fit(x[[0, 60, 120, 121]], y[[0, 60, 120, 121]])
 
@@ -185,23 +177,16 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
     [
         (
             {"settings": {"data.source": "x", "seed": 1}},
-            "settings holds data.source, seed; expected settings of model",
+            "settings holds data.source, seed; expected ",
         ),
         ({"settings": "model.reuploads=6"}, "settings is the text .*; expected a dict, or a list"),
         ({"settings": ["reuploads"]}, "settings got 'reuploads', expected NAME=VALUE"),
         (
             {"settings": SMALL | {"model.encoder_qubits": 2}},
-            "embedding has 5 values and a constant .*; 2 encoder",
+            "5 values and a constant .*; 2 encoder",
         ),
         ({"preset": "unfrozen-single-10q"}, "has a body that learns, .* Choose another preset"),
-        (
-            {"validation_fraction": 2, "settings": SMALL | {"train.select": "accuracy"}},
-            "validation_fraction is 2; exp",
-        ),
-        (
-            {"validation_fraction": 2, "settings": SMALL | {"train.select": "last"}},
-            "validation_fraction is 2; exp",
-        ),
+        ({"validation_fraction": 2}, "validation_fraction is 2; exp"),
         ({"epochs": 0}, "train.epochs .got 0.: "),
         ({"backend": "no such"}, "no such"),
     ],
@@ -217,15 +202,12 @@ ODD = {"model.encoder_qubits": 3, "model.encoder_layers": 6, "model.components":
 def test_weights_on_all_rows_at_once_are_copies_of_the_rows(iris):
     x, y = iris[0][::3], iris[1][::3]
     counts = np.arange(50) % 3
-    odd = {
-        "preset": "odd",
-        "settings": ODD | {"model.centre": False, "model.components": None},
-        "epochs": 200,
-    }
-    weighted = small(**odd).fit(x, y, sample_weight=counts)
-    copied = small(**odd).fit(x.repeat(counts, axis=0), y.repeat(counts))
-    np.testing.assert_allclose(weighted.predict_proba(x), copied.predict_proba(x), atol=2e-3)
-    assert np.abs(weighted.predict_proba(x) - small(**odd).fit(x, y).predict_proba(x)).max() > 0.01
+    settings = ODD | {"model.centre": False, "model.components": None}
+    odd = {"preset": "odd", "settings": settings, "epochs": 200}
+    weighted = small(**odd).fit(x, y, sample_weight=counts).predict_proba(x)
+    copied = small(**odd).fit(x.repeat(counts, axis=0), y.repeat(counts)).predict_proba(x)
+    np.testing.assert_allclose(weighted, copied, atol=2e-3)
+    assert np.abs(weighted - small(**odd).fit(x, y).predict_proba(x)).max() > 0.01
 
 
 def test_balanced_classes_are_the_weights_that_scikit_learn_computes(iris):
@@ -244,9 +226,7 @@ def test_a_fit_goes_on_from_the_last_one(iris):
     model = small(warm_start=True, epochs=20)
     first = model.fit(*iris).loss_curve_
     assert model.fit(*iris).loss_curve_[0] < 0.8 * first[0]
-    with pytest.raises(
-        ValueError, match="warm_start is True, and the last fit had weights of the shapes"
-    ):
+    with pytest.raises(ValueError, match="warm_start is True, and the last fit had weights of the"):
         model.fit(iris[0], iris[1] > 0)
 
 
@@ -256,9 +236,8 @@ def test_parts_of_the_rows_are_learned_one_after_another(iris):
     model = small()
     for _ in range(8):
         for rows in np.array_split(order, 3):
-            model = pickle.loads(pickle.dumps(model)).partial_fit(
-                x[rows], y[rows], classes=[0, 1, 2]
-            )
+            model = pickle.loads(pickle.dumps(model))
+            model.partial_fit(x[rows], y[rows], classes=[0, 1, 2])
     assert model.score(x, y) > 0.85
     assert model.n_iter_ == len(model.loss_curve_) == 24
     assert model.moments_[0]["step"] == 24 * -(-50 // 16), "Adam goes on"
@@ -287,14 +266,9 @@ def test_parts_without_a_preset_train_the_default_head_without_principal_axes(ir
             {"class_weight": "balanced"},
             [0, 1],
             [0, 1],
-            "counts all labels, and partial_fit sees a part of them. Give",
+            "counts all labels, and partial_fit sees a ",
         ),
-        (
-            {"preset": "odd", "settings": None},
-            [0, 1],
-            [0, 1],
-            "is trained by L-BFGS, .* Choose one with Adam",
-        ),
+        ({"preset": "odd", "settings": None}, [0, 1], [0, 1], "is trained by L-BFGS, .* with Adam"),
     ],
 )
 def test_a_part_that_does_not_fit_is_refused(iris, parameters, labels, classes, message):
@@ -318,11 +292,9 @@ def test_a_threshold_and_a_margin_of_its_own_give_the_same_answers_as_their_rule
     unsure = abs(p - 0.7) / 0.7 < 0.3
     model.set_params(margin=0.3, unsure_label="unknown")
     assert model.predict(x).tolist() == np.where(unsure, "unknown", answers).tolist()
-    lead = abs(2 * p - 1)
+    lead, best = abs(2 * p - 1), np.where(p >= 0.5, "yes", "no")
     mixed = clone(model).set_params(threshold=None, unsure_label=-1).fit(x, y).predict(x)
-    assert mixed.tolist() == [
-        -1 if a < 0.3 else b for a, b in zip(lead, np.where(p >= 0.5, "yes", "no"), strict=True)
-    ]
+    assert mixed.tolist() == [-1 if a < 0.3 else b for a, b in zip(lead, best, strict=True)]
     assert 0 < sum(lead < 0.3) < len(lead)
 
 
@@ -336,10 +308,7 @@ def test_a_threshold_is_that_of_each_of_several_labels(iris):
     ("parameters", "message"),
     [
         ({"threshold": 0.7}, "the model has 3 labels, and a threshold is for two"),
-        (
-            {"margin": 0.2},
-            "margin is 0.2 and unsure_label is None; give the label of rows without an answer",
-        ),
+        ({"margin": 0.2}, "margin is 0.2 and unsure_label is None; give the label of rows without"),
         ({"margin": 1.5, "unsure_label": -1}, "the margin is 1.5; expected a difference"),
     ],
 )
@@ -356,12 +325,9 @@ def test_training_ends_when_it_gets_no_better(iris):
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ([-1.0] * 150, "sample_weight has -1; expected no negative"),
-        ([0] * 150, "at least one non-zero number"),
-    ],
+    ("weight", "message"),
+    [(-1.0, "sample_weight has -1; expected no"), (0, "at least one non-zero")],
 )
-def test_weights_that_make_no_sense_are_refused(iris, weights, message):
+def test_weights_that_make_no_sense_are_refused(iris, weight, message):
     with pytest.raises(ValueError, match=message):
-        small().fit(*iris, sample_weight=weights)
+        small().fit(*iris, sample_weight=[weight] * 150)

@@ -65,9 +65,7 @@ def test_the_accuracy_is_that_of_evaluations(k):
     assert budget.exact == (exact == labels).mean()
     assert len(budget.rows) == 5
     better = {row.errors: row.differ for row in budget.rows}
-    assert all(
-        better[name] < better[STATED] for name in ("two-qubit errors halved", "shots doubled")
-    )
+    assert max(better["two-qubit errors halved"], better["shots doubled"]) < better[STATED]
 
 
 def test_a_backend_without_shots_or_errors_has_no_rows_for_them():
@@ -91,10 +89,7 @@ def test_the_sentence_names_the_change_that_is_worth_most():
 
 @pytest.mark.parametrize(
     "backend",
-    [
-        ("aer_statevector", {}),
-        ("adjoint", {"noise": "paper_low", "uploads": False}),
-    ],
+    [("aer_statevector", {}), ("adjoint", {"noise": "paper_low", "uploads": False})],
 )
 def test_a_backend_of_unknown_errors_is_refused(backend):
     with pytest.raises(UserError, match="needs the errors of gates and readouts"):

@@ -38,10 +38,8 @@ def rows_of(path: Path) -> list[tuple[str, str]]:
 
 def test_the_runs_own_test_set_gives_the_records_figure_again(run):
     found = evaluate_run(run)
-    record = run_experiment(evaluation.RunFolder(run).read_config(), run).record.to_json()[
-        "models"
-    ][0]["test"]
-    assert found.accuracy.as_dict() == record
+    record = evaluation.RunFolder(run).read_result().to_json()
+    assert found.accuracy.as_dict() == record["models"][0]["test"]
     assert sum(map(sum, found.confusion)) == 30
     assert found.source.endswith("corpus.tsv (the run's test set)")
 
@@ -49,10 +47,7 @@ def test_the_runs_own_test_set_gives_the_records_figure_again(run):
 def test_texts_that_changed_since_have_no_test_set(run, corpus, body):
     """Another split of other texts would put what was learned from among what is tested on."""
     write_corpus(corpus, per_label=36)
-    with pytest.raises(
-        UserError,
-        match=f"{corpus} has changed since the run, .* Give the texts to evaluate on with",
-    ):
+    with pytest.raises(UserError, match=f"{corpus} has changed since the run, .* with --data"):
         evaluate_run(run)
     assert body.calls == []
     assert evaluate_run(run, DataConfig(source=str(corpus))).accuracy.total == 72
@@ -62,9 +57,7 @@ def test_a_file_of_other_texts(run, tmp_path):
     other = tmp_path / "other.tsv"
     kinds = [("good x", "good"), ("bad y", "good"), ("bad z", "bad")]
     rows = [(f"{text} {i}", label) for i in range(4) for text, label in kinds]
-    other.write_text(
-        "text\tlabel\n" + "\n".join("\t".join(row) for row in rows) + "\n", encoding="utf-8"
-    )
+    other.write_text("".join("\t".join(row) + "\n" for row in [("text", "label"), *rows]))
     found = evaluate_run(run, DataConfig(source=str(other)))
     assert found.confusion == confusion_by_hand(run, rows)
     assert found.source == str(other)
@@ -99,7 +92,7 @@ def test_a_split_of_a_folder(run, corpus, tmp_path, split, shown):
 def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
     other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
     with pytest.raises(
-        UserError, match=r"has the labels good, ugly; the model has bad, good. Evaluate on texts"
+        UserError, match=r"has the labels good, ugly; the model has bad, good. Eval"
     ):
         evaluate_run(run, DataConfig(source=str(other)))
     assert body.calls == []

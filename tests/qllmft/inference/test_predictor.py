@@ -47,9 +47,8 @@ def test_texts_are_read_as_they_are_needed_and_never_more_than_four_batches(trai
     answers = trained.stream(many())
     first = next(answers)
     assert (first.text, len(read)) == ("good text 0", 16)  # the body's batch size is 4
-    assert [a.text for a in itertools.islice(answers, 20)] == [
-        f"good text {i}" for i in range(1, 21)
-    ]
+    others = [answer.text for answer in itertools.islice(answers, 20)]
+    assert others == [f"good text {i}" for i in range(1, 21)]
     assert len(read) == 32
     batches = trained._vectors.body.batches
     assert set(batches) == {16}
@@ -93,40 +92,32 @@ def test_a_string_is_one_text(trained):
 
 def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(trained):
     trained.model = trained.model.model_copy(update={"label_names": ("a", "b", "c")})
-    p, errors = (
-        np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]),
-        np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]]),
-    )
+    p = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    errors = np.array([[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]])
     answers = LabelProbabilities(p, errors, np.array([False, True]), *np.zeros((2, 2, 3)))
-    found = [
-        (f.label, f.standard_error, f.decided) for f in trained.predictions(["one", "two"], answers)
-    ]
-    assert found == [("b", 0.02, False), ("c", 0.06, True)]
+    first, second = trained.predictions(["one", "two"], answers)
+    assert (first.label, first.standard_error, first.decided) == ("b", 0.02, False)
+    assert (second.label, second.standard_error, second.decided) == ("c", 0.06, True)
 
 
 def test_what_is_no_number_is_named(trained, monkeypatch):
     x = np.stack([vector(text) for text in TEXTS])
     x[3, 0] = np.nan
-    with pytest.raises(
-        UserError, match=r"the logits of text 4 of 10 are \[nan, nan\], expected finite numbers"
-    ):
-        trained.answer(x)
-    with pytest.raises(UserError, match=r"the logits of text 4 of 10 are \[nan, nan\]"):
-        trained.exact(x)
+    for ask in (trained.answer, trained.exact):
+        with pytest.raises(
+            UserError, match=r"logits of text 4 of 10 are \[nan, nan\], expected fin"
+        ):
+            ask(x)
     monkeypatch.setattr(LoadedHashBody, "encode", lambda self, texts: x[: len(texts)])
     with pytest.raises(
-        UserError,
-        match="the embedding of text 4 of 10 by the body 'hash' holds nan, expected finite",
+        UserError, match="of text 4 of 10 by the body 'hash' holds nan, expected fin"
     ):
         trained.predict(TEXTS)
 
 
 def test_another_body_is_refused(trained, monkeypatch):
     monkeypatch.setattr(items, "body_identity", lambda *_: "some other body")
-    message = (
-        r"the body 'hash' is not the one that this model was trained on "
-        r"\(got some other body, expected the hash body\)"
-    )
+    message = r"not the one that .* trained on \(got some other body, expected the hash body\)"
     for _ in range(2):  # and not accepted the second time either
         with pytest.raises(UserError, match=message):
             trained.predict(["good"])

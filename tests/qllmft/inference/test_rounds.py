@@ -101,9 +101,8 @@ def test_a_machine_s_least_shots_are_kept(box, tmp_path, monkeypatch):
         debiased.in_round(499, 1)
     from qiskit.providers.fake_provider import GenericBackendV2
 
-    device = SimpleNamespace(
-        properties=SimpleNamespace(service=SimpleNamespace(shotsRange=(100, 5000)))
-    )
+    service = SimpleNamespace(shotsRange=(100, 5000))
+    device = SimpleNamespace(properties=SimpleNamespace(service=service))
     monkeypatch.setattr(GenericBackendV2, "_device", device, raising=False)
     machine = create("qiskit", {"provider": "generic", "machine": "5", "shots": 400})
     assert machine.in_round(100, 0).options.shots == 100

@@ -31,9 +31,7 @@ def two_tracked_runs(corpus, tmp_path):
 
 # MLflow's use of SQLAlchemy
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-def test_runs_of_a_campaign_are_children_of_one_run_in_mlflow(
-    two_tracked_runs, tmp_path, monkeypatch
-):
+def test_runs_of_a_campaign_are_children_of_one_in_mlflow(two_tracked_runs, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
@@ -68,9 +66,8 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
     start = HParamsPluginData.FromString(content).session_start_info.hparams
     assert start["train.epochs"].number_value == 4
     assert start["body.model"].string_value
-    assert events.Scalars("quantum head/test")[0].value == pytest.approx(
-        outcome.record.head.tested.value
-    )
+    tested = outcome.record.head.tested.value
+    assert events.Scalars("quantum head/test")[0].value == pytest.approx(tested)
     assert [path.name for path in (out / "tensorboard").iterdir() if path.is_dir()] == []
 
 
@@ -85,7 +82,7 @@ def test_mlflow_has_a_database_by_default_and_a_folder_is_refused_before_any_wor
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     assert not environment_variables.MLFLOW_ALLOW_FILE_STORE.get()
     with pytest.raises(
-        UserError, match="MLflow refuses; set MLFLOW_TRACKING_URI to a database, such as sqlite"
+        UserError, match="refuses; set MLFLOW_TRACKING_URI to a database, such as sq"
     ):
         Tracking.of("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

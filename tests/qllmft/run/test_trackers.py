@@ -25,6 +25,7 @@ from qllmft.trackers import TRACKERS, Tracker
 pytestmark = pytest.mark.usefixtures("offline")
 
 REAL = ("tensorboard", "mlflow", "wandb")
+EPOCHS = [("epoch", epoch) for epoch in (1, 2, 3, 4)]
 
 
 class Noted(Tracker):
@@ -65,11 +66,9 @@ def in_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    (settings,), (table,) = (
-        events.Tensors(f"{name}/text_summary") for name in ("settings", "table")
-    )
-    text = settings.tensor_proto.string_val[0].decode() + table.tensor_proto.string_val[0].decode()
-    return [(each.step, each.value) for each in events.Scalars("validation_loss")], text
+    values = [(each.step, each.value) for each in events.Scalars("validation_loss")]
+    shown = [events.Tensors(f"{name}/text_summary") for name in ("settings", "table")]
+    return values, "".join(each.tensor_proto.string_val[0].decode() for (each,) in shown)
 
 
 def in_mlflow(tmp_path):
@@ -78,17 +77,14 @@ def in_mlflow(tmp_path):
     client = MlflowClient()
     (run,) = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
     assert run.info.status == "FINISHED"
-    values = [
-        (each.step, each.value)
-        for each in client.get_metric_history(run.info.run_id, "validation_loss")
-    ]
+    history = client.get_metric_history(run.info.run_id, "validation_loss")
+    values = [(each.step, each.value) for each in history]
     return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
 
 
 def in_wandb(tmp_path):
-    files = sorted(
-        tmp_path.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime_ns
-    )
+    files = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    files.sort(key=lambda file: file.stat().st_mtime_ns)
     assert len({file.name for file in files}) == 1  # two sessions, one run
     for _ in range(100):  # the run's last block is on the disk a moment after its end
         records = [record for file in files for record in wandb_records(file)]
@@ -97,9 +93,8 @@ def in_wandb(tmp_path):
         time.sleep(0.05)
     values = []
     for line in (record.history for record in records if record.HasField("history")):
-        items = {
-            "/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in line.item
-        }
+        names = ("/".join(item.nested_key) or item.key for item in line.item)
+        items = dict(zip(names, (json.loads(item.value_json) for item in line.item), strict=True))
         if "validation_loss" in items:
             values.append((items["_step"], items["validation_loss"]))
     return values, " ".join(str(record) for record in records)
@@ -107,14 +102,11 @@ def in_wandb(tmp_path):
 
 def assert_told_once(name, tmp_path, outcome):
     """The curve of the run's own file, the table's accuracies, the settings, and no text."""
-    values, told = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}[name](
-        tmp_path
-    )
-    own = outcome.folder.metrics()
+    read = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}
+    values, told = read[name](tmp_path)
+    own = [metrics.validation_loss for metrics in outcome.folder.metrics()]
     assert [step for step, _ in values] == [1, 2, 3, 4]
-    assert [value for _, value in values] == pytest.approx(
-        [metrics.validation_loss for metrics in own], rel=1e-6
-    )
+    assert [value for _, value in values] == pytest.approx(own, rel=1e-6)
     assert "quantum head/test" in told
     assert str(outcome.record.head.tested.value)[:12] in told
     assert "train.embedding_noise" in told
@@ -164,11 +156,7 @@ def test_a_failing_tracker_costs_a_warning_and_no_other_tracker(
         "OSError: no answer from https://***@host/api at all"
     )
     assert outcome.record == outcome.folder.read_result()
-    assert noted.calls == [
-        ("start", None),
-        *(("epoch", epoch) for epoch in (1, 2, 3, 4)),
-        ("end", True, []),
-    ]
+    assert noted.calls == [("start", None), *EPOCHS, ("end", True, [])]
 
 
 def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
@@ -183,11 +171,10 @@ def test_a_tracker_that_comes_later_is_told_what_it_missed(corpus, out, noted):
 
 def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noted):
     for read_test in (False, True, True):
-        do_run(
-            PlannedRun(config(corpus), "a run", read_test), tmp_path, ignore, Tracking.of(["noted"])
-        )
+        planned = PlannedRun(config(corpus), "a run", read_test)
+        do_run(planned, tmp_path, ignore, Tracking.of(["noted"]))
     assert noted.calls == [
-        *(("start", None), *(("epoch", epoch) for epoch in (1, 2, 3, 4)), ("end", False, [])),
+        *(("start", None), *EPOCHS, ("end", False, [])),
         *(("start", "a key"), ("end", True, [])),
     ]
 
@@ -196,32 +183,16 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
     monkeypatch.setattr(tracking, "LARGEST_FILE", 20_000)
     events = []
     tree = flat(settings(corpus)) | {"baselines.names": []}
-    given = {
-        name.replace(".", "__"): value for name, value in tree.items() if name != "data.source"
-    }
-    train(
-        corpus,
-        preset="single-10q",
-        out=out,
-        on_event=events.append,
-        track=["noted"],
-        track_files=True,
-        **given,
-    )
+    given = {name.replace(".", "__"): v for name, v in tree.items() if name != "data.source"}
+    sent = {"track": ["noted"], "track_files": True, "on_event": events.append}
+    train(corpus, preset="single-10q", out=out, **sent, **given)
     *_, (_, _, files) = noted.calls
-    model = ["model.json", "model.safetensors"]
-    assert sorted(files) == [
-        "config.toml",
-        "metrics.jsonl",
-        *model,
-        "predictions.json",
-        "result.json",
-    ]
-    size = (out / "report.html").stat().st_size
-    message = (
-        f"{out / 'report.html'} has {size:,} bytes and is not sent; trackers get up to 20,000."
-    )
-    assert Message(message) in events
+    of_model = ["model.json", "model.safetensors"]
+    names = ["config.toml", "metrics.jsonl", *of_model, "predictions.json", "result.json"]
+    assert sorted(files) == names
+    page = out / "report.html"
+    size = f"{page} has {page.stat().st_size:,} bytes and is not sent"
+    assert Message(f"{size}; trackers get up to 20,000.") in events
 
 
 @pytest.mark.parametrize(
@@ -230,12 +201,9 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
         (
             "tensorbord",
             False,
-            "there is no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb",
+            "no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb",
         ),
-        *(
-            (name, False, f"'{name}' needs the package {name}: pip install '.[track]'")
-            for name in REAL
-        ),
+        *((n, False, f"'{n}' needs the package {n}: pip install '.[track]'") for n in REAL),
         ((), True, "--track-files needs a tracker; add one"),
     ],
 )
@@ -264,17 +232,12 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
 
     register("tracker", "models", Models)
     try:
-        run_tracked(config(corpus), out, ignore, Tracking.of("models", files=True), pack=pack)
+        sent = Tracking.of("models", files=True)
+        run_tracked(config(corpus), out, ignore, sent, pack=pack)
         assert [call[0] for call in Models.calls[-2:]] == ["model", "end"]
         assert Models.calls[-2] == ("model", ["model.json"])
         events = []
-        run_tracked(
-            config(corpus),
-            tmp_path / "b",
-            events.append,
-            Tracking.of("models", files=True),
-            pack=fail,
-        )
+        run_tracked(config(corpus), tmp_path / "b", events.append, sent, pack=fail)
         assert Message("The model is not logged: the body is gone.") in events
         run_tracked(config(corpus), tmp_path / "c", ignore, Tracking.of("models"), pack=pack)
         assert [call[0] for call in Models.calls].count("model") == 1

@@ -21,12 +21,10 @@ def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch):
     key = tracker.start(TrackedRun("a-run", trained_run, {"seed": 0}, None))
     tracker.model(model.save_pretrained(tmp_path / "packed"))
     tracker.end(RunFolder(trained_run).read_result().to_json(), [])
-    place = Path(
-        mlflow.artifacts.download_artifacts(f"runs:/{key}/model", dst_path=str(tmp_path / "there"))
-    )
-    assert not [
-        file for file in place.rglob("*") if file.suffix in (".pkl", ".pickle", ".pt", ".bin")
-    ]
+    download = mlflow.artifacts.download_artifacts
+    place = Path(download(f"runs:/{key}/model", dst_path=str(tmp_path / "there")))
+    pickles = (".pkl", ".pickle", ".pt", ".bin")
+    assert not [file for file in place.rglob("*") if file.suffix in pickles]
     assert "cloudpickle" not in (place / "MLmodel").read_text()
     loaded = mlflow.pyfunc.load_model(str(place))
     expected = [answer.as_dict() for answer in model.predict(TEXTS)]

@@ -35,15 +35,12 @@ def test_the_document_has_the_limits_the_labels_and_the_errors(served, client):
     schemas, predict = document["components"]["schemas"], document["paths"]["/predict"]["post"]
     assert schemas["Texts"]["properties"]["texts"]["maxItems"] == 64
     assert schemas["Texts"]["properties"]["text"]["maxLength"] == 10_000
-    assert schemas["Prediction"]["properties"]["label"]["enum"] == list(
-        model.predictor.model.label_names
-    )
-    assert {"400", "402", "403", "408", "413", "415", "422", "500", "502", "503"} <= set(
-        predict["responses"]
-    )
-    assert predict["responses"]["422"]["content"]["application/json"]["schema"] == {
-        "$ref": "#/components/schemas/Refusal"
-    }
+    names = list(model.predictor.model.label_names)
+    assert schemas["Prediction"]["properties"]["label"]["enum"] == names
+    refusals = {"400", "402", "403", "408", "413", "415", "422", "500", "502", "503"}
+    assert refusals <= set(predict["responses"])
+    refusal = predict["responses"]["422"]["content"]["application/json"]["schema"]
+    assert refusal == {"$ref": "#/components/schemas/Refusal"}
     assert "/page.js" not in document["paths"]
 
 
@@ -75,9 +72,8 @@ def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, cl
         state = Statevector(circuits.circuit.assign_parameters(row))
         variance = (state.expectation_value(gap @ gap) - state.expectation_value(gap) ** 2).real
         p = each["probabilities"][each["label"]]
-        assert each["standard_error"] == pytest.approx(
-            p * (1 - p) * np.sqrt(variance / 4000), rel=0.1
-        )
+        expected = p * (1 - p) * np.sqrt(variance / 4000)
+        assert each["standard_error"] == pytest.approx(expected, rel=0.1)
         assert each["decided"] is True
 
 
@@ -101,14 +97,12 @@ def test_an_explanation_has_words_and_the_nearest_training_texts(served, client,
         found = checked(page, "/explain", {"text": text})
     train = texts_of_run(trained_run)[2].train.texts
     cosines = cosine_similarity(model.predictor.embed([text]), model.predictor.embed(train))[0]
-    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(
-        sorted(cosines)[::-1][:5], abs=1e-6
-    )
+    nearest = [each["cosine"] for each in found["neighbours"]]
+    assert nearest == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
     without = model.predictor.predict(["a very plot"])[0].probabilities[found["label"]]
     (good,) = [word for word in found["words"] if word["word"] == "good"]
-    assert good["effect"] == pytest.approx(
-        found["probabilities"][found["label"]] - without, abs=1e-6
-    )
+    effect = found["probabilities"][found["label"]] - without
+    assert good["effect"] == pytest.approx(effect, abs=1e-6)
 
 
 def test_without_its_texts_a_run_explains_by_words_and_names_no_path(
@@ -136,11 +130,8 @@ def test_the_numbers_of_the_queue_are_those_of_the_requests(served, client):
         connected.post("/predict", json={"texts": TEXTS})
         connected.post("/predict", json={"text": TEXTS[0]})
         answer = connected.get("/metrics")
-    found = {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
+    families = text_string_to_metric_families(answer.text)
+    found = {sample.name: sample.value for family in families for sample in family.samples}
     assert found["qllmft_texts_total"] == len(TEXTS) + 1
     assert found["qllmft_batches_total"] == 2
     assert found["qllmft_up"] == 1

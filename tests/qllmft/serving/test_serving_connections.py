@@ -109,20 +109,18 @@ def test_a_kept_connection_is_used_again_and_closed_at_its_next_half_header(addr
 
 
 def test_a_body_after_its_answer_arrives_in_time_or_the_connection_is_closed(address):
-    with connected(
-        address, b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n123"
-    ) as client:
+    request = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n123"
+    with connected(address, request) as client:
         answered(client)
         assert rest(client) == b""
 
 
 def test_an_answer_that_is_not_read_is_dropped(address):
-    with connected(address, b"GET /big HTTP/1.1\r\nHost: here\r\n\r\n") as client:
+    request = b"GET /big HTTP/1.1\r\nHost: here\r\n"
+    with connected(address, request + b"\r\n") as client:
         time.sleep(1.5)
         assert len(rest(client)) < BIG
-    with connected(
-        address, b"GET /big HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-    ) as client:
+    with connected(address, request + b"Connection: close\r\n\r\n") as client:
         assert len(rest(client)) > BIG
 
 

@@ -17,12 +17,8 @@ class Slow:
     """Model that answers with the text itself, after ``go``; it notes its batches and fails for some texts."""
 
     def __init__(self, error=None):
-        self.go, self.begun, self.batches, self.error = (
-            threading.Event(),
-            threading.Event(),
-            [],
-            error,
-        )
+        self.go, self.begun = threading.Event(), threading.Event()
+        self.batches, self.error = [], error
 
     def answer(self, items, row=""):
         self.begun.set()
@@ -56,9 +52,8 @@ def test_requests_that_wait_are_one_batch(slow):
         last = batches.answer(["last"])
         slow.go.set()
         assert first.result(10) == [{"label": "first"}]
-        assert [each.result(10) for each in others] == [
-            [{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)
-        ]
+        expected = [[{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)]
+        assert [each.result(10) for each in others] == expected
         assert (explained.result(10), last.result(10)) == ({"text": "why"}, [{"label": "last"}])
     assert slow.batches == [["first"], ["0", "0'", "1", "1'"], ["2", "2'"], ["last"]]
 
