@@ -173,8 +173,8 @@ def _print_budget(
     json: bool,
 ) -> None:
     """Print the error budget on each backend."""
-    from qllmft.inference.budget import error_budget, points
-    from qllmft.tasks.measure import percent
+    from qllmft.inference.budget import error_budget
+    from qllmft.tasks.measure import ACCURACY, percent
 
     if not backends:
         raise UserError(
@@ -202,7 +202,7 @@ def _print_budget(
         first = each.rows[0]
         for row in each.rows:
             low, high = map(percent, row.interval)
-            change = "" if row is first else points(row.accuracy - first.accuracy)
+            change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
             right = f"{percent(row.accuracy)} [{low}, {high}]"
             table.add_row(row.errors, right, change, percent(row.differ))
         console.print(table)

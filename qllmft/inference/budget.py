@@ -16,6 +16,7 @@ from qllmft.heads import Classifier
 from qllmft.inference.circuits import Floats, ModelCircuits, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision
 from qllmft.randomness import numpy_generator
+from qllmft.tasks import ACCURACY
 from qllmft.training import finite_logits
 from qllmft_backends import Backend
 from qllmft_backends.aer.machine_errors import MachineErrors, Part
@@ -61,21 +62,12 @@ class ErrorBudget:
             return "No error of the machine changes these labels."
         return (
             f"Most labels become the exact model's with {best.errors}: {100 * (first.differ - best.differ):.1f} % of "
-            f"them, and {points(best.accuracy - first.accuracy)} points of accuracy."
+            f"them, and {ACCURACY.signed(best.accuracy - first.accuracy)} points of accuracy."
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the budget for JSON."""
         return asdict(self)
-
-
-def points(share: float) -> str:
-    """Return a difference of shares in percentage points.
-
-    >>> points(0.0131), points(-0.002)
-    ('+1.3', '−0.2')
-    """
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def error_budget(

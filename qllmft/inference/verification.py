@@ -11,6 +11,7 @@ import numpy as np
 from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
+from qllmft.inference.items import ItemVectors
 from qllmft.model.store import load_model
 from qllmft.run.folder import RunFolder
 
@@ -145,12 +146,7 @@ def _body(folder: RunFolder) -> str:
         return f"{model.body.model} is not on this machine, and was not compared"
     if Path(location.path).is_dir():
         check_body_folder(Path(location.path))
-    found = body_identity(model.body, location)
-    if found != model.body_identity:
-        raise UserError(
-            f"{model.body.model} is not the one that the model was trained on (got {found}, expected "
-            f"{model.body_identity})."
-        )
+    ItemVectors(model).check(body_identity(model.body, location))
     return f"{model.body.model} is the one that the model was trained on"
 
 

@@ -79,7 +79,7 @@ def make_app(
         redoc_url=None,
         routes=_PAGE,
         middleware=[Middleware(Guard, limits=limits, names=names)],
-        exception_handlers={HTTPException: _refused, RequestValidationError: _invalid},
+        exception_handlers=dict.fromkeys((HTTPException, RequestValidationError), _refused),
         lifespan=lifespan,
     )
     texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
@@ -134,13 +134,10 @@ def _show_state(app: FastAPI, batches: Batches, facts: dict[str, Any]) -> None:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        return JSONResponse({"error": fault_of(error.errors()[0])}, 422)
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return JSONResponse({"error": fault_of(error.errors()[0])}, 422)
 
 
 async def _answered(ask: Callable[[], Future[Any]], report: Callable[[str], None]) -> Any:

@@ -35,9 +35,12 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin, or close the connection if there are too many."""
         super().connection_made(transport)
-        crowded = self._crowded()
+        own = [each for each in self.connections if isinstance(each, BoundedConnection)]
+        present = [each for each in own if not each.transport.is_closing()]
+        from_here = [each for each in present if _host(each) == _host(self)]
         self._expect()
-        if crowded:
+        if len(from_here) > PER_ADDRESS or len(present) > CONNECTIONS:
+            crowded = from_here if len(from_here) > PER_ADDRESS else present
             waiting = [(each._receiving.when(), each) for each in crowded if each._receiving]
             min(waiting, key=itemgetter(0))[1].transport.abort()
 
@@ -66,15 +69,6 @@ class BoundedConnection(H11Protocol):
         super().connection_lost(exc)
         self._receiving = _cancel(self._receiving)
         self._sending = _cancel(self._sending)
-
-    def _crowded(self) -> list[BoundedConnection]:
-        """Return the connections of this one's address, or all, if they are too many."""
-        own = [each for each in self.connections if isinstance(each, BoundedConnection)]
-        present = [each for each in own if not each.transport.is_closing()]
-        from_here = [each for each in present if _host(each) == _host(self)]
-        if len(from_here) > PER_ADDRESS:
-            return from_here
-        return present if len(present) > CONNECTIONS else []
 
     def _expect(self) -> None:
         """Begin or end the time for the rest of a request; more bytes of the same request do not prolong it."""

@@ -1,17 +1,213 @@
-"""Quantum head as a scikit-learn classifier of vectors, and as a regressor."""
+"""Estimators by the meaning of their outputs, labels or real values, and those of vectors."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit, softmax
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from qllmft.config import RunConfig
-from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
+from qllmft.errors import UserError
+from qllmft.inference.decision import Decision
+from qllmft.sklearn.base import TrainedEstimator, with_weights
+from qllmft.training import Examples, with_loss
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc]
+    """A head on vectors whose outputs are the logits of classes."""
+
+    class_weight: Mapping[Any, float] | str | None = None
+    threshold: float | None = None
+    margin: float = 0.0
+    unsure_label: Any = None
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D), or N texts, and their labels (N,), numbers or texts, or several labels per row (N, L).
+
+        Several labels, 0 or 1, have a sigmoid each. Weights (N,) multiply the losses of the rows; a row of weight 0 is
+        left out. Principal axes, in the presets that load them, and the split of validation rows do not depend on the
+        weights.
+        """
+        if (several := label_sets_of(y)) is not None:
+            config = self._configuration(data__task="multilabel")
+            vectors, y = self._checked(X, several, config, labels=False)
+            self._check_several(y, config)
+            rows = with_weights(Examples.from_arrays(vectors, y), sample_weight)
+            self._fit_head(rows, None, y.shape[1], config)
+            self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
+            return self
+        config = self._configuration()
+        vectors, y = self._checked(X, y, config, labels=True)
+        classes = np.unique(y)
+        rows = self._labelled(vectors, y, classes, sample_weight)
+        # rows of weight 0 are left out, and with them the classes of no other rows
+        present, labels = np.unique(rows.y.numpy(), return_inverse=True)
+        if len(present) < 2:
+            raise ValueError(
+                "This classifier needs samples of at least 2 classes in the data, but the data contains only one "
+                f"class: {classes[present][0]!r}"
+            )
+        rows = replace(rows, y=torch.from_numpy(labels.astype(np.int64)))
+        self._fit_head(rows, rows.y.numpy(), len(present), config)
+        self.classes_, self.multilabel_ = classes[present], False
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Train one epoch from the weights and Adam's moments of the last call.
+
+        The first call fixes mean and unit of the rows, and the head starts at its linear solution if all classes are
+        there. The ridge counts all rows so far. The default preset loads the columns themselves here and no
+        principal axes. Presets with L-BFGS are refused.
+
+        Args:
+            X: rows (N, D), or N texts.
+            y: labels (N,).
+            classes: all labels that will occur, needed in the first call.
+            sample_weight: weights (N,) of the rows; None for equal ones.
+
+        Raises:
+            ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, which counts all labels, and partial_fit sees a part of them. "
+                "Give a dict of weights, or sample_weight."
+            )
+        config, known = self._configuration(partly=True), self.__dict__.get("classes_")
+        vectors, y = self._checked(X, y, config, labels=True, first="weights_" not in self.__dict__)
+        if known is None and classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that will occur."
+            )
+        given: NDArray[Any] = np.asarray(known) if classes is None else np.unique(classes)
+        if known is not None and not np.array_equal(known, given):
+            raise ValueError(
+                f"classes is {given.tolist()}, and the first call had {known.tolist()}. Give the same."
+            )
+        if len(given) < 2:
+            raise ValueError(f"classes is {given.tolist()}; expected at least 2 classes.")
+        if unknown := sorted(set(np.unique(y).tolist()) - set(given.tolist())):
+            raise ValueError(
+                f"y has the labels {unknown}, and classes are {given.tolist()}. Name all in the first call."
+            )
+        self._fit_partly(self._labelled(vectors, y, given, sample_weight), len(given), config)
+        self.classes_, self.multilabel_ = given, False
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
+        """Return the class of each row, (N,), or of several labels per row (N, L) 0 or 1.
+
+        It is the most probable class unless ``threshold`` or ``margin`` are given.
+        """
+        outputs, decision = self._outputs(X), Decision(self.threshold, self.margin)
+        decision.check(list(map(str, self.classes_)), several=self.multilabel_)
+        if self.multilabel_:
+            least = 0.0 if self.threshold is None else logit(self.threshold)
+            return (outputs >= least).astype(np.int64)
+        if self.threshold is None and not self.margin:
+            return np.asarray(self.classes_[outputs.argmax(axis=1)])
+        probabilities = softmax(outputs, axis=1)
+        found: NDArray[Any] = np.asarray(self.classes_[decision.labels(probabilities)])
+        if not self.margin:
+            return found
+        if self.unsure_label is None:
+            raise UserError(
+                f"margin is {self.margin:g} and unsure_label is None; give the label of rows without an answer as "
+                "unsure_label, such as -1 or 'unknown'."
+            )
+        label: NDArray[Any] = np.asarray(self.unsure_label)
+        alike = found.dtype.kind == label.dtype.kind
+        return np.where(
+            decision.unsure(probabilities), label, found if alike else found.astype(object)
+        )
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.
+
+        They are calibrated only with ``settings={"train.calibration": "temperature"}``.
+        """
+        outputs = self._outputs(X)
+        return np.asarray(expit(outputs) if self.multilabel_ else softmax(outputs, axis=1))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
+        logits = self._outputs(X)
+        return (
+            logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags with several labels per row."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _check_several(self, y: NDArray[np.int64], config: RunConfig) -> None:
+        """Raise if a parameter does not suit several labels per row (N, L)."""
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape {y.shape}."
+                " Leave it out, or give sample_weight."
+            )
+        if config.train.thresholds != "half":
+            raise UserError(
+                "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, and "
+                "compare predict_proba with thresholds of yours, or train with qllmft.train."
+            )
+
+    def _labelled(
+        self, vectors: NDArray[np.float32], y: NDArray[Any], classes: NDArray[Any], given: Any
+    ) -> Examples:
+        """Return rows (N, D) with the places of their labels (N,) in ``classes``, and with their weights."""
+        rows = Examples.from_arrays(vectors, np.searchsorted(classes, y).astype(np.int64))
+        weights = self.class_weight
+        of_classes = None if weights is None else compute_sample_weight(weights, y)
+        return with_weights(rows, given, of_classes)
+
+
+class TrainedRegressor(RegressorMixin, TrainedEstimator):  # type: ignore[misc]
+    """A head on vectors whose outputs are real values."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on rows (N, D), or N texts, their targets (N,) or (N, T), and weights (N,) of the rows."""
+        config = self._configuration(data__task="regression")
+        vectors, y = self._checked(X, y, config, labels=False)
+        targets: NDArray[np.float64] = np.asarray(y, np.float64)
+        examples = Examples.from_arrays(vectors, targets.reshape(len(targets), -1))
+        rows = with_weights(examples, sample_weight)
+        self.one_target_ = targets.ndim == 1
+        self._fit_head(with_loss(rows, config.train), None, rows.y.shape[1], config)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Return values (N,), or (N, T) for several targets."""
+        values = self._outputs(X)
+        return values[:, 0] if self.one_target_ else values
+
+
+def label_sets_of(y: Any) -> NDArray[np.int64] | None:
+    """Return several labels per row (N, L) as 0 and 1, dense or sparse, or None if there is one label per row."""
+    shape: tuple[int, ...] = getattr(y, "shape", None) or np.asarray(y).shape
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    checked = check_array(y, accept_sparse="csr", dtype=None, input_name="y")
+    given: NDArray[Any] = getattr(checked, "toarray", lambda: checked)()  # sparse or dense
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(
+            f"y has the shape {shape} and values other than 0 and 1; expected 0 or 1 for each of {shape[1]} labels, or "
+            "one label per row, (N,). MultiLabelBinarizer makes such a table of lists."
+        )
+    return np.asarray(given, np.int64)
 
 
 class OfVectors(TrainedEstimator):

@@ -22,8 +22,7 @@ from qllmft.embed import check_vectors, embed
 from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.sklearn.base import TrainedEstimator
-from qllmft.sklearn.head import QuantumHeadClassifier
-from qllmft.sklearn.outputs import TrainedClassifier, TrainedRegressor
+from qllmft.sklearn.head import QuantumHeadClassifier, TrainedClassifier, TrainedRegressor
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -68,7 +68,7 @@ TRACKERS: Registry[Callable[[], Tracker]] = Registry(
     "tracker",
     Callable,
     {
-        name: EntryPoint(name, f"qllmft.trackers.{name}:{tracker}", GROUPS["tracker"])
+        name: EntryPoint(name, f"qllmft.trackers.services:{tracker}", GROUPS["tracker"])
         for name, tracker in _DEFINED.items()
     },
     UserError,

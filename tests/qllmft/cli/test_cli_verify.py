@@ -159,7 +159,7 @@ def test_a_body_that_was_changed(copy, cli, tmp_path, run):
     edit(copy / "model" / "model.json", lambda record: record["body"].update(model=str(body)))
     assert faults(cli, copy, code=0) == {}
     (body / "more.txt").write_text("x")
-    assert f"{body} is not the one that the model was trained on" in faults(cli, copy)["body"]
+    assert "is not the one that this model was trained on" in faults(cli, copy)["body"]
 
 
 @pytest.mark.filterwarnings("always::qllmft_backends.remote.DamagedRecordWarning")

@@ -1,4 +1,4 @@
-"""MLflow: one run of an experiment, in the store of MLflow's own variables."""
+"""Trackers of TensorBoard, MLflow and Weights & Biases, whose packages are imported when one is made."""
 
 from __future__ import annotations
 
@@ -18,6 +18,72 @@ from filelock import FileLock
 from qllmft.errors import UserError
 from qllmft.files import parse_json, read_text
 from qllmft.trackers import TrackedRun, Tracker, final_numbers
+
+_OF_WANDB = {
+    # send no printed lines, program, machine, user, code or installed packages
+    "console": "off",
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 0.1,  # seconds; a kill loses as much of an offline run
+}
+
+
+class TensorBoard(Tracker):
+    """Tracker in the run's folder ``tensorboard``.
+
+    It has scalars by epoch, settings and final table as text, and both as the hyperparameters and metrics of HParams.
+    """
+
+    def __init__(self) -> None:
+        import tensorboard  # noqa: F401 - its ImportError has the package's name, torch's has not
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer_in = SummaryWriter
+
+    def start(self, run: TrackedRun) -> str:
+        """Open another event file, which readers merge with the former ones."""
+        self._writer = self._writer_in(str(run.folder / "tensorboard"))
+        self._settings = {
+            name: value if isinstance(value, bool | str | float | int) else str(value)
+            for name, value in run.settings.items()
+        }
+        if run.key is None:
+            self._writer.add_text("settings", _markdown(run.settings))
+        return run.identity
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log one point of each curve, and write it to disk at once."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
+
+    def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Log the final table, but not the files, which are in the same folder already."""
+        numbers = final_numbers(record)
+        self._writer.add_text("table", _markdown(numbers))
+        self._writer.close()
+        # "." is the folder itself, not one more run
+        self._writer.add_hparams(
+            self._settings, {name: float(value) for name, value in numbers.items()}, run_name="."
+        )
+        self._writer.close()
+
+    def aborted(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+def _markdown(values: Mapping[str, Any]) -> str:
+    """Return a table of names and values."""
+    rows = (
+        "|".join("`" + str(cell).replace("|", "\\|") + "`" for cell in row)
+        for row in values.items()
+    )
+    return "\n".join(["|name|value|", "|---|---|", *(f"|{row}|" for row in rows)])
 
 
 class MLflow(Tracker):
@@ -134,3 +200,54 @@ class MLflow(Tracker):
             self._metric(name, float(value), now_ms, step) for name, value in numbers.items()
         ]
         self._client.log_batch(self._run, metrics=metrics)
+
+
+class WeightsAndBiases(Tracker):
+    """Tracker with settings as configuration, epochs as history, final table as summary, folder as notes.
+
+    The runs of a study or a sweep are a group with the name of its folder.
+
+
+    The account is set by ``WANDB_API_KEY``, the project by ``WANDB_PROJECT`` (``qllmft`` if not set), the folder of its
+    files by ``WANDB_DIR`` (the run's folder if not set).
+    """
+
+    def __init__(self) -> None:
+        import wandb
+
+        self._wandb = wandb
+
+    def start(self, run: TrackedRun) -> str:
+        """Make a run, or continue the one of the key."""
+        self._identity = run.identity
+        self._run = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "qllmft"),
+            dir=os.environ.get("WANDB_DIR", str(run.folder)),
+            id=run.key,
+            resume="allow",
+            reinit="create_new",
+            name=run.identity,
+            group=run.campaign.absolute().name if run.campaign else None,
+            notes=str(run.folder.absolute()),
+            config=dict(run.settings),
+            settings=self._wandb.Settings(**_OF_WANDB),
+        )
+        return str(self._run.id)
+
+    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log one point of each curve."""
+        self._run.log(dict(metrics), step=epoch, commit=True)
+
+    def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Log the final table as the summary's MODEL/COLUMN, and the files as one artefact."""
+        self._run.summary.update(final_numbers(record))
+        if files:
+            artefact = self._wandb.Artifact(f"run-{self._identity}", type="run")
+            for file in files:
+                artefact.add_file(str(file))
+            self._run.log_artifact(artefact)
+        self._run.finish()
+
+    def aborted(self) -> None:
+        """Mark the run as failed, the service's only other state."""
+        self._run.finish(exit_code=1)
