@@ -1,9 +1,9 @@
-"""Price of paid circuits: the confirmation before they are sent, and the report of their jobs."""
+"""Consent to paid circuits: their price and their load before they are sent, and the progress of their jobs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 LEAST_LOAD = 0.05  # below it, sending circuits is asked about
 FEWEST_TEXTS = 20  # whose load says something about a model without a record
+
+
+def remote_of(backend: Backend | None) -> RemoteBackend | None:
+    """Return a backend that sends circuits away, or None."""
+    if backend is None:
+        return None
+    from qllmft_backends import remote_or_none
+
+    return remote_or_none(backend)
 
 
 def attend_unasked(
@@ -49,69 +58,6 @@ def attend_unasked(
     )
 
 
-def resumed(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a command that resumes an interrupted one.
-
-    >>> resumed(["predict", "runs/a", "a film", "--yes"]), resumed(["train", "--yes"])
-    (['predict', '--resume', 'runs/a', 'a film', '--yes'], ['train', '--yes'])
-    """
-    command, *rest = arguments
-    return [
-        command,
-        *(["--resume"] if command in ("predict", "evaluate") and "--resume" not in rest else []),
-        *rest,
-    ]
-
-
-def remote_of(backend: Backend | None) -> RemoteBackend | None:
-    """Return a backend that sends circuits away, or None."""
-    if backend is None:
-        return None
-    from qllmft_backends import remote_or_none
-
-    return remote_or_none(backend)
-
-
-def attended(backends: dict[str, Backend]) -> dict[str, Backend]:
-    """Return backends whose price and progress are shown."""
-    for remote in filter(None, map(remote_of, backends.values())):
-        _attend(remote)
-    return backends
-
-
-def _attend(backend: RemoteBackend, load: Load | None = None) -> None:
-    """Show the jobs' states, price and load, and ask for confirmation before paid circuits are sent."""
-    console = PlainConsole(stderr=True)
-    shown: dict[str, str] = {}
-
-    def on_progress(job: str, status: str) -> None:
-        if shown.get(job) != status:
-            shown[job] = status
-            say(f"job {job}: {status}", console)
-
-    def ask(estimate: Estimate) -> bool:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UserError(
-                f"{estimate}. Nothing was sent, because standard input is not a terminal. "
-                "Add --yes to send paid circuits without confirmation."
-            )
-        if load is not None and load.small and not _confirmed(f"{load}. Go on?", console):
-            return False
-        if load is not None and not load.small:
-            say(str(load), console)
-        return _confirmed(f"{estimate}. Send?", console)
-
-    def announce(estimate: Estimate) -> None:
-        say(str(estimate), console)
-        if load is not None:
-            say(str(load), console)
-
-    # without consent the question shows the price
-    backend.attend(
-        confirm=ask, announce=announce if backend.consented else None, on_progress=on_progress
-    )
-
-
 @dataclass(frozen=True)
 class Load:
     """Share of a model's answers that change if the circuit returns only noise, for a question about a price."""
@@ -119,82 +65,69 @@ class Load:
     share: float  # in [0, 1]
     said: str  # in words
 
-    @property
-    def small(self) -> bool:
-        """Return whether the answers hardly depend on the machine."""
-        return self.share < LEAST_LOAD
+    @classmethod
+    def of(
+        cls, predictor: Predictor, vectors: NDArray[np.float32], decision: Decision
+    ) -> Load | None:
+        """Return the load of a run's record, or of the given texts if there is none and they are 20 or more.
+
+        Args:
+            predictor: the model.
+            vectors: embeddings (N, D) of the texts.
+            decision: threshold and margin of the answers.
+        """
+        from qllmft.run import RunFolder
+
+        folder = predictor.folder
+        record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
+        if record is not None:
+            share, texts = record.head.load, "the test texts"
+        elif len(vectors) >= FEWEST_TEXTS:
+            share, texts = predictor.load_of(vectors, decision), f"these {len(vectors):,} texts"
+        else:
+            return None
+        return None if share is None else cls(share, predictor.task.load_in_words(share, texts))
 
     def __str__(self) -> str:
-        """Return the sentence, with a warning if the load is small."""
+        """Return the sentence, with a warning if the answers hardly depend on the machine."""
         warning = f", less than {LEAST_LOAD:.0%}: the answers hardly depend on the machine"
-        return f"load: {self.said}{warning * self.small}"
+        return f"load: {self.said}{warning * (self.share < LEAST_LOAD)}"
 
 
-def load_of(predictor: Predictor, vectors: NDArray[np.float32], decision: Decision) -> Load | None:
-    """Return the load of a run's record, or of the given texts if there is none and they are 20 or more.
-
-    Args:
-        predictor: the model.
-        vectors: embeddings (N, D) of the texts.
-        decision: threshold and margin of the answers.
-    """
-    from qllmft.run import RunFolder
-
-    folder = predictor.folder
-    record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
-    if record is not None:
-        share, texts = record.head.load, "the test texts"
-    elif len(vectors) >= FEWEST_TEXTS:
-        share, texts = predictor.load_of(vectors, decision), f"these {len(vectors):,} texts"
-    else:
-        return None
-    return None if share is None else Load(share, predictor.task.load_in_words(share, texts))
-
-
-def attend_load(
-    backends: Iterable[Backend],
-    predictor: Predictor,
-    vectors: NDArray[np.float32],
-    decision: Decision,
-) -> Load | None:
-    """Show the load beside the price of paid circuits, ask about a small one, and return it.
+def attend(backends: Iterable[Backend], load: Load | None = None) -> None:
+    """Show the states of jobs, prices and the load of circuits, and ask before paid circuits are sent.
 
     Args:
-        backends: those that would answer; only paid ones are attended.
-        predictor: the model.
-        vectors: embeddings (N, D) of the texts, read if the run has no record.
-        decision: threshold and margin of the answers.
-
-    Returns:
-        The load; None if no backend is paid, or as in `load_of`.
+        backends: those that may send circuits away; others are left alone.
+        load: of the circuits, if it is known; a small one is asked about.
     """
-    paid = [backend for backend in backends if remote_of(backend) and backend.capabilities.paid]
-    load = load_of(predictor, vectors, decision) if paid else None
-    if load is not None:
-        for remote in filter(None, map(remote_of, paid)):
-            _attend(remote, load)
-    return load
+    console = PlainConsole(stderr=True)
+    shown: dict[str, str] = {}
 
+    def on_progress(job: str, status: str) -> None:
+        if shown.get(job) != status:
+            shown[job] = status
+            say(f"job {job}: {status}", console=console)
 
-def say_known_texts(predictor: Predictor, vectors: NDArray[np.float32]) -> None:
-    """Print the number of training texts with known answers that a call measures, and their share of its circuits."""
-    from qllmft.tasks.measure import percent
+    def ask(estimate: Estimate) -> bool:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise UserError(
+                f"{estimate}. Nothing was sent, because standard input is not a terminal. "
+                "Add --yes to send paid circuits without confirmation."
+            )
+        if load is not None and load.share >= LEAST_LOAD:
+            say(str(load), console=console)
+        elif load is not None and not _confirmed(f"{load}. Go on?", console):
+            return False
+        return _confirmed(f"{estimate}. Send?", console)
 
-    known = predictor.with_known_texts(vectors).known
-    if known.any():
-        share = percent(float(known.mean()))
-        say(
-            f"{known.sum()} training texts with known answers are measured too: {share} % of the circuits and of the "
-            "price (--known-texts 0 omits them)",
-            PlainConsole(stderr=True),
-        )
+    def announce(estimate: Estimate) -> None:
+        say(str(estimate), *([] if load is None else [str(load)]), console=console)
 
-
-def basis(backend: Backend, known_texts: int) -> str:
-    """Return the end of a sentence on decided labels: the errors that they leave out, "" if they include all."""
-    if known_texts or not backend.capabilities.noisy:
-        return ""
-    return "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"
+    for remote in filter(None, map(remote_of, backends)):
+        # without consent the question shows the price
+        said = announce if remote.consented else None
+        remote.attend(confirm=ask, announce=said, on_progress=on_progress)
 
 
 def _confirmed(question: str, console: PlainConsole) -> bool:
@@ -202,8 +135,6 @@ def _confirmed(question: str, console: PlainConsole) -> bool:
     from rich.prompt import Confirm
     from rich.text import Text
 
-    if sys.stdin is None or not sys.stdin.isatty():
-        return False
     # typer.confirm would write the last blank of its question to standard output, before the first
     # answer
     try:
@@ -223,12 +154,17 @@ def show_estimate(estimate: Estimate, load: Load | None = None) -> None:
         say(
             "The sandbox's credits are not dollars: --offline estimates the price from published ones."
         )
-    say(str(estimate))
-    if load is not None:
-        say(str(load))
+    say(str(estimate), *([] if load is None else [str(load)]))
     if estimate.refusal:
         raise UserError(f"dry run: the call would be refused: {estimate.refusal}")
     compiled = getattr(estimate, "native", None) is not None
     say(
         f"dry run: {'one circuit was sent to be compiled, and nothing is charged' if compiled else 'nothing was sent'}"
     )
+
+
+def basis(backend: Backend | None, known_texts: int) -> str:
+    """Return the end of a sentence on decided labels: the errors that they leave out, "" if they include all."""
+    if known_texts or backend is None or not backend.capabilities.noisy:
+        return ""
+    return "; decided by shot noise alone (--known-texts 60 includes the machine's errors)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -37,15 +37,20 @@ class PlainConsole(Console):
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
 
 
-def say(text: str, console: Console | None = None) -> None:
-    """Print one line of any length, with escapes for control characters."""
-    (console or PlainConsole()).print(Text(printable(text)), soft_wrap=True)
+def say(*parts: str | Table, err: bool = False, console: Console | None = None) -> None:
+    """Print lines of any length, with escapes for control characters, and tables.
 
-
-def say_lines(lines: Iterable[str], console: Console | None = None) -> None:
-    """Print some lines."""
-    for line in lines:
-        say(line, console)
+    Args:
+        *parts: the lines and tables.
+        err: print on standard error.
+        console: the console; None for one of the standard streams.
+    """
+    console = console or PlainConsole(stderr=err)
+    for part in parts:
+        if isinstance(part, str):
+            console.print(Text(printable(part)), soft_wrap=True)
+        else:
+            console.print(part)
 
 
 def say_json(value: Any) -> None:
@@ -53,11 +58,21 @@ def say_json(value: Any) -> None:
     typer.echo(json_text(value, indent=2))
 
 
-def plain_table(
-    *columns: Column | str, title: str | None = None, caption: str | None = None
+def table(
+    *columns: Column | str,
+    rows: Iterable[Sequence[str]] = (),
+    title: str | None = None,
+    caption: str | None = None,
 ) -> Table:
-    """Return an empty table with a rule under its head, and title and caption at the left."""
-    return Table(
+    """Return a table with a rule under its head, and title and caption at the left.
+
+    Args:
+        *columns: names, or those of `names`, `texts` and `numbers`.
+        rows: cells of each row.
+        title: above the table.
+        caption: below it.
+    """
+    found = Table(
         *columns,
         title=title,
         title_justify="left",
@@ -68,6 +83,9 @@ def plain_table(
         caption=caption,
         caption_justify="left",
     )
+    for row in rows:
+        found.add_row(*row)
+    return found
 
 
 def names(*headers: str) -> list[Column]:
@@ -111,15 +129,15 @@ def progress_bars(console: Console, *, counted: bool = True) -> Progress:
         (progress.SpinnerColumn(), 60),
         (Words("{task.description}", table_column=Column()), 0),
         (progress.BarColumn(bar_width=24), 90),
-        *([(progress.MofNCompleteColumn(), 0)] if counted else []),
         (Words("{task.fields[fields]}", table_column=Column()), 0),
-        *([(progress.TimeElapsedColumn(), 100)] if counted else []),
-        *(
-            [(progress.TextColumn("left"), 60), (progress.TimeRemainingColumn(), 30)]
-            if counted
-            else []
-        ),
     ]
+    if counted:
+        columns.insert(3, (progress.MofNCompleteColumn(), 0))
+        columns += [
+            (progress.TimeElapsedColumn(), 100),
+            (progress.TextColumn("left"), 60),
+            (progress.TimeRemainingColumn(), 30),
+        ]
     return Bars(
         console=console, disable=not console.is_terminal, refresh_per_second=1 / DRAWN_EVERY_S
     )

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Column
 
-from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, basis, say_known_texts, show_estimate
-from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json
+from qllmft.cli.backend import BackendOptions
+from qllmft.cli.consent import basis
+from qllmft.cli.console import names, numbers, say, say_json, table
 from qllmft.cli.options import (
     BadRows,
+    Count,
     Coverage,
+    Delimiter,
     Json,
     Limit,
     Margin,
-    RowOfTable,
-    RunFolderArgument,
-    RunsDelimiter,
-    RunsLabelColumn,
-    RunsTextColumn,
+    Row,
+    Run,
+    TextColumn,
     Threshold,
-    loaded,
     run_settings,
-    with_options,
 )
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
@@ -39,47 +38,23 @@ if TYPE_CHECKING:
     from qllmft_backends import Backend
 
 
-@with_options(choice=BackendOptions)
 def evaluate(
+    run: Run,
     *,
-    run: RunFolderArgument,
-    model: RowOfTable = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="Labelled texts: a .tsv, .csv, .jsonl or .parquet file, a folder of splits, the name of a data set on "
-            "the hub, or 'reviews' (embedded).",
-            show_default="the run's own test set",
-        ),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split of --data to evaluate on.", show_default="test if it has one, else all"
-        ),
-    ] = None,
-    text_column: RunsTextColumn = None,
-    label_column: RunsLabelColumn = None,
-    delimiter: RunsDelimiter = None,
+    model: Row = None,
+    data: str | None = None,
+    split: str | None = None,
+    text_column: TextColumn = None,
+    label_column: str | None = None,
+    delimiter: Delimiter = None,
     bad_rows: BadRows = None,
     limit: Limit = None,
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Evaluate on this many texts, drawn at random with --sample-seed."
-        ),
-    ] = None,
-    sample_seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
+    sample: Count = None,
+    sample_seed: Annotated[int, typer.Option(min=0)] = 0,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     coverage: Coverage = None,
-    budget: Annotated[
-        bool,
-        typer.Option(
-            "--budget",
-            help="Predict the accuracy on --backend from its errors, and the gain of each halved; send nothing.",
-        ),
-    ] = False,
+    budget: bool = False,
     json: Json = False,
     choice: BackendOptions,
 ) -> None:
@@ -91,6 +66,15 @@ def evaluate(
     the backend, and the agreement with the exact model is reported. The backend adjoint has the run's noise unless
     another one is given, with an error trajectory for each shot as on a machine (--backend-option shot_test=same: as in
     training). With several values of --aggregation there is a report for each, and several backends make one table.
+
+    Args:
+        data: Labelled texts: a .tsv, .csv, .jsonl or .parquet file, a folder of splits, the name of a data set on the
+            hub, or 'reviews' (embedded). [default: the run's own test set]
+        split: Split of --data to evaluate on. [default: test if it has one, else all]
+        label_column: Column of the labels. [default: the run's]
+        sample: Evaluate on this many texts, drawn at random with --sample-seed.
+        sample_seed: Seed of --sample.
+        budget: Predict the accuracy on --backend from its errors, and the gain of each halved; send nothing.
     """
     if limit and sample:
         raise UserError(
@@ -107,68 +91,177 @@ def evaluate(
             "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
             "Without it the run's own test set is read; give --data, or omit them."
         )
+    if budget and choice.backend is None:
+        raise UserError(
+            "--budget predicts the accuracy on a backend, and none is named. Add --backend."
+        )
     from qllmft.cli.listener import ConsoleListener
     from qllmft.inference.decision import Decision
     from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
 
-    console = PlainConsole(stderr=json)
+    decision, size = Decision(threshold, margin, coverage), limit or sample
     other = None if data is None else _data(run, data, columns)
-    backends = choice.make(run, _own_noise(run))
-    size = limit or sample
-    subset = Subset(size, sample_seed if sample else None) if size else None
-    predictor, decision = loaded(run, model), Decision(threshold, margin, coverage)
-    check_of_labels(predictor, decision, backends)
-    choice.instruct(predictor)
-    if choice.several and predictor.task.several:
+    predictor, backends = choice.open(run, model, decision, _noise(run))
+    task = predictor.task
+    if choice.several and task.several:
         raise UserError(
             "several backends are compared on one label per text, and the model gives several. Name one."
         )
-    with ConsoleListener(PlainConsole(stderr=True)) as listener:
+    with ConsoleListener() as listener:
+        subset = Subset(size, sample_seed if sample else None) if size else None
         texts = LabelledTexts.read(predictor, run, other, split, subset, listener)
-    if predictor.task.real:
-        _print_scores(evaluated(predictor, texts), console, json=json)
-        return
     if budget:
-        _print_budget(predictor, texts, decision, backends, console, json=json)
+        _show_budget(predictor, texts, decision, backends, json=json)
         return
-    load = attend_load(backends.values(), predictor, texts.vectors, decision)
-    if choice.several:
-        compare_backends(predictor, texts, decision, backends, console, json=json)
+    found: dict[str, Evaluation] = {}
+    try:
+        for name in choice.each(predictor, texts.vectors, decision, backends) if backends else [""]:
+            found[name] = evaluated(predictor, texts, decision)
+    finally:
+        if choice.several:  # those before one that fails, too
+            _show_backends(found, backends, json=json)
+    if choice.several or not found:
         return
-    evaluations: dict[str, Evaluation] = {}
-    asked: Mapping[str, Backend | None] = backends or {"": None}
-    for name, backend in asked.items():
-        predictor.backend = backend
-        if backend is not None:
-            say_known_texts(predictor, texts.vectors)
-        if choice.dry_run:
-            show_estimate(predictor.estimate(texts.vectors, offline=choice.offline), load)
-            return
-        evaluations[name] = evaluated(predictor, texts, decision)
-    several = len(evaluations) > 1
     if json:
+        several = len(found) > 1
         records = [
-            found.as_dict() | ({"aggregation": name} if several else {})
-            for name, found in evaluations.items()
+            each.as_dict() | ({"aggregation": name} if several else {})
+            for name, each in found.items()
         ]
         say_json(records if several else records[0])
         return
-    for name, evaluation in evaluations.items():
-        if several:
-            say(f"aggregation {name}:", console)
-        if evaluation.confusion is None:
-            _print_scores(evaluation, console, asked[name])
-        else:
-            _print(evaluation, console, asked[name])
+    for name, each in found.items():
+        shown = _parts_of_targets if each.confusion is None else _parts
+        heading = [f"aggregation {name}:"] if len(found) > 1 else []
+        say(*heading, *shown(each, backends.get(name)))
 
 
-def _print_budget(
+def _noise(run: Path) -> dict[str, Any]:
+    """Return the run's noise as options of ``adjoint``, with an error trajectory per shot, or no options."""
+    noise = run_settings(run).noise
+    options = dict(noise.backend_options)
+    if noise.gates != "none":
+        options["shot_test"] = "per_shot"
+    elif not noise.shots:
+        options.pop("trajectories", None)
+    return options
+
+
+def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
+    """Return the settings of the texts, with those of the run unless others are given; a model folder has none."""
+    from qllmft.config import EMBEDDED, DataConfig, parse_config
+
+    known = DataConfig() if source == EMBEDDED else run_settings(run).data
+    kept = ("task", "targets", "label_separator", "pair_column", "pair_features")
+    settings = {name: getattr(known, name) for name in (*kept, *given)}
+    settings |= {"targets": ()} if given["label_column"] else {}
+    settings |= {name: value for name, value in given.items() if value}
+    return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
+
+
+def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
+    """Yield the lines and tables on the answers of one label per text."""
+    from qllmft.inference.decision import share_left
+    from qllmft.tasks.measure import percent
+
+    accuracy, scores = found.accuracy, found.classes
+    low, high = map(percent, accuracy.interval)
+    yield (
+        f"{found.source}: {percent(accuracy.value, 2)} % of {accuracy.total:,} texts are right "
+        f"(95 % interval {low} to {high} %)."
+    )
+    low, high = map(percent, scores.interval)
+    yield (
+        f"Balanced accuracy {percent(scores.balanced, 2)} % ({low} to {high} %), macro-F1 "
+        f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
+        f"{', and every text got the same answer' * scores.constant}."
+    )
+    if found.margin:
+        left = share_left(found.unsure, accuracy.total, found.margin)
+        right = f"{found.sure} are right" if found.sure else "there are none"
+        yield f"{left}; of the other answers {right}."
+    if found.covered:
+        yield (
+            f"Sets of labels for a coverage of {found.coverage:g}: {found.covered} contain the true label, "
+            f"and {found.single:,} of {accuracy.total:,} have one label."
+        )
+    if found.calibration:
+        yield f"Expected calibration error of the probabilities: {found.calibration}."
+    yield from _notes(found, backend)
+    rows = [
+        (
+            name,
+            f"{one.texts:,}",
+            *("–" if s is None else f"{percent(s)} %" for s in (one.precision, one.recall, one.f1)),
+        )
+        for name, one in found.by_label.items()
+    ]
+    yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
+    yield "Confusion matrix: rows are the true label, columns the predicted."
+    predicted = [Column(name, justify="right") for name in found.names]
+    counts = zip(found.names, found.confusion or [], strict=True)
+    yield table("", *predicted, rows=[(name, *(f"{n:,}" for n in row)) for name, row in counts])
+
+
+def _parts_of_targets(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
+    """Yield the lines and tables on real values, or on several labels per text."""
+    from qllmft.tasks.multilabel import LabelSetScores
+    from qllmft.tasks.regression import TargetScores
+
+    scores, names = found.scores, found.names
+    yield f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts."
+    if isinstance(scores, LabelSetScores):
+        rows = [(part.name, part.with_interval) for part in scores.parts]
+        yield table("score", *numbers("value [95 % interval]"), rows=rows)
+        headers = ("texts", "precision", "recall", "F1", "average precision")
+        by_label = [
+            (
+                name,
+                f"{one.texts:,}",
+                *(
+                    "–" if share is None else f"{share:.3f}"
+                    for share in (one.precision, one.recall, one.f1, one.average_precision)
+                ),
+            )
+            for name, one in zip(names, scores.by_label, strict=True)
+        ]
+        yield table("label", *numbers(*headers), rows=by_label)
+    elif isinstance(scores, TargetScores):
+        of_all = "mean" if len(names) > 1 else names[0]
+        lines = [(of_all, *(part.with_interval for part in scores.parts))]
+        if len(names) > 1:
+            lines += [
+                (name, *(f"{value:.3g}" for value in values))
+                for name, values in zip(names, scores.by_target, strict=True)
+            ]
+        yield table("target", *numbers(*(part.name for part in scores.parts)), rows=lines)
+    yield from _notes(found, backend)
+
+
+def _notes(found: Evaluation, backend: Backend | None) -> Iterator[str]:
+    """Yield a warning about texts of the training, and the agreement of a backend with the exact model."""
+    if found.trained_on is None:
+        yield (
+            "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
+            "texts it was trained on."
+        )
+    elif found.trained_on:
+        yield (
+            f"warning: the run was trained or validated on {found.trained_on:,} of these {found.scores.total:,} texts, "
+            "so this accuracy is not that of new texts. Leave them out."
+        )
+    if found.agreement is not None:
+        how = f", {found.measured}" if found.measured else ""
+        without = basis(backend, found.agreement.known_texts)
+        yield f"{found.backend}{how}: {found.agreement}{without}"
+
+
+def _show_budget(
     predictor: Predictor,
     texts: LabelledTexts,
     decision: Decision,
     backends: Mapping[str, Backend],
-    console: Console,
     *,
     json: bool,
 ) -> None:
@@ -176,15 +269,10 @@ def _print_budget(
     from qllmft.inference.budget import error_budget
     from qllmft.tasks.measure import ACCURACY, percent
 
-    if not backends:
-        raise UserError(
-            "--budget predicts the accuracy on a backend, and none is named. Add --backend."
-        )
     predictor.check_one_label("--budget predicts")
+    classifier = predictor.model.classifier
     found = {
-        name: error_budget(
-            predictor.model.classifier, texts.vectors, texts.labels, backend, decision
-        )
+        name: error_budget(classifier, texts.vectors, texts.labels, backend, decision)
         for name, backend in backends.items()
     }
     if json:
@@ -193,215 +281,53 @@ def _print_budget(
         return
     for name, each in found.items():
         own = "" if each.shots is None else f", {each.shots:,} shots of a circuit"
+        first, rows = each.rows[0], []
+        for row in each.rows:
+            low, high = map(percent, row.interval)
+            right = f"{percent(row.accuracy)} [{low}, {high}]"
+            change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
+            rows.append((row.errors, right, change, percent(row.differ)))
         say(
             f"{name or backends[name].name}: predicted for {each.texts:,} texts{own}; nothing was sent. The exact "
             f"model has {percent(each.exact)} % right.",
-            console,
+            table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
+            "Labels that differ from the exact model's, means over draws of the shots.",
+            each.sentence,
         )
-        table = plain_table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"))
-        first = each.rows[0]
-        for row in each.rows:
-            low, high = map(percent, row.interval)
-            change = "" if row is first else ACCURACY.signed(row.accuracy - first.accuracy)
-            right = f"{percent(row.accuracy)} [{low}, {high}]"
-            table.add_row(row.errors, right, change, percent(row.differ))
-        console.print(table)
-        say("Labels that differ from the exact model's, means over draws of the shots.", console)
-        say(each.sentence, console)
 
 
-def _own_noise(run: Path) -> dict[str, Any]:
-    """Return the run's noise as options of ``adjoint``, with an error trajectory per shot, or no options."""
-    noise = run_settings(run).noise
-    if noise.gates == "none" or noise.shots:
-        return noise.backend_options | ({} if noise.gates == "none" else {"shot_test": "per_shot"})
-    return {name: value for name, value in noise.backend_options.items() if name != "trajectories"}
-
-
-def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
-    """Return the settings of the texts, with those of the run unless others are given; a model folder has none."""
-    from qllmft.config import EMBEDDED, DataConfig, parse_config
-
-    known = DataConfig() if source == EMBEDDED else run_settings(run).data
-    settings: dict[str, Any] = {
-        name: value or getattr(known, name) for name, value in given.items()
-    }
-    settings |= {"task": known.task, "targets": () if given["label_column"] else known.targets}
-    settings |= {"label_separator": known.label_separator}
-    settings |= {"pair_column": known.pair_column, "pair_features": known.pair_features}
-    return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
-
-
-def _print(evaluation: Evaluation, console: Console, backend: Backend | None) -> None:
-    from qllmft.inference.decision import share_left
+def _show_backends(
+    found: Mapping[str, Evaluation], backends: Mapping[str, Backend], *, json: bool
+) -> None:
+    """Print the table of a model on several backends."""
     from qllmft.tasks.measure import percent
 
-    accuracy = evaluation.accuracy
-    low, high = map(percent, accuracy.interval)
-    say(
-        f"{evaluation.source}: {percent(accuracy.value, 2)} % of {accuracy.total:,} texts are right "
-        f"(95 % interval {low} to {high} %).",
-        console,
-    )
-    scores = evaluation.classes
-    least, most = map(percent, scores.interval)
-    say(
-        f"Balanced accuracy {percent(scores.balanced, 2)} % ({least} to {most} %), macro-F1 "
-        f"{percent(scores.macro_f1, 2)} %; the most frequent label has {percent(scores.majority)} % of the texts"
-        f"{', and every text got the same answer' * scores.constant}.",
-        console,
-    )
-    if evaluation.margin:
-        left = share_left(evaluation.unsure, accuracy.total, evaluation.margin)
-        right = f"{evaluation.sure} are right" if evaluation.sure else "there are none"
-        say(f"{left}; of the other answers {right}.", console)
-    if evaluation.covered:
-        say(
-            f"Sets of labels for a coverage of {evaluation.coverage:g}: {evaluation.covered} contain the true label, "
-            f"and {evaluation.single:,} of {accuracy.total:,} have one label.",
-            console,
-        )
-    if evaluation.calibration:
-        say(f"Expected calibration error of the probabilities: {evaluation.calibration}.", console)
-    _warn_of_known_texts(evaluation, console)
-    if evaluation.agreement is not None:
-        measured = f", {evaluation.measured}" if evaluation.measured else ""
-        without = basis(backend, evaluation.agreement.known_texts) if backend else ""
-        say(f"{evaluation.backend}{measured}: {evaluation.agreement}{without}", console)
-    table = plain_table("label", *numbers("texts", "precision", "recall", "F1"))
-    for name, of_label in evaluation.by_label.items():
-        shares = (of_label.precision, of_label.recall, of_label.f1)
-        table.add_row(
-            name, f"{of_label.texts:,}", *("–" if s is None else f"{percent(s)} %" for s in shares)
-        )
-    console.print(table)
-    say("Confusion matrix: rows are the true label, columns the predicted.", console)
-    table = plain_table()
-    table.add_column("")
-    for name in evaluation.names:
-        table.add_column(name, justify="right")
-    for name, row in zip(evaluation.names, evaluation.confusion or [], strict=True):
-        table.add_row(name, *(f"{n:,}" for n in row))
-    console.print(table)
-
-
-def _print_scores(
-    found: Evaluation, console: Console, backend: Backend | None = None, *, json: bool = False
-) -> None:
-    """Print the scores of real values or of several labels, with a row for each."""
     if json:
-        say_json(found.as_dict())
+        say_json([each.as_dict() | {"name": label} for label, each in found.items()])
         return
-    from qllmft.tasks.multilabel import LabelSetScores
-    from qllmft.tasks.regression import TargetScores
-
-    scores = found.scores
-    say(
-        f"{found.source}: {scores.total:,} texts; in brackets 95 % intervals of a bootstrap over the texts.",
-        console,
-    )
-    if isinstance(scores, LabelSetScores):
-        table = plain_table("score", *numbers("value [95 % interval]"))
-        for part in scores.parts:
-            table.add_row(part.name, part.with_interval)
-        console.print(table)
-        table = plain_table(
-            "label", *numbers("texts", "precision", "recall", "F1", "average precision")
-        )
-        for name, one in zip(found.names, scores.by_label, strict=True):
-            shares = (one.precision, one.recall, one.f1, one.average_precision)
-            table.add_row(
-                name,
-                f"{one.texts:,}",
-                *("–" if share is None else f"{share:.3f}" for share in shares),
-            )
-    elif isinstance(scores, TargetScores):
-        table = plain_table("target", *numbers(*(part.name for part in scores.parts)))
-        several = len(found.names) > 1
-        cells = [part.with_interval for part in scores.parts]
-        table.add_row("mean" if several else found.names[0], *cells)
-        for name, of_target in zip(found.names, scores.by_target, strict=True) if several else ():
-            table.add_row(name, *(f"{value:.3g}" for value in of_target))
-    console.print(table)
-    _warn_of_known_texts(found, console)
-    if found.agreement is not None:
-        without = basis(backend, found.agreement.known_texts) if backend else ""
-        say(f"{found.backend}: {found.agreement}{without}", console)
-
-
-def _warn_of_known_texts(evaluation: Evaluation, console: Console) -> None:
-    if evaluation.trained_on is None:
-        say(
-            "warning: the run's own texts cannot be read or have changed, so it was not checked how many of these "
-            "texts it was trained on.",
-            console,
-        )
-    elif evaluation.trained_on:
-        say(
-            f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
-            f"{evaluation.scores.total:,} texts, so this accuracy is not that of new texts. Leave them out.",
-            console,
-        )
-
-
-def compare_backends(
-    predictor: Predictor,
-    texts: LabelledTexts,
-    decision: Decision,
-    backends: Mapping[str, Backend],
-    console: Console,
-    *,
-    json: bool,
-) -> None:
-    """Evaluate a model on each backend and print a table, also of those before one that fails.
-
-    Args:
-        predictor: the model; its backend is changed.
-        texts: labelled texts, embedded once.
-        decision: threshold and margin of the answers.
-        backends: by the names of the rows.
-        console: prints the table.
-        json: print JSON instead, on standard output.
-    """
-    from qllmft.inference.evaluation import evaluate
-
-    found: dict[str, Evaluation] = {}
-    try:
-        for label, backend in backends.items():
-            predictor.backend = backend
-            found[label] = evaluate(predictor, texts, decision)
-    finally:
-        if json:
-            say_json(
-                [evaluation.as_dict() | {"name": label} for label, evaluation in found.items()]
-            )
-        elif found:
-            _print_backends(found, backends, console)
-
-
-def _print_backends(
-    found: Mapping[str, Evaluation], backends: Mapping[str, Backend], console: Console
-) -> None:
-    from qllmft.tasks.measure import percent
-
-    first = next(iter(found.values()))
-    say(f"{first.source}: {first.accuracy.total:,} texts.", console)
-    headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
-    table = plain_table(*names("backend"), *numbers(*headers))
-    for label, evaluation in found.items():
-        accuracy, agreement = evaluation.accuracy, evaluation.agreement
+    rows = []
+    for label, each in found.items():
+        accuracy, agreement = each.accuracy, each.agreement
         assert agreement is not None
         low, high = accuracy.interval
-        table.add_row(
-            f"{label}, {how}" if (how := backends[label].mitigation) else label,
-            accuracy.plain,
-            f"{percent(low, 0)}–{percent(high, 0)}",
-            f"{agreement.flips:,}",
-            f"{agreement.undecided:,}",
-            f"{agreement.mean_abs_difference:.4f}",
-            f"{agreement.mean_standard_error:.4f}" if agreement.shots else "–",
-            f"{agreement.shots:,}" if agreement.shots else "–",
+        how = backends[label].mitigation
+        rows.append(
+            (
+                f"{label}, {how}" if how else label,
+                accuracy.plain,
+                f"{percent(low, 0)}–{percent(high, 0)}",
+                f"{agreement.flips:,}",
+                f"{agreement.undecided:,}",
+                f"{agreement.mean_abs_difference:.4f}",
+                f"{agreement.mean_standard_error:.4f}" if agreement.shots else "–",
+                f"{agreement.shots:,}" if agreement.shots else "–",
+            )
         )
-    console.print(table)
-    say("Labels that differ from the exact model's, and labels unsure at these shots;", console)
-    say("mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.", console)
+    if rows:
+        headers = ("right", "95 %", "differ", "unsure", "|Δ⟨Z⟩|", "error", "shots")
+        say(
+            f"{each.source}: {accuracy.total:,} texts.",
+            table(*names("backend"), *numbers(*headers), rows=rows),
+            "Labels that differ from the exact model's, and labels unsure at these shots;",
+            "mean |Δ⟨Z⟩| from the exact model, and the mean standard error of ⟨Z⟩.",
+        )

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column
 
-from qllmft.cli.console import PlainConsole, names, numbers, plain_table, say, say_json, say_lines
-from qllmft.cli.options import Json
+from qllmft.cli.console import PlainConsole, names, numbers, say, say_json, table
+from qllmft.cli.options import Count, Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from qllmft.config import ModelConfig, RunConfig
+    from qllmft.config import RunConfig
     from qllmft.run.record import RunRecord
-    from qllmft.templates import ModelDescription
 
 
 PAPER_DIMENSION, PAPER_CLASSES = 768, 2
@@ -28,44 +24,32 @@ OURS = "ours"
 
 
 def info(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[WHAT]", help="A preset or a run's folder; omit it to list the presets."
-        ),
-    ] = None,
-    dimension: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="D, dimension of the embeddings.", show_default="768, or the run's"
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(min=2, help="k, number of labels.", show_default="2, or the run's")
-    ] = None,
-    draw: Annotated[
-        bool | None,
-        typer.Option(help="Draw the head's circuit.", show_default="if it fits the screen"),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help='Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.',
-        ),
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[WHAT]")] = None,
+    *,
+    dimension: Count = None,
+    classes: Annotated[int | None, typer.Option(min=2)] = None,
+    draw: bool | None = None,
+    source: Annotated[str | None, typer.Option("--from")] = None,
     json: Json = False,
 ) -> None:
-    """List the presets; of one or of a run, count parameters and gates, and draw the head's circuit if it fits."""
-    console = PlainConsole()
+    """List the presets; of one or of a run, count parameters and gates, and draw the head's circuit if it fits.
+
+    Args:
+        name: A preset or a run's folder; omit it to list the presets.
+        dimension: D, dimension of the embeddings. [default: 768, or the run's]
+        classes: k, number of labels. [default: 2, or the run's]
+        draw: Draw the head's circuit. [default: if it fits the screen]
+        source: Table or figure of the paper, such as "Table II" or "Figure 11", or ours; lists only its presets.
+    """
     if name is None:
-        _list_presets(console, source, json=json)
+        _list_presets(source, json=json)
         return
     if source is not None:
         raise UserError(
             f"--from lists presets, and {name!r} is one thing to show. Omit one of them."
         )
-    from qllmft.templates import describe
+    from qllmft.templates import describe, head_template
+    from qllmft_circuits import draw_text
 
     config, title, record = _find(name)
     if record is not None:
@@ -78,66 +62,50 @@ def info(
             {name: value for name, value in asdict(part).items() if value is not None}
             for part in description.parts
         ]
-        settings = config.model.model_dump(mode="json")
+        head = record.head if record else None
+        circuit: dict[str, Any] = {}
+        if head is not None and head.load is not None:
+            circuit["load"] = head.load
+        if head is not None and (control := head.without_circuit):
+            interval = list(control.gain_interval)
+            circuit["gain"] = {"value": control.gain, "interval95": interval}
         say_json(
             {
                 "name": title,
                 "parameters": description.parameters,
-                "settings": settings,
+                "settings": config.model.model_dump(mode="json"),
                 "parts": parts,
-                **_circuit_json(record),
+                **circuit,
             }
         )
         return
+    console = PlainConsole()
     console.print(title, style="bold")
-    console.print(_parts_table(description, f"D = {dimension}, k = {classes}"))
+    rows = []
+    for part in description.parts:
+        c = part.circuit
+        counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
+        rows.append((part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts)))
+    columns = numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth")
+    shown = table("part", *columns, rows=rows, title=f"D = {dimension}, k = {classes}")
+    shown.add_section()
+    shown.add_row("all", f"{description.parameters:,}")
+    say(shown)
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
     if record is not None:
         from qllmft.run.table import circuit_notes
 
-        say_lines(circuit_notes(record), console)
-    if draw is not False:
-        _draw(console, config.model, always=draw is True)
-
-
-def _circuit_json(record: RunRecord | None) -> dict[str, Any]:
-    """Return load and gain of a run's circuit as JSON values, none without them."""
-    head = record.head if record else None
-    found: dict[str, Any] = {} if head is None or head.load is None else {"load": head.load}
-    if head is not None and head.without_circuit is not None:
-        control = head.without_circuit
-        found["gain"] = {"value": control.gain, "interval95": list(control.gain_interval)}
-    return found
-
-
-def _parts_table(description: ModelDescription, title: str) -> Table:
-    table = plain_table(
-        "part", *numbers("parameters", "qubits", "1Q gates", "2Q gates", "depth"), title=title
-    )
-    for part in description.parts:
-        c = part.circuit
-        counts = (c.n_qubits, c.one_qubit_gates, c.two_qubit_gates, c.depth) if c else ()
-        table.add_row(part.name, f"{part.parameters:,}", *(f"{n:,}" for n in counts))
-    table.add_section()
-    table.add_row("all", f"{description.parameters:,}")
-    return table
-
-
-def _draw(console: Console, model: ModelConfig, *, always: bool) -> None:
-    """Draw the head's circuit as text if it fits the screen or ``always``."""
-    from qllmft.templates import head_template
-    from qllmft_circuits import draw_text
-
-    circuit = head_template(model)
-    if circuit is None:
+        say(*circuit_notes(record))
+    template = None if draw is False else head_template(config.model)
+    if template is None:
         return
-    drawing = draw_text(circuit, max_columns=console.width - 2)
+    drawing = draw_text(template, max_columns=console.width - 2)
     lines = drawing.count("\n") + 1
-    if always or lines <= console.height:
+    if draw or lines <= console.height:
         console.print(drawing, no_wrap=True)
     else:
-        say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.", console)
+        say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.")
 
 
 def _find(name: str) -> tuple[RunConfig, str, RunRecord | None]:
@@ -155,7 +123,7 @@ def _find(name: str) -> tuple[RunConfig, str, RunRecord | None]:
     return preset.config(), f"{name}: {preset.title}", None
 
 
-def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
+def _list_presets(source: str | None, *, json: bool) -> None:
     """Print the presets with their tables of the paper and their trained parameters (D = 768, k = 2)."""
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.templates import preset_parameters
@@ -164,87 +132,80 @@ def _list_presets(console: Console, source: str | None, *, json: bool) -> None:
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
     listed = [load_preset(name) for name in sorted(preset_names(), key=natural)]
-    sources = sorted({part for preset in listed for part in preset.source} | {OURS})
     if source is not None:
+        sources = sorted({part for preset in listed for part in preset.source} | {OURS})
         by_fold = {known.casefold(): known for known in sources}
-        if source.casefold() not in by_fold:
+        wanted = by_fold.get(source.casefold())
+        if wanted is None:
             raise UserError(
                 f"no preset comes from {source!r}; expected one of {', '.join(sources)}."
             )
-        wanted = by_fold[source.casefold()]
         listed = [preset for preset in listed if wanted in (preset.source or (OURS,))]
+    parameters = [preset_parameters(each, PAPER_DIMENSION, PAPER_CLASSES) for each in listed]
     if json:
         say_json(
             [
-                {
-                    "name": p.name,
-                    "title": p.title,
-                    "source": list(p.source),
-                    "parameters": preset_parameters(p, PAPER_DIMENSION, PAPER_CLASSES),
-                }
-                for p in listed
+                {"name": p.name, "title": p.title, "source": list(p.source), "parameters": count}
+                for p, count in zip(listed, parameters, strict=True)
             ]
         )
         return
-    title = "qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2"
-    # what a preset is gets the width
-    origins = Column("from", max_width=13)
-    table = plain_table(*names("name"), origins, *numbers("parameters"), "what it is", title=title)
-    for preset in listed:
-        parameters = preset_parameters(preset, PAPER_DIMENSION, PAPER_CLASSES)
-        shown = "by training" if parameters is None else f"{parameters:,}"
-        # its tables have a column
-        title = preset.title.rpartition(" (")[0] if preset.source else preset.title
-        origin = re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OURS
-        table.add_row(preset.name, origin, shown, title)
-    console.print(table)
-    say("Searches of tables VI to XVI: qllmft sweep --list.", console)
-    say("Comparisons over several seeds: qllmft study --help.", console)
-
-
-def doctor(
-    noise: Annotated[
-        bool,
-        typer.Option(
-            "--noise", help="Check by closed formulas that gate noise and shots are applied."
+    rows = [
+        (
+            preset.name,
+            re.sub("(?<=Table )(.*?), Table ", r"\1, ", ", ".join(preset.source)) or OURS,
+            "by training" if count is None else f"{count:,}",
+            # its tables have a column
+            preset.title.rpartition(" (")[0] if preset.source else preset.title,
+        )
+        for preset, count in zip(listed, parameters, strict=True)
+    ]
+    say(
+        table(
+            *names("name"),
+            Column("from", max_width=13),  # what a preset is gets the width
+            *numbers("parameters"),
+            "what it is",
+            rows=rows,
+            title="qllmft train --preset NAME runs one, qllmft info NAME shows it; D = 768, k = 2",
         ),
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong."""
-    if not (_check_noise(json) if noise else _check_installation(json)):
-        raise typer.Exit(1)
+        "Searches of tables VI to XVI: qllmft sweep --list.",
+        "Comparisons over several seeds: qllmft study --help.",
+    )
 
 
-def _check_noise(json: bool) -> bool:
-    """Print whether noise and shots are applied, and return it."""
+def doctor(*, noise: bool = False, json: Json = False) -> None:
+    """Check this installation: versions, extras, plug-ins, GPU, cache. The exit code is 1 if something is wrong.
+
+    Args:
+        noise: Check by closed formulas that gate noise and shots are applied.
+    """
+    from qllmft.installation import examine
     from qllmft_backends.noise_check import check_noise
 
-    checks = check_noise()
-    if json:
-        say_json(
-            [{**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks]
-        )
+    if noise:
+        checks = check_noise()
+        wrong = sum(not (check.passed or check.note) for check in checks)
+        records = [
+            {**asdict(c), "got": None if c.note else c.got, "passed": c.passed} for c in checks
+        ]
+        lines = []
+        for c in checks:
+            verdict = "not checked" if c.note else "ok" if c.passed else "WRONG"
+            got = f"got {c.got:.5f}, expected {c.expected:.5f} ± {c.tolerance:.5f}"
+            lines.append(f"{verdict:11}  {c.backend}: {c.quantity}")
+            lines.append(f"             {c.note or f'{got}, without noise {c.without:.5f}'}")
     else:
-        for check in checks:
-            verdict = "not checked" if check.note else "ok" if check.passed else "WRONG"
-            say(f"{verdict:11}  {check.backend}: {check.quantity}")
-            numbers = f"got {check.got:.5f}, expected {check.expected:.5f} ± {check.tolerance:.5f}"
-            say(f"             {check.note or f'{numbers}, without noise {check.without:.5f}'}")
-    return all(check.passed or check.note for check in checks)
-
-
-def _check_installation(json: bool) -> bool:
-    """Print the findings, and return whether nothing is wrong."""
-    from qllmft.installation import examine
-
-    findings = examine()
-    wrong = sum(finding.wrong for finding in findings)
-    if json:
-        say_json([asdict(finding) for finding in findings])
-    else:
-        say_lines(f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings)
-        say(
+        findings = examine()
+        wrong = sum(finding.wrong for finding in findings)
+        records = [asdict(finding) for finding in findings]
+        lines = [f"{'WRONG' if f.wrong else '':5}  {f.what}: {f.found}" for f in findings]
+        lines.append(
             f"{wrong or 'nothing'} wrong. qllmft doctor --noise checks that noise and shots are applied."
         )
-    return not wrong
+    if json:
+        say_json(records)
+    else:
+        say(*lines)
+    if wrong:
+        raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from qllmft.cli.consent import attend_unasked
-from qllmft.cli.console import progress_bars, say
+from qllmft.cli.console import PlainConsole, progress_bars, say
 from qllmft.events import (
     BackendReady,
     CampaignAdvanced,
@@ -30,10 +30,12 @@ class ConsoleListener(LineListener):
     starts and ends. A context manager around the command. Several threads may send events.
     """
 
-    def __init__(self, console: Console, *, yes: bool = False, campaign: bool = False) -> None:
-        super().__init__(console=console)
+    def __init__(
+        self, console: Console | None = None, *, yes: bool = False, campaign: bool = False
+    ) -> None:
+        super().__init__(console=console or PlainConsole(stderr=True))
         self._yes, self._in_campaign = yes, campaign
-        self._bars = progress_bars(console, counted=not campaign)
+        self._bars = progress_bars(self._console, counted=not campaign)
         self._all = self._bars.add_task("starting", total=None, fields="", visible=campaign)
         self._one = self._bars.add_task("", total=None, fields="", visible=False)
         self._campaign: CampaignAdvanced | None = None
@@ -54,16 +56,26 @@ class ConsoleListener(LineListener):
                 doing = f"training through {backend.name} sends paid circuits at every step"
                 more = ", and limits: --backend-option max_cost=..., circuit_budget=..."
                 attend_unasked(backend, self.message, doing, more, yes=self._yes)
-            case CampaignAdvanced():
-                self._advance(event)
+            case CampaignAdvanced(runs, finished):
+                if self._campaign is None:
+                    done = f", {finished} of them finished already" if finished else ""
+                    self.message(f"{runs} runs{done}")
+                self._campaign = event
+                words, count = self._words(), f"{finished} of {runs} runs"
+                self._bars.update(
+                    self._all, description=count, total=1.0, completed=event.share, fields=words
+                )
             case RunStarted(label, here):
                 if here:
                     self._bars.reset(self._one, description=label, fields="", visible=True)
-                self._start_run(label)
+                if self._campaign and not self._console.is_terminal:
+                    number = self._campaign.finished + len(self._running) + 1
+                    begun = f"run {number} of {self._campaign.runs}: {label}"
+                    self.message("; ".join(filter(None, [begun, self._words()])))
+                self._running.add(label)
             case RunEnded(label, validation, task):
                 self._running.discard(label)
-                if not self._console.is_terminal:
-                    self.message(f"{label}: validation {TASKS[task].measure.stated(validation)}")
+                self.log(f"{label}: validation {TASKS[task].measure.stated(validation)}")
             case StageAdvanced(_, done):
                 self._show(completed=done)
             case EpochEnded(metrics):
@@ -76,12 +88,12 @@ class ConsoleListener(LineListener):
 
     def message(self, text: str) -> None:
         """Print one line above the bars."""
-        say(text, self._console)
+        say(text, console=self._console)
 
     def line(self, text: str) -> None:
         """Print one line of progress, unless there are bars or a line per run."""
-        if not self._in_campaign and not self._console.is_terminal:
-            self.message(text)
+        if not self._in_campaign:
+            self.log(text)
 
     def log(self, text: str) -> None:
         """Print one line of a long stage unless there are bars."""
@@ -101,32 +113,11 @@ class ConsoleListener(LineListener):
     def _show(self, **changes: Any) -> None:
         self._bars.update(self._one, **changes)
 
-    def _advance(self, event: CampaignAdvanced) -> None:
-        if self._campaign is None:
-            done = f", {event.finished} of them finished already" if event.finished else ""
-            self.message(f"{event.runs} runs{done}")
-        self._campaign = event
-        runs = f"{event.finished} of {event.runs} runs"
-        self._bars.update(
-            self._all, description=runs, total=1.0, completed=event.share, fields=self._words()
-        )
-
-    def _start_run(self, label: str) -> None:
-        if not self._console.is_terminal and self._campaign:
-            number = self._campaign.finished + len(self._running) + 1
-            self.message(
-                "; ".join(
-                    filter(None, [f"run {number} of {self._campaign.runs}: {label}", self._words()])
-                )
-            )
-        self._running.add(label)
-
     def _words(self) -> str:
+        """Return the time left and the best score of a campaign, as far as they are known."""
         if self._campaign is None:
             return ""
-        best = self._campaign.best
-        words = [
-            left_text(self._campaign.seconds_left),
-            "" if best is None else f"best {TASKS[self._campaign.task].measure.stated(best)}",
-        ]
+        words, best = [left_text(self._campaign.seconds_left)], self._campaign.best
+        if best is not None:
+            words.append(f"best {TASKS[self._campaign.task].measure.stated(best)}")
         return ", ".join(filter(None, words))

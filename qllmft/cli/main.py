@@ -10,21 +10,20 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from qllmft.cli.analyse import analyse, dequantise
-from qllmft.cli.consent import resumed
-from qllmft.cli.console import PlainConsole, say, say_lines
+from qllmft.cli.console import PlainConsole, say
 from qllmft.cli.energy import energy
 from qllmft.cli.evaluate import evaluate
 from qllmft.cli.finished import explain, export, push, report, verify
 from qllmft.cli.info import doctor, info
 from qllmft.cli.machines import backends, ionq_sandbox, jobs
+from qllmft.cli.options import as_command
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
 from qllmft.cli.serve import serve
@@ -71,12 +70,11 @@ class PanelCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options."""
-        titles = {"argument": "Arguments", "option": "Options"}
-        for kind, title in titles.items():
-            found = [param for param in self.get_params(ctx) if param.param_type_name == kind]
+        for kind, title in {"argument": "Arguments", "option": "Options"}.items():
             rows = [
                 (getattr(param, "rich_help_panel", None), param.get_help_record(ctx))
-                for param in found
+                for param in self.get_params(ctx)
+                if param.param_type_name == kind
             ]
             _write_panels(formatter, title, rows)
 
@@ -86,12 +84,11 @@ class PanelGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first paragraph of its help."""
-        rows = []
-        for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                first = (command.help or "").partition("\n")[0]
-                rows.append((getattr(command, "rich_help_panel", None), (name, first)))
+        rows = [
+            (getattr(each, "rich_help_panel", None), (name, (each.help or "").partition("\n")[0]))
+            for name in self.list_commands(ctx)
+            if (each := self.get_command(ctx, name))
+        ]
         _write_panels(formatter, "Commands", rows)
 
 
@@ -105,14 +102,7 @@ app = typer.Typer(
 )
 for _panel, _commands in PANELS.items():
     for _command in _commands:
-        # an option's help wraps by itself; a paragraph of the docstring wraps if it is one line
-        _paragraphs = [
-            " ".join(paragraph.split())
-            for paragraph in cleandoc(_command.__doc__ or "").split("\n\n")
-        ]
-        app.command(help="\n\n".join(_paragraphs), cls=PanelCommand, rich_help_panel=_panel)(
-            _command
-        )
+        app.command(cls=PanelCommand, rich_help_panel=_panel)(as_command(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -149,8 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         causes = list(_causes(end))
         interrupts = [cause for cause in causes if isinstance(cause, KeyboardInterrupt)]
         if interrupts:
-            _report_interrupt(interrupts, given, errors)
-            sys.exit(INTERRUPTED)
+            _end_interrupted(interrupts, given, errors)
         if any(isinstance(cause, BrokenPipeError) for cause in causes):
             # the reader (head, less) has closed the pipe: not an error, and nothing may be flushed
             # to it at exit
@@ -162,9 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # pydantic turns a Ctrl-C in a serialiser into an error of its own
         lost = (str(e) for e in _causes(error) if type(e).__name__ == "PydanticSerializationError")
         if any("KeyboardInterrupt" in message for message in lost):
-            _report_interrupt([], given, errors)
-            sys.exit(INTERRUPTED)
-        if not _is_bad_input(error):
+            _end_interrupted([], given, errors)
+        # an OSError is a full disk, a folder without permission, a name that is too long; the
+        # system's message is clear
+        if not isinstance(error, UserError | BackendError | OSError):
             raise
         errors.print("error:", style="bold red", end=" ")
         errors.print(str(error), soft_wrap=True)
@@ -178,12 +168,9 @@ def _open_closed_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
-    sys.stdout = sys.stdout or _null_stream()
-    sys.stderr = sys.stderr or _null_stream()
-
-
-def _null_stream() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 @contextmanager
@@ -193,7 +180,7 @@ def _own_warnings(console: PlainConsole) -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
         if category.__module__.startswith("qllmft"):
-            say(f"warning: {message}", console)
+            say(f"warning: {message}", console=console)
         else:
             usual(message, category, *where, **more)
 
@@ -236,23 +223,19 @@ def _check_utf8(arguments: Sequence[str]) -> None:
             ) from None
 
 
-def _is_bad_input(error: Exception) -> bool:
-    """Return whether an error is the user's, with a message that says what to do."""
-    # an OSError is a full disk, a folder without permission, a name that is too long; the system's
-    # message is clear
-    return isinstance(error, UserError | BackendError | OSError)
-
-
-def _report_interrupt(
+def _end_interrupted(
     interrupts: Sequence[KeyboardInterrupt], given: Sequence[str], console: PlainConsole
-) -> None:
-    """Report jobs that are still running remotely, and the command that collects them."""
+) -> NoReturn:
+    """Exit with 130, and report jobs that are still running remotely with the command that collects them."""
     jobs = next((str(interrupt) for interrupt in interrupts if str(interrupt)), None)
     if jobs is None:
-        say("interrupted", console)
-        return
-    say_lines(jobs.splitlines(), console)
-    say(f"resume: {shlex.join(['qllmft', *resumed(given)])}", console)
+        say("interrupted", console=console)
+    else:
+        command, *rest = given
+        resume = command in ("predict", "evaluate") and "--resume" not in rest
+        words = ["qllmft", command, *(["--resume"] if resume else []), *rest]
+        say(*jobs.splitlines(), f"resume: {shlex.join(words)}", console=console)
+    sys.exit(INTERRUPTED)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

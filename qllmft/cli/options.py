@@ -1,18 +1,19 @@
-"""Options that several commands share, and the configuration that they make."""
+"""Options that several commands share, and commands of typer from functions: the docstring is the help."""
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import typer
 
-from qllmft.cli.console import PlainConsole, say
+from qllmft.cli.console import say
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,176 +23,87 @@ if TYPE_CHECKING:
     from qllmft.inference import Predictor
     from qllmft.run import Tracking
 
-Data = Annotated[
+# with a text: an option that several commands have
+Run = Annotated[Path, "A run's folder, as `qllmft train` prints it."]
+Row = Annotated[
     str | None,
-    typer.Option(
-        help="A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), the name of a data "
-        "set on the hub, or 'reviews' (embedded).",
-        show_default="the preset's",
-    ),
+    typer.Option(metavar="ROW"),
+    "Row of the run's table, such as 'logistic regression', or best: the highest validation score. "
+    "[default: the run's head]",
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, "Print JSON instead of a table."]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="Any setting, as in config.toml: --set model.reuploads=6.",
-    ),
+    typer.Option("--set", metavar="NAME=VALUE"),
+    "Any setting, as in config.toml: --set model.reuploads=6.",
 ]
-RunFolderArgument = Annotated[
-    Path, typer.Argument(help="A run's folder, as `qllmft train` prints it.")
+Epochs = Annotated[int | None, "Number of passes over the training set. [default: the preset's]"]
+TextColumn = Annotated[str | None, "Column of the texts. [default: the run's]"]
+Delimiter = Annotated[
+    str | None, "Separator of fields in a .csv or .tsv file. [default: the run's]"
 ]
-RowOfTable = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="ROW",
-        help="Row of the run's table, such as 'logistic regression', or best: the highest validation score.",
-        show_default="the run's head",
-    ),
-]
-RunsTextColumn = Annotated[
-    str | None, typer.Option(help="Column of the texts.", show_default="the run's")
-]
-RunsLabelColumn = Annotated[
-    str | None, typer.Option(help="Column of the labels.", show_default="the run's")
-]
-RunsDelimiter = Annotated[
-    str | None,
-    typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="the run's"),
-]
-BadRows = Annotated[
-    str | None,
-    typer.Option(help="Rows without a text or a label: error or skip.", show_default="error"),
-]
+BadRows = Annotated[str | None, "Rows without a text or a label: error or skip. [default: error]"]
+Count = Annotated[int | None, typer.Option(min=1)]
+Limit = Annotated[int | None, typer.Option(min=1), "Number of texts to read, from the first on."]
 Threshold = Annotated[
     float | None,
-    typer.Option(
-        help="Least probability of the second of two labels, or of each if a text has any number of them.",
-        show_default="the most probable, the model's",
-    ),
+    "Least probability of the second of two labels, or of each if a text has any number of them. "
+    "[default: the most probable, the model's]",
 ]
 Margin = Annotated[
-    float,
-    typer.Option(
-        help="Least lead of an answer over any other, in probability; with less there is no answer."
-    ),
+    float, "Least lead of an answer over any other, in probability; with less there is no answer."
 ]
 Coverage = Annotated[
     float | None,
-    typer.Option(
-        help="Probability that the printed labels contain the true one, such as 0.9: as many as that needs.",
-        show_default="none, the answer alone",
-    ),
-]
-Novelty = Annotated[
-    float | None,
-    typer.Option(
-        help="Mark texts that are further from the training texts than all but this share of the validation texts.",
-        show_default="none",
-    ),
-]
-Limit = Annotated[
-    int | None, typer.Option(min=1, help="Number of texts to read, from the first on.")
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(help="Number of passes over the training set.", show_default="the preset's"),
+    "Probability that the printed labels contain the true one, such as 0.9: as many as that needs. "
+    "[default: none, the answer alone]",
 ]
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Options of `qllmft train`, `study` and `sweep` about texts, splits and body."""
+    """Options of `qllmft train`, `study` and `sweep` about texts, splits and body.
+
+    Attributes:
+        data: A .tsv, .csv, .jsonl or .parquet file, a folder of splits (train, validation, test), the name of a data
+            set on the hub, or 'reviews' (embedded). [default: the preset's]
+        text_column: Column of the texts. [default: text]
+        pair_column: Column of the second text, to learn from pairs of texts. [default: none]
+        label_column: Column of the labels. [default: label]
+        task: classification; regression: the label column holds real numbers; multilabel: it holds lists of labels.
+            Several columns, of real numbers or of 0 and 1: --set 'data.targets=["a", "b"]'. [default: classification]
+        label_separator: Character between a text's labels, if the column has no lists. [default: none]
+        protocol: split: keep the data's own test, or test on 20 % of all rows, and validate on 15 % of the others.
+            given: the splits of the data, all of them. paper: pool all texts, draw --per-label of each label (85 %
+            training, 15 % validation), test on the rest. [default: split; paper in the paper's presets and studies]
+        test_size: Share of the rows for the test, with protocol split. [default: 0.2]
+        group: Column of groups, such as authors: all rows of a group are in one part. [default: none]
+        time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
+        per_label: Number of texts drawn per label; of all texts in another task than classification. [default: all; by
+            the paper's protocol 256, 200 of 'reviews', 512]
+        delimiter: Separator of fields in a .csv or .tsv file. [default: comma, tab]
+        duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
+        body: Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline). [default:
+            the preset's]
+    """
 
     panel: ClassVar = "Texts and language model"
 
-    data: Data = None
-    text_column: Annotated[
-        str | None, typer.Option(help="Column of the texts.", show_default="text")
-    ] = None
-    pair_column: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of the second text, to learn from pairs of texts.", show_default="none"
-        ),
-    ] = None
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of the labels.", show_default="label")
-    ] = None
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="classification; regression: the label column holds real numbers; multilabel: it holds lists of "
-            'labels. Several columns, of real numbers or of 0 and 1: --set \'data.targets=["a", "b"]\'.',
-            show_default="classification",
-        ),
-    ] = None
-    label_separator: Annotated[
-        str | None,
-        typer.Option(
-            help="Character between a text's labels, if the column has no lists.",
-            show_default="none",
-        ),
-    ] = None
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="split: keep the data's own test, or test on 20 % of all rows, and validate on 15 % of the others. "
-            "given: the splits of the data, all of them. paper: pool all texts, draw --per-label of each label (85 % "
-            "training, 15 % validation), test on the rest.",
-            show_default="split; paper in the paper's presets and studies",
-        ),
-    ] = None
-    test_size: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the rows for the test, with protocol split.", show_default="0.2"
-        ),
-    ] = None
-    group: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of groups, such as authors: all rows of a group are in one part.",
-            show_default="none",
-        ),
-    ] = None
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of dates or numbers: the latest rows are the test, the earliest are for training.",
-            show_default="none",
-        ),
-    ] = None
-    per_label: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of texts drawn per label; of all texts in another task than classification.",
-            show_default="all; by the paper's protocol 256, 200 of 'reviews', 512",
-        ),
-    ] = None
-    delimiter: Annotated[
-        str | None,
-        typer.Option(help="Separator of fields in a .csv or .tsv file.", show_default="comma, tab"),
-    ] = None
+    data: str | None = None
+    text_column: str | None = None
+    pair_column: str | None = None
+    label_column: str | None = None
+    task: str | None = None
+    label_separator: str | None = None
+    protocol: str | None = None
+    test_size: float | None = None
+    group: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    time: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    per_label: int | None = None
+    delimiter: str | None = None
     bad_rows: BadRows = None
-    duplicates: Annotated[
-        str | None,
-        typer.Option(
-            help="Repeated texts: keep, or drop all copies but one and texts with several labels.",
-            show_default="keep",
-        ),
-    ] = None
-    body: Annotated[
-        str | None,
-        typer.Option(
-            help="Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline).",
-            show_default="the preset's",
-        ),
-    ] = None
+    duplicates: str | None = None
+    body: str | None = None
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
         """Return the given settings by dotted names: these, ``others`` (a__b is a.b), then ``--set``."""
@@ -209,29 +121,24 @@ class DataOptions:
         own = ("data.test_size", "data.folds", "data.group_column", "data.time_column")
         if given["data.protocol"] is None and any(given.get(name) is not None for name in own):
             given["data.protocol"] = "split"
-        return {name: value for name, value in given.items() if value is not None} | parse_settings(
-            pairs or []
-        )
+        found = {name: value for name, value in given.items() if value is not None}
+        return found | parse_settings(pairs or [])
 
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """Options about trackers."""
+    """Options about trackers.
+
+    Attributes:
+        track: Log each run to a tracker: tensorboard, mlflow, wandb, or a plug-in's; may be repeated, or separated by
+            commas. Configure a service by its own variables (WANDB_API_KEY, MLFLOW_TRACKING_URI).
+        track_files: Log the run's small files too; some contain texts.
+    """
 
     panel: ClassVar = "Trackers"
 
-    track: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Log each run to a tracker: tensorboard, mlflow, wandb, or a plug-in's; may be repeated, or separated "
-            "by commas. Configure a service by its own variables (WANDB_API_KEY, MLFLOW_TRACKING_URI).",
-        ),
-    ] = None
-    track_files: Annotated[
-        bool,
-        typer.Option("--track-files", help="Log the run's small files too; some contain texts."),
-    ] = False
+    track: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None
+    track_files: bool = False
 
     def tracking(self) -> Tracking:
         """Return the trackers, or raise `UserError` if one cannot be used."""
@@ -242,27 +149,19 @@ class TrackOptions:
 
 @dataclass(frozen=True)
 class CampaignOptions(TrackOptions):
-    """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs."""
+    """Options of `qllmft study` and `sweep` about trackers and the processes or the cluster that do the runs.
+
+    Attributes:
+        jobs: Number of local processes, each with its share of the processors. Results are the same to the bit.
+            [default: one per processor if each has 8 runs; QLLMFT_JOBS]
+        ray: Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version of
+            qllmft and the body, but neither the data nor a shared disk.
+    """
 
     panel: ClassVar = "Processes and trackers"
 
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            envvar="QLLMFT_JOBS",
-            help="Number of local processes, each with its share of the processors. Results are the same to the bit.",
-            show_default="one per processor if each has 8 runs; QLLMFT_JOBS",
-            show_envvar=False,
-        ),
-    ] = None
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Do the runs on a Ray cluster, one per processor: HOST:PORT, or auto. The nodes need the same version "
-            "of qllmft and the body, but neither the data nor a shared disk.",
-        ),
-    ] = None
+    jobs: Annotated[int | None, typer.Option(envvar="QLLMFT_JOBS", show_envvar=False)] = None
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None
 
     def check(self, context: typer.Context, *, jobs_with_ray: bool = False) -> None:
         """Raise a UserError if options do not fit together."""
@@ -284,49 +183,81 @@ class CampaignOptions(TrackOptions):
         return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
 
 
-def with_options(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace parameters of a command by the fields of dataclasses as options of the command line.
+def as_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function as a command of typer, whose docstring is the help.
 
-    In the help they are in the panel that the dataclass names.
+    Parameters by position are its arguments, those by keyword its options. The text of one is in the docstring, or in
+    its annotation if several commands share it, and may end with the default in words. A parameter of a dataclass
+    stands for its fields, in the panel of the dataclass.
     """
+    help_, texts = _described(function)
+    declared: dict[str, list[inspect.Parameter]] = {}
+    groups: dict[str, type] = {}
+    for name, each in inspect.signature(function, eval_str=True).parameters.items():
+        if isinstance(each.annotation, type) and is_dataclass(each.annotation):
+            groups[name] = each.annotation
+            declared[name] = list(_members(each.annotation))
+        else:
+            declared[name] = [_declared(each, texts)]
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True)
-        shared = {
-            name: {
-                option: _in_panel(parameter, group)
-                for option, parameter in inspect.signature(group, eval_str=True).parameters.items()
-            }
-            for name, group in groups.items()
-        }
+    @wraps(function)
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{each.name: given.pop(each.name) for each in declared[name]})
+        function(**given)
 
-        @wraps(command)
-        def run(**given: Any) -> None:
-            for name, group in groups.items():
-                given[name] = group(**{option: given.pop(option) for option in shared[name]})
-            command(**given)
-
-        options = [
-            option
-            for name, each in own.parameters.items()
-            for option in shared.get(name, {name: each}).values()
+    run.__doc__ = help_
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameters in declared.values()
+            for each in parameters
         ]
-        signature = own.replace(
-            parameters=[option.replace(kind=option.KEYWORD_ONLY) for option in options]
-        )
-        run.__signature__ = signature  # type: ignore[attr-defined]
-        return run
-
-    return decorate
+    )
+    return run
 
 
-def _in_panel(parameter: inspect.Parameter, group: Any) -> inspect.Parameter:
-    """Return an option in the panel of the dataclass that has it as a field."""
-    kind, option = get_args(parameter.annotation)
-    option = copy.copy(option)  # one command's panel is not another's
-    owner = next(each for each in group.__mro__ if parameter.name in each.__annotations__)
-    option.rich_help_panel = owner.panel
-    return parameter.replace(annotation=Annotated[kind, option])
+def _described(owner: object) -> tuple[str, dict[str, str]]:
+    """Return a docstring without its list of parameters, a line for each paragraph, and their texts by name."""
+    above, *lists = re.split(r"\n\n(?:Args|Attributes):\n", inspect.getdoc(owner) or "")
+    entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", "".join(lists), re.MULTILINE)
+    paragraphs = [" ".join(paragraph.split()) for paragraph in above.split("\n\n")]
+    return "\n\n".join(paragraphs), {name: " ".join(text.split()) for name, text in entries}
+
+
+def _members(group: type) -> Iterator[inspect.Parameter]:
+    """Yield the fields of a dataclass as options, each in the panel of the class that adds it."""
+    parameters = inspect.signature(group, eval_str=True).parameters
+    owners: list[Any] = [each for each in reversed(group.__mro__) if is_dataclass(each)]
+    for owner in owners:
+        _, texts = _described(owner)
+        for name in owner.__annotations__:
+            if name in parameters:
+                yield _declared(parameters[name], texts, owner.panel)
+
+
+def _declared(
+    parameter: inspect.Parameter, texts: Mapping[str, str], panel: str | None = None
+) -> inspect.Parameter:
+    """Return a parameter of a command or a group of options as typer declares it."""
+    if parameter.annotation is typer.Context:
+        return parameter
+    kind, *parts = get_args(Annotated[parameter.annotation, texts.get(parameter.name, "")])
+    text, _, default = next(each for each in parts if isinstance(each, str)).partition(
+        " [default: "
+    )
+    if infos := [copy.copy(each) for each in parts if not isinstance(each, str)]:
+        (info,) = infos
+    elif parameter.kind is not inspect.Parameter.KEYWORD_ONLY and panel is None:
+        info = typer.Argument()
+    elif kind is bool and parameter.default is False:
+        info = typer.Option(f"--{parameter.name.replace('_', '-')}")  # without its opposite
+    else:
+        info = typer.Option()
+    info.help, info.rich_help_panel = text, panel
+    if default:
+        info.show_default = default.removesuffix("]")
+    return parameter.replace(annotation=Annotated[kind, info])
 
 
 def command_line(context: typer.Context) -> list[str]:
@@ -353,10 +284,9 @@ def build_config(preset: str, file: Path | None, overrides: dict[str, Any]) -> R
 
     if file is None:
         return load_preset(preset).config(overrides)
-    checked = parse_config(read_toml(file, "configuration"), str(file)).model_dump(
-        mode="json", exclude_none=True
-    )
-    return parse_config(with_settings(checked, overrides), str(file))
+    checked = parse_config(read_toml(file, "configuration"), str(file))
+    tree = checked.model_dump(mode="json", exclude_none=True)
+    return parse_config(with_settings(tree, overrides), str(file))
 
 
 def run_settings(run: Path) -> RunConfig:
@@ -374,10 +304,7 @@ def loaded(run: Path, row: str | None = None) -> Predictor:
 
     predictor = Predictor.load(run, model=row)
     if row == "best":
-        say(
-            f"best on the validation texts: {predictor.row or 'the head'}",
-            PlainConsole(stderr=True),
-        )
+        say(f"best on the validation texts: {predictor.row or 'the head'}", err=True)
     if predictor.unfinished:
-        say(f"{predictor.unfinished}.", PlainConsole(stderr=True))
+        say(f"{predictor.unfinished}.", err=True)
     return predictor

@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, check_of_labels
-from qllmft.cli.consent import attend_load, basis, say_known_texts, show_estimate
-from qllmft.cli.console import PlainConsole, json_text, printable, say
+from qllmft.cli.backend import BackendOptions
+from qllmft.cli.consent import basis
+from qllmft.cli.console import json_text, printable, say
 from qllmft.cli.options import (
     Coverage,
+    Delimiter,
     Limit,
     Margin,
-    Novelty,
-    RowOfTable,
-    RunFolderArgument,
-    RunsDelimiter,
-    RunsTextColumn,
+    Row,
+    Run,
+    TextColumn,
     Threshold,
-    loaded,
     run_settings,
-    with_options,
 )
 from qllmft.errors import UserError
 
@@ -37,59 +34,23 @@ if TYPE_CHECKING:
     from qllmft_backends import Backend
 
 
-@with_options(choice=BackendOptions)
 def predict(
+    run: Run,
+    texts: list[str] | None = None,
     *,
-    run: RunFolderArgument,
-    model: RowOfTable = None,
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Texts to classify, instead of --file; two by two for a model of pairs."
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            "-f",
-            help="File with one text per line, or a .csv, .tsv, .jsonl or .parquet table; '-' is standard input.",
-        ),
-    ] = None,
-    text_column: RunsTextColumn = None,
-    delimiter: RunsDelimiter = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object per text, with all probabilities.")
-    ] = False,
+    model: Row = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f")] = None,
+    text_column: TextColumn = None,
+    delimiter: Delimiter = None,
+    json: bool = False,
     limit: Limit = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Number of processes that embed the texts, each with its own language model. If there are several, "
-            "embeddings are cached, and a repeated command continues.",
-        ),
-    ] = 1,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, "
-            "and a repeated command continues. The nodes need the same version of qllmft.",
-        ),
-    ] = None,
+    jobs: Annotated[int, typer.Option(min=1)] = 1,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     coverage: Coverage = None,
-    novelty: Novelty = None,
-    bootstrap: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            help="Number of bootstrap samples of the shots on IonQ backends; prints an error and 95 % interval of each "
-            "probability. They are drawn from the counts, or from the single shots with per_shot=true.",
-        ),
-    ] = None,
+    novelty: float | None = None,
+    bootstrap: Annotated[int | None, typer.Option(min=2)] = None,
     choice: BackendOptions,
 ) -> None:
     """Classify texts with a trained model.
@@ -104,6 +65,19 @@ def predict(
     With --backend, the encoder runs here and the head's circuit on the backend. Probabilities then have a standard
     error, and a label is marked '?' if its lead is within the 95 % interval at this number of shots. With several
     values of --aggregation there is a set of results for each, under its name.
+
+    Args:
+        texts: Texts to classify, instead of --file; two by two for a model of pairs.
+        file: File with one text per line, or a .csv, .tsv, .jsonl or .parquet table; '-' is standard input.
+        json: Print a JSON object per text, with all probabilities.
+        jobs: Number of processes that embed the texts, each with its own language model. If there are several,
+            embeddings are cached, and a repeated command continues.
+        ray: Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, and a
+            repeated command continues. The nodes need the same version of qllmft.
+        novelty: Mark texts that are further from the training texts than all but this share of the validation texts.
+            [default: none]
+        bootstrap: Number of bootstrap samples of the shots on IonQ backends; prints an error and 95 % interval of each
+            probability. They are drawn from the counts, or from the single shots with per_shot=true.
     """
     if bool(texts) == bool(file):
         raise UserError(
@@ -124,8 +98,7 @@ def predict(
         raise UserError(
             f"--backend {choice.backend} names several; predict takes one. `qllmft evaluate` compares them."
         )
-    backends = choice.make(run)
-    if bootstrap and not backends:
+    if bootstrap and choice.backend is None:
         raise UserError(
             "--bootstrap draws measured shots again, and without --backend there are none. Omit it."
         )
@@ -133,48 +106,37 @@ def predict(
         raise UserError(
             "--bootstrap draws the shots of one measurement again, and --rounds asks for several. Omit one of the two."
         )
-    predictor, decision = loaded(run, model), Decision(threshold, margin, coverage, novelty)
+    decision = Decision(threshold, margin, coverage, novelty)
+    predictor, backends = choice.open(run, model, decision)
     predictor.jobs, predictor.ray = jobs, ray
-    choice.instruct(predictor)
-    pair = predictor.model.pair is not None
-    items: Iterable[Item] = _pairs(texts or []) if pair else list(texts or [])
-    given = islice(
-        _texts_of(file, run, text_column, delimiter, pair=pair) if file else items, limit
-    )
-    check_of_labels(predictor, decision, backends)
+    pairs = predictor.model.pair is not None
+    items: Iterable[Item]
+    if file:
+        items = _items_of(file, run, text_column, delimiter, pairs=pairs)
+    else:
+        items = _pairs(texts or []) if pairs else list(texts or [])
+    given = islice(items, limit)
     if predictor.task.real:
-        _print_values(predictor, given, json=json)
+        for found in predictor.values(given):
+            cells = [f"{value:.6g}" for value in found.values.values()]
+            _print({"text": found.text, "values": found.values}, cells, json=json)
         return
     if backends:
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
     total = unsure = unlike = 0
     for prediction in predictor.decide(given, decision):
-        _print(prediction, json=json)
+        _print(*_shown(prediction), json=json)
         total, unsure = total + 1, unsure + prediction.unsure
         unlike += prediction.unlike
-    errors = PlainConsole(stderr=True)
     if margin and total:
-        say(share_left(unsure, total, margin), errors)
+        say(share_left(unsure, total, margin), err=True)
     if novelty and total:
         say(
             f"Unlike the training texts are {unlike:,} of {total:,} texts ({percent(unlike / total)} %); of the "
             f"validation texts {percent(predictor.novelty.marked(novelty))} %.",
-            errors,
+            err=True,
         )
-
-
-def _print_values(predictor: Predictor, texts: Iterator[Item], *, json: bool) -> None:
-    """Print the values of each text before it, separated by tabs."""
-    for found in predictor.values(texts):
-        cells = [f"{value:.6g}" for value in found.values.values()]
-        line = (
-            json_text({"text": found.text, "values": found.values})
-            if json
-            else "\t".join([*cells, printable(found.text)])
-        )
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
 
 
 def _pairs(texts: list[str]) -> list[tuple[str, str]]:
@@ -186,8 +148,8 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _texts_of(
-    file: Path, run: Path, column: str | None, delimiter: str | None, *, pair: bool
+def _items_of(
+    file: Path, run: Path, column: str | None, delimiter: str | None, *, pairs: bool
 ) -> Iterator[Item]:
     """Return the texts or pairs of a file, with the run's columns and delimiter unless others are given."""
     from qllmft.config import parse_config
@@ -196,10 +158,10 @@ def _texts_of(
     known = run_settings(run).data
     if delimiter is not None:
         delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
-    if pair:
-        second = known.pair_column or "text2"
-        return read_pairs(file, (column or known.text_column, second), delimiter or known.delimiter)
-    return read_texts(file, column or known.text_column, delimiter or known.delimiter)
+    column, delimiter = column or known.text_column, delimiter or known.delimiter
+    if pairs:
+        return read_pairs(file, (column, known.pair_column or "text2"), delimiter)
+    return read_texts(file, column, delimiter)
 
 
 def _measure(
@@ -219,82 +181,53 @@ def _measure(
         return
     vectors = predictor.embed(texts)
     predictor.close()
-    load = attend_load(backends.values(), predictor, vectors, decision)
-    for name, backend in backends.items():
-        predictor.backend = backend
-        say_known_texts(predictor, vectors)
-        if choice.dry_run:
-            show_estimate(predictor.estimate(vectors, offline=choice.offline), load)
-            return
+    for name in choice.each(predictor, vectors, decision, backends):
         answers = predictor.answer(vectors, decision)
         spread = predictor.bootstrap(vectors, repeats) if repeats else None
         several = name if len(backends) > 1 else ""
         unlike = predictor.unlike(vectors, decision)
         if several and not json:
             say(f"aggregation {name}:")
-        for row, prediction in enumerate(predictor.predictions(texts, answers, decision, unlike)):
-            drawn = (
-                None
-                if spread is None
-                else _spread_record(spread, row, prediction, digits=6 if json else 15)
-            )
-            _print(prediction, json=json, measured=True, name=several, drawn=drawn)
+        for row, each in enumerate(predictor.predictions(texts, answers, decision, unlike)):
+            record, cells = _shown(each, measured=True)
+            if several:
+                record["aggregation"] = name
+            if spread is not None:
+                drawn = _spread_of(spread, row, each, digits=6 if json else 15)
+                record["bootstrap"], error = drawn, drawn["standard_errors"][each.label]
+                low, high = drawn["intervals"][each.label]
+                cells.append(f"bootstrap {error:.4f} [{low:.4f}, {high:.4f}]")
+            _print(record, cells, json=json)
         if spread is not None:
-            source = (
-                "the single shots"
-                if spread.single_shots
-                else "the counts; per_shot=true reads the single shots"
-            )
-            say(f"bootstrap: {spread.repeats} draws from {source}", PlainConsole(stderr=True))
+            counts = "the counts; per_shot=true reads the single shots"
+            source = "the single shots" if spread.single_shots else counts
+            say(f"bootstrap: {spread.repeats} draws from {source}", err=True)
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
-            say(share_left(unsure, len(texts), decision.margin), PlainConsole(stderr=True))
-        named = ", ".join(
-            part for part in (backend.name, name if several else "", backend.mitigation) if part
-        )
+            say(share_left(unsure, len(texts), decision.margin), err=True)
+        backend = backends[name]
+        named = ", ".join(filter(None, (backend.name, several, backend.mitigation)))
         agreement = predictor.agreement(vectors, answers)
-        without = basis(backend, answers.known_texts)
-        say(f"{named}: {agreement}{without}", PlainConsole(stderr=True))
+        say(f"{named}: {agreement}{basis(backend, answers.known_texts)}", err=True)
 
 
-def _print(
-    prediction: Prediction,
-    *,
-    json: bool,
-    measured: bool = False,
-    name: str = "",
-    drawn: Mapping[str, Any] | None = None,
-) -> None:
+def _shown(prediction: Prediction, *, measured: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """Return an answer as a record and as cells of a line, with its standard error if it was ``measured``."""
     label, probability = prediction.label, prediction.probabilities[prediction.label]
-    if json:
-        record = {"text": prediction.text, **prediction.as_dict(measured=measured)}
-        record |= {"aggregation": name} if name else {}
-        record |= {"bootstrap": drawn} if drawn else {}
-        line = json_text(record)
-    else:
-        mark = "" if prediction.decided else "?"
-        error = f"±{prediction.standard_error:.4f}" if measured else ""
-        if prediction.several or prediction.coverage is not None:
-            label = ", ".join(prediction.labels) or "none"
-        cells = [
-            "?" if prediction.unsure else f"{printable(label)}{mark}",
-            f"{probability:.4f}{error}",
-        ]
-        if prediction.unlike:
-            cells.append("unlike the training texts")
-        if drawn:
-            low, high = drawn["intervals"][prediction.label]
-            cells.append(
-                f"bootstrap {drawn['standard_errors'][prediction.label]:.4f} [{low:.4f}, {high:.4f}]"
-            )
-        line = "\t".join([*cells, printable(prediction.text)])
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    if prediction.several or prediction.coverage is not None:
+        label = ", ".join(prediction.labels) or "none"
+    mark = "" if prediction.decided else "?"
+    error = f"±{prediction.standard_error:.4f}" if measured else ""
+    cells = [
+        "?" if prediction.unsure else f"{printable(label)}{mark}",
+        f"{probability:.4f}{error}",
+        *(["unlike the training texts"] if prediction.unlike else []),
+    ]
+    return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells
 
 
-def _spread_record(
-    spread: Bootstrap, row: int, prediction: Prediction, digits: int
-) -> dict[str, Any]:
+def _spread_of(spread: Bootstrap, row: int, prediction: Prediction, digits: int) -> dict[str, Any]:
+    """Return the spread of one text's probabilities by label, rounded to a number of digits."""
     labels = prediction.probabilities
     errors, low, high = (
         part[row].round(digits).tolist()
@@ -306,3 +239,10 @@ def _spread_record(
         "standard_errors": dict(zip(labels, errors, strict=True)),
         "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
     }
+
+
+def _print(record: dict[str, Any], cells: list[str], *, json: bool) -> None:
+    """Print a text's record as JSON, or its cells and the text, at once."""
+    line = json_text(record) if json else "\t".join([*cells, printable(record["text"])])
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -3,104 +3,84 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, texts
+from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.cli.options import Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import RunConfig
-    from qllmft.run import RunFolder, RunRecord
+    from qllmft.run import RunFolder
     from qllmft.tasks.accuracy import TextDifference
+
+# names of heads without qubits
+_HEADS = {"none": "linear", "mlp": "network"}
 
 
 def runs(
-    folder: Annotated[
-        Path, typer.Argument(help="Folder of run folders, such as runs or a study's.")
-    ] = Path("runs"),
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(
-            metavar="A B",
-            help="Two runs: their settings that differ, and their difference text by text.",
-        ),
-    ] = None,
-    delete: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="RUN", help="Delete this run's folder; may be repeated."),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete without confirmation.")] = False,
+    folder: Path = Path("runs"),
+    *,
+    compare: Annotated[tuple[Path, Path] | None, typer.Option(metavar="A B")] = None,
+    delete: Annotated[list[Path] | None, typer.Option(metavar="RUN")] = None,
+    yes: bool = False,
     json: Json = False,
 ) -> None:
     """List runs with their data, preset, test accuracy and time, the latest first.
 
     A run is named by its folder, or by its name in FOLDER.
+
+    Args:
+        folder: Folder of run folders, such as runs or a study's.
+        compare: Two runs: their settings that differ, and their difference text by text.
+        delete: Delete this run's folder; may be repeated.
+        yes: Delete without confirmation.
     """
     if compare and delete:
         raise UserError("--compare and --delete are two tasks; give one of the two.")
     if compare:
-        _compare(*(_run(path, folder) for path in compare), json=json)
+        first, second = (_run(path, folder) for path in compare)
+        _compare(first, second, json=json)
     elif delete:
         _delete([_run(path, folder).path for path in delete], yes=yes)
     else:
         _list(folder, json=json)
 
 
-# names of heads without qubits
-_HEADS = {"none": "linear", "mlp": "network"}
-
-
-@dataclass(frozen=True)
-class _Row:
-    name: str  # of the folder
-    what: str  # kind and size of the head
-    data: str  # source of the texts
-    preset: str  # name of the nearest one, and the number of settings that differ from it
-    test: str  # accuracy of the head
-    baseline: str  # best accuracy of a baseline
-    when: str  # time of the last change
-
-
 def _list(folder: Path, *, json: bool) -> None:
-    rows, faults = [], []
-    for found in sorted(_folders(folder), key=_changed, reverse=True):
-        try:
-            rows.append(_row(found))
-        except UserError as error:
-            faults.append(str(error))
-    if json:
-        say_json([vars(row) for row in rows])
-    elif not rows:
-        say(f"there is no run in {folder}; qllmft train makes one")
-    else:
-        scores = numbers("test", "baseline", "when")
-        table = plain_table(*texts("run"), "head", *texts("data", "preset"), *scores)
-        for row in rows:
-            table.add_row(*astuple(row))
-        PlainConsole().print(table)
-        say(f"Accuracies in percent. Two of them: qllmft runs {folder} --compare A B")
-    for fault in faults:
-        say(fault, PlainConsole(stderr=True))
-
-
-def _folders(folder: Path) -> Iterator[RunFolder]:
-    """Yield the runs in a folder, or the folder itself if it is one."""
+    """Print a row for each run in a folder, or for the folder itself if it is one."""
     from qllmft.run import RunFolder
 
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder}. Name the folder of your runs, or train one: qllmft train"
         )
-    for path in [folder, *folder.iterdir()]:
-        if (path / "config.toml").is_file():
-            yield RunFolder(path)
+    places = [path for path in (folder, *folder.iterdir()) if (path / "config.toml").is_file()]
+    rows, faults = [], []
+    for found in sorted(map(RunFolder, places), key=_changed, reverse=True):
+        try:
+            rows.append(_row(found))
+        except UserError as error:
+            faults.append(str(error))
+    if json:
+        say_json(rows)
+    elif not rows:
+        say(f"there is no run in {folder}; qllmft train makes one")
+    else:
+        say(
+            table(
+                *texts("run"),
+                "head",
+                *texts("data", "preset"),
+                *numbers("test", "baseline", "when"),
+                rows=[[*row.values()] for row in rows],
+            ),
+            f"Accuracies in percent. Two of them: qllmft runs {folder} --compare A B",
+        )
+    say(*faults, err=True)
 
 
 def _changed(run: RunFolder) -> float:
@@ -109,23 +89,29 @@ def _changed(run: RunFolder) -> float:
     return next(file.stat().st_mtime for file in files if file.exists())
 
 
-def _row(run: RunFolder) -> _Row:
+def _row(run: RunFolder) -> dict[str, str]:
+    """Return a run's row: kind and size of its head, nearest preset with the number of other settings, accuracies."""
     from qllmft.config.presets import describe_settings
 
     config, record = run.read_config(), run.read_result()
     nearest = describe_settings(config)
-    changes = f" + {len(nearest.differing)}" if nearest.differing else ""
     model = config.model
-    what = f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head]
     test, best = f"{run.epochs_done()} of {config.train.epochs} epochs", ""
     if record is not None:
         scores = [each.test for each in record.models if each.test]
         test = scores[0].plain.removesuffix(" %") if scores else "not read"
         if scores[1:]:
             best = max(scores[1:], key=lambda score: score.value).plain.removesuffix(" %")
-    when = datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M")
-    data, preset = Path(config.data.source).name, nearest.preset + changes
-    return _Row(run.path.name, what, data, preset, test, best, when)
+    changes = f" + {len(nearest.differing)}" if nearest.differing else ""
+    return {
+        "name": run.path.name,
+        "what": f"{model.n_qubits} qubits" if model.head == "quantum" else _HEADS[model.head],
+        "data": Path(config.data.source).name,
+        "preset": nearest.preset + changes,
+        "test": test,
+        "baseline": best,
+        "when": datetime.fromtimestamp(_changed(run)).astimezone().strftime("%Y-%m-%d %H:%M"),
+    }
 
 
 def _run(path: Path, folder: Path) -> RunFolder:
@@ -143,53 +129,59 @@ def _run(path: Path, folder: Path) -> RunFolder:
 def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     """Print the settings that differ, and the difference of the heads text by text, of two finished runs."""
     from qllmft.config.settings import differing
+    from qllmft.tasks import ACCURACY
 
     configs = first.read_config(), second.read_config()
     ours, theirs = differing(*configs), differing(*reversed(configs))
     records = first.finished(), second.finished()
-    found = _paired((first, second), configs, records)
+    found = _paired(first, second)
     if json:
+        reason = found if isinstance(found, str) else None
+        difference = None if isinstance(found, str) else found.as_dict()
         say_json(
             {
                 "runs": [record.identity for record in records],
                 "settings": {name: [ours[name], theirs[name]] for name in ours},
-                "difference": None if isinstance(found, str) else found.as_dict(),
-                "reason": found if isinstance(found, str) else None,
+                "difference": difference,
+                "reason": reason,
             }
         )
         return
     for name, record in zip(("first", "second"), records, strict=True):
         head = record.head
         say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
-    if ours:
-        table = plain_table(*texts("setting", first.path.name, second.path.name))
-        for name in ours:
-            table.add_row(name, *map(_shown, (ours[name], theirs[name])))
-        PlainConsole().print(table)
-    else:
-        say("no setting differs")
-    say(_difference(found))
+    rows = [
+        [
+            name,
+            *("not set" if value is None else str(value) for value in (ours[name], theirs[name])),
+        ]
+        for name in ours
+    ]
+    columns = texts("setting", first.path.name, second.path.name)
+    say(table(*columns, rows=rows) if rows else "no setting differs")
+    if isinstance(found, str):
+        say(f"no paired difference: {found}")
+        return
+    say(
+        f"first minus second on the same {found.total:,} texts: {ACCURACY.signed(found.value, 2)} points "
+        f"{ACCURACY.brackets(found.interval, 2)}, p = {found.p:.2g} (McNemar); only the first is right on "
+        f"{found.only_first:,} texts, only the second on {found.only_second:,}. One seed each: other "
+        "seeds may give another sign."
+    )
 
 
-def _shown(value: Any) -> str:
-    return "not set" if value is None else str(value)
-
-
-def _paired(
-    folders: tuple[RunFolder, RunFolder],
-    configs: tuple[RunConfig, RunConfig],
-    records: tuple[RunRecord, RunRecord],
-) -> TextDifference | str:
+def _paired(*folders: RunFolder) -> TextDifference | str:
     """Return the difference of two heads on the same test texts, or the reason for which there is none."""
     from qllmft.tasks.accuracy import TextDifference
 
-    ours, theirs = records
+    ours, theirs = records = [folder.finished() for folder in folders]
+    configs = [folder.read_config() for folder in folders]
     data = [config.data.model_copy(update={"source": ""}) for config in configs]
     if (ours.data.fingerprint, ours.data.labels) != (theirs.data.fingerprint, theirs.data.labels):
         return "the runs have other texts or labels"
     if data[0] != data[1]:
         return "the runs split their texts in other ways"
-    if configs[0].data.protocol != "given" and ours.seed != theirs.seed:
+    if data[0].protocol != "given" and ours.seed != theirs.seed:
         return "the runs have other seeds, and so other test texts"
     answers = [each for run in folders if (each := run.read_predictions()) and each.task.one_label]
     if len(answers) < 2 or answers[0].labels.tolist() != answers[1].labels.tolist():
@@ -200,20 +192,8 @@ def _paired(
     return TextDifference.of(answers[0].labels, *of_heads)
 
 
-def _difference(found: TextDifference | str) -> str:
-    if isinstance(found, str):
-        return f"no paired difference: {found}"
-    from qllmft.tasks import ACCURACY
-
-    return (
-        f"first minus second on the same {found.total:,} texts: {ACCURACY.signed(found.value, 2)} points "
-        f"{ACCURACY.brackets(found.interval, 2)}, p = {found.p:.2g} (McNemar); only the first is right on "
-        f"{found.only_first:,} texts, only the second on {found.only_second:,}. One seed each: other "
-        "seeds may give another sign."
-    )
-
-
 def _delete(folders: list[Path], *, yes: bool) -> None:
+    """Delete runs that no process works on, after confirmation."""
     from qllmft.run.lock import RunBusyError, sole_use
 
     for folder in folders:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
-from qllmft.cli.console import PlainConsole, numbers, plain_table, say, say_json, say_lines, texts
+from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts
 from qllmft.cli.options import (
     DataOptions,
     Epochs,
@@ -18,7 +19,6 @@ from qllmft.cli.options import (
     Settings,
     TrackOptions,
     build_config,
-    with_options,
 )
 from qllmft.errors import UserError
 
@@ -29,121 +29,44 @@ if TYPE_CHECKING:
     from qllmft.run import Outcome, RunRecord
 
 
-def _backend_options(
-    device: str | None, pairs: list[str] | None
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """Return the backend's options of the configuration, or None, and those that it may not contain."""
-    from qllmft.config import PERSONAL_OPTIONS
-    from qllmft.config.settings import parse_settings
+@dataclass(frozen=True)
+class CircuitTraining:
+    """Options of `qllmft train` about the head's circuit in training.
 
-    given = parse_settings(pairs or [], "--backend-option")
-    if device is not None:
-        given["device"] = device
-    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
-    return given or None, personal
+    Attributes:
+        backend: Backend of the head's circuit. [default: adjoint]
+        device: Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu). [default:
+            CPU]
+        noise: Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, forte1.
+            Use --set noise.NAME=VALUE for the rest. [default: the preset's]
+        shots: Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values. [default: 0]
+    """
 
+    panel: ClassVar = BACKEND
 
-def _report_jobs(config: RunConfig, personal: dict[str, Any], console: PlainConsole) -> None:
-    """Report jobs that are still running remotely, and how to collect them."""
-    from qllmft_backends import BACKENDS, create, remote_or_none
-
-    if not BACKENDS[config.backend.name].keeps_ledger:
-        return
-    remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
-    if remote is not None:
-        say_lines(remote.running_jobs().splitlines(), console)
+    backend: str | None = None
+    device: str | None = None
+    backend_option: Options = None
+    noise: str | None = None
+    shots: int | None = None
 
 
-@with_options(texts=DataOptions, trackers=TrackOptions)
 def train(
     *,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="Named settings to start from; `qllmft info` lists them.",
-        ),
-    ] = "sines",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="A TOML file of settings instead of a preset; a run's config.toml is one."
-        ),
-    ] = None,
-    texts: DataOptions,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help="Backend of the head's circuit.", show_default="adjoint", rich_help_panel=BACKEND
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="Device of the backend: GPU for aer_statevector, one of torch's for adjoint (cuda, mps, xpu).",
-            show_default="CPU",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None,
-    backend_option: Options = None,
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            help="Gate noise of the head's circuit, in training, validation and test: none, paper_low, paper_high, "
-            "forte1. Use --set noise.NAME=VALUE for the rest.",
-            show_default="the preset's",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None,
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            help="Measurements of each circuit, S in the paper, drawn by its eq. 2; 0: exact values.",
-            show_default="0",
-            rich_help_panel=BACKEND,
-        ),
-    ] = None,
+    preset: str = "sines",
+    config: Path | None = None,
+    data: DataOptions,
+    circuit: CircuitTraining,
     epochs: Epochs = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Learning rate of Adam, L in the paper.", show_default="the preset's"),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Texts in a batch, B in the paper.", show_default="16")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Seed of the split, the weights, the shuffling and the noise.", show_default="0"
-        ),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of folds of cross-validation: one run for each, so that every row is tested once; choices "
-            "are made within each fold.",
-            show_default="none",
-        ),
-    ] = None,
-    tune_body: Annotated[
-        bool,
-        typer.Option(
-            "--tune-body",
-            help="Tune the language model on the labels first, by a contrastive step, for all heads of the table; "
-            "its time is printed before.",
-        ),
-    ] = False,
-    baselines: Annotated[
-        bool, typer.Option(help="Train classical heads on the same split, too.")
-    ] = True,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    folds: int | None = None,
+    tune_body: bool = False,
+    baselines: bool = True,
     yes: Yes = False,
     settings: Settings = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the run; an interrupted training is continued in it.",
-            show_default="runs/<identity>",
-        ),
-    ] = None,
+    out: Path | None = None,
     trackers: TrackOptions,
     json: Json = False,
 ) -> None:
@@ -151,14 +74,33 @@ def train(
 
     The language model is frozen unless body.trainable or body.contrastive is set. The epoch is selected by validation
     accuracy alone, and the test set is read once.
+
+    Args:
+        preset: Named settings to start from; `qllmft info` lists them.
+        config: A TOML file of settings instead of a preset; a run's config.toml is one.
+        lr: Learning rate of Adam, L in the paper. [default: the preset's]
+        batch_size: Texts in a batch, B in the paper. [default: 16]
+        seed: Seed of the split, the weights, the shuffling and the noise. [default: 0]
+        folds: Number of folds of cross-validation: one run for each, so that every row is tested once; choices are made
+            within each fold. [default: none]
+        tune_body: Tune the language model on the labels first, by a contrastive step, for all heads of the table; its
+            time is printed before.
+        baselines: Train classical heads on the same split, too.
+        out: Folder of the run; an interrupted training is continued in it. [default: runs/<identity>]
     """
-    options, personal = _backend_options(device, backend_option)
-    overrides = texts.overrides(
+    from qllmft.config import PERSONAL_OPTIONS
+    from qllmft.config.settings import parse_settings
+
+    given = parse_settings(circuit.backend_option or [], "--backend-option")
+    given |= {} if circuit.device is None else {"device": circuit.device}
+    # those that a configuration may not contain
+    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
+    overrides = data.overrides(
         settings,
-        backend__name=backend,
-        backend__options=options,
-        noise__gates=noise,
-        noise__shots=shots,
+        backend__name=circuit.backend,
+        backend__options=given or None,
+        noise__gates=circuit.noise,
+        noise__shots=circuit.shots,
         train__epochs=epochs,
         train__lr=lr,
         train__batch_size=batch_size,
@@ -169,65 +111,67 @@ def train(
     )
     run_config = build_config(preset, config, overrides)
 
-    from rich.text import Text
-
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
     from qllmft.run.verdict import advice, verdict
 
-    console = PlainConsole(stderr=json)
-    with ConsoleListener(PlainConsole(stderr=True), yes=yes) as listener:
+    with ConsoleListener(yes=yes) as listener:
         outcome = train_and_report(
             run_config, out, listener, trackers.tracking(), backend_options=personal
         )
-    folder = outcome.folder
-    if outcome.record is None:
-        _end_interrupted(outcome, run_config, personal, console)
-    record = outcome.record
-    assert record is not None
+    folder, record = outcome.folder, outcome.record
+    if record is None:
+        _end_interrupted(outcome, run_config, personal, err=json)
+    sentence = verdict(record.models)
     if json:
-        say_json({**record.to_json(), "verdict": verdict(record.models)})
+        say_json({**record.to_json(), "verdict": sentence})
     else:
-        console.print(result_table(record))
-        console.print(Text(f"{verdict(record.models)}\n"))
+        say(result_table(record))
+        PlainConsole().print(f"{sentence}\n")
     if folder.folds_file.exists():
         say(
             f"The runs of the folds are in {folder.path}. Every text was tested once, by the run of its fold; the same "
             "command without --folds trains the model to use.",
-            PlainConsole(stderr=json),
+            err=json,
         )
         return
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there and write it: qllmft report {folder.path}"
         )
-    if not json:
-        say(f"The report is {folder.report_file}.", console)
-        run = shlex.quote(str(folder.path))
-        say(f"The run is in {folder.path}. Use it: qllmft predict {run} 'your text'", console)
-        sentence, name = advice(record.models, folder.kept_rows(record))
-        if name:
-            say(
-                f"{sentence} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'",
-                console,
-            )
+    if json:
+        return
+    run = shlex.quote(str(folder.path))
+    say(
+        f"The report is {folder.report_file}.",
+        f"The run is in {folder.path}. Use it: qllmft predict {run} 'your text'",
+    )
+    other, name = advice(record.models, folder.kept_rows(record))
+    if name:
+        say(f"{other} Use it: qllmft predict {run} --model {shlex.quote(name)} 'your text'")
 
 
 def _end_interrupted(
-    outcome: Outcome, config: RunConfig, personal: dict[str, Any], console: PlainConsole
+    outcome: Outcome, config: RunConfig, personal: dict[str, Any], *, err: bool
 ) -> NoReturn:
     """Print what an interrupted run left and how to continue it, and exit with the signal's code."""
+    from qllmft_backends import BACKENDS, create, remote_or_none
+
     folder = outcome.folder
-    if not folder.model_folder.exists():
-        say("Interrupted; the same command starts again where it can.", console)
-        raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
-    say(
-        f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}. The best model so far is "
-        f"in {folder.model_folder}; the same command "
-        f"{'starts again' if config.train.optimizer == 'lbfgs' else 'continues from the last checkpoint'}.",
-        console,
-    )
-    _report_jobs(config, personal, console)
+    if folder.model_folder.exists():
+        again = "continues from the last checkpoint"
+        say(
+            f"Interrupted after epoch {outcome.epochs_done} of {config.train.epochs}. The best model so far is in "
+            f"{folder.model_folder}; the same command "
+            f"{'starts again' if config.train.optimizer == 'lbfgs' else again}.",
+            err=err,
+        )
+        if BACKENDS[config.backend.name].keeps_ledger:
+            remote = remote_or_none(create(config.backend.name, config.backend.options | personal))
+            if remote is not None:
+                say(*remote.running_jobs().splitlines(), err=err)
+    else:
+        say("Interrupted; the same command starts again where it can.", err=err)
     raise typer.Exit(128 + (outcome.signal or signal.SIGINT))
 
 
@@ -236,24 +180,23 @@ def result_table(record: RunRecord) -> Table:
     from qllmft.run.table import columns, notes, rows, title
 
     model, *measured = columns(record)
-    table = plain_table(
+    return table(
         *texts(model),
         *numbers(*measured),
+        rows=rows(record),
         title=title(record),
         caption="; ".join(notes(record)) or None,
     )
-    for row in rows(record):
-        table.add_row(*row)
-    return table
 
 
-def init(
-    file: Annotated[Path, typer.Argument(help="File to write.")] = Path("config.toml"),
-    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "sines",
-) -> None:
+def init(file: Path = Path("config.toml"), *, preset: str = "sines") -> None:
     """Write a commented file of all settings, which `qllmft train --config` takes.
 
     A setting that differs from its default is a line of the file, and all others are comments with their defaults.
+
+    Args:
+        file: File to write.
+        preset: Preset to start from.
     """
     from qllmft.config.presets import load_preset
     from qllmft.config.toml_files import commented_toml

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft.cli.console import PlainConsole, plain_table, printable, progress_bars, say
+from qllmft.cli.console import PlainConsole, printable, progress_bars, say, table
 
 HOSTILE = "a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"
 SHOWN = r"a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"
@@ -44,10 +44,9 @@ def test_a_line_is_printed_as_it_is_and_not_broken(capsys, monkeypatch):
 
 def test_a_table_shows_cells_heads_and_titles_as_they_are(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    table = plain_table(title=f"title {HOSTILE}", caption=f"caption {HOSTILE}")
-    table.add_column(f"head {HOSTILE}")
-    table.add_row(f"cell of some length {HOSTILE}")
-    PlainConsole().print(table)
+    rows = [[f"cell of some length {HOSTILE}"]]
+    words = {name: f"{name} {HOSTILE}" for name in ("title", "caption")}
+    say(table(f"head {HOSTILE}", rows=rows, **words))
     output = capsys.readouterr().out
     for place in ("title", "caption", "head", "cell of some length"):
         assert f"{place} {SHOWN}" in output

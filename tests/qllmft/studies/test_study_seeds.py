@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.cli.main import app
-from qllmft.cli.study import _plan
+from qllmft.cli.study import planned
 from qllmft.errors import UserError
 
 
@@ -70,10 +70,10 @@ def test_studies_with_chosen_heads_report_on_other_seeds():
 
 
 def test_the_option():
-    assert _plan("accuracy", None, quick=False, seeds="3", budget=None).seeds == range(8, 11)
-    assert _plan("accuracy", None, quick=False, seeds="20-29", budget=None).seeds == range(20, 30)
-    assert _plan("table2", None, quick=True, seeds=None, budget=2).seeds == range(5)
+    assert planned("accuracy", None, quick=False, seeds="3", budget=None).seeds == range(8, 11)
+    assert planned("accuracy", None, quick=False, seeds="20-29", budget=None).seeds == range(20, 30)
+    assert planned("table2", None, quick=True, seeds=None, budget=2).seeds == range(5)
     with pytest.raises(UserError, match="would be both chosen and reported on"):
-        _plan("accuracy", None, quick=False, seeds="0-4", budget=None)
+        planned("accuracy", None, quick=False, seeds="0-4", budget=None)
     result = CliRunner().invoke(app, ["study", "table2", "--seeds", "many"])
     assert "expected a number of seeds" in str(result.exception)

@@ -21,9 +21,8 @@ from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.sweep import make_sweep, run_sweep
 from qllmft.campaign.verdict import verdict
-from qllmft.cli.console import PlainConsole
 from qllmft.cli.study import study_table
-from qllmft.cli.sweep_tables import search_baselines_grid, winner_sentences
+from qllmft.cli.sweep import search_baselines_grid, winner_sentences
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.report.study_table import other
@@ -299,7 +298,7 @@ def test_parts_of_a_study_that_are_for_labels_are_refused(task, changes, message
 def test_a_grid_of_labels_is_refused_for_real_targets(given):
     space = Space.model_validate({"name": "g", "title": "g", "grid_of": "svc"})
     with pytest.raises(UserError, match="'svc', which is not for regression"):
-        search_baselines_grid(space, given("regression"), 1, PlainConsole())
+        search_baselines_grid(space, given("regression"), 1)
 
 
 @pytest.mark.parametrize(
