@@ -95,7 +95,9 @@ class LineListener:
             case StageAdvanced(_, done):
                 self._done = done
             case EpochEnded(metrics):
-                self._epoch(metrics, self._stage.total)
+                epoch, epochs = metrics.epoch, self._stage.total
+                if epoch == epochs or epoch % max(1, epochs // LINES) == 0:
+                    self.line(f"epoch {epoch}/{epochs}  {self.epoch_text(metrics)}")
             case StageEnded("embedding") if self._done == self._stage.total:
                 self.line(f"embedded {self._stage.total:,} texts with {self._stage.name}")
 
@@ -125,10 +127,6 @@ class LineListener:
                 self.message(f"continuing the contrastive step after {done:,} of {total:,} batches")
             case StageStarted("fitting" | "choosing", _):
                 self.line(stage_text(started))
-
-    def _epoch(self, metrics: EpochMetrics, epochs: int) -> None:
-        if metrics.epoch == epochs or metrics.epoch % max(1, epochs // LINES) == 0:
-            self.line(f"epoch {metrics.epoch}/{epochs}  {self.epoch_text(metrics)}")
 
 
 def stage_text(started: StageStarted) -> str:

@@ -185,25 +185,20 @@ def read_study(folder: Path) -> StudyRecord:
             )
         record = _ADAPTER.validate_python(content)
         for row in record.rows:
-            _check_row(row, record.measure)
+            scores = (row.validation, row.test, row.test_exact, row.test_apart)
+            by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
+            optional = (*scores[2:], row.validation_loss, row.epochs, row.balanced, row.chosen)
+            numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
+            if len(numbers) > 1 or 0 in numbers:
+                raise ValueError(
+                    f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
+                )
+            lowest, measure = min(map(min, filter(None, scores))), record.measure
+            if lowest < measure.lowest:
+                raise ValueError(
+                    f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
+                )
         labels = {row.label for row in record.rows}
         if unknown := {label for pair in record.contrasts for label in pair} - labels:
             raise ValueError(f"contrasts has {sorted(unknown)}, and there is no such row")
         return record
-
-
-def _check_row(row: RowResult, measure: Measure) -> None:
-    """Raise ValueError unless every field by seed has a value for each, and scores are possible ones."""
-    scores = (row.validation, row.test, row.test_exact, row.test_apart)
-    by_seed = (row.runs, row.parameters, row.validation, row.test, *row.others.values())
-    optional = (*scores[2:], row.validation_loss, row.epochs, row.balanced, row.chosen)
-    numbers = {len(values) for values in (*by_seed, *filter(None, optional))}
-    if len(numbers) > 1 or 0 in numbers:
-        raise ValueError(
-            f"row {row.label!r} has {sorted(numbers)} values by seed, expected one number"
-        )
-    lowest = min(min(each) for each in scores if each)
-    if lowest < measure.lowest:
-        raise ValueError(
-            f"row {row.label!r} has the {measure.name} {lowest:g}, expected {measure.lowest:g} to 1"
-        )

@@ -28,7 +28,11 @@ class StudyRun(PlannedRun):
 
 
 def study_runs(study: Study, settings: Named) -> list[StudyRun]:
-    """Return every run of a study, seed by seed. ``settings`` win over presets and rows."""
+    """Return every run of a study, seed by seed. ``settings`` win over presets and rows.
+
+    Raises:
+        UserError: if settings do not fit, two rows are the same run, or rows read different texts.
+    """
     for name in OF_THE_STUDY.keys() & settings.keys():
         raise UserError(f"--set {name} does not go with a study: {OF_THE_STUDY[name]}.")
     check_size(
@@ -41,8 +45,27 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
         [study_run(study, indices, settings, seed, {}) for indices in by_origin.values()]
         for seed in study.seeds
     ]
-    _check_rows(study, by_seed[0])
-    task, parts = by_seed[0][0].config.data.task, {"x": study.x, "bodies": study.bodies}
+    first = by_seed[0][0]
+    of_result: dict[tuple[str, str | None], Row] = {}
+    for run in by_seed[0]:
+        for row in (study.rows[index] for index in run.rows):
+            other = of_result.setdefault((run.config.identity, row.classical), row)
+            if other is not row:
+                raise UserError(
+                    f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
+                    "the --set that makes them equal."
+                )
+        ours, theirs = first.config.data.model_dump(), run.config.data.model_dump()
+        differences = [
+            f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
+        ]
+        if differences:
+            labels = " and ".join(repr(study.rows[each.rows[0]].label) for each in (first, run))
+            raise UserError(
+                f"the rows {labels} read different texts or splits, and a study compares on the same ones: "
+                f"{', '.join(differences)}. Give --data, or --set for all rows."
+            )
+    task, parts = first.config.data.task, {"x": study.x, "bodies": study.bodies}
     for name, value in parts.items() if not TASKS[task].measure.in_percent else ():
         if value:
             raise UserError(
@@ -94,29 +117,6 @@ def study_run(
     except UserError as error:
         raise UserError(f"study {study.name}, row {rows[0].label!r}: {error}") from None
     return StudyRun(config, f"{named.label}, seed {seed}", point=point, rows=tuple(indices))
-
-
-def _check_rows(study: Study, runs: list[StudyRun]) -> None:
-    """Raise a UserError if two rows of a seed are the same run or read different texts."""
-    of_result: dict[tuple[str, str | None], Row] = {}
-    for run in runs:
-        for row in (study.rows[index] for index in run.rows):
-            other = of_result.setdefault((run.config.identity, row.classical), row)
-            if other is not row:
-                raise UserError(
-                    f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
-                    "the --set that makes them equal."
-                )
-        ours, theirs = runs[0].config.data.model_dump(), run.config.data.model_dump()
-        differences = [
-            f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
-        ]
-        if differences:
-            first, second = (study.rows[each.rows[0]].label for each in (runs[0], run))
-            raise UserError(
-                f"the rows {first!r} and {second!r} read different texts or splits, and a study compares on the same "
-                f"ones: {', '.join(differences)}. Give --data, or --set for all rows."
-            )
 
 
 # --- a budget: every row tries equally many settings with each seed, selected on validation

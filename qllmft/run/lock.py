@@ -104,18 +104,16 @@ def _locked(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        busy = f"the run {folder} is worked on by {_holder(folder)}"
+        holder = "another process"  # which has released it since
+        # half a second: a process that has just acquired the lock is about to write its name
+        for _ in range(20):
+            with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
+                holder = read_text(folder / HOLDER, MOST_HOLDER_BYTES).strip()
+                break
+            time.sleep(0.025)
+        busy = f"the run {folder} is worked on by {holder}"
         if on_wait is None:
             raise RunBusyError(busy) from None
         on_wait(f"{busy}; waiting for it")
         lock.acquire()
     return lock
-
-
-def _holder(folder: Path) -> str:
-    # half a second: a process that has just acquired the lock is about to write its name
-    for _ in range(20):
-        with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
-            return read_text(folder / HOLDER, MOST_HOLDER_BYTES).strip()
-        time.sleep(0.025)
-    return "another process"  # which has released it since
