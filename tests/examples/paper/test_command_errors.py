@@ -32,15 +32,3 @@ def test_bad_input_ends_with_2_and_says_why(paper, tmp_path, monkeypatch, comman
     assert message.count("\n") == 1
     assert re.search(".*".join(map(re.escape, parts)), message), message
     assert not list(tmp_path.iterdir()), "nothing is written"
-
-
-@pytest.mark.parametrize(
-    "content",
-    ['{"a": 1}', "[]", "null", "[" * 100_000, '{"format": 1, "runs": [{"settings": []}]}'],
-    ids=lambda c: c[:8],
-)
-def test_a_summary_of_another_form_is_named(paper, tmp_path, content):
-    file = tmp_path / "records.json"
-    file.write_text(content)
-    _, message = paper("page", "--runs", file, code=2)
-    assert message.startswith(f"error: {file}")

@@ -72,6 +72,8 @@ def test_a_curve_is_thinned_to_its_last_epoch():
         ("{", "is not a summary that `python -m examples.paper page` wrote"),
         ('{"format": 9, "runs": []}', "has format 9, expected 1"),
         ('{"format": 1, "runs": [{}]}', "is not a summary"),
+        ('{"format": 1, "runs": [{"settings": []}]}', "is not a summary"),
+        *((content, "is not a summary") for content in ('{"a": 1}', "[]", "null", "[" * 100_000)),
         ('{"format": 1, "runs": []}', "there is no finished run"),
     ],
 )
@@ -79,8 +81,9 @@ def test_another_file_is_refused(tmp_path, content, message):
     file = tmp_path / "records.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         read_runs([file])
+    assert str(file) in str(caught.value)
 
 
 def test_a_folder_without_runs_and_a_strange_record_are_refused(made_run, tmp_path):

@@ -260,6 +260,9 @@ def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         study_runs(STUDY, settings)
+    again = STUDY.rows[2].model_copy(update={"label": "SVC again"})
+    with pytest.raises(UserError, match="rows 'SVC' and 'SVC again' are the same run"):
+        study_runs(STUDY.model_copy(update={"rows": (*STUDY.rows, again)}), {})
 
 
 def test_a_study_of_too_many_seeds_is_refused_before_the_first():
@@ -268,13 +271,3 @@ def test_a_study_of_too_many_seeds_is_refused_before_the_first():
         match=r"rows of the study tiny times its seeds: got 5,000,000,000, expected at most",
     ):
         study_runs(STUDY.model_copy(update={"seeds": range(10**9)}), {})
-
-
-def test_rows_that_are_the_same_are_refused():
-    rows = [
-        *(row.model_dump() for row in STUDY.rows),
-        {**STUDY.rows[2].model_dump(), "label": "SVC again"},
-    ]
-    study = Study.model_validate({**STUDY.model_dump(), "rows": rows})
-    with pytest.raises(UserError, match="rows 'SVC' and 'SVC again' are the same run"):
-        study_runs(study, {})
