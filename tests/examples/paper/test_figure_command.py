@@ -9,16 +9,8 @@ def test_a_figure_from_runs(made_run, tmp_path, paper):
     made_run("single-10q", 700, train__epochs=100)
     made_run("single-12q", 710, train__epochs=300)
     file = tmp_path / "f.svg"
-    arguments = [
-        "8a",
-        "--runs",
-        tmp_path / "runs",
-        "--out",
-        file,
-        "--partial",
-        "--where",
-        "train.epochs=100",
-    ]
+    arguments = ["8a", "--runs", tmp_path / "runs", "--out", file, "--partial"]
+    arguments += ["--where", "train.epochs=100"]
     output, _ = paper("figure", *arguments)
     assert (
         "Left out, because runs are missing: single-12q, single-14q, single-16q, single-18q."

@@ -32,24 +32,9 @@ def row(label, side, test, preset="single-10q", **more):
 
 
 def study(name, *found):
-    return StudyRecord(
-        study=name,
-        title="T",
-        subject="changed",
-        baseline="letter",
-        reduced="",
-        seeds=(8, 9, 10),
-        epochs=100,
-        select="accuracy",
-        protocol="paper",
-        redrawn=True,
-        settings={},
-        command="c",
-        data=DataRecord("sst2", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1}),
-        body=BodyRecord("mpnet", "i", 768),
-        rows=found,
-        versions={},
-    )
+    data = DataRecord("sst2", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1})
+    plan = name, "T", "changed", "letter", "", (8, 9, 10), 100, "accuracy", "paper", True
+    return StudyRecord(*plan, data, BodyRecord("mpnet", "i", 768), {}, "c", found, {})
 
 
 def budget():
@@ -98,7 +83,7 @@ def test_slopes_are_beside_those_of_the_printed_numbers():
         row(
             f"{q}",
             "baseline",
-            (0.7 + q / 100, 0.6 + q / 100, 0.5 + q / 100),
+            [x + q / 100 for x in (0.7, 0.6, 0.5)],
             preset,
             series="one",
             qubits=q,
@@ -118,7 +103,7 @@ def test_a_slope_is_over_every_printed_width_and_its_upper_half_is_beside_it():
         row(
             f"{q}",
             "baseline",
-            (0.8 + y, 0.8 + 2 * y, 0.8 + 3 * y),
+            [0.8 + n * y for n in (1, 2, 3)],
             f"single-{q}q",
             series="one",
             qubits=q,
@@ -176,19 +161,16 @@ def test_more_epochs_are_beside_fewer_of_the_same_head():
 
 
 def test_the_rows_of_the_papers_size_of_body_are_beside_its_own_numbers():
-    regression = {"model": "logistic regression", "epochs": ()}
+    grid, plain = (
+        {"model": name, "epochs": ()}
+        for name in ("logistic regression", "logistic regression, C = 1")
+    )
     found = study(
         "paper-size",
         row("Single", "subject", LETTER),
         row("Odd", "subject", WIDE, "odd"),
-        row("LR, grid", "baseline", WIDE, "odd", **regression),
-        row(
-            "LR, C = 1",
-            "baseline",
-            WIDE,
-            "odd",
-            **(regression | {"model": "logistic regression, C = 1"}),
-        ),
+        row("LR, grid", "baseline", WIDE, "odd", **grid),
+        row("LR, C = 1", "baseline", WIDE, "odd", **plain),
     )
     page = rows(render_page([], [found]))
     section = "On a body of 768 dimensions"

@@ -18,17 +18,8 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-CASES = [
-    (0, 1),
-    (1, 1),
-    (0, 20),
-    (20, 20),
-    (3, 7),
-    (50, 100),
-    (90, 100),
-    (6961, 9101),
-    (8520, 9101),
-]
+CASES = [(0, 1), (1, 1), (0, 20), (20, 20), (3, 7), (50, 100), (90, 100), (6961, 9101)]
+CASES.append((8520, 9101))
 
 
 @pytest.mark.parametrize(("right", "total"), CASES)

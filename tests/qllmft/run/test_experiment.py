@@ -75,12 +75,8 @@ def test_the_record_of_a_run(corpus, out, body):
         "split": "20 drawn of each label, the rest is the test",
     }
     assert 1 <= result["selected_epoch"] <= 4
-    assert [row["name"] for row in result["models"]] == [
-        "quantum head",
-        "logistic regression",
-        "SVC",
-        "MLP, no hidden layer",
-    ]
+    names = ["quantum head", "logistic regression", "SVC", "MLP, no hidden layer"]
+    assert [row["name"] for row in result["models"]] == names
     # no linear head is larger
     assert [model["parameters"] for model in result["models"][::3]] == [24, 18]
     keys = {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
@@ -92,15 +88,9 @@ def test_the_record_of_a_run(corpus, out, body):
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()
         assert row["seconds"] > 0
-    kept = {
-        "config.toml",
-        "metrics.jsonl",
-        "checkpoint",
-        "model",
-        "result.json",
-        "predictions.json",
-    }
-    assert {p.name for p in out.iterdir()} == {*kept, "models", "novelty.safetensors"}
+    folders = {"checkpoint", "model", "models"}
+    files = {"config.toml", "metrics.jsonl", "result.json", "predictions.json"}
+    assert {p.name for p in out.iterdir()} == {*folders, *files, "novelty.safetensors"}
     assert outcome.folder.read_config() == asked
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 
@@ -232,12 +222,8 @@ def test_the_baselines_are_those_that_are_named(corpus, out, changes, names):
         StageStarted("training", names[0], 4),
         *(StageStarted("fitting", name) for name in names[1:]),
     ]
-    assert [event.metrics.epoch for event in events if isinstance(event, EpochEnded)] == [
-        1,
-        2,
-        3,
-        4,
-    ]
+    epochs = [event.metrics.epoch for event in events if isinstance(event, EpochEnded)]
+    assert epochs == [1, 2, 3, 4]
     assert sum(isinstance(event, StageEnded) for event in events) == 1 + len(names)
 
 

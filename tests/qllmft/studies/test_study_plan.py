@@ -62,51 +62,25 @@ def test_tables_3_and_4_are_the_papers():
 
     assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
     assert of("table4") == [91.45, 91.70]
-    assert {name for name in campaign_names(Study) if not load_study(name).published} == {
-        *(
-            "accuracy",
-            "adapters",
-            "body",
-            "epochs",
-            "fig11",
-            "fig11-small",
-            "head-alone",
-            "map-classes",
-            "map-parameters",
-            "map-texts",
-            "multilabel",
-            "noise-choices",
-            "budget",
-            "regression",
-            "which-part",
-            "paper-size",
-            "paper-size-tuned",
-        ),
+    unpublished = {name for name in campaign_names(Study) if not load_study(name).published}
+    assert unpublished == {
+        *("accuracy", "adapters", "body", "budget", "epochs", "fig11", "fig11-small", "head-alone"),
+        *("map-classes", "map-parameters", "map-texts", "multilabel", "noise-choices"),
+        *("paper-size", "paper-size-tuned", "regression", "which-part"),
     }
 
 
 def test_the_quick_table_2():
     plan = load_study("table2").in_small()
-    assert [row.preset for row in plan.rows] == [
-        *(
-            "single-10q",
-            "single-10q-no-head",
-            "single-12q",
-            "multi-10q",
-            "multi-14q",
-            "nn-head-0",
-            "nn-head-0",
-        ),
-        *(f"nn-head-{hidden}" for hidden in (0, 48, 96, 144, 192)),
-    ]
+    presets = ["single-10q", "single-10q-no-head", "single-12q", "multi-10q", "multi-14q"]
+    presets += [f"nn-head-{hidden}" for hidden in (0, 0, 0, 48, 96, 144, 192)]
+    assert [row.preset for row in plan.rows] == presets
     assert (plan.seeds, plan.epochs) == (range(5), 40)
     assert plan.reduced == "quick: without Single sQE 18Q, Multi sQE 18Q"
     runs = study_runs(plan, {})
     assert len(runs) == len({run.config.identity for run in runs}) == 10 * 5
-    assert Counter(name for run in runs for name in run.config.baselines.names) == {
-        "svc": 5,
-        "logistic_regression": 5,
-    }
+    fitted = Counter(name for run in runs for name in run.config.baselines.names)
+    assert fitted == {"svc": 5, "logistic_regression": 5}
     assert {run.config.baselines.grid for run in runs} == {"paper"}
     assert {run.config.seed for run in runs} == set(range(5))
 
@@ -137,22 +111,11 @@ def test_l_bfgs_keeps_the_iterations_of_its_preset():
     """And its baselines, logistic regression at C = 1 too, are fitted beside it once a seed."""
     runs = study_runs(load_study("accuracy"), {"data.source": "sst2"})
     assert [run.config.train.epochs for run in runs[:2]] == [100, 300]
-    assert [run.config.baselines.names for run in runs[:2]] == [
-        (),
-        (
-            "logistic_regression_same_vectors",
-            "logistic_regression_c1",
-            "logistic_regression",
-            "svc",
-        ),
-    ]
+    linear = [f"logistic_regression{kind}" for kind in ("_same_vectors", "_c1", "")]
+    assert [run.config.baselines.names for run in runs[:2]] == [(), (*linear, "svc")]
     assert len(runs) == 50
-    assert (
-        study_runs(load_study("accuracy"), {"data.source": "sst2", "train.epochs": 7})[
-            1
-        ].config.train.epochs
-        == 7
-    )
+    shorter = study_runs(load_study("accuracy"), {"data.source": "sst2", "train.epochs": 7})
+    assert shorter[1].config.train.epochs == 7
 
 
 def test_settings_win_over_presets_and_seeds_are_the_studys():
@@ -176,11 +139,8 @@ def test_a_study_of_ones_own(tmp_path):
     study = load_study(str(file))
     assert (study.name, study.seeds, study.epochs) == ("mine", range(5), 800)
     ours, mlp = study_runs(study, {"data.source": "sst2"})[:2]
-    assert (ours.config.train.lr, ours.config.model.reuploads, ours.config.model.n_encoders) == (
-        0.01,
-        2,
-        2,
-    )
+    model = ours.config.model
+    assert (ours.config.train.lr, model.reuploads, model.n_encoders) == (0.01, 2, 2)
     assert (mlp.config.model.hidden_dim, mlp.config.train.epochs) == (48, 800)
     assert [paper_result(row) is None for row in study.rows] == [True, False]
     beside_ours = study.rows[1].model_copy(update={"preset": "recommended", "classical": "svc"})

@@ -1,5 +1,6 @@
 """A study of a second: heads of four qubits on the tiny body; and records without runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from qllmft.campaign.record import PaperResult, RowResult, StudyRecord
 from qllmft.events import CampaignAdvanced, Message, RunEnded, RunStarted
 from qllmft.run.record import BodyRecord, DataRecord
 
+SPLITS = ("train", "validation", "test")
 COMMAND = "qllmft study tiny --data <texts>"
 NN = {"preset": "nn-head-0", "side": "baseline"}
+FEW_UPLOADS = {"model": {"reuploads": 2}}
 STUDY = Study.model_validate(
     {
         "name": "tiny",
@@ -20,12 +23,7 @@ STUDY = Study.model_validate(
         "epochs": 3,
         "rows": [
             {"label": "Single", "preset": "single-10q", "side": "subject"},
-            {
-                "label": "Short",
-                "preset": "single-12q",
-                "side": "subject",
-                "settings": {"model": {"reuploads": 2}},
-            },
+            {"label": "Short", "preset": "single-12q", "side": "subject", "settings": FEW_UPLOADS},
             {**NN, "label": "SVC", "classical": "svc"},
             {**NN, "label": "Logistic regression", "classical": "logistic_regression"},
             {**NN, "label": "NN head"},
@@ -71,41 +69,15 @@ def row(
 ) -> RowResult:
     """A measured row; by default validation prefers what the test set does."""
     n = len(test)
-    validation = validation or (sum(test) / n,) * n
-    zeros = ("0" * 12,) * n
-    sizes = (parameters,) * n
-    return RowResult(
-        label,
-        side,
-        group,
-        "single-10q",
-        "quantum head",
-        published,
-        zeros,
-        sizes,
-        tuple(validation),
-        tuple(test),
-    )
+    validation = tuple(validation or (sum(test) / n,) * n)
+    by_seed = ("0" * 12,) * n, (parameters,) * n, validation, tuple(test)
+    return RowResult(label, side, group, "single-10q", "quantum head", published, *by_seed)
 
 
 def record(*rows: RowResult, **changes: Any) -> StudyRecord:
     """A study's record around ``rows``."""
-    values: dict[str, Any] = {
-        "study": "tiny",
-        "title": "Table 0",
-        "subject": "quantum head",
-        "baseline": "classical head",
-        "reduced": "",
-        "seeds": tuple(range(len(rows[0].test))),
-        "epochs": 3,
-        "select": "accuracy",
-        "protocol": "paper",
-        "redrawn": True,
-        "data": DataRecord("texts.tsv", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1}),
-        "body": BodyRecord("minilm", "i", 8),
-        "settings": {},
-        "command": "qllmft study tiny",
-        "rows": rows,
-        "versions": {"python": ["3.12"]},
-    }
-    return StudyRecord(**(values | changes))
+    sides, sizes = ("quantum head", "classical head"), dict.fromkeys(SPLITS, 1)
+    data, body = DataRecord("texts.tsv", "f", ("a", "b"), sizes), BodyRecord("minilm", "i", 8)
+    plan = "tiny", "Table 0", *sides, "", tuple(range(len(rows[0].test))), 3
+    ways = "accuracy", "paper", True, data, body, {}, "qllmft study tiny"
+    return replace(StudyRecord(*plan, *ways, rows, {"python": ["3.12"]}), **changes)

@@ -26,38 +26,24 @@ def settings(epochs: int = EPOCHS, **more) -> dict:
 
 def arguments(data: Path, body: Path, out: Path, *more: str, epochs: int = EPOCHS) -> list[str]:
     """Of `qllmft sweep`."""
-    pairs = [
-        part for name, value in settings(epochs).items() for part in ("--set", f"{name}={value}")
-    ]
-    return [
-        "sweep",
-        "table-11",
-        "--data",
-        str(data),
-        "--body",
-        str(body),
-        "--out",
-        str(out),
-        *pairs,
-        *more,
-    ]
+    places = {"--data": data, "--body": body, "--out": out}
+    pairs = [word for name, place in places.items() for word in (name, str(place))]
+    for name, value in settings(epochs).items():
+        pairs += ["--set", f"{name}={value}"]
+    return ["sweep", "table-11", *pairs, *more]
 
 
 def start(
     arguments: list[str], log: Path, environment: dict[str, str], stop: int = 0
 ) -> subprocess.Popen:
     """The command in a process of its own; at epoch number ``stop`` of those that it trains it waits for a file."""
+    own = {"SWEEP_LOG": str(log), "SWEEP_STOP": str(stop), "SWEEP_GO": f"{log}.go"}
+    command, pipes = [sys.executable, str(SCRIPT), *arguments], (subprocess.PIPE, subprocess.STDOUT)
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *arguments],
-        env={
-            **environment,
-            "SWEEP_LOG": str(log),
-            "SWEEP_STOP": str(stop),
-            "SWEEP_GO": f"{log}.go",
-            "COLUMNS": "200",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        command,
+        env=environment | own | {"COLUMNS": "200"},
+        stdout=pipes[0],
+        stderr=pipes[1],
         text=True,
     )
 

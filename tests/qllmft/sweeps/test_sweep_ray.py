@@ -73,23 +73,11 @@ def test_a_ray_worker_and_the_driver_of_a_study_are_killed_and_it_ends_in_the_bi
 ):
     cluster.add()
     (tmp_path / "tiny.toml").write_text(STUDY)
-    settings = [
-        "model.n_qubits=4",
-        "model.encoder_layers=2",
-        "data.n_per_label=20",
-        "baselines.grid=small",
-    ]
+    settings = ["model.n_qubits=4", "model.encoder_layers=2", "data.n_per_label=20"]
+    settings.append("baselines.grid=small")
     pairs = [part for setting in settings for part in ("--set", setting)]
-    common = [
-        "study",
-        tmp_path / "tiny.toml",
-        "--data",
-        texts,
-        "--body",
-        tiny_body,
-        *pairs,
-        "--out",
-    ]
+    inputs = ["--data", texts, "--body", tiny_body]
+    common = ["study", tmp_path / "tiny.toml", *inputs, *pairs, "--out"]
     command = [*common, tmp_path / "ray", "--ray", cluster.address]
     killed = start(command, environment)
     until(lambda: trains(cluster.first), killed)

@@ -12,53 +12,23 @@ DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
 NETWORKS = ["0/0", "1/48", "1/96", "1/144", "1/192"]
 TEN_RATES = [0.1, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 20]
 # values of the paper's rows with more than one; learning rates in thousandths
+RATES = {"three": [2, 2.5, 5], "six": [1, 1.5, 2, 2.5, 3, 5]}
+NETWORK = {"hidden layers/dim": NETWORKS, "model.batch_norm": [False, True], "train.lr": TEN_RATES}
+NETWORK |= {"train.lr_decay": DECAYS, "train.weight_decay": PENALTIES}
+LAYERS = {"model.main_layers": [2, 4, 6], "model.reupload_layers": [1, 2, 4]}
+UPLOADS = {"model.reuploads": [4, 6, 8], "model.main_layers": [2, 3, 4, 5, 6, 7, 8]}
+NOISES = {"noise.gates": ["paper_low", "paper_high"]}
 TABLES = {
-    "table-06": ("VI", {"model.n_qubits": QUBITS, "train.lr": [1, 1.5, 2, 2.5, 3, 5]}),
+    "table-06": ("VI", {"model.n_qubits": QUBITS, "train.lr": RATES["six"]}),
     "table-07": ("VII", {"model.n_qubits": QUBITS, "train.lr": [1, 1.5, 2.5, 3, 5]}),
-    "table-10": (
-        "X",
-        {
-            "model.reuploads": [4, 6, 8],
-            "model.main_layers": [2, 3, 4, 5, 6, 7, 8],
-            "train.lr": [2, 2.5, 5],
-        },
-    ),
-    "table-11": (
-        "XI",
-        {
-            "model.main_layers": [2, 4, 6],
-            "model.reupload_layers": [1, 2, 4],
-            "train.lr": [2, 2.5, 5],
-        },
-    ),
-    "table-12": (
-        "XII",
-        {"model.final_linear": [True, False], "train.lr": [0.5, 1, 1.5, 2, 2.5, 3, 5]},
-    ),
-    "table-13": (
-        "XIII",
-        {
-            "hidden layers/dim": NETWORKS,
-            "model.batch_norm": [False, True],
-            "train.lr": TEN_RATES,
-            "train.lr_decay": DECAYS,
-            "train.weight_decay": PENALTIES,
-        },
-    ),
-    "table-15": (
-        "XV",
-        {
-            "model.n_qubits": QUBITS,
-            "noise.gates": ["paper_low", "paper_high"],
-            "train.lr": [1, 1.5, 2, 2.5, 3, 5],
-        },
-    ),
+    "table-10": ("X", UPLOADS | {"train.lr": RATES["three"]}),
+    "table-11": ("XI", LAYERS | {"train.lr": RATES["three"]}),
+    "table-12": ("XII", {"model.final_linear": [True, False], "train.lr": [0.5, *RATES["six"]]}),
+    "table-13": ("XIII", NETWORK),
+    "table-15": ("XV", {"model.n_qubits": QUBITS, **NOISES, "train.lr": RATES["six"]}),
 }
-TABLES["table-14"] = ("XIV", TABLES["table-13"][1])
-TABLES["table-16"] = (
-    "XVI",
-    TABLES["table-13"][1] | {"train.lr": [0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5]},
-)
+TABLES["table-14"] = ("XIV", NETWORK)
+TABLES["table-16"] = ("XVI", NETWORK | {"train.lr": [0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5]})
 # rows with one value, where they differ from the paper's default
 FIXED = {
     "table-06": {"n_encoders": 1},
