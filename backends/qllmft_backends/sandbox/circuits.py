@@ -12,40 +12,19 @@ import numpy as np
 from qiskit import QuantumCircuit, qasm3, transpile
 from qiskit.circuit import ControlledGate
 from qiskit.circuit import Gate as QiskitGate
-from qiskit.circuit import library as gates
+from qiskit.circuit.library import RGate, RZZGate, get_standard_gate_name_mapping
 from qiskit.exceptions import MissingOptionalLibraryError
 
 from qllmft_backends.sandbox.request import RefusedError
 
 Gate = Mapping[str, Any]
 
-_FIXED = {
-    "x": gates.XGate,
-    "not": gates.XGate,
-    "cnot": gates.XGate,
-    "y": gates.YGate,
-    "z": gates.ZGate,
-    "h": gates.HGate,
-    "s": gates.SGate,
-    "si": gates.SdgGate,
-    "t": gates.TGate,
-    "ti": gates.TdgGate,
-    "v": gates.SXGate,
-    "vi": gates.SXdgGate,
-    "swap": gates.SwapGate,
-    "nop": gates.IGate,
-}
-_ROTATIONS = {
-    "rx": gates.RXGate,
-    "ry": gates.RYGate,
-    "rz": gates.RZGate,
-    "xx": gates.RXXGate,
-    "yy": gates.RYYGate,
-    "zz": gates.RZZGate,
-}
-# the API's name by Qiskit's
-_NAMES = {kind().name: name for name, kind in _FIXED.items() if name not in ("not", "cnot", "nop")}
-_NAMES |= {kind(0.0).name: name for name, kind in _ROTATIONS.items()}
+_STANDARD = get_standard_gate_name_mapping()
+# Qiskit's name by the API's
+_NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
+_NAMES |= {"si": "sdg", "ti": "tdg", "v": "sx", "vi": "sxdg", "xx": "rxx", "yy": "ryy", "zz": "rzz"}
+_API_NAMES = {name: api_name for api_name, name in _NAMES.items()}
+_NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
 # a register of a billion qubits is a line of 20 characters
 _LARGE = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
@@ -81,13 +60,13 @@ def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
 
 def _operation(gate: Gate) -> QiskitGate | None:
     """Return the gate on its targets, or None if it is unknown. Phases are in turns, native angles in units of 2π."""
-    name, angle = gate.get("gate"), gate.get("rotation")
+    name, angles = str(gate.get("gate")), [gate["rotation"]] if "rotation" in gate else []
     if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
         return _native_operation(gate)
-    if angle is not None:
-        known = name in _ROTATIONS and math.isfinite(angle)
-        return _ROTATIONS[str(name)](angle) if known else None
-    return _FIXED[str(name)]() if name in _FIXED else None
+    known = _STANDARD.get(_NAMES.get(name, ""))
+    if known is None or len(known.params) != len(angles) or not all(map(math.isfinite, angles)):
+        return None
+    return known.base_class(*angles)
 
 
 def _native_operation(gate: Gate) -> QiskitGate | None:
@@ -97,11 +76,11 @@ def _native_operation(gate: Gate) -> QiskitGate | None:
     phase, angle, *phases = (2 * np.pi * value for value in given)
     match gate.get("gate"):
         case "gpi":
-            return gates.RGate(np.pi, phase)
+            return RGate(np.pi, phase)
         case "gpi2":
-            return gates.RGate(np.pi / 2, phase)
+            return RGate(np.pi / 2, phase)
         case "zz":
-            return gates.RZZGate(angle)
+            return RZZGate(angle)
     # MS: RXX with its axes turned about Z
     turned = QuantumCircuit(2, name="ms")
     for qubit, axis in enumerate(phases):
@@ -135,14 +114,14 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     measured: set[int] = set()
     for instruction in circuit.data:
         qubits = [circuit.find_bit(q).index for q in instruction.qubits]
-        if instruction.operation.name in ("measure", "barrier"):
-            measured |= set(qubits) if instruction.operation.name == "measure" else set()
+        name = instruction.operation.name
+        if name in ("measure", "barrier"):
+            measured |= set(qubits) if name == "measure" else set()
             continue
         gate = None if measured & set(qubits) else _api_gate(instruction.operation, qubits)
         if gate is None:
             raise RefusedError(
-                400,
-                f"the mock server does not have {instruction.operation.name!r} at this place of the program",
+                400, f"the mock server does not have {name!r} at this place of the program"
             )
         found.append(gate)
     return circuit.num_qubits, found
@@ -155,13 +134,12 @@ def _api_gate(operation: Any, qubits: list[int]) -> dict[str, Any] | None:
         controls, base = operation.num_ctrl_qubits, operation.base_gate
         if operation.ctrl_state != 2**controls - 1:
             return None
-    if base.name not in _NAMES:
+    if base.name not in _API_NAMES:
         return None
-    angles = [float(angle) for angle in base.params]
     return (
-        {"gate": _NAMES[base.name], "targets": qubits[controls:]}
+        {"gate": _API_NAMES[base.name], "targets": qubits[controls:]}
         | ({"controls": qubits[:controls]} if controls else {})
-        | ({"rotation": angles[0]} if angles else {})
+        | ({"rotation": float(base.params[0])} if base.params else {})
     )
 
 
@@ -175,15 +153,15 @@ def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, 
     basis = transpile(
         circuit_of(circuit, n_qubits), basis_gates=["rz", "sx", "rzz"], optimization_level=0
     )
-    frames_rad, found = np.zeros(n_qubits), list[dict[str, Any]]()
+    frames, found = np.zeros(n_qubits), list[dict[str, Any]]()  # in turns
     for instruction in basis.data:
         qubits = [basis.find_bit(q).index for q in instruction.qubits]
         turns = [float(angle) / (2 * np.pi) for angle in instruction.operation.params]
         match instruction.operation.name:
             case "rz":
-                frames_rad[qubits[0]] += 2 * np.pi * turns[0]
+                frames[qubits[0]] += turns[0]
             case "sx":
-                phase = -float(frames_rad[qubits[0]]) / (2 * np.pi) % 1.0
+                phase = -float(frames[qubits[0]]) % 1.0
                 found.append({"gate": "gpi2", "target": qubits[0], "phase": phase})
             case _:
                 found.append({"gate": "zz", "targets": qubits, "angle": turns[0] % 1.0})

@@ -1,21 +1,23 @@
-"""Job of the mock server, and its invented price."""
+"""Jobs of the mock server, their invented prices, and their sessions, which refuse jobs past a cap."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qllmft_backends.remote.cost import MOCK_UNIT
+from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox.circuits import gates_of_program
-from qllmft_backends.sandbox.request import RefusedError
+from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
 PRICE_ONE_QUBIT, PRICE_TWO_QUBITS, PRICE_UNIT = 1e-6, 1e-5, MOCK_UNIT
 _NATIVE_ONLY = ("gpi", "gpi2", "ms", "nop")
 ACCOUNT = "00000000-0000-4000-8000-000000000000"  # organization, project and key
 _VARIANTS = 10  # of a debiased circuit
+_CAPS = ("duration_limit_min", "cost_limit", "job_count_limit")
 
 
 @dataclass
@@ -35,7 +37,7 @@ class StoredJob:
     failure: dict[str, str] | None = None
     started_at: str | None = None
     completed_at: str | None = None
-    outcome: str = ""  # a fault's outcome, see `faults.OUTCOMES`
+    outcome: str = ""  # a fault's outcome, see `request.OUTCOMES`
     message: str | None = None  # of its failure
 
     @property
@@ -45,8 +47,16 @@ class StoredJob:
 
     @property
     def shots(self) -> int:
-        """Return the number of shots of a circuit."""
-        return shots_of(self.payload)
+        """Return the number of shots of a circuit, or raise `RefusedError`. The API takes a string of digits too."""
+        shots = self.payload.get("shots", 100)
+        if isinstance(shots, str) and shots.isascii() and shots.isdecimal() and len(shots) < 10:
+            return int(shots)
+        if not isinstance(shots, int) or isinstance(shots, bool):
+            raise RefusedError(
+                400,
+                f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits",
+            )
+        return shots
 
     @property
     def qubits(self) -> int:
@@ -62,8 +72,20 @@ class StoredJob:
     @property
     def gate_counts(self) -> dict[str, int]:
         """Return the numbers of gates on one qubit and on more, over all circuits, as sent."""
-        two = sum(_is_wide(gate) for circuit in self.circuits for gate in circuit)
-        return {"1q": sum(map(len, self.circuits)) - two, "2q": two}
+        gates = [gate for circuit in self.circuits for gate in circuit]
+        qubits = [
+            len(g.get("targets", [0])) + len(g.get("controls", [])) + ("control" in g)
+            for g in gates
+        ]
+        wide = sum(n > 1 for n in qubits)
+        return {"1q": len(gates) - wide, "2q": wide}
+
+    @property
+    def price(self) -> float:
+        """Return the invented price of all circuits."""
+        counts = self.gate_counts
+        each = circuit_price(self.backend, counts["1q"], counts["2q"], self.shots)
+        return 0.0 if self.dry_run else each
 
     @property
     def noise(self) -> Mapping[str, Any]:
@@ -88,32 +110,29 @@ class StoredJob:
         shots = self.single_shots()
         return [shots[number::_VARIANTS] for number in range(_VARIANTS)]
 
-
-def shots_of(payload: Mapping[str, Any]) -> int:
-    """Return the number of shots of a payload, or raise `RefusedError`. The API takes a string of digits too."""
-    shots = payload.get("shots", 100)
-    if isinstance(shots, str) and shots.isascii() and shots.isdecimal() and len(shots) < 10:
-        return int(shots)
-    if not isinstance(shots, int) or isinstance(shots, bool):
-        raise RefusedError(
-            400, f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits"
+    def child(self, n: int, child_id: str) -> StoredJob:
+        """Return the job of the ``n``-th circuit of a multi-circuit job."""
+        return StoredJob(
+            child_id,
+            self.payload,
+            [self.circuits[n]],
+            self.submitted_at,
+            self.number + 1 + n,
+            name=self.payload["input"]["circuits"][n].get("name"),
+            parent=self.id,
         )
-    return shots
 
 
 def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     """Return the circuits of a payload, or raise `RefusedError`."""
     kind, body = payload.get("type"), payload.get("input")
-    if kind == "ionq.qasm3.v1" and isinstance(body, dict) and isinstance(body.get("data"), str):
+    body = body if isinstance(body, dict) else {}
+    if kind == "ionq.qasm3.v1" and isinstance(body.get("data"), str):
         return [gates_of_program(body["data"])[1]]
-    if kind == "ionq.circuit.v1" and isinstance(body, dict) and "circuit" in body:
-        circuits = [body["circuit"]]
-    elif kind == "ionq.multi-circuit.v1" and isinstance(body, dict) and body.get("circuits"):
-        circuits = [entry["circuit"] for entry in body["circuits"]]
-    else:
+    entries = body.get("circuits", []) if kind == "ionq.multi-circuit.v1" else [body]
+    if kind not in ("ionq.circuit.v1", "ionq.multi-circuit.v1") or not entries or not body:
         raise RefusedError(400, f"type {kind!r} is not supported, or its input is not complete")
-    entries = body.get("circuits", [body])
-    for entry, circuit in zip(entries, circuits, strict=True):
+    for entry in entries:
         gateset = entry.get("gateset", body.get("gateset"))
         if gateset not in ("qis", "native"):
             raise RefusedError(
@@ -121,16 +140,18 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
             )
         if any(
             (gate.get("gate") in _NATIVE_ONLY or "angle" in gate) != (gateset == "native")
-            for gate in circuit
+            for gate in entry["circuit"]
             if gate.get("gate") != "zz" or "angle" in gate
         ):
             raise RefusedError(
                 400, f"a circuit of the gateset {gateset!r} has gates of another one"
             )
-    return circuits
+    return [entry["circuit"] for entry in entries]
 
 
-def price(backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots: int) -> float:
+def circuit_price(
+    backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots: int
+) -> float:
     """Return the invented price of one circuit.
 
     Args:
@@ -144,15 +165,61 @@ def price(backend: str | None, one_qubit_gates: int, two_qubit_gates: int, shots
     return shots * (one_qubit_gates * PRICE_ONE_QUBIT + two_qubit_gates * PRICE_TWO_QUBITS)
 
 
-def job_price(job: StoredJob) -> float:
-    """Return the invented price of all circuits of a job."""
-    return (
-        0.0
-        if job.dry_run
-        else price(job.backend, job.gate_counts["1q"], job.gate_counts["2q"], job.shots)
-    )
+@dataclass
+class Session:
+    """Session of jobs on one machine."""
 
+    id: str
+    backend: str
+    caps: dict[str, Any]  # ``settings`` of the request that opened it
+    created_at: float  # by the server's clock, in seconds since 1970
+    ended_at: float | None = None  # by a request
+    jobs: int = 0
 
-def _is_wide(gate: Mapping[str, Any]) -> bool:
-    """Return whether a gate acts on two qubits or more."""
-    return len(gate.get("targets", [0])) + len(gate.get("controls", [])) + ("control" in gate) > 1
+    def __post_init__(self) -> None:
+        if set(self.caps) - set(_CAPS):
+            raise RefusedError(400, f"settings {self.caps!r}")
+        unit = (self.caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
+        if unit != PRICE_UNIT:
+            raise RefusedError(
+                400, f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}"
+            )
+
+    def end_by(self, now: float) -> float | None:
+        """Return the moment of its end, by a request or because its time is up, or None if it is open."""
+        minutes = self.caps.get("duration_limit_min")
+        if self.ended_at is None and minutes is not None and now >= self.created_at + 60 * minutes:
+            return float(self.created_at + 60 * minutes)
+        return self.ended_at
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """Return the answer of POST /sessions and GET /sessions/{id}."""
+        ended_at, created_at = self.end_by(now), iso_time(self.created_at)
+        return {
+            "id": self.id,
+            "backend": self.backend,
+            "active": ended_at is None,
+            "status": "ended" if ended_at else "started" if self.jobs else "created",
+            "organization_id": ACCOUNT,
+            "project_id": ACCOUNT,
+            "creator_id": None,
+            "ender_id": None,
+            "created_at": created_at,
+            "started_at": created_at if self.jobs else None,
+            "ended_at": None if ended_at is None else iso_time(ended_at),
+            "settings": self.caps,
+        }
+
+    def admit(self, job: StoredJob, others: Sequence[StoredJob], now: float) -> None:
+        """Admit ``job`` beside the ``others`` in it, or raise `RefusedError`."""
+        if self.end_by(now) is not None or self.backend != job.backend:
+            raise RefusedError(400, f"session {self.id} is over, or of another machine")
+        charged = [other for other in others if other.status not in ENDED_FREE]
+        if len(charged) >= self.caps.get("job_count_limit", float("inf")):
+            raise RefusedError(400, f"session {self.id} has its {len(charged)} jobs")
+        self.jobs += 1
+        cap = self.caps.get("cost_limit")
+        if cap is not None and sum(each.price for each in (*charged, job)) > cap["value"]:
+            raise RefusedError(
+                400, f"session {self.id} would cost more than {cap['value']:g} {cap['unit']}"
+            )

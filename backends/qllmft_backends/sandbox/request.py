@@ -8,59 +8,45 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-Kind = Literal[
-    "status",  # answer with `code`, and `retry_after` if given; the request has no effect
-    "status_after",  # the same, but the request has had its effect
-    "drop_before",  # close the connection; the request has no effect
-    "drop_after",  # serve the request, then close the connection without an answer
-    "not_json",  # serve the request, then answer with an HTML page
-    "slow",  # wait `seconds`, then serve the request, also for a client that is gone, and answer
-    "drip",  # serve the request, then answer one byte every `seconds`
-    "huge",  # serve the request, then answer with a body of `size` bytes
-    "truncated",  # serve the request, then answer with half of the body that the header announces
-    "value",  # serve the request, then answer with `value` instead
-    "no_id",  # submit: accept the job, and answer without its id
-    "price",  # estimate: `value` in the place of the price
-    "reorder",  # results: the children in another order than they were sent
-    "missing",  # results: omit those of the last child, or of the last state; shots: omit the last
-    "empty",  # results: a circuit with no states; shots: none
-    "no_shots",  # poll: a circuit names no single shots
-    "out_of_range",  # shots: a state of more qubits
-    "contradiction",  # shots: one in another state than the results have it
-    "not_a_number",  # results: a probability that is NaN
-    "job_failed",  # submit: the job fails, with the message `value` if given
-    "job_half_failed",  # submit: the first half of its circuits runs, then the job fails
-    "never_ends",  # submit: the job stays `started`
-    "odd_state",  # poll: a status that the API does not have
-]
-Route = Literal[
-    "any",
-    "backends",
-    "estimate",
-    "submit",
-    "list",
-    "poll",
-    "results",
-    "shots",
-    "cancel",
-    "cost",
-    "sessions",
-    "account",
-    "delete",
-]
-OUTCOMES = ("job_failed", "job_half_failed", "never_ends")  # of a job, decided at its submission
+_OfHttp = Literal["status", "status_after", "drop_before", "drop_after", "not_json", "truncated"]
+_OfTime = Literal["slow", "drip", "huge"]
+_OfContent = Literal["value", "no_id", "price", "reorder", "missing", "empty", "not_a_number"]
+_OfShots = Literal["no_shots", "out_of_range", "contradiction"]
+_OfJobs = Literal["job_failed", "job_half_failed", "never_ends"]
+Kind = Literal[_OfHttp, _OfTime, _OfContent, _OfShots, _OfJobs, "odd_state"]
+_Reads = Literal["backends", "estimate", "list", "poll", "results", "shots", "cost", "account"]
+Route = Literal["any", "submit", "cancel", "delete", "sessions", _Reads]
+OUTCOMES: tuple[str, ...] = get_args(_OfJobs)  # of a job, decided at its submission
 
 
 @dataclass
 class Fault:
     """Fault of some requests.
 
+    The request has no effect, or is not served, in ``status`` (answer with ``code``, and ``retry_after`` if given) and
+    ``drop_before`` (close the connection). It is served, and then the answer is
+
+    - ``status_after``: as ``status``; ``drop_after``: none; ``not_json``: an HTML page; ``value``: ``value``
+    - ``truncated``: half of the body that the header announces; ``huge``: a body of ``size`` bytes
+    - ``drip``: one byte every ``seconds``; ``slow``: that of a request served ``seconds`` later, also if its client is
+      gone
+    - of submit, ``no_id``: without the job's id
+    - of estimate, ``price``: with ``value`` in the place of the price
+    - of poll, ``odd_state``: with a status that the API does not have; ``no_shots``: naming no single shots
+    - of results, ``reorder``: with the children in another order than they were sent; ``missing``: without those of the
+      last child, or of the last state; ``empty``: with a circuit of no states; ``not_a_number``: with NaN
+    - of shots, ``missing``: without the last; ``empty``: none; ``out_of_range``: with a state of more qubits;
+      ``contradiction``: with one in another state than the results have it
+
+    A submitted job fails, with the message ``value`` if given (``job_failed``), fails after the first half of its
+    circuits (``job_half_failed``), or stays ``started`` (``never_ends``).
+
     Attributes:
-        kind: the fault; see `Kind`.
+        kind: the fault.
         on: route of the requests.
         times: number of requests with the fault; -1: all.
         after: number of such requests without the fault before.
-        code, retry_after, seconds, size, value: see `Kind`.
+        code, retry_after, seconds, size, value: see above.
     """
 
     kind: Kind
@@ -74,30 +60,23 @@ class Fault:
     value: Any = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind) or self.on not in get_args(Route):
+        kinds, routes = get_args(Kind), get_args(Route)
+        if self.kind not in kinds or self.on not in routes:
             raise ValueError(
-                f"fault {self.kind!r} on {self.on!r}; expected one of {', '.join(get_args(Kind))} "
-                f"on one of {', '.join(get_args(Route))}"
+                f"fault {self.kind!r} on {self.on!r}; expected one of {', '.join(kinds)} on one of {', '.join(routes)}"
             )
 
 
-class Faults:
+class Faults(list[Fault]):
     """Armed faults. A request uses up the first that fits."""
-
-    def __init__(self) -> None:
-        self._armed: list[Fault] = []
 
     def arm(self, fault: Fault) -> None:
         """Add a fault."""
-        self._armed.append(fault)
-
-    def clear(self) -> None:
-        """Remove all faults."""
-        self._armed.clear()
+        self.append(fault)
 
     def take(self, route: str) -> Fault | None:
         """Return the fault of a request on ``route``, if any, and use it up."""
-        for fault in self._armed:
+        for fault in self:
             if fault.on in ("any", route) and fault.times != 0:
                 if fault.after > 0:
                     fault.after -= 1
@@ -130,16 +109,15 @@ class Request:
         """Return the kind of the fault, or "" without a fault."""
         return self.fault.kind if self.fault else ""
 
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a request's body, or raise `RefusedError`."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise RefusedError(400, "the body is not a JSON object")
-    return data
+    def json(self) -> dict[str, Any]:
+        """Return the body's JSON object, or raise `RefusedError`."""
+        try:
+            data = json.loads(self.body)
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            raise RefusedError(400, "the body is not a JSON object")
+        return data
 
 
 def iso_time(seconds: float, timespec: str = "seconds") -> str:

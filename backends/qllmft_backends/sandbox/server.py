@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -53,9 +52,7 @@ class MockServer:
         self.api = Api(self.store, results_form)
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.mock = self
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True
-        )
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.005,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -66,12 +63,7 @@ class MockServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -129,35 +121,37 @@ class _Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the header ``Date`` by the mock server's clock."""
-        return super().date_time_string(
-            self.server.mock.store.now() if timestamp is None else timestamp
-        )
+        now = self.server.mock.store.now()
+        return super().date_time_string(now if timestamp is None else timestamp)
 
     def _serve(self) -> None:
         mock = self.server.mock
         try:
-            request = self._request()
-            route, *_ = route_of(request)
+            try:
+                parts = urlsplit(self.path)
+            except ValueError:
+                raise RefusedError(400, "the address cannot be read") from None
+            request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
             if request.path == "/sandbox/state":  # no real server has it
                 self._answer(200, mock.store.totals())
                 return
+            route, *_ = route_of(request)
             if route != "backends":
                 self._check_key()
-            request = replace(request, body=self.rfile.read(self._length()))
+            body = self.rfile.read(self._length())
             with mock.store.lock:
                 mock.store.requests[route] += 1
                 fault = mock.faults.take(route)
-            self._serve_with(fault, replace(request, fault=fault))
+            self._serve_with(fault, replace(request, body=body, fault=fault))
         except RefusedError as refused:
             self._refuse(refused)
 
-    def _request(self) -> Request:
-        """Return the request without its body."""
-        try:
-            parts = urlsplit(self.path)
-        except ValueError:
-            raise RefusedError(400, "the address cannot be read") from None
-        return Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
+
+    def _check_key(self) -> None:
+        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
+        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
+            raise RefusedError(401, "Invalid key provided")
 
     def _length(self) -> int:
         """Return the length of the body, which the header states."""
@@ -182,45 +176,34 @@ class _Handler(BaseHTTPRequestHandler):
                 if not self.connection.recv(1 << 16):
                     break
 
-    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
-
     def _serve_with(self, fault: Fault | None, request: Request) -> None:
         """Answer a request, changed by the fault."""
-        answer = self.server.mock.api.answer
-        if fault is None:
-            self._answer(*answer(request))
-            return
-        kind = fault.kind
-        if kind == "slow":
+        kind, status = request.fault_kind, 200
+        body: Any = None
+        if fault is not None and kind == "slow":
             time.sleep(fault.seconds)
         if kind not in ("drop_before", "status"):
-            status, body = answer(request)
-        if kind in ("drop_before", "drop_after"):
-            self._hang_up()
+            status, body = self.server.mock.api.answer(request)
+        if fault is None:
+            self._answer(status, body)
+        elif kind in ("drop_before", "drop_after"):
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
         elif kind in ("status", "status_after"):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            self._answer(
-                fault.code, error(fault.code, fault.value or "a fault of the mock server"), headers
-            )
+            message = fault.value or "a fault of the mock server"
+            self._answer(fault.code, error(fault.code, message), headers)
         elif kind == "not_json":
             self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
-        elif kind == "huge":
-            self._send_huge(fault.size)
+        elif kind in ("huge", "drip", "truncated"):
+            self._send_oddly(status, json.dumps(body).encode(), fault)
         elif kind == "value":
             self._send(status, json.dumps(fault.value).encode())
         elif kind == "no_id":
-            self._answer(status, {k: v for k, v in body.items() if k != "id"})
-        elif kind in ("drip", "truncated"):
-            self._send_partly(status, json.dumps(body).encode(), fault)
+            self._answer(status, {name: value for name, value in body.items() if name != "id"})
         else:
             self._answer(status, body)
-
-    def _check_key(self) -> None:
-        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
-        if not given.startswith("apiKey ") or (
-            expected is not None and given != f"apiKey {expected}"
-        ):
-            raise RefusedError(401, "Invalid key provided")
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         if isinstance(answer, dict) and not is_results(answer):
@@ -234,25 +217,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _begin(self, status: int, headers: dict[str, str]) -> None:
         """Send the header of an answer."""
         self.send_response(status)
-        for name, value in {
-            MOCK_HEADER: LABEL,
-            "Content-Type": "application/json",
-            **headers,
-        }.items():
+        headers = {MOCK_HEADER: LABEL, "Content-Type": "application/json", **headers}
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
 
-    def _send_huge(self, size: int) -> None:
-        """Send a JSON string of ``size`` bytes, without a length in the header."""
-        self._begin(200, {"Connection": "close"})
-        block = b"x" * (1 << 16)
-        self.wfile.write(b'"')
-        for _ in range(0, size, len(block)):
-            self.wfile.write(block)
-        self.wfile.write(b'"')
-
-    def _send_partly(self, status: int, body: bytes, fault: Fault) -> None:
-        """Send the whole header, then the body byte by byte, or half of it."""
+    def _send_oddly(self, status: int, body: bytes, fault: Fault) -> None:
+        """Send the whole header, then the body byte by byte, or half of it, or a string without an announced length."""
+        if fault.kind == "huge":
+            self._begin(200, {"Connection": "close"})
+            self.wfile.write(b'"')
+            for _ in range(0, fault.size, 1 << 16):
+                self.wfile.write(b"x" * (1 << 16))
+            self.wfile.write(b'"')
+            return
         self._begin(status, {"Content-Length": str(len(body))})
         self.close_connection = True
         if fault.kind == "truncated":
@@ -261,8 +239,3 @@ class _Handler(BaseHTTPRequestHandler):
         for byte in body:
             self.wfile.write(bytes([byte]))
             time.sleep(fault.seconds)
-
-    def _hang_up(self) -> None:
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)

@@ -15,20 +15,15 @@ from qllmft_backends.sandbox.job import (
     PRICE_TWO_QUBITS,
     PRICE_UNIT,
     StoredJob,
-    job_price,
-    price,
+    circuit_price,
 )
 from qllmft_backends.sandbox.request import iso_time
 from qllmft_backends.sandbox.simulator import NOISE
 from qllmft_backends.sandbox.store import BACKENDS
 
 SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
-_RATE = {
-    "sku": "sandbox",
-    "unit": "gates",
-    "cost_1q_gate": PRICE_ONE_QUBIT,
-    "cost_2q_gate": PRICE_TWO_QUBITS,
-}
+_PRICES = {"cost_1q_gate": PRICE_ONE_QUBIT, "cost_2q_gate": PRICE_TWO_QUBITS}
+_RATE = {"sku": "sandbox", "unit": "gates", **_PRICES}
 _KINDS = {"probabilities": "object", "histogram": "object", "shots": "array"}
 FORMATS = {  # JSON type of each format
     **{f"ionq.result.{name}.json.v1": kind for name, kind in _KINDS.items()},
@@ -38,6 +33,7 @@ FORMATS = {  # JSON type of each format
 }
 ResultsForm = Literal["url", "artifacts", "v2", "none"]  # of a job's results; see `Api`
 GATE_US, MACHINE_KW = (130, 970), 20.0  # of one gate on one qubit and on two; invented power
+_TIMING = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
@@ -46,21 +42,11 @@ def is_results(answer: Mapping[str, Any]) -> bool:
     return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
 
 
-def job_description(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]:
+def job_description(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
-    results, failure = None, job.failure
-    if failure and results_form == "url":
+    failure, waiting = job.failure, job.status in ("submitted", "ready")
+    if failure and form == "url":
         failure = {**failure, "error": failure["message"]}  # the older name
-    if job.status == "completed" and not job.dry_run:
-        name, suffix = (
-            ("probabilities-aggregate", "/aggregated") if job.children else ("probabilities", "")
-        )
-        address = f"/v0.4/jobs/{job.id}/results"
-        results = _result_entry(
-            "probabilities", f"{address}/probabilities{suffix}", name, results_form
-        )
-        if job.sampled and not job.children:
-            results |= _result_entry("shots", f"{address}/shots", "shots", results_form)
     return {
         "id": job.id,
         "status": job.status,
@@ -77,17 +63,82 @@ def job_description(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]
         "submitted_at": job.submitted_at,
         "started_at": job.started_at,
         "completed_at": job.completed_at,
-        "predicted_wait_time_ms": 0 if job.status in ("submitted", "ready") else None,
+        "predicted_wait_time_ms": 0 if waiting else None,
         "predicted_execution_duration_ms": 0,
         "shots": job.shots,
-        **({"noise": {"model": "ideal"} | dict(job.noise)} if job.backend == "simulator" else {}),
+        **({"noise": {"model": "ideal", **job.noise}} if job.backend == "simulator" else {}),
         "settings": job.payload.get("settings") or {},
         "failure": failure,
         "execution_duration_ms": 0,
         "stats": _stats(job),
-        "results": results,
-        "output": _output(job, results_form),
+        "results": _results(job, form),
+        "output": _output(job, form),
     }
+
+
+def _stats(job: StoredJob) -> dict[str, Any]:
+    """Return the statistics of a job; its energy and time are invented, and proportional to gates and shots."""
+    counts = job.gate_counts
+    stats = {"qubits": job.qubits, "circuits": len(job.circuits), "gate_counts": counts}
+    if job.backend == "simulator" or job.status != "completed" or job.dry_run:
+        return stats
+    time_us = job.shots * (GATE_US[0] * counts["1q"] + GATE_US[1] * counts["2q"])
+    names = ("predicted_quantum_compute_time_us", "billed_quantum_compute_time_us")
+    return stats | dict.fromkeys(names, time_us) | {"kwh": time_us / 3.6e9 * MACHINE_KW}
+
+
+def _results(job: StoredJob, form: ResultsForm) -> dict[str, Any] | None:
+    """Return the names of a job's results, None before its end."""
+    if job.status != "completed" or job.dry_run:
+        return None
+    names = {"probabilities": "/probabilities"}
+    if job.children:
+        names = {"probabilities-aggregate": "/probabilities/aggregated"}
+    elif job.sampled:
+        names["shots"] = "/shots"
+    found = {}
+    for name, path in names.items():
+        if form == "url":
+            url = {"url": f"/v0.4/jobs/{job.id}/results{path}"}
+            found[name.removesuffix("-aggregate")] = url | _artifact(name, _format(name))
+        elif form != "none":
+            v2 = form == "v2" and not job.children
+            identity = _format(name, "v2" if v2 else "v1")
+            found[identity] = _artifact(f"{name}-v2" if v2 else name, identity)
+    return found
+
+
+def _output(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
+    """Return the compiled circuit of a dry run, or a debiased circuit's variants and their combinations."""
+    if job.status != "completed" or job.children:
+        return {}
+    if job.dry_run:
+        native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
+        return {"compilation": {"compiled_circuits": native}}
+    if form in ("url", "none") or not at(job.payload, "settings", "error_mitigation", "debiasing"):
+        return {}
+    histogram = _format("histogram", "v2")
+    variants = [
+        {
+            "variant_id": str(number),
+            "qubit_map": [(qubit + number) % job.qubits for qubit in range(job.qubits)],
+            "shots": len(shots),
+            "results": {histogram: _artifact(f"variant-{number}", histogram)},
+        }
+        for number, shots in enumerate(job.shots_of_variants())
+    ]
+    combined = {name: _artifact(f"aggregation-{name}", histogram) for name in SHARPENING}
+    debiasing = {"variants": variants, "aggregation_method": "average"}
+    return {"error_mitigation": {"debiasing": debiasing, "aggregations": combined}}
+
+
+def _format(name: str, version: str = "v1") -> str:
+    return f"ionq.result.{name}.json.{version}"
+
+
+def _artifact(name: str, form: str) -> dict[str, str]:
+    """Return the descriptor of an artifact."""
+    return {"id": name, "format": form, "media_type": "application/json"}
 
 
 def backend(name: str) -> dict[str, Any]:
@@ -109,7 +160,6 @@ def characterization(name: str, *, former: bool) -> dict[str, Any]:
 
     ``former`` adds Forte's gate times in seconds, which are whole numbers in the form published in 2026.
     """
-    timing = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 100, "t2": 1}
     noise = NOISE[name.removeprefix("qpu.")]
     one, two = (1 - pauli_error_probability(noise.rate(n), n) for n in (1, 2))
     return {
@@ -119,26 +169,17 @@ def characterization(name: str, *, former: bool) -> dict[str, Any]:
         "qubits": BACKENDS[name],
         "connectivity": [],
         "fidelity": {"spam": {"median": 1.0}, "1q": {"median": one}, "2q": {"median": two}},
-        **({"timing": timing} if former else {}),
+        **({"timing": _TIMING} if former else {}),
         "sandbox": LABEL,
     }
 
 
 def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     """Return the answer of GET /jobs/estimate. ``former`` adds the names of the form before 2026."""
-    one, two, shots = (
-        int(query.get(k, d)) for k, d in (("1q_gates", "0"), ("2q_gates", "0"), ("shots", "1000"))
-    )
-    amount = price(query.get("backend"), one, two, shots)
-    numbers = {
-        key: int(query[key]) for key in ("qubits", "shots", "1q_gates", "2q_gates") if key in query
-    }
-    mitigated = query.get("error_mitigation", "false") == "true"
-    context: dict[str, Any] = {
-        "backend": query.get("backend", "simulator"),
-        "type": query.get("type", "ionq.circuit.v1"),
-        **numbers,
-    }
+    names = ("qubits", "shots", "1q_gates", "2q_gates")
+    numbers = {name: int(query[name]) for name in names if name in query}
+    one, two = (numbers.get(name, 0) for name in ("1q_gates", "2q_gates"))
+    amount = circuit_price(query.get("backend"), one, two, numbers.get("shots", 1000))
     added: dict[str, Any] = {
         "input_values": dict(query),
         "cost_unit": PRICE_UNIT,
@@ -148,8 +189,10 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
     return {
         **(added if former else {}),
         "estimate_context": {
-            **context,
-            "error_mitigation": mitigated,
+            "backend": query.get("backend", "simulator"),
+            "type": query.get("type", "ionq.circuit.v1"),
+            **numbers,
+            "error_mitigation": query.get("error_mitigation", "false") == "true",
             "organization": ACCOUNT,
             "project": ACCOUNT,
         },
@@ -164,18 +207,17 @@ def estimate(query: Mapping[str, str], *, former: bool) -> dict[str, Any]:
 
 def cost(job: StoredJob) -> dict[str, Any]:
     """Return the answer of GET /jobs/{id}/cost: the estimate, and the charge once the job has ended."""
-    amount = job_price(job)
-    charged = {"completed": amount, **dict.fromkeys(ENDED_FREE, 0.0)}.get(job.status)
+    charged = {"completed": job.price, **dict.fromkeys(ENDED_FREE, 0.0)}.get(job.status)
     return {
         "dry_run": job.dry_run,
-        "estimated_cost": {"value": amount, "unit": PRICE_UNIT},
+        "estimated_cost": {"value": job.price, "unit": PRICE_UNIT},
         **({} if charged is None else {"cost": {"value": charged, "unit": PRICE_UNIT}}),
     }
 
 
 def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the answer of GET /organizations/{id}/usage, its days in one sum."""
-    total = sum(job_price(job) for job in jobs if job.status not in ENDED_FREE)
+    total = sum(job.price for job in jobs if job.status not in ENDED_FREE)
     return {
         "organization": organization,
         "modality": query.get("modality", "daily"),
@@ -189,65 +231,3 @@ def usage(jobs: Sequence[StoredJob], organization: str, query: Mapping[str, str]
         "start_date": query.get("start_date", ""),
         "end_date": query.get("end_date", ""),
     }
-
-
-def _stats(job: StoredJob) -> dict[str, Any]:
-    """Return the statistics of a job; its energy and time are invented, and proportional to gates and shots."""
-    counts = job.gate_counts
-    stats: dict[str, Any] = {
-        "qubits": job.qubits,
-        "circuits": len(job.circuits),
-        "gate_counts": counts,
-    }
-    if job.backend == "simulator" or job.status != "completed" or job.dry_run:
-        return stats
-    time_us = job.shots * (GATE_US[0] * counts["1q"] + GATE_US[1] * counts["2q"])
-    energy = time_us / 3.6e9 * MACHINE_KW
-    return {
-        **stats,
-        "predicted_quantum_compute_time_us": time_us,
-        "billed_quantum_compute_time_us": time_us,
-        "kwh": energy,
-    }
-
-
-def _result_entry(kind: str, address: str, name: str, form: ResultsForm) -> dict[str, Any]:
-    if form == "url":
-        return {kind: {"url": address, **_artifact(name, f"ionq.result.{name}.json.v1")}}
-    version = "v2" if form == "v2" and name != "probabilities-aggregate" else "v1"
-    identity = f"ionq.result.{name}.json.{version}"
-    artifact = f"{name}-v2" if version == "v2" else name
-    return {} if form == "none" else {identity: _artifact(artifact, identity)}
-
-
-def _output(job: StoredJob, results_form: ResultsForm) -> dict[str, Any]:
-    """Return the compiled circuit of a dry run, or a debiased circuit's variants and their combinations."""
-    if job.dry_run:
-        done = job.status == "completed" and not job.children
-        native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
-        return {"compilation": {"compiled_circuits": native}} if done else {}
-    if (
-        job.status != "completed"
-        or job.children
-        or not at(job.payload, "settings", "error_mitigation", "debiasing")
-        or results_form in ("url", "none")
-    ):
-        return {}
-    form = "ionq.result.histogram.json.v2"
-    found = {name: _artifact(f"aggregation-{name}", form) for name in SHARPENING}
-    variants = [
-        {
-            "variant_id": str(number),
-            "qubit_map": [(qubit + number) % job.qubits for qubit in range(job.qubits)],
-            "shots": len(shots),
-            "results": {form: _artifact(f"variant-{number}", form)},
-        }
-        for number, shots in enumerate(job.shots_of_variants())
-    ]
-    debiasing = {"variants": variants, "aggregation_method": "average"}
-    return {"error_mitigation": {"debiasing": debiasing, "aggregations": found}}
-
-
-def _artifact(name: str, form: str) -> dict[str, str]:
-    """Return the descriptor of an artifact."""
-    return {"id": name, "format": form, "media_type": "application/json"}

@@ -18,43 +18,24 @@ import numpy as np
 from qllmft_backends.remote.rows import ENDED_FREE
 from qllmft_backends.sandbox import simulator
 from qllmft_backends.sandbox.circuits import CircuitError
-from qllmft_backends.sandbox.job import StoredJob, circuits_of
+from qllmft_backends.sandbox.job import Session, StoredJob, circuits_of
 from qllmft_backends.sandbox.request import RefusedError, iso_time
-from qllmft_backends.sandbox.sessions import Sessions
 
 # API name -> qubits
 BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "qpu.tempo-1": 100}
 MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
+_SUBMITTED = ("id", "payload", "submitted_at", "number", "name", "children", "outcome", "message")
 _CHANGEABLE = ("status", "results", "failure", "started_at", "completed_at")
 
 
 class Journal:
-    """Submissions, and changes of a job: status, results, failure. Without a file nothing is kept."""
+    """File with a line of JSON for each submission, deletion and change of a job. Without a file nothing is kept.
+
+    The children of a job are in its payload.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-
-    def submitted(self, job: StoredJob) -> None:
-        """Record a job and its children, which are in the job's payload."""
-        fields = (
-            "id",
-            "payload",
-            "submitted_at",
-            "number",
-            "name",
-            "children",
-            "outcome",
-            "message",
-        )
-        self._append({name: getattr(job, name) for name in fields})
-
-    def changed(self, job: StoredJob) -> None:
-        """Record the changeable fields of a job."""
-        self._append({"changed": job.id} | {name: getattr(job, name) for name in _CHANGEABLE})
-
-    def deleted(self, ids: list[str]) -> None:
-        """Record that jobs were deleted."""
-        self._append({"deleted": ids})
 
     def read(self) -> dict[str, StoredJob]:
         """Return the jobs by id. An unfinished last line is left out."""
@@ -73,14 +54,13 @@ class Journal:
                 for name in record["deleted"]:
                     del jobs[name]
             else:
-                job = jobs[record["id"]] = StoredJob(
-                    circuits=circuits_of(record["payload"]), **record
-                )
-                for n, child_id in enumerate(job.children):
-                    jobs[child_id] = child_of(job, n, child_id)
+                job = StoredJob(circuits=circuits_of(record["payload"]), **record)
+                children = {each: job.child(n, each) for n, each in enumerate(job.children)}
+                jobs |= {job.id: job, **children}
         return jobs
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def append(self, **record: Any) -> None:
+        """Add a line."""
         if self._file is None:
             return
         with suppress(OSError), self._file.open("ab+") as file:  # a full disk ends no job
@@ -89,15 +69,6 @@ class Journal:
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(record).encode() + b"\n")
-
-
-def child_of(job: StoredJob, n: int, child_id: str) -> StoredJob:
-    """Return the job of the ``n``-th circuit of a multi-circuit job."""
-    name = job.payload["input"]["circuits"][n].get("name")
-    number = job.number + 1 + n
-    return StoredJob(
-        child_id, job.payload, [job.circuits[n]], job.submitted_at, number, name=name, parent=job.id
-    )
 
 
 class Store:
@@ -123,17 +94,13 @@ class Store:
         self._clock_offset_s = clock_offset_s
         self._journal = Journal(state_file)
         self.jobs = self._journal.read()
-        self.sessions = Sessions()
+        self.sessions: dict[str, Session] = {}
         self.requests: Counter[str] = Counter()
         self.lock = threading.RLock()
         self._stop = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mock-server")
         for job in self.jobs.values():
-            if (
-                job.status in ("submitted", "ready", "started")
-                and not job.parent
-                and not job.outcome
-            ):
+            if job.completed_at is None and not job.parent and not job.outcome:
                 self._worker.submit(self._work, job)
 
     def now(self) -> float:
@@ -168,17 +135,46 @@ class Store:
             except CircuitError as error:
                 raise RefusedError(400, str(error)) from None
         with self.lock:
-            self.sessions.admit(job, self.jobs.values(), self.now())
+            self._admit(job)
             job.number = 1 + max((other.number for other in self.jobs.values()), default=-1)
             self.jobs[job.id] = job
             if payload["type"] == "ionq.multi-circuit.v1":
                 job.children = [str(uuid.uuid4()) for _ in job.circuits]
-                self.jobs |= {
-                    child_id: child_of(job, n, child_id) for n, child_id in enumerate(job.children)
-                }
-            self._journal.submitted(job)
+                self.jobs |= {each: job.child(n, each) for n, each in enumerate(job.children)}
+            self._journal.append(**{name: getattr(job, name) for name in _SUBMITTED})
         self._worker.submit(self._work, job)
         return job
+
+    def _admit(self, job: StoredJob) -> None:
+        """Admit a job to the session that it names, if it names one."""
+        session_id = job.payload.get("session_id")
+        if session_id is not None:
+            jobs = self.jobs.values()
+            others = [j for j in jobs if not j.parent and j.payload.get("session_id") == session_id]
+            self.session(session_id).admit(job, others, self.now())
+
+    def open_session(self, body: dict[str, Any]) -> Session:
+        """Open a session, or raise `RefusedError`."""
+        backend, caps = body.get("backend"), body.get("settings") or {}
+        if not isinstance(backend, str) or backend not in BACKENDS:
+            raise RefusedError(
+                400, f"no sessions on {backend!r}, expected one of {', '.join(BACKENDS)}"
+            )
+        session = Session(str(uuid.uuid4()), backend, caps, self.now())
+        self.sessions[session.id] = session
+        return session
+
+    def session(self, session_id: str) -> Session:
+        """Return a session, or raise `RefusedError`."""
+        if session_id not in self.sessions:
+            raise RefusedError(404, f"no session {session_id}")
+        return self.sessions[session_id]
+
+    def get(self, job_id: str) -> StoredJob:
+        """Return a job, or raise `RefusedError`."""
+        if job_id not in self.jobs:
+            raise RefusedError(404, f"no job {job_id}")
+        return self.jobs[job_id]
 
     def cancel(self, job_id: str) -> StoredJob:
         """Cancel a job that has not ended, or raise `RefusedError`."""
@@ -201,13 +197,7 @@ class Store:
             gone = [job_id, *job.children]
             for name in gone:
                 del self.jobs[name]
-            self._journal.deleted(gone)
-
-    def get(self, job_id: str) -> StoredJob:
-        """Return a job, or raise `RefusedError`."""
-        if job_id not in self.jobs:
-            raise RefusedError(404, f"no job {job_id}")
-        return self.jobs[job_id]
+            self._journal.append(deleted=gone)
 
     def totals(self) -> dict[str, Any]:
         """Return the numbers of submitted and paid jobs, circuits and shots.
@@ -216,20 +206,21 @@ class Store:
         payments of each circuit (by hash of gates, shots and machine).
         """
         circuits: Counter[str] = Counter()
-        shots = 0
         with self.lock:
             parents = [j for j in self.jobs.values() if j.parent is None]
-            for job in self.jobs.values():
-                if job.children or job.status in ENDED_FREE or job.dry_run:
-                    continue
+            paid = [
+                job
+                for job in self.jobs.values()
+                if not (job.children or job.status in ENDED_FREE or job.dry_run)
+            ]
+            for job in paid:
                 text = json.dumps([job.circuits[0], job.shots, job.backend], sort_keys=True)
                 circuits[sha256(text.encode()).hexdigest()] += 1
-                shots += job.shots
             return {
                 "jobs": len(parents),
                 "circuits_submitted": sum(len(j.circuits) for j in parents),
-                "circuits_paid": sum(circuits.values()),
-                "shots_paid": shots,
+                "circuits_paid": len(paid),
+                "shots_paid": sum(job.shots for job in paid),
                 "times": dict(circuits),
                 "statuses": {j.id: j.status for j in parents},
                 "requests": dict(self.requests),
@@ -238,18 +229,24 @@ class Store:
     def _timestamp(self) -> str:
         return iso_time(self.now(), "milliseconds")
 
-    def _change(self, job: StoredJob, status: str) -> None:
-        job.status = status
-        if status == "started":
-            job.started_at = self._timestamp()
-        if status in ("completed", *ENDED_FREE):
-            job.completed_at = self._timestamp()
-        self._journal.changed(job)
+    def _change(self, job: StoredJob, status: str) -> bool:
+        """Change a job's status unless it was canceled, and return whether it was changed."""
+        with self.lock:
+            if job.status == "canceled":
+                return False
+            job.status = status
+            if status == "started":
+                job.started_at = self._timestamp()
+            if status in ("completed", *ENDED_FREE):
+                job.completed_at = self._timestamp()
+            kept = {name: getattr(job, name) for name in _CHANGEABLE}
+            self._journal.append(changed=job.id, **kept)
+            return True
 
     def _noise(self, job: StoredJob) -> str:
-        return (
-            str(job.noise.get("model", "ideal")) if job.backend == "simulator" else self._qpu_noise
-        )
+        if job.backend != "simulator":
+            return self._qpu_noise
+        return str(job.noise.get("model", "ideal"))
 
     def _work(self, job: StoredJob) -> None:
         with self.lock:
@@ -258,7 +255,7 @@ class Store:
             parts = [self.jobs[c] for c in job.children] or [job]
         for status in ("ready", "started"):
             self._stop.wait(self._latency_s)
-            if self._stop.is_set() or not self._move(job, status):
+            if self._stop.is_set() or not self._change(job, status):
                 return
         if job.outcome == "never_ends":
             return
@@ -268,23 +265,15 @@ class Store:
                 return
             part.results = None if part.dry_run else self._simulate(part)
             if part is not job:
-                self._move(part, "started")
-                self._move(part, "completed")
+                self._change(part, "started")
+                self._change(part, "completed")
         if completed == len(parts):
-            self._move(job, "completed")
+            self._change(job, "completed")
             return
         for part in (*parts[completed:], *([job] if job.children else [])):
             message = job.message or "a fault of the mock server failed this job"
             part.failure = {"code": "SimulationError", "message": message}
-            self._move(part, "failed")
-
-    def _move(self, job: StoredJob, status: str) -> bool:
-        """Change a job's status unless it was canceled, and return whether it was changed."""
-        with self.lock:
-            if job.status == "canceled":
-                return False
-            self._change(job, status)
-            return True
+            self._change(part, "failed")
 
     def _simulate(self, job: StoredJob) -> dict[str, float]:
         circuit, noise, shots = job.circuits[0], self._noise(job), job.shots

@@ -61,15 +61,15 @@ def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
 def test_results_are_read_from_the_server_that_the_options_name(
     box, forte, problem, address, monkeypatch
 ):
-    from qllmft_backends.sandbox import api
+    from qllmft_backends.sandbox import shapes
 
-    describe = api.job_description
+    describe = shapes.job_description
 
     def elsewhere(job, style):
         told = describe(job, style)
         return told | {"results": {"probabilities": {"url": address}}} if told["results"] else told
 
-    monkeypatch.setattr(api, "job_description", elsewhere)
+    monkeypatch.setattr(shapes, "job_description", elsewhere)
     with pytest.raises(
         JobFailedError, match=r"as the address of its results; expected one below /v0\.4/"
     ):

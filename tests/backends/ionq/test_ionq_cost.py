@@ -234,10 +234,10 @@ def test_what_was_charged_is_in_the_ledger_beside_the_estimate(
     box, forte, problem, monkeypatch, folder
 ):
     """The server charges less than it estimated; the ceiling goes by what it charged."""
-    from qllmft_backends.sandbox import api
+    from qllmft_backends.sandbox import shapes
 
     monkeypatch.setattr(
-        api, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}}
+        shapes, "cost", lambda job: {"cost": {"value": 0.01, "unit": "sandbox-credit"}}
     )
     ask(forte(), problem)
     rows = ledger_jobs(folder)

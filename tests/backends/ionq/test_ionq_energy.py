@@ -52,9 +52,7 @@ def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
     monkeypatch.setattr(shapes, "_RATE", {"sku": "a", "unit": "compute_second", "unit_cost": 2.0})
     answer = shapes.estimate
     timed = {"estimated_quantum_compute_time_us": 7_380_000}
-    monkeypatch.setattr(
-        "qllmft_backends.sandbox.api.estimate", lambda *a, **b: answer(*a, **b) | timed
-    )
+    monkeypatch.setattr(shapes, "estimate", lambda *a, **b: answer(*a, **b) | timed)
     text = str(forte().estimate(problem.circuit, problem.values))
     assert "billed by compute_second; 7.38 s of quantum compute time per circuit" in text
 

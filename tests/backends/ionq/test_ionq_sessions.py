@@ -24,13 +24,13 @@ from qllmft_backends.remote import (
     wait,
 )
 from qllmft_backends.sandbox import Fault
-from qllmft_backends.sandbox.sessions import Sessions
+from qllmft_backends.sandbox.job import Session
 
 CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
 
 
 def sessions(box):
-    return list(box.store.sessions.known.values())
+    return list(box.store.sessions.values())
 
 
 def session_ids(box):
@@ -48,7 +48,7 @@ def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, 
         "cost_limit": {"unit": "sandbox-credit", "value": 5.0},
         "duration_limit_min": 30,
     }
-    assert session.ended
+    assert session.ended_at
     assert session_ids(box) == {session.id}
     assert box.store.totals()["jobs"] == 3
     assert box.store.totals()["requests"]["sessions"] == 2, "opened once and ended once"
@@ -72,9 +72,9 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
     ):
         ask(forte(session_max_cost=0.45), problem)
     assert box.store.totals()["circuits_paid"] == 6
-    assert not sessions(box)[0].ended, "jobs are under way in it"
+    assert not sessions(box)[0].ended_at, "jobs are under way in it"
     assert_right(ask(forte(session_max_cost=0.45), problem), problem)
-    assert [session.ended for session in sessions(box)] == [True, True]
+    assert all(session.ended_at for session in sessions(box))
     assert_paid_once(box, 7)
 
 
@@ -118,28 +118,26 @@ def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, 
     "settings", [None, {}, {"cost_limit": {"unit": "usd", "value": 5.0}, "duration_limit_min": 30}]
 )
 def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, settings, monkeypatch):
-    from qllmft_backends.sandbox.sessions import Session
-
     describe = Session.describe
     monkeypatch.setattr(
         Session, "describe", lambda self, now: describe(self, now) | {"settings": settings}
     )
     with refused(box, RemoteRequestError, r"without the caps that were asked for \(cost_limit"):
         ask(forte(**CAPS), problem)
-    assert sessions(box)[0].ended
+    assert sessions(box)[0].ended_at
 
 
 def test_another_process_ends_the_session_of_jobs_that_it_collects(
     box, forte, problem, folder, connection
 ):
     forte(**CAPS).submit(problem.circuit, problem.values)
-    assert not sessions(box)[0].ended
+    assert not sessions(box)[0].ended_at
     assert_right(ask(forte(), problem), problem)
-    assert sessions(box)[0].ended
+    assert sessions(box)[0].ended_at
     more = make_problem(2, seed=5)
     forte(**CAPS).submit(more.circuit, more.values)
     wait(folder, connection)
-    assert sessions(box)[1].ended
+    assert sessions(box)[1].ended_at
 
 
 def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
@@ -149,17 +147,17 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
     with pytest.raises(JobTimeoutError):
         ask(forte(**CAPS, deadline_s=0.1), problem)
     (session,) = sessions(box)
-    assert not session.ended
+    assert not session.ended_at
     lines = cancel_ledger(folder, connection)
     assert lines[-1] == f"session {session.id}: ended"
-    assert session.ended
+    assert session.ended_at
 
 
 def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
     box.faults.arm(Fault("job_failed", "submit"))
     with pytest.raises(JobFailedError, match="known answer was waited for, failed"):
         ask(forte(**CAPS, known_answer_shots=1000), problem)
-    assert sessions(box)[0].ended
+    assert sessions(box)[0].ended_at
 
 
 def test_no_session_is_opened_for_what_the_server_had(box, forte, problem):
@@ -184,6 +182,5 @@ def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
 
 
 def test_a_session_whose_time_is_up_takes_no_job():
-    body = {"backend": "qpu.forte-1", "settings": {"duration_limit_min": 1}}
-    session = Sessions().open(body, ["qpu.forte-1"], 1000.0)
+    session = Session("a", "qpu.forte-1", {"duration_limit_min": 1}, 1000.0)
     assert [session.describe(now)["status"] for now in (1030.0, 1061.0)] == ["created", "ended"]

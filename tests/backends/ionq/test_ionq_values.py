@@ -246,11 +246,13 @@ def test_the_simulators_noise_is_explicit(box, simulator, problem):
 
 
 def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatch):
-    from qllmft_backends.sandbox import api
+    from qllmft_backends.sandbox import shapes
 
-    describe = api.backend
+    describe = shapes.backend
     monkeypatch.setattr(
-        api, "backend", lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]}
+        shapes,
+        "backend",
+        lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]},
     )
     with refused(
         box, RemoteRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
