@@ -16,6 +16,8 @@ from qllmft_backends.remote.ledger.chunk import KNOWN_ANSWER, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Place
 from qllmft_backends.remote.ledger.payload import known_state
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Template:
@@ -42,7 +44,7 @@ class Template:
         """Return the number of gates in one circuit as sent."""
         return self.one_qubit_gates + self.two_qubit_gates
 
-    def bind(self, values: NDArray[np.float64], names: Sequence[str]) -> list[QuantumCircuit]:
+    def bind(self, values: Floats, names: Sequence[str]) -> list[QuantumCircuit]:
         """Return one circuit per row of ``values`` (b, P), in radians, with the given ``names``."""
         circuits = []
         for row, name in zip(values, names, strict=True):
@@ -92,7 +94,7 @@ class CircuitBatch:
     """
 
     template: Template
-    values: NDArray[np.float64]
+    values: Floats
     setup: Setup
     machine: str
     circuits_per_job: int

@@ -10,12 +10,12 @@ import sys
 import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
 from qllmft_backends.remote.send import check_patience, send, settle
 from qllmft_backends.requests import BETWEEN_ROUNDS
+
+Floats = NDArray[np.float64]
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceOf = Callable[[Setup, Template], dict[str, Any]]
@@ -156,8 +158,7 @@ class Jobs:
             JobFailedError: if a known answer is wrong or missing; no further job was sent.
             RemoteError: if sending failed; accepted jobs are in the ledger.
         """
-        self._settle(batch)
-        self._read_wrong_answers_again(batch)
+        self._look_up(batch)
         check_answers(batch.chunks, self.ledger)
         estimate = batch.estimate()
         if batch.missing and self.options.paid:
@@ -179,13 +180,13 @@ class Jobs:
         Raises:
             RemoteError: if a job cannot be read or a known answer is wrong. The others are in the ledger.
         """
-        self._settle(batch)
-        self._read_wrong_answers_again(batch)
+        self._look_up(batch)
         chunks = batch.chunks
         if waiting := [chunk for chunk in chunks if chunk.state == "submitted"]:
             problems = collect(self.index, waiting, self.on_progress)
             self.route.end_sessions(self.ledger, {chunk.session for chunk in waiting})
-            _raise_first(problems)
+            for problem in problems.values():
+                raise problem
         check_answers(chunks, self.ledger)
         if any(chunk.doubtful for chunk in chunks) and self.index.searches:
             try:
@@ -196,10 +197,23 @@ class Jobs:
             else:
                 self.index.reconcile()
 
-    def _settle(self, batch: CircuitBatch) -> None:
-        """Find out which of the doubtful chunks were accepted."""
-        if doubtful := [chunk for chunk in batch.chunks if chunk.state == "sent"]:
-            settle_all(self.index, doubtful)
+    def _look_up(self, batch: CircuitBatch) -> None:
+        """Find out which of the doubtful chunks were accepted, and read jobs with a wrong known answer again.
+
+        That is free, and the first reading may be wrong.
+        """
+        chunks = self.ledger.chunks.values()
+        doubtful = [chunk for chunk in batch.chunks if chunk.state == "sent"]
+        for chunk in doubtful:
+            settle(self.index, chunk)
+        wrong = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
+        for chunk in wrong:
+            try:
+                read_again(self.index, chunk)
+            except RemoteError:
+                if self._retries_wrong:  # its circuits would be paid again
+                    raise
+        if doubtful or wrong:
             self.find(batch)
 
     def _priced(self, batch: CircuitBatch, price_of: PriceOf) -> CostEstimate:
@@ -237,19 +251,6 @@ class Jobs:
     @property
     def _retries_wrong(self) -> bool:
         return isinstance(self.options, KnownAnswerOptions) and self.options.retry_wrong
-
-    def _read_wrong_answers_again(self, batch: CircuitBatch) -> None:
-        """Read the results of jobs with a wrong known answer again, which is free: the first reading may be wrong."""
-        chunks = self.ledger.chunks.values()
-        wrong = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
-        for chunk in wrong:
-            try:
-                read_again(self.index, chunk)
-            except RemoteError:
-                if self._retries_wrong:  # its circuits would be paid again
-                    raise
-        if wrong:
-            self.find(batch)
 
     def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate) -> None:
         """Send the missing circuits, unless the server holds them under our client tokens."""
@@ -305,7 +306,8 @@ class Jobs:
         awaited = [chunk for chunk in chunks if chunk.checked and chunk.state == "submitted"]
         if not awaited:
             return
-        _raise_first(collect(self.index, awaited, self.on_progress))
+        for problem in collect(self.index, awaited, self.on_progress).values():
+            raise problem
         check_answers(awaited, self.ledger)
         for chunk in awaited:
             if chunk.state == "failed":
@@ -313,27 +315,6 @@ class Jobs:
                     f"{chunk.label}, whose known answer was waited for, failed: {chunk.failure}. No further job was "
                     f"sent. {chunk.setup.after_failure}"
                 )
-
-
-def settle_all(index: JobIndex, doubtful: Iterable[Chunk]) -> None:
-    """Find out which of the ``doubtful`` chunks were accepted; those that are not ``sent`` are passed over."""
-    for chunk in doubtful:
-        if chunk.state == "sent":  # else settled together with another one
-            settle(index, chunk)
-
-
-def check_round(machine: str, shots: int, fewest: int) -> None:
-    """Raise `RemoteRequestError` for a round of fewer ``shots`` than a machine takes."""
-    if shots < fewest:
-        raise RemoteRequestError(
-            f"a round has {shots} shots, and {machine} takes {fewest} or more with these options. Nothing was sent. "
-            "Ask for fewer rounds, or more shots."
-        )
-
-
-def _raise_first(problems: Mapping[str, RemoteError]) -> None:
-    for problem in problems.values():
-        raise problem
 
 
 class JobsBackend(Backend):
@@ -349,16 +330,16 @@ class JobsBackend(Backend):
 
     @abstractmethod
     def estimate(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> CostEstimate:
         """Return the cost of a call (see `RemoteBackend.estimate`)."""
 
     @abstractmethod
-    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
+    def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         """Return the circuits of a call, checked and compiled, with their places in the ledger."""
 
     def _measured(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, send: bool = True
+        self, circuit: QuantumCircuit, values: Floats, *, send: bool = True
     ) -> tuple[CircuitBatch, list[Probabilities]]:
         """Return the circuits of a call and the result of each, after sending those that the ledger lacks."""
         assert self.jobs is not None
@@ -378,8 +359,22 @@ class JobsBackend(Backend):
         """Return the result of a circuit at its place in the ledger."""
         return None if chunk.results is None else chunk.results[index]
 
-    def in_round(self, shots: int, number: int) -> JobsBackend:
-        """Return this backend with other shots, and new measurements in each round (see `Backend.in_round`)."""
+    @property
+    def fewest_shots(self) -> int:
+        """Return the machine's lower limit on the shots of a circuit."""
+        return 1
+
+    def in_round(self, shots: int, number: int) -> Self:
+        """Return this backend with other shots, and new measurements in each round (see `Backend.in_round`).
+
+        Raises:
+            RemoteRequestError: for fewer shots than the machine takes.
+        """
+        if shots < self.fewest_shots:
+            raise RemoteRequestError(
+                f"a round has {shots} shots, and {self.name} takes {self.fewest_shots} or more with these options. "
+                "Nothing was sent. Ask for fewer rounds, or more shots."
+            )
         changed, own = copy(self), self.options
         new = {"shots": shots, "repetition": own.repetition + number * BETWEEN_ROUNDS}
         changed.options = own.model_copy(update=new)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_backends.remote.errors import NOT_FOUND, RemoteError, RemoteRequestError
 from qllmft_backends.remote.ionq.options import IonQConnection
-from qllmft_backends.remote.ledger.chunk import (
-    PROVIDERS_URL,
-    UNDER_WAY,
-    Chunk,
-    sessions_under_way,
-)
+from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, UNDER_WAY, Chunk, sessions_under_way
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.rows import ENDED_FREE, Job, duplicate_of, rows_of
@@ -52,8 +47,24 @@ def server_jobs(
 
     ``backend`` is the API's name of a machine, ``simulator`` or ``qpu.forte-1``; None: all.
     """
-    jobs = islice(_ionq(connection).client.jobs(backend), limit)
-    return [_from_server(job, connection.address()) for job in jobs]
+    rows = []
+    for job in islice(_ionq(connection).client.jobs(backend), limit):
+        failure, shots, submitted_at = (job.get(k) for k in ("failure", "shots", "submitted_at"))
+        if isinstance(failure, dict):
+            failure = failure.get("message") or failure.get("error")
+        circuits = at(job, "stats", "circuits")
+        row = Job(
+            job_id=str(job.get("id")),
+            state=str(job.get("status")),
+            backend=str(job.get("backend")),
+            circuits=circuits if isinstance(circuits, int) and circuits > 0 else 1,
+            shots=shots if isinstance(shots, int) else None,
+            url=connection.address(),
+            submitted_at=submitted_at if isinstance(submitted_at, str) else None,
+            note=str(failure or ""),
+        )
+        rows.append(row)
+    return rows
 
 
 def wait(
@@ -74,13 +85,14 @@ def wait(
         problems: dict[str, RemoteError] = {}
         if chunks:
             from qllmft_backends.remote.collect import collect
-            from qllmft_backends.remote.jobs import settle_all
+            from qllmft_backends.remote.send import settle
 
             route = _route(ledger, chunks, connection)
             index, sessions = route.index(ledger), sessions_under_way(chunks)
             if not index.searches:  # a doubtful job then is an error
                 problems = collect(index, chunks, on_progress)
-            settle_all(index, chunks)
+            for chunk in chunks:
+                settle(index, chunk)
             if index.searches and any(chunk.doubtful for chunk in chunks):
                 index.refresh()
                 index.reconcile()
@@ -191,20 +203,3 @@ def _with_server_state(route: Route, row: Job, listed: str | None) -> Job:
         if error.status != NOT_FOUND:
             raise
         return replace(row, state="missing", note=str(error))
-
-
-def _from_server(job: Mapping[str, Any], url: str) -> Job:
-    failure, shots, submitted_at = job.get("failure"), job.get("shots"), job.get("submitted_at")
-    circuits = at(job, "stats", "circuits")
-    if isinstance(failure, dict):
-        failure = failure.get("message") or failure.get("error")
-    return Job(
-        job_id=str(job.get("id")),
-        state=str(job.get("status")),
-        backend=str(job.get("backend")),
-        circuits=circuits if isinstance(circuits, int) and circuits > 0 else 1,
-        shots=shots if isinstance(shots, int) else None,
-        url=url,
-        submitted_at=submitted_at if isinstance(submitted_at, str) else None,
-        note=str(failure or ""),
-    )

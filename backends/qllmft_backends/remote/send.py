@@ -44,8 +44,16 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
             doubtful, and is not sent again.
     """
     route, ambiguous = index.route, patience_s is None
+    if chunk.state != "sent":  # settled together with another one
+        return
     if not index.searches:
-        _settle_unlisted(index, chunk)
+        if not route.resends_doubtful:
+            raise RemoteRequestError(
+                f"{chunk.label} ({len(chunk.values)} circuits) was sent to {route.name} without an answer, and this "
+                "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it "
+                "is not there, retry_doubtful=true sends its circuits again."
+            )
+        _forget(index.ledger, chunk, "retry_doubtful")
         return
     patience_s = route.waits.settle_s if patience_s is None else patience_s
     wait = None if patience_s else Deadline(0.0)
@@ -70,17 +78,6 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
         if wait is None:
             wait = Deadline(_patience_left(chunk, patience_s, route.server_time()))
         time.sleep(min(route.waits.poll_interval_s, wait.left()))
-
-
-def _settle_unlisted(index: JobIndex, chunk: Chunk) -> None:
-    """Count a doubtful chunk of a provider without a search as never accepted if an option says so, or raise."""
-    if not index.route.resends_doubtful:
-        raise RemoteRequestError(
-            f"{chunk.label} ({len(chunk.values)} circuits) was sent to {index.route.name} without an answer, and this "
-            "provider has no search by tags. Nothing more was sent. Look for the job in the provider's list; if it is "
-            "not there, retry_doubtful=true sends its circuits again."
-        )
-    _forget(index.ledger, chunk, "retry_doubtful")
 
 
 def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None = None) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
 from qllmft_backends.sandbox.api import Api, error, route_of
 from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
-from qllmft_backends.sandbox.shapes import LABEL, ResultsForm, is_results
+from qllmft_backends.sandbox.shapes import LABEL, ResultsForm
 from qllmft_backends.sandbox.store import Store
 
 MAX_BODY_BYTES = 1 << 26
@@ -206,7 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, body)
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
-        if isinstance(answer, dict) and not is_results(answer):
+        # results are keyed by state or by child: another field would be read as one of them
+        results = isinstance(answer, dict) and all(k.isdigit() or len(k) == 36 for k in answer)
+        if isinstance(answer, dict) and not results:
             answer = {**answer, "sandbox": LABEL}
         self._send(status, json.dumps(answer).encode(), headers)
 

@@ -37,11 +37,6 @@ _TIMING = {"readout": 150e-6, "reset": 50e-6, "1q": 130e-6, "2q": 970e-6, "t1": 
 LABEL = "local mock server of qllmft: no ions, no IonQ, no money"
 
 
-def is_results(answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer is keyed by state or by child: another field would be read as one of them."""
-    return not answer or all(key.isdigit() or len(key) == 36 for key in answer)
-
-
 def job_description(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
     """Return a job as GET /jobs/{id} and the list describe it."""
     failure, waiting = job.failure, job.status in ("submitted", "ready")

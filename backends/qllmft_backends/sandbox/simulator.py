@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Pauli, Statevector
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
-from qllmft_backends.remote.ionq.noise import CLOUD_NOISE
+from qllmft_backends.remote.ionq.options import CLOUD_NOISE
 from qllmft_backends.sandbox.circuits import CircuitError, Gate, circuit_of, qubits_of
 
 # With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1

@@ -135,7 +135,11 @@ class Store:
             except CircuitError as error:
                 raise RefusedError(400, str(error)) from None
         with self.lock:
-            self._admit(job)
+            if (session_id := payload.get("session_id")) is not None:
+                jobs = self.jobs.values()
+                others = [j for j in jobs if j.payload.get("session_id") == session_id]
+                own = [other for other in others if not other.parent]
+                self.session(session_id).admit(job, own, self.now())
             job.number = 1 + max((other.number for other in self.jobs.values()), default=-1)
             self.jobs[job.id] = job
             if payload["type"] == "ionq.multi-circuit.v1":
@@ -144,14 +148,6 @@ class Store:
             self._journal.append(**{name: getattr(job, name) for name in _SUBMITTED})
         self._worker.submit(self._work, job)
         return job
-
-    def _admit(self, job: StoredJob) -> None:
-        """Admit a job to the session that it names, if it names one."""
-        session_id = job.payload.get("session_id")
-        if session_id is not None:
-            jobs = self.jobs.values()
-            others = [j for j in jobs if not j.parent and j.payload.get("session_id") == session_id]
-            self.session(session_id).admit(job, others, self.now())
 
     def open_session(self, body: dict[str, Any]) -> Session:
         """Open a session, or raise `RefusedError`."""

@@ -19,7 +19,7 @@ from ionq.helpers import (
 from qllmft_backends.remote import DamagedRecordWarning, Ledger, LedgerError
 from qllmft_backends.remote.ledger.chunk import Setup
 
-SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, "none", None, None, 0)
+SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
 RESULTS = [{0: 0.25, 5: 0.75}, {7: 1.0}]
 

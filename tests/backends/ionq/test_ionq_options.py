@@ -140,7 +140,7 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
     ],
 )
 def test_retry_after(text, seconds):
-    from qllmft_backends.remote.ionq.answer import retry_after_s
+    from qllmft_backends.remote.ionq.transport import retry_after_s
 
     assert retry_after_s(text) == seconds
 

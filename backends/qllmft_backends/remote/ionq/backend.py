@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ from qllmft_backends.remote.ionq.compile import (
     published_price,
 )
 from qllmft_backends.remote.ionq.library import Characterization
-from qllmft_backends.remote.ionq.noise import CLOUD_NOISE
 from qllmft_backends.remote.ionq.options import (
+    CLOUD_NOISE,
     DEBIASING_MIN_SHOTS,
     JOB_MAX_CIRCUITS,
     JOB_MAX_GATES,
@@ -41,13 +41,16 @@ from qllmft_backends.remote.ionq.options import (
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.remote.ionq.token import load_token
-from qllmft_backends.remote.jobs import Jobs, JobsBackend, check_round
+from qllmft_backends.remote.jobs import Jobs, JobsBackend
 from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
 from qllmft_backends.remote.results import Resampled, check_answers, resampled, results_of
 from qllmft_backends.requests import BETWEEN_ROUNDS, check_values
+
+Floats = NDArray[np.float64]
+Operators = Sequence[SparsePauliOp]
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
@@ -89,15 +92,15 @@ class IonQBase(JobsBackend):
         """Return the API's address."""
         return str(self.options.address())
 
-    def in_round(self, shots: int, number: int) -> IonQBase:
-        """Return this backend with other shots; the simulator's noise has another seed in each round.
-
-        Raises:
-            RemoteRequestError: for fewer shots than error mitigation takes.
-        """
+    @property
+    def fewest_shots(self) -> int:
+        """Return the least shots that error mitigation takes."""
         mitigated = getattr(self.options, "error_mitigation", "none") == "debiasing"
-        check_round(self.name, shots, DEBIASING_MIN_SHOTS if mitigated else 1)
-        changed = cast("IonQBase", super().in_round(shots, number))
+        return DEBIASING_MIN_SHOTS if mitigated else 1
+
+    def in_round(self, shots: int, number: int) -> Self:
+        """Return this backend with other shots; the simulator's noise has another seed in each round."""
+        changed = super().in_round(shots, number)
         seed = changed.options.seed + number * BETWEEN_ROUNDS
         changed.options = changed.options.model_copy(update={"seed": seed})
         return changed
@@ -115,7 +118,7 @@ class IonQBase(JobsBackend):
         """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
     def estimate(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> CostEstimate:
         """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
 
@@ -143,16 +146,13 @@ class IonQBase(JobsBackend):
             native = compile_there(self._route, batch.setup, first, own.deadline_s)
             return replace(estimate, native=native)
 
-    def submit(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> Submission:
+    def submit(self, circuit: QuantumCircuit, values: Floats) -> Submission:
         """Send the circuits that the ledger lacks, and return without waiting (see `Jobs.submit`)."""
         with self.jobs.writing():
             return self.jobs.submit(self._batch(circuit, values))
 
     def collect(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Wait for circuits submitted in this process or in another one. See `expectations` for the arguments.
 
@@ -163,21 +163,13 @@ class IonQBase(JobsBackend):
         return self._collect(circuit, values, observables, send=False)
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
         return self._collect(circuit, values, observables, send=True)
 
     def _collect(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
-        *,
-        send: bool,
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators, *, send: bool
     ) -> Expectations:
         sums, own = ZObservables.from_operators(observables, circuit.num_qubits), self.options
         batch, results = self._measured(circuit, values, send=send)
@@ -189,11 +181,7 @@ class IonQBase(JobsBackend):
         return answer
 
     def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
+        self, circuit: QuantumCircuit, values: Floats, shots: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
         """Submit, collect, and return outcomes with the measured frequencies (see `Backend.outcomes`).
 
@@ -220,8 +208,8 @@ class IonQBase(JobsBackend):
     def resample(
         self,
         circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        values: Floats,
+        observables: Operators,
         repeats: int,
         seed: int = 0,
     ) -> Resampled:
@@ -262,7 +250,7 @@ class IonQBase(JobsBackend):
             self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
         )
 
-    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
+    def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         n_qubits, limit = circuit.num_qubits, self.capabilities.max_qubits
         if limit is not None and n_qubits > limit:
             raise RemoteRequestError(
@@ -335,7 +323,6 @@ class IonQSimulator(IonQBase):
         return {
             "backend": FREE_MACHINE,
             "shots": _IDEAL_SHOTS if ideal or self.options.shots is None else self.options.shots,
-            "error_mitigation": "none",
             "noise_model": self.options.cloud_model,
             "seed": self.options.seed,
         }
@@ -404,6 +391,4 @@ class IonQForte(IonQBase):
             "shots": self.options.shots,
             "error_mitigation": self.options.error_mitigation,
             "symmetry_verification": self.options.symmetry_verification,
-            "noise_model": None,
-            "seed": None,
         }

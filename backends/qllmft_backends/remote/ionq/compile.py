@@ -129,8 +129,8 @@ def compile_there(
         JobFailedError: if it was not compiled.
         RemoteError: if the server cannot be asked.
     """
-    client, job_id = route.client, route.post_dry_run(setup, circuit)
-    deadline = Deadline(patience_s)
+    job_id = route.post_with([circuit], setup, {}, name="qllmft dry run", dry_run=True)
+    client, deadline = route.client, Deadline(patience_s)
     while True:
         job = client.job(job_id)
         if job.get("dry_run") is not True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import Field, field_validator, model_validator
 
-from qllmft_backends.noise import GateNoise, NoiseSettings
+from qllmft_backends.errors import BackendError
+from qllmft_backends.noise import PRESETS, GateNoise, NoiseSettings
 from qllmft_backends.remote.errors import PaidTrainingError, RemoteRequestError
-from qllmft_backends.remote.ionq.noise import CLOUD_NOISE, CloudModel, cloud_model_of
 from qllmft_backends.remote.options import JobOptions, KnownAnswerOptions, Waits
 
 IONQ_URL = "https://api.ionq.co/v0.4"
@@ -30,6 +31,19 @@ MOCK_HEADER = "X-QLLMFT-Sandbox"  # of the mock server's answers
 
 Aggregation = Literal["average", "voting", "dnl", "majority"]
 ErrorMitigation = Literal["none", "debiasing"]
+_Published = Literal["ideal", "aria-1", "aria-2", "forte-1"]  # with their rates
+CloudModel = Literal[_Published, "harmony", "harmony-1", "harmony-2", "forte-enterprise-1"]
+
+# The API takes the name of a noise model and a seed, no rates: only noise with a name at IonQ can run
+# there. The rates are those of docs.ionq.com/guides/simulation-with-noise-models: depolarizing after
+# every gate, with Kraus weights r/4 and r/16, the convention of `qllmft_backends.noise`.
+CLOUD_NOISE: dict[str, GateNoise] = {
+    "ideal": GateNoise(0, 0),
+    "aria-1": GateNoise(0.0005, 0.0133),
+    "aria-2": GateNoise(0.0006573333333333332, 0.01856),
+    "forte-1": PRESETS["forte1"],
+}
+_SAME_RATE = 1e-3  # relative: rates may be printed with four digits
 
 
 class IonQConnection(Waits):
@@ -146,8 +160,23 @@ class IonQSimulatorOptions(NoiseSettings, IonQOptions):
 
     @property
     def cloud_model(self) -> str:
-        """Return the server's name for the simulated noise."""
-        return self.noise_model or cloud_model_of(self.gate_noise)
+        """Return the server's name for the simulated noise, or raise `BackendError` if it has none with its rates."""
+        if self.noise_model is not None:
+            return self.noise_model
+        noise, known = self.gate_noise, []
+        for name, named in CLOUD_NOISE.items():
+            rates = [(noise.rate(n), named.rate(n)) for n in (1, 2)]
+            same = all(math.isclose(a, b, rel_tol=_SAME_RATE) for a, b in rates)
+            if same and not noise.readout_error:
+                return name
+            known.append(f"{name} ({named.one_qubit_rate:.4g}, {named.two_qubit_rate:.4g})")
+        readout = f" and readout error {noise.readout_error:g}" if noise.readout_error else ""
+        raise BackendError(
+            f"IonQ's cloud simulator has no noise with the rates {noise.one_qubit_rate:.4g} and "
+            f"{noise.two_qubit_rate:.4g}{readout}: it takes a name, no numbers, and has {', '.join(known)}, without "
+            "readout error. Set noise='forte1' or noise_model, or run this noise on this machine with the backend "
+            "adjoint or aer_forte."
+        )
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()

@@ -121,19 +121,16 @@ class IonQRoute(Route):
         """
         name = f"qllmft {token[:TOKEN_IN_NAME]}"  # the API allows letters, digits, spaces, - and _
         metadata = {"client_token": token, "ledger": ledger}
-        return self._post(circuits, setup, metadata, name=name, session_id=session)
+        return self.post_with(circuits, setup, metadata, name=name, session_id=session)
 
-    def post_dry_run(self, setup: Setup, circuit: QuantumCircuit) -> str:
-        """Send a circuit to be compiled only, once, and return the job's id. It has no client token."""
-        return self._post([circuit], setup, {}, name="qllmft dry run", dry_run=True)
-
-    def _post(
+    def post_with(
         self,
         circuits: Sequence[QuantumCircuit],
         setup: Setup,
         metadata: Mapping[str, str],
         **more: Any,
     ) -> str:
+        """Send circuits as one job with ``metadata`` and ``more`` options of qiskit-ionq, once, and return its id."""
         body = body_of(circuits, setup, metadata, **more)
         if (size := len(body.encode())) > JOB_MAX_BYTES:
             raise RemoteRequestError(

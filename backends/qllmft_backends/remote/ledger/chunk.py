@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from qllmft_backends.remote.ledger.payload import Probabilities, Shots, Variant, known_answer_error
 
+Floats = NDArray[np.float64]
+
 State = Literal["planned", "sent", "submitted", "collected", "failed"]
 UNDER_WAY: tuple[State, ...] = ("sent", "submitted")
 FREE_MACHINE = "simulator"  # its jobs cost nothing
@@ -44,10 +46,10 @@ class Setup:
     circuit_sha256: str
     n_qubits: int
     shots: int
-    error_mitigation: str
-    noise_model: str | None
-    seed: int | None
     repetition: int
+    error_mitigation: str = "none"
+    noise_model: str | None = None
+    seed: int | None = None
     symmetry_verification: bool = False
 
     @property
@@ -125,7 +127,7 @@ class Chunk:
 
     id: str
     setup: Setup
-    values: NDArray[np.float64]
+    values: Floats
     attempts: list[Attempt] = field(default_factory=list)
     job_id: str | None = None
     results: list[Probabilities | None] | None = None
@@ -237,12 +239,12 @@ def sessions_under_way(chunks: Iterable[Chunk]) -> set[str]:
     return {chunk.session for chunk in chunks if chunk.session and chunk.state in UNDER_WAY}
 
 
-def content_hash(setup: Setup, values: NDArray[np.float64], checked: bool = False) -> str:
+def content_hash(setup: Setup, values: Floats, checked: bool = False) -> str:
     """Return the hash described in `Chunk.content`."""
     content = [asdict(setup), values_hash(values), *(["known answer"] if checked else [])]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def values_hash(values: NDArray[np.float64]) -> str:
+def values_hash(values: Floats) -> str:
     """Return a hash of a chunk's angles."""
     return sha256(np.ascontiguousarray(values, np.float64).tobytes()).hexdigest()

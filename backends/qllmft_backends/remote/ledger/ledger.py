@@ -47,6 +47,8 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, valu
 from qllmft_backends.remote.ledger.identity import Identity, read_small
 from qllmft_backends.remote.ledger.records import FORMAT, HASHED, apply_record, json_hash
 
+Floats = NDArray[np.float64]
+
 # The same model gives the same angles up to a few float32 roundings, also on another machine;
 # angles this close move an expectation value by 1e-4 at most in a circuit of 100 rotations, far
 # below the noise of 10,000 shots (1e-2).
@@ -199,9 +201,7 @@ class Ledger:
         self._bytes_read += len(line)
         self._last_chunk = chunk_id
 
-    def plan(
-        self, setup: Setup, values: NDArray[np.float64], *, checked: bool = False, **facts: Any
-    ) -> Chunk:
+    def plan(self, setup: Setup, values: Floats, *, checked: bool = False, **facts: Any) -> Chunk:
         """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
 
         ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
@@ -224,9 +224,7 @@ class Ledger:
         )
         return self.chunks[chunk_id]
 
-    def tokens(
-        self, setup: Setup, parts: Sequence[NDArray[np.float64]], checked: bool = False
-    ) -> list[str]:
+    def tokens(self, setup: Setup, parts: Sequence[Floats], checked: bool = False) -> list[str]:
         """Return the client tokens of chunks of ``parts`` (b, P) sent in this order, the same in every process.
 
         A token follows from the ledger's identity, the chunk's content, and the number of accepted chunks before it
@@ -274,12 +272,7 @@ class Ledger:
         self.identity.count(self._accepted_jobs())
 
     def find(
-        self,
-        setup: Setup,
-        values: NDArray[np.float64],
-        *,
-        retry_failed: bool = False,
-        retry_wrong: bool = False,
+        self, setup: Setup, values: Floats, *, retry_failed: bool = False, retry_wrong: bool = False
     ) -> list[Place | None]:
         """Return the place of each row of ``values`` (B, P) in this ledger, or None if it is missing.
 

@@ -8,7 +8,7 @@ from copy import copy
 from functools import cache
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +21,23 @@ from qllmft_backends.observables import ZObservables, expectations, single_shots
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.remote.batch import CircuitBatch, known_circuit
 from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.jobs import Jobs, JobsBackend, check_round
+from qllmft_backends.remote.jobs import Jobs, JobsBackend
 from qllmft_backends.remote.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.providers import (
-    PROVIDERS,
-    Machine,
-    machine_of,
-    open_machine,
-)
+from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, machine_of, open_machine
 from qllmft_backends.remote.machines.route import MachineRoute
 from qllmft_backends.remote.machines.runners import ENDED_BADLY, check_names, status_of
 from qllmft_backends.remote.route import Route
-from qllmft_backends.requests import BETWEEN_ROUNDS, check_values, request_seed
+from qllmft_backends.requests import check_values, request_seed
 
 if TYPE_CHECKING:
     from qllmft_backends.aer.machine_errors import MachineErrors
+
+Floats = NDArray[np.float64]
+Operators = Sequence[SparsePauliOp]
 
 _OBJECTS: dict[Path, object] = {}  # of Python, by the folder of the ledger that they had first
 
@@ -55,7 +53,7 @@ class QiskitBackend(JobsBackend):
     name: ClassVar[str] = "qiskit"
 
     def __init__(self, options: QiskitOptions | None = None, backend: object = None) -> None:
-        self.options, self._round = options or QiskitOptions(), 0
+        self.options = options or QiskitOptions()
         if backend is None:
             if self.options.object_name is not None:
                 raise BackendError(
@@ -148,10 +146,7 @@ class QiskitBackend(JobsBackend):
         return MachineErrors.of_target(found.circuit, found.columns, found.measured, target, stated)
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return measured expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
@@ -161,11 +156,7 @@ class QiskitBackend(JobsBackend):
         return expectations(self._frequencies(circuit, values), self.options.shots, sums)
 
     def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
+        self, circuit: QuantumCircuit, values: Floats, shots: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
         """Return measured outcomes (see `Backend.outcomes`).
 
@@ -223,12 +214,10 @@ class QiskitBackend(JobsBackend):
         changed.options = options
         return changed
 
-    def in_round(self, shots: int, number: int) -> QiskitBackend:
-        """Return this machine with other shots and the same compiled circuit (see `Backend.in_round`)."""
-        check_round(self._machine.name, shots, self._machine.fewest_shots)
-        changed = cast("QiskitBackend", super().in_round(shots, number))
-        changed._round = self._round + number
-        return changed
+    @property
+    def fewest_shots(self) -> int:
+        """Return the machine's lower limit on the shots of a circuit."""
+        return self._machine.fewest_shots
 
     def calibrating(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
@@ -244,7 +233,7 @@ class QiskitBackend(JobsBackend):
         return changed
 
     def estimate(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64], *, offline: bool = False
+        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> CostEstimate:
         """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
         del offline  # prices are those of the options
@@ -258,7 +247,7 @@ class QiskitBackend(JobsBackend):
             self._machine.name, count, 0, 1, shots, gates, price_each=0.0, unit=unit
         )
 
-    def _batch(self, circuit: QuantumCircuit, values: NDArray[np.float64]) -> CircuitBatch:
+    def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
         assert self.jobs is not None
         target, n_qubits = self._machine.target, circuit.num_qubits
         compiled = self.compiled(circuit)
@@ -268,9 +257,6 @@ class QiskitBackend(JobsBackend):
             circuit_sha256=compiled.sha256,
             n_qubits=n_qubits,
             shots=self.options.shots,
-            error_mitigation="none",
-            noise_model=None,
-            seed=None,
             repetition=self.options.repetition,
         )
         # the circuit with a known answer is on the qubits that the others measure
@@ -290,9 +276,7 @@ class QiskitBackend(JobsBackend):
         self.jobs.find(batch)
         return batch
 
-    def _frequencies(
-        self, circuit: QuantumCircuit, values: NDArray[np.float64]
-    ) -> list[Probabilities]:
+    def _frequencies(self, circuit: QuantumCircuit, values: Floats) -> list[Probabilities]:
         """Return the frequencies of the outcomes of each row of ``values`` (B, P)."""
         if len(values) == 0:
             return []
@@ -300,7 +284,7 @@ class QiskitBackend(JobsBackend):
             return self._measured(circuit, values)[1]
         compiled, runner, shots = self.compiled(circuit), self._machine.runner, self.options.shots
         assert runner is not None
-        seed = self.options.seed + self._round * BETWEEN_ROUNDS
+        seed = self.options.seed + self.options.repetition  # which each round changes
         seed = request_seed(seed, circuit, values) % 2**31
         names = [f"{circuit.name}-{b}" for b in range(len(values))]
         job = runner.start(compiled.bind(values, names), shots, seed, "")
@@ -315,10 +299,7 @@ class QiskitBackend(JobsBackend):
         return [{state: number / shots for state, number in each.items()} for each in counts]
 
     def _estimated(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
     ) -> Expectations:
         """Return the answer of a V2 estimator at the precision of the option ``shots``."""
         compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
