@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from qllmft.analysis.kernels import RIDGE
-from qllmft.analysis.twin import train_twins
+from qllmft.analysis.twin import train_twins, twin_configs
 from qllmft.heads import without_noise
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
@@ -131,7 +131,7 @@ def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
     result = qllmft(
         "train", *HEADS[name], "--data", data, "--body", body, "--no-baselines", "--out", run
     )
-    found = train_twins(run, RunFolder(run).read_config(), lambda _: None)
+    found = train_twins(run, twin_configs(RunFolder(run).read_config()), lambda _: None)
     return {
         "head": name,
         "body": Path(body).name,

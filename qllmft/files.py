@@ -6,8 +6,9 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
@@ -150,6 +151,17 @@ def reading(name: object, remedy: str = "") -> Iterator[None]:
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text in one step."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def json_values(value: Any) -> Any:
+    """Return the values for JSON of dataclasses and of collections of them; one with ``as_dict`` has its own."""
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {name: json_values(part) for name, part in value.items()}
+    return [json_values(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def write_json(path: Path, content: Any) -> None:

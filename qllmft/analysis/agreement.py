@@ -1,11 +1,10 @@
-"""SurrogateAgreement of a surrogate with the circuits on labelled texts, and the texts whose label is certain."""
+"""A model beside its surrogate: bounds on the difference of their logits, and their agreement on labelled texts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from qllmft.heads import Classifier, without_noise
+from qllmft.heads.truncated import TruncatedHead
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import finite_logits
 
@@ -32,54 +32,71 @@ class SurrogateAgreement:
     # on the difference of a logit by truncation, the largest of all texts; 0 if nothing is left out
     truncation: float
     # on the difference of a logit by float32 on these texts, circuits and surrogate together; see
-    # `compare`
+    # `Pair.agreement`
     rounding: float
     certain: int  # number of texts whose label both terms together guarantee
     circuit_s: float  # processor time per text from the embedding on, in seconds
     surrogate_s: float
 
 
-@torch.no_grad()
-def compare(
-    circuit: Classifier,
-    surrogate: Classifier,
-    reference: Classifier,
-    truncation: Callable[[Tensor], Tensor],
-    vectors: NDArray[np.float32],
-    labels: NDArray[Any],
-) -> SurrogateAgreement:
-    """Return the agreement of a surrogate with the circuits, both in float32.
+@dataclass(frozen=True)
+class Pair:
+    """Model with circuits and its surrogate, both in float32."""
 
-    The rounding is measured in float64, whose own is 10⁹ times smaller: the largest difference of the circuits' logits
-    to theirs in float64, and of the surrogate's to its reference.
-
-    Args:
-        circuit: the model with circuits, which is compared without its noise.
-        surrogate: its surrogate.
-        reference: the surrogate in float64, with numbers that were never rounded to float32.
-        truncation: maps embeddings (N, D) to the bound (N, k) on each logit's change by truncation.
-        vectors: embeddings (N, D).
-        labels: of the texts (N,), as indices.
-    """
-    x = torch.from_numpy(vectors)
-    with without_noise(circuit):
-        logits, circuit_s = _timed(circuit, x)
-        rounding = _distance(logits, _in_float64(circuit, x))
-    found, surrogate_s = _timed(surrogate, x)
-    rounding += _distance(found, finite_logits(reference, x.double())) + ROUNDING_OF_SOFTMAX
-    bounds = truncation(x)
-    own, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
-    return SurrogateAgreement(
-        same_labels=Accuracy.of(own, answers),
-        circuit=Accuracy.of(labels, own),
-        surrogate=Accuracy.of(labels, answers),
-        largest_difference=_distance(logits, found),
-        truncation=float(bounds.max()),
-        rounding=rounding,
-        certain=int(certain(logits, bounds + rounding).sum()),
-        circuit_s=circuit_s,
-        surrogate_s=surrogate_s,
+    circuits: Classifier
+    surrogate: Classifier
+    reference: (
+        Classifier  # the surrogate in float64, with numbers that were never rounded to float32
     )
+    errors: Tensor  # (Q,) bounds on the change of the latent values by what the forms leave out
+    reuploads: int  # R of the head
+
+    @torch.no_grad()
+    def truncation(self, x: Tensor) -> Tensor:
+        """Return the bound (N, k) on the change of logits by truncation, of embeddings (N, D).
+
+        A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at
+        most, and by the head's own truncation, which depends on the text.
+        """
+        latent, head = self.errors.expand(len(x), -1), self.surrogate.head
+        if head is None:
+            return logit_bounds(self.circuits, latent, latent)
+        values = (self.reuploads * self.errors.sum()).expand(len(x), cast("int", head.outputs))
+        if isinstance(head, TruncatedHead):
+            assert self.surrogate.encoder is not None  # a surrogate has an encoder
+            values = values + head.measured(self.surrogate.encoder(x))[1][:, None]
+        return logit_bounds(self.circuits, latent, values.clamp(max=2.0))
+
+    @torch.no_grad()
+    def agreement(self, vectors: NDArray[np.float32], labels: NDArray[Any]) -> SurrogateAgreement:
+        """Return the agreement on embeddings (N, D) with labels (N,); the circuits have no noise.
+
+        The rounding is measured in float64, whose own is 10⁹ times smaller: the largest difference of the circuits'
+        logits to theirs in float64, and of the surrogate's to its reference.
+        """
+        x = torch.from_numpy(vectors)
+        with without_noise(self.circuits):
+            logits, circuit_s = _timed(self.circuits, x)
+            try:
+                rounding = _distance(logits, finite_logits(self.circuits.double(), x.double()))
+            finally:
+                self.circuits.float()
+        found, surrogate_s = _timed(self.surrogate, x)
+        exact = finite_logits(self.reference, x.double())
+        rounding += _distance(found, exact) + ROUNDING_OF_SOFTMAX
+        bounds = self.truncation(x)
+        own, answers = (softmax(each, dim=1).argmax(dim=1).numpy() for each in (logits, found))
+        return SurrogateAgreement(
+            same_labels=Accuracy.of(own, answers),
+            circuit=Accuracy.of(labels, own),
+            surrogate=Accuracy.of(labels, answers),
+            largest_difference=_distance(logits, found),
+            truncation=float(bounds.max()),
+            rounding=rounding,
+            certain=int(certain(logits, bounds + rounding).sum()),
+            circuit_s=circuit_s,
+            surrogate_s=surrogate_s,
+        )
 
 
 def certain(logits: Tensor, bounds: Tensor) -> Tensor:
@@ -106,14 +123,6 @@ def logit_bounds(model: Classifier, latent: Tensor, values: Tensor) -> Tensor:
 
 def _distance(first: Tensor, second: Tensor) -> float:
     return float((first.double() - second.double()).abs().max())
-
-
-def _in_float64(model: Classifier, x: Tensor) -> Tensor:
-    """Return the logits (N, k) of a model in float64. Its numbers are float32 before and after."""
-    try:
-        return finite_logits(model.double(), x.double())
-    finally:
-        model.float()
 
 
 def _timed(model: nn.Module, x: Tensor) -> tuple[Tensor, float]:

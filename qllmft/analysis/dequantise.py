@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from qllmft.analysis.agreement import SurrogateAgreement, compare, logit_bounds
+from qllmft.analysis.agreement import Pair, SurrogateAgreement
 from qllmft.analysis.certificate import Certificate, certificate_of
-from qllmft.analysis.forms import Forms, forms_of
-from qllmft.config import ModelConfig, SurrogateConfig
+from qllmft.analysis.forms import forms_of
+from qllmft.config import SurrogateConfig
 from qllmft.energy.formula import (
     flops_energy_kj,
     linear_energy_j,
@@ -27,8 +23,8 @@ from qllmft.energy.formula import (
 )
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import write_bytes, write_json
-from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.files import json_values, write_bytes, write_json
+from qllmft.heads import ParallelEncoders, QuantumHead
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import QuadraticForms, build_surrogate
@@ -36,7 +32,6 @@ from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.model.store import StoredModel, save_model
-from qllmft.tasks.accuracy import Accuracy
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder
@@ -59,12 +54,7 @@ class Dequantised:
 
     def as_dict(self) -> dict[str, Any]:
         """Return values for JSON."""
-        shares = {
-            name: part.as_dict()
-            for name, part in vars(self.agreement).items()
-            if isinstance(part, Accuracy)
-        }
-        return {**asdict(self), "agreement": asdict(self.agreement) | shares}
+        return dict(json_values(vars(self)))
 
 
 def dequantise(
@@ -93,56 +83,37 @@ def dequantise(
     predictor = Predictor.load(run)
     predictor.check_one_label("a surrogate is compared on")
     model = predictor.model
-    surrogate, bounds = surrogate_of(model, rank, bond)
+    surrogate, pair = surrogate_of(model, rank, bond)
     texts = LabelledTexts.read(predictor, run, on_event=on_event)
-    agreement = compare(
-        model.classifier,
-        surrogate.classifier,
-        bounds.reference,
-        bounds.truncation,
-        texts.vectors,
-        texts.labels,
-    )
+    agreement = pair.agreement(texts.vectors, texts.labels)
     save_model(out, surrogate, versions())
-    k = len(model.label_names)
     numbers = sum(p.numel() for p in surrogate.classifier.state_dict().values())
-    energies = dict(
-        zip(("gpu", "qpu"), quantum_energies_j(model.config, model.dimension, k), strict=True)
-    )
-    energies = {
-        "surrogate": linear_energy_j(1, numbers)
-        + _head_energy_j(surrogate.classifier, model.config),
-        **energies,
-    }
+    flops, head = 0, surrogate.classifier.head
+    if isinstance(head, NetworkHead):
+        flops = network_flops(model.config, model.config.n_qubits)
+    elif isinstance(head, TruncatedHead | StateHead):
+        flops = head.flops
+    gpu, qpu = quantum_energies_j(model.config, model.dimension, len(model.label_names))
+    classical = linear_energy_j(1, numbers) + 1000 * flops_energy_kj(flops)
     found = Dequantised(
-        kind_of(surrogate),
-        rank,
-        bond,
-        numbers,
-        model.classifier.n_parameters,
-        agreement,
-        energies,
-        certificate_of(model.config),
+        kind=_kind_of(surrogate),
+        rank=rank,
+        bond=bond,
+        numbers=numbers,
+        parameters=model.classifier.n_parameters,
+        agreement=agreement,
+        energies_j={"surrogate": classical, "gpu": gpu, "qpu": qpu},
+        certificate=certificate_of(model.config),
     )
     write_json(out / RECORD, found.as_dict())
     return surrogate, found
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Terms of the difference of a surrogate's logits to those of the circuits."""
-
-    # maps embeddings (N, D) to the bound (N, k) on each logit's change by truncation: that of a
-    # bond depends on the text
-    truncation: Callable[[Tensor], Tensor]
-    reference: Classifier  # the surrogate in float64, before its numbers are rounded to float32
-
-
 @torch.no_grad()
 def surrogate_of(
     model: StoredModel, rank: int | None = None, bond: int | None = None
-) -> tuple[StoredModel, Bounds]:
-    """Return the surrogate of a trained model in float32, and its bounds."""
+) -> tuple[StoredModel, Pair]:
+    """Return the surrogate of a trained model in float32, and both side by side."""
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already; give the run that it was made from.")
     classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
@@ -158,30 +129,27 @@ def surrogate_of(
         state |= {f"{name}.{key}": value for key, value in data_map.state_dict().items()}
     if final is not None:
         state |= {f"final.{key}": value for key, value in final.state_dict().items()}
-    errors = np.zeros(len(forms.scales))
+    errors = torch.zeros(len(forms.scales), dtype=torch.float64)
     if isinstance(found.encoder, QuadraticForms):
-        values, vectors, errors = _largest(forms, found.encoder.eigenvalues.shape[1])
+        values, vectors, errors = forms.largest(found.encoder.eigenvalues.shape[1])
         state |= {"encoder.eigenvalues": values, "encoder.vectors": vectors}
     elif found.head is None and final is not None:  # odd encoders and a linear layer are one layer
-        state["final.weight"] = final.weight.double() @ _rows(forms)
+        state["final.weight"] = final.weight.double() @ torch.from_numpy(forms.linear)
     else:
-        state["encoder.1.weight"] = _rows(forms)
+        state["encoder.1.weight"] = torch.from_numpy(forms.linear)
     if isinstance(classifier.head, QuantumHead):
         state["head.theta"] = classifier.head.connector.weight
     for each in (found, reference):
         each.load_state_dict(state)
-    truncation = partial(
-        _truncation, classifier, found, torch.from_numpy(errors), model.config.reuploads
-    )
     made = model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False})
-    return made, Bounds(truncation, reference)
+    return made, Pair(classifier, found, reference, errors, model.config.reuploads)
 
 
-def kind_of(surrogate: StoredModel) -> str:
+def _kind_of(surrogate: StoredModel) -> str:
     """Return the kind of a surrogate in words."""
-    chosen, head, qubits = surrogate.surrogate, surrogate.classifier.head, surrogate.config.n_qubits
-    assert chosen is not None  # it is a surrogate
-    kept = [f"{name} {value}" for name, value in chosen if value is not None]
+    head, qubits = surrogate.classifier.head, surrogate.config.n_qubits
+    assert surrogate.surrogate is not None
+    kept = [f"{name} {value}" for name, value in surrogate.surrogate if value is not None]
     if kept:
         return f"truncated: {', '.join(kept)}"
     if isinstance(head, StateHead):
@@ -189,61 +157,6 @@ def kind_of(surrogate: StoredModel) -> str:
     if isinstance(head, NetworkHead):
         return f"an exact tensor network of {qubits} qubits"
     return f"exact: {'one linear layer' if surrogate.config.odd else 'quadratic forms'}"
-
-
-def _rows(forms: Forms) -> Tensor:
-    linear = forms.linear
-    assert linear is not None  # the encoders are odd
-    return torch.from_numpy(linear)
-
-
-def _largest(forms: Forms, rank: int) -> tuple[Tensor, Tensor, np.ndarray[Any, Any]]:
-    """Return λ (Q, r) times the scale, v (Q, r, m), and the bound (Q,) on a latent value by what is left out."""
-    values, vectors = np.linalg.eigh(forms.matrices)
-    order = np.argsort(-np.abs(values), axis=1)
-    values = np.take_along_axis(values, order, axis=1) * forms.scales[:, None]
-    vectors = np.take_along_axis(vectors.transpose(0, 2, 1), order[:, :, None], axis=1)
-    left_out = np.abs(values[:, rank]) if rank < values.shape[1] else np.zeros(len(values))
-    return (
-        torch.from_numpy(values[:, :rank]),
-        torch.from_numpy(vectors[:, :rank]),
-        left_out,
-    )
-
-
-@torch.no_grad()
-def _truncation(
-    circuits: Classifier, surrogate: Classifier, errors: Tensor, reuploads: int, x: Tensor
-) -> Tensor:
-    """Return the bound (N, k) on the change of logits if latent values changed by at most ``errors`` (Q,).
-
-    A derivative of ⟨Z⟩ by one angle is at most 1 in size, and a latent value turns R gates. ⟨Z⟩ changes by 2 at most,
-    and by the head's own truncation.
-    """
-    latent, head = errors.expand(len(x), -1), surrogate.head
-    values = latent
-    if head is not None:
-        values = (reuploads * errors.sum()).expand(len(x), cast("int", head.outputs))
-    if isinstance(head, TruncatedHead):
-        assert surrogate.encoder is not None  # a surrogate has an encoder
-        values = values + head.measured(surrogate.encoder(x))[1][:, None]
-    if head is not None:
-        values = values.clamp(max=2.0)
-    return logit_bounds(circuits, latent, values)
-
-
-def _head_energy_j(classifier: Classifier, config: ModelConfig) -> float:
-    """Return the joules of the head's own operations."""
-    head = classifier.head
-    if isinstance(head, NetworkHead):
-        flops = network_flops(config, config.n_qubits)
-    elif isinstance(head, TruncatedHead):
-        flops = head.flops
-    elif isinstance(head, StateHead):
-        flops = len(head.gates) * 3 * 2**head.n_qubits  # a gate takes three operations per number
-    else:
-        flops = 0
-    return 1000 * flops_energy_kj(flops)
 
 
 def check_onnx(bond: int | None) -> None:

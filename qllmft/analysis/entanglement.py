@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -58,6 +59,29 @@ def truncated_rank(values: Floats, discarded: float = DISCARDED) -> int:
     """Return the bond dimension that keeps 1 - ``discarded`` of the weight of each of N states."""
     kept = np.cumsum(values**2, axis=1)
     return int(((kept < 1 - discarded).sum(axis=1) + 1).max())
+
+
+@dataclass(frozen=True)
+class BondResult:
+    """Schmidt ranks of a head's states, by cut: the largest over the texts."""
+
+    bounds: tuple[int, ...]  # for any angles and any number of qubits
+    limits: tuple[int, ...]  # of any state, 2^min(q, Q-q)
+    ranks: tuple[int, ...]
+    truncated: tuple[int, ...]  # without 1e-4 of the weight
+    texts: int
+
+    @classmethod
+    def of(cls, circuit: QuantumCircuit, states: States) -> BondResult:
+        """Return the ranks of a head's circuit and of its states (N, 2^Q)."""
+        values, qubits = schmidt_values(states), circuit.num_qubits
+        return cls(
+            bounds=tuple(rank_bounds(circuit)),
+            limits=tuple(2 ** min(cut, qubits - cut) for cut in range(1, qubits)),
+            ranks=tuple(map(schmidt_rank, values)),
+            truncated=tuple(map(truncated_rank, values)),
+            texts=len(states),
+        )
 
 
 def rank_bounds(circuit: QuantumCircuit) -> list[int]:

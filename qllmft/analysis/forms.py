@@ -8,6 +8,8 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import entropy
+from torch import Tensor
 
 from qllmft.heads import ParallelEncoders, QuantumEncoder
 from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
@@ -15,7 +17,7 @@ from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
 Floats = NDArray[np.float64]
 
 ROWS = 64  # basis vectors per pass: 8 MB of states at 14 qubits
-WEIGHT = 0.99  # share of Σ λ² in `rank_of_weight`
+WEIGHT = 0.99  # share of Σ λ²
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Forms:
     odd: bool  # a value is half the change of ⟨Z_q⟩ when the constant changes its sign
 
     @property
-    def linear(self) -> Floats | None:
-        """Return the rows (Q, D) of the linear map that an odd encoder applies to the loaded vector, else None."""
-        return self.scales[:, None] * self.matrices[:, -1, :-1] if self.odd else None
+    def linear(self) -> Floats:
+        """Return the rows (Q, D) of the linear map that odd encoders apply to the loaded vector."""
+        return self.scales[:, None] * self.matrices[:, -1, :-1]
 
     def latent(self, mapped: Floats) -> Floats:
         """Return the latent vectors (N, Q) of mapped embeddings (N, D)."""
         x = torch.from_numpy(mapped)
-        if self.linear is not None:
+        if self.odd:
             return cast("Floats", loaded_vector(x, self.pad).numpy() @ self.linear.T)
         loaded = amplitudes(x, self.pad).numpy()
         values: list[Floats] = [
@@ -44,10 +46,15 @@ class Forms:
         ]
         return np.asarray(self.scales * np.stack(values, axis=1))
 
-    @property
-    def spectra(self) -> Floats:
-        """Return the eigenvalues (Q, m), ascending, all in [-1, 1]."""
-        return np.asarray(np.linalg.eigvalsh(self.matrices), dtype=np.float64)
+    def largest(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return λ (Q, r) times the scale, v (Q, r, m), and the bound (Q,) on a latent value by what is left out."""
+        values, vectors = np.linalg.eigh(self.matrices)
+        order = np.argsort(-np.abs(values), axis=1)
+        values = np.take_along_axis(values, order, axis=1) * self.scales[:, None]
+        vectors = np.take_along_axis(vectors.transpose(0, 2, 1), order[:, :, None], axis=1)
+        left_out = np.abs(values[:, rank]) if rank < values.shape[1] else np.zeros(len(values))
+        kept = torch.from_numpy(values[:, :rank]), torch.from_numpy(vectors[:, :rank])
+        return *kept, torch.from_numpy(left_out)
 
 
 def forms_of(encoders: ParallelEncoders) -> Forms:
@@ -74,22 +81,34 @@ def _matrices(encoder: QuantumEncoder) -> Floats:
     return (found + found.transpose(0, 2, 1)) / 2
 
 
-def effective_rank(eigenvalues: Floats) -> float:
-    """Return exp of the entropy of |λ| / Σ|λ| (Roy and Vetterli 2007): m for m equal ones, 1 for a single one.
+@dataclass(frozen=True)
+class FormsResult:
+    """Quadratic forms of the encoders."""
 
-    >>> round(effective_rank(np.array([0.5, -0.5, 0.5, 0.0])), 6)
-    3.0
-    """
-    shares = np.abs(eigenvalues) / np.abs(eigenvalues).sum()
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    dimension: int  # m, length of the loaded amplitudes
+    linear: bool  # the encoders are odd, so that their values are linear in the unit embedding
+    spectra: tuple[tuple[float, ...], ...]  # (Q, m) eigenvalues, ascending, all in [-1, 1]
+    # (Q,) exp of the entropy of |λ| / Σ|λ| (Roy and Vetterli 2007): m for m equal ones, 1 for a single one
+    effective_ranks: tuple[float, ...]
+    ranks_of_weight: tuple[int, ...]  # (Q,) least number of eigenvalues with 99 % of Σ λ²
+    largest_error: float  # of the latent values by the forms against the circuits, in units of ⟨Z⟩
+    texts: int  # number of test texts of that comparison
 
-
-def rank_of_weight(eigenvalues: Floats, weight: float = WEIGHT) -> int:
-    """Return the least number of eigenvalues with the share ``weight`` of Σ λ².
-
-    >>> rank_of_weight(np.array([0.1, -1.0, 1.0]))
-    2
-    """
-    squares = np.sort(eigenvalues**2)[::-1]
-    return int(np.searchsorted(np.cumsum(squares), weight * squares.sum()) + 1)
+    @classmethod
+    @torch.no_grad()
+    def of(cls, encoders: ParallelEncoders, x: Tensor) -> FormsResult:
+        """Return the forms of trained encoders, compared with their circuits on embeddings (N, D) in float64."""
+        found = forms_of(encoders)
+        difference = found.latent(encoders.mapped(x).numpy()) - encoders(x).numpy()
+        spectra = np.linalg.eigvalsh(found.matrices)
+        squares = np.sort(spectra**2)[:, ::-1]
+        below = np.cumsum(squares, axis=1) < WEIGHT * squares.sum(axis=1, keepdims=True)
+        return cls(
+            dimension=spectra.shape[1],
+            linear=found.odd,
+            spectra=tuple(map(tuple, spectra.tolist())),
+            effective_ranks=tuple(np.exp(entropy(np.abs(spectra), axis=1)).tolist()),
+            ranks_of_weight=tuple((below.sum(axis=1) + 1).tolist()),
+            largest_error=float((np.abs(difference) / np.abs(found.scales)).max()),
+            texts=len(x),
+        )

@@ -39,38 +39,30 @@ def gradient_variances(
         samples: number of random weights and inputs at each width.
         seed: seed of the draws.
     """
-    return [
-        _variance(model, width, samples, seed) for width in widths if width > model.connectivity
-    ]
-
-
-def _variance(model: ModelConfig, width: int, samples: int, seed: int) -> GradientVariance:
-    random = numpy_generator(seed, "gradients", width)
-    circuit = head_template(model.model_copy(update={"n_qubits": width}))
-    loaded = None
-    if circuit is None:
-        circuit = encoder_template(model.model_copy(update={"encoder_qubits": width}))
-        loaded = random.normal(size=(samples, 2**width))
-        loaded /= np.linalg.norm(loaded, axis=1, keepdims=True)
-    assert circuit is not None  # the model has a circuit
     adjoint = adjoint_or_none(create("adjoint", {"dtype": "float64"}))
     assert adjoint is not None
-    engine, _ = adjoint.compile(circuit, readout_observables(width, "first"))
-    program = engine.program
-    values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
-    _, tape = engine.forward(values @ program.angle_matrix.T + program.angle_offset, loaded)
-    by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
-    trained = [
-        i for i, parameter in enumerate(program.parameters) if parameter.name.startswith("theta")
-    ]
-    return GradientVariance(
-        width, float((by_angle @ program.angle_matrix[:, trained]).var(axis=0).mean())
-    )
+    found = []
+    for width in (each for each in widths if each > model.connectivity):
+        random = numpy_generator(seed, "gradients", width)
+        sized = model.model_copy(update={"n_qubits": width, "encoder_qubits": width})
+        circuit, loaded = head_template(sized), None
+        if circuit is None:
+            circuit = encoder_template(sized)
+            loaded = random.normal(size=(samples, 2**width))
+            loaded /= np.linalg.norm(loaded, axis=1, keepdims=True)
+        assert circuit is not None  # the model has a circuit
+        engine, _ = adjoint.compile(circuit, readout_observables(width, "first"))
+        program = engine.program
+        values = random.uniform(-np.pi, np.pi, (samples, len(program.parameters)))
+        _, tape = engine.forward(values @ program.angle_matrix.T + program.angle_offset, loaded)
+        by_angle, _ = engine.vjp(tape, np.ones((samples, 1)))
+        trained = [i for i, p in enumerate(program.parameters) if p.name.startswith("theta")]
+        by_weight = by_angle @ program.angle_matrix[:, trained]
+        found.append(GradientVariance(width, float(by_weight.var(axis=0).mean())))
+    return found
 
 
 def decay_per_qubit(found: Sequence[GradientVariance]) -> float:
     """Return the slope of log₂ of the variance per qubit: -1 if it halves with each qubit (a barren plateau)."""
-    slope = np.polyfit(
-        [each.n_qubits for each in found], np.log2([each.variance for each in found]), 1
-    )[0]
-    return float(slope)
+    variances = np.log2([each.variance for each in found])
+    return float(np.polyfit([each.n_qubits for each in found], variances, 1)[0])

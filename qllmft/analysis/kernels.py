@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,39 +78,28 @@ class GeometricDifference:
     general: tuple[float, ...]
     training: tuple[float, ...]  # by λ; bound on the error in training that λ causes
 
+    @classmethod
+    def of(
+        cls, quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES
+    ) -> GeometricDifference:
+        """Return the difference of kernels (N, N), each scaled to trace N, for ridges λ.
+
+        It is √‖√K_Q √K_C (K_C + λI)⁻² √K_C √K_Q‖, and λ√‖√K_Q (K_C + λI)⁻² √K_Q‖ in training (their equations F18,
+        F19).
+        """
+        n = len(quantum)
+        squares, basis = np.linalg.eigh(quantum * (n / np.trace(quantum)))
+        root = (basis * np.sqrt(squares.clip(0.0))) @ basis.T
+        values, vectors = np.linalg.eigh(classical * (n / np.trace(classical)))
+        values, seen = values.clip(0.0), root @ vectors
+        general, training = [], []
+        for ridge in ridges:
+            weights = 1.0 / (values + ridge)
+            general.append(float(np.linalg.norm(seen * (np.sqrt(values) * weights), 2)))
+            training.append(float(ridge * np.linalg.norm(seen * weights, 2)))
+        return cls(tuple(ridges), tuple(general), tuple(training))
+
     @property
     def at_ridge(self) -> float:
         """Return the difference at `RIDGE`."""
         return self.general[self.ridges.index(RIDGE)]
-
-
-def geometric_difference(
-    quantum: Floats, classical: Floats, ridges: Sequence[float] = RIDGES
-) -> GeometricDifference:
-    """Return the difference of kernels (N, N), each scaled to trace N, for ridges λ.
-
-    It is √‖√K_Q √K_C (K_C + λI)⁻² √K_C √K_Q‖, and λ√‖√K_Q (K_C + λI)⁻² √K_Q‖ in training (their equations F18, F19).
-    """
-    n = len(quantum)
-    root = _root(quantum * (n / np.trace(quantum)))
-    values, vectors = np.linalg.eigh(classical * (n / np.trace(classical)))
-    values, seen = values.clip(0.0), root @ vectors
-    general, training = [], []
-    for ridge in ridges:
-        weights = 1.0 / (values + ridge)
-        general.append(float(np.linalg.norm(seen * (np.sqrt(values) * weights), 2)))
-        training.append(float(ridge * np.linalg.norm(seen * weights, 2)))
-    return GeometricDifference(tuple(ridges), tuple(general), tuple(training))
-
-
-def differences(quantum: Floats, unit: Floats) -> Mapping[str, GeometricDifference]:
-    """Return the differences of a quantum kernel (N, N) to the classical kernels of unit embeddings (N, D)."""
-    return {
-        name: geometric_difference(quantum, kernel)
-        for name, kernel in classical_kernels(unit).items()
-    }
-
-
-def _root(kernel: Floats) -> Floats:
-    values, vectors = np.linalg.eigh(kernel)
-    return np.asarray((vectors * np.sqrt(values.clip(0.0))) @ vectors.T)

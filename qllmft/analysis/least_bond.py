@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qllmft.analysis.agreement import certain, logit_bounds
 from qllmft.config import ModelConfig
@@ -41,11 +40,6 @@ class LeastBonds:
     searched: int  # largest bond of the search
     texts: int  # test texts compared
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return values for JSON."""
-        rows = [vars(each) | {"same": each.same.as_dict()} for each in self.found]
-        return vars(self) | {"found": rows}
-
     @property
     def sentence(self) -> str:
         """Return the result in one sentence."""
@@ -78,6 +72,7 @@ def least_bonds(config: ModelConfig, classifier: Classifier, x: Tensor) -> Least
         UserError: if the head has gates on two qubits other than CNOT and CZ, or rotations other than R_Y.
     """
     assert classifier.encoder is not None  # a quantum head has latent values
+    assert isinstance(classifier.head, QuantumHead)
     x = x if config.n_qubits <= ALL_QUBITS else x[:FEWER]
     with without_noise(classifier):
         latent = torch.cat([classifier.encoder(part) for part in torch.split(x, ROWS)])
@@ -91,7 +86,9 @@ def least_bonds(config: ModelConfig, classifier: Classifier, x: Tensor) -> Least
         if len(found) == len(SHARES):
             break
         allowed = total - _least(SHARES[len(found)], total)
-        compared = _compared(_truncated(config, classifier, bond), latent, labels, allowed)
+        head = TruncatedHead(config, bond).double()
+        head.theta.copy_(classifier.head.connector.weight)
+        compared = _compared(head, classifier, latent, labels, allowed)
         if compared is not None:
             wrong, sure = compared
             found += [
@@ -114,30 +111,15 @@ def _least(share: float, total: int) -> int:
     return -(-round(100 * share) * total // 100)
 
 
-def _truncated(config: ModelConfig, classifier: Classifier, bond: int) -> Classifier:
-    """Return the classifier of latent vectors with a truncated head, in float64."""
-    head = TruncatedHead(config, bond).double()
-    assert isinstance(classifier.head, QuantumHead)
-    head.theta.copy_(classifier.head.connector.weight)
-    return Classifier(
-        nn.Identity(),
-        head,
-        classifier.final,
-        skip=classifier.skip,
-        sign_readout=classifier.sign_readout,
-    )
-
-
 def _compared(
-    model: Classifier, latent: Tensor, labels: Tensor, allowed: int
+    head: TruncatedHead, model: Classifier, latent: Tensor, labels: Tensor, allowed: int
 ) -> tuple[int, int] | None:
     """Return the numbers of other labels and of certain ones, or None after more than ``allowed`` other labels."""
     wrong, sure, start = 0, 0, 0
-    assert isinstance(model.head, TruncatedHead)
     while start < len(latent):
         chunk = next((size for size in CHUNKS if size > start), CHUNKS[-1])
         part = latent[start : start + chunk]
-        values, errors = model.head.measured(part)
+        values, errors = head.measured(part)
         found = model.read(part, values)
         wrong += int((found.argmax(dim=1) != labels[start : start + chunk]).sum())
         if wrong > allowed:

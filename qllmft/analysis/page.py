@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from qllmft.analysis.analysis import Analysis, BondResult, FormsResult
+from qllmft.analysis.analysis import Analysis
 from qllmft.analysis.certificate import MOST_BOND
+from qllmft.analysis.entanglement import BondResult
+from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance
 from qllmft.analysis.kernels import RIDGE, GeometricDifference
 from qllmft.files import write_bytes, write_json
@@ -19,24 +21,16 @@ PAGE = "analysis.html"
 
 
 def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> Path:
-    """Write page and record into the run's folder and figures as SVG files into ``figures``, and return the page."""
+    """Write page and record into the run's folder and figures as SVG files into ``figures``, and return the page.
+
+    The page is HTML that needs no network.
+    """
     write_json(run / ANALYSIS, found.as_dict())
-    write_bytes(run / PAGE, render_analysis(found).encode("utf-8", "replace"))
-    if figures is not None:
-        figures.mkdir(parents=True, exist_ok=True)
-        with style.figure_style():
-            for name, figure in analysis_figures(found).items():
-                style.save_figure(figure, figures / f"analysis-{name}.svg")
-    return run / PAGE
-
-
-def render_analysis(found: Analysis) -> str:
-    """Return the page as HTML that needs no network."""
     with style.figure_style(in_a_page=True):
         drawn = {
             name: style.as_svg(figure, name) for name, figure in analysis_figures(found).items()
         }
-    return render_template(
+    page = render_template(
         "qllmft.report",
         "analysis.html.j2",
         verdict=found.certificate.sentence,
@@ -46,6 +40,13 @@ def render_analysis(found: Analysis) -> str:
         most_bond=MOST_BOND,
         made_with=[*identified(found.run.data, found.run.body), *found.run.versions.items()],
     )
+    write_bytes(run / PAGE, page.encode("utf-8", "replace"))
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        with style.figure_style():
+            for name, figure in analysis_figures(found).items():
+                style.save_figure(figure, figures / f"analysis-{name}.svg")
+    return run / PAGE
 
 
 def analysis_figures(found: Analysis) -> dict[str, Any]:

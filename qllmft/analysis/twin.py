@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,39 +52,42 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
         changes[HEAD] = {"ansatz": SEPARABLE, "encoder_ansatz": kept, "connectivity": 1}
         if kept != PAPER_ANSATZ:
             changes[HEAD] |= plain
+        if (
+            model.start == "sines"
+        ):  # of the paper's ansatz alone; encoders start at the same solution
+            changes[HEAD]["start"] = "linear"
     if not changes:
         raise UserError(
             f"the ansatz is {model.ansatz!r}, and only 'paper' has separable twins; give --no-twin."
         )
-    return {
-        name: config.model_copy(
-            update={"model": _changed(model, change), "baselines": BaselinesConfig(names=())}
-        )
-        for name, change in changes.items()
-    }
+    twins = {}
+    for name, change in changes.items():
+        structure = ModelConfig.model_validate(model.model_copy(update=change).model_dump())
+        update = {"model": structure, "baselines": BaselinesConfig(names=())}
+        twins[name] = config.model_copy(update=update)
+    return twins
 
 
-def _changed(model: ModelConfig, change: dict[str, Any]) -> ModelConfig:
-    return ModelConfig.model_validate(model.model_copy(update=change).model_dump())
+def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) -> dict[str, Twin]:
+    """Train twins in the run's folder, or read them if they are there, and compare the answers on the test texts.
 
-
-def train_twins(run: Path, config: RunConfig, on_event: OnEvent) -> dict[str, Twin]:
-    """Train the twins in the run's folder, or read them if they are there, and compare the answers on the test texts.
+    Args:
+        run: the run's folder.
+        twins: of `twin_configs`.
+        on_event: receives progress.
 
     Raises:
-        UserError: if there is no twin, or its training was interrupted.
+        UserError: if the training of one was interrupted.
     """
-    return {
-        name: _trained(run, run / name.replace(" ", "-"), twin, on_event)
-        for name, twin in twin_configs(config).items()
-    }
-
-
-def _trained(run: Path, folder: Path, config: RunConfig, on_event: OnEvent) -> Twin:
-    outcome = run_experiment(config, folder, on_event)
-    ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
-    if outcome.record is None or ours is None or theirs is None:
-        raise UserError(f"the twin in {folder} is not finished; the same command continues it.")
-    own, of_twin = (next(iter(each.answers.values())) for each in (ours, theirs))
-    accuracy = Accuracy.of(theirs.labels, of_twin)
-    return Twin(accuracy, TextDifference.of(ours.labels, own, of_twin))
+    found = {}
+    for name, config in twins.items():
+        outcome = run_experiment(config, run / name.replace(" ", "-"), on_event)
+        ours, theirs = RunFolder(run).read_predictions(), outcome.folder.read_predictions()
+        if outcome.record is None or ours is None or theirs is None:
+            raise UserError(
+                f"the twin in {outcome.folder.path} is not finished; the same command continues it."
+            )
+        own, of_twin = (next(iter(each.answers.values())) for each in (ours, theirs))
+        difference = TextDifference.of(ours.labels, own, of_twin)
+        found[name] = Twin(Accuracy.of(theirs.labels, of_twin), difference)
+    return found

@@ -146,13 +146,19 @@ class StateHead(GateHead):
         masks = [sum(1 << q for q in word) for word in self.words]
         self.register_buffer("signs", string_signs(config.n_qubits, masks), persistent=False)
 
+    @property
+    def flops(self) -> int:
+        """Return the operations per text: three per number of the state and gate."""
+        return 3 * len(self.gates) << self.n_qubits
+
     def forward(self, latent: Tensor) -> Tensor:
         """Return ⟨Z⟩ (B, T) of latent angles (B, Q) in radians."""
         rows = max(1, STATE_ENTRIES >> self.n_qubits)
         if latent.shape[0] > rows:
             return torch.cat([self(part) for part in torch.split(latent, rows)])
+        half = self.half_angles(latent)
         zero = latent[:, :1] * 0 + torch.eye(1, 2**self.n_qubits, dtype=latent.dtype)  # |0...0⟩
-        squares = final_states(self.gates, zero, *self.half_angles(latent)).square()
+        squares = final_states(self.gates, zero, *half).square()
         if squares.shape[1] <= SUMMED:
             return squares @ self.signs
         parts = torch.einsum(

@@ -68,6 +68,10 @@ def test_a_run_without_result_is_refused(run, cli):
     [
         ({"n_qubits": 4}, ["separable encoder", "separable head"]),
         (
+            {"n_qubits": 4, "start": "sines", "reuploads": 1, "main_layers": 1},
+            ["separable encoder", "separable head"],
+        ),
+        (
             {"n_qubits": 4, "connectivity": 2, "ring": False},
             ["separable encoder", "separable head"],
         ),

@@ -3,7 +3,7 @@ import pytest
 import torch
 from qiskit.quantum_info import Operator, SparsePauliOp
 
-from qllmft.analysis.forms import effective_rank, forms_of, rank_of_weight
+from qllmft.analysis.forms import FormsResult, forms_of
 from qllmft.heads import DataMap, ParallelEncoders, QuantumEncoder
 
 D, QUBITS = 6, 4
@@ -46,12 +46,20 @@ def test_an_odd_encoder_is_linear_in_the_unit_embedding():
     np.testing.assert_allclose(
         unit @ forms_of(model).linear.T, model(x).detach().numpy(), atol=1e-12
     )
-    assert forms_of(encoders("bias")).linear is None
 
 
 def test_spectra_are_those_of_a_restricted_reflection():
-    spectra = forms_of(encoders("zeros")).spectra
-    assert spectra.shape == (5, D)
-    assert np.abs(spectra).max() <= 1 + 1e-12
-    assert effective_rank(np.array([1.0, 0.0, 0.0])) == pytest.approx(1.0)
-    assert rank_of_weight(np.full(100, 0.1)) == 99
+    model = encoders("zeros")
+    x = torch.randn(20, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = FormsResult.of(model, x)
+    assert (found.dimension, found.linear, found.texts) == (D, False, 20)
+    assert found.largest_error < 1e-12
+    rows = zip(found.spectra, found.effective_ranks, found.ranks_of_weight, strict=True)
+    for matrix, (spectrum, rank, count) in zip(forms_of(model).matrices, rows, strict=True):
+        sizes = np.linalg.svd(matrix, compute_uv=False)
+        np.testing.assert_allclose(sorted(map(abs, spectrum), reverse=True), sizes, atol=1e-12)
+        assert sizes[0] <= 1 + 1e-12
+        shares = sizes / sizes.sum()
+        assert rank == pytest.approx(np.prod(shares**-shares))
+        weights = np.cumsum(sizes**2) / (sizes**2).sum()
+        assert weights[count - 1] >= 0.99 > (weights[count - 2] if count > 1 else 0)

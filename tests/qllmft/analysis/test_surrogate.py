@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import qllmft
-from qllmft.analysis.agreement import compare
 from qllmft.analysis.dequantise import surrogate_of
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
@@ -233,23 +232,12 @@ def test_labels_that_rounding_changes_are_not_certain():
     model = stored(2, n_qubits=6, encoder_layers=3)
     logits = model.classifier(X)
     model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
-    surrogate, bounds = surrogate_of(model)
+    _, bounds = surrogate_of(model)
     pairs = [between(model.classifier, *X[[i, j]]) for i in range(20) for j in range(20, 30)]
     pairs = [pair for pair in pairs if pair is not None]
     assert len(pairs) > 40
     x = torch.cat([*pairs, X])
-
-    def found(x):
-        return compare(
-            model.classifier,
-            surrogate.classifier,
-            bounds.reference,
-            bounds.truncation,
-            x.numpy(),
-            np.zeros(len(x), dtype=int),
-        )
-
-    agreed = found(x)
+    agreed = bounds.agreement(x.numpy(), np.zeros(len(x), dtype=int))
     changed = agreed.same_labels.total - agreed.same_labels.right
     assert changed > 0  # rounding alone changes labels at the border
     assert agreed.truncation == 0.0
@@ -261,10 +249,7 @@ def test_labels_that_rounding_changes_are_not_certain():
 @torch.no_grad()
 def test_the_rounding_of_a_truncated_surrogate_has_no_truncation_in_it():
     model = stored(2, **STRUCTURES["multi"])
-    surrogate, bounds = surrogate_of(model, 3)
-    labels = np.zeros(len(X), dtype=int)
-    models = (model.classifier, surrogate.classifier, bounds.reference)
-    found = compare(*models, bounds.truncation, X.numpy(), labels)
+    found = surrogate_of(model, 3)[1].agreement(X.numpy(), np.zeros(len(X), dtype=int))
     assert found.largest_difference > 1e-3
     assert 0 < found.rounding < 1e-4
     assert next(model.classifier.parameters()).dtype == torch.float32
