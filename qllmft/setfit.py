@@ -91,18 +91,17 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         return self._loss
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        shape = f"labels have the shape {tuple(labels.shape)}, expected"
         if not self.multitarget:
             if labels.ndim != 1:
                 raise UserError(
-                    f"{shape} one label per text. For several, give the head multitarget=True and the model a "
-                    "multi_target_strategy."
+                    f"labels have the shape {tuple(labels.shape)}, expected one label per text. For several, give the "
+                    "head multitarget=True and the model a multi_target_strategy."
                 )
             return cross_entropy(logits, labels)
         if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
             raise UserError(
-                f"{shape} {tuple(logits.shape)} with 0 or 1 for each label of a text. For one label per text, give the "
-                "head multitarget=False."
+                f"labels have the shape {tuple(labels.shape)}, expected {tuple(logits.shape)} with 0 or 1 for each "
+                "label of a text. For one label per text, give the head multitarget=False."
             )
         return binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
