@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid, baseline
 from qllmft.randomness import drawn
 from qllmft.tasks.multilabel import best_thresholds, macro_f1
 from qllmft.tasks.regression import r2
@@ -153,12 +153,13 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     )
 
 
+@baseline("logistic regression (C = 1)")
 def plain_logistic_regression(*_: object) -> GridBaseline:
     """Return logistic regression at C = 1, scikit-learn's default, without any choice on the validation texts."""
     from sklearn.linear_model import LogisticRegression
 
     settings = [{"C": 1.0, "max_iter": 500}]
-    return GridBaseline(PLAIN_LOGISTIC_REGRESSION.label, LogisticRegression, settings)
+    return GridBaseline(plain_logistic_regression.label, LogisticRegression, settings)
 
 
 def support_vectors(grid: Grid, *, most: bool = False) -> GridBaseline:
@@ -305,9 +306,6 @@ def _one_versus_rest(
 
 
 LOGISTIC_REGRESSION = Baseline.of_grid("logistic regression", logistic_regression)
-PLAIN_LOGISTIC_REGRESSION = Baseline(
-    "logistic regression (C = 1)", plain_logistic_regression, tuned=False
-)
 SUPPORT_VECTORS = Baseline.of_grid("SVC", support_vectors, most_texts=MOST_SUPPORTED)
 FULL_SVC = Baseline.of_grid(
     "SVC (most vectors)", lambda grid: support_vectors(grid, most=True), most_texts=MOST_SUPPORTED

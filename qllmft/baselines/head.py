@@ -98,6 +98,17 @@ class Baseline:
         return cls(label, searched, tuned=True, tasks=tasks, is_grid=True, most_texts=most_texts)
 
 
+def baseline(
+    label: str,
+    *,
+    tuned: bool = False,
+    tasks: tuple[TaskName, ...] = ("classification",),
+    most_texts: int | None = None,
+) -> Callable[[Callable[[RunConfig, int, int, int], Head]], Baseline]:
+    """Return a decorator that makes a `Baseline` of the function that returns its head."""
+    return lambda make: Baseline(label, make, tuned=tuned, tasks=tasks, most_texts=most_texts)
+
+
 @dataclass(frozen=True)
 class FittedHead:
     """Trained head before its test."""
@@ -131,19 +142,19 @@ def score_of(examples: Examples, answers: NDArray[Any]) -> Score:
 
 _DEFINED = {
     "logistic_regression": "classical:LOGISTIC_REGRESSION",
-    "logistic_regression_c1": "classical:PLAIN_LOGISTIC_REGRESSION",
-    "logistic_regression_same_vectors": "vectors:SAME_VECTORS",
+    "logistic_regression_c1": "classical:plain_logistic_regression",
+    "logistic_regression_same_vectors": "vectors:same_vectors",
     "svc": "classical:SUPPORT_VECTORS",
     "svc_full": "classical:FULL_SVC",
-    "svc_quadratic": "vectors:QUADRATIC_SVC",
-    "mlp": "trained:PERCEPTRON",
-    "low_rank": "trained:LOW_RANK",
-    "pca": "vectors:PRINCIPAL_AXES",
-    "random_projection": "vectors:RANDOM_AXES",
-    "quantised": "vectors:QUANTISED",
+    "svc_quadratic": "vectors:quadratic_svc",
+    "mlp": "trained:mlp",
+    "low_rank": "trained:low_rank",
+    "pca": "vectors:principal_axes",
+    "random_projection": "vectors:random_axes",
+    "quantised": "vectors:quantised",
     "ridge": "classical:RIDGE",
     "svr": "classical:SUPPORT_VECTOR_REGRESSION",
-    "linear": "trained:LINEAR",
+    "linear": "trained:linear_layer",
     "logistic_regression_ovr": "classical:LOGISTIC_REGRESSION_OVR",
     "svc_ovr": "classical:SVC_OVR",
 }

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from qllmft.baselines.head import Baseline
+from qllmft.baselines.head import baseline
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, build_classifier, reseed
@@ -207,13 +207,22 @@ class TrainedHead:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def perceptron_baseline(
-    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
+def _perceptron(
+    name: str, config: RunConfig, dimension: int, k: int, hidden: int = 0
 ) -> TrainedHead:
+    structure = ModelConfig(
+        encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden
+    )
+    model = build_classifier(structure, dimension, k, seed=config.seed)
+    return TrainedHead(name, model, config.train, config.seed)
+
+
+@baseline("MLP", tasks=tuple(TASKS))
+def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
     """Return a perceptron with nearly ``n_parameters``, trained by the same loop with the same settings.
 
     With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
-    the perceptron, of low rank or whole as in `low_rank_baseline`.
+    the perceptron, of low rank or whole as in `low_rank`.
 
     Args:
         config: of the compared head's run.
@@ -228,21 +237,17 @@ def perceptron_baseline(
         hidden = 0
     if 0 < hidden < FEWEST_HIDDEN:
         if _rank(n_parameters, dimension, n_classes) < n_classes:
-            head = low_rank_baseline(config, n_parameters, dimension, n_classes)
+            head = low_rank.make(config, n_parameters, dimension, n_classes)
+            assert isinstance(head, TrainedHead)
             head.name += " for an MLP"
             return head
         hidden = 0
-    structure = ModelConfig(
-        encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden
-    )
-    model = build_classifier(structure, dimension, n_classes, seed=config.seed)
-    name = f"{PERCEPTRON.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
-    return TrainedHead(name, model, config.train, config.seed)
+    name = f"{mlp.label}, {f'{hidden} hidden' if hidden else 'no hidden layer'}"
+    return _perceptron(name, config, dimension, n_classes, hidden)
 
 
-def low_rank_baseline(
-    config: RunConfig, n_parameters: int, dimension: int, n_classes: int
-) -> TrainedHead:
+@baseline("low rank", tasks=tuple(TASKS))
+def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
     """Return a linear head of the lowest rank with at least ``n_parameters``.
 
     Rank k is the linear layer itself with (D + 1)·k parameters, the largest.
@@ -255,16 +260,13 @@ def low_rank_baseline(
     """
     rank = _rank(n_parameters, dimension, n_classes)
     if rank >= n_classes:
-        head = linear_baseline(config, n_parameters, dimension, n_classes)
-        head.name = f"{LOW_RANK.label}, full"
-        return head
+        return _perceptron(f"{low_rank.label}, full", config, dimension, n_classes)
     generator = torch_generator(config.seed, "weights", "head")
     layers = nn.Sequential(  # the weight is a product of two matrices
         linear(dimension, rank, generator, bias=False), linear(rank, n_classes, generator)
     )
-    return TrainedHead(
-        f"{LOW_RANK.label}, {rank}", Classifier(None, layers, None), config.train, config.seed
-    )
+    model = Classifier(None, layers, None)
+    return TrainedHead(f"{low_rank.label}, {rank}", model, config.train, config.seed)
 
 
 def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
@@ -272,21 +274,7 @@ def _rank(n_parameters: int, dimension: int, n_classes: int) -> int:
     return max(1, math.ceil((n_parameters - n_classes) / (dimension + n_classes)))
 
 
-def linear_baseline(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
-    """Return a linear layer, trained by the same loop with the same settings.
-
-    Args:
-        config: of the compared head's run.
-        dimension: D of the embeddings.
-        n_targets: k, number of labels or targets.
-    """
-    model = build_classifier(
-        ModelConfig(encoder="none", head="mlp"), dimension, n_targets, seed=config.seed
-    )
-    return TrainedHead(LINEAR.label, model, config.train, config.seed)
-
-
-_ALL = tuple(TASKS)
-PERCEPTRON = Baseline("MLP", perceptron_baseline, tuned=False, tasks=_ALL)
-LOW_RANK = Baseline("low rank", low_rank_baseline, tuned=False, tasks=_ALL)
-LINEAR = Baseline("linear layer", linear_baseline, tuned=False, tasks=_ALL)
+@baseline("linear layer", tasks=tuple(TASKS))
+def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
+    """Return a linear layer, trained by the same loop with the same settings."""
+    return _perceptron(linear_layer.label, config, dimension, n_targets)

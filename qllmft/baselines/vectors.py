@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.baselines.classical import GridBaseline, n_trained, points
-from qllmft.baselines.head import MOST_SUPPORTED, Baseline
+from qllmft.baselines.head import MOST_SUPPORTED, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.encoder import Pad, amplitudes
@@ -27,7 +27,7 @@ Weights = NDArray[np.float64] | None  # (N,) of the texts
 
 
 def _at_c1(
-    baseline: Baseline,
+    own: Baseline,
     make: Callable[[Any], Any],
     count: Callable[[Any], int] = n_trained,
     stored: Callable[[Any], int] | None = None,
@@ -38,7 +38,7 @@ def _at_c1(
     def made(**settings: float) -> Any:
         return make(LogisticRegression(max_iter=500, **settings))
 
-    return GridBaseline(baseline.label, made, [{"C": 1.0}], count, stored)
+    return GridBaseline(own.label, made, [{"C": 1.0}], count, stored)
 
 
 # --- within a number of parameters
@@ -89,10 +89,12 @@ def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int
     return list(fitting.values()) or [min(found)]
 
 
-def _quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
+@baseline("quantised logistic regression")
+def quantised(config: RunConfig, n_parameters: int, *_: int) -> GridBaseline:
+    """Return logistic regression with weights from a codebook, of at most as many words as parameters."""
     seed = derive_seed(config.seed, "codebook") % 2**32  # limit of NumPy's legacy generators
     make = partial(QuantisedRegression, most=n_parameters, seed=seed)
-    return _at_c1(QUANTISED, make, lambda fitted: fitted.words)
+    return _at_c1(quantised, make, lambda fitted: fitted.words)
 
 
 def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:
@@ -101,7 +103,8 @@ def _axes(n_parameters: int, dimension: int, n_classes: int) -> int:
     return min(max(1, n_parameters // rows - 1), dimension)
 
 
-def _principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
+@baseline("PCA + logistic regression")
+def principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
     """Return a head on principal axes, which are stored and not trained, as in a quantum head's data map."""
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
@@ -109,20 +112,21 @@ def _principal_axes(_: RunConfig, *sizes: int) -> GridBaseline:
 
     first = FunctionTransformer(lambda x: x[:, : _axes(*sizes)])  # PCA refuses more axes than texts
     return _at_c1(
-        PRINCIPAL_AXES,
+        principal_axes,
         partial(make_pipeline, PCA(), first),
         stored=lambda fitted: sizes[1] * (1 + fitted[-1].coef_.shape[1]),
     )
 
 
-def _random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
+@baseline("random projection + logistic regression")
+def random_axes(config: RunConfig, *sizes: int) -> GridBaseline:
     """Return a head on Gaussian axes, which are drawn again from the seed and not stored."""
     from sklearn.pipeline import make_pipeline
     from sklearn.random_projection import GaussianRandomProjection
 
     seed = derive_seed(config.seed, "random projection") % 2**32
     axes = GaussianRandomProjection(_axes(*sizes), random_state=seed)
-    return _at_c1(RANDOM_AXES, partial(make_pipeline, axes))
+    return _at_c1(random_axes, partial(make_pipeline, axes))
 
 
 # --- on the vectors that encoders load: centred, rotated and of norm 1 if the model says so
@@ -159,7 +163,7 @@ class OnLoadedVectors:
 
 
 def _on_loaded_vectors(
-    baseline: Baseline,
+    own: Baseline,
     make: Callable[..., Any],
     config: RunConfig,
     pad: Pad,
@@ -167,7 +171,7 @@ def _on_loaded_vectors(
 ) -> GridBaseline:
     mapped = config.model.centre or config.model.components
     return GridBaseline(
-        baseline.label,
+        own.label,
         lambda **settings: OnLoadedVectors(make(**settings), config.model, pad),
         points({"C": strengths}),
         lambda fitted: n_trained(fitted.estimator),
@@ -175,15 +179,17 @@ def _on_loaded_vectors(
     )
 
 
-def _same_vectors(config: RunConfig, *_: int) -> GridBaseline:
+@baseline("logistic regression (same vectors)")
+def same_vectors(config: RunConfig, *_: int) -> GridBaseline:
     """Return logistic regression at C = 1. Its intercept takes the constant's place, so that is not loaded."""
     from sklearn.linear_model import LogisticRegression
 
     make = partial(LogisticRegression, max_iter=500)
-    return _on_loaded_vectors(SAME_VECTORS, make, config, "zeros", [1.0])
+    return _on_loaded_vectors(same_vectors, make, config, "zeros", [1.0])
 
 
-def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
+@baseline("quadratic SVC", tuned=True, most_texts=MOST_SUPPORTED)
+def quadratic_svc(config: RunConfig, *_: int) -> GridBaseline:
     """Return an SVC with K = (x·y)² of the loaded amplitudes, in whose space every ⟨Z⟩ of an encoder is linear."""
     from sklearn.svm import SVC
 
@@ -191,11 +197,4 @@ def _quadratic_kernel(config: RunConfig, *_: int) -> GridBaseline:
     strengths = [1.0, 10.0, 100.0]
     if config.baselines.grid == "paper":
         strengths = [m * 10.0**e for e in range(-1, 4) for m in (1, 3)]
-    return _on_loaded_vectors(QUADRATIC_SVC, make, config, config.model.pad, strengths).kept(config)
-
-
-PRINCIPAL_AXES = Baseline("PCA + logistic regression", _principal_axes, tuned=False)
-RANDOM_AXES = Baseline("random projection + logistic regression", _random_axes, tuned=False)
-QUANTISED = Baseline("quantised logistic regression", _quantised, tuned=False)
-SAME_VECTORS = Baseline("logistic regression (same vectors)", _same_vectors, tuned=False)
-QUADRATIC_SVC = Baseline("quadratic SVC", _quadratic_kernel, tuned=True, most_texts=MOST_SUPPORTED)
+    return _on_loaded_vectors(quadratic_svc, make, config, config.model.pad, strengths).kept(config)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qllmft.baselines import TrainedHead
-from qllmft.baselines.trained import low_rank_baseline, perceptron_baseline
+from qllmft.baselines.trained import low_rank, mlp
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Checkpoint, Examples, fit
@@ -53,7 +53,7 @@ def parameters_of(hidden: int, d: int, k: int) -> int:
 @pytest.mark.parametrize("k", [2, 3])
 def test_no_perceptron_is_nearer_in_size(target, d, k):
     """Against every hidden size there is; below 4 hidden units a linear head of low rank stands in its place."""
-    baseline = perceptron_baseline(RunConfig(train=CONFIG), target, d, k)
+    baseline = mlp.make(RunConfig(train=CONFIG), target, d, k)
     sizes = [parameters_of(hidden, d, k) for hidden in range(target // d + 3)]
     nearest = min(range(len(sizes)), key=lambda hidden: (abs(sizes[hidden] - target), hidden))
     if nearest in (1, 2, 3):
@@ -69,7 +69,7 @@ def test_no_perceptron_is_nearer_in_size(target, d, k):
 @pytest.mark.parametrize(("target", "rank"), [(1, 1), (16, 1), (17, 2), (30, 3), (400, 4)])
 def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
     """Of 8 values and 4 labels: rank·12 + 4 parameters, and 36 of the whole linear layer."""
-    baseline = low_rank_baseline(RunConfig(train=CONFIG, seed=3), target, 8, 4)
+    baseline = low_rank.make(RunConfig(train=CONFIG, seed=3), target, 8, 4)
     x = torch.cat([torch.zeros(1, 8), torch.eye(8), torch.full((1, 8), 2.0)])
     logits = baseline.model(x).detach()
     matrix = logits[1:9] - logits[0]
@@ -91,7 +91,7 @@ def test_a_low_rank_head_is_affine_and_of_that_rank(target, rank):
     ],
 )
 def test_its_name_says_its_shape(target, name, size):
-    baseline = perceptron_baseline(RunConfig(train=CONFIG), target, 768, 2)
+    baseline = mlp.make(RunConfig(train=CONFIG), target, 768, 2)
     assert (baseline.name, baseline.n_parameters) == (name, size)
 
 
@@ -100,7 +100,7 @@ def test_its_weights_and_its_training_follow_the_seed():
         return torch.cat([p.detach().flatten().clone() for p in baseline.model.parameters()])
 
     first, second, other = (
-        perceptron_baseline(RunConfig(train=CONFIG, seed=seed), 40, 6, 2) for seed in (1, 1, 2)
+        mlp.make(RunConfig(train=CONFIG, seed=seed), 40, 6, 2) for seed in (1, 1, 2)
     )
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), weights(other))

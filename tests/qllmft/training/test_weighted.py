@@ -94,7 +94,7 @@ def test_balanced_weights_are_scikit_learns_and_those_of_training_weigh_validati
 
 
 def test_a_baseline_has_the_weights_too(rows):
-    head = plain_logistic_regression()
+    head = plain_logistic_regression.make(RunConfig(), 0, 0, 0)
     head.fit(rows, examples(10, seed=2))
     relative = rows.weight.numpy() / rows.weight.numpy().mean()
     direct = LogisticRegression(C=1.0, max_iter=500).fit(
