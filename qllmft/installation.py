@@ -32,10 +32,8 @@ def examine() -> list[Finding]:
         Finding("python", system),
         Finding("qllmft", version_of("qllmft") or "not installed as a package"),
         *_packages(),
-        _imports(),
         *_plugins(),
-        _gpu(),
-        _cache(),
+        *_machine(),
     ]
 
 
@@ -88,17 +86,6 @@ def _fault(requirement: Requirement) -> str:
     return "" if allowed else f"{found} is installed, expected {requirement.specifier}"
 
 
-def _imports() -> Finding:
-    """Check that the packages load together."""
-    try:
-        import_module("qllmft.run")
-    except Exception as error:  # a broken package may raise anything while it loads
-        return Finding(
-            "import", f"qllmft does not load: {type(error).__name__}: {error}", wrong=True
-        )
-    return Finding("import", "qllmft and what it needs load")
-
-
 def _plugins() -> Iterator[Finding]:
     """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
     from qllmft.plugins import list_plugins
@@ -118,21 +105,23 @@ def _plugins() -> Iterator[Finding]:
         yield Finding(f"{row.kind} {row.name}", f"{row.source}{error}")
 
 
-def _gpu() -> Finding:
-    """Look for a GPU of torch, for language models and for the circuits of the backend adjoint."""
+def _machine() -> Iterator[Finding]:
+    """Check that the packages load together, look for a GPU of torch, and write into the cache of embeddings."""
+    try:
+        import_module("qllmft.run")
+        yield Finding("import", "qllmft and what it needs load")
+    except Exception as error:  # a broken package may raise anything while it loads
+        text = f"qllmft does not load: {type(error).__name__}: {error}"
+        yield Finding("import", text, wrong=True)
     try:
         import torch
 
         kind = torch.accelerator.current_accelerator()
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind
         found = f"{name}; circuits run there with --device {kind}" if kind else "none"
-    except Exception as error:  # a broken driver, or a broken torch, which `_imports` reports
+    except Exception as error:  # a broken driver, or a broken torch, which does not load above
         found = f"none: {error}"
-    return Finding("GPU", found)
-
-
-def _cache() -> Finding:
-    """Check that the cache of embeddings can be written."""
+    yield Finding("GPU", found)
     from qllmft.embed.cache import default_cache_folder
 
     folder = default_cache_folder()
@@ -140,9 +129,7 @@ def _cache() -> Finding:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        yield Finding("cache", f"{folder} can be written")
     except OSError as error:
-        remedy = "Choose another with QLLMFT_CACHE"
-        return Finding(
-            "cache", f"{folder} cannot be written: {error.strerror}. {remedy}.", wrong=True
-        )
-    return Finding("cache", f"{folder} can be written")
+        text = f"{folder} cannot be written: {error.strerror}. Choose another with QLLMFT_CACHE."
+        yield Finding("cache", text, wrong=True)
