@@ -46,6 +46,7 @@ _PAGE: list[BaseRoute] = [
         ("/page.css", "page.css", "text/css"),
     )
 ]
+_READ = (400, 408, 413, 415, 422)  # refusals of a request with a body
 _GRACE_S = 10  # for requests in work after Ctrl-C
 
 
@@ -83,13 +84,12 @@ def make_app(
         lifespan=lifespan,
     )
     texts, one_text = bodies(limits, pairs=model.pairs, rows=list(model.rows))
-    read = (400, 408, 413, 415, 422)
 
     @app.post(
         "/predict",
         summary="Predict one text or a list of texts",
         response_model=predictions_of(model),
-        responses=refusals(*read, 402, 502, 503),
+        responses=refusals(*_READ, 402, 502, 503),
     )
     async def predict(request: texts) -> Response:  # type: ignore[valid-type]
         items = request.texts or [request.text]  # type: ignore[attr-defined]
@@ -97,21 +97,19 @@ def make_app(
         found = await _answered(lambda: batches.answer(items, row), report)
         return JSONResponse({"predictions": found})
 
-    async def explain(request: one_text) -> Response:  # type: ignore[valid-type]
-        text = request.text  # type: ignore[attr-defined]
-        return JSONResponse(await _answered(lambda: batches.explain(text), report))
+    async def explain(asked: one_text) -> Response:  # type: ignore[valid-type]
+        return JSONResponse(await _answered(lambda: batches.explain(asked.text), report))  # type: ignore[attr-defined]
 
     if model.explains:
         app.post(
             "/explain",
             summary="Explain one answer",
             response_model=ExplainedAnswer,
-            responses=refusals(*read, 503),
+            responses=refusals(*_READ, 503),
         )(explain)
 
-    facts = model.describe()
-    facts["limits"] = {"texts": limits.texts, "characters": limits.characters}
-    _show_state(app, batches, facts)
+    own = {"limits": {"texts": limits.texts, "characters": limits.characters}}
+    _show_state(app, batches, model.describe() | own)
     return app
 
 

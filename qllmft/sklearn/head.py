@@ -78,12 +78,13 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         Raises:
             ValueError: if ``classes`` are missing in the first call or others than then, or do not hold a label.
         """
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight is {self.class_weight!r}, which counts all labels, and partial_fit sees a part of them. "
-                "Give a dict of weights, or sample_weight."
-            )
         config, known = self._configuration(partly=True), self.__dict__.get("classes_")
+        counted = config.train.class_weight or self.class_weight
+        if isinstance(counted, str):
+            raise ValueError(
+                f"class_weight is {counted!r}, which counts all labels, and partial_fit sees a part of them. Give a "
+                "dict of weights, or sample_weight."
+            )
         vectors, y = self._checked(X, y, config, labels=True, first="weights_" not in self.__dict__)
         if known is None and classes is None:
             raise ValueError(
