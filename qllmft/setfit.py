@@ -29,7 +29,6 @@ except ModuleNotFoundError as error:
 HEAD_FILE = "quantum_head.safetensors"
 # settings of the default preset: SetFit trains from the first batch on, without a data map
 UNMAPPED = {
-    "model.centre": False,
     "model.components": None,
     "model.pad": "bias",
     "model.encoder_qubits": 10,

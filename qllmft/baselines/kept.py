@@ -63,7 +63,7 @@ def _of_network(model: Classifier, x: Tensor, k: int) -> Kept | None:
     layers = list(model.head)
     if list(map(type, layers)) == [nn.Linear, nn.ReLU, nn.Linear]:
         hidden = layers[0].out_features
-        config = ModelConfig(encoder="none", head="mlp", hidden_layers=1, hidden_dim=hidden)
+        config = ModelConfig(encoder="none", head="mlp", hidden_dim=hidden)
         return Kept(model, config)
     linear = all(isinstance(layer, nn.Linear) for layer in layers)
     return _affine(lambda vectors: logits_of(model, vectors), x, k) if linear else None

@@ -210,9 +210,7 @@ class TrainedHead:
 def _perceptron(
     name: str, config: RunConfig, dimension: int, k: int, hidden: int = 0
 ) -> TrainedHead:
-    structure = ModelConfig(
-        encoder="none", head="mlp", hidden_layers=int(hidden > 0), hidden_dim=hidden
-    )
+    structure = ModelConfig(encoder="none", head="mlp", hidden_dim=hidden)
     model = build_classifier(structure, dimension, k, seed=config.seed)
     return TrainedHead(name, model, config.train, config.seed)
 

@@ -141,9 +141,8 @@ class OnLoadedVectors:
 
     def fit(self, x: Vectors, y: Labels, sample_weight: Weights = None) -> Self:
         """Fit the data map and the estimator on embeddings (N, D) and labels (N,)."""
-        centre, components = self._model.centre, self._model.components
-        if centre or components:
-            self._map = DataMap(x.shape[1], centre=centre, components=components)
+        if (components := self._model.components) is not None:
+            self._map = DataMap(x.shape[1], centre=True, components=components)
             self._map.fit(torch.from_numpy(x))
             self.stored = self._map.n_stored
         self.estimator.fit(self._loaded(x), y, sample_weight)
@@ -169,7 +168,7 @@ def _on_loaded_vectors(
     pad: Pad,
     strengths: list[float],
 ) -> GridBaseline:
-    mapped = config.model.centre or config.model.components
+    mapped = config.model.components
     return GridBaseline(
         own.label,
         lambda **settings: OnLoadedVectors(make(**settings), config.model, pad),

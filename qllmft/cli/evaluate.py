@@ -153,9 +153,8 @@ def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig
     from qllmft.config import EMBEDDED, DataConfig, parse_config
 
     known = DataConfig() if source == EMBEDDED else run_settings(run).data
-    kept = ("task", "targets", "label_separator", "pair_column", "pair_features")
+    kept = ("task", "label_separator", "pair_column", "pair_features")
     settings = {name: getattr(known, name) for name in (*kept, *given)}
-    settings |= {"targets": ()} if given["label_column"] else {}
     settings |= {name: value for name, value in given.items() if value}
     return parse_config({"data": {"source": source, **settings}}, "the options of --data").data
 

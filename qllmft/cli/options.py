@@ -71,7 +71,8 @@ class DataOptions:
         pair_column: Column of the second text, to learn from pairs of texts. [default: none]
         label_column: Column of the labels. [default: label]
         task: classification; regression: the label column holds real numbers; multilabel: it holds lists of labels.
-            Several columns, of real numbers or of 0 and 1: --set 'data.targets=["a", "b"]'. [default: classification]
+            Several columns, of real numbers or of 0 and 1: --set 'data.label_column=["a", "b"]'. [default:
+            classification]
         label_separator: Character between a text's labels, if the column has no lists. [default: none]
         protocol: split: keep the data's own test, or test on 20 % of all rows, and validate on 15 % of the others.
             given: the splits of the data, all of them. paper: pool all texts, draw --per-label of each label (85 %

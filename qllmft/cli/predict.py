@@ -158,7 +158,7 @@ def _items_of(
     known = run_settings(run).data
     if delimiter is not None:
         delimiter = parse_config({"data": {"delimiter": delimiter}}, "--delimiter").data.delimiter
-    column, delimiter = column or known.text_column, delimiter or known.delimiter
+    column, delimiter = column or known.text_columns[0], delimiter or known.delimiter
     if pairs:
         return read_pairs(file, (column, known.pair_column or "text2"), delimiter)
     return read_texts(file, column, delimiter)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from qllmft.config.lora import MOVED, LoraConfig
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
@@ -18,7 +18,8 @@ OWN_ADAPTER = "adapter"  # folder of a trained adapter there
 LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # chosen on one half of the drawn texts of SST-2 for use on the other half:
 # docs/decisions/0012-contrastive-step.md
-SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4, "temperature": 0.1}
+SUPERVISED = {"epochs": 8, "batch_size": 64, "lr": 1e-4}
+TEMPERATURE = 0.1  # of the supervised loss, chosen with them
 
 # learning rate of an adapter in the step, as a multiple of that of all weights:
 # docs/decisions/0019-large-bodies.md
@@ -26,6 +27,10 @@ ADAPTER_RATE = 3.0
 # of a body that the supervised step trains whole: weights, gradients and two moments take 16 bytes
 # each
 MOST_WEIGHTS = 300_000_000
+
+
+DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate
+WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # on an embedding
 
 
 class ContrastiveConfig(Section):
@@ -44,16 +49,26 @@ class ContrastiveConfig(Section):
     # high
     lr: PositiveReal = 2e-5
     loss: Literal["cosine", "supervised"] = "cosine"
-    temperature: PositiveReal | None = None  # temperature of the supervised loss
     # trained weights: all of the body's, or those of an adapter of low rank (body.lora); None: of
     # an adapter if the loss is supervised and the body has more than 300 million
     weights: Annotated[Literal["all", "lora"] | None, NEUTRAL] = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _chosen_settings(cls, tree: Any) -> Any:
-        supervised = isinstance(tree, dict) and tree.get("loss") == "supervised"
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with the defaults of the loss."""
+        supervised = tree.get("loss") == "supervised"
+        expected = TEMPERATURE if supervised else None
+        if (temperature := tree.pop("temperature", expected)) != expected:
+            raise ValueError(
+                f"temperature is {temperature}, and this version computes with {TEMPERATURE} in the supervised loss "
+                "only; leave temperature out"
+            )
         return {**SUPERVISED, **tree} if supervised else tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`."""
+        temperature = TEMPERATURE if self.loss == "supervised" else None
+        return super().identifying() | {"temperature": temperature}
 
     def adapts(self, n_weights: int) -> bool:
         """Return whether the step trains an adapter of a body with ``n_weights`` weights."""
@@ -81,8 +96,6 @@ class ContrastiveConfig(Section):
             if self.batch_size < 2:
                 yield "loss 'supervised' compares the texts of a batch: set batch_size to 2 or more"
             return
-        if self.temperature is not None:
-            yield f"temperature is {self.temperature:g} and loss 'cosine' has none; set loss to 'supervised'"
         if not self.iterations and (given := self.given(type(self).model_fields)):
             yield f"iterations is 0, so {', '.join(given)} would not be read; set iterations (SetFit's is 20)"
 
@@ -99,7 +112,9 @@ class BodyConfig(Section):
     model: str = "sentence-transformers/paraphrase-mpnet-base-v2"
     revision: str | None = None
     batch_size: Positive = 64
-    device: str | None = None  # name of torch; None leaves the choice to sentence-transformers
+    # name of torch, or a distribution of a frozen body over several devices by accelerate: auto, balanced,
+    # balanced_low_0 or sequential; None leaves the choice to sentence-transformers
+    device: str | None = None
     # train all weights with the head, or an adapter
     trainable: Literal[False, True, "lora"] = False
     lora: Annotated[LoraConfig, NEUTRAL] = LoraConfig()
@@ -108,11 +123,6 @@ class BodyConfig(Section):
     # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size
     # texts
     batch_tokens: Annotated[Positive | None, NEUTRAL] = None
-    # distribution of a large model over several devices, by accelerate; None: all of it on one
-    # device
-    device_map: Annotated[
-        Literal["auto", "balanced", "balanced_low_0", "sequential"] | None, NEUTRAL
-    ] = None
     dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, NEUTRAL] = (
         None  # None: that of the weights' file
     )
@@ -128,30 +138,43 @@ class BodyConfig(Section):
     long_texts: Annotated[Literal["cut", "mean"], NEUTRAL] = "cut"
     contrastive: ContrastiveConfig = ContrastiveConfig()
 
-    @model_validator(mode="before")
     @classmethod
-    def _trainable_as_today(cls, tree: Any) -> Any:
-        if isinstance(tree, dict) and tree.get("trainable") == "quantum_adapter":
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with a distribution over devices as the device."""
+        if tree.get("trainable") == "quantum_adapter":
             raise ValueError(f"trainable is 'quantum_adapter'. {MOVED}")
+        if (spread := tree.pop("device_map", None)) is not None:
+            if tree.get("device") is not None:
+                raise ValueError(
+                    f"device is {tree['device']!r} and device_map {spread!r}; leave one out"
+                )
+            tree["device"] = spread
         return tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`."""
+        kept = super().identifying() | {"contrastive": self.contrastive.identifying()}
+        return {name: each for name, each in kept.items() if name not in WITHOUT_EFFECT}
 
     @field_validator("device")
     @classmethod
     def _device_with_memory(cls, device: str | None) -> str | None:
         if (
-            device is not None
+            device not in (None, *DISTRIBUTIONS)
             and re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device) is None
         ):
-            raise ValueError("expected cpu, cuda, cuda:1 or another device of torch with memory")
+            raise ValueError(
+                f"expected cpu, cuda, cuda:1 or another device of torch with memory, or {', '.join(DISTRIBUTIONS)}"
+            )
         return device
 
     def _contradictions(self) -> Iterator[str]:
         if self.prompt is not None and self.prompt_name is not None:
             yield f"prompt is {self.prompt!r} and prompt_name {self.prompt_name!r}; leave one of the two out"
-        if self.device_map is not None and (self.device is not None or self.learns):
+        if self.device_map is not None and self.learns:
             yield (
-                f"device_map {self.device_map!r} distributes a frozen body over all devices; leave device out, set "
-                "trainable to false and leave contrastive out"
+                f"device {self.device!r} distributes a frozen body over all devices; leave it out, or set trainable "
+                "to false and leave contrastive out"
             )
         if self.learns and self.dtype not in (None, "float32"):
             yield f"a body is trained in float32, and dtype is {self.dtype!r}; leave dtype out"
@@ -171,6 +194,11 @@ class BodyConfig(Section):
             )
         if self.adapter is not None and self.learns:
             yield "adapter names a trained one, and this body learns; leave adapter or the training out"
+
+    @property
+    def device_map(self) -> str | None:
+        """Return the distribution over several devices, or None for one device."""
+        return self.device if self.device in DISTRIBUTIONS else None
 
     @property
     def adapts(self) -> bool:

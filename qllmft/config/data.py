@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -26,8 +26,11 @@ class DataConfig(Section):
     source: str = "SetFit/sst2"
     subset: str | None = None  # configuration of a hub data set
     revision: str | None = None  # revision of a hub data set
-    text_column: str = "text"
-    label_column: str = "label"
+    # column of the texts, or both columns of pairs
+    text_column: str | tuple[str, str] = "text"
+    # column of the labels, or those of several real targets, or of labels as 0 and 1; a column of several labels has
+    # their lists
+    label_column: str | Annotated[tuple[str, ...], Field(min_length=1)] = "label"
     # paper: draw n_per_label of each label, test on the rest; given: the data's own splits; split:
     # the data's own test split, or a part of all rows
     protocol: Literal["paper", "given", "split"] = "paper"
@@ -52,16 +55,30 @@ class DataConfig(Section):
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels
     task: Annotated[TaskName, NEUTRAL] = "classification"
-    # column of the second text of a pair; None: single texts
-    pair_column: Annotated[str | None, NEUTRAL] = None
     # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both,
     # one after the other
     pair_features: Annotated[PairFeatures, NEUTRAL] = "both"
-    # columns of several real targets, or of labels as 0 and 1; (): label_column alone, of several
-    # labels their lists
-    targets: Annotated[tuple[str, ...], NEUTRAL] = ()
     # between the labels of a text; None: the column has lists
     label_separator: Annotated[str | None, NEUTRAL] = None
+
+    @classmethod
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with the columns of pairs and of several targets in those of texts and labels."""
+        first = tree.get("text_column", "text")
+        if (second := tree.pop("pair_column", None)) is not None:
+            tree["text_column"] = [first if isinstance(first, str) else next(iter(first)), second]
+        if targets := tree.pop("targets", ()):
+            tree["label_column"] = targets
+        return tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`."""
+        kept = super().identifying() | {"text_column": self.text_columns[0]}
+        if self.pair_column is not None:
+            kept["pair_column"] = self.pair_column
+        if self.targets:
+            kept |= {"label_column": "label", "targets": list(self.targets)}
+        return kept
 
     @field_validator("delimiter")
     @classmethod
@@ -72,23 +89,20 @@ class DataConfig(Section):
         return delimiter
 
     def _contradictions(self) -> Iterator[str]:
-        if self.text_column == self.label_column:
-            yield f"text_column and label_column are both {self.text_column!r}; choose two"
+        names = (*self.text_columns, *self.label_columns)
+        if len(set(names)) < len(names):
+            yield f"the columns of texts and labels are {', '.join(names)}; expected different ones"
         if fault := TASKS[self.task].misnamed(self.targets):
             yield fault
         if self.label_separator is not None and not self.has_lists:
             yield (
                 f"label_separator is {self.label_separator!r}, and only a column of several labels has one; set task "
-                "to 'multilabel' and leave targets out"
+                "to 'multilabel' and label_column to one name"
             )
         if self.label_separator is not None and not self.label_separator.strip(" "):
             yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
-        if len({*self.targets, self.text_column}) != len(self.targets) + 1:
-            yield f"targets are {', '.join(self.targets)}; expected different columns that are not the texts'"
-        if self.pair_column is None and self.pair_features not in ("all", "both"):
-            yield f"pair_features is {self.pair_features!r} and texts are single; name a pair_column"
-        if self.pair_column in (self.text_column, *self.label_columns):
-            yield f"pair_column is {self.pair_column!r}, like another column; choose a column of its own"
+        if self.pair is None and self.pair_features not in ("all", "both"):
+            yield f"pair_features is {self.pair_features!r} and texts are single; give text_column both columns"
         yield from self._misplaced()
 
     def _misplaced(self) -> Iterator[str]:
@@ -111,12 +125,18 @@ class DataConfig(Section):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Return the column of the texts, and that of the second ones if texts are pairs."""
-        return (
-            (self.text_column,)
-            if self.pair_column is None
-            else (self.text_column, self.pair_column)
-        )
+        """Return the column of the texts, or both of pairs."""
+        return (self.text_column,) if isinstance(self.text_column, str) else self.text_column
+
+    @property
+    def pair_column(self) -> str | None:
+        """Return the column of the second texts of pairs, or None if texts are single."""
+        return None if isinstance(self.text_column, str) else self.text_column[1]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the columns of several targets or labels, or none if one column has the labels."""
+        return () if isinstance(self.label_column, str) else self.label_column
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -137,7 +157,7 @@ class DataConfig(Section):
     @property
     def label_columns(self) -> tuple[str, ...]:
         """Return the columns of the labels or targets."""
-        return self.targets or (self.label_column,)
+        return (self.label_column,) if isinstance(self.label_column, str) else self.label_column
 
     @property
     def has_lists(self) -> bool:

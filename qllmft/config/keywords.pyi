@@ -9,8 +9,8 @@ class SettingKeywords(TypedDict, total=False):
     data__source: str
     data__subset: str | None
     data__revision: str | None
-    data__text_column: str
-    data__label_column: str
+    data__text_column: str | Sequence[str]
+    data__label_column: str | Sequence[str]
     data__protocol: Literal["paper", "given", "split"]
     data__n_per_label: int | None
     data__test_size: float
@@ -23,9 +23,7 @@ class SettingKeywords(TypedDict, total=False):
     data__bad_rows: Literal["error", "skip"]
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
-    data__pair_column: str | None
     data__pair_features: Literal["all", "both", "difference", "product"]
-    data__targets: Sequence[str]
     data__label_separator: str | None
     body__model: str
     body__revision: str | None
@@ -39,7 +37,6 @@ class SettingKeywords(TypedDict, total=False):
     body__lora__peft: str | None
     body__adapter: str | None
     body__batch_tokens: int | None
-    body__device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None
     body__dtype: Literal["float32", "bfloat16", "float16"] | None
     body__pooling: Literal["mean", "lasttoken", "cls"] | None
     body__prompt: str | None
@@ -50,7 +47,6 @@ class SettingKeywords(TypedDict, total=False):
     body__contrastive__batch_size: int
     body__contrastive__lr: float
     body__contrastive__loss: Literal["cosine", "supervised"]
-    body__contrastive__temperature: float | None
     body__contrastive__weights: Literal["all", "lora"] | None
     model__encoder: Literal["quantum", "mlp", "none"]
     model__head: Literal["quantum", "mlp", "none"]
@@ -58,7 +54,6 @@ class SettingKeywords(TypedDict, total=False):
     model__n_encoders: int | Literal["auto"]
     model__encoder_qubits: int | None
     model__encoder_layers: int
-    model__centre: bool
     model__components: int | None
     model__pad: Literal["zeros", "bias", "constant"]
     model__latent_scale: Literal["pi"] | float | None
@@ -75,17 +70,13 @@ class SettingKeywords(TypedDict, total=False):
     model__ring: bool
     model__block: Literal["cx_ry", "ry_cx"]
     model__final_linear: bool
-    model__readout: Literal["all", "first", "words"] | None
-    model__word_weight: int
-    model__skip: bool
-    model__hidden_layers: int
+    model__readout: Literal["all", "first", "latent"] | int | None
     model__hidden_dim: int
     model__batch_norm: bool
     train__epochs: int
     train__batch_size: int
     train__lr: float
-    train__lr_decay: float
-    train__schedule: Literal["exponential", "cosine"]
+    train__lr_decay: float | Literal["cosine"]
     train__weight_decay: float
     train__select: Literal["accuracy", "last"]
     train__embedding_noise: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import comb, pi
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -36,8 +36,7 @@ class ModelConfig(Section):
     n_encoders: Positive | Literal["auto"] = 1
     encoder_qubits: Positive | None = None  # Q_e; None: Q if E = 1, else 14
     encoder_layers: Count = 28
-    centre: bool = False  # subtract the mean of the training embeddings before they are loaded
-    # number of loaded principal axes of the training embeddings; None: no rotation
+    # number of loaded principal axes of the training embeddings, whose mean is subtracted; None: embeddings as they are
     components: Positive | None = None
     pad: Literal["zeros", "bias", "constant"] = "zeros"
     # initial value of the trained factor of ⟨Z⟩, or the fixed factor without a head; None: pi with
@@ -62,14 +61,76 @@ class ModelConfig(Section):
     ring: bool = True
     block: Literal["cx_ry", "ry_cx"] = "cx_ry"
     final_linear: bool = True  # F
-    # None: "all" with a final linear layer, else "first"
-    readout: Literal["all", "first", "words"] | None = None
-    word_weight: Positive = 2  # largest number of qubits in a product of Z, for readout "words"
-    skip: bool = False  # feed the latent vector to the final linear layer too
-    # hidden layers of the classical encoder or head
-    hidden_layers: Annotated[int, Field(ge=0, le=1)] = 0
+    # Z of each qubit, of the first, of the first beside the latent vector, or all products of Z on so many qubits or
+    # fewer; None: "all" with a final linear layer, else "first"
+    readout: Literal["all", "first", "latent"] | Positive | None = None
+    # of the hidden layer of the classical encoder or head; 0: none
     hidden_dim: Count = 0
     batch_norm: bool = False
+
+    @classmethod
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with the hidden layer, the mean and the readout in one setting each."""
+        layers, dim = tree.pop("hidden_layers", None), tree.get("hidden_dim", 0)
+        if layers is not None and layers != int(bool(dim)):
+            raise ValueError(
+                f"hidden_layers is {layers} and hidden_dim is {dim}; leave hidden_layers out: hidden_dim 0 is no "
+                "hidden layer"
+            )
+        centre, components = tree.pop("centre", None), tree.get("components")
+        if centre is not None and centre != (components is not None):
+            raise ValueError(
+                f"centre is {str(centre).lower()} and components is {components}, and this version subtracts the mean "
+                "for principal axes only; leave centre out"
+            )
+        weight, skip = tree.pop("word_weight", 2), tree.pop("skip", None)
+        if tree.get("readout") == "words":
+            tree["readout"] = weight
+        elif weight != 2:
+            raise ValueError(
+                f"word_weight is {weight} and readout is no 'words'; set readout to {weight}"
+            )
+        if skip and tree.get("readout") not in (None, "first", "latent"):
+            raise ValueError(
+                "skip feeds the latent vector and one measured qubit to the final linear layer"
+            )
+        if skip or (skip is False and tree.get("readout") == "latent"):
+            tree["readout"] = "latent" if skip else None
+        return tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`."""
+        words = self.measured == "words"
+        return super().identifying() | {
+            "hidden_layers": int(self.hidden_dim > 0),
+            "centre": self.centre,
+            "readout": "words" if words else None if self.skip else self.readout,
+            "word_weight": self.word_weight if words else 2,
+            "skip": self.skip,
+        }
+
+    @property
+    def centre(self) -> bool:
+        """Return whether the mean of the training embeddings is subtracted before they are loaded."""
+        return self.components is not None
+
+    @property
+    def skip(self) -> bool:
+        """Return whether the final linear layer reads the latent vector too."""
+        return self.readout == "latent"
+
+    @property
+    def word_weight(self) -> int:
+        """Return the largest number of qubits in a product of Z that is read."""
+        return self.readout if isinstance(self.readout, int) else 1
+
+    @property
+    def measured(self) -> Literal["all", "first", "words"]:
+        """Return the values that are measured, of each qubit, of the first or of words, which are products of Z."""
+        if isinstance(self.readout, int):
+            return "words"
+        of_all = self.final_linear if self.readout is None else self.readout == "all"
+        return "all" if of_all else "first"
 
     def for_labels(self, k: int) -> ModelConfig:
         """Return the configuration with the numbers of encoders and qubits for ``k`` labels or targets."""
@@ -121,11 +182,6 @@ class ModelConfig(Section):
         """Return the name of the encoders' ansatz."""
         return self.ansatz if self.encoder_ansatz is None else self.encoder_ansatz
 
-    @property
-    def measured(self) -> Literal["all", "first", "words"]:
-        """Return the readout or its default."""
-        return self.readout or ("all" if self.final_linear and not self.skip else "first")
-
     def _contradictions(self) -> Iterator[str]:
         yield from self._is_bounded()
         yield from self._ansatz_has_these_options()
@@ -176,14 +232,10 @@ class ModelConfig(Section):
     def _fits_together(self) -> Iterator[str]:
         if (self.head == "mlp") != (self.encoder == "none"):
             yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
-        if self.hidden_layers and not self.hidden_dim:
-            yield "hidden_layers is 1 and hidden_dim is 0; give the hidden layer a dimension"
-        if self.hidden_dim and not self.hidden_layers:
-            yield f"hidden_dim is {self.hidden_dim} and hidden_layers is 0; set hidden_layers to 1"
-        if self.encoder == "quantum" and (self.hidden_layers or self.batch_norm):
-            yield "hidden_layers and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
-        if self.encoder != "quantum" and (self.centre or self.components or self.odd):
-            yield "centre, components and odd belong to a quantum encoder, and there is none"
+        if self.encoder == "quantum" and (self.hidden_dim or self.batch_norm):
+            yield "hidden_dim and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
+        if self.encoder != "quantum" and (self.components or self.odd):
+            yield "components and odd belong to a quantum encoder, and there is none"
         if self.encoder != "quantum" and (given := self.given(("latent_scale", "wires"))):
             yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
@@ -211,8 +263,8 @@ class ModelConfig(Section):
                     "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to 'quantum', "
                     "encoder_qubits, and final_linear to true"
                 )
-            if self.skip or self.readout is not None:
-                yield "skip and readout are about a quantum head, and head is 'none'; leave them out"
+            if self.readout is not None:
+                yield "readout is about a quantum head, and head is 'none'; leave it out"
             return
         if self.n_encoders == "auto" and self.encoder != "quantum":
             yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number"
@@ -238,10 +290,8 @@ class ModelConfig(Section):
                 f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
             )
         yield from self._starts_at_sines()
-        if not self.final_linear and self.measured != "first":
+        if not self.final_linear and self.readout not in (None, "first"):
             yield "without a final linear layer one qubit is read: set readout to 'first'"
-        if self.skip and (not self.final_linear or self.measured != "first"):
-            yield "skip feeds the latent vector and one measured qubit to the final linear layer"
 
     def _starts_at_sines(self) -> Iterator[str]:
         if self.start != "sines":
@@ -261,14 +311,12 @@ class ModelConfig(Section):
 
     def _has_so_many_words(self) -> Iterator[str]:
         if self.measured != "words":
-            if self.word_weight != 2:
-                yield f"word_weight is {self.word_weight} and readout is no 'words': set readout to 'words'"
             return
         if self.head != "quantum" or self.word_weight > self.n_qubits:
-            yield f"word_weight is {self.word_weight}; words are of a quantum head's {self.n_qubits} qubits at most"
+            yield f"readout is {self.readout}; products of Z are of a quantum head's {self.n_qubits} qubits at most"
         count = sum(comb(self.n_qubits, weight) for weight in range(1, self.word_weight + 1))
         if count > MOST_WORDS:
-            yield f"{count:,} words would be read, expected at most {MOST_WORDS:,}; lower word_weight"
+            yield f"{count:,} products of Z would be read, expected at most {MOST_WORDS:,}; lower readout"
 
 
 class SurrogateConfig(Section):

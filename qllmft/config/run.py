@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from qllmft.config.body import BodyConfig
@@ -101,12 +100,10 @@ class RunConfig(Section):
     noise: NoiseConfig = NoiseConfig()
     baselines: BaselinesConfig = BaselinesConfig()
 
-    @model_validator(mode="before")
     @classmethod
-    def _without_candidates(cls, tree: Any) -> Any:
-        """Drop the structures that a run of an earlier version chose from: ``model`` is the chosen one."""
-        if isinstance(tree, dict):
-            return {name: value for name, value in tree.items() if name != "candidates"}
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings without the structures that an earlier version chose from: ``model`` is the chosen one."""
+        tree.pop("candidates", None)
         return tree
 
     def _contradictions(self) -> Iterator[str]:
@@ -210,7 +207,7 @@ class RunConfig(Section):
             yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"
         if self.data.pair and self.body.learns:
             yield (
-                "data.pair_column names second texts, and a body that learns reads single ones; set body.trainable to "
+                "data.text_column names second texts, and a body that learns reads single ones; set body.trainable to "
                 "false, and leave body.contrastive out"
             )
 
@@ -258,12 +255,9 @@ class RunConfig(Section):
     @property
     def identity(self) -> str:
         """Return the hash of everything that can change a result: 12 hexadecimal digits. It names the run."""
-        sections = ("data", "model", "train", "noise", "baselines")
-        exclude: dict[str, Any] = {name: getattr(self, name).unchanged() for name in sections}
-        of_body = {"batch_size", "batch_tokens", "device", "device_map", *self.body.unchanged()}
-        exclude["body"] = dict.fromkeys(of_body, True)
-        exclude["body"]["contrastive"] = self.body.contrastive.unchanged()
-        content = self.model_dump(mode="json", exclude=exclude)
+        content = {
+            name: part.identifying() if isinstance(part, Section) else part for name, part in self
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -27,21 +27,30 @@ class Section(CheckedModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_removed(cls, tree: Any) -> Any:
-        """Drop removed settings, which files of earlier versions have, or raise ValueError if one has another value."""
-        if not isinstance(tree, dict) or not (old := cls.removed.keys() & tree.keys()):
+    def _of_this_version(cls, tree: Any) -> Any:
+        """Drop or rename settings of earlier versions, or raise ValueError if this version cannot compute with them."""
+        if not isinstance(tree, dict):
             return tree
-        for name in sorted(old):
+        tree = cls.renamed(dict(tree))
+        for name in sorted(cls.removed.keys() & tree.keys()):
             if tree[name] != cls.removed[name]:
                 raise ValueError(
                     f"{name} is {tree[name]!r}, and this version computes with {cls.removed[name]!r} only; leave "
                     f"{name} out, or use the version that made the file"
                 )
-        return {name: value for name, value in tree.items() if name not in old}
+        return {name: each for name, each in tree.items() if name not in cls.removed}
+
+    @classmethod
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings, some of which may have the names of earlier versions, with their names in this one."""
+        return tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run, as the earliest version had them, so that names stay as they were."""
+        return self.model_dump(mode="json", exclude=self.unchanged())
 
     def unchanged(self) -> set[str]:
         """Return the names of settings marked `NEUTRAL` that have their defaults."""
-        marked = {
-            name for name, field in type(self).model_fields.items() if NEUTRAL in field.metadata
-        }
+        fields = type(self).model_fields.items()
+        marked = {name for name, field in fields if NEUTRAL in field.metadata}
         return marked - set(self.given(marked))

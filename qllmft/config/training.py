@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,9 +16,8 @@ class TrainConfig(Section):
     epochs: Positive = 800
     batch_size: Positive = 16  # B
     lr: PositiveReal = 2.5e-3  # L
-    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # γ, factor per epoch
-    # cosine falls from lr to 0 over the epochs
-    schedule: Literal["exponential", "cosine"] = "exponential"
+    # γ, factor per epoch; cosine: a fall from lr to 0 over the epochs
+    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] | Literal["cosine"] = 1.0
     weight_decay: NonNegative = 0.0  # ρ
     # epoch of the best validation (then lower loss), or the last
     select: Literal["accuracy", "last"] = "accuracy"
@@ -47,6 +46,27 @@ class TrainConfig(Section):
     # its baselines
     thresholds: Annotated[Literal["half", "validation"], NEUTRAL] = "half"
 
+    @classmethod
+    def renamed(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with the schedule in lr_decay."""
+        schedule, decay = tree.pop("schedule", None), tree.get("lr_decay", 1.0)
+        if schedule == "cosine" and decay not in (1.0, "cosine"):
+            raise ValueError(f"lr_decay is {decay} and schedule 'cosine'; choose one of the two")
+        if schedule == "cosine" or (schedule == "exponential" and decay == "cosine"):
+            tree["lr_decay"] = "cosine" if schedule == "cosine" else 1.0
+        elif schedule not in (None, "exponential"):
+            raise ValueError(
+                f"schedule is {schedule!r}; leave it out, and set lr_decay to a factor or to 'cosine'"
+            )
+        return tree
+
+    def identifying(self) -> dict[str, Any]:
+        """Return the settings that name a run; see `Section.identifying`."""
+        own: dict[str, Any] = {"schedule": "exponential"}
+        if self.lr_decay == "cosine":
+            own = {"schedule": "cosine", "lr_decay": 1.0}
+        return super().identifying() | own
+
     def _contradictions(self) -> Iterator[str]:
         if self.optimizer == "lbfgs":
             yield from self._full_batch_contradictions()
@@ -57,8 +77,6 @@ class TrainConfig(Section):
                 f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
                 "needs the optimizer 'adam', or leave patience out"
             )
-        if self.schedule == "cosine" and self.lr_decay != 1.0:
-            yield f"lr_decay is {self.lr_decay} and schedule 'cosine'; choose one of the two"
 
     def _full_batch_contradictions(self) -> Iterator[str]:
         if self.ridge:
@@ -67,7 +85,6 @@ class TrainConfig(Section):
             "batch_size",
             "lr",
             "lr_decay",
-            "schedule",
             "weight_decay",
             "embedding_noise",
             "body_lr",

@@ -125,7 +125,7 @@ def _of_lists(frame: pd.DataFrame, split: str, config: DataConfig) -> list[list[
         elif isinstance(cell, str) or not is_several(cell) or isinstance(cell, dict):
             raise UserError(
                 f"{where}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "
-                '--label-separator, or the columns of 0 and 1 with --set \'data.targets=["a", "b"]\'.'
+                '--label-separator, or the columns of 0 and 1 with --set \'data.label_column=["a", "b"]\'.'
             )
         labels = [label_of(each) for each in cell]
         if faulty := [label for label in labels if not label or len(label) > MOST_LABEL]:
@@ -146,7 +146,7 @@ def _of_columns(frame: pd.DataFrame, split: str, config: DataConfig) -> Indicato
             if values[-1] is None:
                 raise UserError(
                     f"{config.source}, split {split!r}, row {row}: {column!r} is {str(cell)[:40]!r}, expected 0 or 1. "
-                    "Are the columns in data.targets right? For a column of lists, give --label-column instead."
+                    "Are the columns in data.label_column right? For a column of lists, give --label-column instead."
                 )
         columns.append(values)
     return np.array(columns, dtype=np.int64).T.copy()

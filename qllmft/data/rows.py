@@ -53,7 +53,7 @@ def corpus_of(
     keys = keys_of(kept, config)
     tables = {
         split: Table(
-            frame[config.text_column].tolist(),
+            frame[config.text_columns[0]].tolist(),
             labels[split],
             _seconds(frame, config),
             keys.get(split),

@@ -64,7 +64,7 @@ def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     check_body_folder(folder)
     check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
     check_sizes(folder)
-    usual = not (config.reading or config.adapter or config.device_map)
+    usual = not (config.reading or config.adapter)
     if light and usual and is_plain(folder, config.device):
         return PlainBody(folder)
     return loaded(config, folder)
@@ -72,7 +72,7 @@ def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
 
 def given_body(config: BodyConfig, model: SentenceTransformer) -> SentenceTransformer:
     """Return a body that was given as an object, or raise UserError if a setting would change its weights."""
-    unfit = config.given(("trainable", "adapter", "device_map", "device", "dtype", "pooling"))
+    unfit = config.given(("trainable", "adapter", "device", "dtype", "pooling"))
     if config.contrastive.switched_on:
         unfit = [*unfit, "contrastive"]
     if unfit:
@@ -101,7 +101,7 @@ def loaded(config: BodyConfig, folder: Path) -> Any:
     asked = {"dtype": config.dtype, "device_map": config.device_map}
     model = SentenceTransformer(
         str(folder),
-        device=config.device,
+        device=None if config.device_map else config.device,
         local_files_only=True,
         trust_remote_code=False,
         model_kwargs={

@@ -126,10 +126,9 @@ def check_place(config: BodyConfig, jobs: int) -> None:
         raise UserError(
             "--jobs sets processes here, and --ray embeds on a cluster. Omit one of them."
         )
-    name = "device_map" if config.device_map else "device"
-    if getattr(config, name) not in (None, "cpu"):
+    if config.device not in (None, "cpu"):
         raise UserError(
-            f"--ray embeds on processors, and body.{name} of the model is {getattr(config, name)!r}. Omit --ray."
+            f"--ray embeds on processors, and body.device of the model is {config.device!r}. Omit --ray."
         )
 
 

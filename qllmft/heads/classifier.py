@@ -147,7 +147,7 @@ def build_classifier(
 def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
     """Return the data map of a model on embeddings of D values before it is fitted, or None if it has none."""
     scaled = config.pad == "constant"
-    if not (config.centre or config.components or scaled):
+    if config.components is None and not scaled:
         return None
     return DataMap(dimension, centre=config.centre, components=config.components, scaled=scaled)
 

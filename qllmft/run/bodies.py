@@ -46,9 +46,7 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
     location = location if location.identity else Body(config.body, location).location
     content = [
         body_identity(config.body, location),
-        config.body.contrastive.model_dump(
-            mode="json", exclude=config.body.contrastive.unchanged()
-        ),
+        config.body.contrastive.identifying(),
         config.seed,
         train.texts,
         train.labels.tolist(),

@@ -219,8 +219,8 @@ class MultiLabel(Task):
         if len(targets) != 1:
             return ""
         return (
-            f"targets are {targets[0]} alone; name a column for each of two labels or more, or give label_column with "
-            "lists"
+            f"label_column is {targets[0]} alone in a list; name a column for each of two labels or more, or the "
+            "column of lists by its name alone"
         )
 
     def mistakes(self, answers: Floats, labels: Integers) -> list[int]:

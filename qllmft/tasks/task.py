@@ -92,7 +92,7 @@ class Task(ABC):
         """Return the answers of a model with these labels or targets in words."""
 
     def misnamed(self, targets: Sequence[str]) -> str:
-        """Return the fault and the remedy of ``data.targets``, or "" if the columns suit the task."""
+        """Return the fault and the remedy of several columns of labels, or "" if the columns suit the task."""
         del targets
         return ""
 

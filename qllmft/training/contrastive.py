@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qllmft.config import ContrastiveConfig
+from qllmft.config.body import TEMPERATURE
 from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.randomness import derive_seed, numpy_generator, torch_generator
@@ -127,9 +128,7 @@ def _loss(
 ) -> tuple[int, Callable[[NDArray[np.int64]], Tensor]]:
     """Return the number of pairs, or texts, in an epoch, and the loss by their rows."""
     if config.loss == "supervised":
-        assert config.temperature is not None
-        temperature = config.temperature
-        return len(train), lambda rows: _supervised(body, train, rows, temperature)
+        return len(train), lambda rows: _supervised(body, train, rows, TEMPERATURE)
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
     pairs = draw_pairs(train.labels, config.iterations, seed)

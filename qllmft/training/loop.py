@@ -244,7 +244,7 @@ def one_torch_thread() -> Iterator[None]:
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:
     """Return the learning rate of ``epoch`` (from 1): L·γ^(epoch-1), or a half cosine from L to 0."""
-    if config.schedule == "cosine":
+    if config.lr_decay == "cosine":
         turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
         return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))
     return float(config.lr * config.lr_decay ** (epoch - 1))

@@ -17,12 +17,10 @@ STRUCTURES = {
     "quantum": ModelConfig(
         n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, reuploads=2, pad="bias"
     ),
-    "batch norm": ModelConfig(
-        encoder="none", head="mlp", hidden_layers=1, hidden_dim=5, batch_norm=True
-    ),
+    "batch norm": ModelConfig(encoder="none", head="mlp", hidden_dim=5, batch_norm=True),
 }
 SETTINGS = TrainConfig(
-    epochs=6, batch_size=8, lr=0.05, weight_decay=1e-3, embedding_noise=0.1, schedule="cosine"
+    epochs=6, batch_size=8, lr=0.05, weight_decay=1e-3, embedding_noise=0.1, lr_decay="cosine"
 )
 
 

@@ -17,7 +17,7 @@ def test_every_setting_is_a_keyword_with_its_type():
     names = {name.replace(".", "__") for name in settings_of(RunConfig())}
     assert hints.keys() == names | {"backend__options"}
     assert hints["train__lr"] is float
-    assert hints["data__targets"] == Sequence[str]
+    assert hints["data__label_column"] == Union[str, Sequence[str]]  # noqa: UP007
     assert hints["backend__options"] == Mapping[str, Any]
     assert hints["model__latent_scale"] == Union[Literal["pi"], float, None]  # noqa: UP007
     assert hints["body__trainable"] == Literal[False, True, "lora"]

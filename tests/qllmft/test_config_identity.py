@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import tomli_w
+from config_errors import refused, tree_of
 from pydantic import BaseModel
 
 from qllmft.config import (
@@ -17,6 +18,7 @@ from qllmft.config import (
     parse_config,
 )
 from qllmft.config.lora import LoraConfig
+from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.run import RunFolder
 
@@ -58,7 +60,7 @@ SETTINGS = [
 ]
 
 
-WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device", "device_map")  # settings of the body
+WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # settings of the body
 OF_PAIRS = ("data", "pair_features")  # it changes nothing for single texts, the default
 
 
@@ -123,3 +125,79 @@ def test_a_run_of_an_earlier_version_has_its_identity_without_a_removed_setting(
         UserError, match=r"runtime is 'onnx', and this version computes with 'torch' only; leave"
     ):
         RunFolder(run).read_config()
+
+
+# settings of an earlier version, those of this one, and the identity of the run in both
+RENAMED = [
+    ("train.schedule=cosine", "train.lr_decay=cosine", "7e1e02679a8b"),
+    ("model.readout=words", "model.readout=2", "6f52988211b3"),
+    ("model.readout=words model.word_weight=3", "model.readout=3", "a8a0c3e1cdfc"),
+    ("model.skip=true", "model.readout=latent", "86d5ce636f98"),
+    ("model.centre=true model.components=5", "model.components=5", "a1af7de8aa3f"),
+    (
+        "model.encoder=mlp model.hidden_layers=1 model.hidden_dim=7",
+        "model.encoder=mlp model.hidden_dim=7",
+        "b96eeb28e8a3",
+    ),
+    ("data.pair_column=b", 'data.text_column=["text","b"]', "f48a485c6cc5"),
+    (
+        'data.task=regression data.targets=["a","b"]',
+        'data.task=regression data.label_column=["a","b"]',
+        "015537f33aa0",
+    ),
+    ("body.device_map=auto", "body.device=auto", "35755b380ff4"),
+    (
+        "body.contrastive.loss=supervised body.contrastive.temperature=0.1",
+        "body.contrastive.loss=supervised",
+        "7d70c8909a4f",
+    ),
+]
+
+
+@pytest.mark.parametrize(("earlier", "today", "identity"), RENAMED)
+def test_a_setting_of_an_earlier_version_is_that_of_this_one(earlier, today, identity):
+    found = parse_config(tree_of(earlier), "my.toml")
+    assert found == parse_config(tree_of(today), "my.toml")
+    assert found.identity == identity
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            "train.schedule=cosine train.lr_decay=0.9",
+            "lr_decay is 0.9 and schedule 'cosine'; choose",
+        ),
+        (
+            "train.schedule=step",
+            "schedule is 'step'; leave it out, and set lr_decay to a factor or",
+        ),
+        (
+            "model.hidden_layers=1",
+            "hidden_layers is 1 and hidden_dim is 0; leave hidden_layers out",
+        ),
+        ("model.centre=true", "centre is true and components is None, and this version subtracts"),
+        ("model.word_weight=3", "word_weight is 3 and readout is no 'words'; set readout to 3"),
+        (
+            "model.skip=true model.readout=all",
+            "skip feeds the latent vector and one measured qubit",
+        ),
+        (
+            "body.device=cpu body.device_map=auto",
+            "device is 'cpu' and device_map 'auto'; leave one",
+        ),
+        (
+            "body.contrastive.temperature=0.2",
+            "temperature is 0.2, and this version computes with 0.1",
+        ),
+    ],
+)
+def test_what_this_version_cannot_compute_is_refused(settings, message):
+    assert message in refused(tree_of(settings))
+
+
+def test_a_setting_of_an_earlier_version_replaces_that_of_a_preset():
+    found = load_preset("reuploading-adam").config(
+        {"train.schedule": "exponential", "model.skip": False}
+    )
+    assert (found.train.lr_decay, found.model.readout) == (1.0, None)

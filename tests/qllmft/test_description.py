@@ -23,15 +23,15 @@ def test_the_parts_add_up_to_the_model(preset):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 7, "batch_norm": True},
+        {"encoder": "mlp", "hidden_dim": 7, "batch_norm": True},
         {"head": "mlp", "encoder": "none", "batch_norm": True},
         {"n_encoders": "auto", "head": "none", "encoder_qubits": 5, "pad": "bias", "odd": True},
-        {"n_qubits": 4, "encoder_qubits": 6, "readout": "words", "word_weight": 3},
+        {"n_qubits": 4, "encoder_qubits": 6, "readout": 3},
         {
             "n_qubits": 6,
             "n_encoders": 2,
             "encoder_qubits": 5,
-            "skip": True,
+            "readout": "latent",
             "connectivity": 2,
             "ring": False,
         },

@@ -202,7 +202,7 @@ ODD = {"model.encoder_qubits": 3, "model.encoder_layers": 6, "model.components":
 def test_weights_on_all_rows_at_once_are_copies_of_the_rows(iris):
     x, y = iris[0][::3], iris[1][::3]
     counts = np.arange(50) % 3
-    settings = ODD | {"model.centre": False, "model.components": None}
+    settings = ODD | {"model.components": None}
     odd = {"preset": "odd", "settings": settings, "epochs": 200}
     weighted = small(**odd).fit(x, y, sample_weight=counts).predict_proba(x)
     copied = small(**odd).fit(x.repeat(counts, axis=0), y.repeat(counts)).predict_proba(x)
@@ -254,7 +254,7 @@ def test_parts_without_a_preset_train_the_default_head_without_principal_axes(ir
     other = QuantumHeadClassifier(settings=SMALL | {"model.odd": False}, random_state=0)
     other.partial_fit(x, y, classes=[0, 1, 2])
     assert not other.structure_["odd"]
-    assert not other.structure_["skip"]
+    assert other.structure_["readout"] != "latent"
 
 
 @pytest.mark.parametrize(

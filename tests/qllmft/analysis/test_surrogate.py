@@ -37,14 +37,14 @@ STRUCTURES = {
         "odd": True,
         "pad": "bias",
     }
-    | {"centre": True, "components": 7},
+    | {"components": 7},
     "odd and a head": {"n_qubits": 4, "encoder_layers": 3, "odd": True, "pad": "bias"},
-    "skip": {"n_qubits": 4, "encoder_layers": 2, "skip": True},
+    "skip": {"n_qubits": 4, "encoder_layers": 2, "readout": "latent"},
     "sign": {"n_qubits": 4, "encoder_layers": 2, "final_linear": False},
     "words": {
         "n_qubits": 4,
         "encoder_layers": 2,
-        "readout": "words",
+        "readout": 2,
         "ring": False,
         "connectivity": 2,
     },
@@ -112,11 +112,11 @@ def test_truncation_stays_within_its_bound(name):
 
 WIDER = {
     "ring": {"n_qubits": 6, "encoder_layers": 2},
-    "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "skip": True},
+    "two neighbours": {"n_qubits": 6, "encoder_layers": 2, "connectivity": 2, "readout": "latent"},
     "words": {
         "n_qubits": 5,
         "encoder_layers": 2,
-        "readout": "words",
+        "readout": 2,
         "ring": False,
         "connectivity": 2,
     },

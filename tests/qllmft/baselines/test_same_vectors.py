@@ -36,7 +36,7 @@ def config(**model):
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("odd", [True, False])
 def test_logistic_regression_sees_exactly_the_loaded_vectors(odd, k):
-    model = {"centre": True, "components": AXES, "pad": "bias", "odd": odd}
+    model = {"components": AXES, "pad": "bias", "odd": odd}
     head = BASELINES["logistic_regression_same_vectors"].make(config(**model), 99, D, k)
     train, test = blobs(60, 1, k), blobs(200, 3, k)
     head.fit(train, blobs(20, 2, k))

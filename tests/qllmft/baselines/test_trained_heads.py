@@ -136,7 +136,7 @@ def test_the_load_is_the_share_of_labels_that_a_machine_of_noise_changes():
 
 
 def test_a_circuit_beside_a_skip_can_have_no_load():
-    head, texts = trained(n_qubits=4, skip=True), examples(60, 2)
+    head, texts = trained(n_qubits=4, readout="latent"), examples(60, 2)
     with torch.no_grad():
         head.model.final.weight[:, 4:] = 0
     assert head.load(texts) == 0

@@ -174,7 +174,7 @@ def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
     [
         (["--label-separator", ","], "'good' is the only label, expected two or more"),
         ([], "the labels are 'good', expected a list. Name the character"),
-        (["--set", 'data.targets=["label", "text2"]'], "there is no column 'text2'"),
+        (["--set", 'data.label_column=["label", "text2"]'], "there is no column 'text2'"),
         (
             ["--set", 'baselines.names=["svc"]'],
             "'svc', which is not for multilabel; expected some of mlp, low_rank",

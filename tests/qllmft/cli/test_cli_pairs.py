@@ -113,7 +113,7 @@ def test_the_order_of_a_pair_does_not_matter():
 
 
 def test_pairs_with_one_text_and_copies_of_pairs():
-    config = DataConfig(pair_column="second")
+    config = DataConfig(text_column=("text", "second"))
     data = {"text": ["a", "a", "b", "b"], "second": ["x", "x", "x", ""], "label": [0, 0, 1, 1]}
     with pytest.raises(
         UserError, match=r"row 4: the second text is empty.*Fill them in, or leave them out"
@@ -130,8 +130,11 @@ def test_pairs_with_one_text_and_copies_of_pairs():
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"data": {"pair_features": "product"}}, "texts are single; name a pair_column"),
-        ({"data": {"pair_column": "text"}}, "pair_column is 'text', like another column; choose"),
+        ({"data": {"pair_features": "product"}}, "texts are single; give text_column"),
+        (
+            {"data": {"pair_column": "text"}},
+            "texts and labels are text, text, label; expected different",
+        ),
         (
             {"data": {"pair_column": "b"}, "body": {"trainable": True}},
             "a body that learns reads single ones",

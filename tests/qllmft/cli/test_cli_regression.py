@@ -83,7 +83,7 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
         assert found["r2_interval"][0] < found["r2"] < found["r2_interval"][1]
         assert f"{found['r2']:.3f}" in output
     assert record["models"][1]["test"]["r2"] > 0.5, "the words have a rating each"
-    assert "data.targets" not in cli("verify", run)[0]
+    assert "data.label_column" not in cli("verify", run)[0]
     evaluated = json.loads(cli("evaluate", run, "--json")[0])
     assert evaluated["scores"] == record["models"][0]["test"]
     assert "rank correlation" in cli("evaluate", run)[0]
@@ -117,7 +117,12 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
 
 
 def test_several_targets(cli, ratings, tiny_body, tmp_path):
-    targets = ("--set", 'data.targets=["stars", "length"]', "--set", 'baselines.names=["ridge"]')
+    targets = (
+        "--set",
+        'data.label_column=["stars", "length"]',
+        "--set",
+        'baselines.names=["ridge"]',
+    )
     train(cli, ratings, tiny_body, tmp_path / "run", *targets)
     record = json.loads((tmp_path / "run" / "result.json").read_text())
     assert record["data"]["labels"] == ["stars", "length"]

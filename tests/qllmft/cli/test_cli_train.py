@@ -160,7 +160,7 @@ def test_options_go_before_the_files_settings(tmp_path):
     )
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
-    assert config.train.schedule == "exponential", "a file stands in the preset's place"
+    assert config.train.lr_decay == 1.0, "a file stands in the preset's place"
 
 
 def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(

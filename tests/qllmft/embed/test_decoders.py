@@ -87,7 +87,7 @@ def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path
 def test_settings_without_effect_on_numbers_change_no_identity():
     usual, others = (
         RunConfig(),
-        RunConfig(body=BodyConfig(batch_tokens=9, device_map="auto", batch_size=1)),
+        RunConfig(body=BodyConfig(batch_tokens=9, device="auto", batch_size=1)),
     )
     assert usual.identity == others.identity
     body = BodyConfig(model="minilm")
@@ -174,7 +174,7 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     ("settings", "message"),
     [
         ({"prompt": "a", "prompt_name": "b"}, "leave one of the two out"),
-        ({"device_map": "auto", "trainable": True}, "distributes a frozen body over all devices"),
+        ({"device": "auto", "trainable": True}, "distributes a frozen body over all devices"),
         (
             {"dtype": "float16", "trainable": True},
             "a body is trained in float32, and dtype is 'float16'",

@@ -249,7 +249,7 @@ def test_a_node_with_another_minilm_is_refused(monkeypatch):
     [
         ({}, {"jobs": 2}, "--jobs sets processes here, and --ray embeds on a cluster"),
         ({"device": "cuda"}, {}, "--ray embeds on processors, and body.device .* is 'cuda'"),
-        ({"device_map": "auto"}, {}, "and body.device_map of the model is 'auto'"),
+        ({"device": "auto"}, {}, "and body.device of the model is 'auto'"),
     ],
 )
 def test_what_a_cluster_cannot_embed_is_refused(tiny_body, settings, options, message):

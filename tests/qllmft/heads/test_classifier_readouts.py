@@ -27,11 +27,10 @@ READOUTS = [
     ({"readout": "all"}, 2, Q, (2, Q), True),
     ({"readout": "first"}, 2, 1, (2, 1), True),
     ({"readout": "first"}, 4, 1, (4, 1), True),
-    ({"readout": "words"}, 2, 6, (2, 6), True),
-    ({"readout": "words", "word_weight": 3}, 3, 7, (3, 7), True),
-    ({"skip": True}, 2, 1, (2, Q + 1), False),
-    ({"skip": True}, 3, 1, (3, Q + 1), False),
-    ({"skip": True, "readout": "first"}, 2, 1, (2, Q + 1), False),
+    ({"readout": 2}, 2, 6, (2, 6), True),
+    ({"readout": 3}, 3, 7, (3, 7), True),
+    ({"readout": "latent"}, 3, 1, (3, Q + 1), False),
+    ({"readout": "latent"}, 2, 1, (2, Q + 1), False),
     ({"final_linear": False}, 2, 1, None, None),
     ({"final_linear": False, "readout": "first"}, 2, 1, None, None),
 ]
@@ -77,7 +76,7 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
     if final is None:
         expected = np.hstack([measured, -measured])
     else:
-        seen = np.hstack([latent, measured]) if options.get("skip") else measured
+        seen = np.hstack([latent, measured]) if options.get("readout") == "latent" else measured
         expected = seen @ model.final.weight.detach().double().numpy().T
         expected += model.final.bias.detach().double().numpy() if bias else 0.0
     np.testing.assert_allclose(model(X).detach(), expected, rtol=0, atol=1e-4)
@@ -152,7 +151,6 @@ def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
     options = {
         "encoder": "none",
         "head": "mlp",
-        "hidden_layers": int(hidden > 0),
         "hidden_dim": hidden,
     }
     model = built(options | {"batch_norm": batch_norm}, k)
@@ -169,7 +167,6 @@ def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
 def test_a_classical_encoder_feeds_the_quantum_head(hidden, batch_norm):
     options = {
         "encoder": "mlp",
-        "hidden_layers": int(hidden > 0),
         "hidden_dim": hidden,
         "batch_norm": batch_norm,
     }

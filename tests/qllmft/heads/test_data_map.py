@@ -64,7 +64,7 @@ def test_centring_and_rotating_are_chosen_apart():
 
 def test_a_model_counts_none_of_its_numbers_as_parameters():
     plain = ModelConfig(n_qubits=3, encoder_layers=2, pad="bias")
-    model = build_classifier(plain.model_copy(update={"centre": True, "components": 4}), 6, 2)
+    model = build_classifier(plain.model_copy(update={"components": 4}), 6, 2)
     assert model.n_parameters == build_classifier(plain, 6, 2).n_parameters
     assert {"encoder.data_map.mean", "encoder.data_map.axes"} <= model.state_dict().keys()
     assert build_classifier(ModelConfig(n_qubits=3), 6, 2).data_map is None

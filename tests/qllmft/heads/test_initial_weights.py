@@ -12,8 +12,8 @@ BASE = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2}
 KINDS = {
     "quantum": BASE,
     "multi": BASE | {"n_encoders": 2},
-    "classical encoder": {"encoder": "mlp", "n_qubits": 4, "hidden_layers": 1, "hidden_dim": 5},
-    "classical head": {"encoder": "none", "head": "mlp", "hidden_layers": 1, "hidden_dim": 5},
+    "classical encoder": {"encoder": "mlp", "n_qubits": 4, "hidden_dim": 5},
+    "classical head": {"encoder": "none", "head": "mlp", "hidden_dim": 5},
 }
 
 

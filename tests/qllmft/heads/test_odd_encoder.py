@@ -115,7 +115,7 @@ def test_as_many_encoders_as_labels_less_one_up_to_three(k, encoders, parameters
     np.testing.assert_allclose(model.final.weight.detach().norm(dim=1), 3.0, rtol=1e-5)
     assert not model.final.bias.any()
     data_map, *_ = describe(config, 384, k).parts
-    assert (data_map.stored, data_map.parameters) == (384 * 127, 0)
+    assert (data_map.stored, data_map.parameters) == (384 + 384 * 127, 0)
 
 
 @pytest.mark.parametrize("changes", [{}, {"odd": False}], ids=["odd", "plain"])

@@ -109,8 +109,8 @@ STRUCTURES = [
     ({}, WEIGHTS["three labels"]),
     ({"final_linear": False}, None),
     ({"readout": "first"}, [[0.7], [-0.4], [0.2]]),
-    ({"skip": True}, SKIP[:2]),
-    ({"skip": True}, SKIP),
+    ({"readout": "latent"}, SKIP[:2]),
+    ({"readout": "latent"}, SKIP),
 ]
 EVERY_READOUT = pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
 

@@ -26,11 +26,11 @@ MODELS = [
     ({}, 3),
     ({"n_encoders": 2, "encoder_qubits": 4}, 2),
     ({"readout": "first"}, 3),
-    ({"readout": "words", "word_weight": 3}, 3),
-    ({"skip": True}, 2),
-    ({"skip": True}, 3),
+    ({"readout": 3}, 3),
+    ({"readout": "latent"}, 2),
+    ({"readout": "latent"}, 3),
     ({"final_linear": False}, 2),
-    ({"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 6, "batch_norm": True}, 2),
+    ({"encoder": "mlp", "hidden_dim": 6, "batch_norm": True}, 2),
     # x[10] and theta[10] beside x[2], ...
     ({"n_qubits": 11, "encoder": "mlp", "reuploads": 1, "main_layers": 1}, 2),
 ]

@@ -116,8 +116,8 @@ def test_free_weights_of_an_encoder(model_of):
 SETTINGS = {
     "chain": {"block": "ry_cx", "ring": False, "connectivity": 2, "n_qubits": 4},
     "one qubit read": {"final_linear": False},
-    "skip": {"skip": True},
-    "classical encoder": {"encoder": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True},
+    "skip": {"readout": "latent"},
+    "classical encoder": {"encoder": "mlp", "hidden_dim": 5, "batch_norm": True},
     "12 qubits": {"n_qubits": 12, "encoder_qubits": 12, "encoder_layers": 1, "reuploads": 2, "main_layers": 1},
 }  # fmt: skip
 
@@ -126,7 +126,9 @@ SETTINGS = {
 def test_every_structure(model_of, settings):
     folder = model_of(**settings)
     latent, values = model_values(folder)
-    assert len(values) == (1 if "skip" in settings or "final_linear" in settings else len(latent))
+    assert len(values) == (
+        1 if "readout" in settings or "final_linear" in settings else len(latent)
+    )
     bound = [read_back(folder, form, text=TEXT) for form in ("qasm2", "qasm3")]
     for circuit in (*bound, named(read_back(folder, "qasm3"), x=latent)):
         np.testing.assert_allclose(z_values(circuit, len(values)), values, atol=1e-6)
@@ -142,7 +144,7 @@ def measured(folder, form, **options) -> list[tuple[int, int]]:
 
 @EVERY_FORMAT
 def test_the_qubits_that_are_read_are_measured_into_their_bits(model_of, form):
-    assert measured(model_of(skip=True), form) == [(0, 0)]
+    assert measured(model_of(readout="latent"), form) == [(0, 0)]
     folder = model_of(n_qubits=4, n_encoders=2)  # in the place of the other
     assert measured(folder, form) == [(0, 0), (1, 1), (2, 2), (3, 3)]
     assert measured(folder, form, part="encoder", encoder=1) == [(0, 0), (1, 1)]

@@ -16,7 +16,7 @@ from qllmft.training.contrastive import draw_pairs, warm_up
 
 TRAIN = table(12)
 SETTINGS = ContrastiveConfig(iterations=2, epochs=2, batch_size=8, lr=0.01)
-SUPERVISED = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01, temperature=0.2)
+SUPERVISED = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ STRUCTURES = {
     "3 qubits, zeros": ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2),
     "two encoders of 4, bias": HEADS["quantum"],
     "5 qubits, first readout": ModelConfig(n_qubits=5, encoder_layers=1, final_linear=False),
-    "classical": ModelConfig(encoder="none", head="mlp", hidden_layers=1, hidden_dim=5),
+    "classical": ModelConfig(encoder="none", head="mlp", hidden_dim=5),
 }
 
 

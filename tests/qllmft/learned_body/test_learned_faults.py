@@ -37,14 +37,6 @@ from qllmft_backends.protocol import Capabilities
                     "takes all pairs of a batch; leave iterations out",
                 ),
                 ({"loss": "supervised", "batch_size": 1}, "set batch_size to 2 or more"),
-                (
-                    {"loss": "supervised", "temperature": 0},
-                    "temperature (got 0): Input should be greater than 0",
-                ),
-                (
-                    {"iterations": 1, "temperature": 0.1},
-                    "temperature is 0.1 and loss 'cosine' has none",
-                ),
                 ({"loss": "triplet"}, "Input should be 'cosine' or 'supervised'"),
                 ({"lr": 1e-3}, "iterations is 0, so lr would not be read; set"),
                 (

@@ -22,7 +22,7 @@ from qllmft.training import contrastive_pairs, contrastive_steps, fit_contrastiv
 from qllmft.training.contrastive import supervised_loss
 
 TRAIN = table(13)
-SETTINGS = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01, temperature=0.2)
+SETTINGS = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01)
 
 
 def by_loops(vectors, labels, temperature):

@@ -23,12 +23,12 @@ STRUCTURES = {
     "single": (SMALL, 2),
     "three labels": (SMALL, 3),
     "two encoders, bias": (SMALL | {"n_encoders": 2, "pad": "bias"}, 2),
-    "skip": (SMALL | {"skip": True}, 2),
+    "skip": (SMALL | {"readout": "latent"}, 2),
     "sign": (SMALL | {"final_linear": False}, 2),
     "chain": (SMALL | {"ring": False, "block": "ry_cx", "connectivity": 2}, 2),
     "classical encoder": ({"encoder": "mlp", "n_qubits": 3, "batch_norm": True}, 2),
     "classical head": (
-        {"encoder": "none", "head": "mlp", "hidden_layers": 1, "hidden_dim": 5, "batch_norm": True},
+        {"encoder": "none", "head": "mlp", "hidden_dim": 5, "batch_norm": True},
         3,
     ),
 }

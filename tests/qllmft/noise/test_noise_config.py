@@ -116,7 +116,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
             "noise acts on a quantum head",
         ),
         (
-            {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": "words"}},
+            {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": 2}},
             "words share qubits; set noise.shot_model to 'multinomial'",
         ),
     ],

@@ -63,7 +63,7 @@ def test_a_resumed_training_ends_in_the_same_bits_and_noise_follows_the_seed(
 def test_the_noise_of_words_averages_to_what_a_backend_measures(name, options):
     """Many passes of training, against the values of Aer's density matrix; shots alone leave the exact ones."""
     pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed: pip install '.[aer]'")
-    classifier = model(NOISES[name], structure=STRUCTURE.model_copy(update={"readout": "words"}))
+    classifier = model(NOISES[name], structure=STRUCTURE.model_copy(update={"readout": 2}))
     request = model_circuits(classifier, VALIDATION.x[:1].numpy())
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.05} if options else {}
     backend = (

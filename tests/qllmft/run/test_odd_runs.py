@@ -23,7 +23,7 @@ from qllmft.training import logits_of
 from qllmft_backends import Expectations, create
 
 MODEL = {
-    "head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 6, "centre": True, "components": 5,
+    "head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 6, "components": 5,
     "pad": "bias", "odd": True,
 }  # fmt: skip
 TRAIN = {"epochs": 40, "optimizer": "lbfgs", "select": "last"}

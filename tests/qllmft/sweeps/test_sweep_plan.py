@@ -61,16 +61,22 @@ def test_few_levels_have_fewer_points_than_were_asked_for():
     ("change", "message"),
     [
         ({"model.main_layers": 2, "model.reupload_layers": 1}, "fixes every parameter of table-11"),
-        (
-            {"name": "table-13", "model.hidden_dim": 48},
-            "go together: model.hidden_layers, model.hidden_dim",
-        ),
         ({"model.connectivity": 4}, "main_layers = 2.* connectivity below|connectivity 4"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         plan(**change)
+
+
+def test_a_part_of_settings_that_go_together_cannot_be_fixed(tmp_path):
+    space = tmp_path / "mine.toml"
+    space.write_text(
+        'title = "mine"\npreset = "single-10q"\n[[parameters]]\nname = "layers"\n'
+        'settings = ["model.main_layers", "model.reuploads"]\nvalues = [[1, 2], [2, 3]]\n'
+    )
+    with pytest.raises(UserError, match=r"go together: model.main_layers, model.reuploads"):
+        plan(name=str(space), **{"model.main_layers": 1})
 
 
 def large(*sizes, **changes):

@@ -9,11 +9,11 @@ from qllmft.errors import UserError
 
 QUBITS = [10, 12, 14, 16, 18]
 DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
-NETWORKS = ["0/0", "1/48", "1/96", "1/144", "1/192"]
+NETWORKS = [0, 48, 96, 144, 192]
 TEN_RATES = [0.1, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 20]
 # values of the paper's rows with more than one; learning rates in thousandths
 RATES = {"three": [2, 2.5, 5], "six": [1, 1.5, 2, 2.5, 3, 5]}
-NETWORK = {"hidden layers/dim": NETWORKS, "model.batch_norm": [False, True], "train.lr": TEN_RATES}
+NETWORK = {"model.hidden_dim": NETWORKS, "model.batch_norm": [False, True], "train.lr": TEN_RATES}
 NETWORK |= {"train.lr_decay": DECAYS, "train.weight_decay": PENALTIES}
 LAYERS = {"model.main_layers": [2, 4, 6], "model.reupload_layers": [1, 2, 4]}
 UPLOADS = {"model.reuploads": [4, 6, 8], "model.main_layers": [2, 3, 4, 5, 6, 7, 8]}
@@ -110,9 +110,9 @@ def test_the_small_version_varies_the_same_and_is_valid(name):
 
 
 def test_levels_of_several_settings_go_together():
-    (parameter,) = [p for p in load_space("table-13").parameters if p.name == "hidden layers/dim"]
-    assert parameter.settings_at("1/48") == {"model.hidden_layers": 1, "model.hidden_dim": 48}
-    with pytest.raises(ValueError, match=r"has the levels 0/0, 1/48, .* got '1/50'"):
+    parameter = Parameter(name="a", settings=("x.a", "x.b"), values=((0, 0), (1, 48)))
+    assert parameter.settings_at("1/48") == {"x.a": 1, "x.b": 48}
+    with pytest.raises(ValueError, match=r"has the levels 0/0, 1/48, and got '1/50'"):
         parameter.settings_at("1/50")
 
 

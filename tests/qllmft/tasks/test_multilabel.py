@@ -179,11 +179,11 @@ LISTS = [["a"], ["b", "a"], [], ["c"]] * 10
         ({"text": TEXTS, "label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
         (
             {"text": TEXTS, **{name: [str(int(name in each)) for each in LISTS] for name in "abc"}},
-            {"targets": ("a", "b", "c")},
+            {"label_column": ("a", "b", "c")},
         ),
         (
             {"text": TEXTS, **{name: [name in each for each in LISTS] for name in "abc"}},
-            {"targets": ("a", "b", "c")},
+            {"label_column": ("a", "b", "c")},
         ),
     ],
 )
@@ -224,10 +224,11 @@ def test_lists_that_are_no_labels_are_refused(column, settings, message):
 
 
 def test_columns_and_splits_that_are_no_labels_are_refused():
-    config = DataConfig(task="multilabel", targets=("a", "b"), protocol="given")
+    config = DataConfig(task="multilabel", label_column=("a", "b"), protocol="given")
     table = {"text": TEXTS, "a": [0, 1] * 20, "b": [1, "yes"] * 20}
     with pytest.raises(
-        UserError, match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.targets"
+        UserError,
+        match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.label_column",
     ):
         corpus_in_memory(pd.DataFrame(table), config)
     with pytest.raises(UserError, match="no text has any of the labels a, b"):
@@ -245,11 +246,11 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
     ("settings", "message"),
     [
         (
-            {"data.targets": ["a"]},
-            "targets are a alone; name a column for each of two labels or more",
+            {"data.label_column": ["a"]},
+            "label_column is a alone in a list; name a column for each of two labels or more",
         ),
         (
-            {"data.targets": ["a", "b"], "data.label_separator": ","},
+            {"data.label_column": ["a", "b"], "data.label_separator": ","},
             "only a column of several labels has one",
         ),
         (

@@ -154,7 +154,7 @@ def test_several_targets_are_read_and_split_without_overlap():
             "b": [str(i / 8) for i in range(40)],
         }
     )
-    config = DataConfig(task="regression", targets=("a", "b"))
+    config = DataConfig(task="regression", label_column=("a", "b"))
     corpus = corpus_in_memory(table, config)
     splits = split_corpus(corpus, config, 0)
     assert splits.sizes == {"train": 23, "validation": 5, "test": 12}

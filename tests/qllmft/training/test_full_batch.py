@@ -20,7 +20,7 @@ SETTINGS = TrainConfig(epochs=200, optimizer="lbfgs", select="last", ridge_c=C)
 
 def model(k: int, *, encoders: int = 2, layers: int = 5, exact: bool = False):
     structure = ModelConfig(
-        head="none", n_encoders=encoders, encoder_qubits=3, encoder_layers=layers, pad="bias", odd=True, centre=True,
+        head="none", n_encoders=encoders, encoder_qubits=3, encoder_layers=layers, pad="bias", odd=True,
         components=5,
     )  # fmt: skip
     if not exact:

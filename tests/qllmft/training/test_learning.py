@@ -44,7 +44,7 @@ def adam_by_hand(train: Examples, config: TrainConfig) -> tuple[np.ndarray, list
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"weight_decay": 0.3}, {"lr_decay": 0.8}, {"schedule": "cosine", "weight_decay": 0.05}],
+    [{}, {"weight_decay": 0.3}, {"lr_decay": 0.8}, {"lr_decay": "cosine", "weight_decay": 0.05}],
     ids=str,
 )
 def test_weights_and_losses_are_those_of_adam_by_hand(settings):

@@ -12,7 +12,7 @@ from qllmft.training.loop import learning_rate
 def by_torch(config: TrainConfig) -> list[float]:
     """Rates of all epochs by a torch scheduler that is stepped after each."""
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=config.lr)
-    if config.schedule == "cosine":
+    if config.lr_decay == "cosine":
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.epochs)
     else:
         scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=config.lr_decay)
@@ -27,13 +27,13 @@ def by_torch(config: TrainConfig) -> list[float]:
 CONFIGS = [
     TrainConfig(epochs=30, lr=2.5e-3),
     TrainConfig(epochs=30, lr=2.5e-3, lr_decay=0.93),
-    TrainConfig(epochs=30, lr=0.1, schedule="cosine"),
-    TrainConfig(epochs=1, lr=0.1, schedule="cosine"),
-    TrainConfig(epochs=7, lr=3e-3, schedule="cosine"),
+    TrainConfig(epochs=30, lr=0.1, lr_decay="cosine"),
+    TrainConfig(epochs=1, lr=0.1, lr_decay="cosine"),
+    TrainConfig(epochs=7, lr=3e-3, lr_decay="cosine"),
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.schedule}-{c.lr_decay}-{c.epochs}")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.lr_decay}-{c.epochs}")
 def test_every_epoch_has_the_rate_of_torchs_scheduler(config):
     ours = [learning_rate(config, epoch) for epoch in range(1, config.epochs + 1)]
     assert ours == pytest.approx(by_torch(config), rel=1e-9)

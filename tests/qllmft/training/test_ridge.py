@@ -20,8 +20,8 @@ HEAD = {"n_qubits": 4, "reuploads": R}
 STRUCTURES = {
     "linear layer": {"head": "none"},
     "head": HEAD,
-    "head and skip": {**HEAD, "skip": True},
-    "five axes": {"head": "none", "centre": True, "components": 5},
+    "head and skip": {**HEAD, "readout": "latent"},
+    "five axes": {"head": "none", "components": 5},
 }
 
 
@@ -93,9 +93,9 @@ def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
     ways = {
         "lbfgs": TrainConfig(optimizer="lbfgs", epochs=200, **settings),
         "adam": TrainConfig(
-            ridge=True, epochs=120, batch_size=N, lr=0.1, schedule="cosine", **settings
+            ridge=True, epochs=120, batch_size=N, lr=0.1, lr_decay="cosine", **settings
         ),
-        "none": TrainConfig(epochs=60, batch_size=N, lr=0.1, schedule="cosine", select="last"),
+        "none": TrainConfig(epochs=60, batch_size=N, lr=0.1, lr_decay="cosine", select="last"),
     }
     for name, config in ways.items():
         net = model(exact=False, head="none")

@@ -14,11 +14,11 @@ D = 12
 STRUCTURES = {
     "single": {},
     "two encoders": {"n_qubits": 4, "n_encoders": 2, "encoder_qubits": 5},
-    "skip": {"skip": True},
+    "skip": {"readout": "latent"},
     "sign of one qubit": {"final_linear": False},
     "first qubit": {"readout": "first"},
     "bias": {"pad": "bias"},
-    "words": {"readout": "words", "word_weight": 3},
+    "words": {"readout": 3},
     "connected": {"connectivity": 2, "ring": False, "block": "ry_cx", "reuploads": 2},
 }
 FOUR = {"n_qubits": 4, "encoder_layers": 2}
