@@ -71,17 +71,8 @@ def curves_svg(
         )
         if selected in at:
             marked = values[at.index(selected)]
-            axes.plot(
-                selected,
-                marked,
-                "o",
-                ms=6,
-                mfc="white",
-                mec=color,
-                mew=1.6,
-                zorder=5,
-                clip_on=False,
-            )
+            ring: dict[str, Any] = {"ms": 6, "mfc": "white", "mec": color, "mew": 1.6}
+            axes.plot(selected, marked, "o", zorder=5, clip_on=False, **ring)
     if selected is not None:
         axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=f"selected: epoch {selected}")
     axes.set(xlabel="epoch", ylabel=unit)
@@ -141,32 +132,43 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     axes = figure.subplots()
     qubits = [point.counts.n_qubits for point in curve.points]
     one = len(qubits) == 1  # needs a marker, as a line has two points
-    look: dict[str, Any] = {"lw": 1.8, "clip_on": False, "zorder": 3}
-    gpu, qpu = [p.gpu for p in curve.points], [p.qpu for p in curve.points]
-    axes.semilogy(
-        qubits,
-        gpu,
-        color=style.ORANGE,
-        ls="--",
-        marker="s" if one else "",
-        label=f"GPU, {curve.against.replace('-', ' ')}",
-        **look,
-    )
-    axes.semilogy(
-        qubits, qpu, color=style.BLUE, marker="o" if one else "", label="QPU, trapped ions", **look
-    )
-    _mark_crossover(axes, curve)
+    energies = {
+        f"GPU, {curve.against.replace('-', ' ')}": ("gpu", style.ORANGE, "--", "s"),
+        "QPU, trapped ions": ("qpu", style.BLUE, "-", "o"),
+    }
+    for label, (name, color, dashes, marker) in energies.items():
+        axes.semilogy(
+            qubits,
+            [getattr(point, name) for point in curve.points],
+            color=color,
+            ls=dashes,
+            marker=marker if one else "",
+            label=label,
+            lw=1.8,
+            clip_on=False,
+            zorder=3,
+        )
+    if (met := crossing(curve.points)) is not None:
+        at, energy = met
+        axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=style.INK, mew=1.3, zorder=5)
+        axes.set_ylim(bottom=axes.get_ylim()[0])
+        axes.vlines(at, axes.get_ylim()[0], energy, color=style.INK, lw=0.8, ls=":")
+        left = at > (qubits[0] + qubits[-1]) / 2
+        axes.annotate(
+            f"crossover: {curve.crossover_qubits} qubits",
+            met,
+            xytext=(-14 if left else 14, 26 if left else -30),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=8.5,
+            color=style.INK,
+            arrowprops={"arrowstyle": "-", "color": style.INK, "lw": 0.7, "shrinkB": 4},
+        )
     if published is not None:
         bottom = axes.get_ylim()[0]
         axes.set_ylim(bottom=bottom)
-        axes.plot(
-            [published],
-            [bottom],
-            marker="D",
-            label=f"paper: {published} qubits",
-            clip_on=False,
-            **style.PUBLISHED,
-        )
+        look = {"marker": "D", "clip_on": False, **style.PUBLISHED}
+        axes.plot([published], [bottom], label=f"paper: {published} qubits", **look)
     style.legend_above(figure, 3)
     axes.set_xlabel("qubits $Q$")
     of_what = "energy of one inference"
@@ -174,25 +176,3 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     if not one:
         axes.set_xlim(qubits[0], qubits[-1])
     return figure
-
-
-def _mark_crossover(axes: Any, curve: EnergyCurve) -> None:
-    met = crossing(curve.points)
-    if met is None:
-        return
-    at, energy = met
-    first, last = curve.points[0].counts.n_qubits, curve.points[-1].counts.n_qubits
-    axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=style.INK, mew=1.3, zorder=5)
-    axes.set_ylim(bottom=axes.get_ylim()[0])
-    axes.vlines(at, axes.get_ylim()[0], energy, color=style.INK, lw=0.8, ls=":")
-    left = at > (first + last) / 2
-    axes.annotate(
-        f"crossover: {curve.crossover_qubits} qubits",
-        (at, energy),
-        xytext=(-14 if left else 14, 26 if left else -30),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        fontsize=8.5,
-        color=style.INK,
-        arrowprops={"arrowstyle": "-", "color": style.INK, "lw": 0.7, "shrinkB": 4},
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from qllmft.config.presets import describe_settings
 from qllmft.energy.formula import formula_kj, measured_kj
@@ -13,7 +13,7 @@ from qllmft.files import write_bytes
 from qllmft.report.figures import reliability_svg, scatter_svg, training_svgs
 from qllmft.report.render import identified, render_template
 from qllmft.run import ModelResult, RunFolder
-from qllmft.run.predictions import Predictions
+from qllmft.run.predictions import Mistake
 from qllmft.run.record import WITHOUT_CIRCUIT
 from qllmft.run.table import circuit_notes
 from qllmft.run.verdict import headline, verdict
@@ -43,64 +43,44 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     """
     config, found, metrics = folder.read_config(), folder.read_predictions(), folder.metrics()
     result = folder.finished().compared(found)
-    task = TASKS[config.data.task]
+    task, models = TASKS[config.data.task], result.models
     answers = found if task.one_label else None
-    circuit = (
-        encoder_template(config.model)
-        if config.model.head == "none"
-        else head_template(config.model)
-    )
-    models, selected = result.models, result.selected_epoch
-    calibrations = {
-        model.name: model.test_calibration for model in models if model.test_calibration
-    }
-    loss, accuracy = training_svgs(metrics, selected) if metrics else (None, None)
+    template = encoder_template if config.model.head == "none" else head_template
+    circuit = template(config.model)
+    calibrations = {each.name: each.test_calibration for each in models if each.test_calibration}
     return render_template(
         "qllmft.report",
         "run.html.j2",
         verdict=headline(models),
         sentence=verdict(models),
         result=result,
-        body=str(result.body),
-        select=config.train.select,
-        models=models,
-        classes=result.head.test_classes,
+        task=task,
+        config=config,
         bars=_bars(models),
         without_circuit=WITHOUT_CIRCUIT,
         circuit_notes=list(circuit_notes(result)),
-        sizes=result.data.sizes,
         configuration=describe_settings(config),
-        jobs=paid_jobs(folder.ledger),
+        jobs=_paid_jobs(folder.ledger),
+        energies_kj=(measured_kj, formula_kj),
         parts=describe(config.model, result.body.dimension, len(result.data.labels)),
-        loss=loss,
-        accuracy=accuracy,
+        curves=training_svgs(metrics, result.selected_epoch) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
-        chosen=next((m for m in metrics if m.epoch == selected), None),
-        owner="encoder" if config.model.head == "none" else "head",
+        chosen=next((m for m in metrics if m.epoch == result.selected_epoch), None),
         circuit=draw_text(circuit, fold=False) if circuit is not None else None,
         calibrations=calibrations,
         reliability=reliability_svg(calibrations) if calibrations else None,
-        temperature=result.head.settings.get("temperature"),
-        task=task,
-        score_name=task.measure.name,
-        others=result.head.tested.beside,
         found=found,
-        thresholds=result.head.settings.get("thresholds"),
         scatter=scatter_svg(found, result.head.name) if found and task.real else None,
         answers=answers,
-        explanations=_explanations(folder, answers, explained) if answers else [],
-        confusion=_confusion(answers, result.head.name) if answers else None,
-        mistaken=int((answers.answers_of(result.head.name) != answers.labels).sum())
-        if answers
-        else 0,
+        explanations=_explanations(folder, answers.mistakes[:explained]) if answers else [],
         made_with=[*identified(result.data, result.body), *result.versions.items()],
         config_toml=folder.config_file.read_text(encoding="utf-8"),
     )
 
 
-def _explanations(folder: RunFolder, answers: Predictions, count: int) -> list[Explanation]:
-    """Return explanations of the first misclassified texts of the page."""
-    if not (mistakes := answers.mistakes[:count]):
+def _explanations(folder: RunFolder, mistakes: Sequence[Mistake]) -> list[Explanation]:
+    """Return explanations of misclassified texts."""
+    if not mistakes:
         return []
     from qllmft.inference import Predictor
     from qllmft.inference.explanation import TrainingTexts, explain_text
@@ -124,37 +104,11 @@ def _bars(models: Sequence[ModelResult]) -> list[dict[str, float]]:
     ]
 
 
-def _confusion(answers: Predictions, model: str) -> list[dict[str, Any]]:
-    """Return rows of the matrix: the true label's name, and cells with their count and their share of the row."""
-    rows = []
-    for name, counts in zip(answers.label_names, answers.confusion(model).tolist(), strict=True):
-        total = sum(counts)
-        cells = [{"count": n, "share": n / total if total else 0.0} for n in counts]
-        rows.append({"label": name, "cells": cells, "total": total})
-    return rows
-
-
-class PaidJob(NamedTuple):
-    """Job with its energies per circuit, as they are shown."""
-
-    job: Job
-    measured: str
-    formula: str
-
-
-def paid_jobs(folder: Path) -> list[PaidJob]:
+def _paid_jobs(folder: Path) -> list[Job]:
     """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
     if not folder.exists():
         return []
     from qllmft_backends.remote import ledger_jobs, ledgers_in
 
     jobs = [job for each in ledgers_in(folder) for job in ledger_jobs(each)]
-    return [
-        PaidJob(job, _shown(measured_kj(job)), _shown(formula_kj(job)))
-        for job in jobs
-        if job.job_id and (job.price != 0 or job.cost)
-    ]
-
-
-def _shown(energy_kj: float | None) -> str:
-    return "–" if energy_kj is None else f"{energy_kj:.4g}"
+    return [job for job in jobs if job.job_id and (job.price != 0 or job.cost)]

@@ -16,14 +16,8 @@ from qllmft.report.study_table import OUTCOMES
 from qllmft.tasks.measure import ACCURACY, Measure
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
-_PAPER: dict[str, Any] = {
-    "marker": "D",
-    "ls": "",
-    "mfc": "none",
-    "mec": style.ORANGE,
-    "ms": 5.5,
-    "mew": 1.3,
-}
+_PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "ms": 5.5, "mew": 1.3}
+_PAPER["mec"] = style.ORANGE
 _OUTCOMES = {  # colour, inside of the marker
     "better": (style.BLUE, style.BLUE),
     "worse": (style.ORANGE, style.ORANGE),

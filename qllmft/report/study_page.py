@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,9 @@ def write_study_table(folder: Path, file: Path) -> Path:
     """
     record = read_study(folder)
     shown, in_latex = tables(record, compare(record)), file.suffix == ".tex"
+    name = "study.tex.j2" if in_latex else "study.md.j2"
     with writing(f"the file {file}"):
-        write_text(
-            file,
-            render_template(
-                "qllmft.report", "study.tex.j2" if in_latex else "study.md.j2", **shown
-            ),
-        )
+        write_text(file, render_template("qllmft.report", name, **shown))
         if not in_latex:
             write_trends(file.parent, record, shown["trends"])
     return file
@@ -101,7 +98,17 @@ def write_study_report(folder: Path) -> Path:
         for row, settings in predictions.settings.items()
     }
     common, differing = _settings(record, configs)
-    shown = tables(record, comparisons)
+    shown, dimension, k = (
+        tables(record, comparisons),
+        record.body.dimension,
+        len(record.data.labels),
+    )
+    circuits = [
+        {"row": row.label, **vars(part)}
+        for row in record.rows
+        for part in describe(configs[row.label].model, dimension, k).parts
+        if part.circuit
+    ]
     page = render_template(
         "qllmft.report",
         "study.html.j2",
@@ -114,7 +121,7 @@ def write_study_report(folder: Path) -> Path:
         wider_difference=_WIDER if style.runs_out([c.difference for c in comparisons]) else "",
         differences=_differences(comparisons, record.measure),
         curves=_curves(predictions, record),
-        circuits=_circuits(record, configs),
+        circuits=circuits,
         made_with=[
             *identified(record.data, record.body),
             *((name, ", ".join(versions)) for name, versions in record.versions.items()),
@@ -136,12 +143,9 @@ def _differences(comparisons: Sequence[Comparison], measure: Measure) -> list[tu
     figures = []
     for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
         own = [c for c in comparisons if c.subject == subject]
-        figures.append(
-            (
-                subject,
-                differences_svg([c.baseline for c in own], own, f"differences-{index}", measure),
-            )
-        )
+        labels = [c.baseline for c in own]
+        svg = differences_svg(labels, own, f"differences-{index}", measure)
+        figures.append((subject, svg))
     return figures
 
 
@@ -152,31 +156,21 @@ def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[st
         ("training loss", TASK_OF_SCORE[measure.name].loss_name, 1.0),
         (f"validation {measure.name}", score_unit(measure), measure.factor),
     )
-    sides: tuple[tuple[Side, str], ...] = (
-        ("subject", record.subject),
-        ("baseline", record.baseline),
-    )
-    for side, words in sides:
-        labels = [row.label for row in record.rows_of(side) if row.label in predictions.curves]
-        for index, (name, unit, scale) in enumerate(drawn if labels else ()):
+    sides: dict[Side, str] = {"subject": record.subject, "baseline": record.baseline}
+    for side, words in sides.items():
+        curves = {
+            row.label: predictions.curves[row.label]
+            for row in record.rows_of(side)
+            if row.label in predictions.curves
+        }
+        for index, (name, unit, scale) in enumerate(drawn if curves else ()):
             lines = {
-                label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist()
-                for label in labels
+                label: (scale * CURVE_UNIT * curve[index]).tolist()
+                for label, curve in curves.items()
             }
             svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
             figures.append((f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds", svg))
     return figures
-
-
-def _circuits(record: StudyRecord, configs: dict[str, RunConfig]) -> list[dict[str, Any]]:
-    """Return parts and circuit counts of each row that has a circuit."""
-    found: list[dict[str, Any]] = []
-    for row in record.rows:
-        described = describe(
-            configs[row.label].model, record.body.dimension, len(record.data.labels)
-        )
-        found += [{"row": row.label, **vars(part)} for part in described.parts if part.circuit]
-    return found
 
 
 def _settings(
@@ -184,22 +178,12 @@ def _settings(
 ) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
     """Return the settings that all rows share, and (label, preset, other settings) of each, without the chosen ones."""
     trees = [settings_of(configs[row.label]) for row in record.rows]
-    left_out = _RUN_SETTINGS | {
-        name for row in record.rows for point in row.chosen for name in point
-    }
-    names = [
-        name
-        for name in dict.fromkeys(name for tree in trees for name in tree)
-        if name not in left_out
+    chosen = _RUN_SETTINGS.union(*(point for row in record.rows for point in row.chosen))
+    names = [name for name in dict.fromkeys(chain.from_iterable(trees)) if name not in chosen]
+    values = {name: [tree.get(name) for tree in trees] for name in names}
+    same = {name: own[0] for name, own in values.items() if all(each == own[0] for each in own)}
+    others = [
+        (row.label, row.preset, {name: values[name][i] for name in names if name not in same})
+        for i, row in enumerate(record.rows)
     ]
-    first = trees[0]
-    same = {
-        name: first.get(name)
-        for name in names
-        if all(tree.get(name) == first.get(name) for tree in trees)
-    }
-    own = [
-        (row.label, row.preset, {name: tree.get(name) for name in names if name not in same})
-        for row, tree in zip(record.rows, trees, strict=True)
-    ]
-    return same, own
+    return same, others

@@ -67,11 +67,6 @@ def parameters(row: RowResult) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def stored_numbers(row: RowResult) -> str:
-    """Return ``49,152``, the numbers of a data map, which are stored and not trained, or "" without one."""
-    return f"{row.stored:,}" if row.stored else ""
-
-
 def published_parameters(row: RowResult) -> str:
     """Return the printed number of parameters, or "" if the paper prints none."""
     count = row.published.parameters if row.published else None
@@ -133,15 +128,9 @@ def selection_note(record: StudyRecord) -> str:
     return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
 
 
-def least(comparison: Comparison, measure: Measure) -> str:
-    """Return the least difference that could have been seen, or "" if it is not known."""
-    return "" if comparison.detectable is None else measure.size(comparison.detectable)
-
-
 _FUNCTIONS: tuple[Callable[..., str], ...] = (
     *(measured, mean, other, published_accuracy),
-    *(parameters, stored_numbers, published_parameters),
-    *(gain_points, gain_share, least),
+    *(parameters, published_parameters, gain_points, gain_share),
 )
 
 
