@@ -95,6 +95,13 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     record = RunFolder(run).finished()
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
+    if splits.folds is not None:
+        on_event(
+            Message(
+                "kernels are trained without the first fold of the training texts, which chooses their C"
+            )
+        )
+        splits = splits.of_fold(0)
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     train, validation, test = predictor.embed_tables(tables, on_event)
     encoder, head = classifier.encoder, classifier.head

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,6 +50,8 @@ class GridBaseline:
     _: KW_ONLY
     most: bool = False  # choose the most parameters first, and validation accuracy among equals
     settings: dict[str, Any] = field(default_factory=dict, init=False)
+    # of each setting, after `fit`: the parameters if `most`, else 0, and the sum of the texts' scores
+    scores: list[tuple[float, float]] = field(default_factory=list, init=False)
     # Ctrl-C during a search ends the whole run
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
@@ -62,6 +64,11 @@ class GridBaseline:
             self.grid = [self.grid[row] for row in rows]
         return self
 
+    def choose(self, fitted: Sequence[Self]) -> None:
+        """Keep the setting with the highest sum of scores of copies that were fitted on folds, the first of equals."""
+        totals = np.sum([each.scores for each in fitted], axis=0).tolist()
+        self.grid = [self.grid[totals.index(max(totals))]]
+
     def fit(self, train: Examples, validation: Examples) -> None:
         """Fit every setting on ``train``, and keep the best on ``validation``."""
         # takes a second, and predictions do not need it
@@ -69,7 +76,7 @@ class GridBaseline:
 
         held = validation.relative
         weights = {} if held is None else {"sample_weight": held.numpy()}
-        best = (-1, -np.inf)
+        best, self.scores = (-1, -np.inf), []
         # small fits: threads cost more than they give
         with warnings.catch_warnings(), threadpool_limits(1):
             # iteration limits in the paper's grid are meant to stop early
@@ -79,11 +86,13 @@ class GridBaseline:
             estimator, fitted = None, {}
             for settings in self.grid:
                 if estimator is not None and _same_again(estimator, fitted, settings):
+                    self.scores.append(self.scores[-1])
                     continue
                 fitted = settings
                 estimator = _fitted(self.make(**settings), train)
                 found = estimator.score(validation.x.numpy(), validation.y.numpy(), **weights)
                 score = (self.count(estimator) if self.most else 0, float(found))
+                self.scores.append((score[0], round(score[1] * validation.size, 9)))
                 if score > best:
                     best, self.estimator, self.settings = score, estimator, settings
         if self.stored:

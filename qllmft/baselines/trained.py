@@ -65,6 +65,8 @@ class TrainedHead:
     checkpoint: Checkpoint | None = None  # as in `qllmft.training.fit`, like on_epoch
     on_epoch: Callable[[EpochMetrics], None] | None = None
     end_to_end: EndToEnd | None = None  # the model with its body, if that is trained too
+    # `fit` calibrates on its validation texts if `calibrates`; False: the caller does it
+    calibrates_in_fit: bool = True
     selection: Selection | None = field(default=None, init=False)  # None before the training
     _task: Task = field(default=CLASSIFICATION, init=False)
     # divisor of the logits; None: not calibrated
@@ -92,19 +94,23 @@ class TrainedHead:
             self.selection = fit_end_to_end(
                 whole, train, validation, self.config, self.seed, **more
             )
-            if self._calibrates(len(validation)):
+            if self.calibrates(len(validation)):
                 held = whole.embedded(validation)
         if held is not None and not self.interrupted:
-            if self._calibrates(len(held)):
-                logits = self._logits(held.x).numpy()
-                self.temperature = best_temperature(logits, held.y.numpy())
-                self.model.rescale(1.0 / self.temperature)
+            if self.calibrates_in_fit and self.calibrates(len(held)):
+                self.calibrate(self._logits(held.x).numpy(), held.y.numpy())
             if self.config.thresholds == "validation":
                 found = MULTILABEL.probabilities(self._logits(held.x))
                 self.thresholds = best_thresholds(found, held.y.numpy(), USUAL_THRESHOLD)
         self._predicted = _NO_PREDICTION
 
-    def _calibrates(self, texts: int) -> bool:
+    def calibrate(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
+        """Divide the model's logits by the temperature that fits logits (N, k) of other texts and their labels."""
+        self.temperature = best_temperature(logits, labels)
+        self.model.rescale(1.0 / self.temperature)
+        self._predicted = _NO_PREDICTION
+
+    def calibrates(self, texts: int) -> bool:
         """Return whether so many validation texts choose a temperature."""
         if self.config.calibration != "auto":
             return self.config.calibration == "temperature"

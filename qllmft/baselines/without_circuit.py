@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ STRENGTHS = [10.0**e for e in range(-2, 5)]  # of C, on latent values of deviati
 
 
 def fit_without_circuit(
-    head: TrainedHead, train: Examples, validation: Examples
+    head: TrainedHead, train: Examples, validation: Examples, copies: Sequence[Any] = ()
 ) -> FittedHead | None:
     """Fit a linear model on the latent values of a trained head.
 
@@ -27,6 +27,7 @@ def fit_without_circuit(
         head: after its training.
         train: embeddings that the head was trained on, with unscaled targets.
         validation: embeddings of the validation texts.
+        copies: such models of folds, which choose the penalty in place of the validation texts.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -47,6 +48,8 @@ def fit_without_circuit(
         )
     else:
         linear = GridBaseline(NAME, logistic, strengths)
+    if copies:
+        linear.choose(copies)
     return fit_and_score(linear, own, held)
 
 

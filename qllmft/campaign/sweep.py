@@ -382,6 +382,11 @@ def search_baseline(
         UserError: if the baseline is not one of the task, or the texts or the body are missing.
     """
     check_baselines([name], config.data.task)
+    if config.data.validation_folds is not None:
+        raise UserError(
+            f"data.validation_folds is {config.data.validation_folds}, and a search of baselines chooses on texts that "
+            "are not trained on; leave it out."
+        )
     splits = inputs.splits(config.data, config.seed)
     tables = {"training": splits.train, "validation": splits.validation}
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)

@@ -108,6 +108,7 @@ class DataOptions:
 
     def overrides(self, pairs: list[str] | None, **others: Any) -> dict[str, Any]:
         """Return the given settings by dotted names: these, ``others`` (a__b is a.b), then ``--set``."""
+        from qllmft.config.data import OF_ALL_ROWS
         from qllmft.config.settings import parse_settings
 
         other_names = {
@@ -119,8 +120,8 @@ class DataOptions:
         }
         given = {other_names.get(name, f"data.{name}"): value for name, value in vars(self).items()}
         given |= {name.replace("__", "."): value for name, value in others.items()}
-        own = ("data.test_size", "data.folds", "data.group_column", "data.time_column")
-        if given["data.protocol"] is None and any(given.get(name) is not None for name in own):
+        own = any(given.get(f"data.{name}") is not None for name in OF_ALL_ROWS)
+        if given["data.protocol"] is None and own:
             given["data.protocol"] = "split"
         found = {name: value for name, value in given.items() if value is not None}
         return found | parse_settings(pairs or [])

@@ -62,6 +62,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     folds: int | None = None,
+    validation_folds: int | None = None,
     tune_body: bool = False,
     baselines: bool = True,
     yes: Yes = False,
@@ -83,6 +84,8 @@ def train(
         seed: Seed of the split, the weights, the shuffling and the noise. [default: 0]
         folds: Number of folds of cross-validation: one run for each, so that every row is tested once; choices are made
             within each fold. [default: none]
+        validation_folds: For few texts: train every model on all texts but those of the test, and cross-validate its
+            score in so many folds, instead of holding 15 % back. [default: none]
         tune_body: Tune the language model on the labels first, by a contrastive step, for all heads of the table; its
             time is printed before.
         baselines: Train classical heads on the same split, too.
@@ -106,6 +109,7 @@ def train(
         train__batch_size=batch_size,
         seed=seed,
         data__folds=folds,
+        data__validation_folds=validation_folds,
         body__contrastive__loss="supervised" if tune_body else None,
         baselines__names=None if baselines else [],
     )

@@ -17,6 +17,8 @@ PAPER_PER_LABEL = 256
 PAPER_DRAWN = 512  # of texts with real targets or several labels: as many as of two labels
 PairFeatures = Literal["all", "both", "difference", "product"]
 EMBEDDED_PER_LABEL = 200
+# settings of the protocol "split"
+OF_ALL_ROWS = ("test_size", "folds", "validation_folds", "group_column", "time_column")
 
 
 class DataConfig(Section):
@@ -42,6 +44,9 @@ class DataConfig(Section):
     # number of folds of cross-validation, and the fold that is the test, from 0; None: one test set
     folds: Annotated[Annotated[int, Field(ge=2)] | None, NEUTRAL] = None
     fold: Annotated[Count | None, NEUTRAL] = None
+    # number of folds of the other rows that validate, so that every model is trained on all of them and its validation
+    # score is cross-validated; None: a part of them validates, and is not trained on
+    validation_folds: Annotated[Annotated[int, Field(ge=2)] | None, NEUTRAL] = None
     # column of groups, such as authors, each in one part alone
     group_column: Annotated[str | None, NEUTRAL] = None
     # column of dates or numbers: the earliest rows train, the latest are the test
@@ -107,13 +112,20 @@ class DataConfig(Section):
 
     def _misplaced(self) -> Iterator[str]:
         """Yield what is against the settings of the protocol "split"."""
-        own = self.given(("test_size", "folds", "group_column", "time_column"))
+        own = self.given(OF_ALL_ROWS)
         if own and self.protocol != "split":
             yield f"{own[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave one of the two out"
         if self.group_column is not None and self.time_column is not None:
             yield "group_column and time_column are both given; choose one"
         if self.folds is not None and self.time_column is not None:
             yield "folds would train on rows later than the test, and time_column is given; leave one of the two out"
+        if self.validation_folds is not None and self.time_column is not None:
+            yield (
+                "validation_folds would validate on rows earlier than those of the training, and time_column is given; "
+                "leave one of the two out"
+            )
+        if self.validation_folds is not None and not TASKS[self.task].one_label:
+            yield f"validation_folds is {self.validation_folds} and task {self.task!r}; it is for one label per text"
         if self.folds is not None and "test_size" in own:
             yield f"test_size is {self.test_size:g}, and each of {self.folds} folds is the test once; leave one out"
         if self.fold is not None and (self.folds is None or self.fold >= self.folds):

@@ -16,6 +16,7 @@ class SettingKeywords(TypedDict, total=False):
     data__test_size: float
     data__folds: int | None
     data__fold: int | None
+    data__validation_folds: int | None
     data__group_column: str | None
     data__time_column: str | None
     data__train_fraction: float

@@ -110,6 +110,7 @@ class RunConfig(Section):
         yield from self._noise_has_one_source()
         yield from self._can_be_trained()
         yield from self._body_fits()
+        yield from self._validates_in_folds()
         yield from self._task_is_trained()
 
     def _noise_has_one_source(self) -> Iterator[str]:
@@ -200,6 +201,21 @@ class RunConfig(Section):
             yield (
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
                 "model.final_linear to true, or leave calibration out"
+            )
+
+    def _validates_in_folds(self) -> Iterator[str]:
+        """Yield what is against training on all texts, those that validate included."""
+        if (folds := self.data.validation_folds) is None:
+            return
+        if self.body.trainable:
+            yield (
+                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once; set it to "
+                "false (body.contrastive tunes the body before the head), or leave data.validation_folds out"
+            )
+        if self.train.select != "last":
+            yield (
+                f"data.validation_folds is {folds}, so that no text is left to select the epoch; set train.select to "
+                "'last', or leave data.validation_folds out"
             )
 
     def _body_fits(self) -> Iterator[str]:

@@ -68,6 +68,24 @@ def split_off_validation(
     return train, validation
 
 
+def validation_folds(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> Rows:
+    """Return the fold (N,) of each row, by the same rule as `split_off_validation`.
+
+    Args:
+        table: N rows without those of the test.
+        corpus: names of the labels, and the source for messages.
+        config: number of folds; column of groups.
+        random: draws the folds.
+
+    Raises:
+        UserError: if a label has fewer rows than folds, or there are fewer groups.
+    """
+    assert config.validation_folds is not None
+    return _folds(table, corpus, config, random, config.validation_folds)
+
+
 def in_words(config: DataConfig) -> str:
     """Return the rule of the split in words."""
     if config.folds is not None:
@@ -126,7 +144,7 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     ]
     if few:
         raise UserError(
-            f"{corpus.source}: each label needs {least} texts or more, one for each part; there are fewer of "
+            f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
             f"{listed(few, len(few), ', ')}. Add texts, or leave the rows of these labels out."
         )
     yield from found

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.all_rows import in_words, split_off_test, split_off_validation
+from qllmft.data.all_rows import (
+    in_words,
+    split_off_test,
+    split_off_validation,
+    validation_folds,
+)
 from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
@@ -22,7 +27,10 @@ OWN_TEST = "the data's own test"  # rule of the split, in words
 
 @dataclass(frozen=True)
 class Splits:
-    """Three disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen model."""
+    """Disjoint tables. Models are chosen on ``validation``; ``test`` is read once, for the chosen model.
+
+    With folds, ``validation`` is ``train``: each fold validates models that are trained on the others.
+    """
 
     train: Table
     validation: Table
@@ -30,15 +38,38 @@ class Splits:
     drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
     requested: int = 0  # see `Findings.requested`
     rule: str = ""  # of the split, in words
+    folds: NDArray[np.int64] | None = None  # (N,) of the training rows; None: no cross-validation
 
     @property
     def in_words(self) -> str:
         """Return the number of rows of each part, and the rule of the split."""
-        train, validation, test = map(len, (self.train, self.validation, self.test))
-        return (
-            f"{train + validation + test:,} rows: {train:,} for training, {validation:,} for validation, {test:,} for "
-            f"the test ({self.rule})"
+        parts = {name: len(table) for name, table in self._disjoint.items()}
+        validation = (
+            f"{parts['validation']:,} for validation"
+            if self.folds is None
+            else f"which validate in {self.n_folds} folds"
         )
+        return (
+            f"{sum(parts.values()):,} rows: {parts['train']:,} for training, {validation}, {parts['test']:,} for the "
+            f"test ({self.rule})"
+        )
+
+    @property
+    def n_folds(self) -> int:
+        """Return the number of folds that validate, 0 without folds."""
+        return 0 if self.folds is None else int(self.folds.max()) + 1
+
+    def of_fold(self, fold: int) -> Splits:
+        """Return the splits of a fold: the others train, and it validates."""
+        held = self.folds == fold
+        train, validation = (self.train.take(np.flatnonzero(rows)) for rows in (~held, held))
+        return replace(self, train=train, validation=validation, folds=None)
+
+    @property
+    def _disjoint(self) -> dict[str, Table]:
+        """Return the tables by split, without a validation that is the training."""
+        tables = self.tables
+        return tables if self.folds is None else {n: tables[n] for n in ("train", "test")}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -55,10 +86,10 @@ class Splits:
         repeated = corpus.repeated  # computed once for all splits of a corpus
         rows = {
             name: np.array([i for i, text in enumerate(table.items) if text in repeated], np.int64)
-            for name, table in self.tables.items()
+            for name, table in self._disjoint.items()
         }
         copies = copies_of(
-            {name: table.take(rows[name]) for name, table in self.tables.items()}
+            {name: table.take(rows[name]) for name, table in self._disjoint.items()}
         ).values()
         return replace(
             corpus.findings,
@@ -122,6 +153,16 @@ def _split_given(corpus: Corpus, config: DataConfig, random: np.random.Generator
     if config.drawn_per_label is not None:
         drawn, few = _draw(train, corpus, config, random)
         train = train.take(drawn)
+    if config.validation_folds is not None:
+        if validation is not None:
+            raise UserError(
+                f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}; "
+                "leave the setting out, or add the rows of that split to those of train."
+            )
+        rows = validation_folds(train, corpus, config, random)
+        return Splits(
+            train, train, corpus.splits["test"], few, config.drawn_per_label or 0, OWN_TEST, rows
+        )
     if validation is None and config.protocol == "split":
         train, validation = split_off_validation(train, corpus, config, random)
     elif validation is None:
@@ -140,6 +181,10 @@ def _split_all(corpus: Corpus, config: DataConfig, random: np.random.Generator) 
         if one_label:
             rows, few = _draw(rest, corpus, config, random)
         rest = rest.take(np.sort(rows))
+    if config.validation_folds is not None:
+        fold = validation_folds(rest, corpus, config, random)
+        _check_every_label(rest, corpus)
+        return Splits(rest, rest, test, few, config.n_per_label or 0, in_words(config), fold)
     train, validation = split_off_validation(rest, corpus, config, random)
     if TASKS[config.task].one_label:
         _check_every_label(train, corpus)

@@ -109,10 +109,11 @@ def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> 
     memory = (4 * weights + 4 * body.n_frozen) / GB
     learning = f"an adapter of {body.n_parameters:,} weights learns, with " if body.adapted else ""
     place_text = "" if cosine else f", in {place.parent}, for all heads on these texts"
+    again = f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
     setup.message(
         f"{setup.config.body.model}: contrastive step on {contrastive_pairs(len(train), settings):,} pairs of training "
         f"texts{'' if cosine else ' an epoch'}, {settings.epochs} epoch{'s' * (settings.epochs > 1)}: about "
-        f"{duration_text((1 + cosine) * steps * (forward + backward))}, {learning}{memory:.1f} GB of memory for "
+        f"{duration_text((1 + cosine) * steps * (forward + backward))}{again}, {learning}{memory:.1f} GB of memory for "
         f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
         f"disk{place_text}."
     )

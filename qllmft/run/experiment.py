@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from qllmft.baselines import (
     BASELINES,
     FittedHead,
+    Head,
     TrainedHead,
     as_classifier,
     check_baselines,
@@ -35,6 +37,12 @@ from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
 from qllmft.model.store import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
+from qllmft.run.cross_validation import (
+    CrossValidation,
+    FoldInterruptedError,
+    HeldOut,
+    cross_validate,
+)
 from qllmft.run.folder import RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
@@ -53,7 +61,7 @@ from qllmft.run.vectors import Vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
-from qllmft.training import EpochMetrics, Examples, contrastive_pairs, logits_of
+from qllmft.training import Checkpoint, EpochMetrics, Examples, contrastive_pairs, logits_of
 from qllmft.training.linear_solution import FOLDS, fold_counts
 from qllmft.versions import versions
 
@@ -155,47 +163,56 @@ class _Row(NamedTuple):
 
     fitted: FittedHead
     vectors: Vectors
+    held: HeldOut | None = None  # results of the folds; None without folds
 
 
 def _work(setup: RunSetup) -> Outcome:
     """Embed the texts, train the head, fit its baselines and write the record."""
-    folder = setup.folder
-    body, config = body_of(setup), setup.config
+    folder, config = setup.folder, setup.config
+    folds = None
+    if setup.splits.folds is not None:
+        folder.open_for(config)  # the folds have folders there
+        try:
+            folds = cross_validate(setup, partial(_head, config))
+        except FoldInterruptedError as stop:
+            return Outcome(folder, None, folder.checkpoint.epochs_done(), stop.signal)
+    body = body_of(setup)
     body.announce(folder.checkpoint.epochs_done())
     _report_choices(setup)
     folder.open_for(config)
     done = folder.checkpoint.epochs_done()
     folder.keep_metrics_until(done)
-    name = ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix
 
     def on_epoch(metrics: EpochMetrics) -> None:
+        metrics = folds.with_validation(metrics) if folds else metrics
         folder.write_metrics(metrics)
         setup.on_event(EpochEnded(metrics))
 
-    head = TrainedHead(
-        name,
-        body.classifier,
-        config.train,
-        config.seed,
-        checkpoint=folder.checkpoint,
-        on_epoch=on_epoch,
-        end_to_end=body.end_to_end,
-    )
-    with stage(setup.on_event, "training", name, config.train.epochs, done):
+    head = _head(config, body, on_epoch, folder.checkpoint)
+    held = folds.rows[0] if folds else None
+    if held:
+        held.settle(head)
+    with stage(setup.on_event, "training", head.name, config.train.epochs, done):
         started = time.perf_counter()
         head.fit(*body.learnt)
         seconds = body.seconds(time.perf_counter() - started)
-    identity = _save_head(setup, body, head)
     selection = head.selection
     assert selection is not None  # it was trained
     if head.interrupted:
+        _save_head(setup, body, head, None)
         return Outcome(folder, None, selection.epochs_done, selection.signal)
-    rows = [_Row(scored(head, body.head_vectors.validation, seconds), body.head_vectors)]
+    vectors = body.head_vectors
+    rows = [
+        _Row(held.fitted(head, vectors.train, seconds), vectors, held)
+        if held
+        else _Row(scored(head, vectors.validation, seconds), vectors)
+    ]
+    identity = _save_head(setup, body, head, folds)
     sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
-    for baseline in make_baselines(config, *sizes, len(setup.splits.train)):
-        vectors = body.baseline_vectors
+    baselines = make_baselines(config, *sizes, len(setup.splits.train))
+    for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
-            rows.append(_Row(fit_and_score(baseline, vectors.train, vectors.validation), vectors))
+            rows.append(_fitted(baseline, body.baseline_vectors, folds.rows[i] if folds else None))
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
@@ -207,6 +224,35 @@ def _work(setup: RunSetup) -> Outcome:
     if setup.read_test and config.body.learns:  # several times as large as the trained body
         shutil.rmtree(folder.checkpoint.path.parent, ignore_errors=True)
     return Outcome(folder, record, selection.epochs_done)
+
+
+def _head(
+    config: RunConfig,
+    body: RunBody,
+    on_epoch: Callable[[EpochMetrics], None],
+    checkpoint: Checkpoint | None = None,
+) -> TrainedHead:
+    """Return the run's head, not yet trained."""
+    return TrainedHead(
+        ("classical head" if config.model.head == "mlp" else "quantum head") + body.suffix,
+        body.classifier,
+        config.train,
+        config.seed,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+        end_to_end=body.end_to_end,
+    )
+
+
+def _fitted(baseline: Head, vectors: Vectors, held: HeldOut | None) -> _Row:
+    """Return the row of a baseline after its fit."""
+    if held is None:
+        return _Row(fit_and_score(baseline, vectors.train, vectors.validation), vectors)
+    held.settle(baseline)
+    started = time.perf_counter()
+    baseline.fit(vectors.train, vectors.train)
+    seconds = time.perf_counter() - started
+    return _Row(held.fitted(baseline, vectors.train, seconds), vectors, held)
 
 
 def _report_choices(setup: RunSetup) -> None:
@@ -237,14 +283,21 @@ def _report_choices(setup: RunSetup) -> None:
         )
 
 
-def _save_head(setup: RunSetup, body: RunBody, head: TrainedHead) -> str:
+def _save_head(
+    setup: RunSetup, body: RunBody, head: TrainedHead, folds: CrossValidation | None
+) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body."""
     trained, identity = body.saved()
     held, probabilities = None, None
     if not head.interrupted:
         held = body.head_vectors.validation
-        probabilities = head.probabilities(held.x.numpy())
-        Novelty.of(body.head_vectors, setup.config.seed).save(setup.folder.path)
+        novelty = Novelty.of(body.head_vectors, setup.config.seed)
+        if folds:
+            novelty = novelty.with_distances(folds.distances)
+            probabilities = folds.rows[0].probabilities_of(head)
+        else:
+            probabilities = head.probabilities(held.x.numpy())
+        novelty.save(setup.folder.path)
     model = _stored(
         setup,
         held,
@@ -270,10 +323,15 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
         found = as_classifier(row.fitted.head, held, setup.corpus.n_classes)
         if found is None:
             continue
+        if row.held:
+            row.held.rescale(found.classifier)
+            probabilities = row.held.probabilities_of(row.fitted.head)
+        else:
+            probabilities = held.task.probabilities(logits_of(found.classifier, held.x))
         model = _stored(
             setup,
             held,
-            held.task.probabilities(logits_of(found.classifier, held.x)),
+            probabilities,
             **found._asdict(),
             body=start,
             body_identity=row.vectors.identity,
@@ -335,6 +393,7 @@ def _record(
             splits.sizes,
             setup.findings if setup.findings != Findings() else None,
             splits.rule,
+            splits.n_folds or None,
         ),
         body=BodyRecord(
             published_name(config.body),
@@ -353,7 +412,7 @@ def _record(
                 settings=fitted.head.settings,
                 validation_exact=fitted.validation_exact,
             )
-            for fitted, _ in rows
+            for fitted in (row.fitted for row in rows)
         ),
         versions=versions(),
         noise=None if config.noise.is_none else config.noise,
@@ -363,16 +422,11 @@ def _record(
 def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunRecord:
     """Add the test set to the record and keep all answers. No other function reads the test set."""
     # fitted before the test set is read; see `fit_without_circuit`
-    controls = [
-        fit_without_circuit(fitted.head, vectors.train, vectors.validation)
-        if isinstance(fitted.head, TrainedHead)
-        else None
-        for fitted, vectors in rows
-    ]
+    controls = [_control(row) for row in rows]
     task, names = TASKS[setup.config.data.task], setup.corpus.label_names
     answers, models = {}, []
-    for model, control, (fitted, vectors) in zip(record.models, controls, rows, strict=True):
-        head, test = fitted.head, vectors.tested
+    for model, control, row in zip(record.models, controls, rows, strict=True):
+        head, test = row.fitted.head, row.vectors.tested
         x, y = test.x.numpy(), test.y.numpy()
         found = answers[head.name] = head.predict(x)
         load = without = probabilities = None
@@ -401,10 +455,20 @@ def _tested(setup: RunSetup, record: RunRecord, rows: Sequence[_Row]) -> RunReco
             test_calibration=None if probabilities is None else Calibration.of(probabilities, y),
         )
         models.append(tested)
-    validation = {fitted.head.name: fitted.validation_answers for fitted, _ in rows}
+    validation = {row.fitted.head.name: row.fitted.validation_answers for row in rows}
     predictions = Predictions.of(task, names, setup.splits.test, answers, validation)
     setup.folder.write_predictions(predictions)
     return replace(record, models=tuple(models)).compared(predictions)
+
+
+def _control(row: _Row) -> FittedHead | None:
+    """Return the model of a row without its circuit, or None if it has none."""
+    head, vectors = row.fitted.head, row.vectors
+    if not isinstance(head, TrainedHead):
+        return None
+    if row.held:
+        return row.held.control(head, vectors.train)
+    return fit_without_circuit(head, vectors.train, vectors.validation)
 
 
 def _finished(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -50,9 +50,12 @@ class Novelty:
         found = cls(_directions(train[rows]), np.zeros(0, np.float32), vectors.identity)
         lengths = np.linalg.norm(train[rows], axis=1).astype(np.float32)
         held = np.sort(found.distance(vectors.validation.x.numpy()))
-        if len(held) > DISTANCES:
-            held = held[np.linspace(0, len(held) - 1, DISTANCES).round().astype(np.int64)]
-        return cls(found.references, held, vectors.identity, lengths)
+        return replace(found, lengths=lengths).with_distances(held)
+
+    def with_distances(self, distances: NDArray[np.float32]) -> Self:
+        """Return the same texts with these distances of other ones, ascending, at most `DISTANCES` of them."""
+        rows = np.linspace(0, len(distances) - 1, min(DISTANCES, len(distances)))
+        return replace(self, distances=distances[rows.round().astype(np.int64)])
 
     def distance(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return 1 - the largest cosine similarity of embeddings (N, D) to a training text, (N,)."""

@@ -152,12 +152,23 @@ class DataRecord:
     # rows left out, duplicates, rare labels; None if there are none
     findings: Findings | None = None
     split: str | None = None  # rule of the split, in words; None in records of earlier versions
+    # of the training texts, in which they validate; None: other texts validate
+    validation_folds: int | None = None
 
     @property
     def counts(self) -> str:
         """Return ``130 training, 24 validation, 9,101 test texts``."""
         train, validation, test = (self.sizes[part] for part in ("train", "validation", "test"))
+        if self.validation_folds:
+            return f"{train:,} training (cross-validated in {self.validation_folds} folds), {test:,} test texts"
         return f"{train:,} training, {validation:,} validation, {test:,} test texts"
+
+    @property
+    def validated(self) -> str:
+        """Return the heading of validation scores: ``validation``, or ``validation, 3 folds``."""
+        return (
+            f"validation, {self.validation_folds} folds" if self.validation_folds else "validation"
+        )
 
 
 @dataclass(frozen=True)

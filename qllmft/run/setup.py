@@ -105,6 +105,7 @@ class RunSetup:
     on_event: OnEvent  # receives the run's events
     inputs: SharedInputs | None  # shared with other runs
     read_test: bool  # embed and read the test set
+    steps: int = 1  # number of contrastive steps that are left, this one included
 
     def message(self, text: str) -> None:
         """Send a line of text to the listener."""
@@ -154,6 +155,12 @@ def training_backend(
             f"body.trainable is true and the backend is {backend.name!r}, which sends circuits away; a body needs the "
             "gradient of every latent value in every step. Train with the backend 'adjoint' and use the model with "
             f"--backend {backend.name}, or set body.trainable to false."
+        )
+    if splits.folds is not None and (there.remote or there.paid):
+        raise UserError(
+            f"data.validation_folds is {splits.n_folds} and the backend is {backend.name!r}, which sends circuits "
+            f"away: it would train {splits.n_folds + 1} times. Train with the backend 'adjoint' and use the model with "
+            f"--backend {backend.name}, or leave data.validation_folds out."
         )
     sizes, epochs = splits.sizes, config.train.epochs
     evaluations = (epochs + 1) * sizes["validation"] + sizes["test"]

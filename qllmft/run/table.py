@@ -23,7 +23,8 @@ def title(record: RunRecord) -> str:
 
 def columns(record: RunRecord) -> tuple[str, ...]:
     """Return the headers, with the measure if it is no accuracy."""
-    validation, test = map(record.head.validation.measure.in_column, ("validation", "test"))
+    in_column = record.head.validation.measure.in_column
+    validation, test = in_column(record.data.validated), in_column("test")
     return (
         "model",
         "parameters",

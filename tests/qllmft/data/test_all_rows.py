@@ -183,3 +183,36 @@ def test_settings_that_contradict_are_refused(settings, message):
 def test_a_fold_that_is_not_named_is_an_error():
     with pytest.raises(UserError, match=r"expected 0 to 3.*train --folds"):
         splits(folds=4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"group_column": "author"}], ids=["by chance", "groups"])
+def test_folds_validate_all_rows_but_those_of_the_test(settings):
+    found, table = splits(validation_folds=4, **settings)
+    assert found.validation is found.train
+    assert sorted([*rows(found.train), *rows(found.test)]) == list(range(N))
+    held = []
+    for fold in range(found.n_folds):
+        part = found.of_fold(fold)
+        assert sorted([*rows(part.train), *rows(part.validation)]) == sorted(rows(found.train))
+        authors = [set(table["author"].iloc[rows(each)]) for each in (part.train, part.validation)]
+        assert not settings or not authors[0] & authors[1]
+        held += rows(part.validation)
+        share = np.mean(part.validation.labels == part.validation.labels.max())
+        assert settings or share == pytest.approx(0.8, abs=0.02)
+    assert sorted(held) == sorted(rows(found.train))
+    assert f"{len(found.train)} for training, which validate in 4 folds, " in found.in_words
+    plain, _ = splits(**settings)
+    assert rows(plain.test) == rows(found.test)
+
+
+def test_folds_of_a_label_with_fewer_texts_are_refused():
+    table = frame(63, rare=3 / 63)  # one of them is for the test
+    with pytest.raises(UserError, match=r"needs 3 texts or more, one for each part or fold; .* 2"):
+        splits(data=table, validation_folds=3)
+
+
+def test_a_validation_split_of_the_data_and_folds_are_refused():
+    tables = {name: frame() for name in ("train", "validation", "test")}
+    config = DataConfig(protocol="split", validation_folds=3)
+    with pytest.raises(UserError, match=r"has a validation split, and data\.validation_folds is 3"):
+        split_corpus(corpus_in_memory(tables, config), config, 0)

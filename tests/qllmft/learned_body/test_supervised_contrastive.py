@@ -188,3 +188,44 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
 )
 def test_a_large_body_has_an_adapter_in_the_supervised_step(given, n_weights, adapts):
     assert ContrastiveConfig(**given).adapts(n_weights) is adapts
+
+
+@pytest.mark.parametrize("loss", ["supervised", "cosine"])
+def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
+    tiny_bert, tmp_path, monkeypatch, loss
+):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    step = {"loss": loss, "epochs": 1, "batch_size": 8, "lr": 0.01}
+    step |= {"iterations": 1} if loss == "cosine" else {}
+    config = run_config(
+        corpus,
+        tiny_bert,
+        body__contrastive=step,
+        data__protocol="split",
+        data__n_per_label=None,
+        data__validation_folds=3,
+        train__select="last",
+    )
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    tuned, messages = [], []
+    real = of_runs.fit_contrastive
+
+    def noted(body, train, *rest, **more):
+        tuned.append(set(train.texts))
+        return real(body, train, *rest, **more)
+
+    monkeypatch.setattr(of_runs, "fit_contrastive", noted)
+    outcome = run_experiment(
+        config, tmp_path / "run", lambda e: messages.append(getattr(e, "text", ""))
+    )
+    folds, everything = tuned[:3], tuned[3]
+    assert len(tuned) == 4
+    for fold in folds:
+        assert fold < everything
+    held = [everything - fold for fold in folds]
+    assert set.union(*held) == everything
+    told = [text for text in messages if "and about as long for each of 3 others" in text]
+    assert len(told) == 1
+    assert outcome.record.data.validation_folds == 3
+    assert not (tmp_path / "run" / "checkpoint").exists()
+    assert Predictor.load(tmp_path / "run").predict(["a good film"])[0].label

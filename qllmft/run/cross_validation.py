@@ -1,0 +1,228 @@
+"""Cross-validation within a run: each fold of the training texts validates models that are trained on the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qllmft.baselines import (
+    FittedHead,
+    Head,
+    TrainedHead,
+    as_classifier,
+    fit_and_score,
+    fit_without_circuit,
+    make_baselines,
+    score_of,
+)
+from qllmft.errors import UserError
+from qllmft.events import BackendReady, EpochEnded, Event, Message, stage
+from qllmft.heads import Classifier
+from qllmft.heads.classical import KernelMachine
+from qllmft.run.bodies import FrozenBody, body_of
+from qllmft.run.folder import RunFolder
+from qllmft.run.novelty import Novelty
+from qllmft.run.setup import RunSetup
+from qllmft.training import EpochMetrics, Examples, logits_of
+
+LEAST = 1e-30  # probability whose logarithm is finite in float32
+
+
+class FoldInterruptedError(Exception):
+    """Ctrl-C or SIGTERM ended the training of a fold."""
+
+    def __init__(self, signal: int | None) -> None:
+        super().__init__()
+        self.signal = signal
+
+
+@dataclass(frozen=True)
+class _OfFold:
+    """Model of a row of the table that was trained without a fold."""
+
+    fitted: FittedHead  # with its answers to the fold's texts
+    control: FittedHead | None  # the same without its circuit
+    probabilities: NDArray[np.floating] | None  # (n, k) of the fold's texts
+    scale: float | None  # of the outputs of support vectors
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Results of a row's models for the training texts, each by the model that was trained without the text's fold."""
+
+    parts: Sequence[_OfFold]  # by fold
+    rows: Sequence[NDArray[np.int64]]  # of the training table, by fold
+
+    def settle(self, head: Head) -> None:
+        """Prepare a head for its training on all texts: its settings are those that are best over all folds."""
+        if isinstance(head, TrainedHead):
+            head.calibrates_in_fit = False
+        else:
+            head.choose([part.fitted.head for part in self.parts])  # type: ignore[attr-defined]
+
+    def fitted(self, head: Head, train: Examples, seconds: float) -> FittedHead:
+        """Calibrate a head that was trained on all texts, and return it with the folds' answers and all seconds."""
+        found = self.probabilities
+        if found is not None and isinstance(head, TrainedHead) and head.calibrates(len(train)):
+            head.calibrate(np.log(np.maximum(found, LEAST)), train.y.numpy())
+        answers = self._of_texts([part.fitted.validation_answers for part in self.parts])
+        exact = [part.fitted.validation_exact for part in self.parts]
+        share = [len(rows) / len(train) for rows in self.rows]
+        return FittedHead(
+            head,
+            answers,
+            score_of(train, answers),
+            seconds + sum(part.fitted.seconds for part in self.parts),
+            None if None in exact else float(np.dot(np.array(exact, np.float64), share)),
+        )
+
+    def control(self, head: Head, train: Examples) -> FittedHead | None:
+        """Return the model of a head without its circuit, its penalty chosen over all folds."""
+        copies = [part.control for part in self.parts if part.control]
+        if not copies or not isinstance(head, TrainedHead):
+            return None
+        found = fit_without_circuit(head, train, train, [each.head for each in copies])
+        answers = self._of_texts([each.validation_answers for each in copies])
+        return found and replace(
+            found, validation_answers=answers, validation=score_of(train, answers)
+        )
+
+    @property
+    def probabilities(self) -> NDArray[np.floating] | None:
+        """Return probabilities (N, k) of the training texts, or None if the models have none."""
+        found = [part.probabilities for part in self.parts]
+        return None if any(each is None for each in found) else self._of_texts(found)
+
+    def probabilities_of(self, head: Head) -> NDArray[np.floating] | None:
+        """Return `probabilities`, calibrated as a head that was trained on all texts is."""
+        found = self.probabilities
+        temperature = getattr(head, "temperature", None)
+        if found is None or temperature is None:
+            return found
+        powers = np.maximum(found, LEAST) ** (1.0 / temperature)
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def rescale(self, classifier: Classifier) -> None:
+        """Give support vectors the geometric mean of the scales that the folds chose for their outputs, in place."""
+        found = [part.scale for part in self.parts if part.scale is not None]
+        if found and isinstance(classifier.head, KernelMachine):
+            classifier.head.scale.fill_(math.exp(fmean(map(math.log, found))))
+
+    def _of_texts(self, found: Sequence[Any]) -> NDArray[Any]:
+        """Return results by fold in the order of the training texts."""
+        together = np.concatenate(found)
+        return together[np.argsort(np.concatenate(self.rows), kind="stable")]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Results of all folds."""
+
+    rows: Sequence[HeldOut]  # the head, then its baselines
+    metrics: Sequence[Sequence[EpochMetrics]]  # of the head, by fold
+    distances: NDArray[np.float32]  # ascending, of texts from the training texts of the other folds
+
+    def with_validation(self, metrics: EpochMetrics) -> EpochMetrics:
+        """Return the metrics of an epoch on all texts with the mean validation of the folds after that epoch."""
+        folds = [each[min(metrics.epoch, len(each)) - 1] for each in self.metrics]
+        exact = [each.score_exact for each in folds if each.score_exact is not None]
+        return replace(
+            metrics,
+            validation_loss=fmean(each.validation_loss for each in folds),
+            score=fmean(each.score for each in folds),
+            score_exact=fmean(exact) if exact else None,
+        )
+
+
+def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossValidation:
+    """Train the head and its baselines once for each fold, without its texts.
+
+    Args:
+        setup: of the run, with folds.
+        make: maps a body and ``on_epoch`` to the run's head, not yet trained.
+
+    Raises:
+        UserError: if a baseline does not choose its settings over folds.
+        FoldInterruptedError: by Ctrl-C or SIGTERM.
+    """
+    splits = setup.splits
+    assert splits.folds is not None
+    found, metrics, distances = [], [], []
+    for fold in range(splits.n_folds):
+        own = _of_fold(setup, fold)
+        body = body_of(own)
+        assert isinstance(body, FrozenBody)
+        epochs: list[EpochMetrics] = []
+        head = make(body, epochs.append)
+        sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
+        heads = [head, *make_baselines(setup.config, *sizes, len(splits.train))]
+        _check(heads)
+        found.append([_fit(own, each, body, fold) for each in heads])
+        metrics.append(epochs)
+        distances.append(Novelty.of(body.head_vectors, setup.config.seed).distances)
+    rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
+    return CrossValidation(
+        [HeldOut(parts, rows) for parts in zip(*found, strict=True)],
+        metrics,
+        np.sort(np.concatenate(distances)),
+    )
+
+
+def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
+    """Return the setup of a fold; messages are those of the first one."""
+
+    def on_event(event: Event) -> None:
+        if not isinstance(event, BackendReady | EpochEnded | Message) or (
+            isinstance(event, Message) and fold == 0
+        ):
+            setup.on_event(event)
+
+    place = setup.folder.checkpoint.path.parent / f"fold-{fold + 1}"
+    return replace(
+        setup,
+        folder=RunFolder(place),
+        splits=setup.splits.of_fold(fold),
+        on_event=on_event,
+        read_test=False,
+        steps=setup.splits.n_folds + 1 - fold,
+    )
+
+
+def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
+    """Train a head without a fold, and answer the fold's texts."""
+    train, held = body.head_vectors.train, body.head_vectors.validation
+    with stage(
+        setup.on_event, "fitting", f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
+    ):
+        fitted = fit_and_score(head, train, held)
+    if head.interrupted:
+        selection = head.selection if isinstance(head, TrainedHead) else None
+        raise FoldInterruptedError(selection.signal if selection else None)
+    if isinstance(head, TrainedHead):
+        control = fit_without_circuit(head, train, held)
+        return _OfFold(fitted, control, head.probabilities(held.x.numpy()), None)
+    kept = as_classifier(head, held, setup.corpus.n_classes)
+    if kept is None:
+        return _OfFold(fitted, None, None, None)
+    found = held.task.probabilities(logits_of(kept.classifier, held.x))
+    machine = kept.classifier.head
+    scale = float(machine.scale) if isinstance(machine, KernelMachine) else None
+    return _OfFold(fitted, None, found, scale)
+
+
+def _check(heads: Sequence[Head]) -> None:
+    """Raise UserError if a head cannot choose its settings over folds."""
+    for head in heads:
+        if isinstance(head, TrainedHead):
+            head.calibrates_in_fit = False
+        elif not hasattr(head, "choose"):
+            raise UserError(
+                f"the baseline {head.name!r} has no method `choose`, which takes the settings that are best over "
+                "folds. Leave it out of baselines.names, or leave data.validation_folds out."
+            )

@@ -1,0 +1,233 @@
+"""Runs that train on all texts and cross-validate their scores, by the runs of their folds and by scikit-learn."""
+
+import json
+
+import numpy as np
+import pytest
+from run_fixtures import evaluate_run
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+from stopped_runs import Stop, without_seconds
+from tiny_runs import config, vector
+
+from qllmft.baselines.classical import logistic_regression
+from qllmft.config import DataConfig, parse_config
+from qllmft.data import read_corpus, split_corpus
+from qllmft.errors import UserError
+from qllmft.inference import Predictor
+from qllmft.inference.verification import verify_run
+from qllmft.model import load_model
+from qllmft.run import RunFolder, cross_validation, experiment, run_experiment
+from qllmft.run.novelty import Novelty
+from qllmft.tasks.calibration import best_temperature, true_probabilities
+from qllmft.training import loop
+
+FOLDS = 3
+CHANGES = {
+    "data__protocol": "split",
+    "data__n_per_label": None,
+    "data__validation_folds": FOLDS,
+    "train__select": "last",
+    "train__calibration": "auto",
+    "baselines__names": ["logistic_regression", "svc"],
+}
+
+
+def asked(corpus, **changes):
+    return config(corpus, **{**CHANGES, **changes})
+
+
+def splits_of(corpus):
+    settings = DataConfig(source=str(corpus), protocol="split", validation_folds=FOLDS)
+    return split_corpus(read_corpus(settings), settings, seed=3)
+
+
+def vectors_of(table):
+    return np.stack([vector(text) for text in table.texts])
+
+
+@pytest.fixture
+def outcome(corpus, out, loaded):
+    return run_experiment(asked(corpus), out)
+
+
+def test_the_baseline_is_that_of_a_search_over_folds_and_is_trained_on_all_texts(corpus, outcome):
+    splits = splits_of(corpus)
+    x, y, folds = vectors_of(splits.train), splits.train.labels, splits.folds
+    grid = [settings["C"] for settings in logistic_regression("small").grid]
+    right = {}
+    for c in grid:
+        found = np.zeros(len(y), np.int64)
+        for fold in range(FOLDS):
+            fitted = LogisticRegression(C=c).fit(x[folds != fold], y[folds != fold])
+            found[folds == fold] = fitted.predict(x[folds == fold])
+        right[c] = int((found == y).sum())
+    best = max(grid, key=lambda c: right[c])
+    row = outcome.record.model("logistic regression")
+    assert row.settings["C"] == best
+    test = vectors_of(splits.test)
+    wanted = LogisticRegression(C=best).fit(x, y).predict(test)
+    assert outcome.folder.read_predictions().answers[row.name].tolist() == wanted.tolist()
+
+
+def test_scores_and_probabilities_of_the_head_are_those_of_the_runs_of_its_folds(
+    corpus, outcome, tmp_path
+):
+    splits = splits_of(corpus)
+    answers = np.zeros(len(splits.train), np.int64)
+    log_p = np.zeros((len(splits.train), 2))
+    distances = []
+    for fold in range(FOLDS):
+        part = splits.of_fold(fold)
+        place = tmp_path / f"data-{fold}"
+        place.mkdir()
+        for name, table in (
+            ("train", part.train),
+            ("validation", part.validation),
+            ("test", part.validation),
+        ):
+            rows = [
+                f"{text}\t{('bad', 'good')[y]}"
+                for text, y in zip(table.texts, table.labels, strict=True)
+            ]
+            (place / f"{name}.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", "utf-8")
+        own = run_experiment(
+            asked(
+                place,
+                data__validation_folds=None,
+                data__protocol="given",
+                train__calibration="none",
+            ),
+            tmp_path / f"run-{fold}",
+        )
+        rows = np.flatnonzero(splits.folds == fold)
+        answers[rows] = own.folder.read_predictions().answers["quantum head"]
+        found = [
+            each.probabilities
+            for each in Predictor.load(own.folder.path).predict(part.validation.texts)
+        ]
+        log_p[rows] = np.log([[p["bad"], p["good"]] for p in found])
+        distances += Novelty.load(own.folder.path, "the hash body", 8).distances.tolist()
+    right = int((answers == splits.train.labels).sum())
+    head = outcome.record.head
+    assert (head.validation.right, head.validation.total) == (right, len(answers))
+    temperature = best_temperature(log_p, splits.train.labels)
+    assert head.settings["temperature"] == pytest.approx(temperature, rel=1e-3)
+    powers = np.exp(log_p / temperature)
+    wanted = true_probabilities(powers / powers.sum(axis=1, keepdims=True), splits.train.labels)
+    kept = load_model(outcome.folder.path).true_probabilities
+    np.testing.assert_allclose(kept, wanted, atol=1e-4)
+    np.testing.assert_allclose(
+        Novelty.load(outcome.folder.path, "the hash body", 8).distances,
+        np.sort(distances),
+        atol=1e-6,
+    )
+
+
+def test_no_row_is_held_back_and_the_record_and_the_lines_say_so(corpus, outcome):
+    data = outcome.record.data
+    assert data.sizes == {"train": 56, "validation": 56, "test": 14}
+    assert data.counts == "56 training (cross-validated in 3 folds), 14 test texts"
+    assert data.findings is None  # no text of the training is counted a second time
+    assert json.loads(outcome.folder.result_file.read_text())["data"]["validation_folds"] == 3
+    assert all(check.sound for check in verify_run(outcome.folder.path))
+    answers = outcome.folder.read_predictions()
+    for row in outcome.record.models:
+        given = answers.validation[row.name]
+        assert (given == splits_of(corpus).train.labels).sum() == row.validation.right
+    means = [line.score for line in outcome.folder.metrics()]
+    assert means[-1] == pytest.approx(outcome.record.head.validation.value, abs=0.02)
+
+
+def test_every_row_is_a_model_with_probabilities_of_texts_that_it_did_not_train_on(corpus, outcome):
+    right = {row.name: row.tested.right for row in outcome.record.models}
+    for name in right:
+        predictor = Predictor.load(outcome.folder.path, model=name)
+        found = [each.label for each in predictor.predict(splits_of(corpus).test.texts)]
+        wanted = [("bad", "good")[y] for y in splits_of(corpus).test.labels]
+        assert sum(a == b for a, b in zip(found, wanted, strict=True)) == right[name]
+        assert len(predictor.model.true_probabilities) == 56
+        assert predictor.predict(["good text"], coverage=0.9)[0].labels
+    assert evaluate_run(outcome.folder.path).accuracy.right == right["quantum head"]
+
+
+def test_support_vectors_have_the_scale_of_their_folds(corpus, outcome):
+    splits, scales = splits_of(corpus), []
+    c = outcome.record.model("SVC").settings["C"]
+    for fold in range(FOLDS):
+        part, best = splits.of_fold(fold), None
+        for strength in (0.5, 1.0, 5.0):
+            fitted = SVC(C=strength).fit(vectors_of(part.train), part.train.labels)
+            score = fitted.score(vectors_of(part.validation), part.validation.labels)
+            if best is None or score > best[0]:
+                best = score, fitted
+        margins = best[1].decision_function(vectors_of(part.validation))
+        logits = np.stack([-margins, margins], axis=1) / 2
+        scales.append(1.0 / best_temperature(logits, part.validation.labels))
+    model = load_model(outcome.folder.row_folder("SVC"))
+    assert float(model.classifier.head.scale) == pytest.approx(
+        np.exp(np.log(scales).mean()), rel=1e-3
+    )
+    assert c in (0.5, 1.0, 5.0)
+
+
+@pytest.mark.parametrize("stop", [2, "SVC", "SVC, fold 2 of 3"])
+def test_a_stopped_run_ends_in_the_same_bits(corpus, out, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+    whole = run_experiment(asked(corpus), tmp_path / "whole")
+    try:
+        assert run_experiment(asked(corpus), out, Stop(stop)).record is None
+    except KeyboardInterrupt:
+        assert isinstance(stop, str)
+    again = run_experiment(asked(corpus), out)
+    assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
+    for file in ("model/model.safetensors", "model/model.json", "models/svc/model.safetensors"):
+        assert (out / file).read_bytes() == (whole.folder.path / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train__select": "accuracy"},
+            "no text is left to select the epoch; set train.select to 'last'",
+        ),
+        ({"body__trainable": True}, "trains the body with the head once"),
+        ({"data__protocol": "paper"}, "validation_folds is for the protocol 'split'"),
+        ({"data__time_column": "day"}, "would validate on rows earlier than those of the training"),
+        ({"data__task": "multilabel"}, "is for one label per text"),
+    ],
+)
+def test_settings_that_do_not_go_with_folds_are_refused(corpus, changes, message):
+    with pytest.raises(UserError, match=message):
+        asked(corpus, **changes)
+
+
+def test_a_baseline_without_a_choice_over_folds_is_refused(corpus, out, monkeypatch):
+    class Own:
+        name, n_parameters, settings, interrupted = "own", 1, {}, False
+
+    monkeypatch.setattr(cross_validation, "make_baselines", lambda *_: [Own()])
+    with pytest.raises(UserError, match="the baseline 'own' has no method `choose`"):
+        run_experiment(asked(corpus), out)
+
+
+def test_the_identity_of_other_runs_is_the_same_and_folds_have_their_own(corpus):
+    plain = asked(corpus, data__validation_folds=None)
+    assert plain.identity != asked(corpus).identity
+    tree = plain.model_dump(mode="json")
+    del tree["data"]["validation_folds"]
+    assert parse_config(tree, "the test").identity == plain.identity
+
+
+def test_folds_are_made_once_for_the_head_and_each_baseline(corpus, out, monkeypatch):
+    seen = []
+    real = cross_validation.cross_validate
+    monkeypatch.setattr(
+        experiment, "cross_validate", lambda *given: seen.append(real(*given)) or seen[-1]
+    )
+    run_experiment(asked(corpus), out)
+    (found,) = seen
+    assert [len(row.parts) for row in found.rows] == [FOLDS] * 3
+    assert sorted(np.concatenate(found.rows[0].rows)) == list(range(56))
+    assert RunFolder(out).read_result().selected_epoch == 4
