@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ionq.helpers import (
-    ask,
-    assert_paid_once,
-    make_problem,
-    records_of,
-)
+from ionq.helpers import ask, assert_paid_once, make_problem, records_of
 from qllmft_backends.remote import JobFailedError, RemoteRequestError
 from qllmft_backends.remote.ionq import reading
 from qllmft_backends.remote.ledger import payload
@@ -76,17 +71,14 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (
-            {"histogram": {"registers": {"other": {"000": 1}}}},
-            "no numbers in the register 'output_all'",
-        ),
+        ({"histogram": {"registers": {"other": {"000": 1}}}}, "no numbers in the register 'output_all'"),
         ({"histogram": {"registers": {"output_all": {"00": 1}}}}, "not 3 bits"),
         ({"histogram": {"registers": {"output_all": {"00x": 1}}}}, "not 3 bits"),
         ({"histogram": {"registers": {"output_all": {"000": 0}}}}, "counts no shots"),
         ({"histogram": {"registers": {"output_all": {"000": "1"}}}}, "no numbers in the register"),
         ({"probabilities": []}, "no numbers in the register"),
     ],
-)
+)  # fmt: skip
 def test_results_by_register_that_cannot_be_read(given, message):
     with pytest.raises(ValueError, match=message):
         payload.flat(given, 3)

@@ -54,29 +54,13 @@ def test_an_estimate_says_why_its_limits_would_refuse_the_call(forte, problem, o
 @pytest.mark.parametrize(
     ("fault", "error", "match"),
     [
-        (
-            Fault("status", "estimate", code=503, times=-1),
-            RemoteTransientError,
-            "no price: .*503.*offline=True",
-        ),
-        (
-            Fault("status", "estimate", code=401),
-            IonQAuthError,
-            "no price: .*API key was not accepted",
-        ),
+        (Fault("status", "estimate", code=503, times=-1), RemoteTransientError, "no price: .*503.*offline=True"),
+        (Fault("status", "estimate", code=401), IonQAuthError, "no price: .*API key was not accepted"),
         (Fault("status", "estimate", code=404), RemoteRequestError, "no price: .*answered 404"),
-        (
-            Fault("price", "estimate", value=None),
-            RemoteRequestError,
-            "no price: the server gives no price",
-        ),
-        (
-            Fault("drop_before", "estimate", times=-1),
-            RemoteTransientError,
-            "no price: .*got no answer",
-        ),
+        (Fault("price", "estimate", value=None), RemoteRequestError, "no price: the server gives no price"),
+        (Fault("drop_before", "estimate", times=-1), RemoteTransientError, "no price: .*got no answer"),
     ],
-)
+)  # fmt: skip
 def test_a_dry_run_without_a_price_is_an_error_that_says_why(
     box, forte, problem, fault, error, match, folder
 ):
@@ -152,29 +136,11 @@ NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 
 @pytest.mark.parametrize(
     ("options", "fault", "error", "match", "enough"),
     [
-        (
-            {"max_cost": 0.4},
-            {},
-            CostRefusedError,
-            r"price is 0\.50 sandbox-credit, above max_cost = 0\.4",
-            0.51,
-        ),
-        (
-            {"circuit_budget": 6},
-            {},
-            CostRefusedError,
-            "7 more circuits make 7, above circuit_budget = 6",
-            None,
-        ),
+        ({"max_cost": 0.4}, {}, CostRefusedError, r"price is 0\.50 sandbox-credit, above max_cost = 0\.4", 0.51),
+        ({"circuit_budget": 6}, {}, CostRefusedError, "7 more circuits make 7, above circuit_budget = 6", None),
         ({"yes": False}, {}, CostRefusedError, NOBODY, None),
         ({"yes": False, "max_cost": 5}, {}, CostRefusedError, NOBODY, 5),
-        (
-            {"max_cost": 1e9},
-            {"kind": "status", "code": 404},
-            CostRefusedError,
-            "the price is unknown",
-            1e9,
-        ),
+        ({"max_cost": 1e9}, {"kind": "status", "code": 404}, CostRefusedError, "the price is unknown", 1e9),
         *(
             (
                 {"max_cost": 1e9},
@@ -187,7 +153,7 @@ NO_PRICE = r"the server's price of a circuit is .*, expected a finite number of 
         ),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_what_is_refused_before_it_is_sent(
     box, forte, problem, options, fault, error, match, enough
 ):

@@ -79,75 +79,42 @@ def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
     assert_paid_once(box, 7, jobs=3)
 
 
+def status(code, on="submit", **more):
+    """A status that stays."""
+    return Fault("status", on, code=code, **({"times": -1} | more))
+
+
 @pytest.mark.parametrize(
     ("fault", "error", "match"),
     [
-        (Fault("status", "any", code=401, times=-1), IonQAuthError, "API key was not accepted"),
-        (
-            Fault("status", "submit", code=401, times=-1, after=1),
-            IonQAuthError,
-            r"Chunk 0002 \(3 circuits\) was not",
-        ),
-        (Fault("status", "submit", code=403, times=-1), IonQAuthError, "QISKIT_IONQ_API_TOKEN"),
-        (Fault("status", "submit", code=402, times=-1), IonQQuotaError, "No credit is left"),
-        (Fault("status", "submit", code=404, times=-1), RemoteRequestError, "answered 404"),
-        (Fault("status", "poll", code=404, times=-1), RemoteRequestError, "answered 404"),
-        (
-            Fault("status", "submit", code=400, times=-1),
-            RemoteRequestError,
-            "a fault of the mock server",
-        ),
-        (Fault("status", "submit", code=429, times=-1), IonQQuotaError, "no more requests for now"),
-        (Fault("status", "poll", code=429, times=-1), IonQQuotaError, "run again"),
-        (
-            Fault("status", "submit", code=429, times=-1, retry_after="3600"),
-            IonQQuotaError,
-            "not accepted and costs",
-        ),
-        (Fault("status", "submit", code=500, times=-1), RemoteTransientError, "costs nothing"),
-        (Fault("status", "any", code=503, times=-1), RemoteTransientError, "answered 503"),
-        (
-            Fault("status", "poll", code=503, times=-1, after=1),
-            RemoteTransientError,
-            "run again later",
-        ),
-        (
-            Fault("drop_before", "submit", times=-1),
-            RemoteTransientError,
-            "not accepted and costs nothing",
-        ),
+        (status(401, "any"), IonQAuthError, "API key was not accepted"),
+        (status(401, after=1), IonQAuthError, r"Chunk 0002 \(3 circuits\) was not"),
+        (status(403), IonQAuthError, "QISKIT_IONQ_API_TOKEN"),
+        (status(402), IonQQuotaError, "No credit is left"),
+        (status(404), RemoteRequestError, "answered 404"),
+        (status(404, "poll"), RemoteRequestError, "answered 404"),
+        (status(400), RemoteRequestError, "a fault of the mock server"),
+        (status(429), IonQQuotaError, "no more requests for now"),
+        (status(429, "poll"), IonQQuotaError, "run again"),
+        (status(429, retry_after="3600"), IonQQuotaError, "not accepted and costs"),
+        (status(500), RemoteTransientError, "costs nothing"),
+        (status(503, "any"), RemoteTransientError, "answered 503"),
+        (status(503, "poll", after=1), RemoteTransientError, "run again later"),
+        (Fault("drop_before", "submit", times=-1), RemoteTransientError, "not accepted and costs nothing"),
         (Fault("drop_before", "poll", times=-1), RemoteTransientError, "got no answer"),
         (Fault("drop_after", "results", times=-1), RemoteTransientError, "got no answer"),
         (Fault("not_json", "poll", times=-1), RemoteTransientError, "not JSON.*please log in"),
-        (
-            Fault("missing", "results"),
-            JobFailedError,
-            r"results of chunk 0001 .* expected one for each of",
-        ),
+        (Fault("missing", "results"), JobFailedError, r"results of chunk 0001 .* expected one for each of"),
         (Fault("empty", "results"), JobFailedError, r"sum to 0, expected 1"),
         (Fault("not_a_number", "results"), JobFailedError, r"outside of 0\.\.1"),
-        (
-            Fault("value", "results", value=[1]),
-            JobFailedError,
-            r"are a JSON list, expected an object with one",
-        ),
+        (Fault("value", "results", value=[1]), JobFailedError, r"are a JSON list, expected an object with one"),
         (Fault("value", "results"), JobFailedError, r"are a JSON NoneType, expected an object"),
-        (
-            Fault("value", "poll", value={"id": "another", "status": "completed"}),
-            RemoteError,
-            "job 'another' instead",
-        ),
-        (
-            Fault("value", "poll", value={"status": "completed"}),
-            RemoteError,
-            "answered job 'None' instead",
-        ),
+        (Fault("value", "poll", value={"id": "another"}), RemoteError, "job 'another' instead"),
+        (Fault("value", "poll", value={"status": "completed"}), RemoteError, "answered job 'None' instead"),
         (Fault("value", "poll"), RemoteError, "answered null; expected a JSON object"),
     ],
-    ids=lambda f: (
-        f"{f.kind}-{f.on}-{f.code}-after{f.after}-{f.value}" if isinstance(f, Fault) else None
-    ),
-)
+    ids=str,
+)  # fmt: skip
 def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
     with pytest.raises(error, match=match):

@@ -10,12 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from ionq.helpers import (
-    ask,
-    assert_right,
-    records_of,
-    write_records,
-)
+from ionq.helpers import ask, assert_right, records_of, write_records
 from qllmft_backends.remote import DamagedRecordWarning, Ledger, LedgerError
 from qllmft_backends.remote.ledger.chunk import Setup
 
@@ -150,15 +145,11 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         ("planned", {"price_each": "much"}, "price_each is 'much'"),
         ("submitted", {"job_id": ""}, "the job's id is ''"),
         ("submitted", {"job_id": 7}, "the job's id is 7"),
-        (
-            "collected",
-            {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]},
-            "results_sha256 does not fit the results",
-        ),
+        ("collected", {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]}, "results_sha256 does not fit the results"),
         ("collected", {"results": [{"7": 1.0}]}, "1 results of 2 circuits"),
         ("collected", {"results": [{"7": 1.0}, None]}, "does not fit the results"),
     ],
-)
+)  # fmt: skip
 def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
     full_ledger(tmp_path)
     write_records(
@@ -377,14 +368,7 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "ledger.jsonl",
-        "ledger.damaged",
-        "ledger.id",
-        "ledger.count",
-        "ledger.lock",
-        "ledger.id.new",
-    ],
+    ["ledger.jsonl", "ledger.damaged", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"],
 )
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
     other, folder = tmp_path / "other", tmp_path / "ledger"

@@ -9,12 +9,7 @@ import threading
 
 import pytest
 
-from ionq.helpers import (
-    ask,
-    assert_paid_once,
-    assert_right,
-    assert_served,
-)
+from ionq.helpers import ask, assert_paid_once, assert_right, assert_served
 from qllmft_backends.remote import Ledger, LedgerError, RemoteRequestError, ledger_jobs
 
 

@@ -29,18 +29,12 @@ def test_one_module_imports_the_library():
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        (
-            library.qiskit_to_ionq,
-            ("circuit", "backend", "passed_args", "extra_query_params", "extra_metadata"),
-        ),
-        (
-            library.IonQBackend,
-            ("provider", "name", "description", "gateset", "num_qubits", "simulator"),
-        ),
+        (library.qiskit_to_ionq, ("circuit", "backend", "passed_args", "extra_query_params", "extra_metadata")),
+        (library.IonQBackend, ("provider", "name", "description", "gateset", "num_qubits", "simulator")),
         (library.IonQBackend.set_options, ("fields",)),
         (library.Characterization, ("data",)),
         (library.get_user_agent, ()),
     ],
-)
+)  # fmt: skip
 def test_its_parts_take_what_is_given(function, arguments):
     assert [name for name in arguments if name not in inspect.signature(function).parameters] == []

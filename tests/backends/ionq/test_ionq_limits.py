@@ -6,11 +6,7 @@ import pytest
 
 from ionq.helpers import ask, assert_paid_once, make_problem, refused
 from qllmft_backends import UnknownBackendError, create
-from qllmft_backends.remote import (
-    CostRefusedError,
-    JobFailedError,
-    PaidTrainingError,
-)
+from qllmft_backends.remote import CostRefusedError, JobFailedError, PaidTrainingError
 from qllmft_backends.sandbox import Fault
 
 

@@ -49,11 +49,7 @@ def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, pr
 
 def test_a_server_that_would_run_the_dry_run_has_it_canceled(box, forte, problem, monkeypatch):
     describe = shapes.job_description
-    monkeypatch.setattr(
-        shapes,
-        "job_description",
-        lambda *a: describe(*a) | {"dry_run": False},
-    )
+    monkeypatch.setattr(shapes, "job_description", lambda *a: describe(*a) | {"dry_run": False})
     box.store._latency_s = 5.0
     with pytest.raises(
         RemoteRequestError, match=r"took the dry run .* for a job to run; it was canceled"

@@ -45,21 +45,13 @@ def test_one_noise_feeds_the_engine_aer_and_the_cloud(box, simulator, problem, o
     ("options", "model", "noise"),
     [
         ({}, "ideal", GateNoise(0, 0)),
-        (
-            {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0},
-            "ideal",
-            GateNoise(0, 0),
-        ),
-        (
-            {"noise": "explicit", "one_qubit_rate": 2.667e-4, "two_qubit_rate": 4.949e-3},
-            "forte-1",
-            None,
-        ),
+        ({"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}, "ideal", GateNoise(0, 0)),
+        ({"noise": "explicit", "one_qubit_rate": 2.667e-4, "two_qubit_rate": 4.949e-3}, "forte-1", None),
         ({"noise": "explicit", "one_qubit_rate": 5e-4, "two_qubit_rate": 0.0133}, "aria-1", None),
         ({"noise_model": "aria-2"}, "aria-2", GateNoise(0.0006573333333333332, 0.01856)),
         ({"noise_model": "forte-1"}, "forte-1", PRESETS["forte1"]),
     ],
-)
+)  # fmt: skip
 def test_the_name_that_is_sent(options, model, noise):
     typed = IonQSimulatorOptions(shots=10, **options)
     assert typed.cloud_model == model

@@ -22,11 +22,7 @@ from qllmft_backends.remote.ionq.token import load_token
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
         ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
         ("ionq_forte", {"shots": 100, "error_mitigation": "debiasing"}, "500 shots or more"),
-        (
-            "ionq_forte",
-            {"aggregation": "voting"},
-            "expected error_mitigation='debiasing' beside it",
-        ),
+        ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
@@ -36,31 +32,15 @@ from qllmft_backends.remote.ionq.token import load_token
             {"noise": "forte1", "noise_model": "forte-1", "shots": 10},
             "expected one way to name the noise",
         ),
-        (
-            "ionq_simulator",
-            {"noise": "explicit", "shots": 10},
-            r"got the rates \(None, None\); it needs both",
-        ),
-        (
-            "ionq_simulator",
-            {"noise": "forte1", "one_qubit_rate": 0.1, "shots": 10},
-            "would not be used with",
-        ),
+        ("ionq_simulator", {"noise": "explicit", "shots": 10}, r"got the rates \(None, None\); it needs both"),
+        ("ionq_simulator", {"noise": "forte1", "one_qubit_rate": 0.1, "shots": 10}, "would not be used with"),
         (
             "ionq_simulator",
             {"noise": "explicit", "one_qubit_rate": -1.0, "two_qubit_rate": 0.1},
             "option one_qubit_rate = -1.0",
         ),
-        (
-            "ionq_simulator",
-            {"noise": "forte-1", "shots": 10},
-            "option noise = 'forte-1': Input should be",
-        ),
-        (
-            "ionq_simulator",
-            {"noise": "forte1", "shots": None},
-            "the noise 'forte-1' without shots; expected shots",
-        ),
+        ("ionq_simulator", {"noise": "forte-1", "shots": 10}, "option noise = 'forte-1': Input should be"),
+        ("ionq_simulator", {"noise": "forte1", "shots": None}, "the noise 'forte-1' without shots; expected shots"),
         ("ionq_simulator", {"circuits_per_job": 5001}, "less than or equal to 5000"),
         ("ionq_simulator", {"url": "http://api.ionq.co/v0.4"}, "be sent unencrypted"),
         ("ionq_simulator", {"url": "https://api.ionq.co"}, "end in the API's version"),
@@ -73,7 +53,7 @@ from qllmft_backends.remote.ionq.token import load_token
             for option in ("retry_s", "deadline_s", "poll_interval_s", "settle_s")
         ),
     ],
-)
+)  # fmt: skip
 def test_refused(name, options, match):
     with pytest.raises(UnknownBackendError, match=match):
         create(name, options)

@@ -81,32 +81,20 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
 @pytest.mark.parametrize(
     ("fault", "error", "match"),
     [
-        (
-            Fault("status", "sessions", code=404),
-            RemoteRequestError,
-            "answered 404.*No circuit was sent.*beta",
-        ),
+        (Fault("status", "sessions", code=404), RemoteRequestError, "answered 404.*No circuit was sent.*beta"),
         (
             Fault("status", "sessions", code=403),
             RemoteRequestError,
             "answered 403.*in beta and IonQ opens them to some",
         ),
         (Fault("status", "sessions", code=401), IonQAuthError, "API key was not accepted"),
-        (
-            Fault("status", "sessions", code=500),
-            RemoteError,
-            "no session was opened: .*answered 500",
-        ),
+        (Fault("status", "sessions", code=500), RemoteError, "no session was opened: .*answered 500"),
         (Fault("drop_before", "sessions"), RemoteError, "no session was opened: .*got no answer"),
         (Fault("value", "sessions", value=["x"]), RemoteRequestError, "without a session's id"),
-        (
-            Fault("value", "sessions", value={"id": "../x"}),
-            RemoteRequestError,
-            "without a session's id",
-        ),
+        (Fault("value", "sessions", value={"id": "../x"}), RemoteRequestError, "without a session's id"),
     ],
     ids=lambda f: f"{f.kind}-{f.code}-{f.value}" if isinstance(f, Fault) else None,
-)
+)  # fmt: skip
 def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
     with refused(box, error, match):

@@ -11,14 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
-from ionq.helpers import (
-    ask,
-    assert_paid_once,
-    assert_right,
-    assert_served,
-    make_problem,
-    refused,
-)
+from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, refused
 from qllmft_backends import BACKENDS, BackendError, create
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_backends.observables import ZObservables, draw, expectations, expectations_of_counts

@@ -74,25 +74,17 @@ def test_a_job_from_submission_to_result():
         (payload(shots=10_001), "TooManyShots"),
         (payload(shots=0), "TooManyShots: 0, expected 1 to 10,000"),
         (payload(shots="10001"), "TooManyShots: 10001, expected 1 to 10,000"),
-        (
-            payload(shots="1e3"),
-            "shots are '1e3', expected a whole number or a string of its digits",
-        ),
+        (payload(shots="1e3"), "shots are '1e3', expected a whole number or a string of its digits"),
         (payload(shots=1.5), "shots are 1.5, expected a whole number"),
         (payload(shots=None), "shots are None, expected a whole number"),
         (payload(backend="qpu.aria-1"), "unknown backend"),
         (payload(type="ionq.qasm3.v1"), "not supported"),
         (payload(input={"gateset": "qis", "qubits": 40, "circuit": []}), "NotEnoughQubits"),
         (payload(input={"gateset": "other", "qubits": 4, "circuit": []}), "takes 'qis'"),
-        (
-            payload(
-                input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}
-            ),
-            "warp",
-        ),
+        (payload(input={"gateset": "qis", "qubits": 4, "circuit": [{"gate": "warp", "targets": [0]}]}), "warp"),
         ([1], "not a JSON object"),
     ],
-)
+)  # fmt: skip
 def test_bad_requests_are_answered_like_the_api(body, message):
     with MockServer() as box:
         with pytest.raises(urllib.error.HTTPError) as caught:

@@ -282,12 +282,9 @@ main(sys.argv[1:])
     ("options", "named"),
     [
         ((), {"probabilities", "shots"}),
-        (
-            ("--results-form", "v2"),
-            {"ionq.result.probabilities.json.v2", "ionq.result.shots.json.v2"},
-        ),
+        (("--results-form", "v2"), {"ionq.result.probabilities.json.v2", "ionq.result.shots.json.v2"}),
     ],
-)
+)  # fmt: skip
 def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
     """What it prints is enough to use it; Ctrl-C ends it without a word."""
     process = subprocess.Popen(

@@ -246,19 +246,13 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (
-            None,
-            [
-                "the file that token_file names cannot be read (FileNotFoundError)",
-                "not the key itself",
-            ],
-        ),
+        (None, ["the file that token_file names cannot be read (FileNotFoundError)", "not the key itself"]),
         ("", ["the file that token_file names does not hold an API key", "expected one line of 4"]),
         ("two words\n", ["does not hold an API key", "without spaces. Nothing was sent."]),
         ("wrong-key-0bd9e2\n", ["answered 401: Invalid key provided", "Check the key"]),
     ],
     ids=["missing", "empty", "no key", "wrong"],
-)
+)  # fmt: skip
 def test_a_wrong_key_file(job, tmp_path, action, content, told):
     file = tmp_path / "none" if content is None else key_file(tmp_path, content)
     if action == "jobs wait":  # for something
