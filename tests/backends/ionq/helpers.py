@@ -32,16 +32,19 @@ def make_problem(samples: int, n_qubits: int = 3, seed: int = 0) -> Problem:
     circuit = head_circuit(n_qubits, reuploads=2, main_layers=1)
     values = np.random.default_rng(seed).uniform(-2, 2, (samples, circuit.num_parameters))
     observables = readout_observables(n_qubits)
-    exact = (
-        AdjointBackend(AdjointOptions(dtype="float64"))
-        .expectations(circuit, values, observables)
-        .values
-    )
+    engine = AdjointBackend(AdjointOptions(dtype="float64"))
+    exact = engine.expectations(circuit, values, observables).values
     return Problem(circuit, values, observables, exact)
 
 
 def ask(backend, problem):
     return backend.expectations(problem.circuit, problem.values, problem.observables)
+
+
+def assert_fails(backend, problem, error, match):
+    with pytest.raises(error, match=match) as caught:
+        ask(backend, problem)
+    return caught.value
 
 
 def assert_right(answer, problem, shots=1000):
@@ -59,16 +62,11 @@ def has_known_answer(circuit):
 
 def times_paid(box, *, checked):
     """How often each circuit was paid, and how many with a known answer, told apart if some are ``checked``."""
-    jobs = [
-        job
-        for job in box.store.jobs.values()
-        if not job.children and job.status not in ("failed", "canceled")
-    ]
+    jobs = [job for job in box.store.jobs.values() if not job.children]
+    jobs = [job for job in jobs if job.status not in ("failed", "canceled")]
     own = [job for job in jobs if not (checked and has_known_answer(job.circuits[0]))]
-    texts = Counter(
-        json.dumps([job.circuits, job.shots, job.backend], sort_keys=True) for job in own
-    )
-    return list(texts.values()), len(jobs) - len(own)
+    texts = [json.dumps([j.circuits, j.shots, j.backend], sort_keys=True) for j in own]
+    return list(Counter(texts).values()), len(jobs) - len(own)
 
 
 def assert_paid_once(box, circuits, checks=0, jobs=None):

@@ -1,0 +1,316 @@
+"""Results beside frequencies: single shots, variants of debiasing and their combinations; and bootstraps."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import SparsePauliOp
+
+from ionq import TOKEN
+from ionq.helpers import (
+    ask,
+    assert_fails,
+    assert_paid_once,
+    assert_recovers,
+    assert_right,
+    make_problem,
+    records_of,
+    write_records,
+)
+from qllmft_backends.remote import JobFailedError, Ledger, LedgerError, RemoteRequestError
+from qllmft_backends.remote.ionq import reading
+from qllmft_backends.remote.ledger import payload
+from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.sandbox.job import StoredJob
+
+DEBIASED = {"error_mitigation": "debiasing"}
+VARIANTS = DEBIASED | {"variants": True}
+REPEATS = 1500  # the standard error of a standard deviation is its 1/sqrt(2 R), 1.8 %
+
+
+@pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
+def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style):
+    """By hand: the mock server's voting is the cube of each probability, normalized."""
+    box.api.results_form = style
+    average = ask(forte(**DEBIASED), problem)
+    voting = ask(forte(**DEBIASED, aggregation="voting"), problem)
+    assert_paid_once(box, 7)
+    assert (np.abs(voting.values) >= np.abs(average.values) - 0.2).all()
+    collected = {r["chunk"]: r["results"] for r in records_of(folder) if r["event"] == "collected"}
+    expected = []
+    for result in (result for chunk in sorted(collected) for result in collected[chunk]):
+        cubes = {int(s): p**3 for s, p in result.items()}
+        signed = [sum(c * (-1) ** (s >> q & 1) for s, c in cubes.items()) for q in range(3)]
+        expected.append(np.array(signed) / sum(cubes.values()))
+    np.testing.assert_allclose(voting.values, expected, atol=1e-9)
+    for name in ("dnl", "majority"):
+        ask(forte(**DEBIASED, aggregation=name), problem)
+    requests = dict(box.store.requests)
+    assert (ask(forte(**DEBIASED, aggregation="voting"), problem).values == voting.values).all()
+    assert (ask(forte(**DEBIASED), problem).values == average.values).all()
+    assert dict(box.store.requests) == requests, "all of them are in the ledger"
+    assert_paid_once(box, 7)
+
+
+def test_one_circuit_has_its_aggregations_itself(box, forte):
+    box.api.results_form, problem = "v2", make_problem(1)
+    average, majority = (
+        ask(forte(**DEBIASED, circuits_per_job=1, aggregation=name), problem).values
+        for name in ("average", "majority")
+    )
+    assert (np.abs(majority) > np.abs(average)).all()
+    assert_paid_once(box, 1)
+
+
+def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem, monkeypatch):
+    """The circuit with a known answer is checked in every combination."""
+    box.api.results_form = "v2"
+    options = DEBIASED | {"known_answer_shots": 1000}
+    ask(forte(**options), problem)
+    read = payload.flat
+
+    def exchanged(given, n):
+        return {f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()}
+
+    voting = options | {"aggregation": "voting"}
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "flat", exchanged)
+        match = r"combined by 'voting', are not used: .*wrong on the qubits"
+        assert_fails(forte(**voting), problem, JobFailedError, match)
+    ask(forte(**voting), problem)
+    assert_paid_once(box, 7, checks=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"histogram": {"registers": {"other": {"000": 1}}}}, "no numbers in the register 'output_all'"),
+        ({"histogram": {"registers": {"output_all": {"00": 1}}}}, "not 3 bits"),
+        ({"histogram": {"registers": {"output_all": {"00x": 1}}}}, "not 3 bits"),
+        ({"histogram": {"registers": {"output_all": {"000": 0}}}}, "counts no shots"),
+        ({"histogram": {"registers": {"output_all": {"000": "1"}}}}, "no numbers in the register"),
+        ({"probabilities": []}, "no numbers in the register"),
+    ],
+)  # fmt: skip
+def test_results_by_register_that_cannot_be_read(given, message):
+    with pytest.raises(ValueError, match=message):
+        payload.flat(given, 3)
+    right = {"histogram": {"registers": {"output_all": {"110": 3, "001": 1}}}}
+    assert payload.flat(right, 3) == {"3": 0.75, "4": 0.25}
+
+
+def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
+    box.api.results_form = "none"
+    ask(forte(**DEBIASED), problem)
+    match = r"results of the aggregation 'dnl' nor .*Nothing is lost"
+    assert_fails(forte(**DEBIASED, aggregation="dnl"), problem, RemoteRequestError, match)
+    assert_paid_once(box, 7)
+
+
+def spread(variants, n_qubits, strings):
+    """The standard errors by a loop: qubits of each Z string, variants as the ledger's file has them."""
+    weights, errors = np.array([variant["shots"] for variant in variants]), []
+    weights = weights / weights.sum()
+    for qubits in strings:
+        means = []
+        for variant in variants:
+            signs = {
+                s: np.prod([1 - 2 * (int(s) >> q & 1) for q in qubits]) for s in variant["results"]
+            }
+            means.append(sum(signs[s] * p for s, p in variant["results"].items()))
+        mean = sum(w * m for w, m in zip(weights, means, strict=True))
+        total = sum((w * (m - mean)) ** 2 for w, m in zip(weights, means, strict=True))
+        errors.append(np.sqrt(total * len(variants) / (len(variants) - 1)))
+    return errors
+
+
+@pytest.mark.parametrize("style", ["artifacts", "v2"])
+def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, style):
+    box.api.results_form = style
+    answer = ask(forte(**VARIANTS), problem)
+    assert_right(answer, problem)
+    letters = [str(o.paulis[0])[::-1] for o in problem.observables]
+    strings = [[q for q, letter in enumerate(each) if letter == "Z"] for each in letters]
+    records = [record for record in records_of(folder) if record["event"] == "variants"]
+    kept = [circuit for record in records for circuit in record["variants"]]
+    assert [len(variants) for variants in kept] == [10] * 7
+    assert kept[0][1]["qubit_map"] == [1, 2, 0]
+    expected = [spread(variants, 3, strings) for variants in kept]
+    np.testing.assert_allclose(answer.standard_errors, expected, atol=1e-12)
+    plain = ask(forte(**DEBIASED), problem)
+    np.testing.assert_array_equal(plain.values, answer.values)
+    ratio = (answer.standard_errors / plain.standard_errors).mean()
+    assert 0.7 < ratio < 1.3  # these variants differ by shots only
+    assert_paid_once(box, 7)
+    read = box.store.totals()["requests"]
+    again = ask(forte(**VARIANTS), problem)  # from the ledger's file
+    np.testing.assert_array_equal(again.standard_errors, answer.standard_errors)
+    assert box.store.totals()["requests"] == read
+
+
+def test_errors_of_the_machine_between_variants_count(box, forte, problem, monkeypatch):
+    box.api.results_form = "v2"
+
+    def two(job):
+        return [sorted(job.single_shots())[i:][:500] for i in (0, 500)]
+
+    monkeypatch.setattr(StoredJob, "shots_of_variants", two)
+    answer, plain = ask(forte(**VARIANTS), problem), ask(forte(**DEBIASED), problem)
+    assert (answer.standard_errors > 3 * plain.standard_errors).any()
+
+
+def test_a_job_without_variants_keeps_its_results(box, forte, problem, folder):
+    match = r"names 0, expected two or more.*omit variants"
+    assert_fails(forte(**VARIANTS), problem, JobFailedError, match)
+    assert all(chunk.results for chunk in Ledger(folder).chunks.values())
+    assert_right(ask(forte(**DEBIASED), problem), problem)
+    with pytest.raises(ValueError, match="variants without debiasing"):
+        forte(variants=True)
+
+
+def stored(backend):
+    """By chunk, its results and the counts of its shots as frequencies."""
+    ledger = Ledger(backend.options.ledger)
+    ledger.refresh()
+    for chunk in ledger.chunks.values():
+        counts = chunk.shots and [shots and Counter(shots) for shots in chunk.shots]
+        yield (
+            chunk.results,
+            counts and [c and {state: n / c.total() for state, n in c.items()} for c in counts],
+        )
+
+
+@pytest.mark.parametrize("style", ["url", "artifacts", "v2"])
+@pytest.mark.parametrize("checked", [0, 1000])
+def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
+    box.api.results_form = style
+    options = {"known_answer_shots": checked}
+    before = ask(forte(**options), problem)
+    assert all(shots is None for _, shots in stored(forte()))
+    after = ask(forte(per_shot=True, **options), problem)
+    assert (after.values == before.values).all()
+    assert_paid_once(box, 7, checks=3 if checked else 0)
+    assert all(counted == results for results, counted in stored(forte()))
+    requests = dict(box.store.requests)
+    assert requests["shots"] == 7
+    ask(forte(per_shot=True, **options), problem)
+    assert dict(box.store.requests) == requests, "from the ledger alone"
+
+
+@pytest.mark.parametrize(
+    ("kind", "on", "message"),
+    [
+        ("no_shots", "poll", "names no single shots"),
+        ("missing", "shots", "there are 999, expected 1000"),
+        ("empty", "shots", "there are 0, expected 1000"),
+        ("out_of_range", "shots", r"state 8 is outside of 0\.\.7"),
+        ("contradiction", "shots", r"state \d is in \d+ of 1000, and its frequency is 0"),
+        ("value", "shots", "they are a JSON NoneType, expected a list"),
+        ("status", "shots", "answered 404"),
+    ],
+)
+def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
+    box.faults.arm(Fault(kind, on, times=-1, code=404))
+    match = rf"{message}.*Nothing is lost: .*omit per_shot"
+    assert_fails(forte(per_shot=True), problem, JobFailedError, match)
+    assert_right(ask(forte(), problem), problem)
+    assert_recovers(box, forte, problem, per_shot=True)
+    assert all(counted == results for results, counted in stored(forte()))
+
+
+def test_shots_of_a_job_that_failed_half_way(box, forte, problem):
+    box.faults.arm(Fault("job_half_failed", "submit"))
+    assert_fails(forte(per_shot=True), problem, JobFailedError, "circuits have no result")
+    results, counted = next(stored(forte()))
+    assert [result is None for result in results] == [False, True, True]
+    assert counted == results
+
+
+def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
+    problem, verified = make_problem(2), {"per_shot": True, "symmetry_verification": True}
+    monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
+    monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
+    ask(forte(**verified), problem)
+    match = "there are 800, expected 1000"
+    assert_fails(forte(per_shot=True), problem, JobFailedError, match)
+    monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
+    match = r"state 0 is in 500 of 800, and its frequency is 0\.5"
+    assert_fails(forte(**verified, repetition=1), problem, JobFailedError, match)
+
+
+def test_a_record_of_shots_that_was_changed_is_told(forte, problem, folder):
+    ask(forte(per_shot=True), problem)
+    records = records_of(folder)
+    shots = next(record for record in records if record["event"] == "shots")["shots"]
+    shots[0][0], shots[0][1:] = shots[0][-1], shots[0][:-1]
+    write_records(folder, records)
+    assert_fails(forte(), problem, LedgerError, "shots_sha256 does not fit the shots")
+
+
+def test_where_there_are_no_shots_of_one_circuit(forte, simulator):
+    with pytest.raises(ValueError, match="debiasing beside per_shot"):
+        forte(per_shot=True, error_mitigation="debiasing")
+    with pytest.raises(ValueError, match="per_shot without noise"):
+        simulator(per_shot=True, shots=100)
+
+
+def resampled(backend, problem, repeats=REPEATS, **more):
+    return backend.resample(problem.circuit, problem.values, problem.observables, repeats, **more)
+
+
+def test_the_noisy_simulators_shots(simulator, problem):
+    with MockServer(token=TOKEN, store=Store()) as box:
+        backend = simulator(url=box.url, per_shot=True, shots=300, noise="forte1")
+        ask(backend, problem)
+        assert resampled(backend, problem, 2).single_shots
+
+
+@pytest.mark.parametrize("per_shot", [False, True])
+def test_standard_errors_by_two_routes(box, forte, per_shot):
+    """The bootstrap against the analytic ones, also those of sums, which hold the correlations between qubits."""
+    problem = make_problem(4, n_qubits=4)
+    sums = [problem.observables[0] + 0.5 * problem.observables[1], SparsePauliOp("ZZZZ")]
+    problem.observables = [*problem.observables, *sums]
+    backend = forte(shots=500, per_shot=per_shot)
+    answer = ask(backend, problem)
+    requests = dict(box.store.requests)
+    found = resampled(backend, problem, seed=1)
+    assert found.single_shots == per_shot
+    drawn = found.values
+    assert drawn.shape == (REPEATS, 4, 6)
+    assert dict(box.store.requests) == requests, "from the ledger alone"
+    error = 5 * answer.standard_errors.max() / REPEATS**0.5
+    np.testing.assert_allclose(drawn.mean(axis=0), answer.values, atol=error)
+    np.testing.assert_allclose(drawn.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
+    assert (resampled(backend, problem, seed=1).values == drawn).all()
+    assert (resampled(backend, problem).values != drawn).any()
+
+
+def test_bootstraps_of_the_shots_and_of_their_counts(forte, problem):
+    """The same paid jobs: their shots are read afterwards."""
+    ask(forte(), problem)
+    counts = resampled(forte(), problem)
+    ask(forte(per_shot=True), problem)
+    shots = resampled(forte(), problem)
+    assert (counts.single_shots, shots.single_shots) == (False, True)
+    errors = counts.values.std(axis=0, ddof=1)
+    apart = np.abs(shots.values.mean(axis=0) - counts.values.mean(axis=0))
+    assert apart.max() < 5 * errors.max() * (2 / REPEATS) ** 0.5
+    np.testing.assert_allclose(shots.values.std(axis=0, ddof=1), errors, rtol=0.11)
+
+
+def test_bootstraps_of_the_simulators_shots(simulator, problem):
+    backend = simulator(shots=800)
+    answer = ask(backend, problem)
+    drawn = resampled(backend, problem).values
+    np.testing.assert_allclose(drawn.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
+
+
+def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, problem):
+    with pytest.raises(RemoteRequestError, match="7 of 7 samples are not in the ledger"):
+        resampled(forte(), problem)
+    ask(simulator(), problem)
+    with pytest.raises(RemoteRequestError, match="exact probabilities have no shots"):
+        resampled(simulator(), problem)
