@@ -41,7 +41,7 @@ def ask(backend, problem):
     return backend.expectations(problem.circuit, problem.values, problem.observables)
 
 
-def assert_fails(backend, problem, error, match):
+def assert_fails(backend, problem, error, match=None):
     with pytest.raises(error, match=match) as caught:
         ask(backend, problem)
     return caught.value

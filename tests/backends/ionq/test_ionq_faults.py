@@ -1,13 +1,19 @@
 """The fault table: the real client against the mock server. Each row ends in the right answer or in a clear error, with
-every circuit paid at most once; after an error, another backend object on the same ledger finishes the work."""
+every circuit paid at most once; after an error, another backend object on the same ledger finishes the work. Time and
+size are bounded, whatever the server sends."""
 
 from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
 
 import pytest
 
 from ionq import TOKEN
 from ionq.helpers import (
     ask,
+    assert_fails,
     assert_paid_once,
     assert_recovers,
     assert_right,
@@ -24,59 +30,43 @@ from qllmft_backends.remote import (
     RemoteTransientError,
     cancel_ledger,
     ledger_jobs,
+    server_jobs,
     wait,
 )
-from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.sandbox import Fault, MockServer, Store, server, shapes
+
+PASSING = [
+    *(Fault("status", "submit", code=code, retry_after="0.05") for code in (429, 503)),
+    *(Fault("status", "submit", **more) for more in ({"code": 500}, {"code": 429, "after": 1})),
+    *(Fault("status", "poll", code=code, retry_after=text) for code, text in ((429, "0.05"), (500, None))),
+    *(Fault("status", "results", code=code, times=2) for code in (429, 503)),
+    *(Fault("status_after", "submit", code=code) for code in (500, 504)),
+    *(Fault("status_after", "submit", code=c, after=1) for c in (302, 303, 400, 404, 409, 429, 500, 502, 503)),
+    *(Fault("drop_before", on) for on in ("submit", "estimate", "backends")),
+    Fault("drop_before", "poll", times=2),
+    *(Fault("drop_after", "submit", after=after) for after in (0, 2)),
+    Fault("drop_after", "results"),
+    *(Fault("not_json", on) for on in ("submit", "results")),
+    Fault("not_json", "poll", times=2),
+    Fault("reorder", "results", times=-1),
+    Fault("odd_state", "poll", times=3),
+    Fault("slow", "poll", seconds=0.2),
+    Fault("no_id", "submit"),
+    Fault("truncated", "submit"),
+    *(Fault("value", "submit", value=value) for value in (["accepted"], {"id": 7}, {"id": "", "status": "ready"})),
+    Fault("huge", "submit", size=3 << 20),
+    Fault("drip", "submit", seconds=0.1),
+    Fault("drip", "backends", seconds=0.002),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault("status", "submit", code=429, retry_after="0.1"),
-        Fault("status", "submit", code=429, after=1),
-        Fault("status", "poll", code=429, retry_after="0.05"),
-        Fault("status", "results", code=429, times=2),
-        Fault("status", "submit", code=500),
-        Fault("status_after", "submit", code=500),
-        Fault("status", "poll", code=500),
-        Fault("status", "submit", code=503, retry_after="0.05"),
-        Fault("status_after", "submit", code=503, after=1),
-        Fault("status", "results", code=503, times=2),
-        Fault("status_after", "submit", code=504),
-        Fault("drop_before", "submit"),
-        Fault("drop_after", "submit"),
-        Fault("drop_after", "submit", after=2),
-        Fault("drop_before", "poll", times=2),
-        Fault("drop_after", "results"),
-        Fault("drop_before", "estimate"),
-        Fault("drop_before", "backends"),
-        Fault("not_json", "submit"),
-        Fault("not_json", "poll", times=2),
-        Fault("not_json", "results"),
-        Fault("reorder", "results", times=-1),
-        Fault("odd_state", "poll", times=3),
-        Fault("slow", "poll", seconds=0.2),
-        *(
-            Fault("status_after", "submit", code=code, after=1)
-            for code in (302, 303, 400, 404, 409, 429, 500, 502)
-        ),
-        Fault("no_id", "submit"),
-        Fault("truncated", "submit"),
-        Fault("value", "submit", value=["accepted"]),
-        Fault("value", "submit", value={"id": 7, "status": "ready"}),
-        Fault("value", "submit", value={"id": "", "status": "ready"}),
-        Fault("huge", "submit", size=3 << 20),
-        Fault("drip", "submit", seconds=0.1),
-        Fault("drip", "backends", seconds=0.002),
-    ],
-    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-after{f.after}-x{f.times}-{f.value}",
-)
+@pytest.mark.parametrize("fault", PASSING, ids=str)
 def test_passing_faults_end_in_the_right_answer(box, forte, problem, fault):
     """An accepted job is found at the server for any status and any body of the answer."""
     box.faults.arm(fault)
-    assert_right(ask(forte(max_answer_bytes=1 << 20, request_timeout_s=2.0), problem), problem)
+    options = {"max_answer_bytes": 1 << 20, "request_timeout_s": 2.0}
+    assert_served(box, forte, problem, jobs=3, **options)
     assert fault.times <= 0, "the fault was not met"
-    assert_paid_once(box, 7, jobs=3)
 
 
 def status(code, on="submit", **more):
@@ -117,8 +107,7 @@ def status(code, on="submit", **more):
 )  # fmt: skip
 def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
-    with pytest.raises(error, match=match):
-        ask(forte(retry_s=0.2), problem)
+    assert_fails(forte(retry_s=0.2), problem, error, match)
     assert max(box.store.totals()["times"].values(), default=0) <= 1
     assert_recovers(box, forte, problem)
 
@@ -127,8 +116,7 @@ def test_lasting_faults_end_in_a_clear_error(box, forte, problem, fault, error, 
 def test_a_single_circuit_whose_result_cannot_be_read(box, forte, value):
     problem = make_problem(1)
     box.faults.arm(Fault("value", "results", value=value))
-    with pytest.raises(JobFailedError, match="cannot be read"):
-        ask(forte(), problem)
+    assert_fails(forte(), problem, JobFailedError, "cannot be read")
     assert_served(box, forte, problem)
 
 
@@ -137,10 +125,8 @@ def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
 ):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("drop_before", "list", times=-1))
-    with pytest.raises(
-        RemoteTransientError, match="may have been accepted before; it is not sent again"
-    ):
-        ask(forte(retry_s=0.3), problem)
+    match = "may have been accepted before; it is not sent again"
+    assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
     assert [job.state for job in ledger_jobs(folder)] == ["sent"]
     assert box.store.totals()["jobs"] == 1
     assert_recovers(box, forte, problem, jobs=3)
@@ -155,9 +141,8 @@ def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_se
 
 def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
     with MockServer() as gone:
-        url = gone.url
-    with pytest.raises(RemoteTransientError, match="The server was not reached"):
-        ask(forte(url=url, retry_s=0.2), problem)
+        away = forte(url=gone.url, retry_s=0.2)
+    assert_fails(away, problem, RemoteTransientError, "The server was not reached")
     assert_recovers(box, forte, problem)
 
 
@@ -170,13 +155,10 @@ def test_reordered_children_are_keyed_by_id_in_every_form_of_the_results(box, fo
 
 def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", after=1))
-    with pytest.raises(
-        JobFailedError, match=r"3 of 7 circuits have no result: chunk 0002.*SimulationError"
-    ):
-        ask(forte(), problem)
-    assert [job.state for job in ledger_jobs(folder)] == ["collected", "failed", "collected"]
-    with pytest.raises(JobFailedError, match="retry_failed"):
-        ask(forte(), problem)
+    match = r"3 of 7 circuits have no result: chunk 0002.*SimulationError.*retry_failed"
+    for _ in range(2):
+        assert_fails(forte(), problem, JobFailedError, match)
+        assert [job.state for job in ledger_jobs(folder)] == ["collected", "failed", "collected"]
     assert box.store.totals()["jobs"] == 3
     assert_served(box, forte, problem, retry_failed=True)
     assert_right(ask(forte(), problem), problem)  # the failure is history
@@ -186,27 +168,25 @@ def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem,
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("status", "results", code=401),
-        Fault("status", "results", code=404),
+        *(Fault("status", "results", code=code) for code in (401, 404)),
         Fault("not_a_number", "results"),
         Fault("value", "results", value=[]),
         Fault("status", "poll", code=404, after=1),
         Fault("value", "poll", value={}, after=1),
     ],
-    ids=lambda f: f"{f.kind}-{f.on}-{f.code}-{f.value}",
+    ids=str,
 )
 def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     box, forte, fault, folder
 ):
-    problem = make_problem(6)
+    problem, options = make_problem(6), {"circuits_per_job": 6}
     box.faults.arm(Fault("job_half_failed", "submit"))
     box.faults.arm(fault)
-    with pytest.raises(RemoteError):
-        ask(forte(circuits_per_job=6), problem)
+    assert_fails(forte(**options), problem, RemoteError)
     assert [job.state for job in ledger_jobs(folder)] == ["submitted"]
-    with pytest.raises(JobFailedError, match="3 of 6 circuits have no result"):
-        ask(forte(circuits_per_job=6), problem)
-    assert_served(box, forte, problem, circuits_per_job=6, retry_failed=True)
+    match = "3 of 6 circuits have no result"
+    assert_fails(forte(**options), problem, JobFailedError, match)
+    assert_served(box, forte, problem, retry_failed=True, **options)
     assert box.store.totals()["circuits_submitted"] == 9  # 6, and 3 again
 
 
@@ -214,30 +194,77 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit"))
-    with pytest.raises(
-        JobTimeoutError, match=r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
-    ):
-        ask(forte(deadline_s=0.5), problem)
-    assert sorted(job.state for job in ledger_jobs(folder)) == [
-        "collected",
-        "collected",
-        "submitted",
-    ]
+    match = r"after 0\.5 s 1 job\(s\) have not ended: .*\(started\)"
+    assert_fails(forte(deadline_s=0.5), problem, JobTimeoutError, match)
+    done = ["collected"] * 2
+    assert sorted(job.state for job in ledger_jobs(folder)) == [*done, "submitted"]
     assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
-    assert sorted(job.state for job in wait(folder, connection)) == [
-        "collected",
-        "collected",
-        "failed",
-    ]
-    with pytest.raises(JobFailedError, match="canceled"):
-        ask(forte(), problem)
+    assert sorted(job.state for job in wait(folder, connection)) == [*done, "failed"]
+    assert_fails(forte(), problem, JobFailedError, "canceled")
     assert_served(box, forte, problem, retry_failed=True)
 
 
-def test_a_deadline_in_the_middle_loses_nothing(forte, problem, tmp_path):
+def test_a_deadline_in_the_middle_loses_nothing(forte, problem):
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal", latency_s=0.15)) as box:
-        with pytest.raises(JobTimeoutError):
-            ask(forte(url=box.url, deadline_s=0.2), problem)
+        assert_fails(forte(url=box.url, deadline_s=0.2), problem, JobTimeoutError, "not ended")
         assert_right(ask(forte(url=box.url), problem), problem)
-        assert_paid_once(box, 7)
-        assert box.store.totals()["jobs"] == 3
+        assert_paid_once(box, 7, jobs=3)
+
+
+def peak_memory():
+    """Bytes that this process has held at most; 0 where the system does not tell."""
+    with suppress(ImportError):
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return 0
+
+
+@pytest.mark.parametrize("route", ["estimate", "backends", "poll", "results", "submit"])
+def test_a_byte_now_and_then_holds_no_request_longer_than_its_time(box, forte, problem, route):
+    """A job that was accepted is found by its client token, whether or not the call had the time to."""
+    box.faults.arm(Fault("drip", route, seconds=0.2, times=-1))
+    began = time.monotonic()
+    late = pytest.raises(RemoteError, match=r"was not answered whole within 0\.\d+ s")
+    with suppress(RemoteError) if route == "submit" else late:
+        ask(forte(request_timeout_s=0.4, retry_s=0.5, deadline_s=1.0, settle_s=0.1), problem)
+    assert time.monotonic() - began < 10
+    assert_recovers(box, forte, problem)
+
+
+@pytest.mark.parametrize("route", ["estimate", "poll", "results"])
+def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
+    box.faults.arm(Fault("huge", route, size=1 << 30))
+    before, match = peak_memory(), r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"
+    assert_fails(forte(max_answer_bytes=1 << 20), problem, RemoteRequestError, match)
+    assert peak_memory() - before < 100 << 20
+    assert_served(box, forte, problem)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://elsewhere.example/v0.4/x", "//elsewhere.example/x", "/v0.4/../../x"),
+        *("/v0.4/jobs/a?b=c", "/v0.3/x"),
+    ],
+)
+def test_results_are_read_from_the_server_that_the_options_name(
+    forte, problem, address, monkeypatch
+):
+    describe, named = shapes.job_description, {"results": {"probabilities": {"url": address}}}
+
+    def elsewhere(job, style):
+        told = describe(job, style)
+        return told | named if told["results"] else told
+
+    monkeypatch.setattr(shapes, "job_description", elsewhere)
+    match = r"as the address of its results; expected one below /v0\.4/"
+    assert_fails(forte(), problem, JobFailedError, match)
+
+
+def test_nested_beyond_reason(monkeypatch, connection):
+    with monkeypatch.context() as patch:
+        patch.setattr(server.json, "dumps", lambda value: "[" * 200_000)
+        with pytest.raises(RemoteError, match="a body that is not JSON"):
+            server_jobs(connection)
