@@ -1,46 +1,70 @@
-"""The jobs that a ledger lists: their states at the server, those that go on after Ctrl-C, waiting and canceling."""
+"""Jobs of a ledger: their states at the server, those that go on after Ctrl-C, waiting, canceling; and their sessions,
+whose caps the server keeps: opened for the jobs of a call, ended with the last of them."""
 
 from __future__ import annotations
 
 import pytest
 
-from ionq.helpers import ask, assert_right, assert_served, await_jobs
+from ionq.helpers import (
+    ask,
+    assert_fails,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    await_jobs,
+    make_problem,
+    records_of,
+    refused,
+)
 from qllmft_backends.remote import (
     DuplicateJobWarning,
+    IonQAuthError,
     IonQConnection,
+    JobFailedError,
     JobsInterrupt,
     JobTimeoutError,
+    RemoteError,
     RemoteRequestError,
     RemoteTransientError,
+    SessionWarning,
     cancel,
     cancel_ledger,
+    collect,
     job_total,
     ledger_jobs,
     server_jobs,
     wait,
 )
+from qllmft_backends.remote.ionq.route import IonQRoute
 from qllmft_backends.sandbox import Fault
+from qllmft_backends.sandbox.job import Session
+
+CAPS = {"session_max_cost": 5.0, "session_max_minutes": 30}
+
+
+def states(rows):
+    return [row.state for row in rows]
+
+
+def submit(backend, problem):
+    return backend.submit(problem.circuit, problem.values)
 
 
 def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connection):
     with pytest.raises(RemoteRequestError, match="holds no ledger"):
         ledger_jobs(folder)
-    forte().submit(problem.circuit, problem.values)
+    submit(forte(), problem)
     listed = ledger_jobs(folder)
-    assert [(j.chunk, j.state, j.circuits, j.shots) for j in listed] == [
-        ("0001", "submitted", 3, 1000),
-        ("0002", "submitted", 3, 1000),
-        ("0003", "submitted", 1, 1000),
-    ]
+    assert [(j.chunk, j.circuits) for j in listed] == [("0001", 3), ("0002", 3), ("0003", 1)]
+    assert {(j.state, j.shots) for j in listed} == {("submitted", 1000)}
     at_server = server_jobs(connection, backend="qpu.forte-1")
     assert {j.job_id for j in at_server} == {j.job_id for j in listed}
     assert sorted(j.circuits for j in at_server) == [1, 3, 3]
     assert server_jobs(connection, backend="simulator") == []
     assert len(server_jobs(connection, limit=2)) == 2
     looks = []
-    assert {
-        j.state for j in wait(folder, connection, lambda chunk, status: looks.append(status))
-    } == {"collected"}
+    waited = wait(folder, connection, lambda chunk, status: looks.append(status))
+    assert states(waited) == ["collected"] * 3
     assert "completed" in looks
     requests = dict(box.store.requests)
     assert_right(ask(forte(), problem), problem)
@@ -51,16 +75,15 @@ def test_jobs_of_a_ledger_and_of_the_server(box, forte, problem, folder, connect
 
 def test_the_server_is_asked_for_the_states(box, forte, problem, folder, connection):
     box.faults.arm(Fault("never_ends", "submit", after=1, times=-1))
-    forte().submit(problem.circuit, problem.values)
+    submit(forte(), problem)
     cancel([ledger_jobs(folder)[1].job_id], connection)
     rows = ledger_jobs(folder, ask=connection)
-    assert [row.state for row in rows[1:]] == ["canceled", "started"]
-    assert [row.state for row in ledger_jobs(folder)] == ["submitted"] * 3, "nothing is written"
-    each = 1000 * (12e-6 + 6e-5)
-    assert [row.price for row in rows] == [pytest.approx(n * each) for n in (3, 3, 1)]
+    assert states(rows[1:]) == ["canceled", "started"]
+    assert states(ledger_jobs(folder)) == ["submitted"] * 3, "nothing is written"
+    assert [row.price for row in rows] == pytest.approx([n * 0.072 for n in (3, 3, 1)])
     total = job_total(rows)
     assert (total.jobs, total.circuits, total.charged, total.unknown) == (2, 4, {}, 0)
-    assert total.estimated == {"sandbox-credit": pytest.approx(4 * each)}
+    assert total.estimated == {"sandbox-credit": pytest.approx(4 * 0.072)}
     assert str(total) == "2 jobs, 4 circuits: 0.29 sandbox-credit estimated"
     del box.store.jobs[rows[2].job_id]
     missing = ledger_jobs(folder, ask=connection)[2]
@@ -71,13 +94,12 @@ def test_the_server_is_asked_for_the_states(box, forte, problem, folder, connect
 
 
 def test_waiting_goes_on_past_a_job_that_the_server_lacks(box, forte, problem, folder, connection):
-    submission = forte().submit(problem.circuit, problem.values)
+    submission = submit(forte(), problem)
     lost = box.store.jobs.pop(submission.job_ids[0])
     rows = wait(folder, connection)
-    assert [row.state for row in rows] == ["missing", "collected", "collected"]
+    assert states(rows) == ["missing", "collected", "collected"]
     assert "answered 404" in rows[0].note
-    with pytest.raises(RemoteRequestError, match="answered 404"):
-        ask(forte(), problem)
+    assert_fails(forte(), problem, RemoteRequestError, "answered 404")
     box.store.jobs[lost.id] = lost
     assert_served(box, forte, problem)
 
@@ -87,7 +109,7 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
 ):
     box.faults.arm(Fault("slow", "submit", seconds=1.0))
     box.faults.arm(Fault("never_ends", "submit", times=-1))
-    forte(request_timeout_s=0.3, settle_s=0.1).submit(problem.circuit, problem.values)
+    submit(forte(request_timeout_s=0.3, settle_s=0.1), problem)
     await_jobs(box, 4)
     rows = ledger_jobs(folder, ask=connection)
     assert [(row.state, row.chunk) for row in rows].count(("duplicate", "0001")) == 1
@@ -95,33 +117,21 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
     hasty = connection.model_copy(update={"deadline_s": 0.1})
     with pytest.warns(DuplicateJobWarning, match="again"), pytest.raises(JobTimeoutError):
         wait(folder, hasty)
-    assert [row.state for row in ledger_jobs(folder)] == [
-        "submitted",
-        "duplicate",
-        "submitted",
-        "submitted",
-    ]
+    assert states(ledger_jobs(folder)) == ["submitted", "duplicate", "submitted", "submitted"]
     lines = cancel_ledger(folder, connection)
     assert [line.partition(": ")[2] for line in lines[:3]] == ["canceled"] * 3
     assert "not canceled" in lines[3], "the late one has run"
-    assert sorted(row.state for row in wait(folder, connection)) == [
-        "duplicate",
-        "failed",
-        "failed",
-        "failed",
-    ]
-    assert (
-        str(job_total(ledger_jobs(folder))) == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
-    )
+    assert sorted(states(wait(folder, connection))) == ["duplicate", *["failed"] * 3]
+    total = str(job_total(ledger_jobs(folder)))
+    assert total == "1 jobs, 3 circuits: 0.22 sandbox-credit estimated"
     for job in box.store.jobs.values():
         job.status = "canceled"
-    assert [row.state for row in wait(folder, connection)] == ["failed"] * 3
+    assert states(wait(folder, connection)) == ["failed"] * 3
     assert str(job_total(ledger_jobs(folder))) == "0 jobs, 0 circuits: free"
 
 
 def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     """Ctrl-C while jobs are under way: which, what they cost, how to collect them."""
-    from qllmft_backends.remote import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt
@@ -129,24 +139,22 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with monkeypatch.context() as patch:
         patch.setattr(collect.time, "sleep", interrupt)
-        with pytest.raises(JobsInterrupt) as caught:
-            ask(forte(), problem)
+        error = assert_fails(forte(), problem, JobsInterrupt)
     ids = [row.job_id for row in ledger_jobs(folder)]
-    assert [job.job_id for job in caught.value.jobs] == ids
-    assert str(caught.value).splitlines() == [
+    assert [job.job_id for job in error.jobs] == ids
+    named = [
+        f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit"
+        for i, n in zip(ids, (3, 3, 1), strict=True)
+    ]
+    assert str(error).splitlines() == [
         "interrupted. 3 job(s) continue at the server, and are paid:",
-        *(
-            f"  {i}: {n} circuits, about {n * 0.072:.2f} sandbox-credit"
-            for i, n in zip(ids, (3, 3, 1), strict=True)
-        ),
+        *named,
         f"collect them: qllmft jobs wait --ledger {folder}",
         f"stop them: qllmft jobs cancel --ledger {folder}",
     ]
 
 
 def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    from qllmft_backends.remote.ionq.route import IonQRoute
-
     post = IonQRoute.post
 
     def accepted_and_interrupted(*arguments):
@@ -155,8 +163,7 @@ def test_interrupted_while_sending(box, forte, problem, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(IonQRoute, "post", accepted_and_interrupted)
-        with pytest.raises(JobsInterrupt, match=r"chunk 0001 \(perhaps accepted"):
-            ask(forte(), problem)
+        assert_fails(forte(), problem, JobsInterrupt, r"chunk 0001 \(perhaps accepted")
     assert_served(box, forte, problem)
     monkeypatch.setattr(IonQRoute, "post", accepted_and_interrupted)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
@@ -165,16 +172,147 @@ def test_interrupted_while_sending(box, forte, problem, monkeypatch):
 def test_waiting_settles_a_doubtful_job(box, forte, problem, folder, connection):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("status", "list", code=503, times=-1))
-    with pytest.raises(RemoteTransientError, match="may have been accepted"):
-        ask(forte(retry_s=0.3), problem)
+    match = "may have been accepted"
+    assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
     box.faults.clear()
-    assert [j.state for j in wait(folder, connection)] == ["collected"]
+    assert states(wait(folder, connection)) == ["collected"]
     assert_served(box, forte, problem)
 
 
-def test_the_key_goes_to_no_server_that_a_file_names(box, forte, problem, folder):
-    forte().submit(problem.circuit, problem.values)
-    with pytest.raises(
-        RemoteRequestError, match=r"was sent to http://127.*and the options name https://other"
-    ):
+def test_the_key_goes_to_no_server_that_a_file_names(forte, problem, folder):
+    submit(forte(), problem)
+    match = r"was sent to http://127.*and the options name https://other"
+    with pytest.raises(RemoteRequestError, match=match):
         wait(folder, IonQConnection(url="https://other.example/v0.4"))
+
+
+def sessions(box):
+    return list(box.store.sessions.values())
+
+
+def session_ids(box):
+    return {job.payload.get("session_id") for job in box.store.jobs.values()}
+
+
+def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, folder):
+    assert_right(ask(forte(**CAPS, known_answer_shots=1000), problem), problem)
+    (session,) = sessions(box)
+    sent = [record["session"] for record in records_of(folder) if record["event"] == "sent"]
+    assert sent == [session.id] * 3
+    assert session.backend == "qpu.forte-1"
+    cost = {"unit": "sandbox-credit", "value": 5.0}
+    assert session.caps == {"cost_limit": cost, "duration_limit_min": 30}
+    assert session.ended_at
+    assert session_ids(box) == {session.id}
+    totals = box.store.totals()
+    assert (totals["jobs"], totals["requests"]["sessions"]) == (3, 2), "opened and ended once"
+    ask(forte(**CAPS), problem)
+    assert len(sessions(box)) == 1, "nothing to send, no session"
+    ask(forte(session_max_minutes=2), make_problem(2, seed=3))
+    assert sessions(box)[1].caps == {"duration_limit_min": 2}
+
+
+def test_without_caps_there_is_no_session(box, forte, problem):
+    ask(forte(), problem)
+    assert session_ids(box) == {None}
+    assert "sessions" not in box.store.totals()["requests"]
+
+
+def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
+    """A chunk of three circuits costs 0.216: two fit, the third does not."""
+    match = r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
+    assert_fails(forte(session_max_cost=0.45), problem, RemoteRequestError, match)
+    assert box.store.totals()["circuits_paid"] == 6
+    assert not sessions(box)[0].ended_at, "jobs are under way in it"
+    assert_served(box, forte, problem, session_max_cost=0.45)
+    assert all(session.ended_at for session in sessions(box))
+    assert len(sessions(box)) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("status", "sessions", code=404), RemoteRequestError, "answered 404.*No circuit was sent.*beta"),
+        (Fault("status", "sessions", code=403), RemoteRequestError, "answered 403.*in beta and IonQ opens them to"),
+        (Fault("status", "sessions", code=401), IonQAuthError, "API key was not accepted"),
+        (Fault("status", "sessions", code=500), RemoteError, "no session was opened: .*answered 500"),
+        (Fault("drop_before", "sessions"), RemoteError, "no session was opened: .*got no answer"),
+        (Fault("value", "sessions", value=["x"]), RemoteRequestError, "without a session's id"),
+        (Fault("value", "sessions", value={"id": "../x"}), RemoteRequestError, "without a session's id"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, error, match):
+    box.faults.arm(fault)
+    with refused(box, error, match):
+        ask(forte(**CAPS), problem)
+    assert_served(box, forte, problem)
+
+
+@pytest.mark.parametrize("unit", ["usd", None])
+def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, unit, monkeypatch):
+    kept = {"cost_limit": {"unit": unit, "value": 5.0}, "duration_limit_min": 30} if unit else None
+    describe = Session.describe
+
+    def changed(session, now):
+        return describe(session, now) | {"settings": kept}
+
+    monkeypatch.setattr(Session, "describe", changed)
+    with refused(box, RemoteRequestError, r"without the caps that were asked for \(cost_limit"):
+        ask(forte(**CAPS), problem)
+    assert sessions(box)[0].ended_at
+
+
+def test_another_process_ends_the_session_of_jobs_that_it_collects(
+    box, forte, problem, folder, connection
+):
+    submit(forte(**CAPS), problem)
+    assert not sessions(box)[0].ended_at
+    assert_right(ask(forte(), problem), problem)
+    assert sessions(box)[0].ended_at
+    submit(forte(**CAPS), make_problem(2, seed=5))
+    wait(folder, connection)
+    assert sessions(box)[1].ended_at
+
+
+def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
+    box, forte, problem, folder, connection
+):
+    box.faults.arm(Fault("never_ends", "submit", times=-1))
+    assert_fails(forte(**CAPS, deadline_s=0.1), problem, JobTimeoutError)
+    (session,) = sessions(box)
+    assert not session.ended_at
+    lines = cancel_ledger(folder, connection)
+    assert lines[-1] == f"session {session.id}: ended"
+    assert session.ended_at
+
+
+def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
+    box.faults.arm(Fault("job_failed", "submit"))
+    match = "known answer was waited for, failed"
+    assert_fails(forte(**CAPS, known_answer_shots=1000), problem, JobFailedError, match)
+    assert sessions(box)[0].ended_at
+
+
+def test_no_session_is_opened_for_what_the_server_had(box, forte):
+    """The first call is refused, and its job shows up later."""
+    problem = make_problem(3)
+    box.faults.arm(Fault("status_after", "submit", code=404))
+    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
+    assert_fails(forte(), problem, RemoteError, "answered 404")
+    box.faults.clear()
+    assert_right(ask(forte(**CAPS), problem), problem)
+    assert sessions(box) == []
+    assert_paid_once(box, 3)
+
+
+def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
+    box.faults.arm(Fault("status", "sessions", code=500, after=1))
+    match = r"could not be ended: .*answered 500.*ends by itself at its caps"
+    with pytest.warns(SessionWarning, match=match):
+        assert_right(ask(forte(**CAPS), problem), problem)
+
+
+def test_a_session_whose_time_is_up_takes_no_job():
+    session = Session("a", "qpu.forte-1", {"duration_limit_min": 1}, 1000.0)
+    assert [session.describe(now)["status"] for now in (1030.0, 1061.0)] == ["created", "ended"]

@@ -1,27 +1,71 @@
-"""The ledger by itself: states, torn and broken lines, locks, and what it holds when it is read again."""
+"""The ledger: states, torn and broken lines, what it holds when it is read again, one writer, full disks; and kill -9
+at each of its events, where every circuit is paid once and no answer is lost."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
 import warnings
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ionq.helpers import ask, assert_right, records_of, write_records
-from qllmft_backends.remote import DamagedRecordWarning, Ledger, LedgerError
+from ionq import TOKEN
+from ionq.helpers import (
+    ask,
+    assert_fails,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    make_problem,
+    records_of,
+    times_paid,
+    write_records,
+)
+from qllmft_backends.remote import (
+    DamagedRecordWarning,
+    Ledger,
+    LedgerError,
+    RemoteRequestError,
+    ledger_jobs,
+)
 from qllmft_backends.remote.ledger.chunk import Setup
 
 SETUP = Setup("https://x/v0.4", "qpu.forte-1", "ab", 3, 1000, 0)
 VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
 RESULTS = [{0: 0.25, 5: 0.75}, {7: 1.0}]
+KILLED = Path(__file__).with_name("killed.py")
+
+
+def read(folder):
+    """The ledger in ``folder`` as another process finds it."""
+    ledger = Ledger(folder)
+    ledger.refresh()
+    return ledger
+
+
+def accepted(ledger, values, job_id):
+    chunk = ledger.plan(SETUP, values)
+    ledger.submitted(chunk, job_id, ledger.sending(chunk))
+    return chunk
+
+
+def full_ledger(folder):
+    """A job that was collected, and another one that was planned."""
+    ledger = Ledger(folder)
+    with ledger.lock():
+        ledger.record("collected", accepted(ledger, VALUES, "a").id, results=RESULTS)
+        ledger.plan(SETUP, VALUES + 1)
+    return ledger
 
 
 def test_a_life(tmp_path):
-    ledger = Ledger(tmp_path / "new" / "folder")
-    states = []
+    ledger, states = Ledger(tmp_path / "new" / "folder"), []
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES, versions={"qiskit": "x"})
         states.append(chunk.state)
@@ -36,27 +80,15 @@ def test_a_life(tmp_path):
         states.append(chunk.state)
     assert states == ["planned", "sent", "planned", "submitted", "collected"]
     assert token == second, "the server can be asked for it whatever became of the record"
-    reader = Ledger(ledger.folder)
-    reader.refresh()
-    copy = reader.chunks["0001"]
-    assert (copy.state, copy.setup, copy.job_id, copy.results) == (
-        "collected",
-        SETUP,
-        "job-1",
-        RESULTS,
-    )
+    copy = read(ledger.folder).chunks["0001"]
+    facts = (copy.state, copy.setup, copy.job_id, copy.results)
+    assert facts == ("collected", SETUP, "job-1", RESULTS)
     assert (copy.values == VALUES).all()
     assert [a.client_token for a in copy.attempts] == [token, second]
+    events = ["planned", "sent", "refused", "sent", "submitted", "collected"]
     records = records_of(ledger.folder)
-    assert [r["event"] for r in records] == [
-        "planned",
-        "sent",
-        "refused",
-        "sent",
-        "submitted",
-        "collected",
-    ]
-    assert len(records[0]["values_sha256"]) == 64
+    assert [record["event"] for record in records] == events
+    assert (records[0]["versions"], len(records[0]["values_sha256"])) == ({"qiskit": "x"}, 64)
 
 
 def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
@@ -77,8 +109,8 @@ def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
     for payload, planned, sent, syncs in posts:
         assert (planned["event"], sent["event"]) == ("planned", "sent")
         assert sent["client_token"] == payload["metadata"]["client_token"]
-        assert planned["setup"]["error_mitigation"] == "debiasing"
-        assert planned["setup"]["shots"] == 1000
+        setup = planned["setup"]
+        assert (setup["error_mitigation"], setup["shots"]) == ("debiasing", 1000)
         assert set(planned["versions"]) == {"qiskit", "qiskit-ionq"}
         assert syncs >= 2
 
@@ -86,31 +118,16 @@ def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
 def test_a_torn_line_is_forgotten(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        chunk = ledger.plan(SETUP, VALUES)
-        ledger.sending(chunk)
+        ledger.sending(ledger.plan(SETUP, VALUES))
     whole = ledger.path.read_bytes()
     for cut in (1, 5, 30):
         ledger.path.write_bytes(whole[:-cut])
-        reader = Ledger(tmp_path)
-        reader.refresh()  # without the lock: the line is left alone
+        reader = read(tmp_path)  # without the lock: the line is left alone
         assert reader.chunks["0001"].state == "planned"
         assert ledger.path.read_bytes() == whole[:-cut]
         with reader.lock():
             reader.sending(reader.chunks["0001"])
-        again = Ledger(tmp_path)
-        again.refresh()
-        assert again.chunks["0001"].state == "sent"
-
-
-@pytest.mark.parametrize(
-    "line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"]
-)
-def test_a_broken_line_is_told(tmp_path, line):
-    path = full_ledger(tmp_path).path
-    *others, last = path.read_text().splitlines()
-    path.write_text("\n".join([*others, line, last, ""]))
-    with pytest.raises(LedgerError, match=r"cannot be read near byte \d+.*Restore the file"):
-        Ledger(tmp_path).refresh()
+        assert read(tmp_path).chunks["0001"].state == "sent"
 
 
 def test_writing_needs_the_lock(tmp_path):
@@ -121,8 +138,7 @@ def test_writing_needs_the_lock(tmp_path):
 def test_matching_prefers_what_has_a_result(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        failed = ledger.plan(SETUP, VALUES)
-        ledger.submitted(failed, "a", ledger.sending(failed))
+        failed = accepted(ledger, VALUES, "a")
         ledger.record("failed", failed.id, reason="failed", results=[None, RESULTS[1]])
         assert ledger.find(SETUP, VALUES) == [(failed, 0), (failed, 1)]
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
@@ -135,6 +151,17 @@ def test_matching_prefers_what_has_a_result(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "line", ["not json", '{"event": "planned"}', '{"event": "sung", "chunk": "0001"}', "[]"]
+)
+def test_a_broken_line_is_told(tmp_path, line):
+    path = full_ledger(tmp_path).path
+    *others, last = path.read_text().splitlines()
+    path.write_text("\n".join([*others, line, last, ""]))
+    with pytest.raises(LedgerError, match=r"cannot be read near byte \d+.*Restore the file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("event", "change", "match"),
     [
         ("planned", {"values": [[0.1, 0.2], [0.3, 0.5]]}, "values_sha256 does not fit the values"),
@@ -143,20 +170,24 @@ def test_matching_prefers_what_has_a_result(tmp_path):
         ("planned", {"format": 2}, "format 2, expected 1"),
         ("planned", {"price_each": -1.0}, "price_each is -1.0"),
         ("planned", {"price_each": "much"}, "price_each is 'much'"),
+        ("planned", {"known_price": -1}, "known_price is -1"),
+        ("planned", {"checked": 1}, "checked is 1, expected true or false"),
         ("submitted", {"job_id": ""}, "the job's id is ''"),
         ("submitted", {"job_id": 7}, "the job's id is 7"),
         ("collected", {"results": [{"7": 1.0}, {"0": 0.25, "5": 0.75}]}, "results_sha256 does not fit the results"),
         ("collected", {"results": [{"7": 1.0}]}, "1 results of 2 circuits"),
         ("collected", {"results": [{"7": 1.0}, None]}, "does not fit the results"),
+        *(("sent", {"server_at": time}, "(server_at is|NaN in the place)") for time in
+          (10**400, -1, float("nan"), True, "soon", [])),
     ],
+    ids=lambda value: str(value)[:60],
 )  # fmt: skip
 def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
     full_ledger(tmp_path)
-    write_records(
-        tmp_path, [r | change if r["event"] == event else r for r in records_of(tmp_path)]
-    )
+    records = [r | change if r["event"] == event else r for r in records_of(tmp_path)]
+    write_records(tmp_path, records)
     with pytest.raises(LedgerError, match=f"cannot be read near byte .*{match}.*Restore the file"):
-        Ledger(tmp_path).refresh()
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -175,18 +206,7 @@ def test_results_with_a_right_hash_are_checked_too(tmp_path, results, match):
     changed = collected | {"results": results, "results_sha256": digest}
     write_records(tmp_path, [*others, changed, last])
     with pytest.raises(LedgerError, match=match):
-        Ledger(tmp_path).refresh()
-
-
-def full_ledger(folder):
-    """A job that was collected, and another one that was planned."""
-    ledger = Ledger(folder)
-    with ledger.lock():
-        chunk = ledger.plan(SETUP, VALUES)
-        ledger.submitted(chunk, "a", ledger.sending(chunk))
-        ledger.record("collected", chunk.id, results=RESULTS)
-        ledger.plan(SETUP, VALUES + 1)
-    return ledger
+        read(tmp_path)
 
 
 DAMAGES = {
@@ -216,12 +236,11 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
     *others, last = ledger.path.read_bytes().splitlines(keepends=True)
     broken = DAMAGES[damage](last) if (event, damage) != ("planned", "a letter") else b"[]\n"
     ledger.path.write_bytes(b"".join([*others, broken]))
-    reader = Ledger(tmp_path)
-    with pytest.warns(
-        DamagedRecordWarning,
-        match=rf"last record of the ledger {ledger.path}, {len(broken)} bytes .*is damaged .*ledger\.damaged",
-    ):
-        reader.refresh()
+    told = (
+        rf"last record of the ledger {ledger.path}, {len(broken)} bytes .*is damaged .*ledger\.da"
+    )
+    with pytest.warns(DamagedRecordWarning, match=told):
+        reader = read(tmp_path)
     assert ledger.path.read_bytes() == b"".join([*others, broken]), "no reader changes the file"
     assert reader.chunks["0001"].results == RESULTS
     with pytest.warns(DamagedRecordWarning), Ledger(tmp_path).lock():
@@ -231,19 +250,10 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
         warnings.simplefilter("error")
         again = Ledger(tmp_path)
         with again.lock():
-            states = [chunk.state for chunk in again.chunks.values()]
-            assert again.find(SETUP, VALUES) == [
-                (again.chunks["0001"], 0),
-                (again.chunks["0001"], 1),
-            ]
+            first, *rest = again.chunks.values()
+            assert again.find(SETUP, VALUES) == [(first, 0), (first, 1)]
     after = {"planned": [], "collected": ["submitted"]}.get(event, ["sent"])
-    assert states == ["collected", *after]
-
-
-def accepted(ledger, values, job_id):
-    chunk = ledger.plan(SETUP, values)
-    ledger.submitted(chunk, job_id, ledger.sending(chunk))
-    return chunk
+    assert [chunk.state for chunk in (first, *rest)] == ["collected", *after]
 
 
 def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, problem, folder):
@@ -253,8 +263,8 @@ def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, probl
     for number in range(1, len(lines) + 1):
         part = [*lines[: number - 1], DAMAGES["cut"](lines[number - 1])]
         (folder / "ledger.jsonl").write_bytes(b"".join(part))
-        accepted_jobs = sum(b'"event": "submitted"' in line for line in lines[:number])
-        (folder / "ledger.count").write_text(json.dumps({"jobs": accepted_jobs}))
+        jobs = sum(b'"event": "submitted"' in line for line in lines[:number])
+        (folder / "ledger.count").write_text(json.dumps({"jobs": jobs}))
         with pytest.warns(DamagedRecordWarning):
             assert_right(ask(forte(), problem), problem)
         assert box.store.totals()["jobs"] == 3, number
@@ -266,12 +276,16 @@ def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, probl
 def test_what_lies_beside_the_ledger_is_checked(tmp_path, name, content):
     full_ledger(tmp_path)
     (tmp_path / name).write_text(content)
-    again = Ledger(tmp_path)
-    with (
-        pytest.raises(LedgerError, match=rf"{name} cannot be read: .*Nothing was sent"),
-        again.lock(),
-    ):
+    again, match = Ledger(tmp_path), rf"{name} cannot be read: .*Nothing was sent"
+    with pytest.raises(LedgerError, match=match), again.lock():
         again.tokens(SETUP, [VALUES])
+
+
+@pytest.mark.parametrize("value", [10**400, -1, float("nan"), True, "soon", []], ids=repr)
+def test_a_time_of_creation_that_is_none(tmp_path, value):
+    (tmp_path / "ledger.id").write_text(json.dumps({"id": "x", "created_at": value}))
+    with pytest.raises(LedgerError, match=r"ledger\.id cannot be read"):
+        _ = Ledger(tmp_path).identity.created_at
 
 
 def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path):
@@ -281,12 +295,8 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         token = ledger.sending(first)
         ledger.record("refused", first.id, client_token=token, reason="429")
         again = ledger.plan(SETUP, VALUES, price_each=2.0)
-        assert (again.id, again.tokens, again.state, again.price_each) == (
-            first.id,
-            {token},
-            "planned",
-            2.0,
-        )
+        facts = (again.id, again.tokens, again.state, again.price_each)
+        assert facts == (first.id, {token}, "planned", 2.0)
         assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
         assert ledger.sending(again) == token
         ledger.submitted(again, "a", token)
@@ -300,43 +310,38 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
 )
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count", "ledger.owner"])
 def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
-    ledger = full_ledger(tmp_path)
+    full_ledger(tmp_path)
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
-    if name == "ledger.owner":
-        with Ledger(tmp_path).lock():
-            pass
-        return
 
     def use():
-        with Ledger(ledger.folder).lock():
-            return Ledger(ledger.folder).identity.id
+        with Ledger(tmp_path).lock():
+            return Ledger(tmp_path).identity.id
 
+    if name == "ledger.owner":
+        assert use()
+        return
     with pytest.raises((OSError, LedgerError), match=r"is a pipe or a device|is a link"):
         use()
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
     monkeypatch.setattr("qllmft_backends.remote.ledger.ledger.MOST_LINE_BYTES", 100_000)
-    full_ledger(tmp_path)
-    size = (tmp_path / "ledger.jsonl").stat().st_size
-    with (tmp_path / "ledger.jsonl").open("ab") as file:
+    path = full_ledger(tmp_path).path
+    size = path.stat().st_size
+    with path.open("ab") as file:
         file.truncate(size + 10**12)  # a hole, which takes no space on the disk
-    with (
-        pytest.raises(
-            LedgerError, match=r"has a line of more than 100,000 bytes\. Nothing was sent"
-        ),
-        Ledger(tmp_path).lock(),
-    ):
+    match = r"has a line of more than 100,000 bytes\. Nothing was sent"
+    with pytest.raises(LedgerError, match=match), Ledger(tmp_path).lock():
         pass
-    assert (tmp_path / "ledger.jsonl").stat().st_size == size + 10**12
+    assert path.stat().st_size == size + 10**12
 
 
 def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        first, second = ledger.plan(SETUP, VALUES), ledger.plan(SETUP, VALUES + 1)
-        ledger.submitted(first, "job-1", ledger.sending(first))
+        accepted(ledger, VALUES, "job-1")
+        second = ledger.plan(SETUP, VALUES + 1)
         token = ledger.sending(second)
         with pytest.raises(LedgerError, match="the id job-1 of another job, that of chunk 0001"):
             ledger.submitted(second, "job-1", token)
@@ -352,9 +357,8 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
         token = ledger.sending(chunk)
-        with pytest.raises(
-            LedgerError, match=r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
-        ):
+        match = r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
+        with pytest.raises(LedgerError, match=match):
             ledger.submitted(chunk, "", token)
         ledger.submitted(chunk, "job-1", token)
         with pytest.raises(LedgerError, match="'collected' of chunk 0001 cannot be recorded"):
@@ -362,44 +366,121 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
         assert chunk.state == "submitted"
     again = Ledger(tmp_path)
     with again.lock():
-        again.record("collected", again.chunks["0001"].id, results=RESULTS)
+        again.record("collected", "0001", results=RESULTS)
     assert again.chunks["0001"].state == "collected"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["ledger.jsonl", "ledger.damaged", "ledger.id", "ledger.count", "ledger.lock", "ledger.id.new"],
-)
+OWN = ["jsonl", "damaged", "id", "count", "lock", "id.new"]
+
+
+@pytest.mark.parametrize("name", [f"ledger.{suffix}" for suffix in OWN])
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
-    other, folder = tmp_path / "other", tmp_path / "ledger"
+    other, ledger = tmp_path / "other", Ledger(tmp_path / "ledger")
     other.write_text("precious")
-    folder.mkdir()
-    (folder / name).symlink_to(other)
-    ledger = Ledger(folder)
+    ledger.folder.mkdir()
+    (ledger.folder / name).symlink_to(other)
     if name == "ledger.id.new":  # written and renamed
         with ledger.lock():
             ledger.plan(SETUP, VALUES)
     else:
-        with (
-            pytest.raises(
-                LedgerError, match=rf"{name} is a link, expected a file of the ledger's own"
-            ),
-            ledger.lock(),
-        ):
+        match = rf"{name} is a link, expected a file of the ledger's own"
+        with pytest.raises(LedgerError, match=match), ledger.lock():
             pass
     assert other.read_text() == "precious"
 
 
-@pytest.mark.parametrize(
-    "value", [10**400, -1, float("nan"), True, "soon", []], ids=lambda value: str(value)[:9]
-)
-def test_a_time_that_is_none(tmp_path, value):
-    ledger = full_ledger(tmp_path)
-    ledger.path.write_text(
-        ledger.path.read_text().replace('"server_at": null', f'"server_at": {json.dumps(value)}')
+@pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count"])
+def test_a_full_disk_leaves_nothing_half_written(box, forte, problem, folder, monkeypatch, name):
+    sync = os.fsync
+
+    def full(descriptor):
+        if name == "ledger.jsonl" or (folder / f"{name}.new").exists():
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert_fails(forte(), problem, LedgerError, r"cannot be written: .*No space left")
+    assert box.store.totals()["jobs"] == (name == "ledger.count"), "it stops before the POST"
+    assert list(folder.glob("*.new")) == []
+    assert_served(box, forte, problem)
+
+
+def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
+    (tmp_path / "file").write_text("")
+    backend = forte(ledger=tmp_path / "file" / "ledger")
+    assert_fails(backend, problem, LedgerError, "cannot be opened")
+
+
+def test_one_writer_at_a_time(box, forte, problem, folder):
+    with Ledger(folder).lock():
+        match = f"in use by process {os.getpid()} on .*Nothing was sent"
+        assert_fails(forte(), problem, LedgerError, match)
+    assert box.store.totals()["requests"] == {}
+    assert_right(ask(forte(), problem), problem)
+
+
+def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
+    """A killed owner leaves no lock behind."""
+    code = (
+        "import sys, pathlib; from qllmft_backends.remote.ledger.ledger import Ledger\n"
+        "with Ledger(pathlib.Path(sys.argv[1])).lock(): print('mine', flush=True); sys.stdin.read()"
     )
-    with pytest.raises(LedgerError, match="cannot be read near byte"):
-        Ledger(tmp_path).refresh()
-    (tmp_path / "ledger.id").write_text(json.dumps({"id": "x", "created_at": value}))
-    with pytest.raises(LedgerError, match=r"ledger\.id cannot be read"):
-        _ = Ledger(tmp_path).identity.created_at
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        assert process.stdout.readline() == "mine\n"
+        assert_fails(forte(), problem, LedgerError, f"in use by process {process.pid}")
+        with pytest.raises(RemoteRequestError, match="holds no ledger"):
+            ledger_jobs(folder)
+    finally:
+        process.kill()
+        process.communicate()
+    assert_right(ask(forte(), problem), problem)
+
+
+def test_threads_of_one_backend_take_turns(box, forte, problem):
+    """Qiskit's primitives run in threads."""
+    backend, answers = forte(), []
+    threads = [
+        threading.Thread(target=lambda: answers.append(ask(backend, problem))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 3
+    assert_paid_once(box, 7)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX")
+@pytest.mark.parametrize(("checked", "ways"), [(0, 3), (1000, 2)])
+def test_killed_at_every_event_of_the_ledger(box, tmp_path, checked, ways):
+    # forks: no threads
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QLLMFT_THREADS": "1"}
+    environment |= {"QISKIT_IONQ_API_TOKEN": TOKEN, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-W", "error", KILLED, box.url, tmp_path / "sweep", str(checked)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    # two chunks: planned, sent, submitted and collected twice: 8 events, 2 or 3 ways to die at each
+    assert (done.stdout, done.stderr) == (str(8 * ways), "")
+    own, known = times_paid(box, checked=checked)
+    assert set(own) == {1}
+    # the circuit with a known answer: in each job of 9 requests a way
+    assert known == (2 * 9 * ways if checked else 0)
+
+
+def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):
+    first = ask(forte(), problem)
+    requests = dict(box.store.requests)
+    again = ask(forte(token_file=tmp_path / "no such file"), problem)  # not even a key is needed
+    assert (first.values == again.values).all()
+    assert (first.standard_errors == again.standard_errors).all()
+    assert dict(box.store.requests) == requests
+    half = make_problem(7)
+    half.values = half.values[2:5]
+    assert (ask(forte(), half).values == first.values[2:5]).all()
