@@ -1,5 +1,5 @@
-"""Right numbers: qubit order, estimator, standard errors, one circuit a sample; against the adjoint engine, against the
-library's own reading of the same jobs, and against Qiskit's density matrix."""
+"""What is sent, and right numbers: qubit order, estimator, standard errors, one circuit a sample; against the adjoint
+engine, against the library's own reading of the same jobs, and against Qiskit's density matrix."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from ionq import TOKEN
-from ionq.helpers import ask, assert_paid_once, assert_right, assert_served, make_problem, refused
-from qllmft_backends import BACKENDS, BackendError, create
+from ionq.helpers import (
+    ask,
+    assert_fails,
+    assert_paid_once,
+    assert_right,
+    assert_served,
+    make_problem,
+    refused,
+)
+from qllmft_backends import BACKENDS, BackendError, UnsupportedGateError, create
 from qllmft_backends.noise import PRESETS, GateNoise
-from qllmft_backends.observables import ZObservables, draw, expectations, expectations_of_counts
-from qllmft_backends.remote import RemoteRequestError, ledger_jobs
+from qllmft_backends.observables import draw
+from qllmft_backends.remote import Ledger, RemoteRequestError, ledger_jobs
+from qllmft_backends.remote.ionq import library
 from qllmft_backends.remote.ledger.payload import parse_probabilities
-from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.sandbox import Fault, MockServer, Store, shapes, store
 
 
 def test_shots_on_the_machine_against_the_adjoint_engine(box, forte):
     problem = make_problem(8, n_qubits=4)
     answer = ask(forte(shots=4000), problem)
     assert_right(answer, problem, shots=4000)
-    np.testing.assert_allclose(
-        answer.standard_errors, np.sqrt((1 - answer.values**2) / 3999), atol=1e-12
-    )
+    expected = np.sqrt((1 - answer.values**2) / 3999)
+    np.testing.assert_allclose(answer.standard_errors, expected, atol=1e-12)
     assert_paid_once(box, 8)  # one circuit a sample, not one an observable
     assert box.store.totals()["shots_paid"] == 8 * 4000
 
@@ -80,32 +88,13 @@ def test_the_library_reads_the_same_counts_from_the_same_jobs(
     (job,) = ledger_jobs(folder)
     counts = theirs.retrieve_job(job.job_id).result().get_counts()
     assert {sum(each.values()) for each in counts} == {1000}
-    read = np.array(
-        [
-            [sum(n * (-1) ** int(b[2 - q]) for b, n in c.items()) / 1000 for q in range(3)]
-            for c in counts
-        ]
-    )
-    np.testing.assert_allclose(
-        read, answer.values[::-1] if reordered else answer.values, atol=1e-12
-    )
 
+    def z(count, q):
+        return sum(n * (-1) ** int(bits[2 - q]) for bits, n in count.items()) / 1000
 
-def test_the_estimator_is_that_of_the_counts_whose_frequencies_the_server_gives():
-    """`test_expectations_from_counts` has it against shots written out one by one."""
-    sums = [
-        SparsePauliOp.from_list([("ZII", 0.5), ("IZZ", -1.5), ("III", 0.25)]),
-        SparsePauliOp("IIZ"),
-    ]
-    counts, observables = {0: 150, 1: 25, 2: 100, 6: 225}, ZObservables.from_operators(sums, 3)
-    answer, exact = (
-        expectations([{s: n / 500 for s, n in counts.items()}], n, observables) for n in (500, None)
-    )
-    expected = expectations_of_counts([counts], observables)
-    np.testing.assert_allclose(answer.values, expected.values, atol=1e-12)
-    np.testing.assert_allclose(answer.standard_errors, expected.standard_errors, atol=1e-12)
-    np.testing.assert_array_equal(exact.values, answer.values)
-    assert not exact.standard_errors.any()
+    read = np.array([[z(count, q) for q in range(3)] for count in counts])
+    ours = answer.values[::-1] if reordered else answer.values
+    np.testing.assert_allclose(read, ours, atol=1e-12)
 
 
 def test_one_shot_decides_nothing(forte, problem):
@@ -119,9 +108,8 @@ def test_drawn_shots_are_multinomial():
     drawn = draw(p, 100_000, np.random.default_rng(0))
     assert sum(drawn.values()) == pytest.approx(1)
     for state, probability in p.items():
-        assert abs(drawn[state] - probability) < 4 * np.sqrt(
-            probability * (1 - probability) / 100_000
-        )
+        error = np.sqrt(probability * (1 - probability) / 100_000)
+        assert abs(drawn[state] - probability) < 4 * error
 
 
 @pytest.mark.parametrize(
@@ -181,30 +169,25 @@ def test_angles_that_differ_by_a_rounding_are_the_same_circuit(box, forte, probl
     assert box.store.totals()["circuits_paid"] == 14
 
 
-MEASURED_ANEW = [  # options, error mitigation that is sent
-    ({}, {"debiasing": False}),
-    ({"shots": 500}, {"debiasing": False}),
-    ({"repetition": 1}, {"debiasing": False}),
-    ({"target": "forte-enterprise-1"}, {"debiasing": False}),
-    ({"error_mitigation": "debiasing"}, {"debiasing": True}),
-    ({"symmetry_verification": True}, {"debiasing": False, "symmetry_verification": True}),
-    (
-        {"error_mitigation": "debiasing", "symmetry_verification": True},
-        {"debiasing": True, "symmetry_verification": True},
-    ),
+MITIGATIONS = [
+    {"debiasing": d, **v} for v in ({}, {"symmetry_verification": True}) for d in (False, True)
 ]
+MEASURED_ANEW = [  # options, error mitigation that is sent
+    *((options, MITIGATIONS[0]) for options in ({}, {"shots": 500}, {"repetition": 1})),
+    ({"target": "forte-enterprise-1"}, MITIGATIONS[0]),
+    ({"error_mitigation": "debiasing"}, MITIGATIONS[1]),
+    ({"symmetry_verification": True}, MITIGATIONS[2]),
+    ({"error_mitigation": "debiasing", "symmetry_verification": True}, MITIGATIONS[3]),
+]  # fmt: skip
 
 
 def keywords(passed, backend):
     """Settings as the library's successor makes them, which takes keywords and is done with the enum."""
     assert passed.get("error_mitigation") is None, "deprecated there"
-    settings = dict(passed.get("job_settings") or {})
-    given = {
-        n: passed[n] for n in ("debiasing", "symmetry_verification") if passed.get(n) is not None
-    }
-    return settings | (
-        {"error_mitigation": settings.get("error_mitigation", {}) | given} if given else {}
-    )
+    settings, names = dict(passed.get("job_settings") or {}), ("debiasing", "symmetry_verification")
+    given = {name: passed[name] for name in names if passed.get(name) is not None}
+    merged = {"error_mitigation": settings.get("error_mitigation", {}) | given}
+    return settings | (merged if given else {})
 
 
 @pytest.mark.parametrize("successor", [False, True])
@@ -219,10 +202,8 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(
         known = set(box.store.jobs)
         assert_right(ask(forte(**options), problem), problem, shots=options.get("shots", 1000))
         sent = [job.payload for job in box.store.jobs.values() if job.id not in known]
-        assert all(
-            p["settings"] == {"error_mitigation": mitigation} and p.get("noise") is None
-            for p in sent
-        )
+        assert all(p["settings"] == {"error_mitigation": mitigation} for p in sent)
+        assert all(p.get("noise") is None for p in sent)
         assert box.store.totals()["circuits_paid"] == 7 * n
     other = make_problem(7)
     other.circuit.x(0)
@@ -232,30 +213,20 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(
 
 def test_the_simulators_noise_is_explicit(box, simulator, problem):
     ask(simulator(noise="forte1", shots=10, seed=9), problem)
-    sent = [
-        (job.payload.get("settings"), job.payload.get("noise")) for job in box.store.jobs.values()
-    ]
-    assert all(each == (None, {"model": "forte-1", "seed": 9}) for each in sent)
+    for job in box.store.jobs.values():
+        assert job.payload.get("settings") is None
+        assert job.payload.get("noise") == {"model": "forte-1", "seed": 9}
 
 
 def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatch):
-    from qllmft_backends.sandbox import shapes
-
-    describe = shapes.backend
-    monkeypatch.setattr(
-        shapes,
-        "backend",
-        lambda name: describe(name) | {"supported_error_mitigations": ["debiasing"]},
-    )
-    with refused(
-        box, RemoteRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
-    ):
+    describe, offered = shapes.backend, {"supported_error_mitigations": ["debiasing"]}
+    monkeypatch.setattr(shapes, "backend", lambda name: describe(name) | offered)
+    match = r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
+    with refused(box, RemoteRequestError, match):
         ask(forte(symmetry_verification=True), problem)
 
 
 def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monkeypatch):
-    from qllmft_backends.remote.ionq import library
-
     write = library.qiskit_to_ionq
 
     def wider(*arguments):
@@ -263,12 +234,11 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
         body["input"]["qubits"] = 36
         return json.dumps(body)
 
-    monkeypatch.setattr(library, "qiskit_to_ionq", wider)
-    with refused(
-        box, RemoteRequestError, r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
-    ):
-        ask(forte(), problem)
-    monkeypatch.setattr(library, "qiskit_to_ionq", write)
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "qiskit_to_ionq", wider)
+        match = r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
+        with refused(box, RemoteRequestError, match):
+            ask(forte(), problem)
     assert_served(box, forte, problem)
 
 
@@ -310,15 +280,110 @@ def test_the_sampler_has_the_counts_that_were_paid_for(box, forte, problem):
     assert (result.data.meas.shape, result.data.meas.num_shots) == ((7,), 1000)
     direct = ask(backend, problem)  # from the ledger: the same counts, and nothing is paid again
     assert_right(direct, problem)
-    # (O, B)
-    found = result.data.meas.expectation_values(
-        [[observable] for observable in problem.observables]
-    )
+    observables = [[observable] for observable in problem.observables]
+    found = result.data.meas.expectation_values(observables)  # (O, B)
     np.testing.assert_allclose(found.T, direct.values, atol=1e-12)
     assert_paid_once(box, 7)
     with refused(box, BackendError, "got 500 shots, expected 1000"):
         sampler.run([(circuit, problem.values)], shots=500).result()
+    pub = (problem.circuit, "ZZZ", problem.values)
     with refused(box, BackendError, "precision 0.001 needs 1000000 shots"):
-        backend.estimator().run(
-            [(problem.circuit, "ZZZ", problem.values)], precision=0.001
-        ).result()
+        backend.estimator().run([pub], precision=0.001).result()
+
+
+def test_submit_and_collect_from_two_objects(forte, problem):
+    submission, again = (forte().submit(problem.circuit, problem.values) for _ in range(2))
+    assert len(submission.job_ids) == 3
+    assert submission.estimate.circuits == 7
+    assert again.job_ids == submission.job_ids
+    assert (again.estimate.circuits, again.estimate.known) == (0, 7)
+    assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
+
+
+def test_a_call_searches_the_ledger_once(forte, problem, monkeypatch):
+    searches, find = [], Ledger.find
+
+    def searched(*given, **options):
+        searches.append(given)
+        return find(*given, **options)
+
+    monkeypatch.setattr(Ledger, "find", searched)
+    for known in (1, 2):  # first all circuits are sent, then none
+        ask(forte(), problem)
+        assert len(searches) == known
+
+
+def test_collecting_what_was_never_submitted(box, forte, problem):
+    with refused(box, RemoteRequestError, "7 of 7 samples are not in the ledger"):
+        forte().collect(problem.circuit, problem.values, problem.observables)
+
+
+def test_chunks_of_one_and_of_all(box, forte, problem):
+    assert_right(ask(forte(circuits_per_job=1), problem), problem)
+    assert {j.payload["type"] for j in box.store.jobs.values()} == {"ionq.circuit.v1"}
+    assert_right(ask(forte(circuits_per_job=50, repetition=1), problem), problem)
+    assert box.store.totals()["jobs"] == 8
+
+
+def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, problem):
+    """More jobs than a page holds, and children among them."""
+    ask(forte(circuits_per_job=1), make_problem(30, seed=7))
+    box.faults.arm(Fault("drop_after", "submit"))
+    ask(forte(circuits_per_job=50), make_problem(30, seed=8))
+    assert_paid_once(box, 60, jobs=31)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "match"),
+    [
+        (lambda c: c.ccx(0, 1, 2), UnsupportedGateError, "gate 0 .* is 'ccx'.*aer_statevector"),
+        (lambda c: c.p(0.1, 0), UnsupportedGateError, "is 'p'"),
+        (lambda c: c.measure_all(), RemoteRequestError, "Remove the measurements"),
+    ],
+)
+def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
+    circuit = QuantumCircuit(3)
+    build(circuit)
+    with pytest.raises(error, match=match):
+        forte().expectations(circuit, np.empty((1, 0)), [SparsePauliOp("ZII")])
+    assert box.store.totals()["requests"] == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "observable", "error", "match"),
+    [
+        (np.zeros((7, 3)), "ZII", BackendError, r"have shape \(7, 3\), expected \(B, "),
+        (np.diag([0, np.nan]) @ np.ones((2, 9)), "ZII", BackendError, "in row 1 is nan"),
+        (np.zeros((7, 9)), "XII", UnsupportedGateError, "expected strings of I and Z"),
+    ],
+)
+def test_values_and_observables_that_do_not_fit(
+    box, forte, problem, values, observable, error, match
+):
+    with refused(box, error, match):
+        forte().expectations(problem.circuit, values, [SparsePauliOp(observable)])
+
+
+@pytest.mark.parametrize(("name", "limit"), [("forte", 36), ("simulator", 29)])
+def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
+    backend = request.getfixturevalue(name)()
+    with refused(box, RemoteRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"):
+        backend.expectations(QuantumCircuit(limit + 1), np.empty((1, 0)), [])
+    limits = (backend.capabilities.paid, backend.capabilities.max_shots)
+    assert limits == ((True, 10_000) if name == "forte" else (False, None))
+
+
+def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
+    monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
+    with refused(box, RemoteRequestError, r"3 qubits and qpu\.forte-1 has 2"):
+        ask(forte(), problem)
+
+
+def test_the_list_of_machines_is_the_servers(box, forte, problem):
+    backend = forte(target="tempo-1")
+    assert backend.capabilities.max_qubits is None
+    assert_right(ask(backend, problem), problem)
+    assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
+    match = r"no machine qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"
+    assert_fails(forte(target="unknown-9"), problem, RemoteRequestError, match)
+    assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
