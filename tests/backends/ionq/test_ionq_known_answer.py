@@ -8,6 +8,7 @@ from qiskit.quantum_info import Statevector
 from ionq import TOKEN
 from ionq.helpers import (
     ask,
+    assert_fails,
     assert_paid_once,
     assert_recovers,
     assert_right,
@@ -108,17 +109,13 @@ def err(box, monkeypatch, change):
 def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeypatch):
     with monkeypatch.context() as patch:
         err(box, patch, lambda state: state ^ 2)
-        with pytest.raises(
-            JobFailedError, match=r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
-        ):
-            ask(careful(), problem)
+        match = r"job \S+\): .*wrong on the qubits \[1\]: .*the server: none"
+        assert_fails(careful(), problem, JobFailedError, match)
         assert_paid_once(box, 3, checks=1)
         # known to be wrong: neither used nor paid again
         for options in ({}, {"known_answer_shots": 0}):
-            with pytest.raises(
-                JobFailedError, match=r"results of 3 circuits .* are not used; no further job"
-            ):
-                ask(careful(**options), problem)
+            match = r"results of 3 circuits .* are not used; no further job"
+            assert_fails(careful(**options), problem, JobFailedError, match)
         with pytest.raises(JobFailedError, match="wrong on the qubits"):
             careful().resample(problem.circuit, problem.values[:3], problem.observables, 10)
         assert_paid_once(box, 3, checks=1)
@@ -133,8 +130,7 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
 
 def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monkeypatch):
     err(box, monkeypatch, lambda state: int(f"{state:03b}"[::-1], 2))
-    with pytest.raises(JobFailedError, match=r"wrong on the qubits \[0, 2\]"):
-        ask(careful(), problem)
+    assert_fails(careful(), problem, JobFailedError, r"wrong on the qubits \[0, 2\]")
     assert len(jobs_of(box)) == 1
 
 
@@ -147,13 +143,10 @@ def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monke
         box.store, "_simulate", lambda job: (wrong if job.number in range(5, 10) else right)(job)
     )
     box.faults.arm(Fault("never_ends", "submit", after=2))
-    with pytest.raises(JobTimeoutError):
-        ask(careful(deadline_s=1.0), problem)
+    assert_fails(careful(deadline_s=1.0), problem, JobTimeoutError)
     more = make_problem(9)
-    with pytest.raises(
-        JobFailedError, match=rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
-    ):
-        ask(careful(), more)
+    match = rf"wrong on the qubits \[2\].*1 job.* {jobs_of(box)[2].id}; stop"
+    assert_fails(careful(), more, JobFailedError, match)
     assert len(jobs_of(box)) == 3
     first = careful().expectations(problem.circuit, problem.values[:3], problem.observables)
     assert first.values.shape == (3, 3)
@@ -169,8 +162,7 @@ def test_noise_is_no_wrong_answer(careful):
 def test_interrupted_while_it_is_under_way(box, careful, problem):
     box.faults.arm(Fault("never_ends", "submit"))
     for _ in range(2):
-        with pytest.raises(JobTimeoutError):
-            ask(careful(deadline_s=0.3), problem)
+        assert_fails(careful(deadline_s=0.3), problem, JobTimeoutError)
     (job,) = jobs_of(box)  # still awaited
     job.outcome = ""
     box.store._worker.submit(box.store._work, job).result()
@@ -180,10 +172,8 @@ def test_interrupted_while_it_is_under_way(box, careful, problem):
 @pytest.mark.parametrize("fate", ["job_failed", "job_half_failed"])
 def test_a_first_job_that_failed_stops_too(box, careful, problem, fate):
     box.faults.arm(Fault(fate, "submit"))
-    with pytest.raises(
-        JobFailedError, match=r"whose known answer was waited for, failed: .*No further job was"
-    ):
-        ask(careful(), problem)
+    match = r"whose known answer was waited for, failed: .*No further job was"
+    assert_fails(careful(), problem, JobFailedError, match)
     assert len(jobs_of(box)) == 1
     assert_served(box, careful, problem, checks=3, retry_failed=True)
 
@@ -196,8 +186,7 @@ def test_ceilings_count_it(box, careful, problem):
     assert jobs_of(box) == []
     backend = careful(circuit_budget=10, max_cost=7 * EACH + 3 * CHECK + 1e-9)
     ask(backend, problem)
-    with pytest.raises(CostRefusedError, match="make 12"):
-        ask(backend, make_problem(1, seed=2))
+    assert_fails(backend, make_problem(1, seed=2), CostRefusedError, "make 12")
 
 
 def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem, folder):
@@ -221,8 +210,7 @@ def test_a_record_that_was_changed_is_told(careful, problem, folder, event, chan
     records = records_of(folder)
     next(record for record in records if record["event"] == event).update(change)
     write_records(folder, records)
-    with pytest.raises(LedgerError, match=message):
-        ask(careful(), problem)
+    assert_fails(careful(), problem, LedgerError, message)
 
 
 def test_shots_of_its_own_are_refused(careful):
@@ -270,8 +258,7 @@ def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, 
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
         usual = {"url": box.url, "circuits_per_job": 10, "retry_s": 0.0}
         box.faults.arm(Fault("status", "submit", code=500, after=1, times=-1))
-        with pytest.raises(RemoteError):
-            ask(forte(**usual), problem)
+        assert_fails(forte(**usual), problem, RemoteError)
         assert_recovers(box, forte, problem, checks=2, **usual)
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 3]
         tokens = {

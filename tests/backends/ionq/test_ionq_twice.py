@@ -9,6 +9,7 @@ import pytest
 from ionq import TOKEN
 from ionq.helpers import (
     ask,
+    assert_fails,
     assert_recovers,
     assert_right,
     assert_served,
@@ -27,8 +28,7 @@ def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(
     """The list is behind: the job is not in it when it is asked for."""
     box.faults.arm(Fault("status_after", "submit", code=code))
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
-    with pytest.raises(RemoteError, match=f"answered {code}"):
-        ask(forte(), problem)
+    assert_fails(forte(), problem, RemoteError, f"answered {code}")
     assert [job.state for job in ledger_jobs(folder)] == ["planned"]
     assert_recovers(box, forte, problem, jobs=3)
 
@@ -173,8 +173,7 @@ def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
 def test_a_list_without_end_is_told(box, forte, problem):
     ask(forte(), problem)
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": "1"}, times=-1))
-    with pytest.raises(RemoteError, match="does not come to an end"):
-        ask(forte(), make_problem(2, seed=5))
+    assert_fails(forte(), make_problem(2, seed=5), RemoteError, "does not come to an end")
 
 
 def test_a_list_that_cannot_be_read_stops_the_sending(box, forte, problem):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from ionq import FAST
-from ionq.helpers import ask, assert_right, make_problem, records_of
+from ionq.helpers import ask, assert_fails, assert_right, make_problem, records_of
 from ionq.other_service import HangUpError, OtherService, StatusError
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.remote import (
@@ -36,17 +36,14 @@ def service():
 def forte(service, folder, prompt_lists):
     """Make an `IonQForte` on the service: 3 circuits a job, none with a known answer."""
 
-    def make(**options):
-        usual = {
-            "url": service.url,
-            "ledger": folder,
-            "yes": True,
-            "circuits_per_job": 3,
-            "known_answer_shots": 0,
-        }
-        return IonQForte(IonQForteOptions(**{**usual, **FAST, **options}))
+    usual = {"circuits_per_job": 3, "known_answer_shots": 0}
+    return lambda **options: plain(service, folder, **(usual | options))
 
-    return make
+
+def plain(service, folder, **options):
+    """An `IonQForte` on the service, by the defaults of jobs and known answers."""
+    usual = {"url": service.url, "ledger": folder, "yes": True, **FAST}
+    return IonQForte(IonQForteOptions(**(usual | options)))
 
 
 def test_a_patience_below_the_lag_of_the_list_is_refused(service, problem, folder):
@@ -56,9 +53,8 @@ def test_a_patience_below_the_lag_of_the_list_is_refused(service, problem, folde
         listed(**query) if time.monotonic() > began + 1.0 else {"jobs": [], "next": None}
     )
     service.after["submit"] = numbered(0, raises=HangUpError())
-    given = {"url": service.url, "ledger": folder, "yes": True, **FAST}
-    with pytest.raises(RemoteRequestError, match=r"settle_s is 0\.15 s, expected 60 s or more"):
-        ask(IonQForte(IonQForteOptions(**given)), problem)
+    match = r"settle_s is 0\.15 s, expected 60 s or more"
+    assert_fails(plain(service, folder), problem, RemoteRequestError, match)
     assert not service.jobs
     free = create("ionq_simulator", {"url": service.url, "ledger": folder / "free", **FAST})
     assert_right(ask(free, problem), problem)
@@ -101,9 +97,8 @@ def test_a_wrong_id_of_a_job(service, forte, problem, folder, wrong):
 
     def submitted(number, answer):
         ids.append(answer["id"])
-        return answer | (
-            {"id": "no-such-job" if wrong == "nobody's" else ids[0]} if number == own + 1 else {}
-        )
+        told = "no-such-job" if wrong == "nobody's" else ids[0]
+        return answer | ({"id": told} if number == own + 1 else {})
 
     service.after["submit"] = submitted
     assert_right(ask(forte(), problem), problem)
@@ -116,10 +111,8 @@ def test_a_job_that_carries_another_token_is_not_read(service, forte, problem):
     service.after["poll"] = lambda number, job: (
         job | {"metadata": {"client_token": "0" * 32}, "name": "another"}
     )
-    with pytest.raises(
-        JobFailedError, match="is another job: it does not carry the chunk's client token"
-    ):
-        ask(forte(), problem)
+    match = "is another job: it does not carry the chunk's client token"
+    assert_fails(forte(), problem, JobFailedError, match)
     service.after.clear()
     assert_served(service, forte, problem)
 
@@ -162,9 +155,8 @@ def test_a_lie_about_a_small_job_of_a_call_is_found_out(service, folder, prompt_
         return lied
 
     service.after["results"] = changed
-    given = {"url": service.url, "ledger": folder, "yes": True, "circuits_per_job": 6, **FAST}
-    with pytest.raises(JobFailedError, match="known answer came back wrong"):
-        ask(IonQForte(IonQForteOptions(**given)), make_problem(12, n_qubits=10))
+    backend, match = plain(service, folder, circuits_per_job=6), "known answer came back wrong"
+    assert_fails(backend, make_problem(12, n_qubits=10), JobFailedError, match)
     assert len(service.jobs) == job + 1
 
 
@@ -177,19 +169,16 @@ def test_a_key_that_is_there_twice(service, forte, problem, twice):
         return text.replace(first, again, 1).encode()
 
     service.after["results"] = changed
-    with pytest.raises(RemoteError):
-        ask(forte(retry_s=0.1), problem)
+    assert_fails(forte(retry_s=0.1), problem, RemoteError)
     service.after.clear()
     assert_served(service, forte, problem)
 
 
 def test_frequencies_that_are_not_of_whole_shots(service, forte):
     problem = make_problem(6)
-    service.after["results"] = lambda _, results: {
-        key: {"0": 0.5004, "6": 0.4996} for key in results
-    }
-    with pytest.raises(JobFailedError, match="no multiples of 1/1000"):
-        ask(forte(), problem)
+    odd = {"0": 0.5004, "6": 0.4996}
+    service.after["results"] = lambda _, results: dict.fromkeys(results, odd)
+    assert_fails(forte(), problem, JobFailedError, "no multiples of 1/1000")
     # combined from several circuits
     ask(forte(error_mitigation="debiasing", repetition=1), problem)
 
@@ -199,15 +188,13 @@ def test_a_wrong_reading_condemns_no_paid_job(service, forte, problem, wrong, re
     """The results are wrong for the first readings; they are read again before the verdict, and at later calls."""
 
     def changed(number, results):
-        flipped = {
-            child: {str(int(s) ^ 7): p for s, p in each.items()} for child, each in results.items()
-        }
-        return results if number >= wrong else flipped
+        if number >= wrong:
+            return results
+        return {c: {str(int(s) ^ 7): p for s, p in each.items()} for c, each in results.items()}
 
     service.after["results"] = changed
     for _ in range(refusals):
-        with pytest.raises(JobFailedError, match="wrong on the qubits"):
-            ask(forte(**KNOWN), problem)
+        assert_fails(forte(**KNOWN), problem, JobFailedError, "wrong on the qubits")
     assert_served(service, forte, problem, checks=3, **KNOWN, retry_wrong=True)
 
 
@@ -223,8 +210,7 @@ def test_a_job_accepted_late_while_our_clock_jumps(service, forte, problem, monk
     )
     with monkeypatch.context() as patch:
         patch.setattr(send, "settle", lambda *given: (_ for _ in ()).throw(SystemExit))
-        with pytest.raises(SystemExit):
-            ask(forte(request_timeout_s=0.3), problem)
+        assert_fails(forte(request_timeout_s=0.3), problem, SystemExit)
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + ahead_s)
     assert_right(ask(forte(settle_s=4.0), problem), problem)
@@ -238,15 +224,13 @@ def test_times_in_the_list_that_are_behind_the_clock(service, forte, problem, fo
     def listed(number, answer):
         if number == 1:
             raise StatusError(503)
-        return answer | {
-            "jobs": [job | {"submitted_at": "2020-01-01T00:00:00Z"} for job in answer["jobs"]]
-        }
+        old = {"submitted_at": "2020-01-01T00:00:00Z"}
+        return answer | {"jobs": [job | old for job in answer["jobs"]]}
 
     ask(forte(), make_problem(2, seed=3))
     service.after["list"] = listed
     service.after["submit"] = numbered(1, raises=HangUpError())
-    with pytest.raises(RemoteError, match="may have been accepted"):
-        ask(forte(retry_s=0.0), problem)
+    assert_fails(forte(retry_s=0.0), problem, RemoteError, "may have been accepted")
     ask(forte(ledger=folder.with_name("others"), circuits_per_job=1), make_problem(30, seed=4))
     assert_right(ask(forte(), problem), problem)
     assert max(service.paid().values()) == 1
@@ -257,16 +241,12 @@ def test_a_list_without_metadata(service, forte, problem, left_out):
     """The name holds the beginning of the client token; without both nothing is sent."""
 
     def listed(_, answer):
-        jobs = [
-            {key: value for key, value in job.items() if key not in left_out}
-            for job in answer["jobs"]
-        ]
+        jobs = [{k: v for k, v in job.items() if k not in left_out} for job in answer["jobs"]]
         return answer | {"jobs": jobs}
 
     service.after |= {"list": listed, "submit": numbered(0, raises=HangUpError())}
     if "name" in left_out:
-        with pytest.raises(RemoteError, match="without metadata and name"):
-            ask(forte(), problem)
+        assert_fails(forte(), problem, RemoteError, "without metadata and name")
         assert len(service.jobs) == 1
         service.after.clear()
     assert_served(service, forte, problem)
@@ -276,8 +256,8 @@ def test_the_price_is_asked_at_each_call(service, forte, problem):
     backend = forte(max_cost=20)
     ask(backend, problem)
     service.after["estimate"] = lambda _, answer: answer | {"estimated_total_cost": 100.0}
-    with pytest.raises(CostRefusedError, match=r"estimated price is 200\.00 usd on top of 0\.07"):
-        ask(backend, make_problem(2, seed=3))
+    match = r"estimated price is 200\.00 usd on top of 0\.07"
+    assert_fails(backend, make_problem(2, seed=3), CostRefusedError, match)
     assert_paid_once(service, problem)
 
 
@@ -285,11 +265,8 @@ def test_prices_in_two_units_are_not_added(service, forte, problem):
     service.after["estimate"] = lambda number, answer: (
         answer | {"estimated_unit": ("usd", "kusd")[number % 2]}
     )
-    with pytest.raises(
-        RemoteRequestError,
-        match=r"is in 'usd', and that of the circuit with a known answer in 'kusd'",
-    ):
-        ask(forte(**KNOWN), problem)
+    match = r"is in 'usd', and that of the circuit with a known answer in 'kusd'"
+    assert_fails(forte(**KNOWN), problem, RemoteRequestError, match)
     assert not service.jobs
 
 
@@ -304,19 +281,14 @@ def test_numbers_without_a_meaning(service, forte, problem, field, number):
     if field == "cost":
         service.after["cost"] = lambda _, answer: {"cost": {"value": number, "unit": "usd"}}
     elif field == "probability":
-        service.after["results"] = lambda _, results: {
-            child: {"0": number, "6": 0.5} for child in results
-        }
+        service.after["results"] = lambda _, results: {c: {"0": number, "6": 0.5} for c in results}
     else:
         service.after["estimate"] = lambda _, answer: answer | {field: number}
-    refused = field in ("estimated_total_cost", "probability") and (
-        number != 1e308 or field == "probability"
-    )
-    if not refused:
+    priced = field == "estimated_total_cost" and number != 1e308
+    if not (priced or field == "probability"):
         assert_served(service, forte, problem)
         return
-    with pytest.raises(RemoteError):
-        ask(forte(retry_s=0.1, max_cost=20), problem)
+    assert_fails(forte(retry_s=0.1, max_cost=20), problem, RemoteError)
     service.after.clear()
     assert_served(service, forte, problem)
 
