@@ -22,7 +22,6 @@ from qllmft_backends.remote import (
     CostRefusedError,
     JobFailedError,
     JobTimeoutError,
-    LedgerError,
     RemoteError,
     ledger_jobs,
 )
@@ -195,22 +194,6 @@ def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem
     write_records(folder, records_of(folder)[:4])
     (folder / "ledger.count").unlink()
     assert_served(box, careful, problem, checks=3)
-
-
-@pytest.mark.parametrize(
-    ("event", "change", "message"),
-    [
-        ("planned", {"checked": 1}, "checked is 1, expected true or false"),
-        ("planned", {"known_price": -1}, "known_price is -1"),
-        ("collected", {"results": []}, "0 results of 4 circuits"),
-    ],
-)
-def test_a_record_that_was_changed_is_told(careful, problem, folder, event, change, message):
-    ask(careful(), problem)
-    records = records_of(folder)
-    next(record for record in records if record["event"] == event).update(change)
-    write_records(folder, records)
-    assert_fails(careful(), problem, LedgerError, message)
 
 
 def test_shots_of_its_own_are_refused(careful):

@@ -7,9 +7,19 @@ import pytest
 from sampler_service import Service, ibm
 from test_local_machines import OBSERVABLES, circuit
 
-from qllmft_backends.remote import IonQConnection, RemoteError, wait
+from qllmft_backends.remote import (
+    DuplicateJobWarning,
+    IonQConnection,
+    RemoteError,
+    ledger_jobs,
+    wait,
+)
 
 TWELVE = np.random.default_rng(5).uniform(-2, 2, (12, 9))
+
+
+def died(*_):
+    raise SystemExit
 
 
 def measured(backend):
@@ -38,12 +48,9 @@ def test_the_next_process_asks_for_the_job_of_an_earlier_call_before_it_sends(
     """The first process ends while the doubtful job is not yet accepted."""
     service = Service({0}, late_s=0.6)
     make = ibm(monkeypatch, tmp_path, service)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "qllmft_backends.remote.send.settle", lambda *_: (_ for _ in ()).throw(SystemExit)
-        )
-        with pytest.raises(SystemExit):
-            measured(make())
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("qllmft_backends.remote.send.settle", died)
+        measured(make())
     assert service.accepted == {}
     measured(make(settle_s=3.0, circuits_per_job=4))
     assert service.paid()[0] == [1] * 12
@@ -63,15 +70,27 @@ def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypat
     """It was sent with more patience, or by an earlier version."""
     service = Service({0}, lag_s=0.5)
     make = ibm(monkeypatch, tmp_path, service)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "qllmft_backends.remote.send.settle", lambda *_: (_ for _ in ()).throw(SystemExit)
-        )
-        with pytest.raises(SystemExit):
-            measured(make())
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("qllmft_backends.remote.send.settle", died)
+        measured(make())
     with pytest.raises(RemoteError, match=r"settle_s is 0\.05 s, expected 60 s or more"):
         measured(make(settle_s=0.05))
     time.sleep(0.5)
     wait(tmp_path / "ibm-torino", IonQConnection())  # by the provider's usual patience
     measured(make(settle_s=60.0))
     assert service.paid()[0] == [1] * 12
+
+
+@pytest.mark.usefixtures("prompt_lists")
+def test_a_job_that_is_listed_after_the_patience_is_a_duplicate(monkeypatch, tmp_path):
+    service = Service({0}, lag_s=1e6)
+    make = ibm(monkeypatch, tmp_path, service)
+    with pytest.raises(RemoteError, match="was not accepted and costs nothing"):
+        measured(make(settle_s=0.05))
+    measured(make(settle_s=0.05))
+    assert service.submissions == 3
+    service.lag_s = 0.0
+    with pytest.warns(DuplicateJobWarning, match="cancel it with the provider's own tools"):
+        measured(make())
+    states = [row.state for row in ledger_jobs(tmp_path / "ibm-torino")]
+    assert states == ["collected", "duplicate", "collected"]

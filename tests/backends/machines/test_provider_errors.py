@@ -33,16 +33,17 @@ def asking(monkeypatch, tmp_path, prompt_lists):
         service = Service({0} if question == "jobs" else ())
         make = ibm(monkeypatch, tmp_path, service)
         place = "send.settle" if question == "jobs" else "jobs.collect"
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                f"qllmft_backends.remote.{place}", lambda *_: (_ for _ in ()).throw(SystemExit)
-            )
-            with pytest.raises(SystemExit):
-                measured(make())
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(f"qllmft_backends.remote.{place}", died)
+            measured(make())
         assert len(service.accepted) == 1
         return service, make
 
     return prepared
+
+
+def died(*_):
+    raise SystemExit
 
 
 def measured(backend):
