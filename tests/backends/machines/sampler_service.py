@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from types import SimpleNamespace
 
+import pytest
 from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 
@@ -95,6 +96,18 @@ class Service:
     def machine(self, options):
         runner = SamplerRunner(self, self)
         return Machine("torino", f"ibm:{options.machine}", self, runner, remote=True)
+
+
+def dies(monkeypatch, place, call):
+    """The process ends in ``call`` at a function of the package ``remote``."""
+
+    def died(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"qllmft_backends.remote.{place}", died)
+        with pytest.raises(SystemExit):
+            call()
 
 
 def ibm(monkeypatch, tmp_path, service):

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from sampler_service import Service, ibm
+from sampler_service import Service, dies, ibm
 from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends.remote import (
@@ -16,10 +16,6 @@ from qllmft_backends.remote import (
 )
 
 TWELVE = np.random.default_rng(5).uniform(-2, 2, (12, 9))
-
-
-def died(*_):
-    raise SystemExit
 
 
 def measured(backend):
@@ -48,9 +44,7 @@ def test_the_next_process_asks_for_the_job_of_an_earlier_call_before_it_sends(
     """The first process ends while the doubtful job is not yet accepted."""
     service = Service({0}, late_s=0.6)
     make = ibm(monkeypatch, tmp_path, service)
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("qllmft_backends.remote.send.settle", died)
-        measured(make())
+    dies(monkeypatch, "send.settle", lambda: measured(make()))
     assert service.accepted == {}
     measured(make(settle_s=3.0, circuits_per_job=4))
     assert service.paid()[0] == [1] * 12
@@ -70,9 +64,7 @@ def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypat
     """It was sent with more patience, or by an earlier version."""
     service = Service({0}, lag_s=0.5)
     make = ibm(monkeypatch, tmp_path, service)
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("qllmft_backends.remote.send.settle", died)
-        measured(make())
+    dies(monkeypatch, "send.settle", lambda: measured(make()))
     with pytest.raises(RemoteError, match=r"settle_s is 0\.05 s, expected 60 s or more"):
         measured(make(settle_s=0.05))
     time.sleep(0.5)

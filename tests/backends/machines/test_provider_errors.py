@@ -4,7 +4,7 @@ from json import JSONDecodeError
 
 import numpy as np
 import pytest
-from sampler_service import Service, ibm
+from sampler_service import Service, dies, ibm
 from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends.remote import IonQConnection, RemoteError, cancel_ledger, ledger_jobs, wait
@@ -33,17 +33,11 @@ def asking(monkeypatch, tmp_path, prompt_lists):
         service = Service({0} if question == "jobs" else ())
         make = ibm(monkeypatch, tmp_path, service)
         place = "send.settle" if question == "jobs" else "jobs.collect"
-        with monkeypatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(f"qllmft_backends.remote.{place}", died)
-            measured(make())
+        dies(monkeypatch, place, lambda: measured(make()))
         assert len(service.accepted) == 1
         return service, make
 
     return prepared
-
-
-def died(*_):
-    raise SystemExit
 
 
 def measured(backend):
