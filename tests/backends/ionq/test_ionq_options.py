@@ -1,16 +1,22 @@
-"""Options: typed, checked before anything is sent, with the remedy in the message."""
+"""Options: typed, checked before anything is sent, with the remedy in the message; and the parts of qiskit-ionq."""
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from ionq.helpers import ask
+import qllmft_backends
+from ionq.helpers import ask, assert_fails
 from qllmft_backends import MissingExtraError, UnknownBackendError, create
 from qllmft_backends.remote import IonQAuthError, IonQConnection, RemoteRequestError, server_jobs
+from qllmft_backends.remote.ionq import library
 from qllmft_backends.remote.ionq.options import IONQ_URL
-from qllmft_backends.remote.ionq.token import load_token
+from qllmft_backends.remote.ionq.token import TOKEN_VARIABLES, load_token
+from qllmft_backends.remote.ionq.transport import retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -79,17 +85,14 @@ def test_the_address(monkeypatch):
 
 
 def test_the_key_comes_from_the_first_variable_or_the_file(monkeypatch, tmp_path):
-    monkeypatch.setenv("IONQ_API_TOKEN", "third-key")
-    monkeypatch.setenv("IONQ_API_KEY", "second-key")
-    monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "first-key")
-    assert load_token().header() == "apiKey first-key"
-    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    assert load_token().header() == "apiKey second-key"
-    monkeypatch.delenv("IONQ_API_KEY")
-    assert load_token().header() == "apiKey third-key"
+    monkeypatch.delenv(TOKEN_VARIABLES[0])
+    for name in reversed(TOKEN_VARIABLES):
+        monkeypatch.setenv(name, f"key-{name}")
+        assert load_token().header() == f"apiKey key-{name}"
     (tmp_path / "key").write_text("file-key\n")
     assert load_token(tmp_path / "key").header() == "apiKey file-key"
-    monkeypatch.delenv("IONQ_API_TOKEN")
+    for name in TOKEN_VARIABLES:
+        monkeypatch.delenv(name)
     with pytest.raises(IonQAuthError, match=r"there is no IonQ API key.*ionq-sandbox"):
         load_token()
     with pytest.raises(IonQAuthError, match="cannot be read"):
@@ -110,48 +113,50 @@ def test_a_stray_env_file_is_not_read(forte, problem, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [
-        (None, None),
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
-        ("soon", None),
-    ],
-)
+    [(None, None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
+)  # fmt: skip
 def test_retry_after(text, seconds):
-    from qllmft_backends.remote.ionq.transport import retry_after_s
-
     assert retry_after_s(text) == seconds
 
 
 def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    for call in (
-        lambda: ask(forte(), problem),
-        lambda: forte().estimate(problem.circuit, problem.values),
-    ):
-        with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
-            call()
+    with pytest.raises(IonQAuthError, match="there is no IonQ API key"):
+        forte().estimate(problem.circuit, problem.values)
+    assert_fails(forte(), problem, IonQAuthError, "there is no IonQ API key")
     assert box.store.totals()["requests"] == {}
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
-    for name in [n for n in sys.modules if n.startswith("qiskit_ionq.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
-    for name in [n for n in sys.modules if n.startswith("qllmft_backends.remote.ionq.")]:
-        if name.rpartition(".")[2] in (
-            "backend",
-            "client",
-            "compile",
-            "library",
-            "reading",
-            "route",
-            "transport",
-        ):
+    kept = [f"qllmft_backends.remote.ionq.{name}" for name in ("options", "token")]
+    for name in list(sys.modules):
+        ours = name.startswith("qllmft_backends.remote.ionq.") and name not in kept
+        if ours or name.startswith("qiskit_ionq."):
             monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install '\.\[ionq\]'"):
+    monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
+    match = r"'qiskit_ionq'.*pip install '\.\[ionq\]'"
+    with pytest.raises(MissingExtraError, match=match):
         create("ionq_forte")
-    with pytest.raises(MissingExtraError, match=r"'qiskit_ionq'.*pip install '\.\[ionq\]'"):
+    with pytest.raises(MissingExtraError, match=match):
         server_jobs(IonQConnection(url=box.url))
+
+
+def test_one_module_imports_the_library():
+    folder = Path(str(qllmft_backends.__file__)).parent
+    imports = re.compile(r"^\s*(from|import) qiskit_ionq\b", re.MULTILINE)
+    files = [path for path in folder.rglob("*.py") if imports.search(path.read_text("utf-8"))]
+    assert [path.name for path in files] == ["library.py"]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (library.qiskit_to_ionq, "circuit backend passed_args extra_query_params extra_metadata"),
+        (library.IonQBackend, "provider name description gateset num_qubits simulator"),
+        (library.IonQBackend.set_options, "fields"),
+        (library.Characterization, "data"),
+        (library.get_user_agent, ""),
+    ],
+)
+def test_parts_of_the_library_take_what_is_given(function, arguments):
+    assert set(arguments.split()) <= set(inspect.signature(function).parameters)

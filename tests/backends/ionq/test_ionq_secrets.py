@@ -10,11 +10,11 @@ import traceback
 import pytest
 
 from ionq import TOKEN
-from ionq.helpers import ask, make_problem
+from ionq.helpers import ask, assert_fails, make_problem
 from qllmft_backends import UnknownBackendError, create
 from qllmft_backends.remote import IonQConnection, RemoteError, cancel, ledger_jobs, server_jobs
 from qllmft_backends.remote.ionq.token import ApiToken
-from qllmft_backends.sandbox import Fault, MockServer, Store
+from qllmft_backends.sandbox import Fault, MockServer, Store, server
 from qllmft_backends.text import clean
 
 FAULTS = [
@@ -50,18 +50,9 @@ def test_no_trace_of_the_key(forte, problem, tmp_path, caplog, capfd):
         for n, fault in enumerate(FAULTS):
             box.faults.clear()
             box.faults.arm(fault)
-            backend = forte(
-                url=box.url,
-                repetition=n,
-                request_timeout_s=0.2,
-                retry_s=0.2,
-                deadline_s=0.6,
-                settle_s=0.05,
-            )
-            backends.append(backend)
-            with pytest.raises(RemoteError) as caught:
-                ask(backend, problem)
-            said.append(told(caught.value))
+            waits = {"request_timeout_s": 0.2, "retry_s": 0.2, "deadline_s": 0.6, "settle_s": 0.05}
+            backends.append(forte(url=box.url, repetition=n, **waits))
+            said.append(told(assert_fails(backends[-1], problem, RemoteError)))
         box.faults.clear()
         ask(forte(url=box.url), make_problem(2))
         said.append(repr(server_jobs(IonQConnection(url=box.url))))
@@ -88,15 +79,12 @@ def test_a_server_that_is_not_to_be_trusted_with_the_key(
     forte, problem, monkeypatch, status, match
 ):
     """What it repeats is scrubbed; where it redirects to is not followed."""
-    from qllmft_backends.sandbox import server
 
     def refuse(self):
         raise server.RefusedError(status, f"bad header {self.headers['Authorization']}")
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
-    with pytest.raises(RemoteError, match=match) as caught:
-        ask(forte(), problem)
-    assert TOKEN not in told(caught.value)
+    assert TOKEN not in told(assert_fails(forte(), problem, RemoteError, match))
 
 
 def test_the_key_object_hides_itself():
@@ -107,18 +95,14 @@ def test_the_key_object_hides_itself():
 
 
 def test_a_short_key_is_hidden_as_a_whole_word():
-    key = ApiToken("sandbox")
-    assert (
-        key.scrub("0.18 sandbox-credit, not 0.18 ***-credit")
-        == "0.18 sandbox-credit, not 0.18 ***-credit"
-    )
+    key, text = ApiToken("sandbox"), "0.18 sandbox-credit, not 0.18 ***-credit"
+    assert key.scrub(text) == text
     assert key.scrub("apiKey sandbox, 'sandbox' ?key=sandbox&a") == "apiKey ***, '***' ?key=***&a"
 
 
 def test_a_key_in_place_of_a_file_name_is_not_repeated(forte, problem):
-    with pytest.raises(RemoteError, match="not the key itself") as caught:
-        ask(forte(token_file=TOKEN), problem)
-    assert TOKEN not in str(caught.value)
+    error = assert_fails(forte(token_file=TOKEN), problem, RemoteError, "not the key itself")
+    assert TOKEN not in str(error)
 
 
 def echo():
@@ -133,46 +117,31 @@ def echo():
 def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", value=echo()))
     box.faults.arm(Fault("status", "submit", code=400, value=echo()))
-    with pytest.raises(RemoteError, match="answered 400") as refused:
-        ask(forte(), problem)
-    with pytest.raises(RemoteError, match="have no result") as failed:
-        ask(forte(), problem)
+    refused = assert_fails(forte(), problem, RemoteError, "answered 400")
+    failed = assert_fails(forte(), problem, RemoteError, "have no result")
     rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
-    said = [told(refused.value), told(failed.value), *(row.note for row in rows), repr(rows)]
+    said = [told(refused), told(failed), *(row.note for row in rows), repr(rows)]
     said += [path.read_text() for path in folder.iterdir() if path.is_file()]
     assert any("red" in text and "https://***@host.example" in text for text in said[2:])
     for text in said:
         for secret in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), "you:word"):
             assert secret not in text
-    for row in rows:
-        assert row.note.isprintable()
-    for error in (refused, failed):
-        assert str(error.value).isprintable()
+    for text in (*(row.note for row in rows), str(refused), str(failed)):
+        assert text.isprintable()
 
 
 @pytest.mark.parametrize("on", ["poll", "list", "estimate", "backends"])
 def test_every_word_of_a_service_is_printable(box, forte, problem, on):
-    value = {
-        "id": echo(),
-        "status": echo(),
-        "jobs": [{"id": echo(), "status": echo(), "backend": echo()}],
-    }
-    value |= {"estimated_cost": echo(), "cost_unit": echo(), "qubits": echo()}
-    looks = []
+    names = ("id", "status", "backend", "estimated_cost", "cost_unit", "qubits")
+    value = dict.fromkeys(names, echo())
+    value["jobs"], said = [dict(value)], []
     backend = forte(retry_s=0.0)
-    backend.attend(on_progress=lambda job, status: looks.append(status))
+    backend.attend(on_progress=lambda job, status: said.append(status))
     forte().submit(problem.circuit, problem.values)
     box.faults.arm(Fault("value", on, value=value))
-    said = looks
     try:
-        said.append(
-            repr(
-                [
-                    str(row.note + row.state + row.backend)
-                    for row in server_jobs(IonQConnection(url=box.url))
-                ]
-            )
-        )
+        rows = server_jobs(IonQConnection(url=box.url))
+        said += [row.note + row.state + row.backend for row in rows]
         said.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
         ask(backend, problem)
         ask(forte(repetition=2), problem)
