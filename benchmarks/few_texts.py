@@ -30,14 +30,12 @@ import pandas as pd
 import qllmft
 import torch
 from datasets import Dataset
+from examples.experiments import debian, docstrings
 from sentence_transformers import SentenceTransformer
 from setfit import SetFitModel, Trainer, TrainingArguments
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-
-import debian
-import docstrings
 
 SIZES = (8, 16, 64, 256)
 TESTED = 500

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import scored as scored
     from qllmft.baselines.kept import as_classifier as as_classifier
     from qllmft.baselines.trained import TrainedHead as TrainedHead
+    from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
     from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
     from qllmft.baselines.without_circuit import in_latent as in_latent
 

@@ -14,6 +14,7 @@ from qllmft.embed.location import (
     published_name,
     weights_hash,
 )
+from qllmft.embed.pairs import pair_vectors
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "default_cache_folder",
     "embed",
     "locate_body",
+    "pair_vectors",
     "pinned",
     "published_name",
     "weights_hash",

@@ -1,12 +1,14 @@
 """Heads: encoder, quantum head and readout as torch modules, and their classical replacements."""
 
+from qllmft.heads.classical import linear
 from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
+from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder, initial_angles
 from qllmft.heads.noise import noisy_circuits, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
 from qllmft.heads.torch_engine import TorchEngine, engines_on
+from qllmft.heads.truncated import TruncatedHead
 from qllmft_backends.adjoint import provide_engines
 
 __all__ = [
@@ -17,7 +19,10 @@ __all__ = [
     "QuantumEncoder",
     "QuantumHead",
     "TorchEngine",
+    "TruncatedHead",
     "build_classifier",
+    "initial_angles",
+    "linear",
     "noisy_circuits",
     "reseed",
     "without_noise",

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from qllmft.run.experiment import TrainedRun as TrainedRun
     from qllmft.run.experiment import run_experiment as run_experiment
     from qllmft.run.folder import RunFolder as RunFolder
+    from qllmft.run.record import BodyRecord as BodyRecord
+    from qllmft.run.record import DataRecord as DataRecord
     from qllmft.run.record import ModelResult as ModelResult
     from qllmft.run.record import RunRecord as RunRecord
     from qllmft.run.setup import SharedInputs as SharedInputs

@@ -7,24 +7,38 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.classification import CLASSIFICATION
-from qllmft.tasks.measure import ACCURACY, ScoreName
+from qllmft.tasks.measure import ACCURACY, ScoreName, percent
 from qllmft.tasks.multilabel import MULTILABEL
 from qllmft.tasks.regression import REGRESSION
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.statistics import (
+    ALPHA,
+    POWER,
+    MeanInterval,
+    PairedDifference,
+    detectable_effect,
+    holm,
+)
 from qllmft.tasks.task import Task, TaskName
 
 __all__ = [
     "ACCURACY",
+    "ALPHA",
     "CLASSIFICATION",
     "MULTILABEL",
+    "POWER",
     "REGRESSION",
     "TASKS",
     "TASK_OF_SCORE",
+    "Accuracy",
     "MeanInterval",
     "PairedDifference",
     "Task",
     "TaskName",
+    "detectable_effect",
+    "holm",
+    "percent",
     "task_of",
 ]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from examples.experiments import one_head_page
 from qllmft.config.body import ADAPTER_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,11 +197,8 @@ def test_the_decision_on_one_head_has_the_differences_of_the_settings_that_were_
         assert row[2:] == expected, row
 
 
-def test_the_page_of_one_head_is_that_of_its_records(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from one_head_page import write_page
-
-    write_page(tmp_path / "page.md")
+def test_the_page_of_one_head_is_that_of_its_records(tmp_path):
+    one_head_page.main(tmp_path / "page.md")
     page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
     assert (tmp_path / "page.md").read_text("utf-8") == page
 

@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from examples.experiments.qml_benchmarks import compared, right_by_point, table
+from examples.experiments.qml_data import BENCHMARKS
 from qllmft.tasks.accuracy import Accuracy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,7 +117,7 @@ def test_the_table_of_mteb():
 
 def test_the_table_of_the_fourier_series():
     page = (ROOT / "docs" / "decisions" / "0015-classical-surrogates.md").read_text("utf-8")
-    for row in json.loads((ROOT / "benchmarks" / "fourier.json").read_text("utf-8"))["rows"]:
+    for row in json.loads((RECORDS / "fourier.json").read_text("utf-8"))["rows"]:
         least, most = row["kept"]
         assert f"| {row['qubits']} | {row['terms']:,} | {least:,} to {most:,} |" in page
 
@@ -133,20 +134,12 @@ def test_the_table_of_states_and_networks():
         assert row["chosen"] == quicker or near
 
 
-@pytest.fixture
-def benchmarks(monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-
-
 def flat(comparison):
     low, high = comparison["interval95"]
     return {**comparison, "interval95": low, "high": high}
 
 
-@pytest.mark.usefixtures("benchmarks")
 def test_the_table_of_bowles_and_its_paired_differences():
-    from qml_benchmarks import compared, right_by_point, table
-
     kept = json.loads((RECORDS / "qml-benchmarks.json").read_text("utf-8"))
     assert [flat(each) for each in compared(kept["data"])] == [
         pytest.approx(flat(each))
@@ -166,10 +159,7 @@ def test_the_table_of_bowles_and_its_paired_differences():
         assert found["mean"] * here["SVC"]["total"] == pytest.approx(ours - theirs)
 
 
-@pytest.mark.usefixtures("benchmarks")
 def test_data_of_bowles_are_the_published_ones():
-    from qml_data import BENCHMARKS
-
     for benchmark in BENCHMARKS:
         x, tx, y, ty = benchmark.draw()
         np.testing.assert_allclose(x[0, :2], FIRST_POINTS[benchmark.name], rtol=1e-12)
@@ -189,11 +179,9 @@ class Recorder(LogisticRegression):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("benchmarks")
 def test_mteb_runs_a_local_task_with_our_estimators(monkeypatch):
     pytest.importorskip("mteb", reason="mteb is not installed: pip install mteb")
-    from mteb_tasks import ESTIMATORS, Body, LocalTask, compare
-
+    from examples.experiments.mteb_tasks import ESTIMATORS, Body, LocalTask, compare
     from qllmft.config import BodyConfig
     from qllmft.data import Table
     from qllmft.embed import embed

@@ -1,6 +1,6 @@
 """The adjoint engine: circuits on batches of real or complex state vectors, with gradients in one reverse sweep."""
 
-from qllmft_backends.adjoint.engine import AdjointEngine, Tape
+from qllmft_backends.adjoint.engine import AdjointEngine, GaussianShots, Tape
 from qllmft_backends.adjoint.interface import (
     AdjointCapable,
     Differentiable,
@@ -20,6 +20,7 @@ __all__ = [
     "Differentiable",
     "Engine",
     "EngineMaker",
+    "GaussianShots",
     "Noisy",
     "Program",
     "Tape",

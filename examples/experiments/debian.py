@@ -1,4 +1,4 @@
-"""Texts about Debian packages: ``python benchmarks/debian.py 6 sections-6.tsv`` writes those of six sections.
+"""Texts about Debian packages: ``python -m examples.experiments.debian 6 sections-6.tsv`` writes those of six sections.
 
 The texts are the one-line descriptions of the packages that apt knows (``apt-cache dumpavail``), with their section and
 their debtags. They change with Debian's release: the record of a result has the hash of its texts.

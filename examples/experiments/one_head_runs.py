@@ -1,4 +1,4 @@
-"""The default head as whole runs: ``python benchmarks/one_head_runs.py --sst2 FOLDER --work FOLDER``.
+"""The default head as whole runs: ``python -m examples.experiments.one_head_runs --sst2 FOLDER --work FOLDER``.
 
 Parts, each over several seeds: the answers if a machine returns only noise or has Forte's noise, trained on the
 included reviews; SST-2's test texts on a frozen body; a body that is tuned by the contrastive step; and a body that
@@ -13,19 +13,20 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import qllmft
+from examples.experiments import debian
+from examples.experiments.common import Record, options
+from qllmft import Predictor
 from qllmft.config import BodyConfig
 from qllmft.embed import published_name
-from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference import LabelledTexts
 from qllmft_backends import create
-
-import debian
 
 SHOTS = 1000
 FORTE = {"noise": "forte1", "shots": SHOTS}
@@ -33,7 +34,7 @@ ONLY_NOISE = {"noise": "explicit", "one_qubit_rate": 1.0, "two_qubit_rate": 1.0,
 LR = "logistic regression (C = 1)"
 
 
-def trained(data: str, out: Path, seed: int, **settings: Any) -> tuple[Any, float]:
+def trained(data: Any, out: Path, seed: int, **settings: Any) -> tuple[Any, float]:
     """Return the record of a run of the default head, and its seconds."""
     started = time.perf_counter()
     own = {"data__protocol": "paper", **settings}
@@ -103,13 +104,10 @@ def learning(seed: int, _given: argparse.Namespace, place: Path) -> dict[str, An
     """Return runs on Debian's descriptions of four sections with a body that learns with the head."""
     texts, names = debian.sections(4, 100, seed)
     labels = [names[i // 100] for i in range(len(texts))]
-    found = {}
-    for name, own in {
-        "whole": {"body__trainable": True},
-        "adapter": {"body__trainable": "lora"},
-    }.items():
-        data = {"text": texts, "label": labels}
-        record, seconds = trained(data, place / name, seed, data__n_per_label=80, **own)
+    data, found = {"text": texts, "label": labels}, {}
+    for name, trainable in (("whole", True), ("adapter", "lora")):
+        own = {"data__n_per_label": 80, "body__trainable": trainable}
+        record, seconds = trained(data, place / name, seed, **own)
         found[name] = {**scores(record), "seconds": seconds}
     return found
 
@@ -122,33 +120,23 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def missing(given: argparse.Namespace, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows that the record lacks."""
-    known = {(row["part"], row["body"], row["seed"]) for row in rows}
+def main() -> None:
+    """Compute the rows that the record lacks, and write it after each."""
+    parser = options(__doc__, "one-head-runs.json", sst2=False)
+    parser.add_argument("--body", default="minilm", help="body of the parts on SST-2")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[60, 61, 62, 63, 64])
+    given = parser.parse_args()
+    record = Record(given.json, "part", "body", "seed")
     for part in given.parts:
         used = given.body if part.startswith("SST-2") else "minilm"
         body = published_name(BodyConfig(model=used))
         for seed in given.seeds:
-            if (part, body, seed) not in known:
+            if record.lacks(part, body, seed):
                 with tempfile.TemporaryDirectory() as place:
                     found = PARTS[part](seed, given, Path(place))
-                yield {"part": part, "body": body, "seed": seed, **found}
-
-
-def main() -> None:
-    """Compute the rows that the record lacks, and write it after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", help="folder of SST-2")
-    parser.add_argument("--body", default="minilm", help="body of the parts on SST-2")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[60, 61, 62, 63, 64])
-    parser.add_argument("--json", type=Path, default=Path("docs/records/one-head-runs.json"))
-    given = parser.parse_args()
-    rows = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
-    for row in missing(given, rows):
-        rows.append(row)
-        given.json.write_text(json.dumps({"results": rows}) + "\n", encoding="utf-8")
-        print(json.dumps(row), flush=True)
+                record.add({"part": part, "body": body, "seed": seed, **found})
+                print(json.dumps(record.rows[-1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,28 @@
-"""Page of the default head: ``python benchmarks/one_head_page.py`` writes it from the kept records.
+"""Page of the default head: ``python -m examples.experiments.one_head_page`` writes it from the kept records.
 
-They are made by `one_head.py`, `one_head_runs.py` and `setfit_heads.py`.
+They are made by `one_head`, `one_head_runs` and `setfit_heads`.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import StrictUndefined, Template
-from qllmft.tasks import TASK_OF_SCORE
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
 
-from one_head import HEAD
-from one_head_runs import LR
-from planted_page import table
+from examples.experiments.common import DOCS, rows_of, table, write_page
+from examples.experiments.one_head import HEAD
+from examples.experiments.one_head_runs import LR
+from qllmft.tasks import TASK_OF_SCORE, MeanInterval, PairedDifference
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-TEMPLATE = Template(
-    Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"),
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-)
 QUANTUM, WITHOUT = "quantum head", "the same without its circuit"
 
 
 def read(name: str) -> list[dict[str, Any]]:
     """Return the rows of a kept record."""
-    content = json.loads((DOCS / "records" / f"{name}.json").read_text(encoding="utf-8"))
-    rows: list[dict[str, Any]] = content["results"] if isinstance(content, dict) else content
-    return rows
+    return rows_of(DOCS / "records" / f"{name}.json")
 
 
 def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
@@ -159,10 +148,12 @@ def setfit() -> Iterator[list[str]]:
         ]
 
 
-def write_page(file: Path = DOCS / "results" / "one-head.md") -> None:
+def main(file: Path = DOCS / "results" / "one-head.md") -> None:
     """Write the page."""
     rows, (sizes, slope, seeds) = runs("noise"), qubits()
-    page = TEMPLATE.render(
+    write_page(
+        Path(__file__).with_suffix(".md.j2"),
+        file,
         folds=table(
             [
                 "task",
@@ -203,8 +194,7 @@ def write_page(file: Path = DOCS / "results" / "one-head.md") -> None:
         ),
         setfit=table(["labels", "seed", "logistic regression", "SetFitHead", "`sines`"], setfit()),
     )
-    file.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_page()
+    main()

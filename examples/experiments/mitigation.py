@@ -1,4 +1,4 @@
-"""At which readout error does its inversion pay? ``python benchmarks/mitigation.py RUN --record FILE``.
+"""At which readout error does its inversion pay? ``python -m examples.experiments.mitigation RUN --record FILE``.
 
 A trained head on `aer_forte` with Forte's gate noise and a readout error. RUN is a folder of `qllmft train`. Rows of
 zero-noise extrapolation in docs/records/mitigation.json were made by an earlier version, which had it.
@@ -6,18 +6,18 @@ zero-noise extrapolation in docs/records/mitigation.json were made by an earlier
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts, Subset
-from qllmft.inference.measurement import LabelProbabilities
+
+from examples.experiments.common import options
+from examples.experiments.machines import RATES
+from qllmft import Predictor
+from qllmft.inference import LabelledTexts, LabelProbabilities, Subset
 from qllmft_backends import Backend, create
 from qllmft_backends.mitigation import MitigatedBackend
-from qllmft_backends.noise import PRESETS
 
 TOTALS = (3000, 30000)
 READOUT = (0.005, 0.02, 0.05)
@@ -32,17 +32,8 @@ def cases() -> Iterator[tuple[str, int, float]]:
 
 def backend_of(method: str, total: int, readout_error: float) -> Backend:
     """Return the backend of one case."""
-    forte = PRESETS["forte1"]
-    options = {
-        "noise": "explicit",
-        "one_qubit_rate": forte.one_qubit_rate,
-        "two_qubit_rate": forte.two_qubit_rate,
-        "readout_error": readout_error,
-        "shots": total,
-        "method": "density_matrix",
-        "max_parallel_threads": 1,
-    }
-    backend = create("aer_forte", options)
+    own = {"noise": "explicit", **RATES, "readout_error": readout_error, "shots": total}
+    backend = create("aer_forte", {**own, "method": "density_matrix", "max_parallel_threads": 1})
     return backend if method == "none" else MitigatedBackend(backend)
 
 
@@ -60,17 +51,15 @@ def errors(answers: LabelProbabilities, exact: LabelProbabilities) -> np.ndarray
 
 def main() -> None:
     """Parse and run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument(
         "--texts", type=int, default=80, help="of the run's test set; default %(default)s"
     )
     parser.add_argument("--record", type=Path, help="JSON file to write")
-    options = parser.parse_args()
-    predictor = Predictor.load(options.run)
-    texts = LabelledTexts.read(predictor, options.run, subset=Subset(options.texts, seed=0))
+    given = parser.parse_args()
+    predictor = Predictor.load(given.run)
+    texts = LabelledTexts.read(predictor, given.run, subset=Subset(given.texts, seed=0))
     exact = predictor.exact(texts.vectors)
     rows, bare = [], np.zeros(0)
     for method, total, readout_error in cases():
@@ -97,8 +86,8 @@ def main() -> None:
         "qubits": exact.values.shape[1],
         "rows": rows,
     }
-    if options.record:
-        options.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    if given.record:
+        given.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

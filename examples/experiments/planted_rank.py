@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from qllmft.analysis.certificate import certificate_of
-from qllmft.analysis.entanglement import head_states, rank_bounds, schmidt_rank, schmidt_values
+
+from examples.experiments.planted_heads import Floats
+from qllmft.analysis import (
+    certificate_of,
+    head_states,
+    rank_bounds,
+    schmidt_rank,
+    schmidt_values,
+)
 from qllmft.config import ModelConfig
-from qllmft.heads import QuantumHead
-from qllmft.heads.truncated import TruncatedHead
+from qllmft.heads import QuantumHead, TruncatedHead
 from qllmft.randomness import torch_generator
 from qllmft.templates import head_ansatz, head_template
-
-from planted_heads import Floats
 
 QUBITS = 6  # a cut in the middle has a rank of at most 2^3
 WIDE = 16  # qubits of a structure whose gates across the middle are counted
@@ -63,9 +68,8 @@ def truncations(angles: Floats) -> list[dict[str, Any]]:
             ansatz=head_ansatz(config),
             generator=torch_generator(layers, "planted rank"),
         )
-        rank = max(
-            schmidt_rank(values) for values in schmidt_values(head_states(head, angles[:TEXTS]))
-        )
+        states = head_states(head, angles[:TEXTS].astype(np.float64))
+        rank = max(map(schmidt_rank, schmidt_values(states)))
         bounds = {}
         for bond in BONDS:
             truncated = TruncatedHead(config, bond)

@@ -1,4 +1,4 @@
-"""Bowles et al.'s benchmarks: ``python benchmarks/qml_benchmarks.py --json docs/records/qml-benchmarks.json``.
+"""Bowles et al.'s benchmarks: ``python -m examples.experiments.qml_benchmarks``.
 
 Every model has their protocol: five-fold cross-validation of a grid on the training points, then a fit on all of them
 for each of five seeds. The test points are read by these fits alone. SVC and MLP have their grids, 16 and 27 points,
@@ -15,7 +15,6 @@ grids.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import json
@@ -33,9 +32,6 @@ os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import numpy as np
 from joblib import Memory
-from qllmft.sklearn import QuantumHeadClassifier
-from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.statistics import PairedDifference, holm
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -45,7 +41,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
-from qml_data import BENCHMARKS, FOLDS, Benchmark, Floats, fitted
+from examples.experiments.common import options
+from examples.experiments.qml_data import BENCHMARKS, FOLDS, Benchmark, Floats, fitted
+from qllmft.sklearn import QuantumHeadClassifier
+from qllmft.tasks import Accuracy, PairedDifference, holm
 
 HEAD = "quantum head"
 SEEDS = range(5)
@@ -131,7 +130,8 @@ def by_their_code(
 ) -> dict[str, Any]:
     """Return the same of one of their models."""
     points = folder / "points.npz"
-    np.savez(points, **dict(zip(("x", "tx", "y", "ty"), data.draw(), strict=True)))
+    x, tx, y, ty = data.draw()
+    np.savez(points, x=x, tx=tx, y=y, ty=ty)
     environment = os.environ | {"PYTHONPATH": str(theirs / "src"), "JAX_PLATFORMS": "cpu"}
     command = [python, "-c", THEIR_SCRIPT, str(points), name]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -164,7 +164,8 @@ def compared(record: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         others = {model: found for model, found in row["here"].items() if model != HEAD}
         best = max(others, key=lambda model: others[model]["validation"])
-        found = PairedDifference.of(right_by_point(row["here"][HEAD]), right_by_point(others[best]))
+        ours, theirs = (right_by_point(each).tolist() for each in (row["here"][HEAD], others[best]))
+        found = PairedDifference.of(ours, theirs)
         rows.append(
             {
                 "data": name,
@@ -207,12 +208,7 @@ def keep(file: Path, record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Search all grids on all data, print a line each, and write the record after each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", type=Path, required=True, help="record; what it has is not computed again"
-    )
+    parser = options(__doc__, "qml-benchmarks.json")
     parser.add_argument(
         "--fits", type=Path, default=Path("runs/qml-benchmarks"), help="folder of finished fits"
     )

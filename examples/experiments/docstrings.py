@@ -1,4 +1,4 @@
-"""Texts of many classes without a download: ``python benchmarks/docstrings.py 50 docstrings-50.tsv``.
+"""Texts of many classes without a download: ``python -m examples.experiments.docstrings 50 docstrings-50.tsv``.
 
 First sentences of docstrings in the sources of the installed `PACKAGES`, labelled by their sub-package.
 Nothing is imported. The first k of 50 classes are those of the file with k; the same versions give the same file.
@@ -63,7 +63,10 @@ def classes() -> dict[str, list[str]]:
     """
     found: dict[str, set[str]] = defaultdict(set)
     for package in PACKAGES:
-        root = Path(find_spec(package).origin).parent
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        root = Path(spec.origin).parent
         for file in sorted(root.rglob("*.py")):
             folders = file.relative_to(root).parts[:-1]
             if folders and not any(folder.startswith(("_", "test")) for folder in folders):

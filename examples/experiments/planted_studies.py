@@ -1,4 +1,4 @@
-"""Studies made of kept seeds: verdicts of the project's own code, and the same rule on drawn studies."""
+"""Studies made of kept seeds: verdicts of the project's own rule, and the same rule on drawn studies."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qllmft.campaign import ALPHA
-from qllmft.campaign.comparison import compare
-from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.verdict import verdict
-from qllmft.run.record import BodyRecord, DataRecord
-from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.statistics import MeanInterval, detectable_effect
 from scipy import special, stats
 
-from planted_heads import HEAD, LINEAR, TWIN
+from examples.experiments.planted_heads import HEAD, LINEAR, TWIN
+from qllmft.campaign import RowResult, StudyRecord, best, compare
+from qllmft.run import BodyRecord, DataRecord
+from qllmft.tasks import ALPHA, Accuracy, MeanInterval, detectable_effect
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +110,8 @@ class Kept:
             study = self.study(number)
             comparisons = compare(study)
             better += [each.outcome == "better" for each in comparisons]
-            beats += " beats " in verdict(study, comparisons)
+            rival = best(study.rows_of("baseline")).label  # of the verdict's sentence
+            beats += any(c.baseline == rival and c.outcome == "better" for c in comparisons)
             least.append([each.detectable for each in comparisons])
         shares = tuple(Accuracy(int(each), count) for each in better)
         return Answers(shares, Accuracy(beats, count), np.median(np.array(least), axis=0))

@@ -1,4 +1,4 @@
-"""Page and figure of `planted_control.py`, made from its kept files."""
+"""Page and figure of `planted_control`, made from its kept files."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import StrictUndefined, Template
-from qllmft.analysis.certificate import MOST_BOND
+
+from examples.experiments.common import table, write_page
+from examples.experiments.planted_heads import HEAD, KERNEL, LINEAR, TWIN
+from examples.experiments.planted_rank import BONDS, EXACT, certificates
+from examples.experiments.planted_studies import BASELINES, SEEDS, Kept, power
+from qllmft.analysis import MOST_BOND
 from qllmft.report import style
-from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.statistics import ALPHA, POWER, MeanInterval
+from qllmft.tasks import ALPHA, POWER, Accuracy, MeanInterval, percent
 
-from planted_heads import HEAD, KERNEL, LINEAR, TWIN
-from planted_rank import BONDS, EXACT, certificates
-from planted_studies import BASELINES, SEEDS, Kept, power
-
-TEMPLATE = Template(
-    Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"),
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-)
 RANKS = "ranks.json"  # in the folder of the record
 FULL = "c1-noise-00"  # point with all blocks entangled and no noise
 MODELS = (HEAD, TWIN, LINEAR, KERNEL)
@@ -69,20 +63,9 @@ def points_of(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def percent(value: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * value:.1f}"
-
-
 def accuracy(found: MeanInterval) -> str:
     """Return a mean accuracy in percent with half of its 95 % interval."""
     return f"{100 * found.mean:.1f} ± {100 * (found.half_width or 0):.1f}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of Markdown, with a first column of words."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def curve_row(point: Kept) -> list[str]:
@@ -243,16 +226,9 @@ def _draw_curve(axes: Any, points: Sequence[Kept]) -> None:
 def _draw_blocks(axes: Any, points: Sequence[Kept]) -> None:
     places = np.arange(len(points))
     for number, name in enumerate(MODELS):
+        look: dict[str, Any] = {"ls": "-", "label": name, "lw": 1.0, **style.look(number)}
         means = [each.mean(name) for each in points]
-        style.draw_means(
-            axes,
-            list(places + 0.06 * (number - 1.5)),
-            means,
-            ls="-",
-            label=name,
-            lw=1.0,
-            **style.look(number),
-        )
+        style.draw_means(axes, list(places + 0.06 * (number - 1.5)), means, **look)
     axes.set(
         xlabel="entangled blocks of the teacher, of 8",
         ylabel="test accuracy, %",
@@ -273,11 +249,13 @@ def _legend_above(axes: Any) -> None:
     )
 
 
-def write_page(folder: Path, file: Path) -> None:
+def planted_page(folder: Path, file: Path) -> None:
     """Write the page of a record, and its figure into ``figures/`` beside it."""
     points = read(folder)
     ranks = json.loads((folder / RANKS).read_text(encoding="utf-8"))
-    page = TEMPLATE.render(
+    write_page(
+        Path(__file__).with_suffix(".md.j2"),
+        file,
         curve=table(
             [
                 "teacher",
@@ -326,7 +304,6 @@ def write_page(folder: Path, file: Path) -> None:
         test=f"{points[0].record['sizes'][2]:,}",
         **claims(points),
     )
-    file.write_text(page, encoding="utf-8")
     (file.parent / "figures").mkdir(exist_ok=True)
     with style.figure_style():
         style.save_figure(draw(points), file.parent / "figures" / f"{file.stem}.svg")

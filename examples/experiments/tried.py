@@ -1,4 +1,4 @@
-"""Heads and classical models tried on drawn texts alone: ``python benchmarks/tried.py --sst2 FOLDER``.
+"""Heads and classical models tried on drawn texts alone: ``python -m examples.experiments.tried --sst2 FOLDER``.
 
 Five folds within the 512 drawn texts of each of the choosing seeds 0 to 7 of SST-2. Test sets of other seeds include
 these texts. Differences are to logistic regression with C = 1 in the same folds. The record has the rows in the order
@@ -7,28 +7,26 @@ of `CLASSICAL` and `HEADS`.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from qllmft.baselines.vectors import OnLoadedVectors
-from qllmft.config.presets import load_preset
-from qllmft.sklearn import QuantumHeadClassifier
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from one_head import drawn_sst2
+from examples.experiments.common import drawn_sst2, keep, options, vectors
+from qllmft import load_preset
+from qllmft.baselines import OnLoadedVectors
+from qllmft.sklearn import QuantumHeadClassifier
 
 SEEDS = range(8)
 ODD, PLAIN = load_preset("odd").config({}).model, load_preset("single-10q").config({}).model
 
 
-def quadratic(c: float, pad: str) -> OnLoadedVectors:
+def quadratic(c: float, pad: Literal["zeros", "bias"]) -> OnLoadedVectors:
     """Return an SVM with the encoder's feature map, K = (x·y)²."""
     return OnLoadedVectors(SVC(kernel="poly", degree=2, gamma=1.0, coef0=0.0, C=c), PLAIN, pad)
 
@@ -89,16 +87,15 @@ def of_preset(text: str, seed: int) -> QuantumHeadClassifier:
 
 def main() -> None:
     """Write the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", required=True, help="folder of SST-2")
+    parser = options(__doc__, "accuracy/tried.json", sst2=True)
     parser.add_argument("--body", default="minilm")
-    parser.add_argument("--json", type=Path, default=Path("docs/records/accuracy/tried.json"))
     given = parser.parse_args()
-    drawn = [drawn_sst2(given.sst2, given.body, seed) for seed in SEEDS]
+    tables = [drawn_sst2(given.sst2, seed) for seed in SEEDS]
+    drawn = [(vectors(each.texts, given.body), each.labels) for each in tables]
 
     def accuracies(estimators: list[Any]) -> list[float]:
         each = zip(estimators, drawn, SEEDS, strict=True)
-        return [right_answers(one, own.x, own.y, seed) for one, own, seed in each]
+        return [right_answers(one, *own, seed) for one, own, seed in each]
 
     baseline = accuracies([LogisticRegression(max_iter=1000) for _ in SEEDS])
     rows = []
@@ -115,10 +112,7 @@ def main() -> None:
         "Percentage points against logistic regression at C = 1 in the same folds: five-fold cross-validation within "
         f"the 512 drawn texts of seeds 0 to 7 of SST-2, body {Path(given.body).name}; standard errors over the seeds."
     )
-    lines = ",\n".join(f"  {json.dumps(each, ensure_ascii=False)}" for each in rows)
-    given.json.write_text(
-        f'{{\n "about": {json.dumps(about)},\n "sst2": [\n{lines}\n ]\n}}\n', encoding="utf-8"
-    )
+    keep(given.json, rows, "sst2", about=about)
     for each in rows:
         print(f"{each['head']}: {each['difference']:+.2f} ± {each['standard_error']:.2f}")
 

@@ -1,4 +1,4 @@
-"""Two measurements of noisy heads on the same texts: ``python benchmarks/noise_shots.py RUNS``.
+"""Two measurements of noisy heads on the same texts: ``python -m examples.paper.noise_shots RUNS``.
 
 RUNS is the folder of finished runs of ``qllmft study noise``. Each head with gate noise is measured twice on the same
 drawn test texts: with an error trajectory per shot, as on a machine, and with one trajectory for all shots of a text,
@@ -14,11 +14,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts, Subset, evaluate
+from qllmft import Predictor
+from qllmft.inference import LabelledTexts, Subset, evaluate
 from qllmft.run import RunFolder
-from qllmft.tasks.measure import ACCURACY
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference
 from qllmft_backends import create
 
 MEASUREMENTS = ("per_shot", "same")

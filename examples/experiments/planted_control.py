@@ -1,4 +1,4 @@
-"""Studies whose true answer is known: ``python benchmarks/planted_control.py --sst2 FOLDER``.
+"""Studies whose true answer is known: ``python -m examples.experiments.planted_control --sst2 FOLDER``.
 
 A teacher circuit labels the texts of SST-2. Its label turns with a probability, the noise, drawn anew for every seed. A
 quantum head of the teacher's structure is compared with its separable twin and logistic regression, seed by seed, as a
@@ -8,7 +8,6 @@ not trained again. ``--page FILE`` writes the page and its figure from the kept 
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from qllmft.config import BodyConfig, DataConfig
-from qllmft.data import read_corpus
-from qllmft.embed import embed
 
-from planted_heads import (
+from examples.experiments.common import DOCS, options, vectors
+from examples.experiments.planted_heads import (
     HEAD,
     KERNEL,
     LINEAR,
@@ -36,8 +33,10 @@ from planted_heads import (
     trained_baseline,
     trained_head,
 )
-from planted_page import RANKS, write_page
-from planted_rank import QUBITS, truncations
+from examples.experiments.planted_page import RANKS, planted_page
+from examples.experiments.planted_rank import QUBITS, truncations
+from qllmft.config import DataConfig
+from qllmft.data import read_corpus
 
 CONTEXT = 20  # seeds of a point with an SVC
 FOLDS = 2  # of the planted gap
@@ -122,19 +121,15 @@ def planted(structure: Structure, task: Task) -> dict[str, float]:
 
 def embeddings_of(sst2: str, body: str) -> Floats:
     """Return the embeddings (N, D) of all texts of SST-2."""
-    texts = read_corpus(DataConfig(source=sst2)).pooled().texts
-    return embed(list(texts), BodyConfig(model=body)).vectors
+    return vectors(read_corpus(DataConfig(source=sst2)).pooled().texts, body)
 
 
 def main() -> None:
     """Measure what the record lacks, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--sst2", help="folder of SST-2; without it, only the page of the record is made"
-    )
+    parser = options(__doc__, sst2=False)  # without it, only the page of the record is made
     parser.add_argument("--body", default="minilm")
     parser.add_argument("--points", nargs="*", default=[point.name for point in POINTS])
-    parser.add_argument("--json", type=Path, default=Path("docs/records/planted-control"))
+    parser.add_argument("--json", type=Path, default=DOCS / "records" / "planted-control")
     parser.add_argument("--page", type=Path, help="file of the page")
     given = parser.parse_args()
     given.json.mkdir(parents=True, exist_ok=True)
@@ -150,7 +145,7 @@ def main() -> None:
             measured(point, angles, kept, file)
             print(f"{point.name}: {point.count} seeds", flush=True)
     if given.page:
-        write_page(given.json, given.page)
+        planted_page(given.json, given.page)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Teacher circuits that label real texts, and the heads that learn these labels, for `planted_control.py`.
+"""Teacher circuits that label real texts, and the heads that learn these labels, for `planted_control`.
 
 A head reads Q latent angles: the texts' first Q principal axes, each with a standard deviation of one radian. It is R
 times an encoding of the angles by R_Y and a layer of the paper's blocks, CNOT and R_Y. Only its first k blocks keep
@@ -15,16 +15,14 @@ import torch
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, QuantumHead
-from qllmft.heads.classical import linear
-from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import initial_angles
+from qllmft.heads import Classifier, DataMap, QuantumHead, initial_angles, linear
 from qllmft.randomness import numpy_generator, torch_generator
 from qllmft.training import Examples, fit
 from qllmft_circuits import AnsatzOptions, data_parameters, weight_parameters
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]

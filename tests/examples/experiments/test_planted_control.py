@@ -1,43 +1,50 @@
 """The planted control: its page, and a small version that finds a planted head and no head where there is none."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
-ROOT = Path(__file__).resolve().parents[2]
+from examples.experiments import planted_control
+from examples.experiments.planted_control import CONTEXT, POINTS, Point, measured
+from examples.experiments.planted_heads import (
+    KERNEL,
+    Structure,
+    Task,
+    latent_angles,
+    separable_share,
+    teacher_labels,
+)
+from examples.experiments.planted_page import planted_page
+from examples.experiments.planted_rank import EXACT, certificates, truncations
+from examples.experiments.planted_studies import LEVEL, SEEDS, Kept, better, power
+from qllmft.analysis import MOST_BOND
+from qllmft.heads import QuantumHead
+from qllmft.tasks import ALPHA, PairedDifference, detectable_effect, holm
+from qllmft_circuits import AnsatzOptions
+from qllmft_circuits.library import separable
+
+ROOT = Path(__file__).resolve().parents[3]
 RECORD = ROOT / "docs" / "records" / "planted-control"
 
 
 @pytest.fixture(scope="module")
-def benchmarks():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-        yield
-
-
-pytestmark = pytest.mark.usefixtures("benchmarks")
-
-
-@pytest.fixture(scope="module")
-def angles(benchmarks):
+def angles():
     """Angles of 600 texts on four axes, as far from normal as embeddings are."""
-    from planted_heads import latent_angles
-
     random = np.random.default_rng(0)
     drawn = random.standard_t(5, size=(900, 12)) * np.linspace(2.0, 0.2, 12)
     return latent_angles(drawn.astype(np.float32), 4)
 
 
-def test_the_page_is_made_by_its_command(tmp_path, benchmarks):
-    from planted_page import write_page
-
-    write_page(RECORD, tmp_path / "planted-control.md")
+def test_the_page_is_made_by_its_command(tmp_path):
+    planted_page(RECORD, tmp_path / "planted-control.md")
     found = (tmp_path / "planted-control.md").read_text("utf-8")
-    made_again = "python benchmarks/planted_control.py --page docs/results/planted-control.md"
+    made_again = (
+        "python -m examples.experiments.planted_control --page docs/results/planted-control.md"
+    )
     assert (ROOT / "docs" / "results" / "planted-control.md").read_text("utf-8") == found, (
         made_again
     )
@@ -45,9 +52,6 @@ def test_the_page_is_made_by_its_command(tmp_path, benchmarks):
 
 
 def test_the_record_has_the_points_of_its_command():
-    from planted_control import CONTEXT, POINTS
-    from planted_heads import KERNEL
-
     for point in POINTS:
         kept = json.loads((RECORD / f"{point.name}.json").read_text("utf-8"))
         assert (kept["noise"], kept["first"]) == (point.noise, point.first)
@@ -59,13 +63,6 @@ def test_the_record_has_the_points_of_its_command():
 
 
 def test_structures_are_those_of_the_heads_of_the_project():
-    import torch
-    from planted_heads import Structure
-
-    from qllmft.heads import QuantumHead
-    from qllmft_circuits import AnsatzOptions
-    from qllmft_circuits.library import separable
-
     x = torch.linspace(-2, 2, 12).reshape(3, 4)
     for connectivity, entangled, ansatz in (
         (1, 8, AnsatzOptions(1)),
@@ -83,8 +80,6 @@ def test_structures_are_those_of_the_heads_of_the_project():
 
 
 def test_a_separable_head_is_a_sum_of_functions_of_one_angle(angles):
-    from planted_heads import Structure, separable_share, teacher_labels
-
     assert teacher_labels(Structure(1, 0), angles)[1] == pytest.approx(1.0, abs=1e-4)
     product = np.sin(angles[:, 0]) * np.sin(angles[:, 1])
     assert separable_share(product, angles, 2) < 0.2
@@ -94,8 +89,6 @@ def test_a_separable_head_is_a_sum_of_functions_of_one_angle(angles):
 
 
 def test_noise_turns_its_share_of_the_labels_anew_with_each_seed(angles):
-    from planted_heads import Task
-
     task = Task(angles, np.zeros(len(angles), np.int64), 0.3)
     turned = [np.concatenate([part.y for part in task.parts(seed, 300)]) for seed in range(8)]
     assert np.mean(turned) == pytest.approx(0.3, abs=0.03)
@@ -103,10 +96,6 @@ def test_noise_turns_its_share_of_the_labels_anew_with_each_seed(angles):
 
 
 def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
-    from planted_control import Point, measured
-    from planted_heads import Structure
-    from planted_studies import Kept
-
     found, coins = (
         Kept(measured(Point("small", Structure(), noise, 0, 10), angles, None, None))
         for noise in (0.0, 0.5)
@@ -121,9 +110,6 @@ def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
 
 
 def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
-    import planted_control
-    from planted_heads import Structure
-
     point = planted_control.Point("small", Structure(1, 0), 0.0, 0, 2)
     kept = planted_control.measured(point, angles, None, None)
     monkeypatch.setattr(planted_control, "trained", None)
@@ -131,11 +117,6 @@ def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
 
 
 def test_the_rule_on_drawn_studies_is_that_of_a_study():
-    from planted_studies import better
-
-    from qllmft.campaign import ALPHA
-    from qllmft.tasks.statistics import PairedDifference, holm
-
     random = np.random.default_rng(1)
     studies = random.normal([0.7, 1.3], 1.0, size=(400, 5, 2))
     one_by_one = []
@@ -150,10 +131,6 @@ def test_the_rule_on_drawn_studies_is_that_of_a_study():
 
 
 def test_power_at_the_least_difference_is_80_percent_and_half_the_level_at_none():
-    from planted_studies import LEVEL, SEEDS, power
-
-    from qllmft.tasks.statistics import detectable_effect
-
     nothing, half, least = power(np.array([0.0, 0.5, 1.0]))
     assert nothing == pytest.approx(LEVEL / 2, abs=1e-4)
     assert least == pytest.approx(0.8, abs=1e-3)
@@ -163,8 +140,6 @@ def test_power_at_the_least_difference_is_80_percent_and_half_the_level_at_none(
 
 
 def test_normal_studies_say_better_in_80_percent_at_the_least_difference_and_in_5_at_none():
-    from planted_studies import better, detectable_effect
-
     random = np.random.default_rng(2)
     effect = detectable_effect(0.025, 4) / np.sqrt(5)
     scatter = random.normal(size=(20_000, 5, 2))
@@ -172,10 +147,7 @@ def test_normal_studies_say_better_in_80_percent_at_the_least_difference_and_in_
     assert better(scatter).any(axis=1).mean() <= 0.05
 
 
-def test_a_bond_is_exact_where_it_reaches_the_planted_rank(benchmarks):
-    from planted_heads import latent_angles
-    from planted_rank import EXACT, truncations
-
+def test_a_bond_is_exact_where_it_reaches_the_planted_rank():
     drawn = np.random.default_rng(3).normal(size=(64, 8)).astype(np.float32)
     rows = truncations(latent_angles(drawn, 6))
     assert [row["rank"] for row in rows] == [1, 2, 4, 8, 8, 4]
@@ -185,10 +157,6 @@ def test_a_bond_is_exact_where_it_reaches_the_planted_rank(benchmarks):
 
 
 def test_the_certificate_is_absent_where_the_planted_rank_exceeds_its_limit():
-    from planted_rank import certificates
-
-    from qllmft.analysis.certificate import MOST_BOND
-
     rows = certificates()
     assert [row.given for row in rows] == [row.planted <= MOST_BOND for row in rows]
     assert [row.bond for row in rows] == [row.planted for row in rows]

@@ -1,4 +1,6 @@
-"""Labels of noisy machines that are decided, and the wrong ones: ``python benchmarks/labels_to_trust.py --sst2 SST2``.
+"""Labels of noisy machines that are decided, and the wrong ones.
+
+The command is ``python -m examples.experiments.labels_to_trust --sst2 SST2``.
 
 The default head is trained on 100 sentences of each label of SST-2 with `minilm`. Each backend answers 300 test texts
 and 60 training texts with known answers, with 1,000 shots of a circuit, and with up to 2,000 in six rounds. Three rules
@@ -10,40 +12,52 @@ extra ``ibm``.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import qllmft
 from numpy.typing import NDArray
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
-from qllmft.inference.evaluation import LabelledTexts, Subset
-from qllmft.inference.measurement import LabelProbabilities, leads, measure
-from qllmft.inference.rounds import Rounds, measure_in_rounds
-from qllmft.inference.trust import trusted
-from qllmft.tasks.measure import percent
+
+import qllmft
+from examples.experiments.common import keep, options, table
+from examples.experiments.machines import (
+    BACKENDS,
+    GENERIC,
+    MOCK,
+    SHOTS,
+    held_texts,
+    mock_machine,
+    trained_head,
+)
+from qllmft.inference import (
+    LabelledTexts,
+    LabelProbabilities,
+    Rounds,
+    leads,
+    measure,
+    measure_in_rounds,
+    trusted,
+)
+from qllmft.tasks import percent
 from qllmft_backends import Backend, create
-from qllmft_backends.sandbox import MockServer, Store
 
-from error_budget import BACKENDS
-
-TEXTS, SHOTS, SEEDS = 300, 1000, range(2)
+SEEDS = range(2)
 MOST, N_ROUNDS = 2000, 6
-MOCK, DRIFTING = "mock server, forte-1", "readout that drifts between jobs"
+DRIFTING = "readout that drifts between jobs"
 
 
-class Drifting(GenericBackendV2):
+class Drifting(GenericBackendV2):  # type: ignore[misc]
     """Machine whose readout errors are drawn anew in each job, up to 15 % of a qubit."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(8, seed=seed)
-        self.rng, self.sent = np.random.default_rng(seed), {}
+        self.rng = np.random.default_rng(seed)
+        self.sent: dict[str, Any] = {}
         self.name = f"drifting-{seed}"
 
     def run(self, run_input: Any, **options: Any) -> Any:
@@ -109,42 +123,10 @@ def row(name: str, predictor: qllmft.Predictor, texts: LabelledTexts, made: Any)
     }
 
 
-def main() -> None:
-    """Write the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", required=True, help="folder of SST-2")
-    parser.add_argument("--json", type=Path, default=Path("docs/records/labels-to-trust.json"))
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        run = Path(place, "run")
-        qllmft.train(
-            given.sst2,
-            out=run,
-            body="minilm",
-            on_event=lambda _: None,
-            data__n_per_label=100,
-            baselines__names=[],
-        )
-        predictor = qllmft.load(run)
-        texts = LabelledTexts.read(predictor, run, subset=Subset(TEXTS, 0))
-        made: dict[str, Any] = {
-            name: partial(simulated, kind, options)
-            for name, (kind, options) in BACKENDS.items()
-            if not name.startswith("generic")
-        }
-        made[DRIFTING] = partial(drifting, Path(place))
-        made[MOCK] = partial(mock, Path(place))
-        rows = [row(name, predictor, texts, make) for name, make in made.items()]
-    print(table(rows))
-    given.json.write_text(json.dumps({"results": rows}, indent=1) + "\n", encoding="utf-8")
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the means over the calls as Markdown."""
+def means(rows: list[dict[str, Any]]) -> str:
+    """Return the means over the calls as a table."""
     names = list(rows[0]["calls"][0]["rules"])
-    cells = [
-        ["backend", "mean shots", "differ, %", *(f"{name}: decided, wrong, %" for name in names)]
-    ]
+    lines = []
     for each in rows:
         for in_rounds in (False, True):
             calls = [call for call in each["calls"] if call["rounds"] == in_rounds]
@@ -154,28 +136,46 @@ def table(rows: list[dict[str, Any]]) -> str:
             for name in names:
                 decided, wrong = np.sum([call["rules"][name] for call in calls], axis=0)
                 line.append(f"{percent(decided / asked)}, {percent(wrong / max(1, decided))}")
-            cells.append(line)
-    rule = ["---"] * len(cells[0])
-    return "\n".join(f"| {' | '.join(line)} |" for line in [cells[0], rule, *cells[1:]])
+            lines.append(line)
+    rules = [f"{name}: decided, wrong, %" for name in names]
+    return table(["backend", "mean shots", "differ, %", *rules], lines, right=False)
 
 
-def simulated(kind: str, options: dict[str, Any], seed: int, shots: int) -> Backend:
-    """Return a backend of the error budget's benchmark, the same compiled circuit with other shots for each seed."""
-    return create(kind, options | {"seed": 0, "shots": shots}).in_round(shots, 100 * seed)
+def simulated(kind: str, chosen: dict[str, Any], seed: int, shots: int) -> Backend:
+    """Return a backend of `BACKENDS`, the same compiled circuit with other shots for each seed."""
+    return create(kind, chosen | {"seed": 0, "shots": shots}).in_round(shots, 100 * seed)
 
 
 def drifting(place: Path, seed: int, shots: int) -> Backend:
     """Return a machine behind a ledger, 50 circuits a job."""
-    options = {"shots": shots, "price_per_circuit": 0, "ledger": place / f"drifting-{seed}-{shots}"}
-    options |= {"object_name": f"drifting-{seed}-{shots}", "poll_interval_s": 0.01}
-    return create("qiskit", options, backend=Drifting(seed))
+    own = {"shots": shots, "price_per_circuit": 0, "ledger": place / f"drifting-{seed}-{shots}"}
+    own |= {"object_name": f"drifting-{seed}-{shots}", "poll_interval_s": 0.01}
+    return create("qiskit", own, backend=Drifting(seed))
 
 
 def mock(place: Path, seed: int, shots: int) -> Backend:
     """Return IonQ's machine on a mock server with the noise of Forte."""
-    box = MockServer(token="a-key", store=Store(qpu_noise="forte-1", seed=seed)).__enter__()
-    options = {"url": box.url, "shots": shots, "yes": True, "poll_interval_s": 0.01}
-    return create("ionq_forte", options | {"ledger": place / f"mock-{seed}-{shots}"})
+    own = {"shots": shots, "yes": True, "poll_interval_s": 0.01}
+    return mock_machine("ionq_forte", place / f"mock-{seed}-{shots}", seed, **own)
+
+
+def main() -> None:
+    """Write the record."""
+    given = options(__doc__, "labels-to-trust.json", sst2=True).parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place, "run")
+        predictor = trained_head(given.sst2, run)
+        texts = held_texts(predictor, run)
+        made: dict[str, Any] = {
+            name: partial(simulated, kind, chosen)
+            for name, (kind, chosen) in BACKENDS.items()
+            if name != GENERIC
+        }
+        made[DRIFTING] = partial(drifting, Path(place))
+        made[MOCK] = partial(mock, Path(place))
+        rows = [row(name, predictor, texts, make) for name, make in made.items()]
+    print(means(rows))
+    keep(given.json, rows)
 
 
 if __name__ == "__main__":

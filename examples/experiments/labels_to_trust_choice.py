@@ -1,4 +1,4 @@
-"""Rules of decided labels on training sentences: ``python benchmarks/labels_to_trust_choice.py --sst2 SST2``.
+"""Rules of decided labels on training sentences: ``python -m examples.experiments.labels_to_trust_choice --sst2 SST2``.
 
 The exact distribution of the outcomes of 1,200 training sentences of SST-2 on each backend gives the mean and the
 variance of each lead; shots are normal draws. In each of 150 calls, K known and 300 other sentences are drawn, measured
@@ -8,25 +8,28 @@ of the shots and of the machine, or the latter only if the known texts show it a
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import qllmft
 from numpy.typing import NDArray
-from qllmft.inference.budget import errors_of, logit_moments
-from qllmft.inference.rounds import Rounds
-from qllmft.inference.trust import machine_variance, p_values, selected
+
+from examples.experiments.common import keep, options
+from examples.experiments.machines import BACKENDS, TEXTS, trained_head
+from qllmft.inference import (
+    Rounds,
+    errors_of,
+    logit_moments,
+    machine_variance,
+    p_values,
+    selected,
+)
 from qllmft_backends import create
 
-from error_budget import BACKENDS
-
 Floats = NDArray[np.float64]
-CALLS, TEXTS, SENTENCES, ROUNDS = 150, 300, 1200, Rounds.of(2000, 6)
+CALLS, SENTENCES, ROUNDS = 150, 1200, Rounds.of(2000, 6)
 
 
 def in_rounds(lead: Floats, variance: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -88,33 +91,25 @@ def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Write the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", required=True, help="folder of SST-2")
-    parser.add_argument(
-        "--json", type=Path, default=Path("docs/records/labels-to-trust-choice.json")
-    )
-    given = parser.parse_args()
+    given = options(__doc__, "labels-to-trust-choice.json", sst2=True).parse_args()
     lines = Path(given.sst2, "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
     order = np.random.default_rng(1).permutation(len(lines))[:SENTENCES]
     with tempfile.TemporaryDirectory() as place:
-        run = Path(place, "run")
-        quiet: dict[str, Any] = {"body": "minilm", "on_event": lambda _: None}
-        qllmft.train(given.sst2, out=run, data__n_per_label=100, baselines__names=[], **quiet)
-        predictor = qllmft.load(run)
+        predictor = trained_head(given.sst2, Path(place, "run"))
         vectors = predictor.embed([lines[i].split("\t", 1)[1] for i in order.tolist()])
     circuits = predictor.circuits(vectors)
     exact = predictor.exact(vectors).logits
     assert exact is not None
     rows = []
-    for name, (kind, options) in BACKENDS.items():
-        errors = errors_of(create(kind, options | {"seed": 0}), circuits.circuit)
+    for name, (kind, chosen) in BACKENDS.items():
+        errors = errors_of(create(kind, chosen | {"seed": 0}), circuits.circuit)
         logits, covariance = logit_moments(circuits, errors.probabilities(circuits.parameters))
         variance = covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1]
         true = exact[:, 1] - exact[:, 0]
         own = summary(list(calls(logits[:, 1] - logits[:, 0], variance, true)))
         rows += [{"backend": name} | row for row in own]
         print(name, *own, sep="\n", flush=True)
-    given.json.write_text(json.dumps({"results": rows}, indent=1) + "\n", encoding="utf-8")
+    keep(given.json, rows)
 
 
 if __name__ == "__main__":

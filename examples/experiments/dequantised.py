@@ -1,6 +1,8 @@
-"""Heads and their classical surrogates on their test texts: ``python benchmarks/dequantised.py --sst2 FOLDER``.
+"""Heads and their classical surrogates on their test texts.
 
-Trains `single-10q`, `multi-10q` and `odd` on SST-2 and `single-10q` on six labels (docstrings, see docstrings.py), each
+The command is ``python -m examples.experiments.dequantised --sst2 FOLDER``.
+
+Trains `single-10q`, `multi-10q` and `odd` on SST-2 and `single-10q` on six labels (docstrings, see `docstrings`), each
 on every --body, by the commands ``qllmft train``, ``analyse`` and ``dequantise --onnx``. A finished run is not trained
 again. ``--onnx-python`` is a Python with onnxruntime and numpy alone, in which the ONNX files label the test texts.
 ``--twins`` trains the heads and their separable twins alone, and keeps the other figures of their rows.
@@ -8,7 +10,6 @@ again. ``--onnx-python`` is a Python with onnxruntime and numpy alone, in which 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -19,15 +20,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from qllmft.analysis.kernels import RIDGE
-from qllmft.analysis.twin import train_twins, twin_configs
+
+from examples.experiments.common import options
+from examples.experiments.docstrings import classes
+from qllmft import Predictor
+from qllmft.analysis import RIDGE, train_twins, twin_configs
 from qllmft.heads import without_noise
-from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference import LabelledTexts
 from qllmft.run import RunFolder
 from qllmft.training import finite_logits
-
-from docstrings import classes
 
 SIX = "single-10q, six labels"
 HEADS = {  # options of `qllmft train`
@@ -160,8 +161,7 @@ def keep(file: Path, found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run all heads on all bodies, and write each into the record."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst2", type=Path, required=True, help="folder of SST-2")
+    parser = options(__doc__, "could-it-be-classical.json", sst2=True)
     parser.add_argument("--body", nargs="+", default=["minilm"])
     parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=list(HEADS))
     parser.add_argument(
@@ -169,15 +169,12 @@ def main() -> None:
     )
     parser.add_argument("--twins", action="store_true", help="heads and twins alone")
     parser.add_argument("--onnx-python", help="Python with onnxruntime and numpy alone")
-    parser.add_argument(
-        "--json", type=Path, default=Path("docs/records/could-it-be-classical.json")
-    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for body in given.body:
         for name in given.heads:
             run = given.out / f"{Path(body).name}-{name.replace(', ', '-').replace(' ', '-')}"
-            data = six_labels(given.out / "docstrings-6.tsv") if name == SIX else given.sst2
+            data = six_labels(given.out / "docstrings-6.tsv") if name == SIX else Path(given.sst2)
             if given.twins:
                 keep(given.json, twins(name, body, data, run))
                 continue

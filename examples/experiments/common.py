@@ -1,0 +1,104 @@
+"""What the experiments share: options, texts and their embeddings, records that a later call continues, and pages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import StrictUndefined, Template
+from numpy.typing import NDArray
+
+from qllmft import load_preset
+from qllmft.config import BodyConfig
+from qllmft.data import Table
+from qllmft.embed import embed
+from qllmft.run import SharedInputs
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def options(
+    about: str | None, record: str | None = None, *, sst2: bool | None = None
+) -> argparse.ArgumentParser:
+    """Return the parser of an experiment's command.
+
+    Args:
+        about: docstring of the experiment, its help.
+        record: default of ``--json``, a name in docs/records; None leaves the option to the experiment.
+        sst2: ``--sst2`` is required if True and optional if False; None: there is no such option.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if sst2 is not None:
+        parser.add_argument("--sst2", required=sst2, help="folder of SST-2")
+    if record is not None:
+        default = DOCS / "records" / record
+        parser.add_argument("--json", type=Path, default=default, help="file of the record")
+    return parser
+
+
+def drawn_sst2(folder: str, seed: int) -> Table:
+    """Return SST-2's drawn texts, training and validation, by the paper's protocol."""
+    data = load_preset("single-10q").config({"data.source": folder}).data
+    splits = SharedInputs().splits(data, seed)
+    texts = [*splits.train.texts, *splits.validation.texts]
+    return Table(texts, np.concatenate([splits.train.labels, splits.validation.labels]))
+
+
+def vectors(texts: Iterable[str], body: str = "minilm") -> NDArray[np.float32]:
+    """Return the embeddings (N, D) of texts by a frozen language model."""
+    return embed(list(texts), BodyConfig(model=body)).vectors
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    """Return the rows of a record, none of a file that does not exist."""
+    content = json.loads(file.read_text("utf-8")) if file.exists() else []
+    found: list[dict[str, Any]] = content["results"] if isinstance(content, dict) else content
+    return found
+
+
+def keep(file: Path, rows: Sequence[dict[str, Any]], name: str = "results", **about: Any) -> None:
+    """Write a record: what it is about, and a line for each row."""
+    first = "".join(f"{json.dumps(key)}: {json.dumps(value)}, " for key, value in about.items())
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    file.write_text(f'{{{first}"{name}": [\n{lines}\n]}}\n', "utf-8")
+
+
+class Record:
+    """Record whose rows are computed once: a call that was stopped goes on where it ended.
+
+    Args:
+        file: of the record; see `keep`.
+        keys: names of the values by which rows differ.
+        about: values of the whole record.
+    """
+
+    def __init__(self, file: Path, *keys: str, **about: Any) -> None:
+        self.file, self.keys, self.about, self.rows = file, keys, about, rows_of(file)
+
+    def lacks(self, *values: object) -> bool:
+        """Return whether no row has these values of the keys."""
+        return values not in [tuple(row[key] for key in self.keys) for row in self.rows]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Write the record with one more row."""
+        self.rows.append(row)
+        keep(self.file, self.rows, **self.about)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: bool = True) -> str:
+    """Return a table of Markdown; its columns but the first are on the right, or all on the left."""
+    rule = ["---", *["---:" if right else "---"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [head, rule, *rows])
+
+
+def write_page(template: Path, file: Path, **values: Any) -> None:
+    """Write a page from a template of Markdown; a missing value is an error."""
+    source = template.read_text("utf-8")
+    page = Template(source, undefined=StrictUndefined, keep_trailing_newline=True)
+    file.write_text(page.render(values), "utf-8")

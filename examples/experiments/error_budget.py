@@ -1,0 +1,70 @@
+"""Predicted and sampled accuracy of one head on noisy backends.
+
+The command is ``python -m examples.experiments.error_budget --sst2 FOLDER``.
+
+The default head is trained on 100 sentences of each label of SST-2 with `minilm`. For each backend the accuracy on 300
+test texts is predicted (``qllmft evaluate --budget``), and sampled twice with 1,000 shots of a circuit, with the
+prediction's seed and another one. IonQ's mock server has the noise forte-1. The snapshots need the extra ``ibm``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import qllmft
+from examples.experiments.common import keep, options
+from examples.experiments.machines import (
+    BACKENDS,
+    MOCK,
+    SHOTS,
+    held_texts,
+    mock_machine,
+    trained_head,
+)
+from qllmft.inference import LabelledTexts, error_budget, evaluate
+from qllmft_backends import Backend, create
+
+SEEDS = (0, 2)
+
+
+def row(
+    name: str, predictor: qllmft.Predictor, texts: LabelledTexts, made: list[Backend]
+) -> dict[str, Any]:
+    """Return the budget on the first of the same backends with other seeds, and what each samples."""
+    model = predictor.model.classifier
+    found = asdict(error_budget(model, texts.vectors, texts.labels, made[0]))
+    sampled, differ = [], []
+    for backend in made:
+        predictor.backend, predictor.known_texts = backend, 0
+        result = evaluate(predictor, texts)
+        assert result.agreement
+        sampled.append(result.accuracy.right)
+        differ.append(result.agreement.flips)
+    print(name, found["rows"][0], sampled, differ, flush=True)
+    return {"backend": name, **found, "sampled_right": sampled, "sampled_differ": differ}
+
+
+def main() -> None:
+    """Write the record."""
+    given = options(__doc__, "error-budget.json", sst2=True).parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place, "run")
+        predictor = trained_head(given.sst2, run)
+        texts = held_texts(predictor, run)
+        made = {
+            name: [create(kind, chosen | {"seed": seed}) for seed in SEEDS]
+            for name, (kind, chosen) in BACKENDS.items()
+        }
+        own = {"shots": SHOTS, "noise": "forte1"}
+        made[MOCK] = [
+            mock_machine("ionq_simulator", Path(place, f"{seed}"), seed, **own) for seed in SEEDS
+        ]
+        rows = [row(name, predictor, texts, each) for name, each in made.items()]
+    keep(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()
