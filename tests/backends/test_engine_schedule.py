@@ -20,19 +20,6 @@ from qllmft_backends.adjoint.program import Op
 from qllmft_backends.adjoint.program import schedule as schedule_module
 from qllmft_backends.adjoint.program.schedule import Schedule, Shape, make_schedule
 
-LENGTHS = {
-    Shape.SINGLE: 1,
-    Shape.CHAIN_2: 2,
-    Shape.CHAIN_3: 3,
-    Shape.ROTATIONS_2: 2,
-    Shape.ROTATIONS_3: 3,
-    Shape.BRIDGE: 2,
-    Shape.HALF_CHAIN_2: 2,
-    Shape.HALF_CHAIN_3: 3,
-    Shape.HALF_ROTATIONS_2: 2,
-    Shape.HALF_ROTATIONS_3: 3,
-    Shape.TO_HALF: 1,
-}
 ROTATIONS = (Shape.ROTATIONS_2, Shape.ROTATIONS_3, Shape.HALF_ROTATIONS_2, Shape.HALF_ROTATIONS_3)
 HALF_AT = {
     Shape.BRIDGE: 1,
@@ -48,7 +35,7 @@ SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]
 
 def gates_of(schedule: Schedule, backward: bool) -> list[list[int]]:
     """The gates of each step, in the order in which they are done."""
-    steps = [list(range(first, first + LENGTHS[shape])) for shape, first in schedule.steps.tolist()]
+    steps = [list(range(first, first + n)) for _, first, n, *_ in schedule.steps.tolist()]
     return [step[::-1] for step in steps] if backward else steps
 
 
@@ -101,10 +88,10 @@ def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward)
     schedule = make_schedule(program, batch, 16, 4, backward=backward)
     assert_sound(program, schedule, backward)
     inside = {1: 4, 2: 3, 4: 2, 8: 1}[batch]  # qubits that live inside a register of 16
-    for shape, first in schedule.steps.tolist():
+    for shape, first, count, *strides in schedule.steps.tolist():
         if shape == Shape.SINGLE:
             continue
-        ops = program.ops[first : first + LENGTHS[shape]].tolist()
+        ops = program.ops[first : first + count].tolist()
         rotations = shape in ROTATIONS
         assert {op for op, *_ in ops} == {Op.ROT if rotations else Op.CX_ROT}
         path = [] if rotations else [ops[0][1]]
@@ -115,6 +102,8 @@ def test_a_group_has_different_qubits_of_the_right_kind(blocks, batch, backward)
         low = [q for q in path if q < inside]
         assert low == ([inside - 1] if shape in HALF_AT else [])
         assert shape not in HALF_AT or path[HALF_AT[shape]] == inside - 1
+        high = [batch << q for q in path if q >= inside]
+        assert strides == high + [0] * (4 - len(high))
 
 
 def test_the_paper_s_head_is_groups_from_end_to_end():
@@ -140,12 +129,9 @@ def test_a_group_ends_where_its_block_ends():
         chain.cx(q, q + 1)
         chain.ry(0.1, q + 1)
     program = lower(chain)
-    cut = schedule_module._groups(program.ops, register_bits=1, longest=3, border=4)
-    assert [length for _, _, length in cut] == [2, 3, 1]
-    assert [length for _, _, length in schedule_module._groups(program.ops, 1, 3, border=8)] == [
-        3,
-        3,
-    ]
+    for border, lengths in ((4, [2, 3, 1]), (8, [3, 3])):
+        cut = schedule_module.grouped(program.ops, register_bits=1, longest=3, border=border)
+        assert [length for _, _, length, _ in cut] == lengths
 
 
 def test_a_ring_is_chains_of_three_forward_and_of_two_on_the_way_back():

@@ -9,18 +9,9 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.complex_gates import backward_steps, forward_steps
-from qllmft_backends.adjoint.compiled.simd import lanes, load, store
+from qllmft_backends.adjoint.compiled.simd import aligned, lanes, load, store
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-
-
-@_jit
-def aligned(like, size):
-    """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
-    width = lanes(like.itemsize)
-    raw = np.empty(size + width, like.dtype)
-    first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
-    return raw[first : first + size]
 
 
 @_jit

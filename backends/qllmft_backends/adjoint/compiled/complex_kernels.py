@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.complex_blocks import aligned, run_backward, run_forward
+from qllmft_backends.adjoint.compiled.complex_blocks import run_backward, run_forward
 from qllmft_backends.adjoint.compiled.complex_matrices import (
     add_derivatives,
     make_matrices,
@@ -15,7 +15,7 @@ from qllmft_backends.adjoint.compiled.complex_observables import (
     measure_paulis,
     start_complex_costate,
 )
-from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.compiled.simd import aligned, lanes
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 

@@ -25,7 +25,8 @@ from qllmft_backends.adjoint.program.schedule import HALF
 CONTRACT = ("contract",)
 
 
-def _qubits(gates):
+def outside(gates):
+    """Return the number of a group's qubits outside registers."""
     return 1 + max(q for gate in gates for q in gate if q is not None)
 
 
@@ -93,7 +94,7 @@ def _multiply_subtract(builder, x, y, z):
 
 def forward_group(gates):
     """Return an intrinsic ``group(s, base, strides, tangents)``: the gates on the registers at ``base``."""
-    n_qubits = _qubits(gates)
+    n_qubits = outside(gates)
 
     @intrinsic
     def group(typingctx, s, base, strides, tangents):
@@ -146,7 +147,7 @@ def forward_group(gates):
 
 def backward_group(gates):
     """Return an intrinsic ``group(s, c, base, strides, tangents, sums)`` that undoes a group, last gate first."""
-    n_qubits = _qubits(gates)
+    n_qubits = outside(gates)
 
     @intrinsic
     def group(typingctx, s, c, base, strides, tangents, sums):

@@ -19,7 +19,7 @@ from qllmft_backends.adjoint.compiled.observables import (
     start_reparametrised,
 )
 from qllmft_backends.adjoint.compiled.rotations import compute_coefficients
-from qllmft_backends.adjoint.compiled.simd import lanes
+from qllmft_backends.adjoint.compiled.simd import aligned, lanes
 from qllmft_backends.adjoint.compiled.steps import run
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -49,7 +49,7 @@ def forward(plan, arrays, chunk):
     if stream.size:
         fill_normal(np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk), noise)
     width = lanes(s.itemsize)
-    coefficients = np.empty(2 * width * is_full.size, s.dtype)
+    coefficients = aligned(s, 2 * width * (is_full.size + 2))
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
     run(s, None, batch, plan, coefficients, is_full, None)
@@ -97,12 +97,13 @@ def backward(plan, arrays, chunk):
         start_reparametrised(s, c, product, row_masks, twice, key, kept, arrays.scale[0])
     else:
         start_costate(s, c, product, row_masks, twice)
-    coefficients = np.empty(2 * width * count, s.dtype)
-    squares = np.empty(width * count, s.dtype)
+    coefficients = aligned(s, 2 * width * (count + 2))
+    squares = aligned(s, width * count)
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, squares)
     if kept.size and not stream.size:
         keep(c, kept)
-    by_lane = np.zeros(width * count, s.dtype)
+    by_lane = aligned(s, width * (count + 1))
+    by_lane[:] = 0
     run(s, c, batch, plan, coefficients, is_full, by_lane)
     for sample in range(min(batch, samples - start)):
         for g in range(count):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_jitable, register_model
@@ -19,6 +20,15 @@ REGISTER_BYTES = 64
 def lanes(itemsize: int) -> int:
     """Return the numbers in one register: 16 of float32, 8 of float64."""
     return REGISTER_BYTES // itemsize
+
+
+@register_jitable
+def aligned(like, size):
+    """Return an array of ``size`` numbers of the dtype of ``like``, aligned to a register."""
+    width = lanes(like.itemsize)
+    raw = np.empty(size + width, like.dtype)
+    first = -raw.ctypes.data % (width * like.itemsize) // like.itemsize
+    return raw[first : first + size]
 
 
 class VectorType(types.Type):

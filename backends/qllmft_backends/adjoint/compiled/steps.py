@@ -8,32 +8,18 @@ from __future__ import annotations
 
 from numba import njit
 
-from qllmft_backends.adjoint.compiled.fused import backward_group, forward_group
+from qllmft_backends.adjoint.compiled.fused import backward_group, forward_group, outside
 from qllmft_backends.adjoint.compiled.gates import CX_ROT, ROT, bit_sign, cx_rot, fixed_gate, rot
 from qllmft_backends.adjoint.compiled.simd import lanes, load, mul, store, sub
-from qllmft_backends.adjoint.program.schedule import GATES, Shape
+from qllmft_backends.adjoint.program.schedule import GATES, HALF, Shape
 
-(
-    SINGLE, CHAIN_2, CHAIN_3, ROTATIONS_2, ROTATIONS_3, BRIDGE, HALF_CHAIN_2, HALF_CHAIN_3, HALF_ROTATIONS_2,
-    HALF_ROTATIONS_3, TO_HALF,
-) = (int(shape) for shape in Shape)  # fmt: skip
+SINGLE = int(Shape.SINGLE)
+# the first gate's target is inside registers: a lane of bit 0 has the tangent, and the sum, negative
+_ON_HALF = tuple(int(shape) for shape, gates in GATES.items() if gates[0][1] == HALF)
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 # part of the functions that are cached
 _inlined = njit(nogil=True, error_model="numpy", forceinline=True)
-
-(
-    _chain_3, _rotations_3, _half_chain_3, _half_rotations_3, _bridge, _chain_2, _rotations_2, _half_chain_2,
-    _half_rotations_2, _to_half,
-) = map(forward_group, GATES.values())  # fmt: skip
-(
-    _undo_bridge,
-    _undo_chain_2,
-    _undo_rotations_2,
-    _undo_half_chain_2,
-    _undo_half_rotations_2,
-    _undo_to_half,
-) = (backward_group(gates) for gates in GATES.values() if len(gates) < 3)
 
 
 @_inlined
@@ -50,17 +36,57 @@ def _opened(k, strides):
 
 
 @_inlined
-def _sweep(group, s, strides, tangents):
-    """Apply a group to all amplitudes. ``strides`` are those of its qubits outside registers."""
-    for k in range(0, s.size >> len(strides), lanes(s.itemsize)):
-        group(s, _opened(k, strides), strides, tangents)
+def _last_group(s, shape, strides, tangents):
+    """Do nothing: a step has a shape."""
+
+
+def _groups(shapes):
+    """Return a function that applies the group of a step, of one of these shapes, to all amplitudes."""
+    if not shapes:
+        return _last_group
+    shape, gates, others = int(shapes[0]), GATES[shapes[0]], _groups(shapes[1:])
+    group, n_gates, n_qubits = forward_group(gates), len(gates), outside(gates)
+
+    @_inlined
+    def apply(s, chosen, all_strides, tangents):
+        if chosen != shape:
+            others(s, chosen, all_strides, tangents)
+            return
+        strides = all_strides[:n_qubits]
+        for k in range(0, s.size >> n_qubits, lanes(s.itemsize)):
+            group(s, _opened(k, strides), strides, tangents[:n_gates])
+
+    return apply
 
 
 @_inlined
-def _undo_sweep(group, s, c, strides, tangents, sums):
-    for k in range(0, s.size >> len(strides), lanes(s.itemsize)):
-        sums = group(s, c, _opened(k, strides), strides, tangents, sums)
+def _last_undone(s, c, shape, strides, tangents, sums):
     return sums
+
+
+def _groups_undone(shapes):
+    """Return a function that undoes the group of a step on state and co-state, and returns the sums with its terms."""
+    if not shapes:
+        return _last_undone
+    shape, gates, others = int(shapes[0]), GATES[shapes[0]], _groups_undone(shapes[1:])
+    group, n_gates, n_qubits = backward_group(gates), len(gates), outside(gates)
+    n_sums = 2 * n_gates
+
+    @_inlined
+    def undo(s, c, chosen, all_strides, tangents, sums):
+        if chosen != shape:
+            return others(s, c, chosen, all_strides, tangents, sums)
+        strides = all_strides[:n_qubits]
+        own = sums[:n_sums]
+        for k in range(0, s.size >> n_qubits, lanes(s.itemsize)):
+            own = group(s, c, _opened(k, strides), strides, tangents[:n_gates], own)
+        return own + sums[n_sums:]
+
+    return undo
+
+
+_apply_group = _groups(list(GATES))
+_undo_group = _groups_undone([shape for shape, gates in GATES.items() if len(gates) < 3])
 
 
 @_jit
@@ -94,57 +120,37 @@ def _rotation(s, c, batch, op, cos, sin, signs, gradient):
 
 
 @_jit
-def _step(s, batch, shape, ops, coefficients, signs):
-    width, slot = lanes(s.itemsize), ops[0, 3]
-    control, q0, t0 = (
-        batch << max(ops[0, 1], 0),
-        batch << ops[0, 2],
-        _tangent(coefficients, slot, width),
+def _step(s, shape, strides, slot, coefficients, signs):
+    width = lanes(s.itemsize)
+    first = _tangent(coefficients, slot, width)
+    if shape in _ON_HALF:
+        first = mul(first, bit_sign(signs, width // 2))
+    # those of other gates are not used, and follow in memory
+    second, third = (
+        _tangent(coefficients, slot + 1, width),
+        _tangent(coefficients, slot + 2, width),
     )
-    if shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2, HALF_ROTATIONS_3):
-        t0 = mul(t0, bit_sign(signs, width // 2))
-    if shape == TO_HALF:
-        _sweep(_to_half, s, (control,), (t0,))
-        return
-    q1, t1 = batch << ops[1, 2], _tangent(coefficients, slot + 1, width)
-    if shape == BRIDGE:
-        _sweep(_bridge, s, (control, q1), (t0, t1))
-    elif shape == CHAIN_2:
-        _sweep(_chain_2, s, (control, q0, q1), (t0, t1))
-    elif shape == ROTATIONS_2:
-        _sweep(_rotations_2, s, (q0, q1), (t0, t1))
-    elif shape == HALF_CHAIN_2:
-        _sweep(_half_chain_2, s, (q0, q1), (t0, t1))
-    elif shape == HALF_ROTATIONS_2:
-        _sweep(_half_rotations_2, s, (q1,), (t0, t1))
-    else:
-        _step_of_three(
-            s,
-            batch << ops[2, 2],
-            shape,
-            (control, q0, q1),
-            (t0, t1, _tangent(coefficients, slot + 2, width)),
-        )
+    _apply_group(s, shape, strides, (first, second, third))
 
 
 @_jit
-def _step_of_three(s, q2, shape, strides, tangents):
-    control, q0, q1 = strides
-    if shape == CHAIN_3:
-        _sweep(_chain_3, s, (control, q0, q1, q2), tangents)
-    elif shape == ROTATIONS_3:
-        _sweep(_rotations_3, s, (q0, q1, q2), tangents)
-    elif shape == HALF_CHAIN_3:
-        _sweep(_half_chain_3, s, (q0, q1, q2), tangents)
-    else:
-        _sweep(_half_rotations_3, s, (q1, q2), tangents)
+def _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients):
+    width, at = lanes(s.itemsize), slot * lanes(s.itemsize)
+    first, second = _tangent(coefficients, slot, width), _tangent(coefficients, slot + 1, width)
+    sign, zero, on_half = bit_sign(signs, width // 2), sub(first, first), shape in _ON_HALF
+    total = load(gradients, at)
+    if on_half:  # the sign of a lane comes out of the sum
+        first, total = mul(first, sign), mul(total, sign)
+    sums = _undo_group(
+        s, c, shape, strides, (first, second), (total, zero, load(gradients, at + width), zero)
+    )
+    total = sub(sums[0], sums[1])
+    store(gradients, at, mul(total, sign) if on_half else total)
+    store(gradients, at + width, sub(sums[2], sums[3]))
 
 
-@_jit
-def _length(shape):
-    if shape in (SINGLE, TO_HALF):
-        return 1
-    return 3 if shape in (CHAIN_3, ROTATIONS_3, HALF_CHAIN_3, HALF_ROTATIONS_3) else 2
+# --- all steps of a program
+# ------------------------------------------------------------------------------------------
 
 
 @_jit
@@ -156,57 +162,20 @@ def _any_full(is_full, slot, count):
 
 
 @_jit
-def _undo_step(s, c, batch, shape, ops, coefficients, signs, gradients):
-    width, slot = lanes(s.itemsize), ops[0, 3]
-    control, q0 = batch << max(ops[0, 1], 0), batch << ops[0, 2]
-    t0, g0, sign = (
-        _tangent(coefficients, slot, width),
-        load(gradients, slot * width),
-        bit_sign(signs, width // 2),
-    )
-    zero, in_half = sub(t0, t0), shape in (TO_HALF, BRIDGE, HALF_ROTATIONS_2)
-    if in_half:  # the sign of a lane comes out of the sum
-        t0, g0 = mul(t0, sign), mul(g0, sign)
-    if shape == TO_HALF:
-        one = _undo_sweep(_undo_to_half, s, c, (control,), (t0,), (g0, zero))
-        store(gradients, slot * width, mul(one[0], sign))
-        return
-    q1, tangents = batch << ops[1, 2], (t0, _tangent(coefficients, slot + 1, width))
-    sums = (g0, zero, load(gradients, (slot + 1) * width), zero)
-    if shape == CHAIN_2:
-        sums = _undo_sweep(_undo_chain_2, s, c, (control, q0, q1), tangents, sums)
-    elif shape == ROTATIONS_2:
-        sums = _undo_sweep(_undo_rotations_2, s, c, (q0, q1), tangents, sums)
-    elif shape == HALF_CHAIN_2:
-        sums = _undo_sweep(_undo_half_chain_2, s, c, (q0, q1), tangents, sums)
-    elif shape == BRIDGE:
-        sums = _undo_sweep(_undo_bridge, s, c, (control, q1), tangents, sums)
-    else:
-        sums = _undo_sweep(_undo_half_rotations_2, s, c, (q1,), tangents, sums)
-    first = mul(sums[0], sign) if in_half else sums[0]
-    store(gradients, slot * width, sub(first, sums[1]))
-    store(gradients, (slot + 1) * width, sub(sums[2], sums[3]))
-
-
-# --- all steps of a program
-# ------------------------------------------------------------------------------------------
-
-
-@_jit
-def _steps(s, c, batch, ops, steps, coefficients, is_full, signs, gradients):
+def _steps(s, c, batch, ops, steps, tables):
+    coefficients, is_full, signs, gradients = tables
     for i in range(steps.shape[0]):
-        shape, first = steps[i, 0], steps[i, 1]
-        count = _length(shape)
-        if shape == SINGLE or _any_full(is_full, ops[first, 3], count):
+        shape, first, count = steps[i, 0], steps[i, 1], steps[i, 2]
+        strides = steps[i, 3], steps[i, 4], steps[i, 5], steps[i, 6]
+        slot = ops[first, 3]
+        if shape == SINGLE or _any_full(is_full, slot, count):
             for g in range(count):
                 op = ops[first + g if c is None else first + count - 1 - g]
                 _single(s, c, batch, op, coefficients, signs, gradients)
         elif c is None:
-            _step(s, batch, shape, ops[first : first + count], coefficients, signs)
+            _step(s, shape, strides, slot, coefficients, signs)
         else:
-            _undo_step(
-                s, c, batch, shape, ops[first : first + count], coefficients, signs, gradients
-            )
+            _undo_step(s, c, shape, strides, slot, coefficients, signs, gradients)
 
 
 @_jit
@@ -220,41 +189,20 @@ def run(s, c, batch, plan, coefficients, is_full, gradients):
         c: of the same shape, changed in place; None: forward.
         batch: L.
         plan: `PlanArrays` of the direction.
-        coefficients: (G·2·width,) of `compute_coefficients`, of the same direction.
+        coefficients: (2·width·(G + 2),) of `compute_coefficients`, of the same direction.
         is_full: (G,) bool, see `rotations`; a group with a full rotation runs gate by gate.
-        gradients: (G·width,), to which Σ (λ_b ψ_a − λ_a ψ_b) of each rotation is added by lane,
-            divided by ``squares`` of `compute_coefficients`; None: forward.
+        gradients: (width·(G + 1),), to which Σ (λ_b ψ_a − λ_a ψ_b) of each rotation is added by
+            lane, divided by ``squares`` of `compute_coefficients`; None: forward.
     """
-    ops, steps, runs, outer, signs = plan.ops, plan.steps, plan.runs, plan.outer, plan.signs
+    ops, runs, outer = plan.ops, plan.runs, plan.outer
+    tables = coefficients, is_full, plan.signs, gradients
     for o in range(outer.shape[0]):
         large = batch << outer[o, 0]
         for i in range(0, s.size, large):
             for r in range(outer[o, 1], outer[o, 2]):
-                size = batch << runs[r, 0]
-                part = steps[runs[r, 1] : runs[r, 2]]
+                size, steps = batch << runs[r, 0], plan.steps[runs[r, 1] : runs[r, 2]]
                 for k in range(i, i + large, size):
                     if c is None:
-                        _steps(
-                            s[k : k + size],
-                            None,
-                            batch,
-                            ops,
-                            part,
-                            coefficients,
-                            is_full,
-                            signs,
-                            None,
-                        )
+                        _steps(s[k : k + size], None, batch, ops, steps, tables)
                     else:
-                        stop = k + size
-                        _steps(
-                            s[k:stop],
-                            c[k:stop],
-                            batch,
-                            ops,
-                            part,
-                            coefficients,
-                            is_full,
-                            signs,
-                            gradients,
-                        )
+                        _steps(s[k : k + size], c[k : k + size], batch, ops, steps, tables)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.program.lowering import Op, Program
+from qllmft_backends.protocol import Ints
 
 # what a run on small blocks may hold; two thirds of a usual first-level cache
 L1_BYTES = 32 * 2**10
@@ -23,7 +24,7 @@ _SHORTEST_RUN = 3  # steps; a shorter run on small blocks is not worth its loop
 
 
 class Shape(IntEnum):
-    """Shapes of a step (see `fused`)."""
+    """Shapes of a step (see `fused`): one gate, or a group."""
 
     SINGLE = 0
     CHAIN_2 = 1
@@ -57,12 +58,11 @@ GATES: dict[Shape, list[tuple[int | None, int]]] = {
 class Schedule(NamedTuple):
     """Steps and runs of one direction."""
 
-    # (n_steps, 2): shape, first gate; a group's gates follow each other
-    steps: NDArray[np.int64]
-    # (n_runs, 3): b, first step, step after the last
-    runs: NDArray[np.int64]
-    # (n_outer, 3): b, first run, run after the last
-    outer: NDArray[np.int64]
+    # (n_steps, 7): shape, first gate, number of gates, and the strides L·2^q of a group's qubits
+    # outside registers, at most four; a group's gates follow each other
+    steps: Ints
+    runs: Ints  # (n_runs, 3): b, first step, step after the last
+    outer: Ints  # (n_outer, 3): b, first run, run after the last
 
 
 def make_schedule(
@@ -80,59 +80,74 @@ def make_schedule(
     register_bits = (width // batch).bit_length() - 1
     held = itemsize * batch * (2 if backward else 1)
     small, large = ((bytes_ // held).bit_length() - 1 for bytes_ in (L1_BYTES, L2_BYTES))
-    groups = _groups(program.ops, register_bits, longest=2 if backward else 3, border=small)
+    groups = grouped(program.ops, register_bits, longest=2 if backward else 3, border=small)
     if backward:
         groups.reverse()
-    tops = [_top(program.ops[first : first + length]) for _, first, length in groups]
+    steps = np.zeros((len(groups), 7), np.int64)
+    for row, (shape, first, length, qubits) in zip(steps, groups, strict=True):
+        row[:3] = shape, first, length
+        row[3 : 3 + len(qubits)] = [batch << q for q in qubits]
+    tops = [_top(program.ops[first : first + length]) for _, first, length, _ in groups]
     runs: list[tuple[int, int, int]] = []
     outer: list[tuple[int, int, int]] = []
     for bits, start, stop in _cut(tops, large, program.n_qubits):
         first_run = len(runs)
         runs += [(b, start + i, start + j) for b, i, j in _cut(tops[start:stop], small, bits)]
         outer.append((bits, first_run, len(runs)))
-    return Schedule(table([group[:2] for group in groups], 2), table(runs, 3), table(outer, 3))
+    return Schedule(steps, table(runs, 3), table(outer, 3))
 
 
-def table(rows: Sequence[Sequence[int]], columns: int) -> NDArray[np.int64]:
+def table(rows: Sequence[Sequence[int]], columns: int) -> Ints:
     """Return rows of numbers as an array, also if there are none."""
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
-def _groups(
+def grouped(
     ops: NDArray[np.int32], register_bits: int, longest: int, border: int
-) -> list[tuple[Shape, int, int]]:
-    """Return (shape, first gate, number of gates), covering all gates in order.
+) -> list[tuple[Shape, int, int, list[int]]]:
+    """Return shape, first gate, number of gates and qubits outside registers of steps that cover all gates in order.
 
     A group of three gates does not begin below qubit ``border`` and end at it or above: no block would contain it.
+
+    Args:
+        ops: of the `Program`.
+        register_bits: number of qubits inside registers.
+        longest: number of gates of a group, at most.
+        border: qubits of the blocks of the first level of cache.
     """
-    groups = []
+    groups: list[tuple[Shape, int, int, list[int]]] = []
     first = 0
     while first < len(ops):
-        shape, length = Shape.SINGLE, 1
-        for candidate, gates in GATES.items():
+        found: tuple[Shape, int, int, list[int]] = (Shape.SINGLE, first, 1, [])
+        for shape, gates in GATES.items():
             chosen = ops[first : first + len(gates)]
             straddles = len(gates) == 3 and _top(chosen[:2]) < border <= _top(chosen)
-            if len(gates) <= longest and not straddles and _fits(gates, chosen, register_bits):
-                shape, length = candidate, len(gates)
+            if len(gates) > longest or straddles:
+                continue
+            if qubits := _qubits_of(gates, chosen, register_bits):
+                found = (shape, first, len(gates), qubits)
                 break
-        groups.append((shape, first, length))
-        first += length
+        groups.append(found)
+        first += found[2]
     return groups
 
 
-def _fits(gates: list[tuple[int | None, int]], ops: NDArray[np.int32], register_bits: int) -> bool:
-    """Return whether operations are these gates, on different qubits outside registers but for `HALF`."""
+def _qubits_of(
+    gates: list[tuple[int | None, int]], ops: NDArray[np.int32], register_bits: int
+) -> list[int]:
+    """Return the qubits of a group's gates in their order, but for `HALF`; none if operations do not fit them."""
     if len(ops) < len(gates):
-        return False
-    qubits: dict[int | None, int] = {HALF: register_bits - 1}
+        return []
+    qubits: dict[int, int] = {HALF: register_bits - 1}
     for (control, target), (kind, *ends, _) in zip(gates, ops.tolist(), strict=True):
         if kind != (Op.ROT if control is None else Op.CX_ROT):
-            return False
+            return []
         for name, qubit in zip((control, target), ends, strict=True):
             if name is not None and qubits.setdefault(name, qubit) != qubit:
-                return False
+                return []
     _, *outside = qubits.values()
-    return len(set(outside)) == len(outside) and min(outside) >= register_bits
+    distinct = len(set(outside)) == len(outside) and min(outside) >= register_bits
+    return outside if distinct else []
 
 
 def _top(ops: NDArray[np.int32]) -> int:
