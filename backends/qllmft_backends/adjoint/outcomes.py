@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.adjoint.chunks import EVALUATION_BYTES
-from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
+from qllmft_backends.adjoint.compiled.frames import outcomes_at
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories

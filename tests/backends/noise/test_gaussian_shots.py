@@ -15,7 +15,7 @@ from noisy_circuits import (
 from scipy.stats import chi2
 
 from qllmft_backends.adjoint import AdjointEngine, lower
-from qllmft_backends.adjoint.compiled.outcomes import outcomes_at
+from qllmft_backends.adjoint.compiled.frames import outcomes_at
 from qllmft_backends.adjoint.engine import GaussianShots, Tape
 from qllmft_backends.adjoint.outcomes import draw_outcomes, flip_bits
 from qllmft_backends.noise import GateNoise

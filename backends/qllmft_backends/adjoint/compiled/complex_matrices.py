@@ -19,12 +19,8 @@ def _turn(m, i, j, cos, sin, imaginary):
     for k in range(0, 4, 2):
         for sample in range(m.shape[1]):
             c, s = cos[sample], sin[sample]
-            ar, ai, br, bi = (
-                m[i + k, sample],
-                m[i + k + 1, sample],
-                m[j + k, sample],
-                m[j + k + 1, sample],
-            )
+            ar, ai = m[i + k, sample], m[i + k + 1, sample]
+            br, bi = m[j + k, sample], m[j + k + 1, sample]
             if imaginary:
                 m[i + k, sample], m[i + k + 1, sample] = c * ar + s * bi, c * ai - s * br
                 m[j + k, sample], m[j + k + 1, sample] = c * br + s * ai, c * bi - s * ar
@@ -40,6 +36,22 @@ def _phase(m, i, cos, sin):
             real, imaginary = m[i + k, sample], m[i + k + 1, sample]
             m[i + k, sample] = cos[sample] * real - sin[sample] * imaginary
             m[i + k + 1, sample] = cos[sample] * imaginary + sin[sample] * real
+
+
+@_jit
+def _multiply(m, gate, factors, sin, cos, start):
+    """Overwrite m (8, S) with the product of a gate's factors, for the samples from ``start`` on."""
+    m[:] = 0
+    m[0], m[6] = 1, 1
+    stop = start + m.shape[1]
+    for f in range(gate[3], gate[4]):
+        axis = factors[f, 0]
+        if axis < 2:
+            _turn(m, 0, 4, cos[f, start:stop], sin[f, start:stop], axis == 0)
+        elif axis == 2:
+            _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
+        else:
+            m[0], m[2], m[4], m[6] = 0, 1, 1, 0  # CNOT has no other factor
 
 
 @_jit
@@ -67,14 +79,8 @@ def add_removed_phases(gates, factors, sin, cos, out):
     """
     for n in range(gates.shape[0]):
         if gates[n, 0] == 0:
-            m = np.zeros((8, out.size))
-            m[0], m[6] = 1, 1
-            for f in range(gates[n, 3], gates[n, 4]):
-                axis = factors[f, 0]
-                if axis < 2:
-                    _turn(m, 0, 4, cos[f], sin[f], axis == 0)
-                else:
-                    _phase(m, 4, cos[f], sin[f])
+            m = np.empty((8, out.size))
+            _multiply(m, gates[n], factors, sin, cos, 0)
             for sample in range(out.size):
                 if np.hypot(m[0, sample], m[1, sample]) > 0:
                     out[sample] += np.arctan2(m[1, sample], m[0, sample])
@@ -93,19 +99,9 @@ def make_matrices(gates, factors, sin, cos, start, out):
         out: (8·N, S) float64, overwritten. The rows of a gate are the real and imaginary parts of
             its entries 00, 01, 10 and 11; the first of a full matrix is real.
     """
-    stop = start + out.shape[1]
     for n in range(gates.shape[0]):
         m = out[8 * n : 8 * n + 8]
-        m[:] = 0
-        m[0], m[6] = 1, 1
-        for f in range(gates[n, 3], gates[n, 4]):
-            axis = factors[f, 0]
-            if axis < 2:
-                _turn(m, 0, 4, cos[f, start:stop], sin[f, start:stop], axis == 0)
-            elif axis == 2:
-                _phase(m, 4, cos[f, start:stop], sin[f, start:stop])
-            else:
-                m[0], m[2], m[4], m[6] = 0, 1, 1, 0  # CNOT has no other factor
+        _multiply(m, gates[n], factors, sin, cos, start)
         if gates[n, 0] == 0:
             _turn_back(m)
 

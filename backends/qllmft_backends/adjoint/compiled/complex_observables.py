@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from qllmft_backends.adjoint.compiled.gates import exchange
-from qllmft_backends.adjoint.compiled.observables import BLOCK_BITS, add_strings, odd, transform
+from qllmft_backends.adjoint.compiled.observables import BLOCK_BITS, add_strings, odd, sign_block
 from qllmft_backends.adjoint.compiled.simd import add, lanes, load, mul, store, sub
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -19,14 +19,9 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 @_jit
 def _partner(x, mask):
     """Return the register whose lane i is lane i XOR ``mask`` of ``x``."""
-    if mask & 1:
-        x = exchange(x, 1)
-    if mask & 2:
-        x = exchange(x, 2)
-    if mask & 4:
-        x = exchange(x, 4)
-    if mask & 8:
-        x = exchange(x, 8)
+    for distance in (1, 2, 4, 8):
+        if mask & distance:
+            x = exchange(x, distance)
     return x
 
 
@@ -81,15 +76,9 @@ def start_complex_costate(s, c, strings, n_diagonal, weights):
     width = lanes(s.itemsize)
     rows = s.size // (2 * width)
     count = min(rows, 1 << BLOCK_BITS)
-    block = np.empty(count * width, s.dtype)
+    block, masks = np.empty(count * width, s.dtype), strings[:n_diagonal, 2].copy()
     for first in range(0, rows, count):
-        block[:] = 0
-        for t in range(n_diagonal):
-            place = (strings[t, 2] & (count - 1)) * width
-            w, total = load(weights, t * width), load(block, place)
-            store(block, place, sub(total, w) if odd(first & strings[t, 2]) else add(total, w))
-        if n_diagonal:
-            transform(block, count, width)
+        sign_block(block, count, width, first, masks, weights)
         for i in range(count):
             k = 2 * width * (first + i)
             w = load(block, i * width)

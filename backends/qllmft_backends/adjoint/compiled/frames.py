@@ -1,4 +1,4 @@
-"""Pauli frames pushed through circuits. `qllmft_backends.adjoint.frames` derives the rules."""
+"""Pauli frames pushed through circuits, whose rules `qllmft_backends.adjoint.frames` derives, and outcomes of shots."""
 
 from __future__ import annotations
 
@@ -39,11 +39,7 @@ def draw_errors(gates, thresholds, count, key_0, key_1):
     for run in range(count):
         for g in range(n_gates):
             hits += np.int64(x[run * n_gates + g]) < thresholds[g]
-    rows, places, paulis = (
-        np.empty(hits, np.int64),
-        np.empty(hits, np.int64),
-        np.empty(hits, np.int64),
-    )
+    rows, places, paulis = np.empty((3, hits), np.int64)
     found = 0
     for run in range(count):
         for g in range(n_gates):
@@ -149,3 +145,34 @@ def walk(gates, starts, places, paulis, signs, flips):
                     z ^= (pauli >> 3 & 1) << b
                 event += 1
         flips[k] = x
+
+
+@_jit
+def outcomes_at(probabilities, shots, places):
+    """Return (S,) int64 the outcomes whose cumulated probabilities hold ``places`` (S,) in [0, 1), row after row.
+
+    Row r of ``probabilities`` (N, D) has ``shots[r]`` of them. Its sum need not be 1.
+    """
+    n_rows, size = probabilities.shape
+    out = np.empty(places.size, np.int64)
+    steps = np.empty(size, np.float64)
+    at = 0
+    for row in range(n_rows):
+        if shots[row] == 0:
+            continue
+        total = 0.0
+        for i in range(size):
+            total += np.float64(probabilities[row, i])
+            steps[i] = total
+        for _ in range(shots[row]):
+            place = places[at] * total  # rounding may put it above the last step
+            low, high = 0, size - 1
+            while low < high:
+                middle = (low + high) // 2
+                if steps[middle] > place:
+                    high = middle
+                else:
+                    low = middle + 1
+            out[at] = low
+            at += 1
+    return out

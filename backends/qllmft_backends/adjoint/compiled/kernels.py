@@ -53,7 +53,7 @@ def forward(plan, arrays, chunk):
     compute_coefficients(arrays.sin, arrays.cos, start, coefficients, is_full, product, None)
     _load_amplitudes(s, batch, arrays.amplitudes, start)
     run(s, None, batch, plan, coefficients, is_full, None)
-    row_masks, lane_signs, out = plan.row_masks, plan.lane_signs, arrays.out
+    row_masks, signs, out = plan.row_masks, plan.lane_signs, arrays.out
     by_lane = np.empty(row_masks.size * width, s.dtype)
     if noise.size:
         measure_shots(s, noise, product, arrays.scale[0], row_masks, by_lane)
@@ -64,7 +64,7 @@ def forward(plan, arrays, chunk):
         for t in range(row_masks.size):
             total = 0.0
             for lane in range(sample, width, batch):
-                total += by_lane[t * width + lane] * lane_signs[t * width + lane]
+                total += by_lane[t * width + lane] * signs[t * width + lane]
             out[start + sample, t] = total * square
 
 
@@ -73,11 +73,8 @@ def backward(plan, arrays, chunk):
     """Undo a program on one chunk and collect the gradient (see `PlanArrays` and `BackwardArrays`)."""
     batch, size = plan.sizes[0], plan.sizes[1]
     start = chunk * batch
-    s, c, kept = (
-        arrays.states[chunk, :size],
-        arrays.costates[chunk, :size],
-        arrays.kept[chunk, :size],
-    )
+    s, c = arrays.states[chunk, :size], arrays.costates[chunk, :size]
+    kept, stream = arrays.kept[chunk, :size], arrays.stream
     is_full, product = arrays.is_full[chunk], arrays.product[chunk]
     gradient, by_amplitude = arrays.gradient, arrays.by_amplitude
     width = lanes(s.itemsize)
@@ -88,10 +85,8 @@ def backward(plan, arrays, chunk):
         for lane in range(width):
             sample = start + lane % batch
             if sample < samples:
-                twice[t * width + lane] = (
-                    2 * arrays.weights[sample, t] * plan.lane_signs[t * width + lane]
-                )
-    stream = arrays.stream
+                at = t * width + lane
+                twice[at] = 2 * arrays.weights[sample, t] * plan.lane_signs[at]
     if stream.size:
         key = np.uint32(stream[0]), np.uint32(stream[1]), np.uint32(stream[2] + chunk)
         start_reparametrised(s, c, product, row_masks, twice, key, kept, arrays.scale[0])

@@ -5,20 +5,14 @@ All arrays are float32 except the labels; B samples, Q latent values, G gate ang
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Real = NDArray[np.float32]
-_jit: Any = njit(cache=True, error_model="numpy")
+_jit = njit(cache=True, error_model="numpy")
 
 
 @_jit
-def head_angles(
-    latent: Real, weights: Real, by_latent: Real, by_weight: Real, offset: Real
-) -> Real:
+def head_angles(latent, weights, by_latent, by_weight, offset):
     """Return the angles A_x z + A_θ θ + a (B, G) of a head's gates, in radians.
 
     Args:
@@ -43,9 +37,7 @@ def head_angles(
 
 
 @_jit
-def back_through_angles(
-    by_angle: Real, by_latent: Real, by_weight: Real, weights_gradient: Real
-) -> Real:
+def back_through_angles(by_angle, by_latent, by_weight, weights_gradient):
     """Return the gradient of z (B, Q) of `head_angles`, and overwrite that of θ (P,).
 
     Args:
@@ -69,7 +61,7 @@ def back_through_angles(
 
 
 @_jit
-def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
+def cross_entropy(logits, y):
     """Return the mean cross-entropy in nats. The logits (B, k) are overwritten with its gradient."""
     batch, n_classes = logits.shape
     loss = 0.0
@@ -84,11 +76,11 @@ def cross_entropy(logits: Real, y: NDArray[np.int64]) -> float:
             logits[b, c] /= total * batch
         logits[b, y[b]] -= 1 / batch
         loss += np.log(total) - right
-    return float(loss / batch)
+    return loss / batch
 
 
 @_jit
-def linear(seen: Real, weight: Real, bias: Real) -> Real:
+def linear(seen, weight, bias):
     """Return logits W v + b (B, k) of v (B, n), W (k, n) and b (k,). An empty b adds nothing."""
     batch, n_classes = len(seen), len(weight)
     logits = np.empty((batch, n_classes), np.float32)
@@ -102,9 +94,7 @@ def linear(seen: Real, weight: Real, bias: Real) -> Real:
 
 
 @_jit
-def back_through_linear(
-    by_logit: Real, seen: Real, weight: Real, by_weight: Real, by_bias: Real
-) -> Real:
+def back_through_linear(by_logit, seen, weight, by_weight, by_bias):
     """Return the gradient of v (B, n) of `linear`. Those of W (k, n) and b (k,) are overwritten.
 
     Args:
@@ -129,18 +119,7 @@ def back_through_linear(
 
 
 @_jit
-def adam(
-    weights: Real,
-    gradient: Real,
-    mean: Real,
-    square: Real,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-) -> None:
+def adam(weights, gradient, mean, square, step, lr, beta1, beta2, eps, weight_decay):
     """Take step t (from 1) of Adam with L2 regularisation, as `torch.optim.Adam` (Kingma and Ba 2015, algorithm 1).
 
     Args:

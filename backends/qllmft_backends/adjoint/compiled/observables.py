@@ -79,6 +79,26 @@ def add_strings(block, count, width, first, row_masks, out):
 
 
 @_jit
+def sign_block(block, count, width, first, row_masks, weights):
+    """Compute Σ_t ±w_t of every register of a block, which begins at register ``first``: the transform of few sums.
+
+    Args:
+        block: (``count`` · width,), overwritten.
+        count: see `add_strings`; so are the next three.
+        width: lanes of a register.
+        first: number of a register of the chunk.
+        row_masks: (T,) int64 Z strings.
+        weights: (T·width,) w_t by lane.
+    """
+    block[:] = 0
+    for t in range(row_masks.size):
+        place = (row_masks[t] & (count - 1)) * width
+        w, total = load(weights, t * width), load(block, place)
+        store(block, place, sub(total, w) if odd(first & row_masks[t]) else add(total, w))
+    transform(block, count, width)
+
+
+@_jit
 def measure_shots(s, noise, product, scale, row_masks, out):
     """Compute Σ ±ŷ/n by lane into ``out`` (T·width) from the rectified frequencies of eq. 2.
 
@@ -112,12 +132,8 @@ def measure_shots(s, noise, product, scale, row_masks, out):
             table[width + lane] = scale
             table[2 * width + lane] = product[sample]
             table[3 * width + lane] = 1
-    u, v, factor, one = (
-        load(table, 0),
-        load(table, width),
-        load(table, 2 * width),
-        load(table, 3 * width),
-    )
+    u, v = load(table, 0), load(table, width)
+    factor, one = load(table, 2 * width), load(table, 3 * width)
     out[:] = 0
     for first in range(0, rows, count):
         for i in range(count):
@@ -156,12 +172,7 @@ def start_costate(s, c, product, row_masks, weights):
     spread(factors, 0, product, width)
     factor = load(factors, 0)
     for first in range(0, rows, count):
-        block[:] = 0
-        for t in range(row_masks.size):
-            place = (row_masks[t] & (count - 1)) * width
-            w, total = load(weights, t * width), load(block, place)
-            store(block, place, sub(total, w) if odd(first & row_masks[t]) else add(total, w))
-        transform(block, count, width)
+        sign_block(block, count, width, first, row_masks, weights)
         for i in range(count):
             k = (first + i) * width
             psi = mul(load(s, k), factor)

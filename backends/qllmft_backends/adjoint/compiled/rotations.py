@@ -107,10 +107,8 @@ def compute_coefficients(sin, cos, start, coefficients, is_full, product, square
     width, n_gates = lanes(sin.itemsize), sin.shape[1]
     batch = product.size
     one, zero = sin.dtype.type(1), sin.dtype.type(0)
-    smallest_cos, smallest_product = (
-        sin.dtype.type(1 / LARGEST_TANGENT),
-        sin.dtype.type(1 / LARGEST_GROWTH),
-    )
+    smallest_cos = sin.dtype.type(1 / LARGEST_TANGENT)
+    smallest_product = sin.dtype.type(1 / LARGEST_GROWTH)
     ones = np.ones(width, sin.dtype)
     total = ones.copy()
     for i in range(n_gates):

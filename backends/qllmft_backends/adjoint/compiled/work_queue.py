@@ -30,14 +30,17 @@ _JOBS = (1 << 63 - 2 * CHUNK_BITS) - 1
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
+def _place(context, builder, signature, args):
+    """Return a pointer to the place args[1] of the queue args[0]."""
+    return element_pointer(context, builder, signature.args[0], args[0], args[1])
+
+
 @intrinsic
 def _read(typingctx, queue, place):
     """Read a place with all earlier writes of other threads."""
 
-    def codegen(context, builder, signature, args):
-        return builder.load_atomic(
-            element_pointer(context, builder, signature.args[0], *args), "acquire", 8
-        )
+    def codegen(context, builder, *call):
+        return builder.load_atomic(_place(context, builder, *call), "acquire", 8)
 
     return types.int64(queue, types.intp), codegen
 
@@ -45,8 +48,8 @@ def _read(typingctx, queue, place):
 @intrinsic
 def _write(typingctx, queue, place, value):
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
-        builder.store_atomic(args[2], pointer, "release", 8)
+        place = _place(context, builder, signature, args)
+        builder.store_atomic(args[2], place, "release", 8)
         return context.get_dummy_value()
 
     return types.void(queue, types.intp, types.int64), codegen
@@ -54,9 +57,9 @@ def _write(typingctx, queue, place, value):
 
 @intrinsic
 def _count_up(typingctx, queue, place):
-    def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], *args)
-        builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "acq_rel")
+    def codegen(context, builder, *call):
+        one = ir.Constant(ir.IntType(64), 1)
+        builder.atomic_rmw("add", _place(context, builder, *call), one, "acq_rel")
         return context.get_dummy_value()
 
     return types.void(queue, types.intp), codegen
@@ -67,10 +70,9 @@ def _replace(typingctx, queue, place, old, new):
     """Write ``new`` if ``old`` is still there, and return whether it was."""
 
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.extract_value(
-            builder.cmpxchg(pointer, args[2], args[3], "acq_rel", "acquire"), 1
-        )
+        place = _place(context, builder, signature, args)
+        found = builder.cmpxchg(place, args[2], args[3], "acq_rel", "acquire")
+        return builder.extract_value(found, 1)
 
     return types.boolean(queue, types.intp, types.int64, types.int64), codegen
 
@@ -92,10 +94,8 @@ def _pause(typingctx):
 
     def codegen(context, builder, signature, args):
         if platform.machine().lower() in ("x86_64", "amd64"):
-            pause = ir.FunctionType(ir.VoidType(), [])
-            builder.call(
-                cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), []
-            )
+            shape, name = ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"
+            builder.call(cgutils.get_or_insert_function(builder.module, shape, name), [])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -149,6 +149,12 @@ def serve(queue, rank, seen, jobs, spins):
 
 
 @_jit
+def all_done(queue, count):
+    """Return whether ``count`` chunks of the job are done."""
+    return _read(queue, DONE) == count
+
+
+@_jit
 def run(queue, function, arguments, count, spins):
     """Put a job into the queue and work on it, in one thread at a time.
 
@@ -168,13 +174,7 @@ def run(queue, function, arguments, count, spins):
     _write(queue, CLAIMS, job << 2 * CHUNK_BITS | count)
     _run_chunks(queue, job, True)
     for _ in range(spins):
-        if _read(queue, DONE) == count:
+        if all_done(queue, count):
             return True
         _pause()
     return all_done(queue, count)
-
-
-@_jit
-def all_done(queue, count):
-    """Return whether ``count`` chunks of the job are done."""
-    return _read(queue, DONE) == count
