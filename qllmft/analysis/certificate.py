@@ -36,7 +36,6 @@ def certificate_of(model: ModelConfig) -> Certificate:
             else "quadratic forms of the embedding"
         )
         return Certificate(True, None, f"No circuit is needed: the model is exactly {kind}.")
-    layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
     if model.ansatz == "separable":
         return Certificate(
             True, 1, f"No circuit is needed: {encoder}, and the head's qubits are independent."
@@ -49,6 +48,7 @@ def certificate_of(model: ModelConfig) -> Certificate:
             f"on the Schmidt rank is given; at {model.n_qubits} qubits a state of 2^{model.n_qubits} numbers computes "
             "the head exactly.",
         )
+    layers = model.head_layers
     crossing = model.connectivity * (model.connectivity + 1) // 2 * (2 if model.ring else 1)
     base, bond = 2**crossing, 2 ** (crossing * layers)
     shape = (

@@ -47,8 +47,7 @@ class PlannedRun:
         body = _BODY_STEP if self.config.body.trainable else 0.0
         if model.head != "quantum":
             return body + _CLASSICAL_STEP
-        layers = (model.reuploads - 1) * model.reupload_layers + model.main_layers
-        gates = (model.reuploads + layers * model.connectivity) * model.n_qubits
+        gates = (model.reuploads + model.head_layers * model.connectivity) * model.n_qubits
         return body + _STEP + _A_MILLION_AMPLITUDES * (work + gates * 2.0**model.n_qubits) / 1e6
 
     def cost(self, epochs: int | None = None) -> float:

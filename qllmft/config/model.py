@@ -158,6 +158,11 @@ class ModelConfig(Section):
         )
 
     @property
+    def head_layers(self) -> int:
+        """Return the number of ansatz layers of the head."""
+        return (self.reuploads - 1) * self.reupload_layers + self.main_layers
+
+    @property
     def measured_wires(self) -> list[int]:
         """Return the qubits of an encoder that give its values, in their order."""
         first = self.latent_encoder_qubits - self.encoder_outputs if self.wires == "last" else 0
@@ -199,8 +204,7 @@ class ModelConfig(Section):
             )
         if self.hidden_dim > MOST_HIDDEN:
             yield f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}"
-        layers = (self.reuploads - 1) * self.reupload_layers + self.main_layers
-        head = self.n_qubits * (self.reuploads + 2 * layers * self.connectivity)
+        head = self.n_qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
         gates = {"head": head, "encoders": 2 * self.most_encoders * self.encoder_layers * encoded}
         for part, count in gates.items():
             if count > MOST_GATES and self.head != "mlp":

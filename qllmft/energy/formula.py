@@ -174,15 +174,14 @@ def network_flops(config: ModelConfig, n_qubits: int) -> int:
     Raises:
         UserError: if the head has another ansatz, or a larger connectivity.
     """
-    layers = (config.reuploads - 1) * config.reupload_layers + config.main_layers
     if not has_network(config):
         crossing = config.connectivity * (config.connectivity + 1) // 2 * (2 if config.ring else 1)
         raise UserError(
             f"the head is {config.head!r}, its ansatz {config.ansatz!r}, C = {config.connectivity}; the operations of "
             "a tensor network are counted for the paper's ansatz with C = 1 only (with this C the bound on the Schmidt "
-            f"rank is {2**crossing}^{layers}). Omit --against, or set model.connectivity to 1."
+            f"rank is {2**crossing}^{config.head_layers}). Omit --against, or set model.connectivity to 1."
         )
-    return n_qubits * 16 * (1 << layers * (5 if config.ring else 3))
+    return n_qubits * 16 * (1 << config.head_layers * (5 if config.ring else 3))
 
 
 def measured_kj(job: Job) -> float | None:

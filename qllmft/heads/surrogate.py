@@ -143,7 +143,6 @@ def state_is_cheaper(config: ModelConfig) -> bool:
     >>> [state_is_cheaper(ModelConfig(n_qubits=qubits)) for qubits in (17, 18, 19, 20)]
     [True, True, False, False]
     """
-    layers = (config.reuploads - 1) * config.reupload_layers + config.main_layers
-    state: int = (config.reuploads + layers) << config.n_qubits
-    network: int = 16 << layers * (5 if config.ring else 3)
+    state: int = (config.reuploads + config.head_layers) << config.n_qubits
+    network: int = 16 << config.head_layers * (5 if config.ring else 3)
     return state * STATE_S <= network * NETWORK_S  # both per qubit

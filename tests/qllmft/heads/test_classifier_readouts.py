@@ -124,19 +124,6 @@ def test_every_option_reaches_the_circuits(options):
     assert not torch.allclose(model(X), built({})(X), atol=1e-3)
 
 
-@pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
-@pytest.mark.parametrize("ring", [True, False])
-def test_the_encoder_follows_ring_and_block_too(ring, block):
-    encoder = built({"ring": ring, "block": block}).encoder.encoders[0]
-    circuit = encoder_circuit(Q, 2, AnsatzOptions(1, ring, block))
-    start = np.zeros((1, 8))
-    start[0, :D] = (X[0] / X[0].norm()).double().numpy()
-    expected = z_values(circuit, encoder.theta.detach().double().numpy()[None], start)
-    np.testing.assert_allclose(
-        encoder(X[:1]).detach() / encoder.scale.detach(), expected, rtol=0, atol=1e-5
-    )
-
-
 @pytest.mark.parametrize("backend", [None, StatevectorBackend()], ids=["none", "object"])
 def test_a_backend_is_given_as_an_object(backend):
     torch.testing.assert_close(built({}, backend=backend)(X), built({})(X), rtol=0, atol=1e-5)

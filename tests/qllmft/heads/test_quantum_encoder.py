@@ -67,6 +67,7 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     scale, tolerance = float(encoder.scale.detach()), 10 * PRECISION[dtype]
     unscaled = reference(shape, theta, 1.0, inputs)
     assert out.dtype == x.dtype
+    assert scale == pytest.approx(math.pi)  # of the start
     np.testing.assert_allclose(out.detach(), scale * unscaled, rtol=0, atol=tolerance)
     np.testing.assert_allclose(
         encoder.scale.grad, (weighted * unscaled).sum(), rtol=0, atol=tolerance
@@ -128,17 +129,6 @@ def test_a_dimension_that_does_not_fit_names_the_qubits_that_it_needs(d, q, pad,
     with pytest.raises(UserError, match=message):
         built(d, q, 1, pad, None)
     built(d, needed, 1, pad, None)  # and with those it is built
-
-
-def test_weights_are_uniform_angles_and_the_scale_begins_at_pi():
-    encoder = QuantumEncoder(8, 4, 4, 500, generator=torch.Generator().manual_seed(1))
-    theta = encoder.theta.detach()
-    assert theta.shape == (2000,)
-    assert theta.abs().max() <= torch.pi
-    assert abs(float(theta.mean())) < 0.2
-    np.testing.assert_allclose(theta.std(), 2 * math.pi / math.sqrt(12), rtol=0.05)
-    assert float(encoder.scale.detach()) == pytest.approx(math.pi)
-    assert {name for name, _ in encoder.named_parameters()} == {"theta", "scale"}
 
 
 @pytest.mark.parametrize(("n_encoders", "outputs"), [(1, 4), (2, 3), (3, 1)])

@@ -144,17 +144,6 @@ def test_wrong_shapes_are_refused(shape, got):
         head.connector(None if shape is None else torch.zeros(shape))
 
 
-def test_weights_are_angles_and_come_from_the_generator():
-    head = QuantumHead(4, generator=generator(3))
-    weights = head.connector.weight.detach()
-    assert weights.shape == (5 * 4,)
-    assert weights.min() < -1.5
-    assert weights.max() > 1.5
-    assert weights.abs().max() <= torch.pi
-    assert torch.equal(weights, QuantumHead(4, generator=generator(3)).connector.weight)
-    assert not torch.equal(weights, QuantumHead(4, generator=generator(4)).connector.weight)
-
-
 def test_the_default_generator_is_torchs():
     torch.manual_seed(11)
     first = QuantumHead(3).connector.weight
