@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from examples.paper.counts import parameters_of
-from examples.paper.measured import Experiment
+from examples.paper.measured import Experiment, parameters_of
 from examples.paper.selection import FigureRequest, select
 from qllmft import load_preset
 from qllmft.campaign import StudyRecord

@@ -12,9 +12,8 @@ from typing import Any
 
 from examples.paper.accuracy import LAYERS, PRESETS, experiments
 from examples.paper.catalogue import FIGURES
-from examples.paper.counts import PresetCounts, preset_counts
 from examples.paper.curves import KEPT
-from examples.paper.measured import Experiment, Measured, measure
+from examples.paper.measured import Experiment, Measured, PresetCounts, measure, preset_counts
 from examples.paper.studies import sections
 from qllmft import load_preset, preset_names
 from qllmft.campaign import FinishedRun, StudyRecord

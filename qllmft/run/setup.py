@@ -38,7 +38,8 @@ class SharedInputs:
     def __init__(self, corpora: Mapping[DataConfig, Corpus] | None = None) -> None:
         self._corpora = dict(corpora or {})
         self._splits: dict[tuple[DataConfig, int], Splits] = {}
-        self._embedded: dict[BodyConfig, _Embedded] = {}
+        # identity of each body, and its vectors (D,) by text
+        self._embedded: dict[BodyConfig, tuple[str, dict[str, NDArray[np.float32]]]] = {}
         self._dimensions: dict[BodyConfig, int] = {}
 
     def corpus(self, data: DataConfig) -> Corpus:
@@ -68,28 +69,18 @@ class SharedInputs:
 
     def embed(self, texts: Sequence[str], body: BodyConfig, compute: Embed) -> Embeddings:
         """Return the embeddings of N texts; ``compute`` embeds those not in memory, or all if the body has changed."""
-        known = self._embedded.get(body, _Embedded("", {}))
-        missing = list(dict.fromkeys(text for text in texts if text not in known.vectors))
+        identity, known = self._embedded.get(body, ("", {}))
+        missing = list(dict.fromkeys(text for text in texts if text not in known))
         if not missing:
-            return Embeddings(
-                np.stack([known.vectors[text] for text in texts]), known.identity, len(texts)
-            )
+            return Embeddings(np.stack([known[text] for text in texts]), identity, len(texts))
         found = compute(missing)
-        if known.vectors and found.identity != known.identity:
-            known, missing = _Embedded("", {}), list(dict.fromkeys(texts))
+        if known and found.identity != identity:
+            known, missing = {}, list(dict.fromkeys(texts))
             found = compute(missing)
-        vectors = known.vectors | dict(zip(missing, found.vectors, strict=True))
+        vectors = known | dict(zip(missing, found.vectors, strict=True))
         if sum(vector.nbytes for vector in vectors.values()) <= MOST_BYTES:
-            self._embedded[body] = _Embedded(found.identity, vectors)
+            self._embedded[body] = found.identity, vectors
         return replace(found, vectors=np.stack([vectors[text] for text in texts]))
-
-
-@dataclass(frozen=True)
-class _Embedded:
-    """Texts in memory as one body embeds them."""
-
-    identity: str  # of the body
-    vectors: dict[str, NDArray[np.float32]]  # (D,) by text
 
 
 @dataclass(frozen=True)
