@@ -66,27 +66,15 @@ def test_a_run_without_result_is_refused(run, cli):
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({"n_qubits": 4}, ["separable encoder", "separable head"]),
-        (
-            {"n_qubits": 4, "start": "sines", "reuploads": 1, "main_layers": 1},
-            ["separable encoder", "separable head"],
-        ),
-        (
-            {"n_qubits": 4, "connectivity": 2, "ring": False},
-            ["separable encoder", "separable head"],
-        ),
+        ({}, ["separable encoder", "separable head"]),
+        ({"start": "sines", "reuploads": 1, "main_layers": 1}, ["separable encoder", "separable head"]),
+        ({"connectivity": 2, "ring": False}, ["separable encoder", "separable head"]),
         ({"head": "none", "encoder_qubits": 4, "ring": False}, ["separable encoder"]),
-        ({"n_qubits": 4, "encoder": "mlp", "block": "ry_cx"}, ["separable head"]),
-        (
-            {"n_qubits": 4, "ansatz": "separable", "encoder_ansatz": "paper", "ring": False},
-            ["separable encoder"],
-        ),
-        (
-            {"n_qubits": 4, "encoder_ansatz": "brickwork", "block": "ry_cx"},
-            ["separable head"],
-        ),
+        ({"encoder": "mlp", "block": "ry_cx"}, ["separable head"]),
+        ({"ansatz": "separable", "encoder_ansatz": "paper", "ring": False}, ["separable encoder"]),
+        ({"encoder_ansatz": "brickwork", "block": "ry_cx"}, ["separable head"]),
     ],
-)
+)  # fmt: skip
 def test_a_twin_changes_one_part(settings, names):
     def gates(circuit):
         """Return names, qubits and angles of the gates; parameters of two templates are not equal."""
@@ -102,7 +90,7 @@ def test_a_twin_changes_one_part(settings, names):
     def two_qubit_gates(circuit):
         return sum(len(qubits) > 1 for _, qubits, *_ in gates(circuit))
 
-    config = RunConfig(model=ModelConfig(**settings))
+    config = RunConfig(model=ModelConfig(**{"n_qubits": 4} | settings))
     twins = twin_configs(config)
     assert list(twins) == names
     for name, twin in twins.items():

@@ -27,14 +27,10 @@ PRODUCT = np.kron(np.kron([0.6, 0.8], [1.0, 0.0]), np.kron([0.8, -0.6], [0.6, 0.
 
 def bound_state(head, latent):
     network = head.connector.neural_network
-    values = dict(
-        zip(network.weight_params, head.connector.weight.detach().double().numpy(), strict=True)
-    )
-    return Statevector(
-        head.circuit.assign_parameters(
-            {**values, **dict(zip(network.input_params, latent, strict=True))}
-        )
-    )
+    weights = head.connector.weight.detach().double().numpy()
+    values = dict(zip(network.weight_params, weights, strict=True))
+    values |= dict(zip(network.input_params, latent, strict=True))
+    return Statevector(head.circuit.assign_parameters(values))
 
 
 @pytest.mark.parametrize("ansatz", ["paper", "brickwork", "efficient_su2"])

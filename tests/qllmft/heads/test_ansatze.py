@@ -263,42 +263,18 @@ def with_gate(method, *arguments):
 
 RANDOM = np.random.default_rng(0)
 FAULTS = {
-    "another width": (
-        lambda n, k: made(n, k, width=1),
-        "3 qubits and 1 layer, made a circuit of 4 qubits",
-    ),
+    "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
     "no circuit": (lambda n, k: "ry", "made a str; expected a qiskit.QuantumCircuit"),
-    "an error": (
-        lambda n, k: n / 0,
-        r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division",
-    ),
-    "arguments": (
-        lambda n: made(n, 1),
-        "failed: TypeError: .* takes 1 positional argument but 2 were given",
-    ),
-    "unused": (
-        lambda n, k: made(n, k, unused=2),
-        r"does not use the parameter a\[1\]; make the vector as long",
-    ),
-    "none": (
-        lambda n, k: QuantumCircuit(n),
-        "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least",
-    ),
-    "layers": (
-        lambda n, k: made(n, 1),
-        "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every",
-    ),
-    "random": (
-        lambda n, k: made(n, k, offset=RANDOM.normal()),
-        "made two different circuits of the same numbers",
-    ),
+    "an error": (lambda n, k: n / 0, r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division"),
+    "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
+    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]; make the vector as long"),
+    "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits; expected at least"),
+    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits; .* more with every"),
+    "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
     "measured": (with_gate("measure_all"), "has a 'measure'; expected gates only"),
     "reset": (with_gate("reset", 0), "has a 'reset'; expected gates only"),
-    "wide": (
-        with_gate("ccx", 0, 1, 2),
-        r"has the gate 'ccx' on 3 qubits; write it as gates on one and two",
-    ),
-}
+    "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits; write it as gates on one and two"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)

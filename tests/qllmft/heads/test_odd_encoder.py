@@ -19,25 +19,14 @@ from qllmft_circuits import encoder_circuit
 
 Q, D = 3, 6
 ODD = {
-    "head": "none",
-    "encoder_qubits": Q,
-    "encoder_layers": 4,
-    "pad": "bias",
-    "odd": True,
-    "n_encoders": 2,
-}
+    "head": "none", "encoder_qubits": Q, "encoder_layers": 4, "pad": "bias", "odd": True, "n_encoders": 2,
+}  # fmt: skip
 X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D)))
 
 
 def built(k: int = 2, **changes):
-    model = build_classifier(
-        ModelConfig(**(ODD | changes)),
-        D,
-        k,
-        seed=4,
-        backend=create("adjoint", {"dtype": "float64"}),
-    )
-    return model.double()
+    backend = create("adjoint", {"dtype": "float64"})
+    return build_classifier(ModelConfig(**(ODD | changes)), D, k, seed=4, backend=backend).double()
 
 
 @pytest.mark.parametrize("pad", ["bias", "constant"])

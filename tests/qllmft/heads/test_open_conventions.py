@@ -105,17 +105,11 @@ def test_a_default_is_no_part_of_the_identity():
     ("model", "message"),
     [
         ({"encoder": "mlp", "latent_scale": 1.0}, "latent_scale would not be read"),
-        (
-            {"encoder": "none", "head": "mlp", "initial_angle": 0.5},
-            "initial_angle is about circuits",
-        ),
+        ({"encoder": "none", "head": "mlp", "initial_angle": 0.5}, "initial_angle is about circuits"),
         ({"wires": "last"}, "all 4 qubits of an encoder give a value"),
-        (
-            {"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True, "latent_scale": 2.0},
-            "the ridge of odd",
-        ),
+        ({"head": "none", "encoder_qubits": 4, "pad": "bias", "odd": True, "latent_scale": 2.0}, "the ridge of odd"),
     ],
-)
+)  # fmt: skip
 def test_an_option_without_effect_is_refused(model, message):
     with pytest.raises(Exception, match=message):
         config(**model)

@@ -171,25 +171,22 @@ TEXTS = [f"text {i}" for i in range(40)]
 LISTS = [["a"], ["b", "a"], [], ["c"]] * 10
 
 
+COLUMNS = {name: [name in each for each in LISTS] for name in "abc"}
+
+
 @pytest.mark.parametrize(
     ("data", "settings"),
     [
-        ({"text": TEXTS, "label": LISTS}, {}),
-        ({"text": TEXTS, "label": [np.array(each, dtype=object) for each in LISTS]}, {}),
-        ({"text": TEXTS, "label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
-        (
-            {"text": TEXTS, **{name: [str(int(name in each)) for each in LISTS] for name in "abc"}},
-            {"label_column": ("a", "b", "c")},
-        ),
-        (
-            {"text": TEXTS, **{name: [name in each for each in LISTS] for name in "abc"}},
-            {"label_column": ("a", "b", "c")},
-        ),
+        ({"label": LISTS}, {}),
+        ({"label": [np.array(each, dtype=object) for each in LISTS]}, {}),
+        ({"label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
+        ({name: [str(int(each)) for each in own] for name, own in COLUMNS.items()}, {"targets": ("a", "b", "c")}),
+        (COLUMNS, {"targets": ("a", "b", "c")}),
     ],
-)
+)  # fmt: skip
 def test_lists_separators_and_columns_are_the_same_labels(data, settings):
     config = DataConfig(task="multilabel", **settings)
-    corpus = corpus_in_memory(pd.DataFrame(data), config)
+    corpus = corpus_in_memory(pd.DataFrame({"text": TEXTS} | data), config)
     assert corpus.label_names == ("a", "b", "c")
     splits = split_corpus(corpus, config, 0)
     assert splits.sizes == {"train": 23, "validation": 5, "test": 12}
@@ -199,26 +196,18 @@ def test_lists_separators_and_columns_are_the_same_labels(data, settings):
 
 
 @pytest.mark.parametrize(
-    ("column", "settings", "message"),
+    ("column", "message"),
     [
-        ([[]] * 40, {}, "every list of labels is empty"),
-        ([["a"]] * 40, {}, "'a' is the only label, expected two or more"),
-        (
-            ["a,b"] * 40,
-            {},
-            "row 1: the labels are 'a,b', expected a list. Name the character between",
-        ),
-        ([["a"], None] * 20, {}, "of 40 rows 20 have no text or no label"),
-        ([["a"], ["a", ""]] * 20, {}, "row 2: a label is '', expected 1 to 200 characters"),
-        (
-            [["a", "b"]] * 40,
-            {},
-            "all of the 23 training texts have the label 'a', and 0 of the other texts do not",
-        ),
+        ([[]] * 40, "every list of labels is empty"),
+        ([["a"]] * 40, "'a' is the only label, expected two or more"),
+        (["a,b"] * 40, "row 1: the labels are 'a,b', expected a list. Name the character between"),
+        ([["a"], None] * 20, "of 40 rows 20 have no text or no label"),
+        ([["a"], ["a", ""]] * 20, "row 2: a label is '', expected 1 to 200 characters"),
+        ([["a", "b"]] * 40, "all of the 23 training texts have the label 'a', and 0 of the other texts do not"),
     ],
-)
-def test_lists_that_are_no_labels_are_refused(column, settings, message):
-    config = DataConfig(task="multilabel", **settings)
+)  # fmt: skip
+def test_lists_that_are_no_labels_are_refused(column, message):
+    config = DataConfig(task="multilabel")
     with pytest.raises(UserError, match=message):
         split_corpus(corpus_in_memory((TEXTS, column), config), config, 0)
 
@@ -245,25 +234,13 @@ def test_columns_and_splits_that_are_no_labels_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            {"data.label_column": ["a"]},
-            "label_column is a alone in a list; name a column for each of two labels or more",
-        ),
-        (
-            {"data.label_column": ["a", "b"], "data.label_separator": ","},
-            "only a column of several labels has one",
-        ),
-        (
-            {"train.class_weight": "balanced"},
-            "train.class_weight weighs one label per text; leave it out",
-        ),
+        ({"data.label_column": ["a"]}, "label_column is a alone in a list; name a column for each of two labels"),
+        ({"data.label_column": ["a", "b"], "data.label_separator": ","}, "only a column of several labels has one"),
+        ({"train.class_weight": "balanced"}, "train.class_weight weighs one label per text; leave it out"),
         ({"model.final_linear": False}, "a sign or a skip gives no labels of their own"),
-        (
-            {"data.task": "classification", "train.thresholds": "validation"},
-            "train.thresholds is 'validation' and",
-        ),
+        ({"data.task": "classification", "train.thresholds": "validation"}, "train.thresholds is 'validation' and"),
     ],
-)
+)  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         load_preset("recommended").config({"data.task": "multilabel"} | settings)

@@ -167,15 +167,12 @@ def test_several_targets_are_read_and_split_without_overlap():
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (
-            ["1", "two"] * 20,
-            "row 2: the target 'label' is 'two', expected a finite number. Choose another column",
-        ),
+        (["1", "two"] * 20, "row 2: the target 'label' is 'two', expected a finite number. Choose another column"),
         ([1.0, float("inf")] * 20, "the target 'label' is 'inf', expected a finite number"),
         ([[1.0, 2.0]] * 40, "several values; expected one label per text"),
         ([3.0] * 40, "'label' has one value in all training texts, so there is nothing to learn"),
     ],
-)
+)  # fmt: skip
 def test_targets_that_are_no_numbers_are_refused(column, message):
     config = DataConfig(task="regression")
     with pytest.raises(UserError, match=message):
@@ -187,14 +184,11 @@ def test_targets_that_are_no_numbers_are_refused(column, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            {"train": {"class_weight": "balanced"}},
-            "train.class_weight weighs labels; leave it out, or choose the preset",
-        ),
+        ({"train": {"class_weight": "balanced"}}, "train.class_weight weighs labels; leave it out, or choose"),
         ({"model": {"final_linear": False}}, "a sign or a skip gives no real value"),
         ({"body": {"trainable": True}}, "body.trainable and body.contrastive need labels"),
     ],
-)
+)  # fmt: skip
 def test_settings_of_labels_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         parse_config({"data": {"task": "regression"}, **settings}, "the test")
