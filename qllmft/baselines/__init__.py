@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
     from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
     from qllmft.baselines.without_circuit import in_latent as in_latent
+    from qllmft.baselines.words import WordBaseline as WordBaseline
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import EMBEDDED, DataConfig
 from qllmft.data.protocol import FEW_TO_LEARN_FROM
+from qllmft.embed.words import is_word_body
 from qllmft.energy.formula import FORTE, gpu_energy_kj, head_counts, qpu_energy_kj
 from qllmft.errors import UserError
 from qllmft.escaping import code, one_line
@@ -100,9 +101,7 @@ def model_card(
         metadata=_metadata(model, name, facts, fields),
         verdict=record and verdict([replace(m, name=code(m.name)) for m in record.models]),
         versions=record.versions if record else versions(),
-        body=str(replace(record.body, model=_public(record.body.model)))
-        if record
-        else _public(model.body.model),
+        body=_body_in_words(model, record),
         task=TASKS[model.task],
         parts=describe(config, model.dimension, len(model.label_names)).parts,
         without_circuit=WITHOUT_CIRCUIT,
@@ -111,6 +110,15 @@ def model_card(
         shots=FORTE.shots,
     )
     return f"{card}\n"
+
+
+def _body_in_words(model: StoredModel, record: RunRecord | None) -> str:
+    """Return the name of the body of the embeddings, and how it was trained if the run's record is known."""
+    if is_word_body(model.body):
+        return "TF-IDF of the training texts"
+    if record is None:
+        return _public(model.body.model)
+    return str(replace(record.body, model=_public(record.body.model)))
 
 
 def _record_facts(folder: Path, row: str) -> dict[str, Any]:

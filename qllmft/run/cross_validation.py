@@ -15,6 +15,7 @@ from qllmft.baselines import (
     FittedHead,
     Head,
     TrainedHead,
+    WordBaseline,
     as_classifier,
     fit_and_score,
     fit_without_circuit,
@@ -29,6 +30,7 @@ from qllmft.run.bodies import FrozenBody, body_of
 from qllmft.run.folder import RunFolder
 from qllmft.run.novelty import Novelty
 from qllmft.run.setup import RunSetup
+from qllmft.run.vectors import word_vectors
 from qllmft.training import EpochMetrics, Examples, logits_of
 
 LEAST = 1e-30  # probability whose logarithm is finite in float32
@@ -196,7 +198,8 @@ def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
 
 def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
     """Train a head without a fold, and answer the fold's texts."""
-    train, held = body.head_vectors.train, body.head_vectors.validation
+    vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
+    train, held = vectors.train, vectors.validation
     with stage(
         setup.on_event, "fitting", f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
     ):

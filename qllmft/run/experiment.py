@@ -19,6 +19,7 @@ from qllmft.baselines import (
     FittedHead,
     Head,
     TrainedHead,
+    WordBaseline,
     as_classifier,
     check_baselines,
     fit_and_score,
@@ -57,7 +58,7 @@ from qllmft.run.record import (
 )
 from qllmft.run.setup import RunSetup, SharedInputs, training_backend
 from qllmft.run.table import table_html
-from qllmft.run.vectors import Vectors
+from qllmft.run.vectors import Vectors, word_vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
@@ -212,7 +213,9 @@ def _work(setup: RunSetup) -> Outcome:
     baselines = make_baselines(config, *sizes, len(setup.splits.train))
     for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
-            rows.append(_fitted(baseline, body.baseline_vectors, folds.rows[i] if folds else None))
+            words = isinstance(baseline, WordBaseline)
+            vectors = word_vectors(setup) if words else body.baseline_vectors
+            rows.append(_fitted(baseline, vectors, folds.rows[i] if folds else None))
         if baseline.interrupted:
             stopped = baseline.selection if isinstance(baseline, TrainedHead) else None
             return Outcome(folder, None, selection.epochs_done, stopped.signal if stopped else None)
@@ -221,9 +224,19 @@ def _work(setup: RunSetup) -> Outcome:
         _save_baselines(setup, body, rows[1:])
         record = _tested(setup, record, rows)
     folder.write_result(record)
-    if setup.read_test and config.body.learns:  # several times as large as the trained body
-        shutil.rmtree(folder.checkpoint.path.parent, ignore_errors=True)
+    if setup.read_test:
+        _remove_unneeded(setup)
     return Outcome(folder, record, selection.epochs_done)
+
+
+def _remove_unneeded(setup: RunSetup) -> None:
+    """Remove bodies that a finished run has copied or does not need, and its checkpoint if that has one."""
+    folder = setup.folder
+    unfinished = folder.checkpoint.path.parent
+    if setup.config.body.learns:  # several times as large as the trained body
+        shutil.rmtree(unfinished, ignore_errors=True)
+    for place in (folder.words.parent, *unfinished.glob("fold-*")):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _head(
@@ -319,6 +332,7 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
     if (start := body.start) is None:
         return
     for row in rows:
+        words = isinstance(row.fitted.head, WordBaseline)
         held = row.vectors.validation
         found = as_classifier(row.fitted.head, held, setup.corpus.n_classes)
         if found is None:
@@ -333,13 +347,13 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
             held,
             probabilities,
             **found._asdict(),
-            body=start,
+            body=row.vectors.body if words else start,
             body_identity=row.vectors.identity,
-            dimension=body.dimension,
-            own_body=setup.config.body.contrastive.switched_on and start.adapter is None,
+            dimension=row.vectors.dimension,
+            own_body=words or (setup.config.body.contrastive.switched_on and start.adapter is None),
         )
         place = setup.folder.row_folder(row.fitted.head.name)
-        save_model(place, model, versions(), with_body=False)
+        save_model(place, model, versions(), with_body=words)
 
 
 def _stored(

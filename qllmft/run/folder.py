@@ -63,6 +63,7 @@ class RunFolder:
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
         # exists only when the contrastive step is finished
         self.contrastive_body = unfinished / "contrastive"
+        self.words = unfinished / "words" / "body"  # body of the baseline that reads words
         self.own_embeddings = unfinished  # cache of embeddings by a body that only this run has
 
     def check_holds(self, config: RunConfig) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
+from qllmft.embed.adapter import replaced
 from qllmft.embed.pairs import pair_vectors
+from qllmft.embed.words import word_body
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, class_weighted
@@ -25,6 +27,7 @@ class Vectors:
     train: Examples
     validation: Examples
     test: Examples | None = None  # None if the run does not read the test set
+    body: BodyConfig | None = None  # that embedded them
 
     @property
     def tested(self) -> Examples:
@@ -38,10 +41,23 @@ class Vectors:
         return self.train.x.shape[1]
 
 
-def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
+def word_vectors(setup: RunSetup) -> Vectors:
+    """Return the run's splits as vectors of the words of the training texts, see `word_body`."""
+    with replaced(setup.folder.words, "body") as fresh:
+        body = word_body(setup.splits.train.to_embed, fresh)
+    body = body.model_copy(update={"model": str(setup.folder.words)})
+    return vectors_of(setup, body, "TF-IDF")
+
+
+def vectors_of(setup: RunSetup, body: BodyConfig, of: str | None = None) -> Vectors:
     """Embed the run's splits.
 
     Embeddings by a tuned body are cached in its parent folder, or in the run's folder if the head was trained with it.
+
+    Args:
+        setup: of the run.
+        body: the language model.
+        of: title of the stage if the body is none that the run trains.
     """
     splits, name = setup.splits, setup.config.body.model
     tables = {"training": splits.train, "validation": splits.validation}
@@ -49,14 +65,15 @@ def vectors_of(setup: RunSetup, body: BodyConfig) -> Vectors:
         tables["test"] = splits.test
     shared = body.model == name and body.adapter == setup.config.body.adapter
     trained = Path(body.adapter or body.model)
-    title, cache = (name, None) if shared else (f"the trained {name}", trained.parent)
+    title, cache = (name, None) if shared else (of or f"the trained {name}", trained.parent)
     if trained in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if shared else None
     identity, (train, validation, *test) = embed_tables(
         tables, body, setup.on_event, title=title, cache_folder=cache, inputs=inputs
     )
-    return Vectors(identity, *class_weighted(train, validation, setup.config.train), *test)
+    weighted = class_weighted(train, validation, setup.config.train)
+    return Vectors(identity, *weighted, test=test[0] if test else None, body=body)
 
 
 def embed_tables(

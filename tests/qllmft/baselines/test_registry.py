@@ -49,12 +49,13 @@ def test_a_run_names_them():
         "svr",
         "linear",
     ]
-    names += ["logistic_regression_ovr", "svc_ovr"]
+    names += ["logistic_regression_ovr", "svc_ovr", "tfidf"]
     assert list(BASELINES) == names
     tuned = ["logistic_regression", "svc", "svc_full"]
     assert [name for name, baseline in CLASSIFIERS.items() if baseline.tuned] == [
         *tuned,
         "svc_quadratic",
+        "tfidf",
     ]
     assert [name for name, baseline in CLASSIFIERS.items() if baseline.is_grid] == tuned
     assert RunConfig().baselines.names == ("logistic_regression", "svc", "mlp")
@@ -85,7 +86,7 @@ def test_they_come_in_the_order_of_the_configuration():
 def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
     names = (
         "logistic_regression, logistic_regression_c1, logistic_regression_same_vectors, svc, svc_full, svc_quadratic, "
-        "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear, logistic_regression_ovr, svc_ovr"
+        "mlp, low_rank, pca, random_projection, quantised, ridge, svr, linear, logistic_regression_ovr, svc_ovr, tfidf"
     )
     message = rf"baselines.names has 'knn'; expected some of {names}, or none: \[\]."
     for refused in (

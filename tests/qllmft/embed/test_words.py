@@ -1,0 +1,131 @@
+"""TF-IDF as a body and as a baseline, beside scikit-learn's `TfidfVectorizer`."""
+
+import json
+import string
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from small_bodies import run_config, write_corpus
+
+from qllmft.data import read_corpus, split_corpus
+from qllmft.embed import Body, check_body_folder
+from qllmft.embed.words import MOST_WORDS, is_word_body, word_body
+from qllmft.inference import Predictor
+from qllmft.run import run_experiment
+
+TEXTS = [
+    "A good film, a GOOD cast.",
+    "an awful plot",
+    "the cast, the plot (and the ending)",
+    "dull!",
+]
+NAME = "TF-IDF + logistic regression"
+
+
+def words(text):
+    stripped = [word.strip(string.punctuation).lower() for word in text.split()]
+    return [word for word in stripped if word]
+
+
+def test_vectors_are_those_of_scikit_learn(tmp_path):
+    body = Body(word_body(TEXTS, tmp_path / "body"))
+    fitted = TfidfVectorizer(analyzer=words).fit(TEXTS)
+    held = [*TEXTS, "a lovely plot, a plot"]
+    found, wanted = body.encode(held), fitted.transform(held).toarray()
+    vocabulary = json.loads((tmp_path / "body" / "0_BoW" / "config.json").read_text())["vocab"]
+    order = [vocabulary.index(word) for word in fitted.get_feature_names_out()]
+    assert sorted([0, *order]) == list(range(found.shape[1]))
+    np.testing.assert_allclose(found[:, order], wanted, atol=1e-6)
+    assert is_word_body(body.config)
+
+
+def test_a_text_without_a_known_word_has_a_vector(tmp_path):
+    body = Body(word_body(TEXTS, tmp_path / "body"))
+    found = body.encode(["nothing known", "42"])
+    np.testing.assert_allclose(found, np.eye(found.shape[1])[[0, 0]])
+
+
+def test_the_words_of_the_most_texts_are_kept(tmp_path):
+    texts = [f"common word{i}" for i in range(MOST_WORDS + 5)]
+    body = Body(word_body(texts, tmp_path / "body"))
+    assert body.dimension == MOST_WORDS
+    assert np.linalg.norm(body.encode(["common"])[0, 1:]) == pytest.approx(1.0, abs=1e-5)
+    check_body_folder(tmp_path / "body")
+
+
+@pytest.fixture(scope="module")
+def outcome(tiny_bert, tmp_path_factory):
+    place = tmp_path_factory.mktemp("words")
+    corpus = write_corpus(place / "corpus.tsv")
+    names = ["logistic_regression_c1", "tfidf"]
+    config = run_config(corpus, tiny_bert, baselines__names=names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QLLMFT_CACHE", str(place / "cache"))
+        return config, run_experiment(config, place / "run")
+
+
+def test_the_row_has_the_answers_of_scikit_learn_and_is_kept(outcome):
+    config, run = outcome
+    splits = split_corpus(read_corpus(config.data), config.data, config.seed)
+    row = run.record.model(NAME)
+    vectors = TfidfVectorizer(analyzer=words).fit(splits.train.texts)
+    fitted = LogisticRegression(C=row.settings["C"]).fit(
+        vectors.transform(splits.train.texts), splits.train.labels
+    )
+    wanted = fitted.predict(vectors.transform(splits.test.texts))
+    assert run.folder.read_predictions().answers[NAME].tolist() == wanted.tolist()
+    found = Predictor.load(run.folder.path, model=NAME).predict(splits.test.texts)
+    assert [each.label for each in found] == [splits_label(config, y) for y in wanted]
+    p = fitted.predict_proba(vectors.transform(splits.test.texts))
+    given = [each.probabilities[each.label] for each in found]
+    np.testing.assert_allclose(given, p.max(axis=1), atol=1e-4)
+
+
+def splits_label(config, y):
+    return read_corpus(config.data).label_names[y]
+
+
+def test_the_folder_of_the_row_is_whole_and_nothing_else_is_left(outcome, tmp_path):
+    _, run = outcome
+    copy = Predictor.load(run.folder.path, model=NAME).save_pretrained(tmp_path / "shared")
+    given = Predictor.load(copy).predict(["a good film", "zzz"])
+    kept = Predictor.load(run.folder.path, model=NAME).predict(["a good film", "zzz"])
+    assert [each.probabilities for each in given] == [each.probabilities for each in kept]
+    assert (
+        "by the body `TF-IDF of the training texts`" in (tmp_path / "shared/README.md").read_text()
+    )
+    assert not (run.folder.words.parent).exists()
+    assert not (run.folder.row_folder("logistic regression (C = 1)") / "body").exists()
+
+
+def test_folds_build_words_of_their_own_texts(tiny_bert, tmp_path, monkeypatch):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    config = run_config(
+        corpus,
+        tiny_bert,
+        data__protocol="split",
+        data__n_per_label=None,
+        data__validation_folds=3,
+        train__select="last",
+        baselines__names=["tfidf"],
+    )
+    record = run_experiment(config, tmp_path / "run").record
+    splits = split_corpus(read_corpus(config.data), config.data, config.seed)
+    right, best = 0, record.model(NAME).settings["C"]
+    for fold in range(3):
+        part = splits.of_fold(fold)
+        vectors = TfidfVectorizer(analyzer=words).fit(part.train.texts)
+        scores = {}
+        for c in (0.1, 0.3, 1.0, 3.0, 10.0):
+            fitted = LogisticRegression(C=c).fit(
+                vectors.transform(part.train.texts), part.train.labels
+            )
+            answers = fitted.predict(vectors.transform(part.validation.texts))
+            scores[c] = int((answers == part.validation.labels).sum())
+        right += max(scores.values())
+    assert record.model(NAME).validation.right == right
+    assert best in (0.1, 0.3, 1.0, 3.0, 10.0)
+    assert not list((tmp_path / "run" / "checkpoint").glob("fold-*"))
