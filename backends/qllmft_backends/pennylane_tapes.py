@@ -16,8 +16,9 @@ from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import StatePreparation, UnitaryGate, get_standard_gate_name_mapping
 from qiskit.quantum_info import SparsePauliOp
 
+from qllmft_backends.adjoint.chunks import KEPT_BYTES
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.engine import KEPT_BYTES, AdjointEngine
+from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.program import lower, lower_complex
 from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError

@@ -27,10 +27,8 @@ from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import EngineMaker, Program
 from qllmft_backends.adjoint.interface import (
-    EngineCopies,
-    check_circuit,
+    EngineBase,
     check_cotangent,
-    request_size,
 )
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
@@ -55,7 +53,7 @@ class TorchTape:
 
 
 @dataclass
-class TorchEngine(EngineCopies):
+class TorchEngine(EngineBase):
     """Engine of one program of real gates on batches of states, with the methods of `AdjointEngine`.
 
     Arguments are tensors on any device or arrays of NumPy; results are like the angles, or like the cotangent.
@@ -75,7 +73,7 @@ class TorchEngine(EngineCopies):
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        check_circuit(self.program.n_qubits, self.masks)
+        self._check_circuit(self.masks)
         self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
         self._kind: dict[str, Any] = {
             "dtype": getattr(torch, self.dtype),
@@ -146,7 +144,7 @@ class TorchEngine(EngineCopies):
 
     def _tape(self, angles: Array, amplitudes: Array | None) -> TorchTape:
         """Return the tape of a request, or raise `BackendError` if its shapes do not fit."""
-        request_size(angles, amplitudes, self.program.n_angles, self.program.n_qubits)
+        self._samples(angles, amplitudes)
         half = torch.as_tensor(angles if angles.ndim == 2 else angles[None]) / 2
         # reduced before rounding, which would cost a large angle its digits
         if half.dtype != self._kind["dtype"]:

@@ -17,7 +17,6 @@ from reference_circuits import (
 
 from qllmft_backends.adjoint import AdjointEngine, lower
 from qllmft_backends.adjoint import chunks as chunks_module
-from qllmft_backends.adjoint import engine as engine_module
 from qllmft_circuits import head_circuit
 
 BATCH_SIZES = (1, 2, 3, 5, 8, 9, 16, 17)
@@ -80,7 +79,7 @@ def test_values_in_small_blocks_are_forwards(samples, shared, monkeypatch):
     expected, _ = engine.forward(angles, amplitudes)
     chunks = []
     run_job = chunks_module.run_job
-    monkeypatch.setattr(engine_module, "EVALUATION_BYTES", 1)
+    monkeypatch.setattr(chunks_module, "EVALUATION_BYTES", 1)
     monkeypatch.setattr(
         chunks_module, "run_job", lambda n, job: chunks.append(n) or run_job(n, job)
     )

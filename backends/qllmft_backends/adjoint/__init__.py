@@ -1,6 +1,7 @@
 """The adjoint engine: circuits on batches of real or complex state vectors, with gradients in one reverse sweep."""
 
-from qllmft_backends.adjoint.engine import AdjointEngine, GaussianShots, Tape
+from qllmft_backends.adjoint.chunks import GaussianShots
+from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.interface import (
     AdjointCapable,
     Differentiable,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import cached_property, partial
 from hashlib import blake2b
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 from pydantic import Field
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
@@ -27,7 +27,7 @@ from qllmft_backends.adjoint.interface import (
     engine_maker,
 )
 from qllmft_backends.adjoint.noisy import NoisyPass, NoisySampler
-from qllmft_backends.adjoint.outcomes import exact_outcomes, noisy_outcomes
+from qllmft_backends.adjoint.outcomes import measured, noisy_outcomes
 from qllmft_backends.adjoint.program import Program, lower, lower_complex
 from qllmft_backends.adjoint.qiskit_backend import EngineBackend
 from qllmft_backends.backend import Backend
@@ -35,7 +35,7 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.gradients import BackendGradient, GradientPoint
 from qllmft_backends.noise import TRAJECTORIES, CircuitNoise, GateNoise
 from qllmft_backends.observables import PauliObservables, ZObservables, expectations_of_counts
-from qllmft_backends.protocol import Capabilities, Expectations, Sampling
+from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Sampling
 from qllmft_backends.requests import check_values, request_seed
 
 
@@ -77,7 +77,7 @@ class AdjointBackend(Backend):
     def __init__(self, options: AdjointOptions | None = None) -> None:
         self.options = options or AdjointOptions()
         self.noise: CircuitNoise = self.options
-        self._compiled: deque[tuple[QuantumCircuit, ComplexEngine]] = deque(maxlen=4)
+        self._compiled: deque[tuple[QuantumCircuit, Any, ComplexEngine]] = deque(maxlen=4)
         self._make: EngineMaker = AdjointEngine
         if self.options.device != "cpu":
             self._make = engine_maker(self.options.device)
@@ -114,7 +114,7 @@ class AdjointBackend(Backend):
         trajectories = self.options.trajectories or TRAJECTORIES
         return Sampling(noise.shots or 0, trajectories, noise.model == "multinomial")
 
-    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+    def engine(self, program: Program, masks: Ints) -> Engine:
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings."""
         return self._make(program, masks, self.options.dtype)
 
@@ -141,16 +141,13 @@ class AdjointBackend(Backend):
 
     def _complex_engine(self, circuit: QuantumCircuit, strings: PauliObservables) -> ComplexEngine:
         """Return an engine for any gates. The last ones are kept, because Qiskit's networks compile in every step."""
-        for known, engine in self._compiled:
-            masks, flips = engine.strings.masks, engine.strings.flips
-            if (
-                np.array_equal(masks, strings.masks)
-                and np.array_equal(flips, strings.flips)
-                and known == circuit
-            ):
+        bits = strings.masks.tolist(), strings.flips.tolist()
+        for known, of_strings, engine in self._compiled:
+            if of_strings == bits and known == circuit:
                 return engine
         engine = ComplexEngine(lower_complex(circuit), strings, self.options.dtype)
-        self._compiled.append((deepcopy(circuit), engine))  # a copy: the caller may change his own
+        # a copy: the caller may change his own
+        self._compiled.append((deepcopy(circuit), bits, engine))
         return engine
 
     def noisy_pass(
@@ -160,77 +157,59 @@ class AdjointBackend(Backend):
         if self.noise.is_none:
             return None
         assert isinstance(engine, AdjointEngine)
-        return partial(
-            NoisyPass, engine, FrameProgram.of(circuit, uploads=self.noise.uploads), self.noise
-        )
+        frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
+        return partial(NoisyPass, engine, frames, self.noise)
 
     def expectations(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
         """Return exact values, or noisy ones by `NoisySampler` (see `Backend.expectations`)."""
+        noise = self.noise.in_evaluation
         try:
             engine, sums = self.compile(circuit, observables)
         except UnsupportedGateError:
-            if self._without_noise is None:
+            gates = noise.gate_noise
+            if noise.model != "multinomial" or gates.is_on_gates or gates.readout_error:
                 raise
-            return self._counted(self._without_noise, circuit, values, observables)
-        if not self.noise.is_none:
-            # a device with noise is refused when the backend is made
-            assert isinstance(engine, AdjointEngine)
-            noise = self.noise.in_evaluation
-            if noise.draw == "batch":
-                raise BackendError(
-                    "draw='batch' is about the passes of a training; expectation values of a sample come from "
-                    "trajectories of its own. Leave it out."
-                )
-            if noise.gate_noise.is_on_gates and self.options.trajectories is None:
-                noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
-            angles = engine.program.angles(np.asarray(values, np.float64))
-            frames = FrameProgram.of(circuit, uploads=noise.uploads)
-            return NoisySampler(engine, frames, noise, sums).expectations(
-                angles, _seed(self.seed, frames, angles)
+            return self._counted(circuit, values, observables)
+        if self.noise.is_none:
+            answers = engine.values(engine.program.angles(values)).astype(np.float64)
+            return Expectations.exact(answers @ sums.coefficients.T)
+        # a device with noise is refused by the options
+        assert isinstance(engine, AdjointEngine)
+        if noise.draw == "batch":
+            raise BackendError(
+                "draw='batch' is about the passes of a training; expectation values of a sample come from "
+                "trajectories of its own. Leave it out."
             )
-        answers = (
-            engine.values(engine.program.angles(values)).astype(np.float64) @ sums.coefficients.T
-        )
-        return Expectations.exact(answers)
-
-    @cached_property
-    def _without_noise(self) -> AdjointBackend | None:
-        """Return the exact backend whose probabilities true shots are drawn from, None with any other noise."""
-        noise = self.noise.in_evaluation
-        if (
-            noise.model != "multinomial"
-            or noise.gate_noise.is_on_gates
-            or noise.gate_noise.readout_error
-        ):
-            return None
-        return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
+        if noise.gate_noise.is_on_gates and self.options.trajectories is None:
+            noise = noise.model_copy(update={"trajectories": TRAJECTORIES})
+        angles = engine.program.angles(np.asarray(values, np.float64))
+        frames = FrameProgram.of(circuit, uploads=noise.uploads)
+        # equal requests get the same bits
+        content = repr((self.seed, frames.gates.shape, angles.shape)).encode()
+        digest = blake2b(content, digest_size=8)
+        digest.update(frames.gates.tobytes())
+        digest.update(np.ascontiguousarray(angles).tobytes())
+        seed = int.from_bytes(digest.digest(), "little")
+        return NoisySampler(engine, frames, noise, sums).expectations(angles, seed)
 
     def _counted(
-        self,
-        exact: AdjointBackend,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        observables: Sequence[SparsePauliOp],
+        self, circuit: QuantumCircuit, values: Floats, observables: Sequence[SparsePauliOp]
     ) -> Expectations:
-        """Return means over true shots of a circuit of any gates."""
+        """Return means over true shots of a circuit of any gates, drawn from its exact probabilities."""
         sums = ZObservables.from_operators(observables, circuit.num_qubits)
         values = check_values(circuit, values)
         rng = np.random.default_rng(request_seed(self.seed, circuit, values))
-        drawn = exact.outcomes(circuit, values, self.noise.shots or 0, rng)
+        drawn = self._exact.outcomes(circuit, values, self.noise.shots or 0, rng)
         return expectations_of_counts(map(Counter, drawn.tolist()), sums)
 
-    def outcomes(
-        self,
-        circuit: QuantumCircuit,
-        values: NDArray[np.float64],
-        shots: int,
-        rng: np.random.Generator,
-    ) -> NDArray[np.int64]:
+    @cached_property
+    def _exact(self) -> AdjointBackend:
+        """Return this backend without noise, with the engines that it keeps."""
+        return AdjointBackend(AdjointOptions(dtype=self.options.dtype))
+
+    def outcomes(self, circuit: QuantumCircuit, values: Floats, shots: int, rng: Generator) -> Ints:
         """Return outcomes, with a trajectory per shot under noise (see `Backend.outcomes`).
 
         Args:
@@ -254,7 +233,8 @@ class AdjointBackend(Backend):
             )
         angles = engine.program.angles(np.asarray(values, np.float64))
         if self.noise.is_none or isinstance(engine, ComplexEngine):
-            return exact_outcomes(engine, angles, shots, rng)
+            drawn = measured(engine, angles, np.full(len(angles), shots), rng)
+            return drawn.reshape(len(angles), shots)
         frames = FrameProgram.of(circuit, uploads=self.noise.uploads)
         return noisy_outcomes(engine, frames, self.noise.gate_noise, angles, shots, rng)
 
@@ -284,7 +264,7 @@ class AdjointGradient(BackendGradient):
 
     def jacobians(
         self, circuit: QuantumCircuit, observables: list[SparsePauliOp], points: list[GradientPoint]
-    ) -> Sequence[NDArray[np.float64]]:
+    ) -> Sequence[Floats]:
         """Return exact Jacobians in the engine's precision (see `BackendGradient.jacobians`)."""
         engine, sums = self._backend.compile(circuit, observables)
         values = np.array([point.values for point in points])
@@ -297,11 +277,3 @@ class AdjointGradient(BackendGradient):
             np.array([row[n, list(point.columns)] for row in rows])
             for n, point in enumerate(points)
         ]
-
-
-def _seed(seed: int, frames: FrameProgram, angles: NDArray[np.float64]) -> int:
-    """Return a seed by the content of one request: equal requests get the same bits."""
-    digest = blake2b(repr((seed, frames.gates.shape, angles.shape)).encode(), digest_size=8)
-    digest.update(frames.gates.tobytes())
-    digest.update(np.ascontiguousarray(angles).tobytes())
-    return int.from_bytes(digest.digest(), "little")

@@ -1,19 +1,22 @@
-"""Chunks: the samples of a batch that one thread computes at once, and the parts that both engines on the CPU share."""
+"""Chunks: the samples of a batch that one thread computes at once, and the base of both engines on the CPU."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from qllmft_backends.adjoint.compiled.arguments import ComplexPlanArrays, PlanArrays
+from qllmft_backends.adjoint.compiled.passes import plan_words
 from qllmft_backends.adjoint.compiled.simd import lanes
-from qllmft_backends.adjoint.interface import EngineCopies, check_circuit
-from qllmft_backends.adjoint.plan import ChunkPlan
+from qllmft_backends.adjoint.interface import EngineBase, check_cotangent
 from qllmft_backends.adjoint.thread_pool import Queue, run_job
 from qllmft_backends.errors import BackendError
+from qllmft_backends.protocol import Ints
 
 Real = NDArray[np.floating]
 PAGE = 4096
@@ -23,6 +26,7 @@ SAMPLES_PER_CHUNK = 8
 # third-level cache.
 CHUNK_BYTES = 4 * 2**20
 EVALUATION_BYTES = 64 * 2**20  # of states held at once in a pass without gradient
+KEPT_BYTES = 16 * 2**20  # of states of other batch sizes that are kept for their next pass
 # The amplitudes that a gate on high qubits combines lie whole pages apart, in one set of a
 # first-level cache. State and co-state half a page apart take two sets; in one they would evict
 # each other.
@@ -32,21 +36,166 @@ COSTATE_SHIFT = 2048
 GAP = PAGE
 
 
-class ChunkedEngine(EngineCopies, ABC):
-    """Base of the engines on the CPU."""
+@dataclass(frozen=True)
+class GaussianShots:
+    """Shots of one pass as the paper's eq. 2 has them, which can be differentiated.
+
+    The multinomial counts of n shots have mean n·p and covariance n (diag p - p pᵀ). So has
+
+        ŷ = n·p + sqrt(n) (sqrt(p)∘ε - p (sqrt(p)ᵀε)),   ε ~ N(0, I),
+
+    since diag(sqrt p) - p sqrt(p)ᵀ, times its transpose, is diag p - p pᵀ - p pᵀ + p pᵀ (Σp = 1). It costs O(2^Q).
+    Negative counts are rectified to 0. The noise is outside the gradient's path: ŷ counts as n·p if it is positive, and
+    as a constant if it was rectified. The engine writes ψ for sqrt(p): the sign of a negative ψ goes into ε, which is
+    equally likely with the other sign.
+
+    If the gradient is ``reparametrised``, it is that of ŷ/n with ε fixed, so it also passes through the standard
+    deviation of the noise. With v = 1/sqrt(n), a positive outcome has the derivative 2ψ + v (ε - 2ψ Σψε) by its own ψ
+    in place of 2ψ, and -v ψ² ε_k by every ψ_k.
+
+    After rectification the frequencies ŷ/n add up to more than 1: little if n·p is large for the relevant outcomes,
+    much if 2^Q is far above n. That is the paper's model; the true multinomial has no such bias. Divided by their sum
+    (`CircuitNoise.renormalize`) they are too flat instead, as outcomes of small p gain most.
+    """
+
+    count: int  # n, shots per sample
+    # of this pass, 64 bits; each chunk of samples has numbers of its own, so the bits do not depend
+    # on threads
+    seed: int
+    first_chunk: int = 0  # number of the pass's first chunk
+    reparametrised: bool = False  # the gradient passes through the noise's standard deviation
+
+    @property
+    def stream(self) -> tuple[int, int, int]:
+        """Return the words of the key and the stream of the first chunk's ε (see `fill_normal`)."""
+        return self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, self.first_chunk
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """Arrays of a pass that depend on the program and on L, made once for each size of a chunk."""
+
+    batch: int  # L, samples in a chunk
+    # arrays of each direction, held because the words contain their addresses
+    arrays: tuple[PlanArrays | ComplexPlanArrays, ...]
+    # the same as a chunk's function reads them, forward and backward
+    words: tuple[Ints, ...]
+
+    @classmethod
+    def of(cls, batch: int, *arrays: PlanArrays | ComplexPlanArrays) -> ChunkPlan:
+        """Return the plan of one or both directions."""
+        return cls(batch, arrays, tuple(map(plan_words, arrays)))
+
+
+class ChunkedEngine(EngineBase, ABC):
+    """Base of the engines on the CPU.
+
+    The tape of a pass has its ``plan``, the number of its ``samples``, its final ``states`` (chunks, a state's numbers
+    · L and a gap), None once a sweep has consumed them, and ``kept`` of the same shape, or None: 1 for outcomes of eq.
+    2 that counted, 0 for rectified ones.
+    """
 
     device: ClassVar[str] = "cpu"
+    _numbers: ClassVar[int]  # real ones per amplitude
+    _passes: ClassVar[tuple[Any, Any]]  # forward and backward, of `compiled.passes`
+    masks: Any  # (T,) the qubits on which each string has Z, or Y
 
-    def _prepare(self, n_qubits: int, masks: NDArray[np.int64], numbers_per_amplitude: int) -> None:
-        check_circuit(n_qubits, masks)
+    def _prepare(self, functions: tuple[int, int]) -> None:
+        """Set what passes share. ``functions``: addresses of those of one chunk, forward and backward."""
+        self._check_circuit(self.masks)
+        self._n_qubits, self._functions = self.program.n_qubits, functions
         itemsize = np.dtype(self.dtype).itemsize
-        self._n_qubits, self._width = n_qubits, lanes(itemsize)
-        self._state_bytes = numbers_per_amplitude * itemsize << n_qubits  # of one sample
+        self._width = lanes(itemsize)
+        self._state_bytes = self._numbers * itemsize << self._n_qubits  # of one sample
         self._plans: dict[int, ChunkPlan] = {}
+        self._free: list[Real] = []
+        self._with_shots = False
 
     @abstractmethod
     def _make_plan(self, batch: int) -> ChunkPlan:
         """Plan the program for chunks of ``batch`` samples."""
+
+    @abstractmethod
+    def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> Any:
+        """Return the tape of a pass that is to be run."""
+
+    @abstractmethod
+    def _run(self, tape: Any, *, for_gradient: bool = False) -> Real:
+        """Run the program forward: fill the tape's states and marks, return the values (B, T)."""
+
+    @abstractmethod
+    def _sweep(
+        self, tape: Any, states: Real, costates: Real, weights: Real, amplitudes: bool
+    ) -> tuple[Real, Real | None]:
+        """Undo the program, and return the gradients of `vjp`.
+
+        Args:
+            tape: of the forward pass.
+            states: its final states, undone in place.
+            costates: of the same shape, overwritten.
+            weights: the cotangent in the engine's dtype.
+            amplitudes: whether their gradient is wanted.
+        """
+
+    def forward(
+        self, angles: Any, amplitudes: Any = None, *, shots: GaussianShots | None = None
+    ) -> tuple[Real, Any]:
+        """Return expectation values, and a tape for one backward sweep.
+
+        Args:
+            angles: gate angles in radians, (G,) if all samples share them, else (B, G).
+            amplitudes: (B, D) real initial amplitudes, D ≤ 2^Q, normalised by the caller; None: |0...0⟩.
+            shots: values from the frequencies of eq. 2; None: exact ones.
+
+        Returns:
+            Values (B, T) of the strings in the engine's dtype, and the tape.
+        """
+        tape = self._tape(angles, amplitudes, shots)
+        return self._run(tape, for_gradient=True), tape
+
+    def values(
+        self, angles: Any, amplitudes: Any = None, *, shots: GaussianShots | None = None
+    ) -> Real:
+        """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
+        samples = self._samples(angles, amplitudes)
+        batch = self._samples_per_chunk(samples)
+        step = batch * max(2, EVALUATION_BYTES // (batch * self._state_bytes + GAP))
+        out = np.empty((samples, self.masks.size), self.dtype)
+        for start in range(0, samples, step):
+            part = slice(start, start + step)
+            tape = self._tape(
+                angles if angles.ndim == 1 else angles[part],
+                None if amplitudes is None else amplitudes[part],
+                replace(shots, first_chunk=shots.first_chunk + start // batch) if shots else None,
+            )
+            out[part] = self._run(tape)
+            self._release(tape)
+        return out
+
+    def vjp(
+        self, tape: Any, cotangent: Real, *, amplitudes: bool = False
+    ) -> tuple[Real, Real | None]:
+        """Return the vector-Jacobian product: the gradient of Σ cotangent · values.
+
+        Args:
+            tape: of a forward pass; its states are undone in place. A second sweep repeats the forward pass.
+            cotangent: (B, T).
+            amplitudes: also return the gradient of the loaded amplitudes.
+
+        Returns:
+            Gradient of the angles, (G,) or (B, G) as they came in; gradient of the amplitudes (B, D), or None.
+        """
+        check_cotangent(cotangent, tape.samples, self.masks)
+        if tape.states is None:
+            self._run(tape, for_gradient=True)
+        states, tape.states = tape.states, None
+        costates = self._take(len(states), tape.plan.batch, shift=COSTATE_SHIFT)
+        weights = np.ascontiguousarray(cotangent, self.dtype)
+        found = self._sweep(tape, states, costates, weights, amplitudes)
+        self._give(states, costates)
+        return found
+
+    # --- one pass
 
     def _samples_per_chunk(self, samples: int) -> int:
         """Return L: a power of two up to 8 that fits the cache, and large enough to fill one register."""
@@ -60,61 +209,62 @@ class ChunkedEngine(EngineCopies, ABC):
             self._plans[batch] = self._make_plan(batch)
         return self._plans[batch]
 
+    def _pass(self, direction: int, plan: ChunkPlan, arrays: tuple[Any, ...]) -> None:
+        """Run a pass over all chunks on the pool of threads.
 
-def run_pass(
-    function: Any, chunk_function: int, plan_words: NDArray[np.int64], arrays: tuple[Any, ...]
-) -> None:
-    """Run a pass of `compiled.passes` over all chunks on the pool of threads.
+        Args:
+            direction: 0 forward, 1 backward.
+            plan: of the tape.
+            arrays: those of `compiled.arguments`; the first one has a row per chunk.
+        """
+        function, chunk_function = self._passes[direction], self._functions[direction]
+        # held until the job is done, because a late worker still reads them
+        words = plan.words[direction].copy()
 
-    Args:
-        function: the pass, of `compiled.passes`.
-        chunk_function: address of the compiled function of one chunk.
-        plan_words: of the plan, see `ChunkPlan`.
-        arrays: those of `compiled.arguments`; the first one has a row per chunk.
-    """
-    words = plan_words.copy()  # held until the job is done, because a late worker still reads them
+        def run(queue: Queue, spins: int) -> bool:
+            done: bool = function(queue, spins, chunk_function, words, *arrays)
+            return done
 
-    def run(queue: Queue, spins: int) -> bool:
-        done: bool = function(queue, spins, chunk_function, words, *arrays)
-        return done
+        if len(arrays[0]):
+            run_job(len(arrays[0]), run)
 
-    if len(arrays[0]):
-        run_job(len(arrays[0]), run)
+    # --- memory
 
+    def _take(self, chunks: int, batch: int, shift: int = 0, *, for_gradient: bool = False) -> Real:
+        """Return states for ``chunks``, reused if possible, ``shift`` bytes past a page's begin."""
+        row = batch * self._state_bytes + GAP
+        shape = (chunks, row // np.dtype(self.dtype).itemsize)
+        for i, states in enumerate(self._free):
+            if states.shape == shape and states.ctypes.data % PAGE == shift:
+                return self._free.pop(i)
+        each = (2 if for_gradient else 1) * self._state_bytes
+        needed, available = chunks * batch * each, psutil.virtual_memory().available
+        if needed > available:
+            what = "state and co-state" if for_gradient else "states"
+            raise BackendError(
+                f"{what} of {chunks * batch} samples on {self._n_qubits} qubits need {needed / 2**30:.1f} GiB, "
+                f"{available / 2**30:.1f} GiB are free: {available // each} samples fit. Take a smaller batch, or "
+                "fewer qubits."
+            )
+        raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
+        offset = -raw.ctypes.data % PAGE + shift
+        return raw[offset : offset + chunks * row].view(self.dtype).reshape(shape)
 
-def check_memory(samples: int, n_qubits: int, bytes_a_sample: int, *, with_costate: bool) -> None:
-    """Refuse states, or states and co-states, that need more than the free memory.
+    def _give(self, *arrays: Real | None) -> None:
+        """Keep states for the next pass.
 
-    Args:
-        samples: number of states.
-        n_qubits: of a state.
-        bytes_a_sample: size of one state.
-        with_costate: each state has a co-state of its size.
-    """
-    copies = 2 if with_costate else 1
-    needed, available = copies * samples * bytes_a_sample, psutil.virtual_memory().available
-    if needed > available:
-        what = "state and co-state" if with_costate else "states"
-        raise BackendError(
-            f"{what} of {samples} samples on {n_qubits} qubits need {needed / 2**30:.1f} GiB, "
-            f"{available / 2**30:.1f} GiB are free: {available // (copies * bytes_a_sample)} samples fit. Take a "
-            "smaller batch, or fewer qubits."
-        )
+        One forward and one backward need two sets, and a third for shots. A training also has a smaller last batch and
+        a validation set, whose states are kept too if they are small.
+        """
+        for states in arrays:
+            if states is not None and states.size:
+                self._free.append(states)
+            while (
+                len(self._free) > (3 if self._with_shots else 2)
+                and sum(s.nbytes for s in self._free) > KEPT_BYTES
+            ):
+                del self._free[0]
 
-
-def allocate(chunks: int, row: int, dtype: str, shift: int = 0) -> NDArray[np.floating]:
-    """Return an array (chunks, n) that begins at a page, or ``shift`` bytes past it.
-
-    Args:
-        chunks: number of rows.
-        row: bytes of a row.
-        dtype: of the numbers in it.
-        shift: bytes between the begin of a page and that of the array.
-    """
-    raw = np.empty(chunks * row + 2 * PAGE, np.uint8)
-    offset = -raw.ctypes.data % PAGE + shift
-    return (
-        raw[offset : offset + chunks * row]
-        .view(dtype)
-        .reshape(chunks, row // np.dtype(dtype).itemsize)
-    )
+    def _release(self, tape: Any) -> None:
+        self._give(tape.states, tape.kept)
+        tape.states = tape.kept = None

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.chunks import (
-    COSTATE_SHIFT,
-    EVALUATION_BYTES,
-    GAP,
-    SAMPLES_PER_CHUNK,
-    ChunkedEngine,
-    Real,
-    allocate,
-    check_memory,
-    run_pass,
-)
+from qllmft_backends.adjoint.chunks import ChunkedEngine, ChunkPlan, GaussianShots, Real
 from qllmft_backends.adjoint.compiled import passes
 from qllmft_backends.adjoint.compiled.arguments import (
     ComplexBackward,
@@ -26,22 +15,23 @@ from qllmft_backends.adjoint.compiled.arguments import (
     ComplexPlanArrays,
 )
 from qllmft_backends.adjoint.compiled.complex_matrices import add_removed_phases
-from qllmft_backends.adjoint.interface import check_cotangent
-from qllmft_backends.adjoint.plan import ChunkPlan, complex_plan
 from qllmft_backends.adjoint.program import ComplexProgram
+from qllmft_backends.adjoint.program.complex_plan import make_plan
 from qllmft_backends.adjoint.program.gates import FactorKind
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import PauliObservables
+from qllmft_backends.protocol import Floats, Ints
 
 
 @dataclass
 class ComplexTape:
-    """Record of a forward pass for `ComplexEngine.vjp`."""
+    """Record of a forward pass (see `ChunkedEngine`)."""
 
-    # (F, B) of the factors' angles, of half of them for turns
-    sin: NDArray[np.float64]
-    cos: NDArray[np.float64]
-    states: Real | None = None  # final states; None once consumed
+    plan: ChunkPlan
+    sin: Floats  # (F, B) of the factors' angles, of half of them for turns; `cos` too
+    cos: Floats
+    states: Real | None = None
+    kept: None = None
 
     @property
     def samples(self) -> int:
@@ -53,17 +43,20 @@ class ComplexTape:
 class ComplexEngine(ChunkedEngine):
     """Engine of one program on batches of complex states. `AdjointEngine` is its counterpart for real ones.
 
-    It measures T Pauli ``strings``; its ``dtype`` is that of the real and imaginary parts.
+    It measures T Pauli ``strings``; its ``dtype`` is that of the real and imaginary parts. The circuit itself loads its
+    initial state, and no shots of eq. 2 are drawn.
     """
 
+    _numbers: ClassVar[int] = 2
+    _passes: ClassVar[tuple[Any, Any]] = (passes.complex_forward, passes.complex_backward)
     program: ComplexProgram
     strings: PauliObservables
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
+        self.masks = self.strings.masks
+        self._prepare(passes.complex_chunk_functions(self.dtype))
         program = self.program
-        self._prepare(program.n_qubits, self.masks, 2)
-        self._functions = passes.complex_chunk_functions(self.dtype)
         initial = np.empty(0) if program.initial is None else program.initial
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
         factors = [factor for gate in program.gates for factor in gate.factors]
@@ -78,117 +71,101 @@ class ComplexEngine(ChunkedEngine):
         self._by_slot = order[np.count_nonzero(self._slots < 0) :]
         self._slot_starts = np.searchsorted(self._slots[self._by_slot], np.arange(program.n_angles))
 
-    def _make_plan(self, batch: int) -> ChunkPlan:
-        return complex_plan(self.program, self.strings, batch, self._width, self.dtype)
-
-    @property
-    def masks(self) -> NDArray[np.int64]:
-        """Return (T,) the qubits on which each string has Z or Y."""
-        return self.strings.masks
-
-    def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, ComplexTape]:
-        """Return ⟨P⟩ (B, T) for angles (B, G) in radians, and a tape. The circuit itself loads its initial state."""
-        tape = self._tape(self._checked(angles, amplitudes))
-        return self._run(tape, with_costate=True), tape
-
-    def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
-        """Return the expectation values (B, T) of `forward`, without a tape and in bounded memory."""
-        checked = self._checked(angles, amplitudes)
-        step = max(2 * SAMPLES_PER_CHUNK, EVALUATION_BYTES // self._state_bytes)
-        parts = [self._run(self._tape(checked[i : i + step])) for i in range(0, len(checked), step)]
-        return np.concatenate([np.empty((0, self.masks.size), self.dtype), *parts])
-
-    def amplitudes(self, angles: Real) -> NDArray[np.complexfloating]:
+    def amplitudes(self, angles: Real) -> np.ndarray[Any, np.dtype[np.complexfloating]]:
         """Return amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q.
 
         The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
         """
-        tape = self._tape(self._checked(angles, None))
+        tape = self._tape(angles, None, None)
         self._run(tape)
         assert tape.states is not None
-        plan, phases = self._plan(tape.samples), np.zeros(tape.samples)
-        assert isinstance(plan.forward, ComplexPlanArrays)
-        add_removed_phases(plan.forward.gates, plan.forward.factors, tape.sin, tape.cos, phases)
-        batch = plan.batch
-        chunks = tape.states[:, : 2 * batch << self._n_qubits].reshape(
-            len(tape.states), -1, 2, self._width
-        )
+        plan, phases = tape.plan, np.zeros(tape.samples)
+        arrays = plan.arrays[0]
+        assert isinstance(arrays, ComplexPlanArrays)
+        add_removed_phases(arrays.gates, arrays.factors, tape.sin, tape.cos, phases)
+        numbers = 2 * plan.batch << self._n_qubits
+        rows = tape.states[:, :numbers].reshape(len(tape.states), -1, 2, self._width)
         # by wires, samples inside
-        by_chunk = (chunks[:, :, 0] + 1j * chunks[:, :, 1]).reshape(len(chunks), -1, batch)
-        by_wire = by_chunk.transpose(0, 2, 1).reshape(len(chunks) * batch, -1)[: tape.samples]
-        outcomes = np.arange(1 << self._n_qubits)
-        places = sum(
-            (outcomes >> qubit & 1) << wire for qubit, wire in enumerate(self.program.wires)
-        )
+        by_chunk = (rows[:, :, 0] + 1j * rows[:, :, 1]).reshape(len(rows), -1, plan.batch)
+        self._release(tape)
+        by_wire = by_chunk.transpose(0, 2, 1).reshape(len(rows) * plan.batch, -1)[: tape.samples]
+        places = _on_wires(np.arange(1 << self._n_qubits), self.program.wires)
         return np.asarray(by_wire[:, places] * np.exp(1j * phases)[:, np.newaxis])
 
     def probabilities(self, angles: Real) -> Real:
         """Return probabilities (B, 2^Q) of the outcomes, all in memory. Bit q of an outcome is qubit q."""
         return np.asarray(np.abs(self.amplitudes(angles)) ** 2)
 
-    def vjp(
-        self, tape: ComplexTape, cotangent: Real, *, amplitudes: bool = False
-    ) -> tuple[Real, None]:
-        """Return the gradient (B, G) of Σ cotangent · values by the angles, and None for the amplitudes.
-
-        See `AdjointEngine.vjp`; ``amplitudes`` is not used.
-        """
-        del amplitudes
-        check_cotangent(cotangent, tape.samples, self.masks)
-        if tape.states is None:
-            self._run(tape, with_costate=True)
-        states, tape.states = tape.states, None
-        assert states is not None
-        by_factor = np.empty((len(self._slots), tape.samples), self.dtype)
-        weights = np.ascontiguousarray(cotangent, self.dtype)
-        costates = allocate(len(states), states[0].nbytes, self.dtype, COSTATE_SHIFT)
-        arrays = ComplexBackward(states, costates, weights, by_factor, tape.sin, tape.cos)
-        run_pass(
-            passes.complex_backward,
-            self._functions[1],
-            self._plan(tape.samples).backward_words,
-            arrays,
-        )
-        out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
-        if out.size:
-            by_angle = by_factor[self._by_slot] * self._slopes[self._by_slot, np.newaxis].astype(
-                self.dtype
-            )
-            np.add.reduceat(by_angle, self._slot_starts, axis=0, out=out)
-        return np.ascontiguousarray(out.T), None
-
     # --- one pass
 
-    def _tape(self, angles: NDArray[np.float64]) -> ComplexTape:
+    def _make_plan(self, batch: int) -> ChunkPlan:
+        program, width, dtype = self.program, self._width, np.dtype(self.dtype)
+        register_bits = (width // batch).bit_length() - 1
+        z, x = (_on_wires(bits, program.wires) for bits in (self.masks, self.strings.flips))
+        turns = np.bitwise_count(z & x).astype(np.int64) & 3
+        inside = (1 << register_bits) - 1
+        strings = np.stack(
+            [x >> register_bits, (x & inside) * batch, z >> register_bits, turns], axis=1
+        )
+        lane = np.arange(width) // batch
+        signs = 1.0 - 2.0 * (np.bitwise_count(z[:, None] & inside & lane) & 1)
+        factors = [(each.kind, each.slot >= 0) for gate in program.gates for each in gate.factors]
+        n_diagonal = np.count_nonzero(self.strings.flips == 0)
+        plan = ChunkPlan.of(
+            batch,
+            ComplexPlanArrays(
+                *make_plan(program, batch, width, dtype.itemsize),
+                factors=np.array(factors, np.int64).reshape(-1, 2),
+                strings=np.ascontiguousarray(strings),
+                lane_signs=signs.astype(dtype).reshape(-1),
+                sizes=np.array([batch, 2 * batch << program.n_qubits, n_diagonal]),
+            ),
+        )
+        return ChunkPlan(batch, plan.arrays * 2, plan.words * 2)  # the same in both directions
+
+    def _tape(self, angles: Any, amplitudes: Any, shots: GaussianShots | None) -> ComplexTape:
+        assert shots is None  # eq. 2 is written for real states
+        if amplitudes is not None:
+            raise BackendError(
+                "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
+                "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
+            )
+        self._samples(angles, None)
+        angles = np.asarray(angles, np.float64)
         sin, cos = (
             np.repeat(constant[:, np.newaxis], len(angles), axis=1) for constant in self._constants
         )
         turned = self._by_slot
         halves = angles.T[self._slots[turned]] * self._half_slopes[turned, np.newaxis]
         sin[turned], cos[turned] = np.sin(halves), np.cos(halves)
-        return ComplexTape(sin, cos)
+        return ComplexTape(self._plan(len(angles)), sin, cos)
 
-    def _run(self, tape: ComplexTape, *, with_costate: bool = False) -> Real:
-        """Run the program forward: fill the tape's states and return the values (B, T)."""
-        plan = self._plan(tape.samples)
-        chunks = -(-tape.samples // plan.batch)
-        check_memory(
-            chunks * plan.batch, self._n_qubits, self._state_bytes, with_costate=with_costate
-        )
-        tape.states = allocate(chunks, plan.batch * self._state_bytes + GAP, self.dtype)
+    def _run(self, tape: ComplexTape, *, for_gradient: bool = False) -> Real:
+        batch = tape.plan.batch
+        tape.states = self._take(-(-tape.samples // batch), batch, for_gradient=for_gradient)
         out = np.empty((tape.samples, self.masks.size), self.dtype)
         arrays = ComplexForward(tape.states, self._initial, out, tape.sin, tape.cos)
-        run_pass(passes.complex_forward, self._functions[0], plan.forward_words, arrays)
+        self._pass(0, tape.plan, arrays)
         return out
 
-    def _checked(self, angles: Real, amplitudes: Real | None) -> NDArray[np.float64]:
-        if amplitudes is not None:
-            raise BackendError(
-                "amplitudes are given to a circuit of complex gates; expected None. Load them with initialize, or use "
-                "only gates of real circuits (ry, cx, x, z, h, cz, swap)."
-            )
-        if angles.ndim != 2 or angles.shape[1] != self.program.n_angles:
-            raise BackendError(
-                f"angles are {angles.shape}, expected (B, {self.program.n_angles}): one a rotation."
-            )
-        return np.asarray(angles, np.float64)
+    def _sweep(
+        self, tape: ComplexTape, states: Real, costates: Real, weights: Real, amplitudes: bool
+    ) -> tuple[Real, None]:
+        del amplitudes  # the circuit has none
+        by_factor = np.empty((len(self._slots), tape.samples), self.dtype)
+        arrays = ComplexBackward(states, costates, weights, by_factor, tape.sin, tape.cos)
+        self._pass(1, tape.plan, arrays)
+        out = np.zeros((self.program.n_angles, tape.samples), self.dtype)
+        if out.size:
+            turned = self._by_slot
+            slopes = self._slopes[turned, np.newaxis].astype(self.dtype)
+            np.add.reduceat(by_factor[turned] * slopes, self._slot_starts, axis=0, out=out)
+        return np.ascontiguousarray(out.T), None
+
+
+def _on_wires(masks: Ints, wires: tuple[int, ...]) -> Ints:
+    """Return masks with the bit of each qubit moved to its wire."""
+    moved = np.zeros_like(masks)
+    for qubit, wire in enumerate(wires):
+        moved |= (masks >> qubit & 1) << wire
+    return moved

@@ -29,6 +29,7 @@ from qllmft_backends.adjoint.compiled import frames as kernels
 from qllmft_backends.adjoint.program.walk import walk
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise, pauli_error_probability
+from qllmft_backends.protocol import Floats, Ints
 
 DATA = "x"  # the parameter vector of a head's data, as `head_circuit` names it
 
@@ -47,11 +48,11 @@ class Trajectories:
 
     count: int  # N
     # (K,), ascending: the runs with an error
-    rows: NDArray[np.int64]
+    rows: Ints
     # (K, G): ±1, the signs of their angles
     signs: NDArray[np.int8]
     # (K,): the qubits that their frames flip at the end; bit q is qubit q
-    flips: NDArray[np.int64]
+    flips: Ints
 
     def repeated(self, times: int) -> Trajectories:
         """Return the same runs ``times`` over, as a whole."""
@@ -60,11 +61,11 @@ class Trajectories:
             self.count * times, rows, np.tile(self.signs, (times, 1)), np.tile(self.flips, times)
         )
 
-    def string_signs(self, masks: NDArray[np.int64]) -> NDArray[np.float64]:
+    def string_signs(self, masks: Ints) -> Floats:
         """Return the signs (K, T) of ⟨Z-string⟩ of ``masks`` (T,) in the runs with an error."""
         return np.asarray(1.0 - 2.0 * (np.bitwise_count(self.flips[:, None] & masks) & 1))
 
-    def sign_strings(self, values: NDArray[np.floating], masks: NDArray[np.int64]) -> None:
+    def sign_strings(self, values: NDArray[np.floating], masks: Ints) -> None:
         """Multiply (N, T) values of all runs with their signs, in place."""
         kernels.sign_strings(values, self.rows, self.flips, masks)
 
@@ -114,9 +115,7 @@ class FrameProgram:
             )
         return cls(np.array(gates, np.int32).reshape(-1, 4), slots, np.array(is_noisy, np.bool_))
 
-    def errors(
-        self, noise: GateNoise, count: int, seed: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def errors(self, noise: GateNoise, count: int, seed: int) -> tuple[Ints, Ints, Ints]:
         """Draw the errors of ``count`` runs: after each gate, with the noise's probability, a Pauli but the identity.
 
         Equal ``seed`` of 64 bits give equal errors: (E,) runs, gates and Paulis (see `compiled.frames.walk`).
@@ -133,6 +132,5 @@ class FrameProgram:
         if not noise.is_on_gates:
             none = np.empty(0, np.int64)
             return Trajectories(count, none, np.empty((0, self.n_angles), np.int8), none)
-        return Trajectories(
-            count, *kernels.push(self.gates, self.n_angles, *self.errors(noise, count, seed))
-        )
+        errors = self.errors(noise, count, seed)
+        return Trajectories(count, *kernels.push(self.gates, self.n_angles, *errors))

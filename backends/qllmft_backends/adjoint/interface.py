@@ -7,15 +7,13 @@ from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, Self, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.adjoint.program import ComplexProgram, Program
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import ZObservables
-from qllmft_backends.protocol import Evaluator, check_methods
+from qllmft_backends.protocol import Evaluator, Ints, check_methods
 
 MAX_QUBITS = 30  # 4 GiB a state in float32
 
@@ -64,7 +62,7 @@ class Engine(Differentiable, Protocol):
         ...
 
     @property
-    def masks(self) -> NDArray[np.int64]:
+    def masks(self) -> Ints:
         """Return (T,) the qubits on which each string has Z, or Y."""
         ...
 
@@ -77,7 +75,7 @@ class AdjointCapable(Evaluator, Protocol):
         """Return the seed of the noise of its passes."""
         ...
 
-    def engine(self, program: Program, masks: NDArray[np.int64]) -> Engine:
+    def engine(self, program: Program, masks: Ints) -> Engine:
         """Return an engine on this backend's device for a lowered circuit and (T,) Z strings, without noise."""
         ...
 
@@ -107,9 +105,10 @@ def adjoint_or_none(backend: Evaluator) -> AdjointCapable | None:
     return cast("AdjointCapable", backend)
 
 
-class EngineCopies:
-    """Base of the engines, which are dataclasses."""
+class EngineBase:
+    """Base of the engines, which are dataclasses of a program."""
 
+    program: Program | ComplexProgram
     dtype: Literal["float32", "float64"]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -125,61 +124,52 @@ class EngineCopies:
     def _double(self) -> Self:
         return replace(self, dtype="float64")  # type: ignore[type-var]
 
-
-def check_circuit(n_qubits: int, masks: NDArray[np.int64]) -> None:
-    """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
-    if not 1 <= n_qubits <= MAX_QUBITS:
-        raise BackendError(
-            f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
-        )
-    if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
-        raise BackendError(
-            f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits."
-        )
-
-
-def request_size(angles: Any, amplitudes: Any, n_angles: int, n_qubits: int) -> tuple[int, int]:
-    """Return B and D of a request for arrays or tensors; D is 0 without amplitudes.
-
-    Args:
-        angles: (G,) or (B, G) in radians.
-        amplitudes: (B, D), or None for the state |0...0⟩.
-        n_angles: G of the program.
-        n_qubits: of the program.
-
-    Raises:
-        BackendError: for other shapes.
-    """
-    if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
-        raise BackendError(
-            f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."
-        )
-    if amplitudes is None:
-        if angles.ndim == 1:
+    def _check_circuit(self, masks: Ints) -> None:
+        """Refuse too many qubits, and Z strings ``masks`` (T,) that reach past them."""
+        n_qubits = self.program.n_qubits
+        if not 1 <= n_qubits <= MAX_QUBITS:
             raise BackendError(
-                "angles are shared and there are no amplitudes: the batch size is unknown."
+                f"the circuit has {n_qubits} qubits; the adjoint engine runs 1 to {MAX_QUBITS}."
             )
-        return int(angles.shape[0]), 0
-    if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**n_qubits:
-        raise BackendError(
-            f"amplitudes are {tuple(amplitudes.shape)}, expected (B, D) with D at most 2^{n_qubits}: "
-            "more amplitudes need more qubits."
-        )
-    if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
-        raise BackendError(
-            f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes."
-        )
-    return int(amplitudes.shape[0]), int(amplitudes.shape[1])
+        if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < 2**n_qubits:
+            raise BackendError(
+                f"observable masks {masks.tolist()} reach past the circuit's {n_qubits} qubits."
+            )
+
+    def _samples(self, angles: Any, amplitudes: Any) -> int:
+        """Return B of angles (G,) or (B, G) and amplitudes (B, D), or None for |0...0⟩. Other shapes are an error."""
+        n_angles, n_qubits = self.program.n_angles, self.program.n_qubits
+        if tuple(angles.shape[-1:]) != (n_angles,) or angles.ndim > 2:
+            raise BackendError(
+                f"angles are {tuple(angles.shape)}, expected ({n_angles},) or (B, {n_angles}): one a rotation."
+            )
+        if amplitudes is None:
+            if angles.ndim == 1:
+                raise BackendError(
+                    "angles are shared and there are no amplitudes: the batch size is unknown."
+                )
+            return int(angles.shape[0])
+        if amplitudes.ndim != 2 or amplitudes.shape[1] > 2**n_qubits:
+            raise BackendError(
+                f"amplitudes are {tuple(amplitudes.shape)}, expected (B, D) with D at most 2^{n_qubits}: "
+                "more amplitudes need more qubits."
+            )
+        if angles.ndim == 2 and angles.shape[0] != amplitudes.shape[0]:
+            raise BackendError(
+                f"{angles.shape[0]} samples of angles, but {amplitudes.shape[0]} of amplitudes."
+            )
+        return int(amplitudes.shape[0])
 
 
-def check_cotangent(cotangent: Any, samples: int, masks: NDArray[np.int64]) -> None:
+def check_cotangent(cotangent: Any, samples: int, masks: Ints) -> None:
     """Refuse a cotangent that is not (B, T)."""
-    shape = samples, masks.size
-    if tuple(cotangent.shape) != shape:
-        raise BackendError(f"the cotangent is {tuple(cotangent.shape)}, expected {shape}: (B, T).")
+    if tuple(cotangent.shape) != (samples, masks.size):
+        raise BackendError(
+            f"the cotangent is {tuple(cotangent.shape)}, expected {(samples, masks.size)}: (B, T)."
+        )
 
 
-EngineMaker = Callable[[Program, NDArray[np.int64], Literal["float32", "float64"]], Engine]
+EngineMaker = Callable[[Program, Ints, Literal["float32", "float64"]], Engine]
 _providers: list[Callable[[str], EngineMaker]] = []
 
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
-from qllmft_backends.adjoint.chunks import EVALUATION_BYTES, Real
-from qllmft_backends.adjoint.engine import AdjointEngine, GaussianShots, Tape
+from qllmft_backends.adjoint.chunks import EVALUATION_BYTES, GaussianShots, Real
+from qllmft_backends.adjoint.engine import AdjointEngine, Tape
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.adjoint.outcomes import (
     SITES,
@@ -25,17 +25,15 @@ from qllmft_backends.adjoint.outcomes import (
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import CircuitNoise, GateNoise
 from qllmft_backends.observables import ZObservables, expectations_of_counts
-from qllmft_backends.protocol import Expectations
-
-Floats = NDArray[np.float64]
+from qllmft_backends.protocol import Expectations, Floats, Ints
 
 
-def stream(seed: int, *place: int) -> np.random.Generator:
+def stream(seed: int, *place: int) -> Generator:
     """Return a generator of its own for one use of a seed."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
-def readout_factors(noise: GateNoise, masks: NDArray[np.int64]) -> NDArray[np.float64]:
+def readout_factors(noise: GateNoise, masks: Ints) -> Floats:
     """Return (T,) the factors of readout error on the Z strings ``masks``."""
     return np.array([noise.readout_factor(int(mask).bit_count()) for mask in masks])
 
@@ -78,7 +76,7 @@ class NoisyPass:
     evaluates: bool = False
 
     def __post_init__(self) -> None:
-        if not self.noise.gate_noise.readout_error or self.noise.model != "gaussian":
+        if not self.noise.readout_error or self.noise.model != "gaussian":
             return
         masks = self.engine.masks
         if int(np.bitwise_or.reduce(masks, initial=0)) != int(masks.sum()):
@@ -101,22 +99,22 @@ class NoisyPass:
     def values(self, angles: Real, amplitudes: Real | None = None) -> Real:
         """Return noisy ⟨Z-string⟩ (B, T)."""
         if self.evaluates and self.noise.shot_test == "per_shot":
-            return self._of_each_shot(angles, amplitudes)
+            self._check(angles, amplitudes)
+            return self._of_each_shot(angles)
         drawn, runs = self._drawn(angles, amplitudes)
         if self.noise.model == "multinomial":
             return self._means(self._counted(drawn, runs))
-        values, _ = self._normalised(self._measuring.values(drawn, amplitudes, shots=self._shots()))
-        return self._means(self._read(values, runs))
+        measured = self._measuring.values(drawn, amplitudes, shots=self._shots)
+        return self._read(measured, runs)[0]
 
     def forward(self, angles: Real, amplitudes: Real | None = None) -> tuple[Real, NoisyTape]:
         """Return noisy ⟨Z-string⟩ (B, T), and a tape for one backward sweep."""
         if self.noise.model == "multinomial":
             return self.values(angles, amplitudes), NoisyTape(None, None, angles.shape)
         drawn, runs = self._drawn(angles, amplitudes)
-        measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots())
-        values, sums = self._normalised(measured)
-        normal = None if sums is None else (values.copy(), sums)
-        return self._means(self._read(values, runs)), NoisyTape(tape, runs, angles.shape, normal)
+        measured, tape = self._measuring.forward(drawn, amplitudes, shots=self._shots)
+        values, normal = self._read(measured, runs)
+        return values, NoisyTape(tape, runs, angles.shape, normal)
 
     def vjp(
         self, tape: NoisyTape, cotangent: Real, *, amplitudes: bool = False
@@ -130,16 +128,15 @@ class NoisyPass:
             return np.zeros(tape.shape, self.engine.dtype), None
         count = self.noise.runs
         weights = cotangent.copy() if count == 1 else np.repeat(cotangent, count, axis=0) / count
-        if self.noise.gate_noise.readout_error:
+        if self.noise.readout_error:
             weights = weights * readout_factors(self.noise.gate_noise, self.engine.masks)
         if tape.runs is not None:
             tape.runs.sign_strings(weights, self.engine.masks)
         if tape.normal is not None:
             values, sums = tape.normal
             weights = weights / sums  # of v/s: 1/s by v, -v/s² by s
-            weights = np.concatenate(
-                [weights, -(weights * values).sum(axis=1, keepdims=True)], axis=1
-            )
+            by_sum = -(weights * values).sum(axis=1, keepdims=True)
+            weights = np.concatenate([weights, by_sum], axis=1)
         gradient, by_amplitude = self._measuring.vjp(tape.engine, weights, amplitudes=amplitudes)
         if tape.runs is not None:
             tape.runs.sign_angles(gradient)
@@ -152,12 +149,9 @@ class NoisyPass:
     @property
     def _loads_amplitudes(self) -> bool:
         """Return whether the noise is that of eq. 2 alone, which any state can have."""
-        noise = self.noise
-        return (
-            noise.model == "gaussian"
-            and noise.runs == 1
-            and not (noise.gate_noise.is_on_gates or noise.gate_noise.readout_error)
-        )
+        gates = self.noise.gate_noise
+        other = gates.is_on_gates or gates.readout_error
+        return self.noise.model == "gaussian" and self.noise.runs == 1 and not other
 
     def _check(self, angles: Real, amplitudes: Real | None) -> None:
         if (amplitudes is not None or angles.ndim != 2) and not self._loads_amplitudes:
@@ -169,14 +163,14 @@ class NoisyPass:
     def _drawn(self, angles: Real, amplitudes: Real | None) -> tuple[Real, Trajectories | None]:
         """Return angles (B·N, G) of N trajectories per sample, one sample after the other."""
         self._check(angles, amplitudes)
-        count = self.noise.runs
+        noise, count = self.noise.gate_noise, self.noise.runs
         drawn = angles if count == 1 else np.repeat(angles, count, axis=0)
-        if not self.noise.gate_noise.is_on_gates:
+        if not noise.is_on_gates:
             return drawn, None
         if self.noise.draw == "batch":
-            runs = self.frames.draw(self.noise.gate_noise, count, self.seed).repeated(len(angles))
+            runs = self.frames.draw(noise, count, self.seed).repeated(len(angles))
         else:
-            runs = self.frames.draw(self.noise.gate_noise, len(drawn), self.seed)
+            runs = self.frames.draw(noise, len(drawn), self.seed)
         if not runs.rows.size:
             return drawn, None
         drawn = np.array(drawn)
@@ -188,41 +182,40 @@ class NoisyPass:
         """Return the engine, which also measures the sum of the frequencies if they are divided by it."""
         return self.engine.with_total if self.noise.renormalize else self.engine
 
-    def _normalised(self, measured: Real) -> tuple[Real, Real | None]:
-        """Return ⟨Z-string⟩ (B·N, T), and the sums of frequencies (B·N, 1) that they were divided by."""
-        if not self.noise.renormalize:
-            return measured, None
-        sums = measured[:, -1:]  # at least 1: before rectification the frequencies add up to 1
-        return measured[:, :-1] / sums, sums
-
+    @property
     def _shots(self) -> GaussianShots | None:
         if self.noise.shots is None or self.noise.model != "gaussian":
             return None
-        return GaussianShots(
-            self.noise.shots, self.seed, reparametrised=self.noise.gradient == "reparametrised"
-        )
+        reparametrised = self.noise.gradient == "reparametrised"
+        return GaussianShots(self.noise.shots, self.seed, reparametrised=reparametrised)
 
-    def _read(self, values: Real, runs: Trajectories | None) -> Real:
-        """Apply the frames' signs and the flips of the readout to ⟨Z-string⟩ (B·N, T).
+    def _read(
+        self, values: Real, runs: Trajectories | None
+    ) -> tuple[Real, tuple[Real, Real] | None]:
+        """Return ⟨Z-string⟩ (B, T) as read, and `NoisyTape.normal`, from the values of the engine (B·N, T or T + 1).
 
-        Flips multiply the mean with f = (1 - 2e)^weight. For shots they also raise the variance from f²(1 - z²)/S to (1
-        - f²z²)/S, independently for strings on different qubits: by (1 - f²)/S.
+        The frames' signs and the flips of the readout are applied. Flips multiply the mean with f = (1 - 2e)^weight.
+        For shots they also raise the variance from f²(1 - z²)/S to (1 - f²z²)/S, independently for strings on different
+        qubits: by (1 - f²)/S.
         """
+        normal = None
+        if self.noise.renormalize:
+            sums = values[:, -1:]  # at least 1: before rectification the frequencies add up to 1
+            values = values[:, :-1] / sums
+            normal = values.copy(), sums
         if runs is not None:
             runs.sign_strings(values, self.engine.masks)
-        if not self.noise.gate_noise.readout_error:
-            return values
-        factors = readout_factors(self.noise.gate_noise, self.engine.masks)
-        values *= factors
-        if self.noise.shots is not None:
-            scatter = np.sqrt((1 - factors**2) / self.noise.shots)
-            values += scatter * stream(self.seed, 2).standard_normal(values.shape)
-        return values
+        if self.noise.readout_error:
+            factors = readout_factors(self.noise.gate_noise, self.engine.masks)
+            values *= factors
+            if self.noise.shots is not None:
+                scatter = np.sqrt((1 - factors**2) / self.noise.shots)
+                values += scatter * stream(self.seed, 2).standard_normal(values.shape)
+        return self._means(values), normal
 
     def _counted(self, angles: Real, runs: Trajectories | None) -> Real:
         """Return ⟨Z-string⟩ (B·N, T) from true shots."""
-        shots = self.noise.shots or 0
-        n_qubits = self.engine.program.n_qubits
+        shots, n_qubits = self.noise.shots or 0, self.engine.program.n_qubits
         flips = np.zeros(len(angles), np.int64)
         if runs is not None:
             flips[runs.rows] = runs.flips
@@ -230,33 +223,27 @@ class NoisyPass:
         rng = stream(self.seed, 1)
         step = max(1, min(EVALUATION_BYTES // 8 >> n_qubits, EVALUATION_BYTES // (8 * shots)))
         for start in range(0, len(angles), step):
-            probabilities = self.engine.probabilities(angles[start : start + step])
+            part = slice(start, start + step)
+            probabilities = self.engine.probabilities(angles[part])
             outcomes = draw_outcomes(probabilities, np.full(len(probabilities), shots), rng)
-            read = flip_bits(outcomes, n_qubits, self.noise.gate_noise.readout_error, rng).reshape(
-                -1, shots
-            )
-            read ^= flips[start : start + step, None]
+            read = flip_bits(outcomes, n_qubits, self.noise.readout_error, rng)
+            read = read.reshape(-1, shots) ^ flips[part, None]
             for t, mask in enumerate(self.engine.masks):
-                out[start : start + step, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(
-                    axis=1
-                )
+                out[part, t] = 1 - 2 * (np.bitwise_count(read & mask) & 1).mean(axis=1)
         return out
 
-    def _of_each_shot(self, angles: Real, amplitudes: Real | None) -> Real:
+    def _of_each_shot(self, angles: Real) -> Real:
         """Return ⟨Z-string⟩ (B, T) from true shots with a trajectory each."""
-        self._check(angles, amplitudes)
-        shots, masks = self.noise.shots or 0, self.engine.masks
-        out = np.empty((len(angles), masks.size), self.engine.dtype)
+        shots, noise = self.noise.shots or 0, self.noise.gate_noise
+        out = np.empty((len(angles), self.engine.masks.size), self.engine.dtype)
         step = max(1, SITES // (shots * max(1, len(self.frames.gates))))
         for start in range(0, len(angles), step):
             part = angles[start : start + step]
             seed = int(stream(self.seed, 3, start).integers(2**63))
+            drawn = self.frames.draw(noise, len(part) * shots, seed)
             rng = stream(self.seed, 4, start)
-            drawn = self.frames.draw(self.noise.gate_noise, len(part) * shots, seed)
-            owners, read = read_outcomes(
-                self.engine, part, drawn, self.noise.gate_noise.readout_error, rng
-            )
-            for t, mask in enumerate(masks):
+            owners, read = read_outcomes(self.engine, part, drawn, noise.readout_error, rng)
+            for t, mask in enumerate(self.engine.masks):
                 ones = np.bincount(owners, np.bitwise_count(read & mask) & 1, len(part))
                 out[start : start + step, t] = 1 - 2 * ones / shots
         return out
@@ -282,39 +269,36 @@ class NoisySampler:
     noise: CircuitNoise
     sums: ZObservables
 
-    def expectations(self, angles: Floats, seed: int) -> Expectations:
-        """Return expectation values (B, O) for ``angles`` (B, G) in radians."""
-        step = max(1, SITES // max(1, self.runs * len(self.frames.gates)))
-        starts = range(0, len(angles), step)
-        parts = [
-            self.estimates(angles[start : start + step], seed, number)
-            for number, start in enumerate(starts)
-        ]
-        none = np.empty((0, len(self.sums.coefficients)))
-        means, errors = zip((none, none), *parts, strict=True)
-        return Expectations(np.concatenate(means), np.concatenate(errors))
-
     @property
     def runs(self) -> int:
         """Return N, random runs per sample: its shots if each has a trajectory of its own, else its trajectories."""
         return (self.noise.shots or 1) if self.noise.model == "multinomial" else self.noise.runs
 
-    def estimates(self, angles: Floats, seed: int, part: int) -> tuple[Floats, Floats]:
-        """Return means (B, O) and their standard errors for angles (B, G). Each ``part`` draws anew."""
-        if self.noise.model == "gaussian":
-            return self._by_passes(angles, int(stream(seed, part).integers(2**63)))
-        count, first = len(angles) * self.runs, int(stream(seed, part, 0).integers(2**63))
-        drawn = self.frames.draw(self.noise.gate_noise, count, first)
-        if self.noise.model == "multinomial":
-            return self._by_counts(angles, drawn, stream(seed, part, 1))
-        return self._by_trajectories(angles, drawn)
+    def expectations(self, angles: Floats, seed: int) -> Expectations:
+        """Return expectation values (B, O) for ``angles`` (B, G) in radians."""
+        step = max(1, SITES // max(1, self.runs * len(self.frames.gates)))
+        means = [np.empty((0, len(self.sums.coefficients)))]
+        errors = list(means)
+        for number, start in enumerate(range(0, len(angles), step)):
+            part = angles[start : start + step]
+            if self.noise.model == "gaussian":
+                found = self._by_passes(part, int(stream(seed, number).integers(2**63)))
+            else:
+                first = int(stream(seed, number, 0).integers(2**63))
+                drawn = self.frames.draw(self.noise.gate_noise, len(part) * self.runs, first)
+                if self.noise.model == "multinomial":
+                    found = self._by_counts(part, drawn, stream(seed, number, 1))
+                else:
+                    found = self._by_trajectories(part, drawn)
+            means.append(found[0])
+            errors.append(found[1])
+        return Expectations(np.concatenate(means), np.concatenate(errors))
 
     def _by_trajectories(self, angles: Floats, drawn: Trajectories) -> tuple[Floats, Floats]:
         runs, masks, coefficients = self.runs, self.engine.masks, self.sums.coefficients
         distinct, which = patterns(angles, drawn, runs)
-        strings = self.engine.values(distinct).astype(np.float64) * readout_factors(
-            self.noise.gate_noise, masks
-        )
+        strings = self.engine.values(distinct).astype(np.float64)
+        strings = strings * readout_factors(self.noise.gate_noise, masks)
         ideal = strings[: len(angles)] @ coefficients.T  # (B, O)
         samples = drawn.rows // runs
         # (K, O)
@@ -330,13 +314,11 @@ class NoisySampler:
         return ideal + first, np.sqrt(np.maximum(second - first**2, 0) / (runs - 1))
 
     def _by_counts(
-        self, angles: Floats, drawn: Trajectories, rng: np.random.Generator
+        self, angles: Floats, drawn: Trajectories, rng: Generator
     ) -> tuple[Floats, Floats]:
         """Estimate from shots, each on a trajectory of its own."""
-        n_qubits = self.engine.program.n_qubits
-        owners, read = read_outcomes(
-            self.engine, angles, drawn, self.noise.gate_noise.readout_error, rng
-        )
+        n_qubits, error = self.engine.program.n_qubits, self.noise.readout_error
+        owners, read = read_outcomes(self.engine, angles, drawn, error, rng)
         places, counts = np.unique(owners << n_qubits | read, return_counts=True)
         bounds = np.searchsorted(places, np.arange(len(angles) + 1) << n_qubits)
         states, numbers = (places & (1 << n_qubits) - 1).tolist(), counts.tolist()
@@ -348,10 +330,8 @@ class NoisySampler:
 
     def _by_passes(self, angles: Floats, seed: int) -> tuple[Floats, Floats]:
         """Estimate from passes of eq. 2, one per trajectory."""
-        runs = self.runs
-        single = NoisyPass(
-            self.engine, self.frames, self.noise.model_copy(update={"trajectories": 1}), seed
-        )
+        runs, one = self.runs, self.noise.model_copy(update={"trajectories": 1})
+        single = NoisyPass(self.engine, self.frames, one, seed)
         strings = single.values(np.repeat(angles, runs, axis=0)).astype(np.float64)
         values = (strings @ self.sums.coefficients.T).reshape(len(angles), runs, -1)
         means = values.mean(axis=1)
@@ -367,16 +347,13 @@ class NoisySampler:
         The product of two Z strings is the string of their XOR.
         """
         engine, coefficients = self.engine, self.sums.coefficients
-        products = np.unique(
-            np.concatenate([engine.masks, (engine.masks[:, None] ^ engine.masks).reshape(-1)])
-        )
-        moments = (
-            AdjointEngine(engine.program, products, engine.dtype).values(angles).astype(np.float64)
-        )
+        pairs = engine.masks[:, None] ^ engine.masks
+        products = np.unique(np.concatenate([engine.masks, pairs.reshape(-1)]))
+        measuring = AdjointEngine(engine.program, products, engine.dtype)
+        moments = measuring.values(angles).astype(np.float64)
         moments *= readout_factors(self.noise.gate_noise, products)
         first = moments[:, np.searchsorted(products, engine.masks)]  # (B, T)
-        # (B, T, T)
-        second = moments[:, np.searchsorted(products, engine.masks[:, None] ^ engine.masks)]
+        second = moments[:, np.searchsorted(products, pairs)]  # (B, T, T)
         covariance = second - first[:, :, None] * first[:, None, :]
         variances = np.einsum("ot,btu,ou->bo", coefficients, covariance, coefficients)
         return np.asarray(np.sqrt(np.maximum(variances, 0) / (self.noise.shots or 1)))

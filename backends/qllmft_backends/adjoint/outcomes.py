@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random import Generator
 
 from qllmft_backends.adjoint.chunks import EVALUATION_BYTES
+from qllmft_backends.adjoint.chunks import Real as Reals
 from qllmft_backends.adjoint.compiled.frames import outcomes_at
 from qllmft_backends.adjoint.complex_engine import ComplexEngine
 from qllmft_backends.adjoint.engine import AdjointEngine
 from qllmft_backends.adjoint.frames import FrameProgram, Trajectories
 from qllmft_backends.noise import GateNoise
+from qllmft_backends.protocol import Ints
 
 SITES = 4_000_000  # gates of all trajectories that errors are drawn on at once: bounds memory
 
-Reals = NDArray[np.floating]
-Ints = NDArray[np.int64]
 
-
-def draw_outcomes(probabilities: Reals, shots: Ints, rng: np.random.Generator) -> Ints:
+def draw_outcomes(probabilities: Reals, shots: Ints, rng: Generator) -> Ints:
     """Draw (Σ shots,) true multinomial outcomes, row after row, from ``probabilities`` (N, 2^Q) and ``shots`` (N,)."""
     return np.asarray(outcomes_at(probabilities, shots, rng.random(int(shots.sum()))))
 
 
-def flip_bits(
-    outcomes: Ints, n_qubits: int, readout_error: float, rng: np.random.Generator
-) -> Ints:
+def flip_bits(outcomes: Ints, n_qubits: int, readout_error: float, rng: Generator) -> Ints:
     """Return outcomes (N,) with every bit flipped with probability ``readout_error``.
 
     Args:
@@ -37,24 +34,9 @@ def flip_bits(
     if readout_error == 0:
         return outcomes
     for qubit in range(n_qubits):
-        outcomes = outcomes ^ (
-            (rng.random(outcomes.size) < readout_error).astype(np.int64) << qubit
-        )
+        flips = rng.random(outcomes.size) < readout_error
+        outcomes = outcomes ^ (flips.astype(np.int64) << qubit)
     return outcomes
-
-
-def exact_outcomes(
-    engine: AdjointEngine | ComplexEngine, angles: Reals, shots: int, rng: np.random.Generator
-) -> Ints:
-    """Return outcomes (B, S) of the final states, each row in the order of its draws.
-
-    Args:
-        engine: of the circuit.
-        angles: (B, G) in radians.
-        shots: S, measurements per row.
-        rng: random numbers of the shots.
-    """
-    return _measured(engine, angles, np.full(len(angles), shots), rng).reshape(len(angles), shots)
 
 
 def noisy_outcomes(
@@ -63,7 +45,7 @@ def noisy_outcomes(
     noise: GateNoise,
     angles: Reals,
     shots: int,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> Ints:
     """Return outcomes (B, S) of shots with an error trajectory each.
 
@@ -92,7 +74,7 @@ def read_outcomes(
     angles: Reals,
     drawn: Trajectories,
     readout_error: float,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> tuple[Ints, Ints]:
     """Measure each trajectory once.
 
@@ -115,7 +97,7 @@ def read_outcomes(
     order = np.argsort(which, kind="stable")
     owners = np.concatenate([owners, (drawn.rows // runs)[order]])
     flips = np.concatenate([np.zeros(len(owners) - len(order), np.int64), drawn.flips[order]])
-    outcomes = _measured(engine, distinct, shots, rng) ^ flips
+    outcomes = measured(engine, distinct, shots, rng) ^ flips
     return owners, flip_bits(outcomes, engine.program.n_qubits, readout_error, rng)
 
 
@@ -134,10 +116,17 @@ def patterns(angles: Reals, drawn: Trajectories, runs: int) -> tuple[Reals, Ints
     return np.concatenate([angles, distinct]), len(angles) + which.reshape(-1)
 
 
-def _measured(
-    engine: AdjointEngine | ComplexEngine, angles: Reals, shots: Ints, rng: np.random.Generator
+def measured(
+    engine: AdjointEngine | ComplexEngine, angles: Reals, shots: Ints, rng: Generator
 ) -> Ints:
-    """Return (Σ shots,) outcomes of the states for angles (N, G) and ``shots`` (N,), row after row."""
+    """Return outcomes (Σ shots,) of the final states for angles (N, G) and ``shots`` (N,), row after row.
+
+    Args:
+        engine: of the circuit.
+        angles: (N, G) in radians.
+        shots: (N,) measurements of each row, in the order of their draws.
+        rng: random numbers of the shots.
+    """
     step = max(1, EVALUATION_BYTES // 8 >> engine.program.n_qubits)
     parts = [
         draw_outcomes(engine.probabilities(angles[i : i + step]), shots[i : i + step], rng)

@@ -6,13 +6,14 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from inspect import signature
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from qiskit import QuantumCircuit
-from qiskit.circuit import IfElseOp, Measure, Parameter, Reset
-from qiskit.providers import BackendV2, JobStatus, JobV1, Options
+from qiskit.circuit import IfElseOp
+from qiskit.providers import BackendV2, Options
+from qiskit.providers.basic_provider.basic_provider_job import BasicProviderJob
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 from qiskit.transpiler import Target
@@ -22,7 +23,8 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import DEFAULT_SHOTS
 from qllmft_backends.protocol import Evaluator
 
-_FORMER_NAMES = ("u1", "u3", "cu1")  # of p, u and cp; a transpiler would choose them
+# former names, of p, u and cp, which a transpiler would choose, are left out
+_GATES = [name for name in CLASSES if name not in ("u1", "u3", "cu1")]
 
 
 class EngineBackend(BackendV2):  # type: ignore[misc]
@@ -42,7 +44,11 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
             name=f"qllmft_{measurable.name}", description="qllmft's engine", backend_version=number
         )
         self._measurable = measurable
-        self._target = _target(max_qubits)
+        self._target = Target.from_configuration(
+            [*_GATES, "measure", "reset", "if_else"],
+            num_qubits=max_qubits,
+            custom_name_mapping={"if_else": IfElseOp},
+        )
 
     @property
     def target(self) -> Target:
@@ -60,7 +66,7 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
 
     def run(
         self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
-    ) -> EngineJob:
+    ) -> BasicProviderJob:
         """Run circuits and return a job that is done.
 
         Args:
@@ -74,17 +80,23 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
             raise BackendError(
                 f"got the options {', '.join(unknown)}, expected some of {', '.join(known)}."
             )
-        chosen = {**known, **{name: value for name, value in options.items() if value is not None}}
-        seed = chosen["seed_simulator"]
+        known |= {name: value for name, value in options.items() if value is not None}
+        shots, seed, memory = int(known["shots"]), known["seed_simulator"], bool(known["memory"])
         rng = np.random.default_rng(self._measurable.seed if seed is None else seed)  # type: ignore[attr-defined]
-        results = [
-            self._run(circuit, int(chosen["shots"]), bool(chosen["memory"]), rng)
-            for circuit in circuits
-        ]
-        return EngineJob(self, str(uuid.uuid4()), results)
+        results = [self._run(circuit, shots, memory, rng) for circuit in circuits]
+        job_id = str(uuid.uuid4())
+        result = Result(
+            backend_name=self.name,
+            backend_version=self.backend_version,
+            job_id=job_id,
+            results=results,
+            success=True,
+            status="COMPLETED",
+        )
+        return BasicProviderJob(self, job_id, result)
 
     def _run(
-        self, circuit: QuantumCircuit, shots: int, memory: bool, rng: np.random.Generator
+        self, circuit: QuantumCircuit, shots: int, memory: bool, rng: Generator
     ) -> ExperimentResult:
         if circuit.num_parameters:
             names = ", ".join(parameter.name for parameter in circuit.parameters)
@@ -106,53 +118,3 @@ class EngineBackend(BackendV2):  # type: ignore[misc]
             "metadata": circuit.metadata,
         }
         return ExperimentResult(shots, True, ExperimentResultData(**data), header=header)
-
-
-class EngineJob(JobV1):  # type: ignore[misc]
-    """Job of `EngineBackend`, done when it is made."""
-
-    def __init__(
-        self, backend: EngineBackend, job_id: str, results: list[ExperimentResult]
-    ) -> None:
-        super().__init__(backend, job_id)
-        self._result = Result(
-            backend_name=backend.name,
-            backend_version=backend.backend_version,
-            job_id=job_id,
-            results=results,
-            success=True,
-            status="COMPLETED",
-        )
-
-    def submit(self) -> None:
-        """Do nothing: the circuits have run."""
-
-    def result(self) -> Result:
-        """Return counts, and single shots if they were asked for."""
-        return self._result
-
-    def status(self) -> JobStatus:
-        """Return `JobStatus.DONE`."""
-        return JobStatus.DONE
-
-
-def _target(max_qubits: int) -> Target:
-    target = Target(num_qubits=max_qubits)
-    for name, gate in CLASSES.items():
-        if name in _FORMER_NAMES:
-            continue
-        count = _parameters_of(gate)
-        target.add_instruction(gate(*(Parameter(f"{name}{i}") for i in range(count))))
-    target.add_instruction(Measure())
-    target.add_instruction(Reset())
-    target.add_instruction(IfElseOp, name="if_else")
-    return target
-
-
-def _parameters_of(gate: type) -> int:
-    """Return the number of angles that a class of standard gates takes."""
-    arguments = signature(gate.__init__).parameters.values()  # type: ignore[misc]
-    return sum(
-        a.default is a.empty and a.name != "self" and a.kind == a.POSITIONAL_OR_KEYWORD
-        for a in arguments
-    )

@@ -90,7 +90,7 @@ def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndar
 
 def amplitudes(engine: AdjointEngine, angles: np.ndarray) -> np.ndarray:
     """(B, 2^Q) real states, whose signs `probabilities` hides: by Qiskit's rules gate after gate would be slower."""
-    tape = engine._tape(*engine._checked(angles, None))
+    tape = engine._tape(angles, None, None)
     engine._run(tape)
     chunks, size = tape.product.shape
     psi = (

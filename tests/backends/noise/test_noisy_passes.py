@@ -13,7 +13,7 @@ from noisy_circuits import (
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import engine as engine_module
+from qllmft_backends.adjoint import chunks as chunks_module
 from qllmft_backends.adjoint import lower
 from qllmft_backends.adjoint import noisy as noisy_module
 from qllmft_backends.noise import PRESETS, CircuitNoise, GateNoise
@@ -144,7 +144,7 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
             np.testing.assert_array_equal(a, b)
     assert not np.array_equal(once[0], bits("1", seed=5)[0])
     small = 4 * 2**5 * 8 * 2  # two chunks at once
-    monkeypatch.setattr(engine_module, "EVALUATION_BYTES", small)
+    monkeypatch.setattr(chunks_module, "EVALUATION_BYTES", small)
     monkeypatch.setattr(noisy_module, "EVALUATION_BYTES", small)
     np.testing.assert_array_equal(
         noisy_pass(circuit, shots_by(model), 4, dtype="float32").values(angles), once[0]
