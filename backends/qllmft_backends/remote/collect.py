@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from qllmft_backends.remote.errors import NOT_FOUND, JobFailedError, JobTimeoutError, RemoteError
 from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, RemoteJob
 
@@ -41,7 +40,7 @@ def collect(
         while pending:
             for chunk in list(pending.values()):
                 try:
-                    status[chunk.id] = _poll(index, chunk, on_progress)
+                    status[chunk.id] = poll(index, chunk, on_progress)
                 except RemoteError as error:
                     if error.of_one_job:
                         problems[chunk.id] = error
@@ -65,36 +64,28 @@ def collect(
     return problems
 
 
-def _poll(index: JobIndex, chunk: Chunk, on_progress: OnProgress | None) -> str:
-    """Return the job's status at the server, after recording its results if it has ended."""
-    job = own_job(index, chunk)
+def poll(index: JobIndex, chunk: Chunk, on_progress: OnProgress | None = None) -> str:
+    """Return the status of a chunk's job at the server, after recording its results if it has ended.
+
+    The results of a job with a wrong known answer are read once more: one wrong reading condemns no paid job. Those of
+    a collected one are recorded again only if the answer is right now.
+    """
+    job, ledger = own_job(index, chunk), index.ledger
     if on_progress is not None:
         on_progress(str(chunk.job_id), job.status)
-    if job.ended:
+    if not job.ended:
+        return job.status
+    results = index.route.read(chunk, job)
+    if chunk.wrong_answer(results):
+        if chunk.integrity_error:
+            return job.status
         results = index.route.read(chunk, job)
-        if chunk.wrong_answer(results):
-            results = index.route.read(chunk, job)  # one wrong reading condemns no paid job
-        _record(index, chunk, job, results)
-    return job.status
-
-
-def read_again(index: JobIndex, chunk: Chunk) -> None:
-    """Read the results of a job with a wrong known answer again, and record them if the answer is right now."""
-    job = own_job(index, chunk)
-    if job.ended:
-        results = index.route.read(chunk, job)
-        if not chunk.wrong_answer(results):
-            _record(index, chunk, job, results)
-
-
-def _record(
-    index: JobIndex, chunk: Chunk, job: RemoteJob, results: Sequence[Probabilities | None]
-) -> None:
     if job.completed:
         charged = {} if chunk.setup.free else index.route.charges(chunk, job)
-        index.ledger.record("collected", chunk.id, results=results, **charged)
+        ledger.record("collected", chunk.id, results=results, **charged)
     else:
-        index.ledger.record("failed", chunk.id, reason=job.reason, results=results)
+        ledger.record("failed", chunk.id, reason=job.reason, results=results)
+    return job.status
 
 
 def own_job(index: JobIndex, chunk: Chunk) -> RemoteJob:

@@ -164,16 +164,17 @@ def refusal(estimate: CostEstimate, options: JobOptions, sent: int, before: Spen
         return ""
     more = estimate.circuits + estimate.known_answers
     checks = f" and {estimate.known_answers} of known answer" if estimate.known_answers else ""
-    for name, ceiling, total, place in (
+    for name, most, total, place in (
         ("circuit_budget", options.circuit_budget, sent + more, ""),
         ("max_circuits", options.max_circuits, before.circuits + more, " in the ledger"),
     ):
-        if ceiling is not None and total > ceiling:
+        if most is not None and total > most:
             return (
-                f"{estimate.circuits} more circuits{checks} make {total}{place}, above {name} = {ceiling}. Nothing of "
+                f"{estimate.circuits} more circuits{checks} make {total}{place}, above {name} = {most}. Nothing of "
                 "this call was sent. Raise the budget, or take fewer samples"
                 + (", or set known_answer_shots=0." if checks else ".")
             )
+    ceiling, unit = options.max_cost, estimate.unit or ""
     if not options.paid:
         return ""
     if estimate.price is None and options.needs_max_circuits and options.max_circuits is None:
@@ -181,12 +182,8 @@ def refusal(estimate: CostEstimate, options: JobOptions, sent: int, before: Spen
             f"the price of {estimate.circuits} circuits on {estimate.machine} is not known, so max_circuits is needed, "
             "or price_per_circuit and price_per_shot of your contract. Nothing was sent."
         )
-    return "" if options.max_cost is None else _over_ceiling(estimate, options.max_cost, before)
-
-
-def _over_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> str:
-    """Return why a ceiling on the price of all jobs of the ledger refuses a call, "" if it does not."""
-    unit = estimate.unit or ""
+    if ceiling is None:
+        return ""
     if estimate.price is None:
         return (
             f"the price is unknown ({estimate.note}), so max_cost = {ceiling:g} cannot be kept. "
@@ -200,9 +197,9 @@ def _over_ceiling(estimate: CostEstimate, ceiling: float, before: Spent) -> str:
         )
     if before.price + estimate.price <= ceiling:
         return ""
-    sent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
+    spent = f" on top of {before.price:.2f} for the ledger's jobs" if before.price else ""
     return (
-        f"the estimated price is {estimate.price:.2f} {unit}{sent}, above max_cost = {ceiling:g}. Nothing of this "
+        f"the estimated price is {estimate.price:.2f} {unit}{spent}, above max_cost = {ceiling:g}. Nothing of this "
         "call was sent. Take fewer samples or shots, or raise max_cost."
     )
 

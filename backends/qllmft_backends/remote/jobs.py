@@ -23,7 +23,7 @@ from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
-from qllmft_backends.remote.collect import OnProgress, collect, read_again
+from qllmft_backends.remote.collect import OnProgress, collect, poll
 from qllmft_backends.remote.cost import (
     Announce,
     Confirm,
@@ -209,7 +209,7 @@ class Jobs:
         wrong = [c for c in chunks if c.integrity_error and c.setup == batch.setup]
         for chunk in wrong:
             try:
-                read_again(self.index, chunk)
+                poll(self.index, chunk)
             except RemoteError:
                 if self._retries_wrong:  # its circuits would be paid again
                     raise

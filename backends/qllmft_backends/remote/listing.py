@@ -19,7 +19,7 @@ from qllmft_backends.remote.rows import ENDED_FREE, Job, duplicate_of, rows_of
 if TYPE_CHECKING:
     from qllmft_backends.remote.collect import OnProgress
     from qllmft_backends.remote.ionq.route import IonQRoute
-    from qllmft_backends.remote.route import JobIndex, Route
+    from qllmft_backends.remote.route import Route
 
 
 def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
@@ -34,10 +34,27 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
         RemoteError: if the server cannot be asked.
     """
     ledger = _open(folder)
-    chunks = [chunk for chunk in ledger.chunks.values() if chunk.open]
-    if ask is None or not chunks or chunks[0].setup.url == PROVIDERS_URL:
+    asked = [chunk for chunk in ledger.chunks.values() if chunk.open]
+    if ask is None or not asked or asked[0].setup.url == PROVIDERS_URL:
         return rows_of(ledger)
-    return _rows_with_server_states(_route(ledger, chunks, ask).index(ledger), chunks)
+    index = _route(ledger, asked, ask).index(ledger)
+    index.refresh()
+    chunks, rows = {chunk.id: chunk for chunk in asked}, []
+    for row in rows_of(ledger):
+        chunk = chunks.get(row.chunk or "")
+        if chunk is None or row.state == "duplicate":
+            rows.append(row)
+            continue
+        listed = {job.job_id: job.status for job in index.find(chunk.tokens)}
+        own = chunk.job_id or next(iter(listed), None)
+        if own is not None and row.state in ("planned", *UNDER_WAY):
+            row = _with_server_state(index.route, replace(row, job_id=own), listed.get(own))
+        known = (own, *chunk.duplicates)
+        late = [
+            job for job, state in listed.items() if job not in known and state not in ENDED_FREE
+        ]
+        rows += [row, *(duplicate_of(row, chunk, job_id) for job_id in late)]
+    return rows
 
 
 def server_jobs(
@@ -171,28 +188,6 @@ def _ionq(connection: IonQConnection) -> IonQRoute:
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("a job of IonQ", error, "ionq") from error
     return IonQRoute(connection)
-
-
-def _rows_with_server_states(index: JobIndex, asked: Sequence[Chunk]) -> list[Job]:
-    """Return the jobs of a ledger, those of the chunks ``asked`` with their states at the server."""
-    index.refresh()
-    chunks, rows = {chunk.id: chunk for chunk in asked}, []
-    for row in rows_of(index.ledger):
-        chunk = chunks.get(row.chunk or "")
-        if chunk is None or row.state == "duplicate":
-            rows.append(row)
-            continue
-        listed = {job.job_id: job.status for job in index.find(chunk.tokens)}
-        own = chunk.job_id or next(iter(listed), None)
-        if own is not None and row.state in ("planned", *UNDER_WAY):
-            row = _with_server_state(index.route, replace(row, job_id=own), listed.get(own))
-        rows.append(row)
-        known = (own, *chunk.duplicates)
-        late = [
-            job for job, state in listed.items() if job not in known and state not in ENDED_FREE
-        ]
-        rows += [duplicate_of(row, chunk, job_id) for job_id in late]
-    return rows
 
 
 def _with_server_state(route: Route, row: Job, listed: str | None) -> Job:

@@ -61,34 +61,24 @@ def qubits_of(gate: Gate) -> tuple[list[int], list[int]]:
 def _operation(gate: Gate) -> QiskitGate | None:
     """Return the gate on its targets, or None if it is unknown. Phases are in turns, native angles in units of 2π."""
     name, angles = str(gate.get("gate")), [gate["rotation"]] if "rotation" in gate else []
-    if name in ("gpi", "gpi2", "ms") or (name == "zz" and "angle" in gate):
-        return _native_operation(gate)
-    known = _STANDARD.get(_NAMES.get(name, ""))
-    if known is None or len(known.params) != len(angles) or not all(map(math.isfinite, angles)):
-        return None
-    return known.base_class(*angles)
-
-
-def _native_operation(gate: Gate) -> QiskitGate | None:
     given = [gate.get("phase", 0.0), gate.get("angle", 0.25), *gate.get("phases", [0.0, 0.0])]
-    if len(given) != 4 or not all(math.isfinite(value) for value in given):
+    if len(given) != 4 or not all(map(math.isfinite, (*angles, *given))):
         return None
-    phase, angle, *phases = (2 * np.pi * value for value in given)
-    match gate.get("gate"):
-        case "gpi":
-            return RGate(np.pi, phase)
-        case "gpi2":
-            return RGate(np.pi / 2, phase)
-        case "zz":
-            return RZZGate(angle)
-    # MS: RXX with its axes turned about Z
-    turned = QuantumCircuit(2, name="ms")
-    for qubit, axis in enumerate(phases):
-        turned.rz(-axis, qubit)
-    turned.rxx(angle, 0, 1)
-    for qubit, axis in enumerate(phases):
-        turned.rz(axis, qubit)
-    return turned.to_gate()
+    phase, angle, *axes = (2 * np.pi * value for value in given)
+    if name in ("gpi", "gpi2"):
+        return RGate(np.pi if name == "gpi" else np.pi / 2, phase)
+    if name == "zz" and "angle" in gate:
+        return RZZGate(angle)
+    if name == "ms":  # RXX with its axes turned about Z
+        turned = QuantumCircuit(2, name="ms")
+        for sign in (-1, 1):
+            for qubit, axis in enumerate(axes):
+                turned.rz(sign * axis, qubit)
+            if sign < 0:
+                turned.rxx(angle, 0, 1)
+        return turned.to_gate()
+    known = _STANDARD.get(_NAMES.get(name, ""))
+    return known.base_class(*angles) if known and len(known.params) == len(angles) else None
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends import BackendError, create
 from qllmft_backends.remote import JobFailedError, ledger_jobs
-from qllmft_backends.remote.ledger.payload import known_answer_error
+from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 
 TWELVE = np.random.default_rng(7).uniform(-2, 2, (12, 9))
 
@@ -97,10 +97,16 @@ def test_a_machine_with_wrong_answers_is_found_out(tmp_path, lie):
 def test_bits_that_are_right_by_chance_are_wrong_answers():
     """A qubit of random bits has the right one in more than a half of the shots every second time."""
     by_chance = {0b01: 0.29, 0b00: 0.25, 0b11: 0.25, 0b10: 0.21}  # 54 % of either qubit
-    assert "on the qubits [0, 1]" in known_answer_error(0b01, 2, 500, [by_chance, {0: 1.0}])
-    assert known_answer_error(0b01, 2, 10_000, [by_chance, {0: 1.0}]) is None
     noisy = {0b01: 0.8, 0b00: 0.1, 0b11: 0.1}
-    assert known_answer_error(0b01, 2, 20, [noisy, {0: 1.0}]) is None
+
+    def error(answer, shots):
+        setup = Setup("", "", "", 2, shots, 0)
+        chunk = Chunk("0001", setup, np.zeros((1, 1)), checked=True, known_answer=0b01)
+        return chunk.wrong_answer([answer, {0: 1.0}])
+
+    assert "on the qubits [0, 1]" in error(by_chance, 500)
+    assert error(by_chance, 10_000) is None
+    assert error(noisy, 20) is None
 
 
 class NamingMachine(RemoteMachine):

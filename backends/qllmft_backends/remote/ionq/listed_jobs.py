@@ -46,7 +46,16 @@ class IonQJobs(JobIndex):
         began, bound = self.route.server_time(), None if complete else self._bound()
         newest_first, last = True, float("inf")
         for job in self._client.jobs():
-            self._add(job)
+            if not {"metadata", "name"} & job.keys():
+                raise RemoteTransientError(
+                    f"the server lists job {job['id']} without metadata and name, so that jobs of this ledger cannot "
+                    "be recognised. Nothing was sent. Run again later."
+                )
+            token, ledger = token_of(job), at(job, "metadata", "ledger")
+            if token is not None:
+                ledger = ledger if isinstance(ledger, str) else None
+                listed = ListedJob(job["id"], token, ledger, str(job.get("status")))
+                self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
             moment = _timestamp(job.get("submitted_at"))
             newest_first = newest_first and moment is not None and moment <= last
             if moment is not None:
@@ -96,18 +105,6 @@ class IonQJobs(JobIndex):
                         return None
                     times.append(attempt.server_at)
         return min(times)
-
-    def _add(self, job: dict[str, Any]) -> None:
-        if not {"metadata", "name"} & job.keys():
-            raise RemoteTransientError(
-                f"the server lists job {job['id']} without metadata and name, so that jobs of this ledger cannot be "
-                "recognised. Nothing was sent. Run again later."
-            )
-        token, ledger = token_of(job), at(job, "metadata", "ledger")
-        if token is not None:
-            ledger = ledger if isinstance(ledger, str) else None
-            listed = ListedJob(job["id"], token, ledger, str(job.get("status")))
-            self._by_token[token[:TOKEN_IN_NAME]][job["id"]] = listed
 
 
 def token_of(job: Mapping[str, Any]) -> str | None:

@@ -58,10 +58,23 @@ class JobResults:
         ``aggregation`` is the combination of a debiased job's variants, an artifact of each circuit or a parameter of
         the address; None: the server's default.
         """
-        chunk, keys = self.chunk, self._circuits()
-        payload = self._combined(keys, aggregation) if aggregation else None
+        chunk, keys, job = self.chunk, self._circuits(), self.job
+        payload: Any = self._combined(keys, aggregation) if aggregation else None
         if payload is None:
-            payload = self._payload(keys, aggregation)
+            forms = (_OF_CHILDREN,) if chunk.circuits > 1 else _PROBABILITIES
+            address = self._address(job, "probabilities", () if aggregation else forms)
+            if aggregation and address is None:
+                raise RemoteRequestError(
+                    f"job {job['id']} names neither results of the aggregation {aggregation!r} nor an address at which "
+                    "the server can be asked for them. Nothing is lost: aggregation='average' reads the server's own."
+                )
+            if address is None:
+                payload = {key: self._of_circuit(key) for key in keys}
+            else:
+                payload = self.client.get(
+                    *address, **({"aggregation": aggregation} if aggregation else {})
+                )
+                payload = payload if chunk.circuits > 1 else {keys[0]: payload}
         if not isinstance(payload, dict):
             raise JobFailedError(
                 f"the results of job {self.job['id']} are a JSON {type(payload).__name__}, expected an object with one "
@@ -73,22 +86,6 @@ class JobResults:
                 f"{keys[:3]}... {_KEPT}"
             )
         return [self._parsed(payload[key], f"{chunk.label}, circuit {key}") for key in keys]
-
-    def _payload(self, keys: Sequence[str], aggregation: str | None) -> Any:
-        """Return raw probabilities by the id of each circuit."""
-        job, several = self.job, self.chunk.circuits > 1
-        forms = (_OF_CHILDREN,) if several else _PROBABILITIES
-        address = self._address(job, "probabilities", () if aggregation else forms)
-        if aggregation and address is None:
-            raise RemoteRequestError(
-                f"job {job['id']} names neither results of the aggregation {aggregation!r} nor an address at which the "
-                "server can be asked for them. Nothing is lost: aggregation='average' reads the server's own."
-            )
-        if address is None:
-            return {key: self._of_circuit(key) for key in keys}
-        query = {"aggregation": aggregation} if aggregation else {}
-        payload = self.client.get(*address, **query)
-        return payload if several else {keys[0]: payload}
 
     def _combined(self, keys: Sequence[str], aggregation: str) -> dict[str, Any] | None:
         """Return the artifacts that combine a debiased job's variants, by circuit, or None if a circuit has none."""

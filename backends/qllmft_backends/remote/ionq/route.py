@@ -162,10 +162,15 @@ class IonQRoute(Route):
     def describe(self, job_id: str) -> RemoteJob:
         """Return a job (see `Route`)."""
         job = self.client.job(job_id)
-        status, completed = str(job.get("status")), job.get("status") == "completed"
+        status, failure = str(job.get("status")), job.get("failure")
         # submitted, ready, started, or one that this version does not have: it has not ended
-        ended = completed or status in ENDED_FREE
-        return RemoteJob(status, ended, completed, _reason(job), token_of(job), job)
+        completed, ended = status == "completed", status in ("completed", *ENDED_FREE)
+        said = [failure]
+        if isinstance(failure, dict):
+            said = [failure.get(name) for name in ("code", "message", "error")]
+        texts = dict.fromkeys(str(text)[:_MAX_REASON] for text in said if text)
+        reason = f"{status} ({': '.join(texts)})" if texts else status
+        return RemoteJob(status, ended, completed, reason, token_of(job), job)
 
     def read(self, chunk: Chunk, job: RemoteJob) -> Sequence[Probabilities | None]:
         """Return the results of a job that has ended (see `Route`)."""
@@ -301,15 +306,6 @@ def _confirmed(kept: Any, cap: Any) -> bool:
     if isinstance(cap, dict) and isinstance(kept, dict):
         return cap.items() <= kept.items()
     return bool(kept == cap)
-
-
-def _reason(job: Mapping[str, Any]) -> str:
-    failure = job.get("failure")
-    texts = [failure]
-    if isinstance(failure, dict):
-        texts = [failure.get(name) for name in ("code", "message", "error")]
-    reason = ": ".join(text[:_MAX_REASON] for text in dict.fromkeys(map(str, filter(None, texts))))
-    return f"{job.get('status')}{f' ({reason})' if reason else ''}"
 
 
 def _rates(estimate: Mapping[str, Any]) -> str:

@@ -92,8 +92,15 @@ class Ledger:
         Raises:
             LedgerError: if another process, or another backend of this one, holds the ledger, or a file is a link.
         """
-        self._check_own_files()
         owner = self.folder / "ledger.owner"
+        own = [self.path, self.damaged_path, self.identity.path, self.identity.count_path]
+        for path in (*own, Path(self._lock.lock_file)):
+            # through a link the lines of a ledger from elsewhere would go into any file of this user
+            if path.is_symlink():
+                raise LedgerError(
+                    f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file "
+                    "itself in its place."
+                )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -355,16 +362,6 @@ class Ledger:
             f"Or, to continue with the rest of it, delete {self.identity.count_path.name} in its folder: each chunk is "
             "looked up at the server by its client token before it is sent, and the same call finds the paid jobs."
         )
-
-    def _check_own_files(self) -> None:
-        """Refuse links, through which the lines of a ledger from elsewhere would go into any file of this user."""
-        own = [self.path, self.damaged_path, self.identity.path, self.identity.count_path]
-        for path in (*own, Path(self._lock.lock_file)):
-            if path.is_symlink():
-                raise LedgerError(
-                    f"{path} is a link, expected a file of the ledger's own folder. Nothing was sent. Put the file "
-                    "itself in its place."
-                )
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the whole lines after those that were read."""

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import sqrt
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -217,28 +216,3 @@ def known_state(client_token: str, n_qubits: int) -> int:
     text = f"{state:0{n_qubits}b}"
     mirrored = n_qubits > 1 and text == text[::-1]
     return state ^ (1 << (n_qubits - 1) if mirrored else 0)
-
-
-def known_answer_error(
-    expected: int | None, n_qubits: int, shots: int, results: Sequence[Probabilities | None]
-) -> str | None:
-    """Return the error in the first of ``results``, or None if it is right or no other circuit has a result.
-
-    The answer is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half by
-    three standard errors of chance, or by a tenth. Without an expected answer there is no error.
-    """
-    if expected is None or not any(results[1:]):
-        return None
-    if not results[0]:
-        return "the circuit with a known answer has no result"
-    differing = [(state ^ expected, p) for state, p in results[0].items()]
-    right = [sum(p for bits, p in differing if not bits >> q & 1) for q in range(n_qubits)]
-    least = 0.5 + min(1.5 / sqrt(shots), 0.1)
-    wrong = [q for q, share in enumerate(right) if share <= least]
-    if not wrong:
-        return None
-    shares = ", ".join(f"{right[q]:.2f}" for q in wrong[:5])
-    return (
-        f"the circuit with a known answer came back wrong on the qubits {wrong}: the right value in a share of "
-        f"{shares} of the shots, expected more than {least:.2f}"
-    )

@@ -73,21 +73,17 @@ class QiskitBackend(JobsBackend):
             name = self.options.object_name
             self._machine = machine_of(backend, local=self.options.local, name=name)
         self.jobs = jobs_of(self._machine, self.options)
-        if self.jobs is not None and backend is not None:
-            self._check_object(self.jobs.ledger.folder)
-
-    def _check_object(self, folder: Path) -> None:
-        """Raise `BackendError` if another object of the same class and name has the same ledger."""
-        thing, name = self._machine.thing, self._machine.name
-        first = _OBJECTS.setdefault(folder.resolve(), thing)
-        if first is thing or self.options.object_name is not None:
+        if self.jobs is None or backend is None:
             return
-        raise BackendError(
-            f"another object of the class {type(first).__name__} named {name!r} has the ledger {folder} in this "
-            "process, and nothing shows whether both are the same machine: each would get the other's results. Give "
-            f"each a name of its own, create('qiskit', {{'object_name': ...}}, backend=...); or {name!r}, if they are "
-            "the same."
-        )
+        folder, machine = self.jobs.ledger.folder, self._machine
+        first = _OBJECTS.setdefault(folder.resolve(), machine.thing)
+        if first is not machine.thing and self.options.object_name is None:
+            raise BackendError(
+                f"another object of the class {type(first).__name__} named {machine.name!r} has the ledger {folder} in "
+                "this process, and nothing shows whether both are the same machine: each would get the other's "
+                "results. Give each a name of its own, create('qiskit', {'object_name': ...}, backend=...); or "
+                f"{machine.name!r}, if they are the same."
+            )
 
     @classmethod
     def availability(cls) -> Availability:

@@ -79,8 +79,18 @@ def compile_circuit(
             raise UnsupportedGateError(
                 f"circuit {circuit.name!r} cannot be compiled to the machine: {error}"
             ) from error
-    places = _measured(found)
-    _check_compiled(found, places, circuit.num_qubits if measure else 0, target)
+    measures = [i for i in found.data if i.operation.name == "measure"]
+    places = sorted(
+        (found.find_bit(i.clbits[0]).index, found.find_bit(i.qubits[0]).index) for i in measures
+    )
+    bits, width = [bit for bit, _ in places], _width(target)
+    n_bits = circuit.num_qubits if measure else 0
+    if found.num_qubits > width or bits != list(range(n_bits)):
+        raise BackendError(
+            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {bits}; expected at "
+            f"most {width:g} qubits, and each of {n_bits} bits once. Nothing was sent. Choose another "
+            "optimization_level or layout."
+        )
     order = {parameter: i for i, parameter in enumerate(circuit.parameters)}
     gates = [i for i in found.data if i.operation.name not in ("barrier", "measure", "delay")]
     content = repr((level, layout, seed, ionq_gates, _lines(found)))
@@ -139,27 +149,6 @@ def _check_fit(
 
 def _width(target: Target | None) -> float:
     return inf if target is None or target.num_qubits is None else target.num_qubits
-
-
-def _measured(circuit: QuantumCircuit) -> list[tuple[int, int]]:
-    """Return each measured bit and its qubit, in the order of the bits."""
-    measures = [i for i in circuit.data if i.operation.name == "measure"]
-    return sorted(
-        (circuit.find_bit(i.clbits[0]).index, circuit.find_bit(i.qubits[0]).index) for i in measures
-    )
-
-
-def _check_compiled(
-    found: QuantumCircuit, places: Sequence[tuple[int, int]], n_qubits: int, target: Target | None
-) -> None:
-    """Refuse a compiled circuit that is wider than the machine, or that does not measure each qubit once."""
-    width, bits = _width(target), [bit for bit, _ in places]
-    if found.num_qubits > width or bits != list(range(n_qubits)):
-        raise BackendError(
-            f"the compiled circuit has {found.num_qubits} qubits and measures the bits {bits}; expected at "
-            f"most {width:g} qubits, and each of {n_qubits} bits once. Nothing was sent. Choose another "
-            "optimization_level or layout."
-        )
 
 
 def _lines(circuit: QuantumCircuit) -> list[Any]:

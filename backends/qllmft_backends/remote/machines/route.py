@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from qiskit import QuantumCircuit
@@ -115,6 +114,10 @@ class MachineRoute(Route):
         self.asked("the cancellation of a job", lambda: job.cancel(), final=_WRONG_VALUES)
         return "canceled"
 
+    def find(self, token: str) -> list[str]:
+        """Return the ids of the jobs that carry a client token."""
+        return self.asked("a search by tags", lambda: list(map(_id_of, self.runner.find(token))))
+
     def asked(self, what: str, call: Callable[[], T], final: tuple[type[Exception], ...] = ()) -> T:
         """Return the provider's answer to a question that may be repeated.
 
@@ -169,13 +172,10 @@ class TaggedJobs(JobIndex):
         found = []
         for token in tokens:
             if token not in self._found:
-                ids = self.route.asked("a search by tags", partial(self._ids, token))
+                ids = self.route.find(token)
                 self._found[token] = [ListedJob(job_id, token, None, "") for job_id in ids]
             found += self._found[token]
         return found
-
-    def _ids(self, token: str) -> list[str]:
-        return [_id_of(job_id) for job_id in self.route.runner.find(token)]
 
     def to_reconcile(self) -> list[Chunk]:
         """Return the chunks that were sent more than once, or without an answer."""
