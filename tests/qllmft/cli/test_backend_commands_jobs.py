@@ -23,7 +23,7 @@ PATIENCE_S = 120
 def under_way(job):
     """Three jobs at the mock server that do not end, and a ledger that knows them; their ids."""
     job.hold()
-    job.predict("--yes", "--backend-option", "deadline_s=0.05", code=2)
+    job.predict("--yes", "--backend-option", "deadline_s=0.4", code=2)
     job.box.faults.clear()
     return [j.id for j in job.box.store.jobs.values() if not j.parent]
 
@@ -31,6 +31,11 @@ def under_way(job):
 def rows(table):
     """Cells of the rows that begin with a job's id."""
     return [line.split() for line in table.splitlines() if re.match(r"[0-9a-f-]{36} ", line)]
+
+
+def states(job, *options):
+    """States of the jobs in the run's list."""
+    return [row[1] for row in rows(job("jobs", "list", job.path, *options)[0])]
 
 
 EACH = 0.236  # of a circuit, at the mock server's prices; see test_backend_commands_money.py
@@ -42,17 +47,13 @@ def test_the_jobs_of_a_ledger(job, under_way):
     assert table.split()[:6] == ["job", "state", "machine", "circuits", "shots", "price"]
     assert len(re.findall(r"\(mock\s+server\)", table)) == len(under_way)
     jobs = [(i, n, f"~{n * EACH:.2f}") for i, n in zip(under_way, (3, 3, 1), strict=True)]
-    assert rows(table) == [
-        [i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs
-    ]
-    assert (
-        table.splitlines()[-1]
-        == f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
-    )
+    cells = [[i, "submitted", "qpu.forte-1", str(n), "1000", price] for i, n, price in jobs]
+    assert rows(table) == cells
+    total = f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
+    assert table.splitlines()[-1] == total
     found = json.loads(job("jobs", "list", job.path, "--json", "--offline")[0])
-    assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == [
-        (i, n, f"000{c}") for c, (i, n, _) in enumerate(jobs, start=1)
-    ]
+    facts = [(i, n, f"000{c}") for c, (i, n, _) in enumerate(jobs, start=1)]
+    assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == facts
     assert {j["url"] for j in found} == {job.box.url}
     assert job("jobs", "list", "--ledger", job.path / "ledger", "--offline")[0] == table
     assert job.totals["requests"] == requests, "from the disk alone"
@@ -63,30 +64,28 @@ def test_a_damaged_last_record_is_set_aside_and_reported(job, under_way):
     path = job.path / "ledger" / "ledger.jsonl"
     *others, last = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*others, last[:30] + b"\n"]))
-    table, messages = job("jobs", "list", job.path, "--offline")
-    assert [row[1] for row in rows(table)] == ["submitted", "submitted"]
+    _, messages = job("jobs", "list", job.path, "--offline")
+    assert states(job, "--offline") == ["submitted", "submitted"]
     assert messages.startswith(f"warning: the last record of the ledger {path}, 31 bytes from byte")
     job.release()
     _, messages = job("jobs", "wait", job.path)
     assert messages.count("warning: the last record") == 1
     assert (path.parent / "ledger.damaged").read_bytes() == last[:30] + b"\n"
     table, messages = job("jobs", "list", job.path, "--offline")
-    assert [row[0] for row in rows(table)] == under_way
-    assert [row[1] for row in rows(table)] == ["collected"] * 3
-    assert messages == ""
-    assert job.totals["jobs"] == 3
+    assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
+    assert (messages, job.totals["jobs"]) == ("", 3)
 
 
 def test_the_states_are_the_servers(job, under_way, monkeypatch):
     listed = rows(job("jobs", "list", job.path)[0])
     assert [row[:2] for row in listed] == [[i, "started"] for i in under_way]
     job.release()
-    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == ["completed"] * 3
+    assert states(job) == ["completed"] * 3
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job("jobs", "list", job.path, code=2)
     assert "there is no IonQ API key" in messages
     assert "--offline" in messages
-    assert len(rows(job("jobs", "list", job.path, "--offline")[0])) == 3
+    assert len(states(job, "--offline")) == 3
 
 
 def test_what_was_charged(job):
@@ -108,16 +107,9 @@ def test_what_was_charged(job):
 def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
     assert "Inference on hardware" not in render_report(RunFolder(run.path))
     job.predict("--yes", "--limit", 4)
-    page = (
-        render_report(RunFolder(job.path))
-        .partition("Inference on the mock server")[2]
-        .partition("</table>")[0]
-    )
-    rows = [
-        re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line)
-        for line in page.splitlines()
-        if 'scope="row"' in line
-    ]
+    page = render_report(RunFolder(job.path)).partition("Inference on the mock server")[2]
+    lines = [line for line in page.partition("</table>")[0].splitlines() if 'scope="row"' in line]
+    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line) for line in lines]
     seconds = 1000 * (36 * 130e-6 + 20 * 970e-6)  # as above
     energies = [f"{20 * seconds:.4g}", f"{0.3 * 4 * seconds:.4g}"]
     ids = [j.id for j in job.box.store.jobs.values() if not j.parent]
@@ -131,11 +123,7 @@ def test_the_page_of_a_run_has_the_energy_of_its_paid_jobs(job, run):
 def test_only_the_named_jobs_are_canceled(job, under_way):
     output, _ = job("jobs", "cancel", "--job", under_way[0], "--job", under_way[2])
     assert output.splitlines() == [f"{under_way[0]}: canceled", f"{under_way[2]}: canceled"]
-    assert [row[1] for row in rows(job("jobs", "list", job.path)[0])] == [
-        "canceled",
-        "started",
-        "canceled",
-    ]
+    assert states(job) == ["canceled", "started", "canceled"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -152,9 +140,8 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     assert "not canceled" in job("jobs", "cancel", job.path)[0]
     model = job.path / "model" / "model.json"
     record = json.loads(model.read_text())
-    model.write_text(
-        json.dumps(record | {"label_names": [f"{nasty}{name}" for name in record["label_names"]]})
-    )
+    record["label_names"] = [f"{nasty}{name}" for name in record["label_names"]]
+    model.write_text(json.dumps(record))
     texts = [f"a film {nasty}"]
     job.box.faults.clear()
     for form in ([], ["--json"]):
@@ -169,14 +156,10 @@ def test_the_jobs_that_the_server_knows(job, under_way):
     job.predict(backend="ionq_simulator", texts=["a film"])
     found = rows(job("jobs", "list", "--server")[0])
     assert [row[0] for row in found[1:]] == under_way[::-1], "the last one first"
-    assert [row[1:3] for row in found] == [
-        ["completed", "simulator"],
-        *[["started", "qpu.forte-1"]] * 3,
-    ]
-    assert [row[0] for row in rows(job("jobs", "list", "--server", "--limit", 2)[0])] == [
-        found[0][0],
-        under_way[2],
-    ]
+    machines = [["completed", "simulator"], *[["started", "qpu.forte-1"]] * 3]
+    assert [row[1:3] for row in found] == machines
+    last = rows(job("jobs", "list", "--server", "--limit", 2)[0])
+    assert [row[0] for row in last] == [found[0][0], under_way[2]]
     listed = json.loads(job("jobs", "list", "--server", "--json", "--url", job.box.url)[0])
     assert [j["job_id"] for j in listed] == [row[0] for row in found]
 
@@ -191,9 +174,8 @@ def test_waiting_collects_what_has_ended(job, under_way):
     assert len(output.splitlines()) == 7
     assert job.totals["requests"] == requests, "all of it was in the ledger"
     assert requests["submit"] == sent
-    assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected", (
-        "nothing to wait for"
-    )
+    waited = json.loads(job("jobs", "wait", job.path, "--json")[0])
+    assert waited[2]["state"] == "collected", "nothing to wait for"
 
 
 def test_canceling_and_what_becomes_of_it(job, under_way):
@@ -201,16 +183,12 @@ def test_canceling_and_what_becomes_of_it(job, under_way):
     assert output.splitlines() == [f"{i}: canceled" for i in under_way]
     assert set(job.totals["statuses"].values()) == {"canceled"}
     assert job.totals["circuits_paid"] == 0
-    assert {row[1] for row in rows(job("jobs", "list", job.path)[0])} == {"canceled"}
-    assert {row[1] for row in rows(job("jobs", "list", job.path, "--offline")[0])} == {
-        "submitted"
-    }, "who waits writes"
+    assert set(states(job)) == {"canceled"}
+    assert set(states(job, "--offline")) == {"submitted"}, "who waits writes"
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
-    assert table.splitlines()[-4:-1] == [f"{i}: canceled" for i in under_way], (
-        "why, below the table"
-    )
-    assert table.splitlines()[-1] == "total: 0 jobs, 0 circuits: free"
+    why = [f"{i}: canceled" for i in under_way]
+    assert table.splitlines()[-4:] == [*why, "total: 0 jobs, 0 circuits: free"]
     assert job("jobs", "cancel", job.path) == ("", ""), "nothing is under way any more"
     _, messages = job.predict("--resume", "--yes", code=2)
     assert "7 of 7 circuits have no result" in messages
@@ -233,39 +211,30 @@ def test_jobs_of_another_server_are_left_alone(job, under_way, monkeypatch):
     """The key goes to the server that the environment names, never to one that a file names."""
     for action in ("wait", "cancel"):
         _, messages = job("jobs", action, job.path, "--url", "http://127.0.0.1:9/v0.4", code=2)
-        assert (
-            f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4." in messages
-        )
+        told = f"was sent to {job.box.url}, and the options name http://127.0.0.1:9/v0.4."
+        assert told in messages
     assert set(job.totals["statuses"].values()) == {"started"}
 
 
 def test_every_backend_is_listed(job, monkeypatch):
     output, _ = job("backends")
     for name, entry in BACKENDS.items():
-        assert f"{name}  " in output
-        for part in (
-            entry.summary,
-            f"runs on: {entry.device}",
-            f"noise: {entry.noise}",
-            f"limits: {entry.limits}",
-        ):
-            assert part in output
+        facts = (f"runs on: {entry.device}", f"noise: {entry.noise}", f"limits: {entry.limits}")
+        assert all(part in output for part in (f"{name}  ", entry.summary, *facts))
     assert re.search(r"^ionq_forte  (not )?available, paid$", output, re.M)
     assert re.search(r"^adjoint  available, free$", output, re.M)
     found = json.loads(job("backends", "--json")[0])
     assert found == [vars(row) for row in describe()]
     assert [row["name"] for row in found] == list(BACKENDS)
-    by_name = {row["name"]: row for row in found}
-    assert by_name["ionq_forte"]["available"]
-    assert by_name["ionq_forte"]["price"] == "paid"
+    (forte,) = (row for row in found if row["name"] == "ionq_forte")
+    assert (forte["available"], forte["price"]) == (True, "paid")
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)
     output, _ = job("backends")
     assert re.search(r"^ionq_forte  not available, paid$", output, re.M)
     assert "there is no IonQ API key" in output
-    assert not {r["name"]: r for r in json.loads(job("backends", "--json")[0])}["ionq_forte"][
-        "available"
-    ]
+    found = json.loads(job("backends", "--json")[0])
+    assert not any(row["available"] for row in found if row["name"] == "ionq_forte")
     assert job.totals["requests"] == {}, "nothing is sent"
 
 
@@ -296,15 +265,10 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
     )  # fmt: skip
     with process:
         told = [process.stdout.readline() for _ in range(6)]
-        assert (
-            told[0]
-            == "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:\n"
-        )
-        exports = dict(
-            line.removeprefix("export ").rstrip().split("=")
-            for line in told
-            if line.startswith("export ")
-        )
+        mock = "A local mock server of qllmft: no ions, no IonQ, no money."
+        assert told[0] == f"{mock} Stop it with Ctrl-C. In another shell:\n"
+        lines = [line.rstrip() for line in told if line.startswith("export ")]
+        exports = dict(line.removeprefix("export ").split("=") for line in lines)
         assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
         for name, value in exports.items():
             monkeypatch.setenv(name, value)
@@ -323,9 +287,8 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
         process.send_signal(signal.SIGINT)
         rest, messages = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest, messages) == (0, "", "")
-    assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5, (
-        "a job, its three circuits, and a job of one"
-    )
+    # a job, its three circuits, and a job of one
+    assert len(Store(state_file=tmp_path / "jobs.json").jobs) == 5
 
 
 PASSWORD = "url holds a user or a password; expected none"

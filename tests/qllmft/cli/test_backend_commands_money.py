@@ -68,16 +68,12 @@ def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
     price = 7 * 1000 * EACH
     output, messages = job.predict("--dry-run", "--max-cost", price - 0.01, code=2)
     assert "dry run: the call would be refused" in messages
-    assert (
-        messages.split("refused: ")[1]
-        == job.predict("--yes", "--max-cost", price - 0.01, code=2)[1].split("error: ")[1]
-    )
+    refusal = job.predict("--yes", "--max-cost", price - 0.01, code=2)[1]
+    assert messages.split("refused: ")[1] == refusal.split("error: ")[1]
     assert "credits are not dollars" in output
     assert "refused" not in "".join(job.predict("--dry-run", "--max-cost", price + 0.01))
-    assert (
-        "would be refused"
-        in job.predict("--dry-run", "--offline", "--max-cost", price + 0.01, code=2)[1]
-    )
+    offline = ("--dry-run", "--offline", "--max-cost", price + 0.01)
+    assert "would be refused" in job.predict(*offline, code=2)[1]
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
@@ -94,11 +90,8 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
-    assert re.search(
-        r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run",
-        messages,
-        re.MULTILINE,
-    )
+    told = r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run"
+    assert re.search(told, messages, re.MULTILINE)
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     output, _ = call("--dry-run", "--offline", "--limit", 4)
     estimate, _, note = output.splitlines()[-3:]
@@ -106,10 +99,8 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     # of that day
     price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
     assert f"estimated price: {price:.2f} usd, without a circuit of known answer" in estimate
-    assert (
-        "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft"
-        in estimate
-    )
+    dated = "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft"
+    assert dated in estimate
     assert "112 native one-qubit and 20 ZZ gates a circuit" in estimate
     assert note == "dry run: nothing was sent"
     assert job.totals["requests"] == {}
@@ -120,9 +111,8 @@ def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there
 ):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
-    assert re.search(
-        r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline", messages
-    )
+    told = r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline"
+    assert re.search(told, messages)
     job.box.store.requests.clear()
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job.predict("--dry-run", code=2)
@@ -137,16 +127,12 @@ def test_a_cap_that_the_service_keeps(job):
     assert (session.caps, session.ended_at is not None) == (caps, True)
     assert {j.payload["session_id"] for j in job.box.store.jobs.values()} == {session.id}
     job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
+    one = ("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        output, messages = job.predict(
-            "--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3
-        )
-    assert re.search(
-        r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$",
-        messages,
-        re.M,
-    )
+        output, messages = job.predict(*one)
+    told = r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$"
+    assert re.search(told, messages, re.M)
     assert len(output.splitlines()) == 1
     job.assert_paid_once(8, jobs=4)
 
@@ -174,10 +160,9 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = getattr(job, command)
     _, messages = call("--limit", 4, code=2)
     assert announced(4, 2) in messages
-    assert messages.endswith(
-        "Nothing was sent, because standard input is not a terminal. Add --yes to send paid circuits "
-        "without confirmation.\n"
-    )
+    remedy = "Add --yes to send paid circuits without confirmation.\n"
+    told = f"Nothing was sent, because standard input is not a terminal. {remedy}"
+    assert messages.endswith(told)
     assert job.totals["requests"] == {"estimate": 1}
     call("--limit", 4, "--yes")
     job.assert_paid_once(4, jobs=2)
@@ -233,10 +218,10 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)
     _, messages = job.predict("--yes", code=2)
-    assert (
+    told = (
         "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY"
-        in messages
     )
+    assert told in messages
     assert job.totals["requests"] == {}
     job.predict("--yes", "--token-file", key_file(tmp_path, f"{TOKEN}\n"))
     job.assert_paid_once(7, jobs=3)
@@ -287,13 +272,11 @@ def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path, monkeypatch):
     job.predict("--token-file", TOKEN, "--yes", "--shots", 80, code=2)
     job.predict("--backend-option", f"token={TOKEN}", code=2)
     job("train", "--data", "reviews", "--backend", "ionq_forte", *option_arguments(), code=2)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= {
-        path.name for path in files
-    }
-    for path in files:
-        assert TOKEN.encode() not in path.read_bytes(), path
+    files = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= set(files)
+    for path in tmp_path.rglob("*"):
         assert TOKEN not in path.name
+        assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     assert len(job.said) == 28
     for text in job.said:
         assert TOKEN not in text
