@@ -16,7 +16,6 @@ from ionq.helpers import (
     has_known_answer,
     make_problem,
     records_of,
-    write_records,
 )
 from qllmft_backends.remote import (
     CostRefusedError,
@@ -34,17 +33,13 @@ EACH, CHECK = 1000 * (12e-6 + 6e-5), 1000 * (3e-6 + 2e-5)  # the mock server's p
 
 @pytest.fixture
 def careful(forte):
-    def make(**options):
-        return forte(**{"known_answer_shots": options.get("shots", 1000), **options})
-
-    return make
+    return lambda **options: forte(**({"known_answer_shots": 1000} | options))
 
 
 def jobs_of(box):
     """Jobs in the order of their sending."""
-    return sorted(
-        (job for job in box.store.jobs.values() if not job.parent), key=lambda job: job.number
-    )
+    parents = [job for job in box.store.jobs.values() if not job.parent]
+    return sorted(parents, key=lambda job: job.number)
 
 
 @pytest.mark.parametrize("n_qubits", range(1, 11))
@@ -68,16 +63,10 @@ def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, f
     assert [len(job.circuits) for job in jobs_of(box)] == [4, 4, 2]
     assert all(has_known_answer(job.circuits[0]) for job in jobs_of(box))
     rows = ledger_jobs(folder)
-    assert [(row.circuits, row.known_circuits, row.note) for row in rows] == [
-        (3, 1, ""),
-        (3, 1, ""),
-        (1, 1, ""),
-    ]
-    assert (
-        sum(row.price for row in rows)
-        == pytest.approx(7 * EACH + 3 * CHECK)
-        == sum(row.cost for row in rows)
-    )
+    assert [row.circuits for row in rows] == [3, 3, 1]
+    assert {(row.known_circuits, row.note) for row in rows} == {(1, "")}
+    for amounts in ([row.price for row in rows], [row.cost for row in rows]):
+        assert sum(amounts) == pytest.approx(7 * EACH + 3 * CHECK)
     # all known, however they were checked
     assert_served(box, careful, problem, checks=3, known_answer_shots=0)
 
@@ -98,11 +87,11 @@ def test_the_first_job_is_awaited_before_the_rest_is_sent(box, careful, problem)
 def err(box, monkeypatch, change):
     """Each basis state of an answer becomes another one."""
     simulate = box.store._simulate
-    monkeypatch.setattr(
-        box.store,
-        "_simulate",
-        lambda job: {str(change(int(s))): p for s, p in simulate(job).items()},
-    )
+
+    def wrong(job):
+        return {str(change(int(s))): p for s, p in simulate(job).items()}
+
+    monkeypatch.setattr(box.store, "_simulate", wrong)
 
 
 def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeypatch):
@@ -125,12 +114,6 @@ def test_a_wrong_answer_stops_the_sending(box, careful, problem, folder, monkeyp
     assert box.store.totals()["circuits_paid"] == 4 + 10
     assert_right(ask(careful(), problem), problem)
     assert len(jobs_of(box)) == 4
-
-
-def test_qubits_in_the_wrong_order_stop_the_sending(box, careful, problem, monkeypatch):
-    err(box, monkeypatch, lambda state: int(f"{state:03b}"[::-1], 2))
-    assert_fails(careful(), problem, JobFailedError, r"wrong on the qubits \[0, 2\]")
-    assert len(jobs_of(box)) == 1
 
 
 def test_a_later_job_is_judged_when_it_is_collected(box, careful, problem, monkeypatch):
@@ -188,14 +171,6 @@ def test_ceilings_count_it(box, careful, problem):
     assert_fails(backend, make_problem(1, seed=2), CostRefusedError, "make 12")
 
 
-def test_a_job_whose_record_was_lost_is_found_by_its_token(box, careful, problem, folder):
-    ask(careful(), problem)
-    # the first job; the ledger's count of jobs is lost too
-    write_records(folder, records_of(folder)[:4])
-    (folder / "ledger.count").unlink()
-    assert_served(box, careful, problem, checks=3)
-
-
 def test_shots_of_its_own_are_refused(careful):
     with pytest.raises(
         ValueError, match=r"known_answer_shots is 50 with shots 1000; expected 0 .* or 1000"
@@ -210,23 +185,12 @@ def test_real_machines_get_one_in_calls_of_ten_circuits_or_more(careful, folder,
 
     monkeypatch.setattr(server, "MOCK_HEADER", "X-Other")
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as box:
-        cases = [
-            (10, None, 1000),
-            (10, 0, 1000),
-            (10, None, 10),
-            (9, None, 1000),
-            (1, None, 1000),
-            (1, 1000, 1000),
-            (12, None, 1000),
-        ]
+        cases = [(10, None, 1000), (10, 0, 1000), (10, None, 10), (9, None, 1000)]
+        cases += [(1, None, 1000), (1, 1000, 1000), (12, None, 1000)]
         for seed, (samples, known, shots) in enumerate(cases):
-            options = {
-                "url": box.url,
-                "circuits_per_job": 6 if samples == 12 else 50,
-                "known_answer_shots": known,
-                "shots": shots,
-            }
-            ask(careful(**options), make_problem(samples, seed=seed))
+            size = {"circuits_per_job": 6 if samples == 12 else 50, "shots": shots}
+            backend = careful(url=box.url, known_answer_shots=known, **size)
+            ask(backend, make_problem(samples, seed=seed))
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 10, 10, 9, 1, 2, 7, 7]
         assert [row.known_circuits for row in ledger_jobs(folder)] == [1, 0, 0, 0, 0, 1, 1, 1]
 
@@ -244,7 +208,5 @@ def test_a_job_that_may_be_accepted_late_is_sent_again_as_it_was(forte, folder, 
         assert_fails(forte(**usual), problem, RemoteError)
         assert_recovers(box, forte, problem, checks=2, **usual)
         assert [len(job.circuits) for job in jobs_of(box)] == [11, 3]
-        tokens = {
-            record["client_token"] for record in records_of(folder) if record["event"] == "sent"
-        }
-        assert len(tokens) == 2
+        sent = [record for record in records_of(folder) if record["event"] == "sent"]
+        assert len({record["client_token"] for record in sent}) == 2

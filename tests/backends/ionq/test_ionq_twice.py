@@ -40,11 +40,6 @@ def stalled(box, forte, problem):
     await_jobs(box, 4)
 
 
-def test_a_request_that_hangs_is_not_sent_again_within_settle_s(box, forte, problem):
-    box.faults.arm(Fault("slow", "submit", seconds=1.5))
-    assert_served(box, forte, problem, request_timeout_s=0.3, settle_s=5.0)
-
-
 def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
     stalled(box, forte, problem)
     with pytest.warns(
