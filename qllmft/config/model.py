@@ -151,11 +151,8 @@ class ModelConfig(Section):
     @property
     def encoder_outputs(self) -> int:
         """Return the number of values per encoder."""
-        return (
-            self.latent_encoder_qubits
-            if self.head == "none"
-            else self.n_qubits // self.most_encoders
-        )
+        alone = self.head == "none"
+        return self.latent_encoder_qubits if alone else self.n_qubits // self.most_encoders
 
     @property
     def head_layers(self) -> int:
@@ -189,58 +186,52 @@ class ModelConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         yield from self._is_bounded()
-        yield from self._ansatz_has_these_options()
-        yield from self._fits_together()
-        yield from self._head_fits()
-        yield from self._has_so_many_words()
+        yield from self._parts_fit()
+        if self.head == "quantum":
+            yield from self._head_fits()
 
     def _is_bounded(self) -> Iterator[str]:
         """Check the sizes of states and circuits before any of them is built."""
-        encoded = self.latent_encoder_qubits if self.encoder == "quantum" else 0
-        if max(self.n_qubits, encoded) > MOST_QUBITS:
-            yield (
-                f"n_qubits is {self.n_qubits}, encoder_qubits {self.latent_encoder_qubits}; expected at most "
-                f"{MOST_QUBITS}, which the engine simulates"
-            )
+        qubits, encoded = self.n_qubits, self.latent_encoder_qubits
+        quantum = self.encoder == "quantum"
+        if max(qubits, encoded * quantum) > MOST_QUBITS:
+            most = f"at most {MOST_QUBITS}, which the engine simulates"
+            yield f"n_qubits is {qubits}, encoder_qubits {encoded}; expected {most}"
         if self.hidden_dim > MOST_HIDDEN:
             yield f"hidden_dim is {self.hidden_dim}; expected at most {MOST_HIDDEN:,}"
-        head = self.n_qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
-        gates = {"head": head, "encoders": 2 * self.most_encoders * self.encoder_layers * encoded}
-        for part, count in gates.items():
+        head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
+        encoders = 2 * self.most_encoders * self.encoder_layers * encoded * quantum
+        for part, count in {"head": head, "encoders": encoders}.items():
             if count > MOST_GATES and self.head != "mlp":
-                yield (
-                    f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}; choose "
-                    "fewer layers, re-uploads or encoders"
-                )
+                yield f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}"
+        if self.measured == "words":
+            if self.head != "quantum" or self.word_weight > qubits:
+                yield f"readout is {self.readout}; products of Z are of a quantum head's {qubits} qubits at most"
+            count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
+            if count > MOST_WORDS:
+                yield f"{count:,} products of Z would be read, expected at most {MOST_WORDS:,}; lower readout"
 
-    def _ansatz_has_these_options(self) -> Iterator[str]:
-        if self.encoder_ansatz is not None and self.encoder != "quantum":
-            yield (
-                f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}, which has no circuit; leave "
-                "it out"
-            )
+    def _parts_fit(self) -> Iterator[str]:
+        quantum, encoded = self.encoder == "quantum", self.latent_encoder_qubits
+        if self.encoder_ansatz is not None and not quantum:
+            pair = f"encoder_ansatz is {self.encoder_ansatz!r} and encoder {self.encoder!r}"
+            yield f"{pair}, which has no circuit; leave it out"
         if self.encoder_ansatz is not None and self.head != "quantum":
             yield f"encoder_ansatz is {self.encoder_ansatz!r} and there is no head with another one; give it as ansatz"
-        of_both = {self.ansatz, self.ansatz_of_encoders}  # encoders have connectivity 1
-        unread = [
-            name
-            for name in self.given(("connectivity", "ring", "block"))
-            if PAPER_ANSATZ not in ({self.ansatz} if name == "connectivity" else of_both)
-        ]
-        if unread:
-            yield (
-                f"ansatz is {self.ansatz!r}, and {', '.join(unread)} would not be read: the ansatz 'paper' has them; "
-                f"set {', '.join(f'{name} to {type(self).model_fields[name].default}' for name in unread)}"
-            )
-
-    def _fits_together(self) -> Iterator[str]:
+        given = self.given(("connectivity", "ring", "block"))
+        if self.ansatz_of_encoders == PAPER_ANSATZ:  # with connectivity 1
+            given = [name for name in given if name == "connectivity"]
+        if given and self.ansatz != PAPER_ANSATZ:
+            defaults = (f"{name} to {type(self).model_fields[name].default}" for name in given)
+            unread = f"{', '.join(given)} would not be read: the ansatz 'paper' has them"
+            yield f"ansatz is {self.ansatz!r}, and {unread}; set {', '.join(defaults)}"
         if (self.head == "mlp") != (self.encoder == "none"):
             yield "head 'mlp' reads the embedding itself: encoder 'none' belongs to it, and to no other"
-        if self.encoder == "quantum" and (self.hidden_dim or self.batch_norm):
+        if quantum and (self.hidden_dim or self.batch_norm):
             yield "hidden_dim and batch_norm belong to a classical encoder or head, and encoder is 'quantum'"
-        if self.encoder != "quantum" and (self.components or self.odd):
+        if not quantum and (self.components or self.odd):
             yield "components and odd belong to a quantum encoder, and there is none"
-        if self.encoder != "quantum" and (given := self.given(("latent_scale", "wires"))):
+        if not quantum and (given := self.given(("latent_scale", "wires"))):
             yield f"{', '.join(given)} would not be read: they belong to a quantum encoder, and there is none"
         if self.head == "mlp" and self.initial_angle is not None:
             yield "initial_angle is about circuits, and there is none; leave it out"
@@ -248,79 +239,54 @@ class ModelConfig(Section):
             yield f"start {self.start!r} is of a quantum head, and there is none; leave it out"
         if self.odd and self.latent_scale is not None:
             yield "latent_scale would change the ridge of odd values, whose factor is 1; leave it out"
-        if self.wires == "last" and self.encoder_outputs == self.latent_encoder_qubits:
-            yield (
-                f"wires is 'last', and all {self.latent_encoder_qubits} qubits of an encoder give a value; leave it "
-                "out, or raise encoder_qubits"
-            )
         if self.odd and self.pad == "zeros":
-            yield (
-                "odd turns the sign of the constant among the amplitudes: set pad to 'constant', or to 'bias'"
-            )
-
-    def _head_fits(self) -> Iterator[str]:
-        if self.head == "mlp":
-            return
+            yield "odd turns the sign of the constant among the amplitudes: set pad to 'constant' or 'bias'"
+        if self.wires == "last" and self.encoder_outputs == encoded:
+            yield f"wires is 'last', and all {encoded} qubits of an encoder give a value; raise encoder_qubits"
         if self.head == "none":
-            if self.encoder != "quantum" or not self.final_linear or self.encoder_qubits is None:
+            if not quantum or not self.final_linear or self.encoder_qubits is None:
                 yield (
                     "head 'none' is a linear layer on all qubits of quantum encoders: set encoder to 'quantum', "
                     "encoder_qubits, and final_linear to true"
                 )
             if self.readout is not None:
                 yield "readout is about a quantum head, and head is 'none'; leave it out"
-            return
-        if self.n_encoders == "auto" and self.encoder != "quantum":
+
+    def _head_fits(self) -> Iterator[str]:
+        qubits, encoders, quantum = self.n_qubits, self.most_encoders, self.encoder == "quantum"
+        if self.n_encoders == "auto" and not quantum:
             yield "n_encoders 'auto' counts quantum encoders, and encoder is 'mlp'; give a number"
-            return
-        if self.n_qubits < 2 or self.connectivity >= self.n_qubits:
+        if qubits < 2 or self.connectivity >= qubits:
             yield (
-                f"n_qubits is {self.n_qubits}, connectivity {self.connectivity}; "
-                "a head needs 2 qubits or more, and a connectivity below their number"
+                f"n_qubits is {qubits}, connectivity {self.connectivity}; a head needs 2 qubits or more, and a "
+                "connectivity below their number"
             )
-        if self.n_qubits % self.most_encoders:
+        if qubits % encoders:
             yield (
-                f"{self.most_encoders} encoders cannot share {self.n_qubits} latent values evenly; "
-                "make n_qubits a multiple of n_encoders"
+                f"{encoders} encoders cannot share {qubits} latent values evenly; make n_qubits a multiple of "
+                "n_encoders"
             )
-        if self.encoder == "mlp" and self.n_encoders != 1:
+        if self.encoder == "mlp" and encoders != 1:
             yield "a classical encoder is the only one: set n_encoders to 1"
-        if (
-            self.encoder == "quantum"
-            and self.n_qubits // self.most_encoders > self.latent_encoder_qubits
-        ):
+        if quantum and qubits // encoders > self.latent_encoder_qubits:
             yield (
-                f"each encoder must yield {self.n_qubits // self.most_encoders} values, but has only "
-                f"{self.latent_encoder_qubits} qubits; raise encoder_qubits or n_encoders"
+                f"each encoder must yield {qubits // encoders} values, but has only {self.latent_encoder_qubits} "
+                "qubits; raise encoder_qubits or n_encoders"
             )
-        yield from self._starts_at_sines()
+        if self.start == "sines":
+            many = [name for name in ("reuploads", "main_layers") if getattr(self, name) != 1]
+            if many:
+                counts = ", ".join(f"{name} is {getattr(self, name)}" for name in many)
+                yield f"start 'sines' is that of one upload and one layer, and {counts}; set each to 1"
+            if self.ansatz != PAPER_ANSATZ or self.given(("connectivity", "ring", "block")):
+                yield (
+                    "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'; "
+                    "leave ansatz, ring, connectivity and block out, or set start to 'random'"
+                )
+            if self.measured != "all" or self.initial_angle is not None:
+                yield "start 'sines' reads all qubits and has angles of its own; leave readout and initial_angle out"
         if not self.final_linear and self.readout not in (None, "first"):
             yield "without a final linear layer one qubit is read: set readout to 'first'"
-
-    def _starts_at_sines(self) -> Iterator[str]:
-        if self.start != "sines":
-            return
-        layers = {"reuploads": self.reuploads, "main_layers": self.main_layers}
-        many = [f"{name} is {count}" for name, count in layers.items() if count != 1]
-        if many:
-            yield f"start 'sines' is that of one upload and one layer, and {', '.join(many)}; set each to 1"
-        options = (self.connectivity, self.ring, self.block)
-        if self.ansatz != PAPER_ANSATZ or options != (1, True, "cx_ry"):
-            yield (
-                "start 'sines' is that of the ansatz 'paper' on a ring with connectivity 1 and block 'cx_ry'; leave "
-                "ansatz, ring, connectivity and block out, or set start to 'random'"
-            )
-        if self.measured != "all" or self.initial_angle is not None:
-            yield "start 'sines' reads all qubits and has angles of its own; leave readout and initial_angle out"
-
-    def _has_so_many_words(self) -> Iterator[str]:
-        if self.measured != "words":
-            return
-        if self.head != "quantum" or self.word_weight > self.n_qubits:
-            yield f"readout is {self.readout}; products of Z are of a quantum head's {self.n_qubits} qubits at most"
-        count = sum(comb(self.n_qubits, weight) for weight in range(1, self.word_weight + 1))
-        if count > MOST_WORDS:
-            yield f"{count:,} products of Z would be read, expected at most {MOST_WORDS:,}; lower readout"
 
 
 class SurrogateConfig(Section):

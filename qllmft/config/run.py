@@ -8,12 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, ValidationError, field_validator
 
 from qllmft.config.body import BodyConfig
 from qllmft.config.data import DataConfig
@@ -25,7 +20,7 @@ from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.registry import BACKENDS, Entry
-from qllmft_backends.validation import faults
+from qllmft_backends.validation import InvalidValue, faults
 
 # options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a
 # price, and circuits that are paid again
@@ -107,83 +102,67 @@ class RunConfig(Section):
         return tree
 
     def _contradictions(self) -> Iterator[str]:
-        yield from self._noise_has_one_source()
+        yield from self._noise_fits()
         yield from self._can_be_trained()
-        yield from self._body_fits()
-        yield from self._validates_in_folds()
         yield from self._task_is_trained()
 
-    def _noise_has_one_source(self) -> Iterator[str]:
-        own = {"noise"} | NoiseConfig.model_fields.keys() - {"gates"}
-        given = sorted(own & self.backend.options.keys())
-        if given and self.backend.entry.noise_section:
+    def _noise_fits(self) -> Iterator[str]:
+        """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
+        noise, model, backend = self.noise, self.model, self.backend
+        own = {"noise", *NoiseConfig.model_fields} - {"gates"}
+        given = sorted(own & backend.options.keys())
+        if given and backend.entry.noise_section:
             yield f"noise of training belongs to the section noise; move {', '.join(given)} of the backend there"
-        if self.noise.is_none:
+        if noise.is_none:
             return
-        if not self.backend.entry.noise_section:
+        if not backend.entry.noise_section:
             yield (
-                f"the section noise configures the backend 'adjoint', and {self.backend.name!r} has its own noise and "
+                f"the section noise configures the backend 'adjoint', and {backend.name!r} has its own noise and "
                 "shots; set them in backend.options and noise.shots to 0, or choose the backend 'adjoint'"
             )
-        yield from self._circuit_has_this_noise()
-        overlap = self.model.measured == "words" and self.model.word_weight > 1
-        if (
-            overlap
-            and self.noise.readout_error
-            and self.noise.shots
-            and self.noise.shot_model == "gaussian"
-        ):
-            yield (
-                "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and words share "
-                "qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
-            )
-
-    def _circuit_has_this_noise(self) -> Iterator[str]:
-        """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
-        if self.model.head == "mlp":
+        if model.head == "mlp":
             yield "noise acts on a quantum head, and the head is 'mlp'; leave it out"
-        shots_alone = NoiseConfig(shots=self.noise.shots, gradient=self.noise.gradient)
-        if self.model.head == "none" and (self.model.odd or self.noise != shots_alone):
+        shots_alone = NoiseConfig(shots=noise.shots, gradient=noise.gradient)
+        if model.head == "none" and (model.odd or noise != shots_alone):
             yield (
                 "without a head, noise is the shots of eq. 2 on encoders that are not odd; give noise.shots alone, or "
                 "a quantum head"
             )
+        shared = model.measured == "words" and model.word_weight > 1
+        if shared and noise.readout_error and noise.shots and noise.shot_model == "gaussian":
+            yield (
+                "readout error with shot_model 'gaussian' needs observables on disjoint qubits, and products of Z "
+                "share qubits; set noise.shot_model to 'multinomial', noise.shots to 0, or model.readout to 'all'"
+            )
 
     def _can_be_trained(self) -> Iterator[str]:
-        if self.model.batch_norm and self.train.batch_size == 1:
+        train, model, body, backend = self.train, self.model, self.body, self.backend
+        if model.batch_norm and train.batch_size == 1:
             yield (
                 "model.batch_norm normalises over the texts of a batch, and train.batch_size is 1; set it to 2 or "
                 "more, or model.batch_norm to false"
             )
-        if self.train.body_lr is not None and not self.body.trainable:
+        if train.body_lr is not None and not body.trainable:
             yield (
-                f"train.body_lr is {self.train.body_lr:g} and the body is frozen; set body.trainable to true, "
-                "or leave it out (the contrastive step has body.contrastive.lr)"
+                f"train.body_lr is {train.body_lr:g} and the body is frozen; set body.trainable to true, or leave it "
+                "out (the contrastive step has body.contrastive.lr)"
             )
-        linear = self.model.head == "none"
-        if linear and not self.backend.entry.adjoint:
+        if model.head == "none" and not backend.entry.adjoint:
             yield (
-                f"the backend is {self.backend.name!r}, and encoders are trained on the project's engine; set it to "
-                f"'adjoint', and use the trained model with --backend {self.backend.name}"
+                f"the backend is {backend.name!r}, and encoders are trained on the project's engine; set it to "
+                f"'adjoint', and use the trained model with --backend {backend.name}"
             )
-        if self.train.ridge and not (self.model.odd and self.model.final_linear):
-            yield (
-                "train.ridge is on the linear map of odd encoders and a final linear layer; set model.odd, or leave "
-                "ridge out"
-            )
-        if self.train.optimizer == "lbfgs":
-            if (
-                self.model.head == "mlp"
-                or not self.model.odd
-                or not self.model.final_linear
-                or self.model.skip
-            ):
+        if train.ridge and not (model.odd and model.final_linear):
+            yield "train.ridge is on the linear map of odd encoders and a final linear layer; set model.odd"
+        if train.optimizer == "lbfgs":
+            linear = model.odd and model.final_linear and not model.skip
+            if model.head == "mlp" or not linear:
                 yield (
                     "train.optimizer 'lbfgs' trains odd encoders with a final linear layer and no skip; set model.odd, "
                     "or choose 'adam'"
                 )
-            on_cpu = self.backend.options.get("device", "cpu") == "cpu"
-            if not (self.noise.is_none and self.backend.entry.adjoint and on_cpu):
+            on_cpu = backend.options.get("device", "cpu") == "cpu"
+            if not (self.noise.is_none and backend.entry.adjoint and on_cpu):
                 yield (
                     "train.optimizer 'lbfgs' needs exact values of the engine on the CPU; leave noise, backend and "
                     "device out, or choose the optimizer adam"
@@ -193,70 +172,49 @@ class RunConfig(Section):
                     f"the baseline {trained[0]!r} is trained as the head is, and lbfgs trains no such head; remove it "
                     "from baselines.names"
                 )
-        if (
-            self.train.calibration == "temperature"
-            and self.model.head != "mlp"
-            and not self.model.final_linear
-        ):
+            if body.trainable:
+                yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"
+        if (folds := self.data.validation_folds) is not None and body.trainable:
+            yield (
+                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once; set it to "
+                "false (body.contrastive tunes the body before the head), or leave data.validation_folds out"
+            )
+        if folds is not None and train.select != "last":
+            yield (
+                f"data.validation_folds is {folds}, so that no text is left to select the epoch; set train.select to "
+                "'last', or leave data.validation_folds out"
+            )
+        if train.calibration == "temperature" and model.head != "mlp" and not model.final_linear:
             yield (
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
                 "model.final_linear to true, or leave calibration out"
             )
 
-    def _validates_in_folds(self) -> Iterator[str]:
-        """Yield what is against training on all texts, those that validate included."""
-        if (folds := self.data.validation_folds) is None:
-            return
-        if self.body.trainable:
-            yield (
-                f"data.validation_folds is {folds}, and body.trainable trains the body with the head once; set it to "
-                "false (body.contrastive tunes the body before the head), or leave data.validation_folds out"
-            )
-        if self.train.select != "last":
-            yield (
-                f"data.validation_folds is {folds}, so that no text is left to select the epoch; set train.select to "
-                "'last', or leave data.validation_folds out"
-            )
-
-    def _body_fits(self) -> Iterator[str]:
-        if self.body.trainable and self.train.optimizer == "lbfgs":
-            yield "train.optimizer 'lbfgs' needs a frozen body; set body.trainable to false"
-        if self.data.pair and self.body.learns:
-            yield (
-                "data.text_column names second texts, and a body that learns reads single ones; set body.trainable to "
-                "false, and leave body.contrastive out"
-            )
-
     def _task_is_trained(self) -> Iterator[str]:
-        task = TASKS[self.data.task]
-        several = task.several
-        if self.train.loss == "huber" and not task.real:
-            yield (
-                f"train.loss is 'huber' and data.task {self.data.task!r}; it is for 'regression', leave it out"
-            )
-        if self.train.thresholds != "half" and not several:
-            yield (
-                f"train.thresholds is {self.train.thresholds!r} and data.task {self.data.task!r}; they are for "
-                "'multilabel', leave them out"
-            )
+        train, model, task = self.train, self.model, TASKS[self.data.task]
+        if self.data.pair and self.body.learns:
+            yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
+        if train.loss == "huber" and not task.real:
+            yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
+        if train.thresholds != "half" and not task.several:
+            yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
         if task.one_label:
             return
-        each = "one label per text" if several else "labels"
-        of_labels = self.train.optimizer == "lbfgs" and self.model.head == "none"
-        faults = {
-            "train.optimizer 'lbfgs' minimises a cross-entropy"
-            + " of one label per text" * several: of_labels,
-            f"train.class_weight weighs {each}": self.train.class_weight is not None,
-            f"train.calibration is about probabilities{' of one label per text' * several}": (
-                self.train.calibration == "temperature"
+        each = "one label per text" if task.several else "labels"
+        of_one = " of one label per text" * task.several
+        unread = {
+            f"train.optimizer 'lbfgs' minimises a cross-entropy{of_one}": (
+                train.optimizer == "lbfgs" and model.head == "none"
             ),
+            f"train.class_weight weighs {each}": train.class_weight is not None,
+            f"train.calibration is about probabilities{of_one}": train.calibration == "temperature",
             f"body.trainable and body.contrastive need {each}": self.body.learns,
-            f"a sign or a skip gives no {'labels of their own' if several else 'real value'}": (
-                self.model.head != "mlp" and (not self.model.final_linear or self.model.skip)
+            f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (
+                model.head != "mlp" and (not model.final_linear or model.skip)
             ),
         }
-        if found := [fault for fault, present in faults.items() if present]:
-            yield f"data.task is {self.data.task!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
+        if found := [fault for fault, present in unread.items() if present]:
+            yield f"data.task is {task.name!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
 
     @property
     def backend_options(self) -> dict[str, Any]:
@@ -282,29 +240,17 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        sentences = []
-        for fault in faults(error):
-            known = _known_settings(fault.path[:-1]) if fault.kind == "extra_forbidden" else []
-            near = get_close_matches(str(fault.path[-1]), known, 1) if known else []
-            meant = (
-                f"; did you mean {'.'.join(map(str, [*fault.path[:-1], *near]))}?" if near else ";"
-            )
-            sentences.append(
-                f"{fault}{meant} expected one of {', '.join(known)}" if known else str(fault)
-            )
-        raise UserError(f"{origin}: {'; '.join(sentences)}.") from None
+        raise UserError(f"{origin}: {'; '.join(map(_in_words, faults(error)))}.") from None
 
 
-def _known_settings(path: tuple[int | str, ...]) -> list[str]:
-    """Return the names of the settings in the section at ``path``, if there is such a section."""
-    section: type[BaseModel] = RunConfig
+def _in_words(fault: InvalidValue) -> str:
+    """Return a fault of a configuration, for an unknown setting with the nearest one and all that there are."""
+    if fault.kind != "extra_forbidden":
+        return str(fault)
+    *path, name = map(str, fault.path)
+    section: Any = RunConfig
     for part in path:
-        field = section.model_fields.get(str(part))
-        if (
-            field is None
-            or not isinstance(field.annotation, type)
-            or not issubclass(field.annotation, BaseModel)
-        ):
-            return []
-        section = field.annotation
-    return list(section.model_fields)
+        section = section.model_fields[part].annotation
+    near = get_close_matches(name, section.model_fields, 1)
+    meant = f" did you mean {'.'.join([*path, *near])}?" if near else ""
+    return f"{fault};{meant} expected one of {', '.join(section.model_fields)}"

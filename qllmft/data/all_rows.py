@@ -38,7 +38,7 @@ def split_off_test(
                 f"data.folds is {config.folds} and data.fold is not given; expected 0 to {config.folds - 1}. "
                 "`qllmft train --folds` trains on all of them."
             )
-        held = _folds(table, corpus, config, random, config.folds) == config.fold
+        held = folds_of(table, corpus, config, random, config.folds) == config.fold
     else:
         held = _held(table, corpus, config, random, config.test_size, PARTS)
     return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
@@ -66,24 +66,6 @@ def split_off_validation(
             "Add rows, or change --test-size or data.train_fraction."
         )
     return train, validation
-
-
-def validation_folds(
-    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
-) -> Rows:
-    """Return the fold (N,) of each row, by the same rule as `split_off_validation`.
-
-    Args:
-        table: N rows without those of the test.
-        corpus: names of the labels, and the source for messages.
-        config: number of folds; column of groups.
-        random: draws the folds.
-
-    Raises:
-        UserError: if a label has fewer rows than folds, or there are fewer groups.
-    """
-    assert config.validation_folds is not None
-    return _folds(table, corpus, config, random, config.validation_folds)
 
 
 def in_words(config: DataConfig) -> str:
@@ -122,7 +104,7 @@ def _held(
     if config.group_column is not None:
         assert table.keys is not None
         groups = len(np.unique(table.keys))
-        fold = _folds(table, corpus, config, random, max(2, min(groups, round(1.0 / share))))
+        fold = folds_of(table, corpus, config, random, max(2, min(groups, round(1.0 / share))))
         return np.asarray(fold == np.abs(np.bincount(fold) / len(fold) - share).argmin())
     held = np.zeros(len(table), bool)
     for rows in _by_label(table, corpus, config, parts):
@@ -150,10 +132,21 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
     yield from found
 
 
-def _folds(
+def folds_of(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator, count: int
 ) -> NDArray[np.int64]:
-    """Return the fold of each row (N,), with equal shares of labels if a text has one."""
+    """Return the fold (N,) of each row, with equal shares of labels if a text has one.
+
+    Args:
+        table: N rows.
+        corpus: names of the labels, and the source for messages.
+        config: column of groups; its numbers of folds are not read.
+        random: draws the folds.
+        count: number of folds.
+
+    Raises:
+        UserError: if a label has fewer rows than folds, or there are fewer groups.
+    """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     fold = np.zeros(len(table), np.int64)

@@ -49,12 +49,12 @@ class Findings:
                 f"in more than one of training, validation and test, {self.contradictory_texts:,} with different "
                 "labels. --duplicates drop leaves them out."
             )
-        if self.drawn:
-            counts = {name: (count, self.tested.get(name, 0)) for name, count in self.drawn.items()}
-            few = [
-                f"{sum(both)} texts of {name!r} ({both[0]} train and validate, {both[1]} test)"
-                for name, both in counts.items()
-            ]
+        few = []
+        for name, count in self.drawn.items():
+            tested = self.tested.get(name, 0)
+            parts = f"({count} train and validate, {tested} test)"
+            few.append(f"{count + tested} texts of {name!r} {parts}")
+        if few:
             yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
 
 
@@ -69,17 +69,7 @@ def listed(parts: Sequence[str], total: int, between: str = "; ") -> str:
     'row 2; row 5; and 7 more'
     """
     shown = list(parts[:FIRST_ROWS])
-    return between.join(
-        shown + ([f"and {total - len(shown):,} more"] if total > len(shown) else [])
-    )
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Second texts of pairs."""
-
-    texts: list[str]  # N, none empty
-    features: PairFeatures  # vector of a pair, see `qllmft.embed.pairs`
+    return between.join(shown + [f"and {total - len(shown):,} more"] * (total > len(shown)))
 
 
 @dataclass(frozen=True)
@@ -89,8 +79,8 @@ class Table:
     texts: list[str]  # N, none empty
     # (N,) int64 indices into the corpus' label names, (N, T) float64 targets, or (N, L) 0 and 1
     labels: NDArray[Any]
-
-    second: Seconds | None = None  # None: texts are single
+    second: list[str] | None = None  # second texts of pairs; None: texts are single
+    features: PairFeatures = "both"  # vector of a pair, see `qllmft.embed.pairs`
     # (N,) numbers of the rows' groups, or their times; None without such a column
     keys: NDArray[Any] | None = None
 
@@ -103,30 +93,32 @@ class Table:
         """Return the texts, or both texts of each pair in one."""
         if self.second is None:
             return self.texts
-        return [f"{a}{BETWEEN}{b}" for a, b in zip(self.texts, self.second.texts, strict=True)]
+        return [f"{a}{BETWEEN}{b}" for a, b in zip(self.texts, self.second, strict=True)]
 
     @property
     def to_embed(self) -> list[str]:
         """Return the texts, then the second ones of pairs."""
-        return self.texts if self.second is None else [*self.texts, *self.second.texts]
+        return [*self.texts, *(self.second or ())]
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """Return ``rows`` in that order."""
-        second = self.second
-        if second is not None:
-            second = replace(second, texts=[second.texts[i] for i in rows.tolist()])
-        keys = None if self.keys is None else self.keys[rows]
-        return Table([self.texts[i] for i in rows.tolist()], self.labels[rows], second, keys)
+        return replace(
+            self,
+            texts=[self.texts[i] for i in rows.tolist()],
+            labels=self.labels[rows],
+            second=None if self.second is None else [self.second[i] for i in rows.tolist()],
+            keys=None if self.keys is None else self.keys[rows],
+        )
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Data set with all its splits."""
+    """Labelled texts with the splits of their source."""
 
-    source: str  # name or path
+    source: str  # as it was given
     label_names: tuple[str, ...]  # name of each label or target
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
     findings: Findings = field(default_factory=Findings)  # rows that were left out
@@ -138,20 +130,15 @@ class Corpus:
 
     def pooled(self) -> Table:
         """Return all splits in one table, in their order."""
-        tables = list(self.splits.values())
-        seconds = [table.second for table in tables if table.second]
-        second = (
-            replace(seconds[0], texts=[text for each in seconds for text in each.texts])
-            if seconds
-            else None
-        )
-        texts = [text for table in tables for text in table.texts]
+        first, *_ = tables = list(self.splits.values())
         keys = [table.keys for table in tables if table.keys is not None]
-        return Table(
-            texts,
-            np.concatenate([t.labels for t in tables]),
-            second,
-            np.concatenate(keys) if keys else None,
+        second = [text for table in tables for text in table.second or ()]
+        return replace(
+            first,
+            texts=[text for table in tables for text in table.texts],
+            labels=np.concatenate([table.labels for table in tables]),
+            second=second or None,
+            keys=np.concatenate(keys) if keys else None,
         )
 
     def without_duplicates(self) -> Corpus:
@@ -160,12 +147,10 @@ class Corpus:
         Texts that differ in white space alone are copies. The first copy is kept: test before validation before the
         other splits.
         """
-        copies = copies_of(self.splits)
-        order = sorted(
-            self.splits, key=lambda name: _KEPT_FIRST.index(name) if name in _KEPT_FIRST else 2
-        )
+        rank = {name: place for place, name in enumerate(_KEPT_FIRST)}
+        order = sorted(self.splits, key=lambda name: rank.get(name, len(rank)))
         kept = {name: np.ones(len(table), bool) for name, table in self.splits.items()}
-        for found in copies.values():
+        for found in copies_of(self.splits).values():
             first = min(found, key=lambda copy: (order.index(copy[0]), copy[1]))
             several = len({label for _, _, label in found}) > 1
             for name, row, _ in found:
@@ -175,10 +160,8 @@ class Corpus:
                 f"{self.source}: every text of the split {empty[0]!r} is in another split, or has several labels. "
                 "Leave the split out, or keep duplicates (data.duplicates)."
             )
-        tables = {
-            name: table.take(np.flatnonzero(kept[name])) for name, table in self.splits.items()
-        }
-        dropped = sum(map(len, self.splits.values())) - sum(map(len, tables.values()))
+        tables = {n: table.take(np.flatnonzero(kept[n])) for n, table in self.splits.items()}
+        dropped = sum(int((~rows).sum()) for rows in kept.values())
         return replace(self, splits=tables, findings=replace(self.findings, dropped_rows=dropped))
 
     @cached_property
@@ -194,20 +177,12 @@ class Corpus:
                 digest.update(table.keys.tobytes())
         return digest.hexdigest()[:16]
 
-    @cached_property
-    def repeated(self) -> frozenset[str]:
-        """Return the texts that have a copy, as `copies_of` compares them."""
-        copies = copies_of(self.splits).values()
-        items = {name: table.items for name, table in self.splits.items()}
-        return frozenset(items[split][row] for found in copies for split, row, _ in found)
-
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
     """Return split, row and label or targets of all copies of each repeated text, compared without white space."""
     found: dict[str, list[tuple[str, int, Any]]] = defaultdict(list)
     for name, table in splits.items():
         for row, (text, label) in enumerate(zip(table.items, table.labels.tolist(), strict=True)):
-            found[" ".join(text.split())].append(
-                (name, row, tuple(label) if isinstance(label, list) else label)
-            )
+            value = tuple(label) if isinstance(label, list) else label
+            found[" ".join(text.split())].append((name, row, value))
     return {text: copies for text, copies in found.items() if len(copies) > 1}

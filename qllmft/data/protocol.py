@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.all_rows import (
-    in_words,
-    split_off_test,
-    split_off_validation,
-    validation_folds,
-)
+from qllmft.data.all_rows import Rows, folds_of, in_words, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, copies_of, listed
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
@@ -22,7 +16,6 @@ from qllmft.tasks import TASKS
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 FEW_TO_LEARN_FROM = 0.7
-OWN_TEST = "the data's own test"  # rule of the split, in words
 
 
 @dataclass(frozen=True)
@@ -38,19 +31,17 @@ class Splits:
     drawn: Mapping[str, int] = field(default_factory=dict)  # see `Findings.drawn`
     requested: int = 0  # see `Findings.requested`
     rule: str = ""  # of the split, in words
-    folds: NDArray[np.int64] | None = None  # (N,) of the training rows; None: no cross-validation
+    folds: Rows | None = None  # (N,) of the training rows; None: no cross-validation
 
     @property
     def in_words(self) -> str:
         """Return the number of rows of each part, and the rule of the split."""
-        parts = {name: len(table) for name, table in self._disjoint.items()}
-        validation = (
-            f"{parts['validation']:,} for validation"
-            if self.folds is None
-            else f"which validate in {self.n_folds} folds"
-        )
+        sizes = {name: len(table) for name, table in self._disjoint.items()}
+        validation = f"which validate in {self.n_folds} folds"
+        if self.folds is None:
+            validation = f"{sizes['validation']:,} for validation"
         return (
-            f"{sum(parts.values()):,} rows: {parts['train']:,} for training, {validation}, {parts['test']:,} for the "
+            f"{sum(sizes.values()):,} rows: {sizes['train']:,} for training, {validation}, {sizes['test']:,} for the "
             f"test ({self.rule})"
         )
 
@@ -83,24 +74,15 @@ class Splits:
 
     def findings(self, corpus: Corpus) -> Findings:
         """Return the findings of reading and splitting ``corpus``, with duplicates counted over the three tables."""
-        repeated = corpus.repeated  # computed once for all splits of a corpus
-        rows = {
-            name: np.array([i for i, text in enumerate(table.items) if text in repeated], np.int64)
-            for name, table in self._disjoint.items()
-        }
-        copies = copies_of(
-            {name: table.take(rows[name]) for name, table in self._disjoint.items()}
-        ).values()
+        copies = copies_of(self._disjoint).values()
+        number_of = {name: label for label, name in enumerate(corpus.label_names)}
         return replace(
             corpus.findings,
             repeated_texts=len(copies),
             crossing_texts=sum(len({split for split, _, _ in found}) > 1 for found in copies),
             contradictory_texts=sum(len({label for _, _, label in found}) > 1 for found in copies),
             drawn=self.drawn,
-            tested={
-                name: int((self.test.labels == corpus.label_names.index(name)).sum())
-                for name in self.drawn
-            },
+            tested={name: int((self.test.labels == number_of[name]).sum()) for name in self.drawn},
             requested=self.requested if self.drawn else 0,
         )
 
@@ -111,211 +93,129 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     ``paper`` (section VII-A): pool everything, draw n texts per label, use 85 % of them for training and 15 % for
     validation, and the rest for the test. ``given``: the corpus' own splits; if there is no validation split, a part of
     training becomes it. ``split``: the corpus' own test split, as ``given``, or a test cut from all rows. If a label
-    has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to leave some for the test.
+    has fewer than n texts, all of them are drawn, or 70 % in the protocol ``paper`` to leave some for the test. Real
+    targets and several labels are drawn by chance, n in all.
     """
     random = numpy_generator(seed, "split")
-    if config.protocol == "split" and not _keeps_own_test(corpus, config):
-        return _split_all(corpus, config, random)
-    if not TASKS[config.task].one_label:
-        return _split_rows(corpus, config, random)
+    one_label = TASKS[config.task].one_label
+    own_test = {"train", "test"} <= corpus.splits.keys() and not config.key_column
+    whole = config.protocol == "split" and (config.given(("folds", "test_size")) or not own_test)
+    few: Mapping[str, int] = {}
+    validation, rule = None, "the data's own test"
     if config.protocol == "paper":
-        return _split_drawn(corpus, config, random)
-    return _split_given(corpus, config, random)
-
-
-def _keeps_own_test(corpus: Corpus, config: DataConfig) -> bool:
-    """Return whether the protocol "split" keeps the test split of the corpus."""
-    cut = config.given(("folds", "test_size")) or config.key_column
-    return not cut and {"train", "test"} <= corpus.splits.keys()
-
-
-def _split_drawn(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
-    """Split texts with one label by the protocol "paper"."""
-    pooled = corpus.pooled()
-    drawn, few = _draw(pooled, corpus, config, random)
-    rest = np.setdiff1d(np.arange(len(pooled)), drawn)
-    if not len(rest):
-        raise UserError(
-            f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
-            "Draw fewer with --per-label, or use --protocol given with splits of your own."
-        )
-    train, validation = _cut(pooled.take(drawn), config, random)
-    rule = f"{config.drawn_per_label} drawn of each label, the rest is the test"
-    return Splits(train, validation, pooled.take(rest), few, config.drawn_per_label or 0, rule)
-
-
-def _split_given(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
-    """Keep the test split of a corpus whose texts have one label, and its validation split if there is one."""
-    _check_splits(corpus)
-    train, validation = corpus.splits["train"], corpus.splits.get("validation")
-    _check_every_label(train, corpus)
-    few: dict[str, int] = {}
-    if config.drawn_per_label is not None:
-        drawn, few = _draw(train, corpus, config, random)
-        train = train.take(drawn)
+        learned, test, few, rule = _drawn_apart(corpus, config, random)
+    elif whole:
+        learned, test = split_off_test(corpus.pooled(), corpus, config, random)
+        if config.n_per_label is not None:
+            if one_label:
+                random.permutation(
+                    len(learned)
+                )  # earlier versions drew it, and the next depend on it
+            rows, few, _ = _draw(learned, corpus, config, random)
+            learned = learned.take(np.sort(rows))
+        rule = in_words(config)
+    else:
+        learned, validation, test = _given(corpus, config)
+        if config.drawn_per_label is not None:
+            rows, few, _ = _draw(learned, corpus, config, random)
+            learned = learned.take(rows)
+    train, folds = learned, None
     if config.validation_folds is not None:
         if validation is not None:
             raise UserError(
                 f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}; "
                 "leave the setting out, or add the rows of that split to those of train."
             )
-        rows = validation_folds(train, corpus, config, random)
-        return Splits(
-            train, train, corpus.splits["test"], few, config.drawn_per_label or 0, OWN_TEST, rows
-        )
-    if validation is None and config.protocol == "split":
-        train, validation = split_off_validation(train, corpus, config, random)
+        validation = train
+        folds = folds_of(train, corpus, config, random, config.validation_folds)
     elif validation is None:
-        train, validation = _cut(train, config, random)
-    drawn_per_label = config.drawn_per_label or 0
-    return Splits(train, validation, corpus.splits["test"], few, drawn_per_label, OWN_TEST)
-
-
-def _split_all(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
-    """Split all rows by the protocol "split"."""
-    rest, test = split_off_test(corpus.pooled(), corpus, config, random)
-    few: dict[str, int] = {}
-    if config.n_per_label is not None:
-        one_label = TASKS[config.task].one_label
-        rows = random.permutation(len(rest))[: config.n_per_label]
-        if one_label:
-            rows, few = _draw(rest, corpus, config, random)
-        rest = rest.take(np.sort(rows))
-    if config.validation_folds is not None:
-        fold = validation_folds(rest, corpus, config, random)
-        _check_every_label(rest, corpus)
-        return Splits(rest, rest, test, few, config.n_per_label or 0, in_words(config), fold)
-    train, validation = split_off_validation(rest, corpus, config, random)
-    if TASKS[config.task].one_label:
+        cut = split_off_validation if whole or (config.protocol == "split" and one_label) else _cut
+        train, validation = cut(learned, corpus, config, random)
+    if not one_label:
+        least = 1 if whole else 5 if config.protocol == "paper" else 2
+        _check_rows((train, validation, test), corpus, config, least)
+    elif whole:
         _check_every_label(train, corpus)
-    else:
-        _check_not_constant(train, corpus, config)
-    return Splits(train, validation, test, few, config.n_per_label or 0, in_words(config))
+    return Splits(train, validation, test, few, config.drawn_per_label or 0, rule, folds)
 
 
-def _check_splits(corpus: Corpus) -> None:
-    if any(name not in corpus.splits for name in ("train", "test")):
+def _drawn_apart(
+    corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> tuple[Table, Table, dict[str, int], str]:
+    """Return the texts that the paper's protocol draws, the other texts, and what `_draw` says of them."""
+    pooled = corpus.pooled()
+    drawn, few, rule = _draw(pooled, corpus, config, random)
+    rest = np.setdiff1d(np.arange(len(pooled)), drawn)
+    if not len(rest) and TASKS[config.task].one_label:
         raise UserError(
-            f"{corpus.source} has the splits {', '.join(corpus.splits)}; the protocol 'given' needs train and test. "
-            "Add the missing file, or use --protocol split, which takes the test from all rows."
+            f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
+            "Draw fewer with --per-label, or use --protocol given with splits of your own."
         )
+    return pooled.take(drawn), pooled.take(rest), few, rule
 
 
-def _split_rows(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> Splits:
-    """Split texts with real targets or several labels by the same protocols, without regard to them."""
-    wanted = config.drawn_per_label
-    if config.protocol == "paper":
-        pooled, least = corpus.pooled(), 5
-        count = min(wanted or 0, int(FEW_TO_LEARN_FROM * len(pooled)))
-        rows = random.permutation(len(pooled))
-        table, test = pooled.take(rows[:count]), pooled.take(np.sort(rows[count:]))
-    else:
-        _check_splits(corpus)
-        table, test, least = corpus.splits["train"], corpus.splits["test"], 2
-        table = table if wanted is None else table.take(random.permutation(len(table))[:wanted])
-    given = corpus.splits.get("validation") if config.protocol != "paper" else None
-    rows, cut = random.permutation(len(table)), int(config.train_fraction * len(table))
-    train, validation = (
-        (table, given) if given else (table.take(rows[:cut]), table.take(rows[cut:]))
-    )
-    if min(len(train), len(validation), len(test)) < least:
+def _given(corpus: Corpus, config: DataConfig) -> tuple[Table, Table | None, Table]:
+    """Return the corpus' own splits: training, validation if there is one, and test."""
+    given = corpus.splits
+    if not {"train", "test"} <= given.keys():
         raise UserError(
-            f"{corpus.source}: {len(train)} texts to train on, {len(validation)} to validate on, {len(test)} to "
-            f"test are too few; expected at least {least} each. Add texts, or change --per-label and "
-            "data.train_fraction."
+            f"{corpus.source} has the splits {', '.join(given)}; the protocol 'given' needs train and test. Add the "
+            "missing file, or use --protocol split, which takes the test from all rows."
         )
-    _check_not_constant(train, corpus, config)
-    drawn = f"{count} drawn by chance, the rest is the test" if config.protocol == "paper" else ""
-    return Splits(train, validation, test, rule=drawn or OWN_TEST)
-
-
-def _check_not_constant(train: Table, corpus: Corpus, config: DataConfig) -> None:
-    """Raise UserError if a target or a label is the same in all training texts."""
-    constant = [i for i, _ in enumerate(corpus.label_names) if not np.ptp(train.labels[:, i])]
-    if not constant:
-        return
-    name = corpus.label_names[constant[0]]
-    if TASKS[config.task].real:
-        raise UserError(
-            f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
-            "Is --label-column right?"
-        )
-    every = bool(train.labels[0, constant[0]])
-    others = sum(
-        int((table.labels[:, constant[0]] != every).sum()) for table in corpus.splits.values()
-    )
-    of_label = (
-        f"{'all' if every else 'none'} of the {len(train):,} training texts have the label {name!r}"
-    )
-    of_others = f"{others:,} of the other texts {'do not have it' if every else 'have it'}"
-    raise UserError(
-        f"{corpus.source}: {of_label}, and {of_others}, so it cannot be learned. Train on more texts with --per-label, "
-        "or leave the label out."
-    )
+    if TASKS[config.task].one_label:
+        _check_every_label(given["train"], corpus)
+    return given["train"], given.get("validation"), given["test"]
 
 
 def _draw(
     table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
-) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Return rows of n texts per label, and their number by name for labels that have fewer."""
-    wanted = config.drawn_per_label or 0
+) -> tuple[Rows, dict[str, int], str]:
+    """Return the drawn rows, their number by name for labels that have fewer than requested, and the rule in words."""
+    wanted, paper = config.drawn_per_label or 0, config.protocol == "paper"
+    if not TASKS[config.task].one_label:
+        count = min(wanted, int(FEW_TO_LEARN_FROM * len(table))) if paper else wanted
+        drawn = random.permutation(len(table))[:count]
+        return drawn, {}, f"{count} drawn by chance, the rest is the test"
     counts = np.bincount(table.labels, minlength=corpus.n_classes)
-    once = [
-        f"{name!r}" for name, count in zip(corpus.label_names, counts, strict=True) if count < 2
-    ]
-    if once and config.protocol == "paper":
+    once = [f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2]
+    if once and paper:
         raise UserError(
             f"{corpus.source}: there is no second text of the label {listed(once, len(once), ', ')}; a label needs one "
             "to train on and one to validate on. Add texts of it, or leave its rows out."
         )
     rows, few = [], {}
     for label, name in enumerate(corpus.label_names):
-        of_label = np.flatnonzero(table.labels == label)
-        size = wanted
+        of_label, size = np.flatnonzero(table.labels == label), wanted
         if len(of_label) < wanted:
-            size = (
-                max(2, int(FEW_TO_LEARN_FROM * len(of_label)))
-                if config.protocol == "paper"
-                else len(of_label)
+            size = few[name] = (
+                max(2, int(FEW_TO_LEARN_FROM * len(of_label))) if paper else len(of_label)
             )
-            few[name] = size
         rows.append(random.choice(of_label, size, replace=False))
-    return np.concatenate(rows), few
+    return np.concatenate(rows), few, f"{wanted} drawn of each label, the rest is the test"
 
 
-def _check_every_label(train: Table, corpus: Corpus) -> None:
-    """Raise UserError if a label is in other splits only, so that it cannot be learned."""
-    unseen = [
-        name for label, name in enumerate(corpus.label_names) if not (train.labels == label).any()
-    ]
-    if unseen:
-        raise UserError(
-            f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
-            "rows another way (--protocol, --group, --time)."
-        )
-
-
-def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple[Table, Table]:
-    """Return training and validation, with the labels in equal proportions."""
+def _cut(
+    table: Table, corpus: Corpus, config: DataConfig, random: np.random.Generator
+) -> tuple[Table, Table]:
+    """Return training and validation, with the labels in equal proportions if a text has one."""
+    n_train = int(config.train_fraction * len(table))
+    if not TASKS[config.task].one_label:
+        rows = random.permutation(len(table))
+        return table.take(rows[:n_train]), table.take(rows[n_train:])
     from sklearn.model_selection import train_test_split
 
-    n_train = int(config.train_fraction * len(table))
     n_classes = len(np.unique(table.labels))
     if (np.bincount(table.labels) == 1).any() and config.drawn_per_label != 1:
         raise UserError(
-            "a label has a single text, which cannot be in both training and validation. Add texts of that label, or a "
-            "validation file."
+            f"{corpus.source}: a label has a single text, which cannot be in both training and validation. Add texts "
+            "of that label, or a validation file."
         )
     if n_train < n_classes or len(table) - n_train < n_classes:
-        halves = (
-            ", or cut them in halves: --set data.train_fraction=0.5"
-            if len(table) >= 2 * n_classes
-            else ""
-        )
+        halves = ", or cut them in halves: --set data.train_fraction=0.5"
         raise UserError(
-            f"{len(table)} texts cut at {config.train_fraction:g} give {n_train} for training and "
+            f"{corpus.source}: {len(table)} texts cut at {config.train_fraction:g} give {n_train} for training and "
             f"{len(table) - n_train} for validation; each needs at least one of the {n_classes} labels. "
-            f"Take more texts with --per-label{halves}."
+            f"Take more texts with --per-label{halves * (len(table) >= 2 * n_classes)}."
         )
     train, validation = train_test_split(
         np.arange(len(table)),
@@ -324,3 +224,44 @@ def _cut(table: Table, config: DataConfig, random: np.random.Generator) -> tuple
         random_state=int(random.integers(2**31)),
     )
     return table.take(train), table.take(validation)
+
+
+def _check_rows(
+    parts: tuple[Table, Table, Table], corpus: Corpus, config: DataConfig, least: int
+) -> None:
+    """Raise UserError if a part has fewer than ``least`` rows, or a target or label is the same in all of training."""
+    train, validation, test = map(len, parts)
+    if min(train, validation, test) < least:
+        raise UserError(
+            f"{corpus.source}: {train} texts to train on, {validation} to validate on, {test} to test are too few; "
+            f"expected at least {least} each. Add texts, or change --per-label and data.train_fraction."
+        )
+    labels = parts[0].labels
+    constant = np.flatnonzero(np.ptp(labels, axis=0) == 0)
+    if not len(constant):
+        return
+    name = corpus.label_names[constant[0]]
+    if TASKS[config.task].real:
+        raise UserError(
+            f"{corpus.source}: the target {name!r} has one value in all training texts, so there is nothing to learn. "
+            "Is --label-column right?"
+        )
+    every = bool(labels[0, constant[0]])
+    columns = (table.labels[:, constant[0]] for table in corpus.splits.values())
+    others = sum(int((column != every).sum()) for column in columns)
+    raise UserError(
+        f"{corpus.source}: {'all' if every else 'none'} of the {train:,} training texts have the label {name!r}, and "
+        f"{others:,} of the other texts {'do not have it' if every else 'have it'}, so it cannot be learned. Train on "
+        "more texts with --per-label, or leave the label out."
+    )
+
+
+def _check_every_label(train: Table, corpus: Corpus) -> None:
+    """Raise UserError if a label is in other splits only, so that it cannot be learned."""
+    present = set(train.labels.tolist())
+    unseen = [name for label, name in enumerate(corpus.label_names) if label not in present]
+    if unseen:
+        raise UserError(
+            f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
+            "rows another way (--protocol, --group, --time)."
+        )

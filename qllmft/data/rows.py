@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,9 @@ from qllmft.data.cells import (
     is_missing,
     is_several,
     label_of,
-    sorted_labels,
 )
-from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Seconds, Table, listed
-from qllmft.data.keys import keys_of
-from qllmft.data.label_sets import label_sets_of, targets_of
+from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
+from qllmft.data.labels import Frames, labels_of
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
 
@@ -32,34 +29,25 @@ SPLIT_NAMES = {
 }  # fmt: skip
 
 
-_TEXTS = ("text", "second text")  # names of the columns of texts in errors
-
-
 def counted(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
     """Index the rows of a table from ``first``, for errors."""
     return frame.set_axis(range(first, first + len(frame)))
 
 
-def corpus_of(
-    frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig
-) -> Corpus:
+def corpus_of(frames: Frames, names: list[str] | None, config: DataConfig) -> Corpus:
     """Convert tables by split, with numbered rows, to a corpus.
 
     If ``names`` of labels are given, the labels are indices into them.
     """
     _check_columns(frames, config)
     kept, found = _without_bad_rows(frames, config)
-    label_names, labels = _labels_of(kept, names, config)
-    keys = keys_of(kept, config)
-    tables = {
-        split: Table(
-            frame[config.text_columns[0]].tolist(),
-            labels[split],
-            _seconds(frame, config),
-            keys.get(split),
-        )
-        for split, frame in kept.items()
-    }
+    label_names, labels = labels_of(kept, names, config)
+    keys = _keys_of(kept, config)
+    tables = {}
+    for split, frame in kept.items():
+        texts, *second = (frame[column].tolist() for column in config.text_columns)
+        seconds = second[0] if second else None
+        tables[split] = Table(texts, labels[split], seconds, config.pair_features, keys.get(split))
     corpus = Corpus(config.source, label_names, tables, found)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
@@ -67,119 +55,47 @@ def corpus_of(
         return corpus
     present = sorted({int(y) for table in corpus.splits.values() for y in np.unique(table.labels)})
     if len(present) < 2:
-        only = corpus.label_names[present[0]]
         raise UserError(
-            f"{config.source}: every text has the label {only!r}; a classifier needs two labels or more. "
-            "Is --label-column right?"
+            f"{config.source}: every text has the label {corpus.label_names[present[0]]!r}; a classifier needs two "
+            "labels or more. Is --label-column right?"
         )
     return corpus
 
 
-def _labels_of(
-    frames: Mapping[str, pd.DataFrame], names: list[str] | None, config: DataConfig
-) -> tuple[tuple[str, ...], Mapping[str, NDArray[Any]]]:
-    """Return the names of the labels or targets, and the labels of each table as in `Table.labels`."""
-    task = TASKS[config.task]
-    if task.real:
-        targets = {split: targets_of(frame, split, config) for split, frame in frames.items()}
-        return config.label_columns, targets
-    if task.several:
-        return label_sets_of(frames, names, config)
-    raw = {
-        split: [label_of(v) for v in frame[config.label_column].tolist()]
-        for split, frame in frames.items()
-    }
-    if names is None:
-        values = sorted_labels({label for labels in raw.values() for label in labels})
-        names = _label_names(values, frames, raw, config)
-    else:
-        values = [str(i) for i in range(len(names))]
-    index_of = {value: i for i, value in enumerate(values)}
-    for split, frame in frames.items():
-        for row, label in zip(frame.index.tolist(), raw[split], strict=True):
-            if label not in index_of:
-                raise UserError(
-                    f"{config.source}, split {split!r}, row {row}: the label is {label!r}, expected one of {values}."
-                )
-    labels = {
-        split: np.array([index_of[label] for label in of_split], dtype=np.int64)
-        for split, of_split in raw.items()
-    }
-    return tuple(names), labels
-
-
-def _check_columns(frames: Mapping[str, pd.DataFrame], config: DataConfig) -> None:
+def _check_columns(frames: Frames, config: DataConfig) -> None:
     for split, frame in frames.items():
         if not len(frame):
             raise UserError(
                 f"{config.source}, split {split!r}: it has no row. Fill it in, or leave it out."
             )
-        for column in config.columns:
-            if column not in frame.columns:
-                found = list(map(str, frame.columns))
-                remedy = "Choose with --text-column and --label-column"
-                if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
-                    remedy = "Name the character between the fields with --delimiter"
-                elif column == config.key_column:
-                    remedy = "Choose with --group or --time"
-                raise UserError(
-                    f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
-                    f"{', '.join(found)}. {remedy}."
-                )
+        for column in (each for each in config.columns if each not in frame.columns):
+            found = list(map(str, frame.columns))
+            remedy = "Choose with --text-column and --label-column"
+            if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
+                remedy = "Name the character between the fields with --delimiter"
+            elif column == config.key_column:
+                remedy = "Choose with --group or --time"
+            raise UserError(
+                f"{config.source}, split {split!r}: there is no column {column!r}; its columns are "
+                f"{', '.join(found)}. {remedy}."
+            )
 
 
 def _without_bad_rows(
-    frames: Mapping[str, pd.DataFrame], config: DataConfig
+    frames: Frames, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], Findings]:
     """Return the rows with text and label, and the number of the others, which are errors unless they are skipped."""
     kept, bad = {}, []
     for split, frame in frames.items():
-        good = []
-        labels = zip(*(frame[column].tolist() for column in config.label_columns), strict=True)
-        given = zip(*(frame[column].tolist() for column in config.text_columns), strict=True)
-        for row, texts, of_text in zip(frame.index.tolist(), given, labels, strict=True):
-            where = f"split {split!r}, row {row}"
-            if faulty := [
-                text for text in texts if not isinstance(text, str) and not is_missing(text)
-            ]:
-                raise UserError(
-                    f"{config.source}, {where}: the text is {faulty[0]!r}, expected a string. Is --text-column right?"
-                )
-            label = next((each for each in of_text if is_several(each)), of_text[0])
-            if is_several(label) and not config.has_lists:
-                raise UserError(
-                    f"{config.source}, {where}: the label is {label!r}, several values; expected one label per text. "
-                    "Choose another column with --label-column, or --task multilabel for lists of labels."
-                )
-            sizes = {
-                "text": (
-                    max(len(text) if isinstance(text, str) else 0 for text in texts),
-                    MOST_TEXT,
-                )
-            }
-            if not config.has_lists:
-                sizes["label"] = (max(len(label_of(label)) for label in of_text), MOST_LABEL)
-            for name, (size, most) in sizes.items():
-                if size > most:
-                    raise UserError(
-                        f"{config.source}, {where}: the {name} has {size:,} characters, expected at most {most:,}. "
-                        "Are the columns right?"
-                    )
-            missing = next(
-                (
-                    name
-                    for name, text in zip(_TEXTS, texts, strict=False)
-                    if is_missing(text) or is_blank(text)
-                ),
-                "",
-            )
-            unlabelled = is_missing(label) if config.has_lists else not all(map(label_of, of_text))
-            missing = missing or "label" * unlabelled
-            if missing:
-                bad.append(f"{where}: the {missing} is empty")
-            good.append(not missing)
-        kept[split] = frame[good]
-        if config.bad_rows == "skip" and not any(good):
+        missing = []
+        columns = [frame[name].tolist() for name in (*config.text_columns, *config.label_columns)]
+        for row, *cells in zip(frame.index.tolist(), *columns, strict=True):
+            place = f"split {split!r}, row {row}"
+            missing.append(_missing(cells, f"{config.source}, {place}", config))
+            if missing[-1]:
+                bad.append(f"{place}: the {missing[-1]} is empty")
+        kept[split] = frame[[not name for name in missing]]
+        if config.bad_rows == "skip" and not len(kept[split]):
             raise UserError(
                 f"{config.source}, split {split!r}: no row has a text and a label. Are the columns right?"
             )
@@ -191,20 +107,73 @@ def _without_bad_rows(
     return kept, Findings(skipped_rows=len(bad), first_skipped=tuple(bad[:FIRST_ROWS]))
 
 
-def _seconds(frame: pd.DataFrame, config: DataConfig) -> Seconds | None:
-    return None if config.pair is None else Seconds(frame[config.pair_column].tolist(), config.pair)
+def _missing(cells: list[Any], place: str, config: DataConfig) -> str:
+    """Return the name of the first empty cell among texts and labels, or "", or raise UserError for a cell in them."""
+    count = len(config.text_columns)
+    texts, labels = cells[:count], cells[count:]
+    for text in texts:
+        if not isinstance(text, str) and not is_missing(text):
+            raise UserError(
+                f"{place}: the text is {text!r}, expected a string. Is --text-column right?"
+            )
+    for label in () if config.has_lists else labels:
+        if is_several(label):
+            raise UserError(
+                f"{place}: the label is {label!r}, several values; expected one label per text. Choose another column "
+                "with --label-column, or --task multilabel for lists of labels."
+            )
+    sizes = [("text", len(text), MOST_TEXT) for text in texts if isinstance(text, str)]
+    if not config.has_lists:
+        sizes += [("label", len(label_of(label)), MOST_LABEL) for label in labels]
+    for name, size, most in sizes:
+        if size > most:
+            raise UserError(
+                f"{place}: the {name} has {size:,} characters, expected at most {most:,}. Are the columns right?"
+            )
+    for name, text in zip(("text", "second text"), texts, strict=False):
+        if is_missing(text) or is_blank(text):
+            return name
+    unlabelled = is_missing(labels[0]) if config.has_lists else not all(map(label_of, labels))
+    return "label" * unlabelled
 
 
-def _label_names(
-    values: list[str],
-    frames: Mapping[str, pd.DataFrame],
-    raw: dict[str, list[str]],
-    config: DataConfig,
-) -> list[str]:
-    """Return the labels' names: those of the column ``LABEL_text`` (SetFit's convention), else the labels."""
-    column = f"{config.label_column}_text"
-    names: dict[str, str] = {}
+def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
+    """Return the numbers of the rows' groups, or their times, of each table; nothing if no column is named.
+
+    Groups have equal numbers in all tables. Times are nanoseconds of dates, or numbers as they are.
+
+    Raises:
+        UserError: if a cell is empty or no time; the message names its row.
+    """
+    column = config.key_column
+    if column is None:
+        return {}
     for split, frame in frames.items():
-        if column in frame.columns:
-            names.update(zip(raw[split], map(str, frame[column].tolist()), strict=True))
-    return [names.get(value, value) for value in values]
+        for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True):
+            if is_missing(cell) or (isinstance(cell, str) and is_blank(cell)):
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: the column {column!r} is empty. Fill it in, or "
+                    "leave the row out."
+                )
+    if config.group_column is None:
+        return {split: _times(frame[column], split, config) for split, frame in frames.items()}
+    names: dict[str, int] = {}
+    return {
+        split: np.array([names.setdefault(str(cell), len(names)) for cell in frame[column]])
+        for split, frame in frames.items()
+    }
+
+
+def _times(cells: pd.Series[Any], split: str, config: DataConfig) -> NDArray[np.float64]:
+    """Return the times of a table: numbers if all cells are, else dates."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if np.isfinite(numbers).all():
+        return np.asarray(numbers, np.float64)
+    dates = pd.to_datetime(cells, errors="coerce", format="mixed", utc=True)
+    if dates.isna().any():
+        row = cells.index[int(dates.isna().argmax())]
+        raise UserError(
+            f"{config.source}, split {split!r}, row {row}: {cells.loc[row]!r} in the column {cells.name!r} is no date "
+            "and no number. Write dates as 2026-11-23, or choose another column with --time."
+        )
+    return np.asarray(dates.astype("int64"), np.float64)

@@ -25,6 +25,7 @@ from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json, read_bytes
 
 SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+_SEPARATORS = {".tsv": "\t", ".csv": ","}
 
 
 def read_corpus(config: DataConfig) -> Corpus:
@@ -34,12 +35,12 @@ def read_corpus(config: DataConfig) -> Corpus:
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
+    names: list[str] | None = None
     if config.source == EMBEDDED:
         frames = {"all": _table_of(resources.files("qllmft.data") / "reviews.tsv", "\t")}
-        names: list[str] | None = ["negative", "positive"]
+        names = ["negative", "positive"]
     elif (path := expanded(config.source)).exists():
         frames = {split: _read_file(file, config) for split, file in _files(path).items()}
-        names = None
     elif path.is_absolute() or config.source.startswith((".", "~")) or path.suffix in SUFFIXES:
         raise UserError(
             f"there is no file or folder {path}. Give a {', '.join(SUFFIXES)} file, a folder of such files named "
@@ -57,12 +58,13 @@ def _files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(file.stem.lower())
-        if split and file.suffix in SUFFIXES:
-            if split in files:
-                raise UserError(
-                    f"the folder {path} has two files of the split {split!r}: {files[split].name}, {file.name}."
-                )
-            files[split] = file
+        if split is None or file.suffix not in SUFFIXES:
+            continue
+        if split in files:
+            raise UserError(
+                f"the folder {path} has two files of the split {split!r}: {files[split].name}, {file.name}."
+            )
+        files[split] = file
     if not files:
         raise UserError(
             f"the folder {path} has no split: expected files named train, validation (or dev), test with the suffix "
@@ -73,16 +75,17 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
     """Read one file in the format of its suffix, with rows numbered as in an editor."""
-    separators = {".tsv": "\t", ".csv": ","}
+    if path.suffix not in SUFFIXES:
+        raise UserError(
+            f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}."
+        )
     try:
         if path.suffix == ".parquet":
             return counted(_read_parquet(path, config))
         if path.suffix == ".jsonl":
             return _read_jsonl(path)
-        if path.suffix in separators:
-            return _table_of(
-                path, config.delimiter or separators[path.suffix], quoted=path.suffix == ".csv"
-            )
+        separator = config.delimiter or _SEPARATORS[path.suffix]
+        return _table_of(path, separator, quoted=path.suffix == ".csv")
     except UnicodeDecodeError as error:
         if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise _utf_16(path) from None
@@ -92,22 +95,19 @@ def _read_file(path: Path, config: DataConfig) -> pd.DataFrame:
             f"Convert the file first, for instance: iconv -f cp1252 -t utf-8 {path.name}."
         ) from None
     except pd.errors.ParserWarning:
+        commas = ", and quote the texts that hold a comma" * (path.suffix == ".csv")
         raise UserError(
-            f"{path}: its rows have more fields than its first line names. Name every column there"
-            f"{', and quote the texts that hold a comma' if path.suffix == '.csv' else ''}."
+            f"{path}: its rows have more fields than its first line names. Name every column there{commas}."
         ) from None
+    except UserError:
+        raise
     except (ValueError, OSError, pd.errors.ParserError) as error:
-        if isinstance(error, UserError):
-            raise
         if fields := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
             raise UserError(
                 f"{path}, line {fields[2]}: it has {fields[3]} fields, and the first line names {fields[1]} columns. "
                 "Quote the texts that hold the delimiter, or name another one with --delimiter."
             ) from None
         raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    raise UserError(
-        f"{path} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}."
-    )
 
 
 def _utf_16(path: Any) -> UserError:
@@ -153,9 +153,8 @@ def _table_of(path: Any, separator: str, *, quoted: bool = False) -> pd.DataFram
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = {}
     columns: set[str] = set()
-    for number, line in enumerate(
-        read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n"), start=1
-    ):
+    lines = read_bytes(path, MOST_BYTES).decode("utf-8-sig").split("\n")
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             rows[number] = parse_object(line, f"{path}, line {number}")
             columns |= rows[number].keys()
@@ -182,14 +181,13 @@ def _read_parquet(path: Path, config: DataConfig) -> pd.DataFrame:
     wanted = *config.columns, f"{config.label_column}_text"
     with open_parquet(path, wanted) as file:
         names = file.schema_arrow.names
-        if not {*wanted[:-1]} <= set(names):
+        if not {*config.columns} <= {*names}:
             # for the error that names the columns
             return pd.DataFrame({name: [""] for name in names})
-        columns = [name for name in wanted if name in names]
-        values: dict[str, list[Any]] = {name: [] for name in columns}
-        for batch in batches(file, columns, path, keeps_all=True):
-            for name, part in zip(columns, batch, strict=True):
-                values[name] += part
+        values: dict[str, list[Any]] = {name: [] for name in wanted if name in names}
+        for batch in batches(file, [*values], path, keeps_all=True):
+            for column, part in zip(values.values(), batch, strict=True):
+                column += part
     return pd.DataFrame({name: pd.Series(part, dtype=object) for name, part in values.items()})
 
 
@@ -227,60 +225,47 @@ def frames_in_memory(
     data: Any, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Return tables by split, and the names of labels if the first Dataset declares them."""
-    if (
-        isinstance(data, tuple | list)
-        and len(data) == 2
-        and not any(isinstance(part, str) for part in data)
-    ):
+    lists = isinstance(data, tuple | list) and len(data) == 2
+    if lists and not any(isinstance(part, str) for part in data):
         texts, labels = map(list, data)
         if len(texts) != len(labels):
             raise UserError(
                 f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text."
             )
-        data = pd.DataFrame({config.text_column: texts, config.label_column: labels}, dtype=object)
-    if (
-        isinstance(data, Mapping)
-        and data
-        and not any(
-            isinstance(part, pd.DataFrame) or hasattr(part, "to_pandas") for part in data.values()
-        )
-    ):
-        data = _of_columns(data)
+        data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
-    frames = {SPLIT_NAMES.get(str(name), str(name)): _frame(part) for name, part in splits.items()}
+    if splits is data and not any(map(_is_table, data.values())):
+        splits = {"all": _of_columns(data)}
+    frames = {}
+    for name, part in splits.items():
+        if not _is_table(part):
+            raise UserError(
+                f"the texts are given as {type(part).__name__}; expected a path, a DataFrame of pandas or polars, a "
+                "Dataset or DatasetDict, a dict of columns, or two lists: train((texts, labels))."
+            )
+        frame = part if isinstance(part, pd.DataFrame) else part.to_pandas()
+        frames[SPLIT_NAMES.get(str(name), str(name))] = counted(frame)
     first = next(iter(splits.values()))
     declared = None if isinstance(first, pd.DataFrame) else getattr(first, "features", None)
-    feature: Any = (declared or {}).get(config.label_column)
+    feature: Any = (declared or {}).get(config.label_columns[0])
     if config.has_lists:
         feature = getattr(feature, "feature", None)
     return frames, list(feature.names) if type(feature).__name__ == "ClassLabel" else None
 
 
+def _is_table(data: Any) -> bool:
+    return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")
+
+
 def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
     """Return the table of columns by name."""
-    columns = {
-        str(name): list(column)
+    lengths = {
+        str(name): type(column).__name__ if isinstance(column, str | tuple) else len(list(column))
         for name, column in data.items()
-        if not isinstance(column, str | tuple)
     }
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(columns) < len(data) or len(set(lengths.values())) > 1:
-        found = ", ".join(
-            f"{name!r}: {lengths.get(str(name), type(column).__name__)}"
-            for name, column in data.items()
-        )
+    if len({*lengths.values()}) > 1 or any(isinstance(each, str) for each in lengths.values()):
+        found = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
         raise UserError(
             f"the dict holds {found}; expected columns of one length by name, or tables by split."
         )
-    return pd.DataFrame(columns, dtype=object)
-
-
-def _frame(data: Any) -> pd.DataFrame:
-    if isinstance(data, pd.DataFrame):
-        return counted(data)
-    if hasattr(data, "to_pandas"):
-        return counted(data.to_pandas())
-    raise UserError(
-        f"the texts are given as {type(data).__name__}; expected a path, a DataFrame of pandas or polars, a Dataset or "
-        "DatasetDict, a dict of columns, or two lists: train((texts, labels))."
-    )
+    return pd.DataFrame({str(name): list(each) for name, each in data.items()}, dtype=object)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,13 @@ def read_pairs(
             f"{path} has one text per line, and the model compares two. Give a {', '.join(SUFFIXES)} table with the "
             f"columns {' and '.join(columns)}, or pairs of texts as arguments."
         )
-    first, second = (_of_file(path, column, delimiter) for column in columns)
-    try:
-        for number, pair in enumerate(zip(first, second, strict=True), start=1):
-            if empty := [name for name, text in zip(columns, pair, strict=True) if is_blank(text)]:
-                raise UserError(
-                    f"{path}, row {number}: {empty[0]!r} is empty. Fill it in, or leave the row out."
-                )
-            yield pair[0].strip(), pair[1].strip()
-    except OSError as error:
-        raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
+    for number, (first, second) in enumerate(_rows(path, columns, delimiter), start=1):
+        if is_blank(first) or is_blank(second):
+            empty = columns[not is_blank(first)]
+            raise UserError(
+                f"{path}, row {number}: {empty!r} is empty. Fill it in, or leave the row out."
+            )
+        yield first.strip(), second.strip()
 
 
 def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterator[str]:
@@ -44,19 +41,26 @@ def read_texts(path: Path, column: str, delimiter: str | None = None) -> Iterato
     A ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file has a column of texts; every other file, and standard input
     (``-``), has one text per line. Empty texts are left out.
     """
+    return (text.strip() for (text,) in _rows(path, [column], delimiter) if not is_blank(text))
+
+
+def _rows(path: Path, columns: Sequence[str], delimiter: str | None) -> Iterator[Sequence[str]]:
+    """Yield the cells of columns in each row, or the lines of a file that is no table."""
     try:
-        texts = _of_file(path, column, delimiter)
-        yield from (text.strip() for text in texts if not is_blank(text))
+        if path.suffix == ".parquet":
+            yield from _of_parquet(path, columns)
+        elif path.suffix == ".jsonl":
+            for where, line in ((f"{path}, line {n}", line) for n, line in _lines(path)):
+                if line.strip():
+                    found = parse_object(line, where)
+                    _check(found, columns, where)
+                    yield [_text(found[column], where) for column in columns]
+        elif path.suffix in SUFFIXES:
+            yield from _of_separated(path, columns, delimiter)
+        else:
+            yield from ([line] for _, line in _lines(path))
     except OSError as error:
         raise UserError(f"the file {path} cannot be read: {error.strerror or error}.") from error
-
-
-def _of_file(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
-    if path.suffix == ".parquet":
-        return _of_parquet(path, column)
-    if path.suffix in SUFFIXES:
-        return _of_table(path, column, delimiter)
-    return (line for _, line in _lines(path))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -80,16 +84,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 ) from None
 
 
-def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
-    """Yield the column of a text file with a row per line, or with quoted ends of lines in ``.csv``."""
-    if path.suffix == ".jsonl":
-        for number, line in _lines(path):
-            if line.strip():
-                where = f"{path}, line {number}"
-                found = parse_object(line, where)
-                _index([*found], column, where)
-                yield _text(found[column], where)
-        return
+def _of_separated(
+    path: Path, columns: Sequence[str], delimiter: str | None
+) -> Iterator[Sequence[str]]:
+    """Yield rows of a file with a row per line, or with quoted ends of lines in ``.csv``."""
     row_bytes = 0  # read for this row, which may have ends of lines in quotes
 
     def lines() -> Iterator[str]:
@@ -103,44 +101,46 @@ def _of_table(path: Path, column: str, delimiter: str | None) -> Iterator[str]:
             yield line
 
     tabs = path.suffix == ".tsv"
-    separator = delimiter or ("\t" if tabs else ",")
     rows = csv.reader(
-        lines(), delimiter=separator, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+        lines(),
+        delimiter=delimiter or ("\t" if tabs else ","),
+        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
     try:
         names = next(rows, [])
         check_columns(len(names), path)
-        index = _index(names, column, path)
+        _check(names, columns, path)
+        wanted = [names.index(column) for column in columns]
         row_bytes = 0
         for row in rows:
             row_bytes = 0
+            if row and len(row) <= max(wanted):
+                last = max(wanted)
+                raise UserError(
+                    f"{path}, line {rows.line_num}: it has {len(row)} fields, and {names[last]!r} is number {last + 1}."
+                )
             if row:
-                if len(row) <= index:
-                    raise UserError(
-                        f"{path}, line {rows.line_num}: it has {len(row)} fields, and {column!r} is number {index + 1}."
-                    )
-                yield row[index]
+                yield [row[i] for i in wanted]
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: it cannot be read: {error}.") from None
 
 
-def _of_parquet(path: Path, column: str) -> Iterator[str]:
-    with open_parquet(path, [column]) as file:
-        _index(file.schema_arrow.names, column, path)
+def _of_parquet(path: Path, columns: Sequence[str]) -> Iterator[Sequence[str]]:
+    with open_parquet(path, columns) as file:
+        _check(file.schema_arrow.names, columns, path)
         rows = 0
-        for (values,) in batches(file, [column], path, keeps_all=False):
-            for value in values:
+        for batch in batches(file, columns, path, keeps_all=False):
+            for cells in zip(*batch, strict=True):
                 rows += 1
-                yield _text(value, f"{path}, row {rows}")
+                yield [_text(cell, f"{path}, row {rows}") for cell in cells]
 
 
-def _index(names: list[str], column: str, where: object) -> int:
-    if column not in names:
+def _check(names: Iterable[str], columns: Sequence[str], where: object) -> None:
+    if missing := [column for column in columns if column not in names]:
         raise UserError(
-            f"{where}: there is no column {column!r}; its columns are {', '.join(names)}. Choose with --text-column, "
-            "or give a .txt file with one text per line."
+            f"{where}: there is no column {missing[0]!r}; its columns are {', '.join(names)}. Choose with "
+            "--text-column, or give a .txt file with one text per line."
         )
-    return names.index(column)
 
 
 def _text(value: Any, where: str) -> str:

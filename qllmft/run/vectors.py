@@ -127,7 +127,7 @@ def embed_tables(
     examples = []
     for vectors, table in zip(parts, tables.values(), strict=True):
         if table.second is not None:
-            n, features = len(table), table.second.features
+            n, features = len(table), table.features
             vectors = pair_vectors(vectors[:n], vectors[n:], features)
         examples.append(Examples.from_arrays(vectors, table.labels))
     return embeddings.identity, examples

@@ -56,7 +56,7 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     assert record["body"]["dimension"] == 34
     _, _, splits = texts_of_run(run)
     body = BodyConfig(model=str(tiny_body))
-    u, v = (embed(texts, body).vectors for texts in (splits.test.texts, splits.test.second.texts))
+    u, v = (embed(texts, body).vectors for texts in (splits.test.texts, splits.test.second))
     by_hand = np.array(
         [
             [*abs(a - b), *(a * b), np.linalg.norm(a - b), cosine_similarity([a], [b])[0, 0]]
@@ -65,7 +65,7 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         np.float32,
     )
     predictor = Predictor.load(run)
-    items = list(zip(splits.test.texts, splits.test.second.texts, strict=True))
+    items = list(zip(splits.test.texts, splits.test.second, strict=True))
     np.testing.assert_allclose(predictor.embed(items), by_hand, atol=1e-6)
     answers = predictor.answer(by_hand).labels
     assert int((answers == splits.test.labels).sum()) == record["models"][0]["test"]["right"]

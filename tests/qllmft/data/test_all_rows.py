@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from any_input import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def test_another_seed_draws_another_test():
     assert rows(splits(0)[0].test) != rows(splits(1)[0].test)
 
 
+@examples(20)
 @given(st.integers(0, 50), st.sampled_from([0.1, 0.2, 0.3, 0.5]))
 def test_no_group_is_in_two_parts(seed, share):
     found, table = splits(seed, group_column="author", test_size=share)

@@ -117,7 +117,7 @@ def test_figure_11_is_the_single_encoder_with_noise(word, n_qubits):
         ),
         (
             {"noise": {"shots": 10, "readout_error": 0.1}, "model": {"readout": 2}},
-            "words share qubits; set noise.shot_model to 'multinomial'",
+            "products of Z share qubits; set noise.shot_model to 'multinomial'",
         ),
     ],
 )

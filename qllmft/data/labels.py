@@ -1,0 +1,192 @@
+"""Labels of texts from the cells of tables: one per text, several, or real targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qllmft.config import DataConfig
+from qllmft.data.cells import MOST_LABEL, is_several, label_of, sorted_labels
+from qllmft.data.corpus import listed
+from qllmft.errors import UserError
+from qllmft.tasks import TASKS
+
+Frames = Mapping[str, pd.DataFrame]  # tables with numbered rows, by split
+
+MOST_LABELS = 1_000
+LARGEST = 1e15  # size of a target; squares of larger ones would overflow in training
+_INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}
+
+
+def labels_of(
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
+    """Return the names of the labels or targets, and the labels of each table as in `Table.labels`.
+
+    If names are ``declared``, labels are indices into them.
+
+    Raises:
+        UserError: for a cell that holds no label or target, or for too few or too many labels.
+    """
+    if TASKS[config.task].real:
+        return config.label_columns, _by_column(frames, config, _target)
+    if not TASKS[config.task].several:
+        return _one_each(frames, declared, config)
+    if config.has_lists:
+        names, tables = _from_lists(frames, declared, config)
+    else:
+        names, tables = config.targets, _by_column(frames, config, _indicator)
+    if not any(table.any() for table in tables.values()):
+        raise UserError(
+            f"{config.source}: no text has any of the labels {listed(names, len(names), ', ')}. Are the columns of the "
+            "labels right?"
+        )
+    return names, tables
+
+
+def _cells(frames: Frames, column: str, config: DataConfig) -> dict[str, list[tuple[str, Any]]]:
+    """Return the cells of a column with their places in words, by split."""
+    return {
+        split: [
+            (f"{config.source}, split {split!r}, row {row}", cell)
+            for row, cell in zip(frame.index.tolist(), frame[column].tolist(), strict=True)
+        ]
+        for split, frame in frames.items()
+    }
+
+
+def _by_column(
+    frames: Frames, config: DataConfig, number: Callable[[Any, str, str], float]
+) -> dict[str, NDArray[Any]]:
+    """Return the numbers (N, T) of T label columns of each table."""
+    columns = [
+        {s: [number(cell, column, place) for place, cell in cells] for s, cells in found.items()}
+        for column in config.label_columns
+        for found in (_cells(frames, column, config),)
+    ]
+    return {split: np.array([each[split] for each in columns]).T.copy() for split in frames}
+
+
+def _target(cell: Any, column: str, place: str) -> float:
+    try:
+        number = math.nan if isinstance(cell, bool | np.bool_) else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(
+            f"{place}: the target {column!r} is {str(cell)[:40]!r}, expected a finite number. Choose another column "
+            "with --label-column, or omit --task for labels."
+        )
+    if abs(number) > LARGEST:
+        raise UserError(
+            f"{place}: the target {column!r} is {number:g}, expected a number of at most {LARGEST:g} in size. Correct "
+            "it, or use another unit."
+        )
+    return number
+
+
+def _indicator(cell: Any, column: str, place: str) -> int:
+    found = _INDICATORS.get(label_of(cell).lower())
+    if found is None:
+        raise UserError(
+            f"{place}: {column!r} is {str(cell)[:40]!r}, expected 0 or 1. Are the columns in data.label_column right? "
+            "For a column of lists, give --label-column instead."
+        )
+    return found
+
+
+def _one_each(
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
+    """Return labels (N,) of texts with one label, named by the column ``LABEL_text`` (SetFit's convention) if any."""
+    (column,) = config.label_columns
+    raw = {
+        split: [(place, label_of(cell)) for place, cell in cells]
+        for split, cells in _cells(frames, column, config).items()
+    }
+    values = _values({label for cells in raw.values() for _, label in cells}, declared)
+    names: dict[str, str] = dict(zip(values, declared or values, strict=True))
+    for split, frame in frames.items():
+        if declared is None and f"{column}_text" in frame.columns:
+            labels = (label for _, label in raw[split])
+            names.update(zip(labels, map(str, frame[f"{column}_text"].tolist()), strict=True))
+    index_of = {value: i for i, value in enumerate(values)}
+    for place, label in (cell for cells in raw.values() for cell in cells):
+        if label not in index_of:
+            raise UserError(f"{place}: the label is {label!r}, expected one of {values}.")
+    tables = {
+        split: np.array([index_of[label] for _, label in cells], np.int64)
+        for split, cells in raw.items()
+    }
+    return tuple(names[value] for value in values), tables
+
+
+def _values(found: set[str], declared: Sequence[str] | None) -> list[str]:
+    """Return all labels as texts, those of ``declared`` names as their indices."""
+    return sorted_labels(found) if declared is None else [str(i) for i in range(len(declared))]
+
+
+def _from_lists(
+    frames: Frames, declared: Sequence[str] | None, config: DataConfig
+) -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
+    """Return the names of L labels, and 1 or 0 for each text and label (N, L), from lists of labels."""
+    (column,) = config.label_columns
+    lists = {
+        split: [_labels_in(cell, place, config) for place, cell in cells]
+        for split, cells in _cells(frames, column, config).items()
+    }
+    found = {label for sets in lists.values() for labels in sets for label in labels}
+    values = _values(found, declared)
+    if unknown := sorted(found - {*values}):
+        raise UserError(
+            f"{config.source}: a text has the label {unknown[0]!r}, expected 0 to {len(values) - 1} for "
+            f"{listed(list(declared or ()), len(values), ', ')}."
+        )
+    names = tuple(values if declared is None else declared)
+    _check_names(names, config)
+    tables, index_of = {}, {value: i for i, value in enumerate(values)}
+    for split, sets in lists.items():
+        tables[split] = np.zeros((len(sets), len(values)), np.int64)
+        for row, labels in enumerate(sets):
+            tables[split][row, [index_of[label] for label in labels]] = 1
+    return names, tables
+
+
+def _labels_in(cell: Any, place: str, config: DataConfig) -> list[str]:
+    """Return the labels in a cell with a list, or with a text that a separator divides."""
+    if isinstance(cell, str) and config.label_separator is not None:
+        cell = [part for part in cell.split(config.label_separator) if part.strip()]
+    elif isinstance(cell, str) or not is_several(cell) or isinstance(cell, dict):
+        raise UserError(
+            f"{place}: the labels are {str(cell)[:40]!r}, expected a list. Name the character between labels with "
+            '--label-separator, or the columns of 0 and 1 with --set \'data.label_column=["a", "b"]\'.'
+        )
+    labels = [label_of(each) for each in cell]
+    if faulty := [label for label in labels if not label or len(label) > MOST_LABEL]:
+        raise UserError(
+            f"{place}: a label is {faulty[0][:40]!r}, expected 1 to {MOST_LABEL} characters. Is --label-column "
+            f"{config.label_column} right?"
+        )
+    return labels
+
+
+def _check_names(names: Sequence[str], config: DataConfig) -> None:
+    column = f"--label-column {config.label_column}"
+    if not names:
+        raise UserError(f"{config.source}: every list of labels is empty. Is {column} right?")
+    if len(names) == 1:
+        if config.label_separator is not None:
+            column += f" and --label-separator {config.label_separator!r}"
+        raise UserError(
+            f"{config.source}: {names[0]!r} is the only label, expected two or more. Is {column} right? For texts with "
+            "it or without it, omit --task and give a column with two values."
+        )
+    if len(names) > MOST_LABELS:
+        raise UserError(
+            f"{config.source}: there are {len(names):,} labels, expected at most {MOST_LABELS:,}. Is the column right?"
+        )
