@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from command_line import CommandLine
 
 DIMENSION = 16  # of the tiny body
 
@@ -33,22 +34,11 @@ def databases_of_mlflow():
 
 @pytest.fixture
 def cli(capsys, monkeypatch):
-    """`qllmft` as a function: its output and its messages; anything but ``code`` at its end fails."""
-    from qllmft.cli.main import main
-
+    """`qllmft` as a function, see `CommandLine`."""
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments, code=0):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        output, messages = capsys.readouterr()
-        assert (end.value.code or 0) == code, f"{output}\n{messages}"
-        return output, messages
-
-    return call
+    return CommandLine(capsys)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import contextlib
 import io
 
 import pytest
+from command_line import words_of
 
 from qllmft.cli.main import main
 
@@ -16,7 +17,7 @@ def ended(*arguments):
         contextlib.redirect_stderr(messages),
         pytest.raises(SystemExit) as end,
     ):
-        main([str(argument) for argument in arguments])
+        main(words_of(arguments))
     code = end.value.code or 0
     assert code in (0, 2), messages.getvalue()
     assert (code == 2) == any(

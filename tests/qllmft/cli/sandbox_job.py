@@ -31,7 +31,7 @@ VARIABLES = (
 
 def option_arguments(*pairs: str) -> list[str]:
     """As `--backend-option`; those that keep the tests fast come first."""
-    return [part for pair in (*FAST, *pairs) for part in ("--backend-option", pair)]
+    return [f"--backend-option {pair}" for pair in (*FAST, *pairs)]
 
 
 @dataclass
@@ -59,24 +59,20 @@ class Job:
         self, *arguments: Any, backend: str = "ionq_forte", texts: list[str] = TEXTS, code: int = 0
     ) -> tuple[str, str]:
         """`qllmft predict` through IonQ, in jobs of three circuits."""
-        return self(
-            "predict",
-            self.path,
-            *texts,
-            "--backend",
-            backend,
-            *option_arguments(),
-            *arguments,
-            code=code,
-        )
+        options = (f"--backend {backend}", *option_arguments(), *arguments)
+        return self("predict", self.path, *texts, *options, code=code)
 
     def evaluate(
         self, *arguments: Any, backend: str = "ionq_forte", code: int = 0
     ) -> tuple[str, str]:
         """`qllmft evaluate` through IonQ."""
-        return self(
-            "evaluate", self.path, "--backend", backend, *option_arguments(), *arguments, code=code
-        )
+        options = (f"--backend {backend}", *option_arguments(), *arguments)
+        return self("evaluate", self.path, *options, code=code)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the jobs, in the order of their submission."""
+        return [job.id for job in self.box.store.jobs.values() if not job.parent]
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -96,11 +92,8 @@ class Job:
 
     def assert_paid_once(self, circuits: int, jobs: int) -> None:
         totals = self.totals
-        assert (totals["circuits_paid"], totals["circuits_submitted"], totals["jobs"]) == (
-            circuits,
-            circuits,
-            jobs,
-        )
+        assert totals["circuits_paid"] == totals["circuits_submitted"] == circuits
+        assert totals["jobs"] == jobs
         assert set(totals["times"].values()) == {1}
 
 
@@ -108,9 +101,7 @@ def release(box: Any) -> None:
     """Clear a mock server's faults, and let every job end that was held; back when they have ended."""
     store = box.store
     box.faults.clear()
-    for job in [
-        job for job in store.jobs.values() if job.outcome == "never_ends" and not job.parent
-    ]:
+    for job in [j for j in store.jobs.values() if j.outcome == "never_ends" and not j.parent]:
         job.outcome = ""
         store._worker.submit(store._work, job).result()
 

@@ -1,6 +1,5 @@
 """The Python API: the same run and the same answers as the command line, in a few lines."""
 
-import json
 from importlib import import_module
 
 import pytest
@@ -21,7 +20,7 @@ def test_train_and_load_do_what_the_commands_do(run, tmp_path, cli):
     weights = "model/model.safetensors"
     assert (tmp_path / "run" / weights).read_bytes() == (run.path / weights).read_bytes()
     (answer,) = load(tmp_path / "run").predict(["a lovely film"])
-    told = json.loads(cli("predict", run.path, "a lovely film", "--json")[0])
+    told = cli.json("predict", run.path, "a lovely film")
     assert answer.label == told["label"]
     assert answer.probabilities == pytest.approx(told["probabilities"], abs=1e-6)
 

@@ -126,15 +126,7 @@ def test_an_address_in_the_environment_is_checked_too(job, tmp_path, monkeypatch
 
 def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     needs_aer("aer_statevector")
-    classical = [
-        "--set",
-        "model.head=mlp",
-        "--set",
-        "model.encoder=none",
-        "--no-baselines",
-        "--epochs",
-        "1",
-    ]
+    classical = ["--set model.head=mlp --set model.encoder=none --no-baselines --epochs 1"]
     structure = [
         part for name in ("n_qubits", "encoder_layers") for part in ("--set", f"model.{name}=4")
     ]
@@ -148,10 +140,8 @@ def test_a_classical_head_has_no_circuit(job, cli, run, tmp_path):
     ):
         for backend in ("adjoint", "aer_statevector", "ionq_forte"):
             _, message = job(*command, "--backend", backend, code=2)
-            assert (
-                "head is classical; there is no circuit to run on a backend. Omit --backend."
-                in message
-            )
+            said = "head is classical; there is no circuit to run on a backend. Omit --backend."
+            assert said in message
     assert job.totals["requests"] == {}
 
 

@@ -15,6 +15,7 @@ from qllmft_backends.sandbox import Fault, MockServer
 # CNOT each).
 ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the mock server's prices
+PRICE = 7 * 1000 * EACH  # of all texts
 
 
 @pytest.fixture
@@ -25,10 +26,7 @@ def terminal(monkeypatch):
         def isatty(self):
             return True
 
-    def type_in(answer):
-        monkeypatch.setattr(sys, "stdin", Terminal(answer))
-
-    return type_in
+    return lambda answer: monkeypatch.setattr(sys, "stdin", Terminal(answer))
 
 
 NO_KNOWN_ANSWER = ", without a circuit of known answer (known_answer_shots adds one to each job)"
@@ -44,9 +42,9 @@ def announced(circuits, jobs, known=0, shots=1000):
 
 
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
+    load = json.loads((job.path / "result.json").read_text())["models"][0]["load"]
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
-        load = json.loads((job.path / "result.json").read_text())["models"][0]["load"]
         assert output.splitlines()[-3:] == [
             f"{announced(circuits, jobs)}{NO_KNOWN_ANSWER}{ONE_EACH}",
             f"load: {100 * load:.1f} % of the labels of the test texts change if the circuit returns only noise",
@@ -55,32 +53,30 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
         assert messages == "" or messages.startswith("embedded 40 texts")
     assert job.totals["requests"] == {"estimate": 2}
     assert not (job.path / "ledger").exists()
-    job.predict("--yes", "--limit", 3)
+    job.predict("--yes --limit 3")
     sent = job.totals["requests"]["submit"]
-    assert announced(4, 2, known=3) in job.predict("--dry-run", "--yes")[0]
-    assert announced(0, 0, known=3) in job.predict("--dry-run", "--limit", 3)[0]
-    assert announced(7, 3, shots=50) in job.predict("--dry-run", "--shots", 50)[0]
+    assert announced(4, 2, known=3) in job.predict("--dry-run --yes")[0]
+    assert announced(0, 0, known=3) in job.predict("--dry-run --limit 3")[0]
+    assert announced(7, 3, shots=50) in job.predict("--dry-run --shots 50")[0]
     assert job.totals["requests"]["submit"] == sent == 1
     assert job.totals["circuits_paid"] == 3
 
 
 def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
-    price = 7 * 1000 * EACH
-    output, messages = job.predict("--dry-run", "--max-cost", price - 0.01, code=2)
-    assert "dry run: the call would be refused" in messages
-    refusal = job.predict("--yes", "--max-cost", price - 0.01, code=2)[1]
-    assert messages.split("refused: ")[1] == refusal.split("error: ")[1]
+    below, above = (f"--max-cost {PRICE + change}" for change in (-0.01, 0.01))
+    output, messages = job.predict(f"--dry-run {below}", code=2)
+    said = messages.split("dry run: the call would be refused: ")[1]
+    assert said == job.predict(f"--yes {below}", code=2)[1].split("error: ")[1]
     assert "credits are not dollars" in output
-    assert "refused" not in "".join(job.predict("--dry-run", "--max-cost", price + 0.01))
-    offline = ("--dry-run", "--offline", "--max-cost", price + 0.01)
-    assert "would be refused" in job.predict(*offline, code=2)[1]
+    assert "refused" not in "".join(job.predict(f"--dry-run {above}"))
+    assert "would be refused" in job.predict(f"--dry-run --offline {above}", code=2)[1]
 
 
 def test_with_yes_the_price_is_said_before_anything_is_sent(job):
-    _, messages = job.predict("--yes", "--limit", 4)
+    _, messages = job.predict("--yes --limit 4")
     assert messages.index(announced(4, 2)) < messages.index("job ")
     assert messages.count("circuits to send") == 1
-    assert announced(4, 2) not in job.predict("--yes", "--limit", 4)[1], "nothing is sent again"
+    assert announced(4, 2) not in job.predict("--yes --limit 4")[1], "nothing is sent again"
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
@@ -89,19 +85,20 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     call = getattr(job, command)
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
-    _, messages = call("--dry-run", "--limit", 4, "--backend-option", "retry_s=600", code=2)
-    told = r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run"
-    assert re.search(told, messages, re.MULTILINE)
+    _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
+    why = r"^error: no price: GET http://127.* The server was not reached\..*--offline beside --dry-run"
+    assert re.search(why, messages, re.MULTILINE)
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    output, _ = call("--dry-run", "--offline", "--limit", 4)
-    estimate, _, note = output.splitlines()[-3:]
+    estimate, _, note = call("--dry-run --offline --limit 4")[0].splitlines()[-3:]
     # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices
     # of that day
     price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
-    assert f"estimated price: {price:.2f} usd, without a circuit of known answer" in estimate
-    dated = "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft"
-    assert dated in estimate
-    assert "112 native one-qubit and 20 ZZ gates a circuit" in estimate
+    for part in (
+        f"estimated price: {price:.2f} usd, without a circuit of known answer",
+        "a dated estimate, not the server's price: Azure's prices of 2024-12-05, https://learn.microsoft",
+        "112 native one-qubit and 20 ZZ gates a circuit",
+    ):
+        assert part in estimate
     assert note == "dry run: nothing was sent"
     assert job.totals["requests"] == {}
 
@@ -111,8 +108,8 @@ def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there
 ):
     job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
     _, messages = job.predict("--dry-run", code=2)
-    told = r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline"
-    assert re.search(told, messages)
+    why = r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline"
+    assert re.search(why, messages)
     job.box.store.requests.clear()
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job.predict("--dry-run", code=2)
@@ -121,50 +118,47 @@ def test_a_dry_run_without_a_key_or_with_one_that_is_not_accepted_says_why_there
 
 
 def test_a_cap_that_the_service_keeps(job):
-    job.predict("--yes", "--session-max-cost", 3, "--session-max-minutes", 20)
+    job.predict("--yes --session-max-cost 3 --session-max-minutes 20")
     (session,) = job.box.store.sessions.values()
     caps = {"cost_limit": {"unit": "sandbox-credit", "value": 3.0}, "duration_limit_min": 20}
     assert (session.caps, session.ended_at is not None) == (caps, True)
     assert {j.payload["session_id"] for j in job.box.store.jobs.values()} == {session.id}
     job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
-    one = ("--yes", "--limit", 1, "--shots", 76, "--session-max-cost", 3)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        output, messages = job.predict(*one)
-    told = r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$"
-    assert re.search(told, messages, re.M)
+        output, messages = job.predict("--yes --limit 1 --shots 76 --session-max-cost 3")
+    said = r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$"
+    assert re.search(said, messages, re.M)
     assert len(output.splitlines()) == 1
     job.assert_paid_once(8, jobs=4)
 
 
 def test_a_ceiling_refuses_before_anything_is_sent(job):
-    price = 7 * 1000 * EACH
-    _, messages = job.predict("--max-cost", price - 0.01, "--yes", code=2)
+    _, messages = job.predict(f"--max-cost {PRICE - 0.01} --yes", code=2)
     assert messages == (
-        f"error: the estimated price is {price:.2f} sandbox-credit, above max_cost = {price - 0.01:g}. Nothing of this "
+        f"error: the estimated price is {PRICE:.2f} sandbox-credit, above max_cost = {PRICE - 0.01:g}. Nothing of this "
         "call was sent. Take fewer samples or shots, or raise max_cost.\n"
     )
     assert "submit" not in job.totals["requests"]
+    _, messages = job.predict(f"--max-cost {PRICE + 0.01}", code=2)
+    asked = "Add --yes to send paid circuits without confirmation."
+    assert asked in messages, "a ceiling is no agreement"
     assert job.totals["jobs"] == 0
-    _, messages = job.predict("--max-cost", price + 0.01, code=2)
-    assert "Add --yes to send paid circuits without confirmation." in messages, (
-        "a ceiling is no agreement"
-    )
-    assert job.totals["jobs"] == 0
-    job.predict("--max-cost", price + 0.01, "--yes")
+    job.predict(f"--max-cost {PRICE + 0.01} --yes")
     job.assert_paid_once(7, jobs=3)
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = getattr(job, command)
-    _, messages = call("--limit", 4, code=2)
+    _, messages = call("--limit 4", code=2)
     assert announced(4, 2) in messages
-    remedy = "Add --yes to send paid circuits without confirmation.\n"
-    told = f"Nothing was sent, because standard input is not a terminal. {remedy}"
-    assert messages.endswith(told)
+    assert messages.endswith(
+        "Nothing was sent, because standard input is not a terminal. Add --yes to send paid circuits "
+        "without confirmation.\n"
+    )
     assert job.totals["requests"] == {"estimate": 1}
-    call("--limit", 4, "--yes")
+    call("--limit 4 --yes")
     job.assert_paid_once(4, jobs=2)
 
 
@@ -199,8 +193,7 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
     assert said in job.predict("--dry-run")[0]
     for answers, asked in (("n\n", 0), ("y\nn\n", 1)):
         terminal(answers)
-        _, messages = job.predict(code=2)
-        words = " ".join(messages.split())
+        words = " ".join(job.predict(code=2)[1].split())
         assert f"{said}: the answers hardly depend on the machine. Go on? [y/n] (n):" in words
         assert words.count("Send?") == asked
         assert job.totals["jobs"] == 0
@@ -209,7 +202,7 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
 
 
 def key_file(folder, content):
-    file = folder / "the key"
+    file = folder / "key"
     file.write_text(content)
     return file
 
@@ -218,66 +211,73 @@ def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)
     _, messages = job.predict("--yes", code=2)
-    told = (
+    said = (
         "there is no IonQ API key. Nothing was sent. Set one of QISKIT_IONQ_API_TOKEN, IONQ_API_KEY"
     )
-    assert told in messages
+    assert said in messages
     assert job.totals["requests"] == {}
-    job.predict("--yes", "--token-file", key_file(tmp_path, f"{TOKEN}\n"))
+    file = key_file(tmp_path, f"{TOKEN}\n")
+    job.predict(f"--yes --token-file {file}")
     job.assert_paid_once(7, jobs=3)
+
+
+MISSING = [
+    "the file that token_file names cannot be read (FileNotFoundError)",
+    "not the key itself",
+]
+EMPTY = ["the file that token_file names does not hold an API key", "expected one line of 4"]
 
 
 @pytest.mark.parametrize("action", ["predict", "evaluate", "jobs list --server", "jobs wait"])
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, ["the file that token_file names cannot be read (FileNotFoundError)", "not the key itself"]),
-        ("", ["the file that token_file names does not hold an API key", "expected one line of 4"]),
+        (None, MISSING),
+        ("", EMPTY),
         ("two words\n", ["does not hold an API key", "without spaces. Nothing was sent."]),
         ("wrong-key-0bd9e2\n", ["answered 401: Invalid key provided", "Check the key"]),
     ],
     ids=["missing", "empty", "no key", "wrong"],
-)  # fmt: skip
+)
 def test_a_wrong_key_file(job, tmp_path, action, content, told):
     file = tmp_path / "none" if content is None else key_file(tmp_path, content)
     if action == "jobs wait":  # for something
         job.hold()
-        job.predict("--yes", "--backend-option", "deadline_s=0.1", code=2)
+        job.predict("--yes --backend-option deadline_s=0.1", code=2)
     before = job.totals["jobs"]
     if action in ("predict", "evaluate"):
-        _, messages = getattr(job, action)("--yes", "--limit", 2, "--token-file", file, code=2)
+        _, messages = getattr(job, action)(f"--yes --limit 2 --token-file {file}", code=2)
     else:
         run = [] if "--server" in action else [job.path]
-        _, messages = job(*action.split(), *run, "--token-file", file, code=2)
-    for part in told:
-        assert part in messages
+        _, messages = job(*action.split(), *run, f"--token-file {file}", code=2)
+    assert [part for part in told if part not in messages] == []
     assert "wrong-key-0bd9e2" not in messages
     assert job.totals["jobs"] == before
 
 
-def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path, monkeypatch):
-    job.predict("--yes", "--limit", 3)
-    job.predict("--yes", "--json")
-    job.evaluate("--yes", "--limit", 5)
-    job.predict("--dry-run", "--shots", 77)
+def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path):
+    job.predict("--yes --limit 3")
+    job.predict("--yes --json")
+    job.evaluate("--yes --limit 5")
+    job.predict("--dry-run --shots 77")
     for action in ("list", "wait", "cancel"):
         job("jobs", action, job.path)
-    job("jobs", "list", "--server", "--json")
+    job("jobs", "list", "--server --json")
     job("backends", "--json")
     job.box.faults.arm(Fault("status", "submit", code=500))
-    job.predict("--yes", "--shots", 78, "--backend-option", "retry_s=0", code=2)
+    job.predict("--yes --shots 78 --backend-option retry_s=0", code=2)
     job.box.faults.arm(Fault("job_failed", "submit"))
-    job.predict("--yes", "--shots", 79, code=2)
+    job.predict("--yes --shots 79", code=2)
     # the key in place of the file's name
-    job.predict("--token-file", TOKEN, "--yes", "--shots", 80, code=2)
-    job.predict("--backend-option", f"token={TOKEN}", code=2)
-    job("train", "--data", "reviews", "--backend", "ionq_forte", *option_arguments(), code=2)
-    files = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
-    assert {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"} <= set(files)
-    for path in tmp_path.rglob("*"):
+    job.predict(f"--token-file {TOKEN} --yes --shots 80", code=2)
+    job.predict(f"--backend-option token={TOKEN}", code=2)
+    job("train", "--data reviews --backend ionq_forte", *option_arguments(), code=2)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    kept = {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"}
+    assert kept <= {path.name for path in files}
+    for path in files:
+        assert TOKEN.encode() not in path.read_bytes(), path
         assert TOKEN not in path.name
-        assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     assert len(job.said) == 28
-    for text in job.said:
-        assert TOKEN not in text
+    assert not any(TOKEN in text for text in job.said)
     assert TEXTS[0] in "".join(job.said)

@@ -35,10 +35,8 @@ def by_python(run, name, options, shots):
 
 
 def arguments_of(name, options, shots):
-    pairs = [
-        part for key, value in options.items() for part in ("--backend-option", f"{key}={value}")
-    ]
-    return ["--backend", name, *pairs, *(["--shots", shots] if shots else [])]
+    pairs = [f"--backend-option {key}={value}" for key, value in options.items()]
+    return [f"--backend {name}", *pairs, *([f"--shots {shots}"] if shots else [])]
 
 
 @pytest.mark.parametrize(("name", "options", "shots"), HERE, ids=str)
@@ -66,39 +64,36 @@ def test_simulated_here(run, cli, exact, name, options, shots):
             assert error > 0
     assert ("exact)" in messages) == (shots is None)
     if shots == 60:
-        assert {line.split("\t")[0].endswith("?") for line in output.splitlines()} == {True, False}
-        assert (
-            f"{sum('?' in line for line in output.splitlines())} undecided at this number of shots"
-            in messages
-        )
+        marks = [line.split("\t")[0].endswith("?") for line in output.splitlines()]
+        assert set(marks) == {True, False}
+        assert f"{sum(marks)} undecided at this number of shots" in messages
 
 
 def test_json_lines_say_how_sure(run, cli):
     needs_aer("aer_statevector")
     name, options, shots = HERE[3]
     predictions, _ = by_python(run, name, options, shots)
-    output, _ = cli("predict", run.path, "--json", *TEXTS, *arguments_of(name, options, shots))
-    for line, p in zip(output.splitlines(), predictions, strict=True):
-        record = json.loads(line)
+    found = cli.records("predict", run.path, *TEXTS, *arguments_of(name, options, shots))
+    for record, p in zip(found, predictions, strict=True):
         assert list(record) == ["text", "label", "probabilities", "standard_error", "decided"]
         assert (record["text"], record["label"], record["decided"]) == (p.text, p.label, p.decided)
         assert record["probabilities"] == pytest.approx(p.probabilities, abs=1e-6)
         assert record["standard_error"] == pytest.approx(p.standard_error, abs=1e-6)
     assert {p.decided for p in predictions} == {True, False}
-    plain = json.loads(cli("predict", run.path, "--json", TEXTS[0])[0])
+    plain = cli.json("predict", run.path, TEXTS[0])
     assert list(plain) == ["text", "label", "probabilities"]
 
 
-@pytest.mark.parametrize("backend", [[], ["--backend", "adjoint"]], ids=["here", "backend"])
+@pytest.mark.parametrize("backend", ["", "--backend adjoint"], ids=["here", "backend"])
 def test_a_limit_takes_the_first_and_reads_no_further(run, cli, tmp_path, backend):
     file = tmp_path / "texts.txt"
     file.write_bytes("\n\n".join(TEXTS[:3]).encode() + b"\n\xff not read\n")
     for n in (1, 3):
-        output, _ = cli("predict", run.path, "--file", file, "--limit", n, *backend)
-        assert [line.split("\t")[2] for line in output.splitlines()] == TEXTS[:n]
-    cli("predict", run.path, "--file", file, "--limit", 4, *backend, code=2)
-    output, _ = cli("predict", run.path, *TEXTS, "--limit", 2, *backend)
-    assert [line.split("\t")[2] for line in output.splitlines()] == TEXTS[:2]
+        found = cli.records("predict", run.path, f"--file {file} --limit {n} {backend}")
+        assert [each["text"] for each in found] == TEXTS[:n]
+    cli("predict", run.path, f"--file {file} --limit 4 {backend}", code=2)
+    found = cli.records("predict", run.path, *TEXTS, f"--limit 2 {backend}")
+    assert [each["text"] for each in found] == TEXTS[:2]
 
 
 def records(output):
@@ -106,7 +101,7 @@ def records(output):
 
 
 def test_ionq_forte_by_the_sandbox(job, exact):
-    output, messages = job.predict("--json", "--yes", "--shots", 2000)
+    output, messages = job.predict("--json --yes --shots 2000")
     found = records(output)
     assert [r["text"] for r in found] == TEXTS
     p = np.array([list(r["probabilities"].values()) for r in found])
@@ -117,25 +112,16 @@ def test_ionq_forte_by_the_sandbox(job, exact):
     assert np.abs(p - q).max() > 1e-4, "measured, not computed"
     job.assert_paid_once(7, jobs=3)
     assert job.totals["shots_paid"] == 7 * 2000
-    ids = [
-        line.removeprefix("job ").removesuffix(": completed")
-        for line in messages.splitlines()
-        if "compl" in line
-    ]
+    ids = re.findall("^job (.*): completed$", messages, re.MULTILINE)
     assert sorted(ids) == sorted(job.totals["statuses"])
-    assert messages.splitlines()[-1].startswith(
-        "ionq_forte: agreement with the exact model over 7 texts: "
-    )
-    assert "shot noise alone would give" in messages
+    last = messages.splitlines()[-1]
+    assert last.startswith("ionq_forte: agreement with the exact model over 7 texts: ")
+    assert "shot noise alone would give" in last
     assert (job.path / "ledger" / "ledger.jsonl").is_file()
-    lines = [
-        f"{r['label']}{'' if r['decided'] else '?'}\t{r['probabilities'][r['label']]:.4f}±"
-        for r in found
-    ]
-    again, _ = job.predict("--shots", 2000)  # nobody has to agree to what is paid
-    assert [
-        line[: len(start)] for line, start in zip(again.splitlines(), lines, strict=True)
-    ] == lines
+    again, _ = job.predict("--shots 2000")  # nobody has to agree to what is paid
+    for line, r in zip(again.splitlines(), found, strict=True):
+        mark = "" if r["decided"] else "?"
+        assert line.startswith(f"{r['label']}{mark}\t{r['probabilities'][r['label']]:.4f}±")
     job.assert_paid_once(7, jobs=3)
 
 
@@ -144,62 +130,49 @@ def test_ionqs_simulator_by_the_sandbox(job, exact):
     assert output.splitlines() == [
         f"{p.label}\t{p.probabilities[p.label]:.4f}±0.0000\t{p.text}" for p in exact
     ]
-    assert (
-        "0 labels differ, 0 undecided at this number of shots; of the 7 decided 0 differ; mean |Δ⟨Z⟩| = 0.0000 "
-        "(exact)" in messages
-    )
+    said = "0 labels differ, 0 undecided at this number of shots; of the 7 decided 0 differ; mean |Δ⟨Z⟩| = 0.0000"
+    assert said in messages
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"simulator"}
-    noisy, _ = job.predict(
-        "--backend-option", "noise=forte1", "--shots", 500, "--json", backend="ionq_simulator"
-    )
+    given = "--backend-option noise=forte1 --shots 500 --json"
+    noisy, _ = job.predict(given, backend="ionq_simulator")
     assert all(r["standard_error"] > 0 for r in records(noisy))
     assert job.totals["jobs"] == 6
 
 
-DEBIASED = ["--backend-option", "error_mitigation=debiasing", "--yes"]
+DEBIASED = "--backend-option error_mitigation=debiasing --yes"
 
 
 def test_several_aggregations_of_one_paid_job(job):
     """One set of results after the other, each that of a call of its own."""
-    output, messages = job.predict("--aggregation", "average, voting,dnl", *DEBIASED)
+    output, messages = job.predict(f"--aggregation 'average, voting,dnl' {DEBIASED}")
     job.assert_paid_once(7, jobs=3)
-    lines = output.splitlines()
-    assert [line for line in lines if line.startswith("aggregation ")] == [
-        "aggregation average:",
-        "aggregation voting:",
-        "aggregation dnl:",
-    ]
-    alone = {
-        name: job.predict("--aggregation", name, *DEBIASED)[0]
-        for name in ("average", "voting", "dnl")
-    }
-    assert lines == [
-        row for name, text in alone.items() for row in (f"aggregation {name}:", *text.splitlines())
-    ]
-    assert len(set(alone.values())) == 3
-    assert [line.split(":")[0] for line in messages.splitlines()[-3:]] == [
-        f"ionq_forte, {name}" for name in alone
-    ]
-    found = records(job.predict("--aggregation", "voting,dnl", "--json", *DEBIASED)[0])
+    names = ("average", "voting", "dnl")
+    alone = [job.predict(f"--aggregation {name} {DEBIASED}")[0] for name in names]
+    assert output == "".join(
+        f"aggregation {name}:\n{text}" for name, text in zip(names, alone, strict=True)
+    )
+    assert len(set(alone)) == 3
+    last = [line.split(":")[0] for line in messages.splitlines()[-3:]]
+    assert last == [f"ionq_forte, {name}" for name in names]
+    found = records(job.predict(f"--aggregation voting,dnl --json {DEBIASED}")[0])
     assert [record["aggregation"] for record in found] == ["voting"] * 7 + ["dnl"] * 7
-    output, _ = job.evaluate("--limit", 3, "--json", "--aggregation", "average,dnl", *DEBIASED)
-    assert [evaluation["aggregation"] for evaluation in json.loads(output)] == ["average", "dnl"]
-    output, _ = job.evaluate("--limit", 3, "--aggregation", "average,dnl", *DEBIASED)
+    both = f"--limit 3 --aggregation average,dnl {DEBIASED}"
+    found = json.loads(job.evaluate(f"{both} --json")[0])
+    assert [evaluation["aggregation"] for evaluation in found] == ["average", "dnl"]
+    output, _ = job.evaluate(both)
     assert output.count("of 3 texts are right") == 2
     job.assert_paid_once(10, jobs=4)
 
 
 def test_symmetry_verification_is_asked_for(job):
-    job.predict("--yes", "--limit", 2, "--symmetry-verification")
-    (sent,) = {
-        json.dumps(j.payload["settings"]["error_mitigation"]) for j in job.box.store.jobs.values()
-    }
-    assert json.loads(sent)["symmetry_verification"] is True
+    job.predict("--yes --limit 2 --symmetry-verification")
+    for each in job.box.store.jobs.values():
+        assert each.payload["settings"]["error_mitigation"]["symmetry_verification"] is True
 
 
 def test_the_bootstrap_beside_the_formula(job):
     """Standard errors by two routes, at four qubits; the interval is as wide as 3.92 of them."""
-    found = records(job.predict("--json", "--yes", "--bootstrap", 3000)[0])
+    found = records(job.predict("--json --yes --bootstrap 3000")[0])
     for record in found:
         drawn, label = record["bootstrap"], record["label"]
         assert (drawn["repeats"], drawn["drawn_from"]) == (3000, "counts")
@@ -209,35 +182,29 @@ def test_the_bootstrap_beside_the_formula(job):
         assert high - low == pytest.approx(3.92 * record["standard_error"], rel=0.1)
         assert set(drawn["intervals"]) == set(record["probabilities"])
     job.assert_paid_once(7, jobs=3)
-    output, messages = job.predict("--bootstrap", 50)
+    output, messages = job.predict("--bootstrap 50")
     assert "bootstrap: 50 draws from the counts; per_shot=true reads the single shots" in messages
-    line = output.splitlines()[0]
-    assert re.fullmatch(
-        r"\w+\??\t0\.\d{4}±0\.\d{4}\tbootstrap 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]\t.*", line
-    ), line
-    _, messages = job.predict("--bootstrap", 50, "--backend-option", "per_shot=true")
+    line, number = output.splitlines()[0], r"0\.\d{4}"
+    cells = rf"\w+\??\t{number}±{number}\tbootstrap {number} \[{number}, {number}\]\t.*"
+    assert re.fullmatch(cells, line), line
+    _, messages = job.predict("--bootstrap 50 --backend-option per_shot=true")
     assert "bootstrap: 50 draws from the single shots" in messages
     job.assert_paid_once(7, jobs=3)
 
 
 def test_a_backend_that_keeps_no_counts_has_no_bootstrap(run, cli):
-    given = ["--backend", "adjoint", "--shots", 400, "--bootstrap", 10]
-    _, messages = cli("predict", run.path, TEXTS[0], *given, code=2)
-    assert (
-        "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
-        in messages
-    )
+    given = "--backend adjoint --shots 400 --bootstrap 10"
+    said = "and adjoint keeps none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
+    assert said in cli.refused("predict", run.path, TEXTS[0], given)
 
 
 def test_the_machine_is_chosen_and_the_ledger_named(job, tmp_path):
-    folder = tmp_path / "other"
-    job.predict(
-        "--yes", "--limit", 2, "--ledger", folder, "--backend-option", "target=forte-enterprise-1"
-    )
+    folder, given = tmp_path / "other", "--yes --limit 2 --backend-option target=forte-enterprise-1"
+    job.predict(f"{given} --ledger {folder}")
     assert {j.payload["backend"] for j in job.box.store.jobs.values()} == {"qpu.forte-enterprise-1"}
     assert (folder / "ledger.jsonl").is_file()
     assert not (job.path / "ledger").exists()
-    job.predict("--yes", "--limit", 2, "--backend-option", "target=forte-enterprise-1")
+    job.predict(given)
     assert job.totals["circuits_paid"] == 4, "another ledger knows nothing of the first"
 
 

@@ -42,17 +42,15 @@ def interrupted(job):
         assert output == ""
         assert TOKEN not in messages
         arguments = [str(job.path), *TEXTS, "--backend", "ionq_forte", *option_arguments(), "--yes"]
-        assert (
-            messages.splitlines()[-1]
-            == f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
-        )
+        said = f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
+        assert messages.splitlines()[-1] == said
         return messages.splitlines()
 
     return call
 
 
 def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
-    output, _ = job.predict("--resume", "--yes")
+    output, _ = job.predict("--resume --yes")
     job.assert_paid_once(7, jobs=3)
     assert job.totals["requests"]["submit"] == 3
     assert job("jobs", "list", job.path)[0].count("collected") == 3
@@ -101,21 +99,19 @@ def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path)
 
 def test_resuming_twice_and_with_more_texts(job):
     job.hold(times=1)
-    _, messages = job.predict("--yes", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2)
+    _, messages = job.predict("--yes --limit 4 --backend-option deadline_s=0.1", code=2)
     assert "after 0.1 s 1 job(s) have not ended: " in messages
     assert "wait for them with `qllmft jobs wait`; nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
-    _, messages = job.predict(
-        "--resume", "--limit", 4, "--backend-option", "deadline_s=0.1", code=2
-    )
+    _, messages = job.predict("--resume --limit 4 --backend-option deadline_s=0.1", code=2)
     assert f"{stuck.id} (started)" in messages
     job.assert_paid_once(4, jobs=2)
     job.release()
-    four, _ = job.predict("--resume", "--limit", 4)  # all is paid: nobody has to agree
+    four, _ = job.predict("--resume --limit 4")  # all is paid: nobody has to agree
     job.assert_paid_once(4, jobs=2)
     seven, messages = job.predict("--resume", code=2)
     assert "3 circuits to send in 1 jobs (4 known to the ledger)" in messages
-    seven, _ = job.predict("--resume", "--yes")
+    seven, _ = job.predict("--resume --yes")
     assert seven.splitlines()[:4] == four.splitlines()
     job.assert_paid_once(7, jobs=3)
 
@@ -123,14 +119,14 @@ def test_resuming_twice_and_with_more_texts(job):
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
     job.hold(after=1)
     sample = ["--sample", 5, "--sample-seed", 3]
-    job.evaluate("--yes", *sample, "--backend-option", "deadline_s=0.1", code=2)
+    job.evaluate("--yes", *sample, "--backend-option deadline_s=0.1", code=2)
     job.release()
     output, _ = job.evaluate("--resume", *sample)
     assert "5 drawn with seed 3" in " ".join(output.split())
     assert "ionq_forte: agreement with the exact model over 5 texts: " in output
     job.assert_paid_once(5, jobs=2)
     # other texts: somebody has to agree
-    job.evaluate("--resume", "--sample", 5, "--sample-seed", 4, code=2)
+    job.evaluate("--resume --sample 5 --sample-seed 4", code=2)
     job.assert_paid_once(5, jobs=2)
 
 

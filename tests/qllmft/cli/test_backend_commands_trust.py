@@ -9,21 +9,20 @@ DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 
 
 def test_known_texts_are_counted_priced_and_said(job):
-    output, messages = job.predict("--dry-run", "--known-texts", 20)
-    assert (
-        "20 training texts with known answers are measured too: 74.1 % of the circuits" in messages
-    )
+    output, messages = job.predict("--dry-run --known-texts 20")
+    said = "20 training texts with known answers are measured too: 74.1 % of the circuits"
+    assert said in messages
     assert "27 circuits to send" in output
-    job.predict("--known-texts", 20, "--yes")
+    job.predict("--known-texts 20 --yes")
     assert job.totals["circuits_paid"] == 27
-    messages = job.predict("--known-texts", 20, "--yes")[1]
+    messages = job.predict("--known-texts 20 --yes")[1]
     assert "undecided by 20 training texts with known answers" in messages
     assert "--known-texts 60" not in messages
     assert job.totals["circuits_paid"] == 27, "the same call has the same known texts"
 
 
 def test_rounds_have_a_bound_and_an_expected_price(job):
-    output, _ = job.predict("--dry-run", "--rounds", 4)
+    output, _ = job.predict("--dry-run --rounds 4")
     found = re.search(
         r"at most 28 circuits to send in 12 jobs .*4 rounds of 125, 125, 250, 500 shots; .* "
         r"estimated price: at most ([\d.]+) sandbox-credit, ([\d.]+) sandbox-credit expected",
@@ -36,11 +35,11 @@ def test_rounds_have_a_bound_and_an_expected_price(job):
     assert most == pytest.approx(float(_price(job.predict("--dry-run")[0])), abs=0.005), (
         "the mock server has no least price"
     )
-    _, messages = job.predict("--rounds", 4, "--yes")
+    _, messages = job.predict("--rounds 4 --yes")
     assert "shots of a circuit on average" in messages
     paid = job.totals["circuits_paid"]
     assert 7 <= paid <= 28
-    job.predict("--rounds", 4, "--yes")
+    job.predict("--rounds 4 --yes")
     assert job.totals["circuits_paid"] == paid
 
 
@@ -49,7 +48,7 @@ def _price(output):
 
 
 def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(job):
-    output, _ = job.evaluate("--known-texts", 30, "--yes", "--json")
+    output, _ = job.evaluate("--known-texts 30 --yes --json")
     agreement = json.loads(output)["agreement"]
     assert agreement["known_texts"] == 30
     assert agreement["decided_flips"] <= 0.05 * (agreement["samples"] - agreement["undecided"])

@@ -34,9 +34,7 @@ def embedded_splits(run):
 def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(
     run, cli, tmp_path
 ):
-    cli(
-        *run.arguments(tmp_path / "run"), "--no-baselines", "--set", "train.calibration=temperature"
-    )
+    cli(*run.arguments(tmp_path / "run"), "--no-baselines --set train.calibration=temperature")
     plain, warm = Predictor.load(run.path), Predictor.load(tmp_path / "run")
     held, test = embedded_splits(run.path)["validation"], embedded_splits(run.path)["test"]
     temperature = best_temperature(logits(plain, held), held.y.numpy())
@@ -51,10 +49,8 @@ def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature
     page = render_report(RunFolder(tmp_path / "run"))
     assert "divided by the temperature" in page
     assert 'id="reliability-' in page
-    assert (
-        "The expected calibration error on the test texts is"
-        in cli("push", tmp_path / "run", "me/mine", "--dry-run")[0]
-    )
+    said = "The expected calibration error on the test texts is"
+    assert said in cli("push", tmp_path / "run", "me/mine", "--dry-run")[0]
 
 
 def logits(predictor, examples):
@@ -77,7 +73,7 @@ def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
         "--set",
         'baselines.names=["logistic_regression_c1"]',
     ]
-    cli(*given, "--set", "train.class_weight=balanced")
+    cli(*given, "--set train.class_weight=balanced")
     parts = embedded_splits(tmp_path / "run")
     train, test = parts["train"], parts["test"]
     weights = compute_sample_weight("balanced", train.y.numpy())
@@ -97,7 +93,7 @@ def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
 
 def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
     given = [*run.arguments(tmp_path / "run"), "--no-baselines", "--epochs", 40, "--lr", 0.5]
-    cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2")
+    cli(*given, "--set train.select=accuracy --set train.patience=2")
     epochs = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
     assert (
         epochs
@@ -106,14 +102,12 @@ def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
     )
     cli("verify", tmp_path / "run")  # fewer epochs than the configuration has are no fault
     assert "finished already" in "".join(
-        cli(*given, "--set", "train.select=accuracy", "--set", "train.patience=2")
+        cli(*given, "--set train.select=accuracy --set train.patience=2")
     )
 
 
 def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
-    found = [
-        json.loads(line) for line in cli("predict", run.path, *TEXTS, "--json")[0].splitlines()
-    ]
+    found = cli.records("predict", run.path, *TEXTS)
     second = sorted(f["probabilities"]["positive"] for f in found)
     threshold = (second[-1] + second[-2]) / 2
     moved = [
@@ -128,10 +122,7 @@ def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
     output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
     assert [line.split("\t")[0] for line in output.splitlines()].count("?") == 1
     assert "No answer to 1 of 4 texts (25.0 %)" in messages
-    records = [
-        json.loads(line)
-        for line in cli("predict", run.path, *TEXTS, "--json", "--margin", margin)[0].splitlines()
-    ]
+    records = cli.records("predict", run.path, *TEXTS, "--margin", margin)
     assert sum(record.get("unsure", False) for record in records) == 1
 
 
@@ -141,14 +132,14 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     p = predictor.answer(texts.vectors).probabilities
     lead = abs(p[:, 1] - p[:, 0])
     margin = float(np.median(lead))
-    found = json.loads(cli("evaluate", run.path, "--json", "--margin", margin)[0])
+    found = cli.json("evaluate", run.path, "--margin", margin)
     kept = lead >= margin
     assert found["unsure"] == int((~kept).sum()) > 0
     assert found["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[kept].sum())
     text = " ".join("".join(cli("evaluate", run.path, "--margin", margin)).split())
     assert f"No answer to {found['unsure']} of 40 texts" in text
     assert "Expected calibration error of the probabilities:" in text
-    moved = json.loads(cli("evaluate", run.path, "--json", "--threshold", 0.999)[0])
+    moved = cli.json("evaluate", run.path, "--threshold 0.999")
     assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
 
 
@@ -165,4 +156,4 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
 @pytest.mark.parametrize("command", [["predict", "RUN", "a text"], ["evaluate", "RUN"]])
 def test_numbers_that_are_no_probabilities_are_refused(run, cli, command, options, message):
     arguments = [run.path if part == "RUN" else part for part in command]
-    assert message in " ".join(cli(*arguments, *options, code=2)[1].split())
+    assert message in cli.refused(*arguments, *options)

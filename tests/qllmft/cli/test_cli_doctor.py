@@ -45,10 +45,8 @@ def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
     cache.write_text("a file")
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["cache"]
-    assert (
-        "cannot be written: File exists. Choose another with QLLMFT_CACHE."
-        in found["cache"]["found"]
-    )
+    said = "cannot be written: File exists. Choose another with QLLMFT_CACHE."
+    assert said in found["cache"]["found"]
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monkeypatch):
@@ -69,9 +67,8 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monke
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["qllmft-not-there"]
     assert found["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
-    assert found["extra new"]["found"] == (
-        f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
-    )
+    said = f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
+    assert found["extra new"]["found"] == said
     assert found["extra all"]["found"] == f"typer {version('typer')}"
     assert not any(name in json.dumps(found) for name in ("neither", "windows-only"))
     assert "WRONG  qllmft-not-there: not installed" in cli("doctor", code=1)[0]

@@ -81,7 +81,7 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()
     metrics = (tmp_path / "out" / "metrics.jsonl").read_text()
-    result = json.loads(cli(*arguments, "--json")[0])
+    result = cli.json(*arguments)
     for model, expected in zip(result["models"], run.result["models"], strict=True):
         assert (model["name"], model["test"]) == (expected["name"], expected["test"])
     assert [
@@ -108,10 +108,8 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
         patch.setattr(qllmft.training.loop, "CHECKPOINT_EVERY_S", -1.0)
         patch.setattr(RunFolder, "write_metrics", write_and_stop)
         output, _ = cli(*arguments, code=130)
-    assert (
-        f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; "
-        in output
-    )
+    said = f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model; "
+    assert said in output
     assert "the same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()
     assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")

@@ -31,9 +31,7 @@ def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embedding
     found = json.loads(output)
     assert found["accuracy"] == run.result["models"][0]["test"]
     assert found["source"] == f"{run.data} (the run's test set)"
-    assert (
-        json.loads(cli("evaluate", run.path, "--sample", 9, "--json")[0])["accuracy"]["total"] == 9
-    )
+    assert cli.json("evaluate", run.path, "--sample 9")["accuracy"]["total"] == 9
     confusion = np.array(found["confusion"])
     assert confusion.sum(axis=1).tolist() == [20, 20]
     assert np.trace(confusion) == found["accuracy"]["right"]
@@ -41,7 +39,7 @@ def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embedding
 
 def test_the_table_says_the_same(run, cli):
     output, _ = cli("evaluate", run.path)
-    found = json.loads(cli("evaluate", run.path, "--json")[0])
+    found = cli.json("evaluate", run.path)
     text = " ".join(output.split())
     low, high = (100 * limit for limit in found["accuracy"]["interval95"])
     assert f"{100 * found['accuracy']['value']:.2f} % of 40 texts are right" in text
@@ -68,18 +66,10 @@ def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(
             mode="json", exclude_none=True
         )
         (named / "config.toml").write_text(tomli_w.dumps(changed))
-    found = json.loads(cli("evaluate", named, "--data", file, *given, "--json")[0])
+    found = cli.json("evaluate", named, "--data", file, *given)
     assert (found["confusion"], found["source"]) == ([[1, 1], [1, 2]], str(file))
     _, messages = cli(
-        "evaluate",
-        named,
-        "--data",
-        file,
-        "--text-column",
-        "text",
-        "--label-column",
-        "label",
-        code=2,
+        "evaluate", named, "--data", file, "--text-column text --label-column label", code=2
     )
     assert "label" in messages
 
@@ -90,19 +80,19 @@ def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path
     shutil.copytree(run.body, work / "body")
     shutil.copyfile(run.data, work / "reviews.tsv")
     monkeypatch.chdir(work)
-    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs", 1, "--no-baselines")
-    here = json.loads(cli("evaluate", "runs/mine", "--json")[0])
+    cli(*small_job.arguments("reviews.tsv", "body", "runs/mine"), "--epochs 1 --no-baselines")
+    here = cli.json("evaluate", "runs/mine")
     monkeypatch.chdir(work / "runs")
-    assert json.loads(cli("evaluate", "mine", "--json")[0])["confusion"] == here["confusion"]
+    assert cli.json("evaluate", "mine")["confusion"] == here["confusion"]
     monkeypatch.chdir(tmp_path)
-    there = json.loads(cli("evaluate", work / "runs" / "mine", "--json")[0])
+    there = cli.json("evaluate", work / "runs" / "mine")
     assert there["confusion"] == here["confusion"]
     assert there["source"] == f"{work / 'reviews.tsv'} (the run's test set)"
     assert cli("predict", work / "runs" / "mine", "a good film")[0]
 
 
 def test_each_label_has_its_precision_recall_and_f1(run, cli):
-    found = json.loads(cli("evaluate", run.path, "--json")[0])
+    found = cli.json("evaluate", run.path)
     confusion = np.array(found["confusion"])
     truth = np.repeat([0, 0, 1, 1], confusion.ravel())
     answers = np.repeat([0, 1, 0, 1], confusion.ravel())
@@ -120,15 +110,13 @@ def test_each_label_has_its_precision_recall_and_f1(run, cli):
 
 
 def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
-    found = json.loads(cli("evaluate", run.path, "--data", run.data, "--json")[0])
+    found = cli.json("evaluate", run.path, "--data", run.data)
     sizes = run.result["data"]["sizes"]
     assert found["trained_on"] == sizes["train"] + sizes["validation"]
     output = cli("evaluate", run.path, "--data", run.data)[0]
-    assert (
-        f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts"
-        in " ".join(output.split())
-    )
-    assert json.loads(cli("evaluate", run.path, "--json")[0])["trained_on"] == 0
+    said = f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts"
+    assert said in " ".join(output.split())
+    assert cli.json("evaluate", run.path)["trained_on"] == 0
     elsewhere = shutil.copytree(run.path, tmp_path / "run")
     record = json.loads((elsewhere / "result.json").read_text())
     record["data"]["fingerprint"] = "of other texts"
@@ -138,11 +126,9 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
 
 def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     text = "a good film dull"
-    found = json.loads(cli("explain", run.path, text, "--json")[0])
+    found = cli.json("explain", run.path, text)
     given = [text, "good film dull", "a film dull", "a good dull", "a good film"]
-    answers = [
-        json.loads(line) for line in cli("predict", run.path, *given, "--json")[0].splitlines()
-    ]
+    answers = cli.records("predict", run.path, *given)
     shares = [answer["probabilities"][found["label"]] for answer in answers]
     effects = {word["position"]: word["effect"] for word in found["words"]}
     assert [effects[i] for i in range(1, 5)] == pytest.approx(

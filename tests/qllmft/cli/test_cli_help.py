@@ -68,13 +68,13 @@ def test_jobs_lists_the_run_that_it_is_given(cli, tmp_path):
     )
     assert listed == alone
     assert "ledger" in alone
-    assert "expected list, wait, cancel, or the folder of a run" in cli("jobs", "cancle", code=2)[1]
+    assert "expected list, wait, cancel, or the folder of a run" in cli.refused("jobs", "cancle")
 
 
 def test_the_energies_of_a_column_have_one_format(cli):
     rows = [
         line.split()
-        for line in cli("energy", "--qubits", "10-60")[0].splitlines()
+        for line in cli("energy", "--qubits 10-60")[0].splitlines()
         if line.strip()[:1].isdigit()
     ]
     assert len(rows) > 10

@@ -1,6 +1,5 @@
 """`qllmft info`: what a preset or a run is made of, and every preset with its parameters."""
 
-import json
 import re
 import shutil
 
@@ -21,13 +20,13 @@ def test_without_a_name_it_lists_the_presets(cli):
     output, _ = cli("info")
     for name in preset_names():
         assert any(line.strip().startswith(f"{name} ") for line in output.splitlines())
-    refused = cli("info", "single-10q", "--from", "ours", code=2)[1]
+    refused = cli("info", "single-10q", "--from ours", code=2)[1]
     assert "--from lists presets, and 'single-10q' is one thing to show." in refused
 
 
 @pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "recommended"])
 def test_json_is_the_description(cli, preset):
-    found = json.loads(cli("info", preset, "--json")[0])
+    found = cli.json("info", preset)
     title = load_preset(preset).title
     model = load_preset(preset).config().model
     described = describe(model, 768, 2)
@@ -62,7 +61,7 @@ def test_the_drawing_names_every_parameter_and_stands_below_the_table(cli):
 @pytest.mark.parametrize(("arguments", "drawn"), [((), True), (("--no-draw",), False)])
 def test_a_drawing_that_fits_the_screen_is_drawn(cli, tmp_path, arguments, drawn):
     (tmp_path / "config.toml").write_text("[model]\nn_qubits = 3\nreuploads = 1\nmain_layers = 1\n")
-    assert ("Ry(theta[2])" in cli("info", tmp_path, "--dimension", 8, *arguments)[0]) is drawn
+    assert ("Ry(theta[2])" in cli("info", tmp_path, "--dimension 8", *arguments)[0]) is drawn
 
 
 def test_a_longer_drawing_is_left_to_an_option(cli):
@@ -76,15 +75,14 @@ def test_a_longer_drawing_is_left_to_an_option(cli):
 
 
 @pytest.mark.parametrize(
-    ("options", "total"),
-    [([], 858), (["--dimension", 384], 858), (["--classes", 4], 858 + 2 * 11)],
+    ("options", "total"), [([], 858), (["--dimension", 384], 858), (["--classes", 4], 858 + 2 * 11)]
 )
 def test_dimension_and_classes_by_option(cli, options, total):
-    assert json.loads(cli("info", "multi-10q", "--json", *options)[0])["parameters"] == total
+    assert cli.json("info", "multi-10q", *options)["parameters"] == total
 
 
 def test_of_a_run_it_takes_structure_dimension_and_classes(run, cli):
-    found = json.loads(cli("info", run.path, "--json")[0])
+    found = cli.json("info", run.path)
     assert found["name"] == str(run.path)
     assert found["settings"]["n_qubits"] == 4
     assert found["parameters"] == run.result["models"][0]["parameters"]
@@ -93,11 +91,11 @@ def test_of_a_run_it_takes_structure_dimension_and_classes(run, cli):
 
 def test_of_a_run_that_is_not_finished_it_takes_the_structure(run, cli, tmp_path):
     shutil.copy(run.path / "config.toml", tmp_path)
-    assert "D = 16, k = 2" in cli("info", tmp_path, "--dimension", 16)[0]
+    assert "D = 16, k = 2" in cli("info", tmp_path, "--dimension 16")[0]
 
 
 def test_the_list_is_complete(cli):
-    rows = json.loads(cli("info", "--json")[0])
+    rows = cli.json("info")
     names = [row["name"] for row in rows]
     assert sorted(names) == preset_names()
     assert names.index("nn-head-48") < names.index("nn-head-144"), "by number, not by letter"
@@ -111,12 +109,12 @@ def test_the_list_is_complete(cli):
 
 
 def test_one_table_of_the_paper(cli):
-    output, _ = cli("info", "--from", "table iv")
+    output, _ = cli("info", "--from 'table iv'")
     rows = {line.split()[0]: line for line in output.splitlines() if line.startswith(" single-14q")}
     assert set(rows) == {"single-14q", "single-14q-no-linear"}
     assert " 463 " in rows["single-14q-no-linear"]
     assert max(map(len, output.splitlines())) <= 80
-    ours = json.loads(cli("info", "--from", "ours", "--json")[0])
+    ours = cli.json("info", "--from ours")
     assert "sines" in [row["name"] for row in ours]
     assert not any(row["source"] for row in ours)
 
@@ -143,7 +141,7 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
         noise = int(model.final.bias.argmax())
     other = best.predict(x["test"].numpy())
     right = (given == y["test"]) * 1 - (other == y["test"])
-    shown = json.loads(cli("info", run.path, "--json")[0])
+    shown = cli.json("info", run.path)
     assert shown["load"] == pytest.approx((given != noise).mean())
     assert shown["gain"]["value"] == pytest.approx(right.mean())
     control = run.result["models"][0]["without_circuit"]

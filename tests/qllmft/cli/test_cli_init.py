@@ -26,16 +26,14 @@ def test_a_comment_of_every_default_is_a_line_of_the_file_and_says_what_it_is():
     assert "\n# batch_size = 16" in text
     assert re.findall(r"`[\w.]+`", text) == []  # of Python, which a reader of the file does not see
     assert '# one of "cx_ry", "ry_cx"\n# block = "cx_ry"' in text
-    assert (
-        "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
-        in text
-    )
+    said = "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
+    assert said in text
 
 
 def test_the_command(cli, tmp_path):
     file = tmp_path / "config.toml"
-    out, _ = cli("init", file, "--preset", "odd")
+    out, _ = cli("init", file, "--preset odd")
     assert f"qllmft train --config {file}" in out
     assert "odd = true" in file.read_text(encoding="utf-8")
-    assert "exists and is not overwritten" in cli("init", file, code=2)[1]
-    assert "no preset 'auto'" in cli("init", tmp_path / "b.toml", "--preset", "auto", code=2)[1]
+    assert "exists and is not overwritten" in cli.refused("init", file)
+    assert "no preset 'auto'" in cli.refused("init", tmp_path / "b.toml", "--preset auto")

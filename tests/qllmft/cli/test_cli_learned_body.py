@@ -35,13 +35,13 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
 def test_predict_and_evaluate_use_the_trained_body(cli, learned):
     out = learned[1]
     result = json.loads((out / "result.json").read_text())
-    evaluation = json.loads(cli("evaluate", str(out), "--json")[0])
+    evaluation = cli.json("evaluate", str(out))
     assert evaluation["accuracy"] == result["models"][0]["test"]
     assert cli("predict", str(out), "a great film")[0].count("\t") == 2
 
 
 def test_a_rate_for_a_frozen_body_is_refused(cli, run, tmp_path):
-    _, message = cli(*run.arguments(tmp_path / "out"), "--set", "train.body_lr=1e-5", code=2)
+    _, message = cli(*run.arguments(tmp_path / "out"), "--set train.body_lr=1e-5", code=2)
     assert "train.body_lr is 1e-05 and the body is frozen" in " ".join(message.split())
     assert not (tmp_path / "out").exists()
 

@@ -38,7 +38,7 @@ def star(cli, run, example, tmp_path):
     """A run whose circuits are of the plug-in's ansatz, beside the plug-in's baseline."""
     folder = tmp_path / "star"
     chosen = ("--set", "model.ansatz=star", "--set", 'baselines.names=["nearest_mean"]')
-    output, _ = cli(*run.arguments(folder), *chosen, "--track", "spreadsheet")
+    output, _ = cli(*run.arguments(folder), *chosen, "--track spreadsheet")
     assert re.search(r"nearest mean +\d", output)
     lines = (folder / "curve.csv").read_text().splitlines()
     assert len(lines) == 1 + len((folder / "metrics.jsonl").read_text().splitlines())
@@ -69,7 +69,7 @@ def test_pip_installs_the_example_with_the_entry_points_that_the_other_tests_wri
 
 
 def listed(cli):
-    rows = json.loads(cli("doctor", "--json")[0])
+    rows = cli.json("doctor")
     return {row["what"]: row["found"] for row in rows if not row["wrong"]}
 
 
@@ -96,7 +96,7 @@ def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
     cli("predict", run.path, "a good film")
     cli("backends")
     _, messages = cli(
-        *run.arguments(run.path.parent / "oops"), "--set", 'baselines.names=["oops"]', code=2
+        *run.arguments(run.path.parent / "oops"), "--set 'baselines.names=[\"oops\"]'", code=2
     )
     assert "of broken 1.0 does not load" in messages
     assert not (run.path.parent / "oops").exists()
@@ -105,17 +105,15 @@ def test_a_broken_one_is_listed_and_stops_nothing_else(cli, run, install):
 def test_the_example_from_training_to_a_noisy_machine(cli, star, tmp_path):
     record = json.loads((star / "model" / "model.json").read_text())
     assert (record["model"]["ansatz"], record["ansatz_source"]) == ("star", "qllmft-example 1.0")
-    info = json.loads(cli("info", star, "--json")[0])
+    info = cli.json("info", star)
     # two encoders of 5 qubits and 2 layers with their scales, a head of 4 qubits and (R - 1)·N + M
     # = 5 layers, 4·2 + 2
     assert info["parameters"] == record["n_parameters"] == 2 * (5 * 2 + 1) + 4 * 5 + 10
     text = "a good and lovely film"
-    exact = json.loads(cli("predict", star, text, "--json")[0])
-    by_plugin = json.loads(cli("predict", star, text, "--backend", "statevector", "--json")[0])
+    exact = cli.json("predict", star, text)
+    by_plugin = cli.json("predict", star, text, "--backend statevector")
     assert by_plugin["probabilities"] == pytest.approx(exact["probabilities"], abs=1e-5)
-    noisy = json.loads(
-        cli("predict", star, text, "--backend", "aer_forte", "--shots", 2000, "--json")[0]
-    )
+    noisy = cli.json("predict", star, text, "--backend aer_forte --shots 2000")
     assert noisy["standard_error"] > 0
     assert noisy["probabilities"] == pytest.approx(exact["probabilities"], abs=0.2)
     circuit = exported(cli, star, tmp_path, text)
@@ -143,24 +141,20 @@ def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypat
     for entry in ("METADATA", "entry_points.txt"):
         (star.parent / "site" / "qllmft_example-1.0.dist-info" / entry).unlink()
     _, messages = cli("predict", star, "a film", code=2)
-    assert (
-        "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, "
-        in messages
-    )
+    said = "was trained with the ansatz 'star' (qllmft-example 1.0), which is not installed; there are paper, "
+    assert said in messages
 
 
 def test_an_unknown_ansatz_is_refused_before_any_work(cli, run, no_work, tmp_path):
-    _, messages = cli(*run.arguments(tmp_path / "run"), "--set", "model.ansatz=stars", code=2)
+    _, messages = cli(*run.arguments(tmp_path / "run"), "--set model.ansatz=stars", code=2)
     assert "there is no ansatz 'stars'; expected one of paper, brickwork, " in messages
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_an_unknown_tracker_is_refused_before_any_work(cli, run, no_work, tmp_path):
     for command in (run.arguments(tmp_path / "run"), ("study", "table2"), ("sweep", "table-06")):
-        _, messages = cli(*command, "--track", "tensorboard,spreadsheets", code=2)
-        assert (
-            "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb"
-            in messages
-        )
-    _, messages = cli("sweep", "table-06", "--plan-only", "--track", "mlflow", code=2)
+        _, messages = cli(*command, "--track tensorboard,spreadsheets", code=2)
+        said = "there is no tracker 'spreadsheets'; expected one of tensorboard, mlflow, wandb"
+        assert said in messages
+    _, messages = cli("sweep", "table-06", "--plan-only --track mlflow", code=2)
     assert "--plan-only does none" in messages

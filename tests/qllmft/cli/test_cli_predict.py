@@ -46,7 +46,7 @@ def test_texts_by_file_and_standard_input_without_empty_lines(
 ):
     if way == "-":
         standard_input(content.encode())
-        output, _ = cli("predict", run.path, "--file", "-")
+        output, _ = cli("predict", run.path, "--file -")
     else:
         (tmp_path / "texts.txt").write_bytes(content.encode())
         output, _ = cli("predict", run.path, way, tmp_path / "texts.txt")
@@ -92,4 +92,4 @@ def test_a_tab_or_an_end_of_line_in_a_text_is_written_as_its_escape(run, cli):
     output, _ = cli("predict", run.path, text)
     assert output.endswith("\ta good\\tfilm\\nof \\x1b[31mgreat cast\n")
     assert output.count("\t") == 2
-    assert json.loads(cli("predict", run.path, "--json", text)[0])["text"] == text
+    assert cli.json("predict", run.path, text)["text"] == text

@@ -25,7 +25,7 @@ def names(run):
 
 def test_every_row_answers_the_test_texts_as_in_the_table(run, cli, names):
     for name in names[1:]:
-        found = json.loads(cli("evaluate", run.path, "--model", name, "--json")[0])
+        found = cli.json("evaluate", run.path, "--model", name)
         assert found["accuracy"]["right"] == row(run, name)["test"]["right"], name
     assert len(names) > 2
 
@@ -46,15 +46,14 @@ def test_a_row_is_kilobytes_without_a_pickle_and_its_python_is_the_same(run, cli
 def test_best_is_the_row_with_the_highest_validation_score(run, cli):
     scores = {model["name"]: model["validation"]["value"] for model in run.result["models"]}
     best = max(scores, key=scores.get)
-    _, messages = cli("predict", run.path, "--model", "best", TEXTS[0])
+    _, messages = cli("predict", run.path, "--model best", TEXTS[0])
     head = run.result["models"][0]["name"]
-    assert (
-        messages.strip() == f"best on the validation texts: {'the head' if best == head else best}"
-    )
+    said = f"best on the validation texts: {'the head' if best == head else best}"
+    assert messages.strip() == said
 
 
 def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, tmp_path):
-    _, message = cli("predict", run.path, "--model", "oracle", TEXTS[0], code=2)
+    _, message = cli("predict", run.path, "--model oracle", TEXTS[0], code=2)
     assert "'oracle' is no row of its table; expected best or one of" in message
     assert all(name in message for name in names)
     copy = shutil.copytree(run.path, tmp_path / "copy")
@@ -64,7 +63,7 @@ def test_a_row_that_is_not_there_is_named_with_those_that_are(run, cli, names, t
 
 
 def test_the_card_of_a_row_is_about_that_row(run, cli, names):
-    card, _ = cli("push", run.path, "me/mine", "--dry-run", "--model", names[-1])
+    card, _ = cli("push", run.path, "me/mine", "--dry-run --model", names[-1])
     assert "# Classical text classifier" in card
     assert f"the `{names[-1]}` " in card
     rows = [line for line in card.splitlines() if line.startswith("| `")]
@@ -87,7 +86,7 @@ def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):
     predictor = Predictor.load(run.path)
     kept = predictor.model.true_probabilities
     assert len(kept) == run.result["data"]["sizes"]["validation"]
-    output, _ = cli("predict", run.path, "--coverage", 0.8, "--json", *TEXTS)
+    output, _ = cli("predict", run.path, "--coverage 0.8 --json", *TEXTS)
     for line in map(json.loads, output.splitlines()):
         least = sorted(kept, reverse=True)[int(np.ceil(0.8 * (len(kept) + 1))) - 1]
         wanted = {name for name, p in line["probabilities"].items() if p >= least - 1e-6}
@@ -96,7 +95,7 @@ def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):
 
 
 def test_the_coverage_of_the_test_texts_is_counted(run, cli):
-    found = json.loads(cli("evaluate", run.path, "--coverage", 0.8, "--json")[0])
+    found = cli.json("evaluate", run.path, "--coverage 0.8")
     _, _, splits = texts_of_run(run.path)
     given = Predictor.load(run.path).predict(splits.test.texts, coverage=0.8)
     names = run.result["data"]["labels"]
@@ -106,7 +105,7 @@ def test_the_coverage_of_the_test_texts_is_counted(run, cli):
 
 
 def test_texts_unlike_the_training_texts_are_marked_with_the_rate_on_validation(run, cli):
-    output, messages = cli("predict", run.path, "--novelty", 0.2, *TEXTS, "q w e r t y 9 9 9")
+    output, messages = cli("predict", run.path, "--novelty 0.2", *TEXTS, "q w e r t y 9 9 9")
     marked = sum("unlike the training texts" in line for line in output.splitlines())
     assert f"Unlike the training texts are {marked} of 3 texts" in messages
     assert "of the validation texts" in messages

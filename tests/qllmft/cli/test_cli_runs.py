@@ -34,7 +34,7 @@ def runs(tmp_path):
 
 
 def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
-    rows = json.loads(cli("runs", runs, "--json")[0])
+    rows = cli.json("runs", runs)
     assert {row["name"] for row in rows} == {"one", "two"}
     first = next(row for row in rows if row["name"] == "one")
     assert first["data"] == "texts.tsv"
@@ -61,12 +61,12 @@ def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qu
         json.dumps(result | {"choice": {"tried": tried, "folds": 5}})
     )
     made = made_run("odd")
-    rows = {row["name"]: row["what"] for row in json.loads(cli("runs", runs, "--json")[0])}
+    rows = {row["name"]: row["what"] for row in cli.json("runs", runs)}
     assert rows == {"one": "3 qubits", "two": "3 qubits", made.name: "linear"}
 
 
 def test_two_runs_are_compared_text_by_text(runs, cli):
-    found = json.loads(cli("runs", runs, "--compare", "one", "two", "--json")[0])
+    found = cli.json("runs", runs, "--compare one two")
     assert list(found["settings"]) == ["train.lr"]
     first, second = (
         json.loads((runs / name / "predictions.json").read_text()) for name in ("one", "two")
@@ -107,29 +107,22 @@ def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
     if old == "seed = ":
         result = json.loads((runs / "two" / "result.json").read_text())
         (runs / "two" / "result.json").write_text(json.dumps(result | {"seed": 10}))
-    assert reason in cli("runs", runs, "--compare", "one", "two")[0]
+    assert reason in cli("runs", runs, "--compare one two")[0]
 
 
 def test_a_run_is_deleted_unless_it_is_in_use_or_has_paid_jobs(runs, cli, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert "nothing was deleted" in cli("runs", runs, "--delete", "one", code=2)[1]
+    assert "nothing was deleted" in cli.refused("runs", runs, "--delete one")
     assert (runs / "one").exists()
     (runs / "two" / "ledger").mkdir()
-    assert (
-        "ledger of paid jobs"
-        in cli("runs", runs, "--delete", "one", "--delete", "two", "--yes", code=2)[1]
-    )
+    assert "ledger of paid jobs" in cli.refused("runs", runs, "--delete one --delete two --yes")
     (runs / "two" / "ledger").rmdir()
     with sole_use(runs / "two", None):
-        assert (
-            "another process works on" in cli("runs", runs, "--delete", "two", "--yes", code=2)[1]
-        )
-    assert (
-        len(cli("runs", runs, "--delete", "one", "--delete", "two", "--yes")[0].splitlines()) == 2
-    )
+        assert "another process works on" in cli.refused("runs", runs, "--delete two --yes")
+    assert len(cli("runs", runs, "--delete one --delete two --yes")[0].splitlines()) == 2
     assert not list(runs.iterdir())
     assert "there is no run" in cli("runs", runs)[0]
-    assert "there is no folder" in cli("runs", runs / "nowhere", code=2)[1]
+    assert "there is no folder" in cli.refused("runs", runs / "nowhere")
 
 
 def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_says_so(
@@ -158,6 +151,6 @@ def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_sa
         ["analyse", copy],
         ["export", copy],
     ):
-        assert remedy in cli(*command, code=2)[1], command
+        assert remedy in cli.refused(*command), command
     with pytest.raises(UserError, match="is not finished: 0 of"):
         load(copy)

@@ -82,9 +82,8 @@ def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
         patience.cancel()
     assert process.returncode == 2
     assert rest == b""
-    assert (
-        messages.decode() == "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
-    )
+    said = "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
+    assert messages.decode() == said
 
 
 def test_the_version(cli):

@@ -31,7 +31,7 @@ def arguments(tmp_path, tiny_body):
 
 
 def test_table_4_with_two_seeds(cli, arguments, tmp_path):
-    output, messages = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
+    output, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
     words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
     left = r"(under a minute|about [\d.]+ (min|h)) left"
@@ -43,7 +43,7 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     record = json.loads((tmp_path / "study" / "study.json").read_text())
     assert record["verdict"].split(":")[0] in words
     assert record["command"].startswith("qllmft study table4 --quick --data ")
-    _, messages = cli("study", "table4", "--quick", "--seeds", 2, *arguments)
+    _, messages = cli("study", "table4", "--quick --seeds 2", *arguments)
     assert "4 runs, 4 of them finished already" in messages
     assert "run 1 of" not in messages
     page = tmp_path / "study" / "report.html"
@@ -53,12 +53,12 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path):
     assert output.strip() == str(page)
     assert page.read_bytes() == before
     # one seed more is two runs more
-    _, messages = cli("study", "table4", "--quick", "--seeds", 3, *arguments)
+    _, messages = cli("study", "table4", "--quick --seeds 3", *arguments)
     assert "6 runs, 4 of them finished already" in messages
 
 
 def test_one_seed_has_no_interval(cli, arguments):
-    output, _ = cli("study", "table4", "--seeds", 1, *arguments)
+    output, _ = cli("study", "table4", "--seeds 1", *arguments)
     words = " ".join(output.split())
     assert "1 seed, no interval" in words
     assert "Nothing can be said from one seed" in words
@@ -69,7 +69,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     name, tree = file._read("fig11-small")
     small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
     monkeypatch.setattr(file, "_read", lambda _: (name, small))
-    output, _ = cli("study", "noise", "--preset", "fig11-small", *arguments)
+    output, _ = cli("study", "noise", "--preset fig11-small", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     assert [(row["label"], len(row["test"]), len(row["test_exact"])) for row in rows] == [
         ("10Q, no gate noise", 2, 2),
@@ -96,7 +96,7 @@ def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
         'settings.model.reuploads = 2\nclassical = "mlp"\n'
     )
     del arguments[arguments.index("--out") : arguments.index("--out") + 2]
-    output, _ = cli("study", file, "--seeds", 2, *arguments)
+    output, _ = cli("study", file, "--seeds 2", *arguments)
     assert "4 epochs" not in output
     assert "Sizes" in output
     record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())

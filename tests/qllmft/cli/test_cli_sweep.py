@@ -39,15 +39,11 @@ def sweep(cli, run, tmp_path):
 def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_its_runs(
     sweep, tmp_path
 ):
-    output, messages = sweep("--seeds", "2")
-    assert (
-        "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each"
-        in output
-    )
-    assert (
-        "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
-        in messages
-    )
+    output, messages = sweep("--seeds 2")
+    said = "table-11: table XI, re-uploading layers and main layers (figure 10); grid, 3 trials, 2 seeds each"
+    assert said in output
+    told = "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
+    assert told in messages
     for n in range(2, 7):
         assert f"\nrun {n} of 6: reupload_layers " in messages
     searched = messages[: messages.index(", test; ")]
@@ -56,10 +52,8 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert "the best 3 of 3 configurations, by validation" in output
     best = results(tmp_path / "sweep")[0]
     low, high = best.test.interval
-    assert (
-        f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}], "
-        in output
-    )
+    expected = f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}], "
+    assert expected in output
     assert "mean of 2 seeds" in output
     assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
     layers = best.settings["model.reupload_layers"]
@@ -71,13 +65,13 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert len(tested) == 6
     assert winner.name in tested
 
-    again, messages = sweep("--seeds", "2")
+    again, messages = sweep("--seeds 2")
     assert "6 runs, 6 of them finished already" in messages
     assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
     # another search in the same folder shares the runs
-    output, _ = sweep("--sampler", "tpe", "--trials", "4")
+    output, _ = sweep("--sampler tpe --trials 4")
     assert "tpe, 4 trials" in output
     assert "trials repeated a configuration and took its value" in output
     assert {
@@ -86,31 +80,22 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
 
 
 def test_several_processes_find_what_one_finds(sweep, tmp_path):
-    sweep("--jobs", "1")
-    sweep("--jobs", "2", "--out", tmp_path / "two")
+    sweep("--jobs 1")
+    sweep("--jobs 2 --out", tmp_path / "two")
     one, two = (results(tmp_path / name) for name in ("sweep", "two"))
     assert len(one) == 3
     assert [(each.settings, each.validation, each.validation_loss) for each in one] == [
         (each.settings, each.validation, each.validation_loss) for each in two
     ]
     assert [each.tested for each in one] == [each.tested for each in two]
-    _, errors = sweep("--jobs", "2", "--ray", "auto", code=2)
+    _, errors = sweep("--jobs 2 --ray auto", code=2)
     assert "Omit one of them" in errors
 
 
 def test_a_search_of_ones_own(cli, run, tmp_path):
     file = tmp_path / "mine.toml"
     given = [
-        "--data",
-        run.data,
-        "--body",
-        run.body,
-        "--per-label",
-        20,
-        "--epochs",
-        2,
-        "--out",
-        tmp_path / "sweep",
+        f"--data {run.data} --body {run.body} --per-label 20 --epochs 2 --out {tmp_path / 'sweep'}"
     ]
     file.write_text(
         'title = "ours"\npreset = "single-10q"\nsettings.model.encoder_layers = 2\n'
@@ -122,10 +107,8 @@ def test_a_search_of_ones_own(cli, run, tmp_path):
     assert {each.settings["train.epochs"] for each in results(tmp_path / "sweep")} == {2}
     file.write_text(file.read_text().replace("n_qubits", "qubits"))
     _, errors = cli("sweep", file, *given, code=2)
-    assert (
-        "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting"
-        in " ".join(errors.split())
-    )
+    said = "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting"
+    assert said in " ".join(errors.split())
 
 
 def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
@@ -137,16 +120,7 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
         '[[parameters]]\nsetting = "train.lr"\nvalues = [1e-3, 5e-2]\n'
     )
     given = [
-        "--data",
-        run.data,
-        "--body",
-        run.body,
-        "--per-label",
-        20,
-        "--epochs",
-        2,
-        "--out",
-        tmp_path / "sweep",
+        f"--data {run.data} --body {run.body} --per-label 20 --epochs 2 --out {tmp_path / 'sweep'}"
     ]
     output, _ = cli("sweep", file, *given)
     ranking = results(tmp_path / "sweep")
@@ -162,16 +136,8 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
         assert row.validation[0] == max(each.validation[0] for each in own)
         assert f"{100 * row.test.mean:.2f} % [" in table
         assert f"{number:.2f} %" in table
-    figure, _ = paper(
-        "figure",
-        "8a",
-        "--runs",
-        tmp_path / "sweep",
-        "--partial",
-        "--out",
-        tmp_path / "f.svg",
-        "--json",
-    )
+    runs, out = ("--runs", tmp_path / "sweep"), ("--out", tmp_path / "f.svg")
+    figure, _ = paper("figure", "8a", *runs, "--partial", *out, "--json")
     points = json.loads(figure)["points"]
     expected = [
         (row.settings["model.n_qubits"], row.test.mean, row.settings["train.lr"]) for row in rows
@@ -185,7 +151,7 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
 
 def test_a_baselines_table_is_its_own_grid(cli, run):
     output, _ = cli(
-        "sweep", "table-08", "--data", run.data, "--body", run.body, "--set", "data.n_per_label=20"
+        "sweep", "table-08", "--data", run.data, "--body", run.body, "--set data.n_per_label=20"
     )
     assert "the whole grid of table VIII" in output
     assert "gamma = " in output

@@ -25,18 +25,17 @@ def without_verdict(output):
     return found
 
 
+def config_of(folder):
+    return parse_config(tomllib.loads((folder / "config.toml").read_text()), "config.toml")
+
+
 def test_a_run_leaves_its_folder(run):
-    assert {path.name for path in (run.path / "model").iterdir()} >= {
-        "model.safetensors",
-        "model.json",
-    }
-    config = parse_config(tomllib.loads((run.path / "config.toml").read_text()), "config.toml")
+    names = {path.name for path in (run.path / "model").iterdir()}
+    assert names >= {"model.safetensors", "model.json"}
+    config = config_of(run.path)
     assert (config.data.source, config.body.model) == (str(run.data), str(run.body))
-    assert (config.train.epochs, config.train.lr, config.data.n_per_label) == (
-        small_job.EPOCHS,
-        0.05,
-        20,
-    )
+    assert (config.train.epochs, config.train.lr) == (small_job.EPOCHS, 0.05)
+    assert config.data.n_per_label == 20
     assert (config.model.n_encoders, config.model.pad, config.model.n_qubits) == (2, "bias", 4)
     assert config.identity == run.result["identity"]
     assert min(model["test"]["value"] for model in run.result["models"]) > 0.7, "the heads learn"
@@ -53,21 +52,16 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
         assert f"{100 * model['test']['value']:.2f} % [" in line
         assert f"{100 * model['validation']['value']:.1f} %" in line
         assert f" {model['parameters']} " in line
-    assert (
-        f"The run is in {tmp_path / 'again'}. Use it: qllmft predict {tmp_path / 'again'} 'your text'"
-        in output
-    )
-    for file in ("model/model.safetensors", "config.toml"):
-        assert (tmp_path / "again" / file).read_bytes() == (run.path / file).read_bytes(), (
-            "the same to the bit"
-        )
+    again = tmp_path / "again"
+    assert f"The run is in {again}. Use it: qllmft predict {again} 'your text'" in output
+    for file in ("model/model.safetensors", "config.toml"):  # the same to the bit
+        assert (again / file).read_bytes() == (run.path / file).read_bytes()
 
 
 def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     output, messages = cli(*run.arguments())
-    assert f"This run is finished already; its record is {run.path}/result.json." in " ".join(
-        messages.split()
-    )
+    said = f"This run is finished already; its record is {run.path}/result.json."
+    assert said in " ".join(messages.split())
     assert "quantum head" in output
     assert "epoch 1/" not in messages
     output, messages = cli(*run.arguments(), "--json")
@@ -93,37 +87,22 @@ def test_the_folder_is_named_after_the_identity_and_embeddings_come_from_the_cac
     monkeypatch.chdir(tmp_path)
     arguments = run.arguments()
     at = arguments.index("--out")
-    output, _ = cli(
-        *arguments[:at],
-        *arguments[at + 2 :],
-        "--seed",
-        1,
-        "--epochs",
-        1,
-        "--no-baselines",
-        "--json",
-    )
-    result = json.loads(output)
+    del arguments[at : at + 2]
+    result = cli.json(*arguments, "--seed 1 --epochs 1 --no-baselines")
     assert (result["seed"], sum(result["data"]["sizes"].values())) == (1, 80)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [result["identity"]]
 
 
 def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     for split, n in (("train", 15), ("test", 5)):
-        write_reviews(tmp_path / f"{split}.tsv", n)
-        text = (tmp_path / f"{split}.tsv").read_text()
-        (tmp_path / f"{split}.tsv").write_text(text.replace("label\ttext", "stars\treview"))
+        file = write_reviews(tmp_path / f"{split}.tsv", n)
+        file.write_text(file.read_text().replace("label\ttext", "stars\treview"))
     arguments = run.arguments(tmp_path / "out")
     arguments[arguments.index("--per-label") + 1] = "14"
-    output, _ = cli(
-        *arguments, "--data", tmp_path, "--text-column", "review", "--label-column", "stars", "--protocol", "given",
-        "--seed", 3, "--batch-size", 8, "--epochs", 1, "--no-baselines", "--json",
-    )  # fmt: skip
-    result = json.loads(output)
+    data = f"--data {tmp_path} --text-column review --label-column stars --protocol given"
+    result = cli.json(*arguments, data, "--seed 3 --batch-size 8 --epochs 1 --no-baselines")
     assert result["data"]["sizes"] == {"train": 23, "validation": 5, "test": 10}
-    config = parse_config(
-        tomllib.loads((tmp_path / "out" / "config.toml").read_text()), "config.toml"
-    )
+    config = config_of(tmp_path / "out")
     assert (config.seed, config.train.batch_size, config.train.epochs) == (3, 8, 1)
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     assert splits.sizes == result["data"]["sizes"]
@@ -153,11 +132,8 @@ def test_a_setting_is_toml_where_it_can_be_else_text(pair, value):
 
 def test_options_go_before_the_files_settings(tmp_path):
     (tmp_path / "mine.toml").write_text("[train]\nepochs = 5\nlr = 0.5\n[backend.options]\na = 1\n")
-    config = build_config(
-        "recommended",
-        tmp_path / "mine.toml",
-        {"train.epochs": 9, "backend.options.b": 2, "seed": 4},
-    )
+    given = {"train.epochs": 9, "backend.options.b": 2, "seed": 4}
+    config = build_config("recommended", tmp_path / "mine.toml", given)
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
     assert config.train.lr_decay == 1.0, "a file stands in the preset's place"

@@ -47,10 +47,8 @@ def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(
 ):
     monkeypatch.chdir(tmp_path)
     first = train(frame, **settings)
-    assert (
-        first.record.data.source
-        == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
-    )
+    said = f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
+    assert first.record.data.source == said
     assert first.folder.report_file.is_file()
     lines = Lines()
     again = train(frame.copy(), on_event=lines, **settings)
@@ -89,13 +87,12 @@ def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli
         json.loads(cli("evaluate", run, "--data", semicolons, *options)[0])["accuracy"]["total"]
         == 80
     )
-    answers = cli("predict", run, "--file", semicolons, "--delimiter", ";")[0].splitlines()
+    answers = cli("predict", run, "--file", semicolons, "--delimiter ';'")[0].splitlines()
     assert [line.split("\t")[2] for line in answers] == frame["text"].tolist()[:-1]
     frame.to_parquet(tmp_path / "other.parquet")
     assert cli("predict", run, "--file", tmp_path / "other.parquet")[0].splitlines() == answers
-    assert (
-        "expected one character"
-        in cli("predict", run, "--file", semicolons, "--delimiter", ";;", code=2)[1]
+    assert "expected one character" in cli.refused(
+        "predict", run, "--file", semicolons, "--delimiter ';;'"
     )
 
 

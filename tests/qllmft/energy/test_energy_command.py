@@ -20,11 +20,11 @@ def test_the_crossover_is_printed_and_marked(cli):
 
 def test_the_network_beside_the_state_vector_has_its_own_crossover(cli):
     deep = ("--set", "model.reupload_layers=3", "--set", "model.main_layers=3", "--qubits", "46")
-    own = json.loads(cli("energy", *deep, "--against", "tensor-network", "--json")[0])
+    own = cli.json("energy", *deep, "--against tensor-network")
     assert own["crossover_qubits"] == 46
     out = " ".join(cli("energy", *deep)[0].split())
     assert out.endswith("(--against tensor-network) it does so from 46 qubits on.")
-    out = " ".join(cli("energy", "--set", "model.connectivity=2", "--qubits", "10")[0].split())
+    out = " ".join(cli("energy", "--set model.connectivity=2 --qubits 10")[0].split())
     assert out.endswith("are counted for the ansatz 'paper' with C = 1 only.")
 
 
@@ -37,14 +37,14 @@ def test_the_network_beside_the_state_vector_has_its_own_crossover(cli):
     ],
 )
 def test_json_has_every_width_and_the_unit_in_its_names(cli, model, crossover, name):
-    record = json.loads(cli("energy", "--model", model, "--qubits", "10-12", "--json")[0])
+    record = cli.json("energy", "--model", model, "--qubits 10-12")
     assert record["crossover_qubits"] == crossover
     assert [p["n_qubits"] for p in record["points"]] == [10, 11, 12]
     assert all(p[f"gpu_{name}"] < p[f"qpu_{name}"] for p in record["points"])
 
 
 def test_settings_change_the_circuit(cli):
-    output, _ = cli("energy", "--set", "model.connectivity=2", "--qubits", "10", "--json")
+    output, _ = cli("energy", "--set model.connectivity=2 --qubits 10 --json")
     assert json.loads(output)["points"][0]["two_qubit_gates"] == 100
 
 
@@ -55,7 +55,7 @@ def test_settings_change_the_circuit(cli):
 def test_a_calibration_gives_gate_times(cli, tmp_path, content):
     file = tmp_path / "calibration.json"
     file.write_text(content)
-    found = json.loads(cli("energy", "--model", "measured", "--calibration", file, "--json")[0])
+    found = cli.json("energy", "--model measured --calibration", file)
     assert (found["constants"]["one_qubit_gate_s"], found["constants"]["two_qubit_gate_s"]) == (
         1e-4,
         1e-5,
@@ -101,18 +101,13 @@ def test_the_figure_says_where_the_curves_cross():
 def test_a_calibration_that_is_none_is_refused(cli, tmp_path, content, message):
     file = tmp_path / "calibration.json"
     file.write_text(content)
-    assert message in cli("energy", "--model", "measured", "--calibration", file, code=2)[1]
+    assert message in cli.refused("energy", "--model measured --calibration", file)
 
 
 def test_here_measures_or_says_why_not(cli):
     try:
         find_counters()
     except UserError:
-        assert "cannot be measured" in cli("energy", "--here", code=2)[1]
+        assert "cannot be measured" in cli.refused("energy", "--here")
     else:  # a machine with counters
-        assert (
-            json.loads(cli("energy", "--here", "--set", "model.n_qubits=4", "--json")[0])[
-                "energy_kj"
-            ]
-            > 0
-        )
+        assert cli.json("energy", "--here --set model.n_qubits=4")["energy_kj"] > 0

@@ -22,7 +22,7 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
     model = Predictor.load(run)
     found = explain_text(model, TEXT, lambda: TrainingTexts.of(model, run))
     assert "nearest training text" not in write_report(run).read_text(encoding="utf-8")
-    cli("report", run, "--explain", 1)
+    cli("report", run, "--explain 1")
     page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count("nearest training text</th>") == 1
     assert "&lt;b&gt;film&lt;/b&gt;</td>" in page
@@ -36,4 +36,4 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
 
 def test_a_study_has_no_texts_to_explain(tmp_path, cli):
     (tmp_path / "study.json").write_text("{}", encoding="utf-8")
-    assert "this is the folder of a study" in cli("report", tmp_path, "--explain", 1, code=2)[1]
+    assert "this is the folder of a study" in cli.refused("report", tmp_path, "--explain 1")

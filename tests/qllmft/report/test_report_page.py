@@ -113,10 +113,10 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
     assert [int(text.text.split()[-1]) for text in answers.mistakes] == list(range(7))
     page = Page(render_report(folder))
     text = " ".join(" ".join(page.text).split())
-    assert (
+    said = (
         f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}"
-        in text
     )
+    assert said in text
     assert "7 of 7 wrong answers of the quantum head to test texts." in text
 
 
