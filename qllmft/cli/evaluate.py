@@ -86,11 +86,6 @@ def evaluate(
         "delimiter": delimiter,
         "bad_rows": bad_rows,
     }
-    if data is None and (split or any(columns.values())):
-        raise UserError(
-            "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not given. "
-            "Without it the run's own test set is read; give --data, or omit them."
-        )
     if budget and choice.backend is None:
         raise UserError(
             "--budget predicts the accuracy on a backend, and none is named. Add --backend."
@@ -101,7 +96,7 @@ def evaluate(
     from qllmft.inference.evaluation import evaluate as evaluated
 
     decision, size = Decision(threshold, margin, coverage), limit or sample
-    other = None if data is None else _data(run, data, columns)
+    other = _data(run, data, split, columns)
     predictor, backends = choice.open(run, model, decision, _noise(run))
     task = predictor.task
     if choice.several and task.several:
@@ -148,8 +143,17 @@ def _noise(run: Path) -> dict[str, Any]:
     return options
 
 
-def _data(run: Path, source: str, given: Mapping[str, str | None]) -> DataConfig:
-    """Return the settings of the texts, with those of the run unless others are given; a model folder has none."""
+def _data(
+    run: Path, source: str | None, split: str | None, given: Mapping[str, str | None]
+) -> DataConfig | None:
+    """Return the settings of the texts, with those of the run unless others are given; None for its own test set."""
+    if source is None:
+        if split or any(given.values()):
+            raise UserError(
+                "--split, --delimiter, --bad-rows, --text-column and --label-column describe --data, which is not "
+                "given. Without it the run's own test set is read; give --data, or omit them."
+            )
+        return None
     from qllmft.config import EMBEDDED, DataConfig, parse_config
 
     known = DataConfig() if source == EMBEDDED else run_settings(run).data

@@ -15,7 +15,7 @@ from qllmft.cli.options import Count, Json
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import RunConfig
+    from qllmft.config import ModelConfig, RunConfig
     from qllmft.run.record import RunRecord
 
 
@@ -48,8 +48,7 @@ def info(
         raise UserError(
             f"--from lists presets, and {name!r} is one thing to show. Omit one of them."
         )
-    from qllmft.templates import describe, head_template
-    from qllmft_circuits import draw_text
+    from qllmft.templates import describe
 
     config, title, record = _find(name)
     if record is not None:
@@ -97,12 +96,21 @@ def info(
         from qllmft.run.table import circuit_notes
 
         say(*circuit_notes(record))
-    template = None if draw is False else head_template(config.model)
-    if template is None:
+    if draw is not False:
+        _draw(config.model, always=draw is True)
+
+
+def _draw(model: ModelConfig, *, always: bool) -> None:
+    """Draw the head's circuit, if there is one, as text if it fits the screen or ``always``."""
+    from qllmft.templates import head_template
+    from qllmft_circuits import draw_text
+
+    console, circuit = PlainConsole(), head_template(model)
+    if circuit is None:
         return
-    drawing = draw_text(template, max_columns=console.width - 2)
+    drawing = draw_text(circuit, max_columns=console.width - 2)
     lines = drawing.count("\n") + 1
-    if draw or lines <= console.height:
+    if always or lines <= console.height:
         console.print(drawing, no_wrap=True)
     else:
         say(f"The drawing of the head's circuit has {lines} lines: --draw prints it.")
@@ -128,10 +136,11 @@ def _list_presets(source: str | None, *, json: bool) -> None:
     from qllmft.config.presets import load_preset, preset_names
     from qllmft.templates import preset_parameters
 
-    def natural(name: str) -> list[str | int]:  # 48 before 144
-        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-    listed = [load_preset(name) for name in sorted(preset_names(), key=natural)]
+    numbered = {  # 48 before 144
+        name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+        for name in preset_names()
+    }
+    listed = [load_preset(name) for name in sorted(numbered, key=numbered.__getitem__)]
     if source is not None:
         sources = sorted({part for preset in listed for part in preset.source} | {OURS})
         by_fold = {known.casefold(): known for known in sources}

@@ -50,6 +50,17 @@ class CircuitTraining:
     noise: str | None = None
     shots: int | None = None
 
+    def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return settings of the run, and options of the backend that a configuration may not contain."""
+        from qllmft.config import PERSONAL_OPTIONS
+        from qllmft.config.settings import parse_settings
+
+        options = parse_settings(self.backend_option or [], "--backend-option")
+        options |= {} if self.device is None else {"device": self.device}
+        personal = {name: options.pop(name) for name in PERSONAL_OPTIONS if name in options}
+        given = {"backend__name": self.backend, "backend__options": options or None}
+        return given | {"noise__gates": self.noise, "noise__shots": self.shots}, personal
+
 
 def train(
     *,
@@ -91,19 +102,10 @@ def train(
         baselines: Train classical heads on the same split, too.
         out: Folder of the run; an interrupted training is continued in it. [default: runs/<identity>]
     """
-    from qllmft.config import PERSONAL_OPTIONS
-    from qllmft.config.settings import parse_settings
-
-    given = parse_settings(circuit.backend_option or [], "--backend-option")
-    given |= {} if circuit.device is None else {"device": circuit.device}
-    # those that a configuration may not contain
-    personal = {name: given.pop(name) for name in PERSONAL_OPTIONS if name in given}
+    given, personal = circuit.settings()
     overrides = data.overrides(
         settings,
-        backend__name=circuit.backend,
-        backend__options=given or None,
-        noise__gates=circuit.noise,
-        noise__shots=circuit.shots,
+        **given,
         train__epochs=epochs,
         train__lr=lr,
         train__batch_size=batch_size,

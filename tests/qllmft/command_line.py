@@ -6,6 +6,16 @@ import shlex
 import pytest
 
 
+def result_of(folder):
+    """The record of a run's folder."""
+    return json.loads((folder / "result.json").read_text())
+
+
+def metrics_of(folder):
+    """The epochs of a run's folder."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 def words_of(arguments):
     """The words of a command; options may stand in one string: "--limit 4 --json"."""
     return [

@@ -7,6 +7,7 @@ import sys
 import warnings
 
 import pytest
+from command_line import result_of
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
 from qllmft_backends.sandbox import Fault, MockServer
@@ -42,7 +43,7 @@ def announced(circuits, jobs, known=0, shots=1000):
 
 
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
-    load = json.loads((job.path / "result.json").read_text())["models"][0]["load"]
+    load = result_of(job.path)["models"][0]["load"]
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
         assert output.splitlines()[-3:] == [

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from command_line import words_of
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
 from qllmft_backends.sandbox import Fault
@@ -41,9 +42,9 @@ def interrupted(job):
         gc.collect()  # of the connection that was left
         assert output == ""
         assert TOKEN not in messages
-        arguments = [str(job.path), *TEXTS, "--backend", "ionq_forte", *option_arguments(), "--yes"]
-        said = f"resume: {shlex.join(['qllmft', 'predict', '--resume', *arguments])}"
-        assert messages.splitlines()[-1] == said
+        options = words_of(["--backend ionq_forte", *option_arguments(), "--yes"])
+        words = ["qllmft", "predict", "--resume", str(job.path), *TEXTS, *options]
+        assert messages.splitlines()[-1] == f"resume: {shlex.join(words)}"
         return messages.splitlines()
 
     return call

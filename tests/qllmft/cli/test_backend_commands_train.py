@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from command_line import result_of
 from safetensors.numpy import load_file
 from sandbox_job import needs_aer, option_arguments
 from small_texts import write_reviews
@@ -81,7 +82,7 @@ def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch
     assert mine.keys() == other.keys()
     for name, values in mine.items():
         np.testing.assert_allclose(other[name], values, atol=1e-4, err_msg=name)
-    result = json.loads((tmp_path / "aer" / "result.json").read_text())
+    result = result_of(tmp_path / "aer")
     assert result["data"]["sizes"] == {"train": TRAIN, "validation": VALIDATION, "test": TEST}
     train("another", size, "--seed 1")
     assert abs(metrics("another")[0]["train_loss"] - ours["train_loss"]) > 1e-3
@@ -90,7 +91,7 @@ def test_aer_trains_what_adjoint_trains(train, metrics, weights, tmp_path, batch
 def test_a_run_from_aer_is_used_like_any_other(train, cli, tmp_path):
     needs_aer("aer_statevector")
     output, messages = train("aer", AER, "--json")
-    record, printed = json.loads((tmp_path / "aer" / "result.json").read_text()), json.loads(output)
+    record, printed = result_of(tmp_path / "aer"), json.loads(output)
     assert {**record, "verdict": printed["verdict"]} == printed
     assert "aer_statevector: an epoch will take about " in messages
     exact, _ = cli("predict", tmp_path / "aer", "a good film")
@@ -167,7 +168,7 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
     # of 3 circuits; that last validation is known
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
     assert (tmp_path / "state" / "qllmft" / "ionq" / "ledger.jsonl").is_file()
-    result = json.loads((tmp_path / "paid" / "result.json").read_text())
+    result = result_of(tmp_path / "paid")
     assert [row["name"] for row in result["models"]] == ["quantum head"]
     train("exact")
     losses = [metrics(name)[0]["train_loss"] for name in ("paid", "exact")]
@@ -194,10 +195,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
     straight = train("straight", *ASKED_FOR, "--backend-option circuit_budget=24")
     assert " circuits to send" not in "".join(straight), "all is known"
     job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
-    once, twice = (
-        json.loads((tmp_path / name / "result.json").read_text())["models"]
-        for name in ("straight", "budget")
-    )
+    once, twice = (result_of(tmp_path / name)["models"] for name in ("straight", "budget"))
     assert [row | {"seconds": 0} for row in once] == [row | {"seconds": 0} for row in twice]
 
 

@@ -1,10 +1,9 @@
 """Weights of labels, calibrated probabilities, early ends, thresholds and margins by the command line."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
+from command_line import metrics_of, result_of
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
@@ -38,14 +37,13 @@ def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature
     plain, warm = Predictor.load(run.path), Predictor.load(tmp_path / "run")
     held, test = embedded_splits(run.path)["validation"], embedded_splits(run.path)["test"]
     temperature = best_temperature(logits(plain, held), held.y.numpy())
-    record = json.loads((tmp_path / "run" / "result.json").read_text())["models"][0]
+    record = result_of(tmp_path / "run")["models"][0]
     assert record["settings"]["temperature"] == pytest.approx(temperature, rel=1e-3)
     expected = softmax(logits(plain, test) / temperature, axis=1)
     np.testing.assert_allclose(warm.answer(test.x.numpy()).probabilities, expected, atol=1e-4)
     assert [p.label for p in warm.predict(TEXTS)] == [p.label for p in plain.predict(TEXTS)]
-    assert record["test_calibration"]["error"] == pytest.approx(
-        Calibration.of(expected, test.y.numpy()).error, abs=1e-4
-    )
+    error = Calibration.of(expected, test.y.numpy()).error
+    assert record["test_calibration"]["error"] == pytest.approx(error, abs=1e-4)
     page = render_report(RunFolder(tmp_path / "run"))
     assert "divided by the temperature" in page
     assert 'id="reliability-' in page
@@ -61,63 +59,42 @@ def logits(predictor, examples):
 def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
     rows = run.data.read_text().splitlines()
     uneven = tmp_path / "uneven.tsv"
-    uneven.write_text(
-        "\n".join(
-            [rows[0], *[r for i, r in enumerate(rows[1:]) if r.startswith("pos") or i % 5 == 1]]
-        )
-    )
-    given = [
-        *run.arguments(tmp_path / "run"),
-        "--data",
-        uneven,
-        "--set",
-        'baselines.names=["logistic_regression_c1"]',
-    ]
+    kept = [row for i, row in enumerate(rows[1:]) if row.startswith("pos") or i % 5 == 1]
+    uneven.write_text("\n".join([rows[0], *kept]))
+    baseline = "--set 'baselines.names=[\"logistic_regression_c1\"]'"
+    given = [*run.arguments(tmp_path / "run"), f"--data {uneven}", baseline]
     cli(*given, "--set train.class_weight=balanced")
     parts = embedded_splits(tmp_path / "run")
     train, test = parts["train"], parts["test"]
     weights = compute_sample_weight("balanced", train.y.numpy())
     assert len(set(weights)) == 2
-    direct = LogisticRegression(C=1.0, max_iter=500).fit(
-        train.x.numpy(), train.y.numpy(), sample_weight=weights
-    )
-    models = json.loads((tmp_path / "run" / "result.json").read_text())["models"]
-    assert models[1]["test"]["right"] == int(
-        (direct.predict(test.x.numpy()) == test.y.numpy()).sum()
-    )
-    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
-    cli(*given, "--out", tmp_path / "other")
-    other = json.loads((tmp_path / "other" / "metrics.jsonl").read_text().splitlines()[0])
-    assert first["train_loss"] != other["train_loss"]
+    direct = LogisticRegression(C=1.0, max_iter=500)
+    direct.fit(train.x.numpy(), train.y.numpy(), sample_weight=weights)
+    right = (direct.predict(test.x.numpy()) == test.y.numpy()).sum()
+    assert result_of(tmp_path / "run")["models"][1]["test"]["right"] == right
+    cli(*given, f"--out {tmp_path / 'other'}")
+    losses = {metrics_of(tmp_path / name)[0]["train_loss"] for name in ("run", "other")}
+    assert len(losses) == 2
 
 
 def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
-    given = [*run.arguments(tmp_path / "run"), "--no-baselines", "--epochs", 40, "--lr", 0.5]
-    cli(*given, "--set train.select=accuracy --set train.patience=2")
-    epochs = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
-    assert (
-        epochs
-        == json.loads((tmp_path / "run" / "result.json").read_text())["selected_epoch"] + 2
-        < 40
-    )
+    patient = "--epochs 40 --lr 0.5 --set train.select=accuracy --set train.patience=2"
+    given = [*run.arguments(tmp_path / "run"), "--no-baselines", patient]
+    cli(*given)
+    epochs = len(metrics_of(tmp_path / "run"))
+    assert epochs == result_of(tmp_path / "run")["selected_epoch"] + 2 < 40
     cli("verify", tmp_path / "run")  # fewer epochs than the configuration has are no fault
-    assert "finished already" in "".join(
-        cli(*given, "--set train.select=accuracy --set train.patience=2")
-    )
+    assert "finished already" in cli.words(*given)
 
 
 def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
     found = cli.records("predict", run.path, *TEXTS)
-    second = sorted(f["probabilities"]["positive"] for f in found)
-    threshold = (second[-1] + second[-2]) / 2
-    moved = [
-        line.split("\t")[0]
-        for line in cli("predict", run.path, *TEXTS, "--threshold", threshold)[0].splitlines()
-    ]
-    assert moved == [
-        "positive" if f["probabilities"]["positive"] >= threshold else "negative" for f in found
-    ]
-    leads = sorted(abs(2 * f["probabilities"]["positive"] - 1) for f in found)
+    second = [each["probabilities"]["positive"] for each in found]
+    threshold = sum(sorted(second)[-2:]) / 2
+    moved = cli.records("predict", run.path, *TEXTS, f"--threshold {threshold}")
+    expected = ["positive" if p >= threshold else "negative" for p in second]
+    assert [each["label"] for each in moved] == expected
+    leads = sorted(abs(2 * p - 1) for p in second)
     margin = (leads[0] + leads[1]) / 2
     output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
     assert [line.split("\t")[0] for line in output.splitlines()].count("?") == 1
@@ -136,7 +113,7 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     kept = lead >= margin
     assert found["unsure"] == int((~kept).sum()) > 0
     assert found["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[kept].sum())
-    text = " ".join("".join(cli("evaluate", run.path, "--margin", margin)).split())
+    text = cli.words("evaluate", run.path, "--margin", margin)
     assert f"No answer to {found['unsure']} of 40 texts" in text
     assert "Expected calibration error of the probabilities:" in text
     moved = cli.json("evaluate", run.path, "--threshold 0.999")
@@ -146,14 +123,10 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--threshold", 1], "the threshold is 1; expected a probability above 0 and below 1."),
-        (
-            ["--margin", "nan"],
-            "the margin is nan; expected a difference of probabilities, from 0 to below 1.",
-        ),
+        ("--threshold 1", "the threshold is 1; expected a probability above 0 and below 1."),
+        ("--margin nan", "the margin is nan; expected a difference of probabilities, from 0 to"),
     ],
 )
-@pytest.mark.parametrize("command", [["predict", "RUN", "a text"], ["evaluate", "RUN"]])
-def test_numbers_that_are_no_probabilities_are_refused(run, cli, command, options, message):
-    arguments = [run.path if part == "RUN" else part for part in command]
-    assert message in cli.refused(*arguments, *options)
+@pytest.mark.parametrize(("command", "texts"), [("predict", ["a text"]), ("evaluate", [])])
+def test_numbers_that_are_no_probabilities_are_refused(run, cli, command, texts, options, message):
+    assert message in cli.refused(command, run.path, *texts, options)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from command_line import metrics_of
 from small_job import EPOCHS
 
 import qllmft.training.loop
@@ -80,15 +80,11 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
         output, _ = cli(*arguments, code=128 + number)
     assert "Interrupted after epoch 6 of 6." in output
     assert not (tmp_path / "out" / "result.json").exists()
-    metrics = (tmp_path / "out" / "metrics.jsonl").read_text()
+    metrics = metrics_of(tmp_path / "out")
     result = cli.json(*arguments)
     for model, expected in zip(result["models"], run.result["models"], strict=True):
         assert (model["name"], model["test"]) == (expected["name"], expected["test"])
-    assert [
-        json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    ] == [json.loads(line) for line in metrics.splitlines()], (
-        "the head's epochs are not trained again"
-    )
+    assert metrics_of(tmp_path / "out") == metrics, "the head's epochs are not trained again"
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
@@ -116,14 +112,8 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
 
     _, messages = cli(*arguments)
     assert "continuing after epoch " in messages
-    found, whole = (
-        [
-            json.loads(line) | {"seconds": 0}
-            for line in (path / "metrics.jsonl").read_text().splitlines()
-        ]
-        for path in (folder, run.path)
-    )
-    assert found == whole
+    found, whole = map(metrics_of, (folder, run.path))
+    assert [each | {"seconds": 0} for each in found] == [each | {"seconds": 0} for each in whole]
     weights = "model/model.safetensors"
     assert (folder / weights).read_bytes() == (run.path / weights).read_bytes()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_job
 import tomli_w
+from command_line import result_of
 from sklearn.metrics import precision_recall_fscore_support
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -15,20 +16,14 @@ from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import embed
 from qllmft.run.folder import RunFolder
 
-WRONG_TWICE = [
-    ("a good film", "positive"),
-    ("a dull film", "negative"),
-    ("an awful plot", "positive"),
-    ("a great cast", "negative"),
-    ("lovely", "positive"),
-]
+WRONG_TWICE = {"a good film": "positive", "a dull film": "negative", "an awful plot": "positive"}
+WRONG_TWICE |= {"a great cast": "negative", "lovely": "positive"}
 
 
 def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embeddings_of_the_cache(
     run, cli, no_work
 ):
-    output, _ = cli("evaluate", run.path, "--json")
-    found = json.loads(output)
+    found = cli.json("evaluate", run.path)
     assert found["accuracy"] == run.result["models"][0]["test"]
     assert found["source"] == f"{run.data} (the run's test set)"
     assert cli.json("evaluate", run.path, "--sample 9")["accuracy"]["total"] == 9
@@ -38,9 +33,7 @@ def test_on_its_own_test_set_a_run_has_the_accuracy_of_its_record_with_embedding
 
 
 def test_the_table_says_the_same(run, cli):
-    output, _ = cli("evaluate", run.path)
-    found = cli.json("evaluate", run.path)
-    text = " ".join(output.split())
+    found, text = cli.json("evaluate", run.path), cli.words("evaluate", run.path)
     low, high = (100 * limit for limit in found["accuracy"]["interval95"])
     assert f"{100 * found['accuracy']['value']:.2f} % of 40 texts are right" in text
     assert f"(95 % interval {low:.1f} to {high:.1f} %)" in text
@@ -49,29 +42,23 @@ def test_the_table_says_the_same(run, cli):
         assert f"{name} {row[0]} {row[1]}" in text
 
 
-@pytest.mark.parametrize(
-    "given", [[], ["--text-column", "review", "--label-column", "stars"]], ids=["run's", "given"]
-)
+@pytest.mark.parametrize("given", ["", "--text-column review --label-column stars"])
 def test_other_texts_are_read_by_the_columns_of_the_run_or_of_the_options(
     run, cli, tmp_path, given
 ):
     named, file = shutil.copytree(run.path, tmp_path / "named"), tmp_path / "stars.csv"
-    file.write_text(
-        "text,label,review,stars\n" + "".join(f"x,y,{t},{label}\n" for t, label in WRONG_TWICE)
-    )
+    rows = "".join(f"x,y,{text},{label}\n" for text, label in WRONG_TWICE.items())
+    file.write_text(f"text,label,review,stars\n{rows}")
     if not given:
         config = RunFolder(named).read_config()
         columns = DataConfig(source=config.data.source, text_column="review", label_column="stars")
-        changed = config.model_copy(update={"data": columns}).model_dump(
-            mode="json", exclude_none=True
-        )
-        (named / "config.toml").write_text(tomli_w.dumps(changed))
-    found = cli.json("evaluate", named, "--data", file, *given)
+        changed = config.model_copy(update={"data": columns})
+        tree = changed.model_dump(mode="json", exclude_none=True)
+        (named / "config.toml").write_text(tomli_w.dumps(tree))
+    found = cli.json("evaluate", named, f"--data {file} {given}")
     assert (found["confusion"], found["source"]) == ([[1, 1], [1, 2]], str(file))
-    _, messages = cli(
-        "evaluate", named, "--data", file, "--text-column text --label-column label", code=2
-    )
-    assert "label" in messages
+    columns = "--text-column text --label-column label"
+    assert "label" in cli.refused("evaluate", named, f"--data {file} {columns}")
 
 
 def test_a_run_on_relative_paths_is_evaluated_from_any_folder(run, cli, tmp_path, monkeypatch):
@@ -104,21 +91,19 @@ def test_each_label_has_its_precision_recall_and_f1(run, cli):
     np.testing.assert_allclose(table, np.transpose(parts))
     assert list(found["by_label"]) == found["labels"]
     first = " ".join(f"{100 * share:.1f} %" for share in table[0][:3])
-    assert f"{found['labels'][0]} {table[0][3]} {first}" in " ".join(
-        cli("evaluate", run.path)[0].split()
-    )
+    said = f"{found['labels'][0]} {table[0][3]} {first}"
+    assert said in cli.words("evaluate", run.path)
 
 
 def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     found = cli.json("evaluate", run.path, "--data", run.data)
     sizes = run.result["data"]["sizes"]
     assert found["trained_on"] == sizes["train"] + sizes["validation"]
-    output = cli("evaluate", run.path, "--data", run.data)[0]
     said = f"trained or validated on {found['trained_on']} of these {sum(sizes.values())} texts"
-    assert said in " ".join(output.split())
+    assert said in cli.words("evaluate", run.path, "--data", run.data)
     assert cli.json("evaluate", run.path)["trained_on"] == 0
     elsewhere = shutil.copytree(run.path, tmp_path / "run")
-    record = json.loads((elsewhere / "result.json").read_text())
+    record = result_of(elsewhere)
     record["data"]["fingerprint"] = "of other texts"
     (elsewhere / "result.json").write_text(json.dumps(record))
     assert "it was not checked" in cli("evaluate", elsewhere, "--data", run.data)[0]
@@ -131,19 +116,15 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     answers = cli.records("predict", run.path, *given)
     shares = [answer["probabilities"][found["label"]] for answer in answers]
     effects = {word["position"]: word["effect"] for word in found["words"]}
-    assert [effects[i] for i in range(1, 5)] == pytest.approx(
-        [shares[0] - share for share in shares[1:]], abs=1e-5
-    )
-    assert [abs(word["effect"]) for word in found["words"]] == sorted(
-        map(abs, effects.values()), reverse=True
-    )
+    by_hand = [shares[0] - share for share in shares[1:]]
+    assert [effects[i] for i in range(1, 5)] == pytest.approx(by_hand, abs=1e-5)
+    sizes = [abs(word["effect"]) for word in found["words"]]
+    assert sizes == sorted(sizes, reverse=True)
     config = RunFolder(run.path).read_config()
     train = split_corpus(read_corpus(config.data), config.data, config.seed).train.texts
     vectors = embed([text, *train], config.body).vectors
     cosines = cosine_similarity(vectors[:1], vectors[1:])[0]
-    assert [each["cosine"] for each in found["neighbours"]] == pytest.approx(
-        sorted(cosines)[::-1][:5], abs=1e-6
-    )
+    nearest = [each["cosine"] for each in found["neighbours"]]
+    assert nearest == pytest.approx(sorted(cosines)[::-1][:5], abs=1e-6)
     assert all(each["text"] in train for each in found["neighbours"])
-    output = cli("explain", run.path, text)[0]
-    assert "training text" in output
+    assert "training text" in cli("explain", run.path, text)[0]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from command_line import words_of
 
 from qllmft.cli.main import main
 from qllmft.inference.export import ExportRequest, export_run
@@ -17,7 +18,7 @@ def export(trained_run, capfd):
 
     def call(*arguments, code=0, run=trained_run):
         with pytest.raises(SystemExit) as end:
-            main(["export", str(run), *map(str, arguments)])
+            main(words_of(["export", run, *arguments]))
         output, messages = capfd.readouterr()
         assert (end.value.code or 0) == code, messages
         return messages if code else output
@@ -31,24 +32,14 @@ def export(trained_run, capfd):
         ([], ExportRequest()),
         (["--text", TEXT], ExportRequest(text=TEXT)),
         (
-            ["--format", "qasm2", "--text", TEXT, "--measure"],
+            ["--format qasm2 --measure", "--text", TEXT],
             ExportRequest("qasm2", text=TEXT, measure=True),
         ),
-        (["--weights", "free"], ExportRequest(weights="free")),
-        (["--format", "txt"], ExportRequest("txt")),
-        (["--part", "encoder", "--encoder", 1], ExportRequest(part="encoder", encoder=1)),
+        (["--weights free"], ExportRequest(weights="free")),
+        (["--format txt"], ExportRequest("txt")),
+        (["--part encoder --encoder 1"], ExportRequest(part="encoder", encoder=1)),
         (
-            [
-                "--part",
-                "encoder",
-                "--encoder",
-                0,
-                "--text",
-                TEXT,
-                "--decompose",
-                "--format",
-                "qasm2",
-            ],
+            ["--part encoder --encoder 0 --decompose --format qasm2", "--text", TEXT],
             ExportRequest("qasm2", "encoder", TEXT, encoder=0, decompose=True),
         ),
     ],
@@ -61,23 +52,20 @@ def test_text_goes_to_standard_output_and_is_what_python_gives(
 
 def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_path):
     file = tmp_path / "new" / "head.qasm"
-    said = export("--weights", "free", "--out", file)
+    said = export(f"--weights free --out {file}")
     assert said == f"{file} and {file}.names.json: 4 qubits, 44 operations, 20 free parameters.\n"
     names = json.loads((tmp_path / "new" / "head.qasm.names.json").read_text(encoding="utf-8"))
     circuit = from_qasm3(file.read_text(encoding="utf-8"), names)
-    assert [p.name for p in circuit.parameters] == [f"theta[{i}]" for i in range(16)] + [
-        f"x[{i}]" for i in range(4)
-    ]
-    assert sorted(path.name for path in file.parent.iterdir()) == [
-        "head.qasm",
-        "head.qasm.names.json",
-    ]
+    vectors = {"theta": 16, "x": 4}
+    expected = [f"{name}[{i}]" for name, size in vectors.items() for i in range(size)]
+    assert [p.name for p in circuit.parameters] == expected
+    assert {path.name for path in file.parent.iterdir()} == {file.name, f"{file.name}.names.json"}
 
 
 @pytest.mark.parametrize(
     ("options", "said", "free"),
     [(["--text", TEXT, "--measure"], ": 4 qubits, 48 operations.\n", 0),
-     (["--format", "qpy"], ": 4 qubits, 44 operations, 4 free parameters.\n", 4)],
+     (["--format qpy"], ": 4 qubits, 44 operations, 4 free parameters.\n", 4)],
 )  # fmt: skip
 def test_a_file_without_names_of_parameters(export, tmp_path, options, said, free):
     assert export(*options, "--out", tmp_path / "head") == f"{tmp_path}/head{said}"
@@ -88,24 +76,14 @@ def test_a_file_without_names_of_parameters(export, tmp_path, options, said, fre
 
 
 def test_drawings_hold_the_gates(export, tmp_path):
-    svg = export("--format", "svg")
+    svg = export("--format svg")
     assert svg.startswith("<?xml")
     assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 28
     assert svg.count("<!-- x[3] -->") == 3
-    export(
-        "--format",
-        "svg",
-        "--part",
-        "encoder",
-        "--encoder",
-        0,
-        "--text",
-        TEXT,
-        "--out",
-        tmp_path / "e.svg",
-    )
+    out = f"--out {tmp_path / 'e.svg'}"
+    export("--format svg --part encoder --encoder 0", out, "--text", TEXT)
     assert "<!-- load -->" in (tmp_path / "e.svg").read_text(encoding="utf-8")
-    drawing = export("--format", "txt")
+    drawing = export("--format txt")
     assert drawing.count("Ry(x[3])") == 3
     assert "q_3: " in drawing
 
@@ -113,19 +91,13 @@ def test_drawings_hold_the_gates(export, tmp_path):
 def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
     (tmp_path / "file").touch()
     for options, message in (
-        (
-            ["--format", "qpy"],
-            "QPY is binary and is not written to standard output. Name a file with --out.",
-        ),
-        (["--format", "qasm4"], "qasm4"),
-        (["--part", "body"], "body"),
-        (["--out", tmp_path], f"error: {tmp_path} is a folder. Give --out the name of a file.\n"),
-        (
-            ["--out", tmp_path / "file" / "head.qasm"],
-            f"the file {tmp_path}/file/head.qasm cannot be written: ",
-        ),
+        ("--format qpy", "QPY is binary and is not written to standard output. Name a file with"),
+        ("--format qasm4", "qasm4"),
+        ("--part body", "body"),
+        (f"--out {tmp_path}", f"error: {tmp_path} is a folder. Give --out the name of a file.\n"),
+        (f"--out {tmp_path}/file/x", f"the file {tmp_path}/file/x cannot be written: "),
     ):
-        said = export(*options, code=2)
+        said = export(options, code=2)
         assert message in said
         assert "Traceback" not in said
     assert "there is no trained model in" in export(code=2, run=tmp_path)

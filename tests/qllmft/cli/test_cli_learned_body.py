@@ -1,8 +1,7 @@
 """A body that learns, from the command line: said beforehand, shown in the table, used afterwards, refused early."""
 
-import json
-
 import pytest
+from command_line import result_of
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
 
 def test_predict_and_evaluate_use_the_trained_body(cli, learned):
     out = learned[1]
-    result = json.loads((out / "result.json").read_text())
+    result = result_of(out)
     evaluation = cli.json("evaluate", str(out))
     assert evaluation["accuracy"] == result["models"][0]["test"]
     assert cli("predict", str(out), "a great film")[0].count("\t") == 2

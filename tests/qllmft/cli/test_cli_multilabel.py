@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import result_of
 from sklearn.metrics import average_precision_score, f1_score
 
 import qllmft
@@ -53,7 +54,7 @@ def run(table, tiny_body, tmp_path_factory):
 
 
 def test_a_run_has_the_scores_of_scikit_learn_and_thresholds_of_its_validation_texts(run, cli):
-    record = json.loads((run / "result.json").read_text())
+    record = result_of(run)
     kept = json.loads((run / "predictions.json").read_text())
     labels = np.array(kept["labels"])
     names = [model["name"] for model in record["models"]]

@@ -1,9 +1,8 @@
 """Pairs of texts: their vectors by hand, a run by the command line, and rows with one text."""
 
-import json
-
 import numpy as np
 import pytest
+from command_line import result_of
 from sklearn.metrics.pairwise import cosine_similarity
 
 from qllmft.config import BodyConfig, DataConfig, parse_config
@@ -32,16 +31,11 @@ def table(tmp_path_factory):
 
 def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     run = tmp_path / "run"
-    small = (
-        "model.n_qubits=4",
-        "model.encoder_qubits=6",
-        "model.encoder_layers=2",
-        'baselines.names=["svc"]',
-    )
-    pairs = [part for pair in small for part in ("--set", pair)]
-    given = ["train", f"--data {table} --pair-column second --body {tiny_body} --out {run}", *pairs]
-    cli(*given, "--per-label 20 --epochs 6 --lr 0.05")
-    record = json.loads((run / "result.json").read_text())
+    small = "--set model.n_qubits=4 --set model.encoder_qubits=6 --set model.encoder_layers=2"
+    small += " --set 'baselines.names=[\"svc\"]' --per-label 20 --epochs 6 --lr 0.05"
+    given = f"--data {table} --pair-column second --body {tiny_body} --out {run}"
+    cli("train", given, small)
+    record = result_of(run)
     assert record["body"]["dimension"] == 34
     _, _, splits = texts_of_run(run)
     body = BodyConfig(model=str(tiny_body))
@@ -71,9 +65,8 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in cli.refused("predict", run, *arguments)
-    with pytest.raises(
-        UserError, match="the model compares two texts, and got 'a text'; expected pairs"
-    ):
+    said = "the model compares two texts, and got 'a text'; expected pairs"
+    with pytest.raises(UserError, match=said):
         predictor.predict(["a text"])
 
 

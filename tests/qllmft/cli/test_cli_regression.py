@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from command_line import result_of
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -41,7 +42,7 @@ def train(cli, data, body, out, *options, code=0):
 def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     run = tmp_path / "run"
     output = train(cli, ratings, tiny_body, run)[0]
-    record = json.loads((run / "result.json").read_text())
+    record = result_of(run)
     kept = json.loads((run / "predictions.json").read_text())
     targets = np.array(kept["labels"])
     names = [model["name"] for model in record["models"]]
@@ -83,7 +84,7 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
 def test_several_targets(cli, ratings, tiny_body, tmp_path):
     targets = '--set \'data.label_column=["stars", "length"]\' --set \'baselines.names=["ridge"]\''
     train(cli, ratings, tiny_body, tmp_path / "run", targets)
-    record = json.loads((tmp_path / "run" / "result.json").read_text())
+    record = result_of(tmp_path / "run")
     assert record["data"]["labels"] == ["stars", "length"]
     test = record["models"][0]["test"]
     assert np.mean([r2 for r2, _, _ in test["by_target"]]) == pytest.approx(test["r2"])

@@ -34,13 +34,10 @@ def test_a_row_is_kilobytes_without_a_pickle_and_its_python_is_the_same(run, cli
     name = run.result["models"][1]["name"]
     files = list((run.path / "models").rglob("*"))
     assert {file.suffix for file in files if file.is_file()} == {".json", ".safetensors"}
-    printed = [
-        line.split("\t")
-        for line in cli("predict", run.path, "--model", name, *TEXTS)[0].splitlines()
-    ]
-    given = qllmft.load(run.path, model=name).predict(TEXTS)
-    assert [cells[0] for cells in printed] == [each.label for each in given]
-    assert repr(qllmft.load(run.path, model=name)).startswith(f"<Predictor of {run.path} ({name})")
+    model = qllmft.load(run.path, model=name)
+    printed = cli.records("predict", run.path, "--model", name, *TEXTS)
+    assert [each["label"] for each in printed] == [each.label for each in model.predict(TEXTS)]
+    assert repr(model).startswith(f"<Predictor of {run.path} ({name})")
 
 
 def test_best_is_the_row_with_the_highest_validation_score(run, cli):
@@ -86,8 +83,7 @@ def test_sets_of_labels_have_those_of_the_most_probable_ones(run, cli):
     predictor = Predictor.load(run.path)
     kept = predictor.model.true_probabilities
     assert len(kept) == run.result["data"]["sizes"]["validation"]
-    output, _ = cli("predict", run.path, "--coverage 0.8 --json", *TEXTS)
-    for line in map(json.loads, output.splitlines()):
+    for line in cli.records("predict", run.path, "--coverage 0.8", *TEXTS):
         least = sorted(kept, reverse=True)[int(np.ceil(0.8 * (len(kept) + 1))) - 1]
         wanted = {name for name, p in line["probabilities"].items() if p >= least - 1e-6}
         assert set(line["set"]) == wanted | {line["label"]}
@@ -114,17 +110,17 @@ def test_texts_unlike_the_training_texts_are_marked_with_the_rate_on_validation(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--coverage", "0.9", "--backend", "aer_statevector"], "a backend is given"),
-        (["--coverage", "0.99"], "needs the probabilities of 99 validation texts"),
-        (["--novelty", "0"], "the share of --novelty is 0"),
+        ("--coverage 0.9 --backend aer_statevector", "a backend is given"),
+        ("--coverage 0.99", "needs the probabilities of 99 validation texts"),
+        ("--novelty 0", "the share of --novelty is 0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(run, cli, options, message):
-    assert message in cli("predict", run.path, TEXTS[0], *options, code=2)[1].replace("\n", " ")
+    assert message in cli.refused("predict", run.path, TEXTS[0], options)
 
 
 def test_folds_test_every_row_once_and_are_resumed(run, cli, tmp_path):
-    arguments = [*run.arguments(tmp_path / "folds"), "--protocol", "split", "--folds", "3"]
+    arguments = [*run.arguments(tmp_path / "folds"), "--protocol split --folds 3"]
     output, _ = cli(*arguments)
     runs = [qllmft.run.RunFolder(tmp_path / "folds" / f"fold-{i}").read_result() for i in (1, 2, 3)]
     total = sum(each.data.sizes["test"] for each in runs)

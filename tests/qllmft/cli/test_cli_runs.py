@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import result_of
 from scipy import stats
 
 from qllmft import UserError, load
@@ -52,14 +53,13 @@ def test_a_list_has_data_preset_and_accuracy_of_each_run(runs, cli):
 def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qubits(
     runs, cli, made_run
 ):
-    result = json.loads((runs / "one" / "result.json").read_text())
+    result = result_of(runs / "one")
     tried = [
         {"name": name, "right": right, "total": 9, "loss": 0.5, "parameters": 7}
         for name, right in (("odd", 8), ("reuploading", 6))
     ]
-    (runs / "one" / "result.json").write_text(
-        json.dumps(result | {"choice": {"tried": tried, "folds": 5}})
-    )
+    choice = {"choice": {"tried": tried, "folds": 5}}
+    (runs / "one" / "result.json").write_text(json.dumps(result | choice))
     made = made_run("odd")
     rows = {row["name"]: row["what"] for row in cli.json("runs", runs)}
     assert rows == {"one": "3 qubits", "two": "3 qubits", made.name: "linear"}
@@ -68,21 +68,18 @@ def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qu
 def test_two_runs_are_compared_text_by_text(runs, cli):
     found = cli.json("runs", runs, "--compare one two")
     assert list(found["settings"]) == ["train.lr"]
-    first, second = (
-        json.loads((runs / name / "predictions.json").read_text()) for name in ("one", "two")
-    )
-    head = next(iter(first["answers"]))
-    right = [
-        np.array(each["answers"][head]) == np.array(each["labels"]) for each in (first, second)
-    ]
+    right = []
+    for name in ("one", "two"):
+        kept = json.loads((runs / name / "predictions.json").read_text())
+        head = next(iter(kept["answers"]))
+        right.append(np.array(kept["answers"][head]) == np.array(kept["labels"]))
     differences = right[0].astype(float) - right[1]
     assert found["difference"]["value"] == pytest.approx(differences.mean())
     # the interval is Wald's with one more text of either kind
     augmented = np.append(differences, [1.0, -1.0])
     error = stats.norm.ppf(0.975) * augmented.std() / np.sqrt(len(augmented))
-    assert found["difference"]["interval95"] == pytest.approx(
-        [augmented.mean() - error, augmented.mean() + error]
-    )
+    ends = [augmented.mean() - error, augmented.mean() + error]
+    assert found["difference"]["interval95"] == pytest.approx(ends)
     text = cli("runs", runs, "--compare", runs / "one", runs / "two")[0]
     assert f"first minus second on the same {len(differences)} texts" in text
 
@@ -105,7 +102,7 @@ def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
     file = runs / "two" / "config.toml"
     file.write_text(file.read_text().replace(old, new, 1))
     if old == "seed = ":
-        result = json.loads((runs / "two" / "result.json").read_text())
+        result = result_of(runs / "two")
         (runs / "two" / "result.json").write_text(json.dumps(result | {"seed": 10}))
     assert reason in cli("runs", runs, "--compare one two")[0]
 
@@ -134,23 +131,16 @@ def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_sa
         (copy / name).unlink()
     lines = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
     (copy / "metrics.jsonl").write_text("".join(lines[:2]))
-    said = (
-        f"the run in {copy} is not finished: its model was trained for 2 of {len(lines)} epochs.\n"
-    )
-    for command in (["predict", copy, "a film"], ["evaluate", copy], ["explain", copy, "a film"]):
+    of = f"of {len(lines)} epochs"
+    said = f"the run in {copy} is not finished: its model was trained for 2 {of}.\n"
+    answering = [["predict", copy, "a film"], ["evaluate", copy], ["explain", copy, "a film"]]
+    for command in answering:
         assert said in cli(*command)[1]
     assert load(copy).unfinished == said.removesuffix(".\n")
     (copy / "metrics.jsonl").unlink()
-    remedy = f"0 of {len(lines)} epochs. Finish it: qllmft train --config "
-    for command in (
-        ["predict", copy, "a film"],
-        ["evaluate", copy],
-        ["explain", copy, "a film"],
-        ["serve", copy],
-        ["push", copy, "me/mine", "--dry-run"],
-        ["analyse", copy],
-        ["export", copy],
-    ):
-        assert remedy in cli.refused(*command), command
+    others = [["push", copy, "me/mine", "--dry-run"]]
+    others += [[command, copy] for command in ("serve", "analyse", "export")]
+    for command in (*answering, *others):
+        assert f"0 {of}. Finish it: qllmft train --config " in cli.refused(*command), command
     with pytest.raises(UserError, match="is not finished: 0 of"):
         load(copy)

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 import small_job
+from command_line import result_of
 from small_texts import write_reviews
 
 from qllmft.cli.options import build_config
@@ -73,7 +74,7 @@ def test_a_runs_own_configuration_gives_the_same_run(run, cli, tmp_path):
     output, messages = cli(
         "train", "--config", run.path / "config.toml", "--out", tmp_path / "copy", "--json"
     )
-    assert without_verdict(output) == json.loads((tmp_path / "copy" / "result.json").read_text())
+    assert without_verdict(output) == result_of(tmp_path / "copy")
     assert json.loads(output)["identity"] == run.result["identity"]
     assert "epoch 1/6" in messages
     weights = "model/model.safetensors"

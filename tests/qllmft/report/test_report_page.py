@@ -199,10 +199,8 @@ def test_the_command_is_the_same_run():
     assert not {setting.name for setting in configuration.same} & differing
     words = shlex.split(configuration.command)
     given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
-    assert (
-        build_config(words[words.index("--preset") + 1], None, parse_settings(given)).identity
-        == config.identity
-    )
+    preset = words[words.index("--preset") + 1]
+    assert build_config(preset, None, parse_settings(given)).identity == config.identity
 
 
 def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
@@ -221,9 +219,8 @@ def test_refusals(make_run, tmp_path):
     with pytest.raises(UserError, match=r"is not a run: there is no config\.toml"):
         write_report(tmp_path / "nothing")
     folder = make_run(finished=False)
-    with pytest.raises(
-        UserError, match=r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"
-    ):
+    said = r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"
+    with pytest.raises(UserError, match=said):
         write_report(folder.path)
     folder = make_run()
     folder.predictions_file.write_text('{"labels": 3}')
@@ -231,8 +228,7 @@ def test_refusals(make_run, tmp_path):
         write_report(folder.path)
     folder.predictions_file.unlink()
     folder.result_file.write_text(json.dumps({"models": []}))
-    with pytest.raises(
-        UserError, match="is not a run's record of the form that this version writes"
-    ):
+    said = "is not a run's record of the form that this version writes"
+    with pytest.raises(UserError, match=said):
         write_report(folder.path)
     assert RunFolder(folder.path).report_file.exists() is False

@@ -16,11 +16,13 @@ def test_train_ends_with_a_page_and_one_reading_of_the_test_set(
         TrainedHead, "predict", lambda self, x: (read.append(len(x)), predict(self, x))[1]
     )
     texts = write_reviews(tmp_path / "texts.tsv", 60)
-    arguments = ["train", f"--preset single-10q --data {texts} --per-label 20 --epochs 3"]
-    arguments += ["--body", str(tiny_body)]
-    arguments += ["--set model.n_qubits=4 --set model.encoder_layers=2 --set baselines.grid=small"]
+    settings = "--set model.n_qubits=4 --set model.encoder_layers=2 --set baselines.grid=small"
+    given = f"--preset single-10q --data {texts} --body {tiny_body} --per-label 20 --epochs 3"
     folder = RunFolder(tmp_path / "run")
-    assert f"The report is {folder.report_file}." in cli(*arguments, "--out", folder.path)[0]
+    assert (
+        f"The report is {folder.report_file}."
+        in cli("train", given, settings, f"--out {folder.path}")[0]
+    )
     html = folder.report_file.read_text(encoding="utf-8")
     result, answers = folder.read_result().to_json(), folder.read_predictions()
     assert read.count(80) == 2  # the quantum head and the perceptron, once each
