@@ -60,13 +60,10 @@ def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(job):
         (("--known-texts", 7), r"--known-texts is 7; expected 19 or more.* or 0 for none"),
         (("--rounds", 7), r"begin with 16; expected 20 or more\. Ask for fewer rounds"),
         (("--rounds", 2, "--bootstrap", 5), "--bootstrap draws the shots of one measurement again"),
-        (
-            ("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED),
-            "--rounds and several values of --aggregation",
-        ),
+        (("--rounds", 2, "--aggregation", "average,dnl", *DEBIASED), "--rounds and several values of --aggregation"),
         (("--known-texts", 35), r"--known-texts is 35, and the run has kept 34 training texts"),
     ],
-)
+)  # fmt: skip
 def test_refused_before_anything_is_sent(job, options, message):
     assert re.search(message, job.predict("--yes", *options, code=2)[1])
     assert job.totals["circuits_paid"] == 0

@@ -193,14 +193,10 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
     ("command", "work", "whole"),
     [
         (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
-        (
-            ["sweep", "--data", "reviews", "--body", "minilm"],
-            "qllmft.campaign.sweep.run_sweep",
-            SEARCH.encode(),
-        ),
+        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.sweep.run_sweep", SEARCH.encode()),
     ],
     ids=["study", "search"],
-)
+)  # fmt: skip
 @QUICK
 @given(data=st.data())
 @example(data=None)

@@ -31,10 +31,7 @@ def export(trained_run, capfd):
     [
         ([], ExportRequest()),
         (["--text", TEXT], ExportRequest(text=TEXT)),
-        (
-            ["--format qasm2 --measure", "--text", TEXT],
-            ExportRequest("qasm2", text=TEXT, measure=True),
-        ),
+        (["--format qasm2 --measure", "--text", TEXT], ExportRequest("qasm2", text=TEXT, measure=True)),
         (["--weights free"], ExportRequest(weights="free")),
         (["--format txt"], ExportRequest("txt")),
         (["--part encoder --encoder 1"], ExportRequest(part="encoder", encoder=1)),
@@ -43,7 +40,7 @@ def export(trained_run, capfd):
             ExportRequest("qasm2", "encoder", TEXT, encoder=0, decompose=True),
         ),
     ],
-)
+)  # fmt: skip
 def test_text_goes_to_standard_output_and_is_what_python_gives(
     trained_run, export, options, request_
 ):

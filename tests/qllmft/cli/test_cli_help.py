@@ -69,15 +69,3 @@ def test_jobs_lists_the_run_that_it_is_given(cli, tmp_path):
     assert listed == alone
     assert "ledger" in alone
     assert "expected list, wait, cancel, or the folder of a run" in cli.refused("jobs", "cancle")
-
-
-def test_the_energies_of_a_column_have_one_format(cli):
-    rows = [
-        line.split()
-        for line in cli("energy", "--qubits 10-60")[0].splitlines()
-        if line.strip()[:1].isdigit()
-    ]
-    assert len(rows) > 10
-    for column in zip(*[row[-3:] for row in rows], strict=True):
-        assert len({"e" in number for number in column}) == 1
-        assert len({len(number.partition("e")[0].partition(".")[2]) for number in column}) == 1

@@ -150,12 +150,9 @@ def test_labels_that_the_model_does_not_have_are_refused(run, cli, tmp_path):
         ("--label-separator ,", "'good' is the only label, expected two or more"),
         ("", "the labels are 'good', expected a list. Name the character"),
         ('--set \'data.label_column=["label", "text2"]\'', "there is no column 'text2'"),
-        (
-            "--set 'baselines.names=[\"svc\"]'",
-            "'svc', which is not for multilabel; expected some of",
-        ),
+        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for multilabel; expected some of"),
     ],
-)
+)  # fmt: skip
 def test_texts_that_do_not_fit_are_refused(cli, tiny_body, tmp_path, options, message):
     file = tmp_path / "texts.tsv"
     file.write_text("text\tlabel\n" + "a film\tgood\n" * 20)

@@ -110,16 +110,10 @@ def test_pairs_with_one_text_and_copies_of_pairs():
     ("tree", "message"),
     [
         ({"data": {"pair_features": "product"}}, "texts are single; give text_column"),
-        (
-            {"data": {"pair_column": "text"}},
-            "texts and labels are text, text, label; expected different",
-        ),
-        (
-            {"data": {"pair_column": "b"}, "body": {"trainable": True}},
-            "a body that learns reads single ones",
-        ),
+        ({"data": {"pair_column": "text"}}, "texts and labels are text, text, label; expected different"),
+        ({"data": {"pair_column": "b"}, "body": {"trainable": True}}, "a body that learns reads single ones"),
     ],
-)
+)  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(tree, message):
     with pytest.raises(UserError, match=message):
         parse_config(tree, "the test")

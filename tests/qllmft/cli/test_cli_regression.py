@@ -96,13 +96,10 @@ def test_several_targets(cli, ratings, tiny_body, tmp_path):
     ("options", "message"),
     [
         ("--label-column text --text-column stars", "the target 'text' is "),
-        (
-            "--set 'baselines.names=[\"svc\"]'",
-            "'svc', which is not for regression; expected some of",
-        ),
+        ("--set 'baselines.names=[\"svc\"]'", "'svc', which is not for regression; expected some of"),
         ("--task guess", "data.task (got 'guess')"),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_fit_is_refused(cli, ratings, tiny_body, tmp_path, options, message):
     _, messages = train(cli, ratings, tiny_body, tmp_path / "run", options, code=2)
     assert message in " ".join(messages.split())
