@@ -202,13 +202,13 @@ def _work(setup: RunSetup) -> Outcome:
     if head.interrupted:
         _save_head(setup, body, head, None)
         return Outcome(folder, None, selection.epochs_done, selection.signal)
-    vectors = body.head_vectors
-    rows = [
-        _Row(held.fitted(head, vectors.train, seconds), vectors, held)
-        if held
-        else _Row(scored(head, vectors.validation, seconds), vectors)
-    ]
-    identity = _save_head(setup, body, head, folds)
+    if held:
+        fitted = held.fitted(head, body.head_vectors.train, seconds)
+        identity = _save_head(setup, body, head, folds)
+    else:  # saved first: the vectors of a trained body are computed from its folder
+        identity = _save_head(setup, body, head, None)
+        fitted = scored(head, body.head_vectors.validation, seconds)
+    rows = [_Row(fitted, body.head_vectors, held)]
     sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
     baselines = make_baselines(config, *sizes, len(setup.splits.train))
     for i, baseline in enumerate(baselines, 1):
