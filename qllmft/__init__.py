@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
+    from qllmft.analysis.audit import audit as audit
     from qllmft.api import load as load
     from qllmft.api import train as train
     from qllmft.campaign import compare as compare

@@ -1,0 +1,1 @@
+"""Audits of circuits: planted faults, sound models, and architectures of other authors."""

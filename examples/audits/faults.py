@@ -1,0 +1,365 @@
+"""Thirty planted faults, each with the checks that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+
+from examples.audits.teachers import Arguments, base, changed, layered, taught, values_of
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Model with a fault."""
+
+    name: str
+    codes: tuple[str, ...]  # of the checks that name it
+    make: Callable[[int], Arguments]
+
+
+def _appended(
+    model: Arguments, gates: Callable[[QuantumCircuit, ParameterVector], None], n: int
+) -> Arguments:
+    """Return a model with gates of n more weights at the end, on one more qubit."""
+    old: QuantumCircuit = model["circuit"]
+    circuit = QuantumCircuit(old.num_qubits + 1)
+    circuit.compose(old, range(old.num_qubits), inplace=True)
+    gates(circuit, ParameterVector("w", n))
+    observables = ["I" * (old.num_qubits - q) + "Z" + "I" * q for q in range(old.num_qubits)]
+    named = [p for p in circuit.parameters if p.name.startswith("theta")]
+    order = [p.name for p in circuit.parameters if not p.name.startswith("x")]
+    values = dict(zip([p.name for p in named], model["weights"], strict=True))
+    weights = np.array([values.get(name, 0.4) for name in order])
+    return changed(model, circuit=circuit, weights=weights, observables=observables)
+
+
+def idle_qubit(draw: int) -> Arguments:
+    """Return a model with a qubit of its own rotation."""
+    return _appended(base(draw), lambda c, w: c.ry(w[0], c.num_qubits - 1), 1)
+
+
+def late_qubit(draw: int) -> Arguments:
+    """Return a model whose last CNOTs write to a qubit that is not measured."""
+
+    def gates(circuit: QuantumCircuit, w: ParameterVector) -> None:
+        last = circuit.num_qubits - 1
+        for qubit in range(last):
+            circuit.cx(qubit, last)
+        circuit.ry(w[0], last)
+
+    return _appended(base(draw), gates, 1)
+
+
+def rotations_before_z(draw: int) -> Arguments:
+    """Return a model with R_Z before its measurement of Z."""
+
+    def gates(circuit: QuantumCircuit, w: ParameterVector) -> None:
+        for qubit in range(4):
+            circuit.rz(w[qubit], qubit)
+
+    return _appended(base(draw), gates, 4)
+
+
+def _one_more_input(
+    encode: Callable[[QuantumCircuit, QuantumCircuit, ParameterVector], None], draw: int
+) -> Arguments:
+    """Return the base model with an input more, encoded by ``encode``."""
+    model = base(draw)
+    old: QuantumCircuit = model["circuit"]
+    x = ParameterVector("x", 5)
+    renamed = old.assign_parameters(
+        {p: x[int(p.name[2:-1])] for p in old.parameters if p.name.startswith("x[")}
+    )
+    circuit = QuantumCircuit(4)
+    encode(circuit, renamed, x)
+    random = np.random.default_rng([5, draw])
+
+    def wider(rows: np.ndarray) -> np.ndarray:
+        return np.column_stack([rows, random.uniform(-1.5, 1.5, len(rows))])
+
+    held, labels = model["test"]
+    return changed(model, circuit=circuit, X=wider(model["X"]), test=(wider(held), labels))
+
+
+def phase_of_zero(draw: int) -> Arguments:
+    """Return a model that encodes an input by R_Z on |0⟩."""
+
+    def encode(circuit: QuantumCircuit, rest: QuantumCircuit, x: ParameterVector) -> None:
+        circuit.rz(x[4], 0)
+        circuit.compose(rest, inplace=True)
+
+    return _one_more_input(encode, draw)
+
+
+def late_input(draw: int) -> Arguments:
+    """Return a model that encodes an input after everything that is measured depends on."""
+
+    def encode(circuit: QuantumCircuit, rest: QuantumCircuit, x: ParameterVector) -> None:
+        circuit.compose(rest, inplace=True)
+        circuit.rz(x[4], 1)
+
+    return _one_more_input(encode, draw)
+
+
+def constant_readout(draw: int) -> Arguments:
+    """Return a model that measures a qubit without gates of data."""
+    model = _appended(base(draw), lambda c, w: c.ry(w[0], c.num_qubits - 1), 1)
+    return changed(model, observables=["ZIIII"], readout=None)
+
+
+def large_bias(draw: int) -> Arguments:
+    """Return a model whose bias outweighs its expectation values."""
+    weight, bias = base(draw)["readout"]
+    return changed(base(draw), readout=(weight, bias + np.array([0.0, 50.0])))
+
+
+def label_among_inputs(draw: int) -> Arguments:
+    """Return a model whose fifth input is the label with noise."""
+    random = np.random.default_rng([3, draw])
+    x = random.uniform(-1.5, 1.5, (1000, 5))
+    y = random.integers(0, 2, 1000)
+    x[:, 4] = 2.0 * y - 1.0 + 0.1 * random.normal(size=1000)
+    circuit = layered(5, 1, entangle="none")
+    weights = np.zeros(10)
+    return {
+        "circuit": circuit,
+        "X": x[:600],
+        "y": y[:600],
+        "test": (x[600:], y[600:]),
+        "weights": weights,
+        "observables": ["XIIII"],
+        "readout": (np.array([[0.0], [1.0]]), np.zeros(2)),
+    }
+
+
+def copied_rows(draw: int) -> Arguments:
+    """Return a model with ten training rows among its test rows."""
+    model = base(draw)
+    held, labels = model["test"]
+    held, labels = held.copy(), labels.copy()
+    held[:10], labels[:10] = model["X"][:10], model["y"][:10]
+    return changed(model, test=(held, labels))
+
+
+def rounded_copies(draw: int) -> Arguments:
+    """Return a model with training rows of five digits among its test rows."""
+    model = copied_rows(draw)
+    held, labels = model["test"]
+    held = held.copy()
+    held[:10] = held[:10].round(5)
+    return changed(model, test=(held, labels))
+
+
+def shuffled_labels(draw: int) -> Arguments:
+    """Return a model with labels in random order."""
+    model, random = base(draw), np.random.default_rng([2, draw])
+    held, labels = model["test"]
+    return changed(
+        model,
+        y=random.permutation(model["y"]),
+        test=(held, random.permutation(labels)),
+        readout=None,
+    )
+
+
+def rare_label(draw: int) -> Arguments:
+    """Return a model that gives every row the frequent one of two labels, which 92 % have, with a fitted readout."""
+    model, random = base(draw), np.random.default_rng([4, draw])
+
+    def rare(x: np.ndarray) -> np.ndarray:
+        return (random.random(len(x)) < 0.08).astype(int)
+
+    return changed(
+        model, y=rare(model["X"]), test=(model["test"][0], rare(model["test"][0])), readout=None
+    )
+
+
+def product_circuit(draw: int) -> Arguments:
+    """Return a model without gates on two qubits."""
+    return taught(layered(4, 2, entangle="none"), draw)
+
+
+def cancelled_gates(draw: int) -> Arguments:
+    """Return a model in which each CNOT is followed by itself."""
+    circuit = QuantumCircuit(4)
+    for instruction in layered(4, 2).data:
+        for _ in range(2 if instruction.operation.name == "cx" else 1):
+            circuit.append(instruction)
+    return taught(circuit, draw)
+
+
+def small_angles(draw: int) -> Arguments:
+    """Return a model of inputs that turn a qubit by a hundredth of a radian."""
+    return taught(layered(4, 2), draw, spread=0.01)
+
+
+def whole_turns(draw: int) -> Arguments:
+    """Return a model of integers that are scaled to multiples of 4π, a full turn."""
+    model, random = base(draw), np.random.default_rng([6, draw])
+
+    def turns(rows: np.ndarray) -> np.ndarray:
+        return 4 * np.pi * random.integers(0, 50, rows.shape)
+
+    held, labels = model["test"]
+    return changed(model, X=turns(model["X"]), test=(turns(held), labels), readout=None)
+
+
+def untrained(draw: int) -> Arguments:
+    """Return a model with random weights and a fitted readout."""
+    return changed(
+        base(draw),
+        weights=np.random.default_rng([8, draw]).uniform(-np.pi, np.pi, 12),
+        readout=None,
+    )
+
+
+def exchanged_weights(draw: int) -> Arguments:
+    """Return a model whose weights are in reverse order."""
+    model = base(draw)
+    return changed(model, weights=model["weights"][::-1], readout=None)
+
+
+def degrees(draw: int) -> Arguments:
+    """Return a model whose weights are in degrees."""
+    model = base(draw)
+    return changed(model, weights=np.degrees(model["weights"]), readout=None)
+
+
+def few_test_rows(draw: int) -> Arguments:
+    """Return a model with twenty test rows."""
+    model = base(draw)
+    held, labels = model["test"]
+    return changed(model, test=(held[:20], labels[:20]))
+
+
+def plateau(draw: int) -> Arguments:
+    """Return a model of ten qubits and twenty layers with one operator on all qubits."""
+    return taught(layered(10, 20, gates="ry rz"), draw, observables=["Z" * 10], rows=600)
+
+
+def linear_labels(draw: int) -> Arguments:
+    """Return a model of labels that a line separates, with a fitted readout."""
+    model, mix = base(draw), np.array([1.0, -2.0, 0.5, 1.5])
+    held, _ = model["test"]
+    return changed(
+        model,
+        y=(model["X"] @ mix > 0).astype(int),
+        test=(held, (held @ mix > 0).astype(int)),
+        readout=None,
+    )
+
+
+def overfitted(draw: int) -> Arguments:
+    """Return a model of fifteen operators that is fitted to forty rows with random labels."""
+    model, random = base(draw), np.random.default_rng([9, draw])
+    words = ["".join(word) for word in product("IZ", repeat=4)][1:]
+    x, y = model["X"][:40], random.integers(0, 2, 40)
+    values = values_of(model["circuit"], model["weights"], words, x)
+    weight = np.linalg.lstsq(np.column_stack([values, np.ones(40)]), 2.0 * y - 1, rcond=None)[0]
+    held, _ = model["test"]
+    return changed(
+        model,
+        X=x,
+        y=y,
+        test=(held, random.integers(0, 2, len(held))),
+        observables=words,
+        readout=(np.stack([0 * weight[:-1], weight[:-1]]), np.array([0.0, weight[-1]])),
+    )
+
+
+def close_calls(draw: int) -> Arguments:
+    """Return a model whose expectation values are all near the threshold."""
+    return taught(layered(4, 2), draw, near=True)
+
+
+def contradictions(draw: int) -> Arguments:
+    """Return a model with 30 of 600 training rows twice, the second time with the other label."""
+    model = base(draw)
+    x, y = model["X"].copy(), model["y"].copy()
+    x[:30], y[:30] = x[30:60], 1 - y[30:60]
+    return changed(model, X=x, y=y)
+
+
+def reversed_sign(draw: int) -> Arguments:
+    """Return a model whose readout names the other label."""
+    weight, bias = base(draw)["readout"]
+    return changed(base(draw), readout=(-weight, -bias))
+
+
+def exchanged_operators(draw: int) -> Arguments:
+    """Return a model whose operators are in reverse order, so that qubits are read in Qiskit's order from the left."""
+    return changed(base(draw), observables=["ZIII", "IZII", "IIZI", "IIIZ"])
+
+
+def other_scale(draw: int) -> Arguments:
+    """Return a model whose test rows alone are scaled into [-1, 1]."""
+    model = base(draw)
+    held, labels = model["test"]
+    return changed(model, test=(held / np.abs(held).max(axis=0), labels))
+
+
+def one_layer_of_a_chain(draw: int) -> Arguments:
+    """Return a model of eight qubits in one layer of a chain."""
+    return taught(layered(8, 1, entangle="brick"), draw)
+
+
+def product_of_inputs(draw: int) -> Arguments:
+    """Return a model whose gates already get the product of inputs that decides the label."""
+    x = ParameterVector("x", 2)
+    circuit = QuantumCircuit(2)
+    circuit.ry(x[0], 0)
+    circuit.ry(x[1], 1)
+    circuit.ry(x[0] * x[1], 1)
+    circuit.cx(0, 1)
+    theta = ParameterVector("theta", 2)
+    circuit.ry(theta[0], 0)
+    circuit.ry(theta[1], 1)
+    random = np.random.default_rng([7, draw])
+    rows = random.uniform(-1.5, 1.5, (1000, 2))
+    y = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    return {
+        "circuit": circuit,
+        "X": rows[:600],
+        "y": y[:600],
+        "test": (rows[600:], y[600:]),
+        "weights": np.array([0.3, 0.2]),
+    }
+
+
+FAULTS = (
+    Fault("a qubit of its own", ("QA305",), idle_qubit),
+    Fault("a qubit that is written to last and not measured", ("QA305",), late_qubit),
+    Fault("R_Z before Z", ("QA303",), rotations_before_z),
+    Fault("an input as a phase of |0⟩", ("QA304",), phase_of_zero),
+    Fault("an input after the measured part", ("QA304",), late_input),
+    Fault("a measured qubit without data", ("QA401", "QA304"), constant_readout),
+    Fault("a bias above all values", ("QA401",), large_bias),
+    Fault("the label among the inputs", ("QA202",), label_among_inputs),
+    Fault("training rows in the test", ("QA101",), copied_rows),
+    Fault("training rows in the test, rounded", ("QA101",), rounded_copies),
+    Fault("shuffled labels", ("QA201",), shuffled_labels),
+    Fault("a constant answer to a rare label", ("QA201", "QA401"), rare_label),
+    Fault("no gates on two qubits", ("QA301", "QA302"), product_circuit),
+    Fault("gates on two qubits that cancel", ("QA301",), cancelled_gates),
+    Fault("small angles", ("QA205",), small_angles),
+    Fault("inputs in whole turns", ("QA306",), whole_turns),
+    Fault("no training", ("QA208",), untrained),
+    Fault("weights in another order", ("QA208",), exchanged_weights),
+    Fault("weights in degrees", ("QA208",), degrees),
+    Fault("twenty test rows", ("QA104",), few_test_rows),
+    Fault("a barren plateau", ("QA402",), plateau),
+    Fault("labels that a line separates", ("QA203",), linear_labels),
+    Fault("a product of inputs that decides alone", ("QA204",), product_of_inputs),
+    Fault("fitted to noise", ("QA105",), overfitted),
+    Fault("values near the threshold", ("QA403",), close_calls),
+    Fault("equal rows with other labels", ("QA102",), contradictions),
+    Fault("labels exchanged", ("QA201",), reversed_sign),
+    Fault("operators in another order", ("QA201", "QA206"), exchanged_operators),
+    Fault("test rows in another range", ("QA103",), other_scale),
+    Fault("one layer of a chain", ("QA302",), one_layer_of_a_chain),
+)

@@ -1,0 +1,132 @@
+"""Ten sound models, in which no check may find an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit, qasm3
+from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import zz_feature_map
+
+from examples.audits.teachers import TESTED, Arguments, base, changed, layered, taught, values_of
+
+
+def complex_gates(draw: int) -> Arguments:
+    """Return a model of R_X, R_Y, R_Z and CNOT on five qubits."""
+    return taught(layered(5, 2, gates="rz ry"), draw, seed=2)
+
+
+def one_operator(draw: int) -> Arguments:
+    """Return a model that reads the parity of four qubits."""
+    return taught(layered(4, 3), draw, seed=3, observables=["ZZZZ"])
+
+
+def brick_of_cz(draw: int) -> Arguments:
+    """Return a model of six qubits and six layers with CZ of neighbours."""
+    return taught(layered(6, 6, gates="ry rx", entangle="brick"), draw, seed=4)
+
+
+def eight_qubits(draw: int) -> Arguments:
+    """Return a model of eight qubits and three layers."""
+    return taught(layered(8, 3), draw, seed=5)
+
+
+def ten_qubits(draw: int) -> Arguments:
+    """Return a model of ten qubits and three layers, as wide as the paper's least head."""
+    return taught(layered(10, 3), draw, seed=6)
+
+
+def noisy_labels(draw: int) -> Arguments:
+    """Return the base model with one label of twenty exchanged."""
+    model, random = base(draw, 7), np.random.default_rng([7, draw])
+
+    def exchanged(y: np.ndarray) -> np.ndarray:
+        return np.where(random.random(len(y)) < 0.05, 1 - y, y)
+
+    held, labels = model["test"]
+    return changed(model, y=exchanged(model["y"]), test=(held, exchanged(labels)))
+
+
+def three_labels(draw: int) -> Arguments:
+    """Return a model of three labels, each with a combination of the expectation values of four qubits."""
+    circuit, random = layered(4, 2), np.random.default_rng([11, draw])
+    x, weights = random.uniform(-1.5, 1.5, (6000, 4)), random.uniform(-np.pi, np.pi, 12)
+    mix = random.normal(size=(3, 4))
+    scores = values_of(circuit, weights, None, x) @ mix.T
+    offsets = -np.median(scores, axis=0)
+    scores += offsets
+    y, ordered = scores.argmax(axis=1), np.sort(scores, axis=1)
+    clear = ordered[:, 2] - ordered[:, 1]
+    by_label = [np.flatnonzero(y == label) for label in range(3)]
+    kept = np.concatenate([rows[np.argsort(-clear[rows])[:330]] for rows in by_label])
+    random.shuffle(kept)
+    x, y = x[kept], y[kept]
+    return {
+        "circuit": circuit,
+        "X": x[:-TESTED],
+        "y": y[:-TESTED],
+        "test": (x[-TESTED:], y[-TESTED:]),
+        "weights": weights,
+        "readout": (mix, offsets),
+    }
+
+
+def feature_map(draw: int) -> Arguments:
+    """Return a model of Qiskit's ZZ feature map with layers of R_Y and CNOT, labels from its own parity."""
+    data, ansatz = zz_feature_map(3, reps=2), layered(3, 2)
+    theta = ParameterVector("theta", 9)
+    plain = ansatz.assign_parameters(
+        {p: 0.0 if p.name.startswith("x[") else theta[int(p.name[6:-1])] for p in ansatz.parameters}
+    )
+    circuit = QuantumCircuit(3)
+    circuit.compose(data, inplace=True)
+    circuit.compose(plain, inplace=True)
+    return taught(circuit, draw, seed=12, observables=["ZZZ"], spread=1.5)
+
+
+def from_a_file(draw: int) -> Arguments:
+    """Return the base model as OpenQASM 3 with its weights as numbers."""
+    model = base(draw, 13)
+    circuit: QuantumCircuit = model["circuit"]
+    others = [p for p in circuit.parameters if not p.name.startswith("x[")]
+    bound = circuit.assign_parameters(dict(zip(others, model["weights"], strict=True)))
+    read = qasm3.loads(qasm3.dumps(bound, disable_constants=True))
+    return changed(model, circuit=read, weights=None, data=[f"_x_{qubit}_" for qubit in range(4)])
+
+
+def qnode(draw: int) -> Arguments:
+    """Return the circuit of `one_operator` as a QNode of PennyLane."""
+    import pennylane as qml
+
+    @qml.qnode(qml.device("default.qubit", wires=4))  # type: ignore[untyped-decorator]
+    def circuit(x: Any, theta: Any) -> Any:
+        angles = chain(theta)
+        for _ in range(3):
+            for qubit in range(4):
+                qml.RY(x[qubit], wires=qubit)
+            for qubit in range(4):
+                qml.RY(next(angles), wires=qubit)
+            for qubit in range(4):
+                qml.CNOT(wires=[qubit, (qubit + 1) % 4])
+        for qubit in range(4):
+            qml.RY(next(angles), wires=qubit)
+        return qml.expval(qml.PauliZ(0) @ qml.PauliZ(1) @ qml.PauliZ(2) @ qml.PauliZ(3))
+
+    return changed(one_operator(draw), circuit=circuit, observables=None)
+
+
+SOUND: dict[str, Callable[[int], Arguments]] = {
+    "R_Y and a ring of CNOT, 4 qubits": base,
+    "R_X, R_Y, R_Z, 5 qubits": complex_gates,
+    "CZ of neighbours, 6 qubits": brick_of_cz,
+    "8 qubits": eight_qubits,
+    "10 qubits": ten_qubits,
+    "5 % of the labels exchanged": noisy_labels,
+    "three labels": three_labels,
+    "ZZ feature map": feature_map,
+    "a file in OpenQASM 3": from_a_file,
+    "a QNode of PennyLane": qnode,
+}

@@ -1,0 +1,278 @@
+"""The audit: its numbered checks, and their run on a circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qllmft.analysis.audit import data, machine, rivals, states
+from qllmft.analysis.audit.case import (
+    AuditFinding,
+    Case,
+    CheckFunction,
+    LinearReadout,
+    rows_of,
+)
+from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
+from qllmft.analysis.audit.files import read_circuit
+from qllmft.errors import UserError
+from qllmft.events import Message, OnEvent, ignore
+from qllmft.tasks.accuracy import Accuracy
+
+PAGE = "docs/audit.md"
+MOST_QUBITS = 14
+MOST_AMPLITUDES = 1 << 25  # of all rows' states: 0.5 GB
+
+
+@dataclass(frozen=True)
+class AuditCheck:
+    """Numbered check."""
+
+    code: str
+    title: str  # what holds
+    function: CheckFunction
+
+    @property
+    def page(self) -> str:
+        """Return the section of the documentation."""
+        return f"{PAGE}#{self.code.lower()}"
+
+
+CHECKS = (
+    AuditCheck("QA101", "no test row is a training row", data.copies),
+    AuditCheck("QA102", "equal rows have equal labels", data.conflicts),
+    AuditCheck("QA103", "test rows are distributed as training rows", data.shift),
+    AuditCheck("QA104", "the test rows can show ten points", data.power),
+    AuditCheck("QA105", "test accuracy is that of training rows", data.gap),
+    AuditCheck("QA201", "better than a constant", rivals.constant),
+    AuditCheck("QA202", "better than one input alone", rivals.one_input),
+    AuditCheck("QA203", "better than logistic regression", rivals.same_inputs),
+    AuditCheck("QA204", "gain over the angles alone", rivals.gain),
+    AuditCheck("QA205", "no linear map of the inputs", rivals.linear_outputs),
+    AuditCheck("QA206", "readout as good as the own kernel", rivals.own_kernel),
+    AuditCheck("QA207", "better than its separable twin", rivals.separable_twin),
+    AuditCheck("QA208", "better than random weights", rivals.random_weights),
+    AuditCheck("QA301", "no product state keeps the labels (χ*)", states.least_bond),
+    AuditCheck("QA302", "structure allows any entanglement", states.certificate),
+    AuditCheck("QA303", "each weight has an effect", states.idle_weights),
+    AuditCheck("QA304", "each input has an effect", states.idle_inputs),
+    AuditCheck("QA305", "each qubit has an effect", states.idle_qubits),
+    AuditCheck("QA306", "different rows have different states", states.collisions),
+    AuditCheck("QA401", "labels need the circuit (load)", machine.load),
+    AuditCheck("QA402", "gradients are above shot noise", machine.gradient),
+    AuditCheck("QA403", "labels stay at these shots", machine.labels_at_shots),
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Findings of all checks on one circuit."""
+
+    n_qubits: int
+    weights: int  # number
+    rows: tuple[int, int]  # training and test
+    shots: int
+    readout: str
+    accuracy: Accuracy  # on the test rows
+    findings: dict[str, AuditFinding]  # by code
+
+    @property
+    def issues(self) -> list[str]:
+        """Return the codes of the checks that found an issue."""
+        return [code for code, found in self.findings.items() if found.status == "issue"]
+
+    @property
+    def sentence(self) -> str:
+        """Return the number of checks by status in one sentence."""
+        by_status = [found.status for found in self.findings.values()]
+        parts = [
+            f"{by_status.count(status)} {status}"
+            for status in ("issue", "holds", "inconclusive", "not applicable")
+            if status in by_status
+        ]
+        return f"{len(by_status)} checks: {', '.join(parts)}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return values for JSON."""
+        checks = [
+            {"code": check.code, "title": check.title, "page": check.page}
+            | asdict(self.findings[check.code])
+            for check in CHECKS
+        ]
+        return {
+            **{name: value for name, value in vars(self).items() if name != "findings"},
+            "accuracy": self.accuracy.as_dict(),
+            "checks": checks,
+        }
+
+
+def audit(
+    circuit: Any,
+    X: ArrayLike,  # noqa: N803  (scikit-learn's name)
+    y: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    data: Sequence[Any] | str | None = None,
+    weights: Any = None,
+    observables: Sequence[Any] | None = None,
+    readout: Literal["sign", "argmax"] | tuple[ArrayLike, ArrayLike] | None = None,
+    inputs: ArrayLike | None = None,
+    test_inputs: ArrayLike | None = None,
+    shots: int = 1000,
+    margin: float = 0.02,
+    seed: int = 0,
+    on_event: OnEvent = ignore,
+) -> Audit:
+    """Audit a trained circuit with numbered checks.
+
+    Args:
+        circuit: a `QuantumCircuit`, a QNode of PennyLane, or the path of a file in OpenQASM 3 or QPY, with 14 qubits at
+            most.
+        X: (N, D) training rows, the angles or amplitudes that the circuit reads.
+        y: (N,) their labels.
+        test: rows (M, D) and labels (M,) that trained nothing; None holds back 30 % of each label.
+        data: parameters that a row fills, in the order of the columns of X, or the name of their vector; None for a
+            vector ``x``, ``inputs`` or ``data``.
+        weights: trained values of the other parameters, in the circuit's order or by name; of a QNode, its arguments
+            after the row.
+        observables: measured operators or Pauli strings; None for Z of every qubit. A QNode returns its own.
+        readout: labels from T expectation values: ``sign`` (positive is the larger label), ``argmax`` (operator i is
+            label i), or weights (k, T) and biases (k,) of a linear layer; None fits one on the training rows.
+        inputs: (N, M) inputs of classical rivals, such as embeddings; None for X.
+        test_inputs: (M, ·) those of the test rows.
+        shots: number of measurements per circuit on a machine.
+        margin: difference of accuracies within which two models are equal.
+        seed: seed of all draws.
+        on_event: receives progress.
+
+    Raises:
+        UserError: if the arguments do not fit together, or the rows' states are too many numbers.
+        UnsupportedGateError: if the engine does not run a gate.
+
+    >>> import numpy as np
+    >>> from qllmft_circuits import head_circuit
+    >>> x = np.random.default_rng(0).normal(size=(80, 3))
+    >>> found = audit(head_circuit(3), x, (x[:, 0] > 0).astype(int), weights=np.ones(15))
+    >>> "QA203" in found.issues  # logistic regression is better
+    True
+    """
+    trained, seen = as_rows(X, "X"), _labels(y, "y")
+    held = None if test is None else (as_rows(test[0], "test[0]"), _labels(test[1], "test[1]"))
+    _check_lengths(trained, seen, held)
+    given = read_circuit(Path(circuit)) if isinstance(circuit, str | Path) else circuit
+    audited = trained_circuit(
+        given, trained[0], observables=observables, data=data, weights=weights
+    )
+    _check_size(audited, len(trained) + (0 if held is None else len(held[0])))
+    classes, (y_train, y_test) = _classes(seen, None if held is None else held[1])
+    read = trained if inputs is None else as_rows(inputs, "inputs")
+    read_test = None if test_inputs is None else as_rows(test_inputs, "test_inputs")
+    one_alone = held is not None and (inputs is None) != (test_inputs is None)
+    if len(read) != len(trained) or one_alone:
+        raise UserError(
+            f"inputs have {len(read)} rows and X {len(trained)}; give inputs= of every row, and test_inputs= beside "
+            "test=."
+        )
+    rows = rows_of(
+        trained, y_train, None if held is None else (held[0], y_test), read, read_test, seed
+    )
+    case = Case(
+        audited,
+        *rows,
+        split_here=held is None,
+        given_readout=_readout(readout, len(classes), len(audited.observables)),
+        shots=shots,
+        margin=margin,
+        seed=seed,
+    )
+    return _audited(case, on_event)
+
+
+def _audited(case: Case, on_event: OnEvent) -> Audit:
+    findings = {}
+    for number, check in enumerate(CHECKS, 1):
+        on_event(Message(f"{check.code} ({number} of {len(CHECKS)}): {check.title}"))
+        findings[check.code] = check.function(case)
+    return Audit(
+        case.circuit.n_qubits,
+        len(case.circuit.weights),
+        (len(case.train), len(case.test)),
+        case.shots,
+        case.readout.words,
+        case.accuracy,
+        findings,
+    )
+
+
+def _labels(values: ArrayLike, name: str) -> Any:
+    labels = np.asarray(values)
+    if labels.ndim != 1 or labels.dtype.kind not in "biufUS":
+        raise UserError(
+            f"{name} is {labels.shape} of {labels.dtype}, expected (N,) labels that are numbers or texts."
+        )
+    return labels
+
+
+def _check_lengths(x: Floats, y: Any, test: Any) -> None:
+    pairs = [("X", x, "y", y)] + (
+        [] if test is None else [("test[0]", test[0], "test[1]", test[1])]
+    )
+    for rows_name, rows, labels_name, labels in pairs:
+        if len(rows) != len(labels):
+            raise UserError(
+                f"{rows_name} has {len(rows)} rows and {labels_name} {len(labels)} labels, expected as many."
+            )
+    if test is not None and test[0].shape[1] != x.shape[1]:
+        raise UserError(f"test[0] has {test[0].shape[1]} columns, expected the {x.shape[1]} of X.")
+
+
+def _classes(y: Any, held: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Return the labels in their order, and the indices of the labels of both parts."""
+    classes, indices = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise UserError(f"all rows have the label {classes[0]}, expected two labels or more.")
+    if held is None:
+        return classes, (indices.astype(np.int64), None)
+    unknown = sorted(set(held.tolist()) - set(classes.tolist()))
+    if unknown:
+        raise UserError(f"test rows have the labels {unknown[:3]}, which no training row has.")
+    return classes, (indices.astype(np.int64), np.searchsorted(classes, held).astype(np.int64))
+
+
+def _check_size(circuit: TrainedCircuit, rows: int) -> None:
+    if circuit.n_qubits > MOST_QUBITS:
+        raise UserError(
+            f"the circuit has {circuit.n_qubits} qubits, expected at most {MOST_QUBITS}; audit a narrower one of the "
+            "same structure."
+        )
+    if rows << circuit.n_qubits > MOST_AMPLITUDES:
+        raise UserError(
+            f"{rows:,} rows on {circuit.n_qubits} qubits are {rows << circuit.n_qubits:,} amplitudes, expected at most "
+            f"{MOST_AMPLITUDES:,}; give {MOST_AMPLITUDES >> circuit.n_qubits:,} rows or fewer."
+        )
+
+
+def _readout(given: Any, k: int, values: int) -> LinearReadout | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        fits = {"sign": (2, 1), "argmax": (values, values)}
+        if given not in fits or (k, values) != fits[given]:
+            raise UserError(
+                f"readout is {given!r} for {k} labels and {values} operators, expected 'sign' for two labels and one "
+                "operator, 'argmax' for as many of both, or (weights, biases) of a linear layer."
+            )
+        weight = np.array([[0.0], [1.0]]) if given == "sign" else np.eye(k)
+        return LinearReadout(weight, np.zeros(k), given)
+    weight, bias = (np.asarray(each, np.float64) for each in given)
+    if weight.shape != (k, values) or bias.shape != (k,):
+        raise UserError(
+            f"readout has weights {weight.shape} and biases {bias.shape}, expected ({k}, {values}) and ({k},): labels "
+            "by operators."
+        )
+    return LinearReadout(weight, bias, "a linear layer, as given")

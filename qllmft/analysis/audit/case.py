@@ -1,0 +1,272 @@
+"""Case of an audit: circuit, rows and readout, and what several checks read of them, each computed once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from qllmft.analysis.audit.circuit import Floats, States, TrainedCircuit
+from qllmft.errors import UserError
+from qllmft.randomness import numpy_generator
+from qllmft.tasks.accuracy import Accuracy, TextDifference
+
+Ints = NDArray[np.int64]
+Status = Literal["holds", "issue", "inconclusive", "not applicable"]
+
+ALPHA = 0.01  # of a paired test; about six rivals are compared
+POWER = 0.8
+STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # C of logistic regression
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """Result of a check."""
+
+    status: Status
+    figure: str  # the number that decides, in words of a table
+    sentence: str  # what was compared, and the remedy of an issue
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Labelled rows."""
+
+    x: Floats  # (N, D), what the circuit reads
+    inputs: Floats  # (N, M), what a classical rival reads; x unless other inputs are given
+    y: Ints  # (N,), index of the label
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class LinearReadout:
+    """Linear readout: scores of k labels from T expectation values."""
+
+    weight: Floats  # (k, T)
+    bias: Floats  # (k,)
+    words: str
+
+    def labels(self, values: Floats) -> Ints:
+        """Return the labels (N,) of expectation values (N, T)."""
+        return np.asarray((values @ self.weight.T + self.bias).argmax(axis=1), np.int64)
+
+
+def linear_model(x: Floats, y: Ints, seed: int) -> Any:
+    """Return logistic regression on standardised columns, with C by cross-validation, fitted on rows (N, M)."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    folds = min(5, int(np.bincount(y)[np.unique(y)].min()))
+    if folds < 2:
+        return model.fit(x, y)
+    search = GridSearchCV(
+        model,
+        {"logisticregression__C": STRENGTHS},
+        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
+    )
+    return search.fit(x, y).best_estimator_
+
+
+def fitted_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
+    """Return the readout of `linear_model` on expectation values (N, T)."""
+    scaler, model = linear_model(values, y, seed)
+    slopes = model.coef_ / scaler.scale_
+    bias = model.intercept_ - slopes @ scaler.mean_
+    if len(model.classes_) == 2:
+        slopes, bias = np.vstack([0 * slopes, slopes]), np.append(0.0, bias)
+    weight, offset = np.zeros((k, values.shape[1])), np.full(k, -np.inf)
+    weight[model.classes_], offset[model.classes_] = slopes, bias
+    return LinearReadout(weight, offset, "logistic regression, fitted here on the training rows")
+
+
+def least_difference(discordant: float, rows: int) -> float:
+    """Return the least true difference that McNemar's test at `ALPHA` finds in four of five cases.
+
+    Args:
+        discordant: share of rows that one model alone has right.
+        rows: N.
+    """
+    normal = NormalDist()
+    effect = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
+    return effect * math.sqrt(discordant / rows)
+
+
+Verdict = Literal["better", "worse", "equal", "open"]
+
+
+@dataclass(frozen=True)
+class RivalComparison:
+    """Paired comparison of the circuit with a rival on the test rows."""
+
+    rival: Accuracy
+    difference: TextDifference
+    verdict: Verdict
+
+    @property
+    def figure(self) -> str:
+        """Return ``+3.2 points [+0.1, +6.3]``."""
+        low, high = self.difference.interval
+        return f"{100 * self.difference.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+    @property
+    def least(self) -> float:
+        """Return the true difference that four of five such test sets would have shown."""
+        found = self.difference
+        share = (found.only_first + found.only_second + 1) / found.total
+        return least_difference(share, found.total)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Trained circuit with the rows of its audit.
+
+    Attributes:
+        circuit: the circuit, its trained weights and its operators.
+        train: training rows.
+        test: test rows.
+        split_here: the test rows were drawn from the rows given, so that they may have trained the circuit.
+        readout: readout of labels; None fits one on the training rows.
+        shots: S, measurements per circuit.
+        margin: difference within which two accuracies are equal.
+        seed: seed of all draws.
+    """
+
+    circuit: TrainedCircuit
+    train: LabelledRows
+    test: LabelledRows
+    split_here: bool
+    given_readout: LinearReadout | None
+    shots: int
+    margin: float
+    seed: int
+
+    def random(self, name: str) -> np.random.Generator:
+        """Return the generator of the draws of one name."""
+        return numpy_generator(self.seed, "audit", name)
+
+    @property
+    def n_labels(self) -> int:
+        """Return k."""
+        return int(max(self.train.y.max(), self.test.y.max())) + 1
+
+    @cached_property
+    def train_values(self) -> Floats:
+        """Return the expectation values (N, T) of the training rows."""
+        return self.circuit.expectations(self.train.x)
+
+    @cached_property
+    def test_values(self) -> Floats:
+        """Return the expectation values (N, T) of the test rows."""
+        return self.circuit.expectations(self.test.x)
+
+    @cached_property
+    def readout(self) -> LinearReadout:
+        """Return the readout, fitted if none was given."""
+        return self.given_readout or fitted_readout(
+            self.train_values, self.train.y, self.n_labels, self.seed
+        )
+
+    @cached_property
+    def answers(self) -> Ints:
+        """Return the labels (N,) that the circuit gives the test rows."""
+        return self.readout.labels(self.test_values)
+
+    @cached_property
+    def accuracy(self) -> Accuracy:
+        """Return the accuracy on the test rows."""
+        return Accuracy.of(self.test.y, self.answers)
+
+    @cached_property
+    def train_accuracy(self) -> Accuracy:
+        """Return the accuracy on the training rows."""
+        return Accuracy.of(self.train.y, self.readout.labels(self.train_values))
+
+    @cached_property
+    def train_states(self) -> States:
+        """Return the states (N, 2^Q) of the training rows."""
+        return self.circuit.states(self.train.x)
+
+    @cached_property
+    def test_states(self) -> States:
+        """Return the states (N, 2^Q) of the test rows."""
+        return self.circuit.states(self.test.x)
+
+    @cached_property
+    def train_kernel(self) -> Floats:
+        """Return the fidelities (N, N) of the training rows' states."""
+        return np.abs(self.train_states.conj() @ self.train_states.T) ** 2
+
+    @cached_property
+    def linear(self) -> RivalComparison:
+        """Return the comparison with logistic regression (C by cross-validation) on the same inputs."""
+        model = linear_model(self.train.inputs, self.train.y, self.seed)
+        return self.compared(model.predict(self.test.inputs))
+
+    def compared(self, answers: Ints) -> RivalComparison:
+        """Return the comparison with a rival's answers (N,) on the test rows."""
+        difference = TextDifference.of(self.test.y, self.answers, answers)
+        low, high = difference.interval
+        verdict: Verdict = "open"
+        if difference.p < ALPHA:
+            verdict = "better" if difference.value > 0 else "worse"
+        elif -self.margin < low and high < self.margin:
+            verdict = "equal"
+        return RivalComparison(Accuracy.of(self.test.y, answers), difference, verdict)
+
+    def against(self, found: RivalComparison, rival: str, remedy: str) -> AuditFinding:
+        """Return the finding that the circuit must be better than a rival.
+
+        Args:
+            found: the comparison.
+            rival: its name in a sentence.
+            remedy: end of the sentence if the rival is as good or better.
+        """
+        beside = f"{rival} gets {found.rival} beside {self.accuracy}"
+        if found.verdict == "better":
+            return AuditFinding("holds", found.figure, f"{beside}.")
+        if found.verdict == "open":
+            least = f"a true difference of {100 * found.least:.1f} points would have been found in four of five cases"
+            return AuditFinding(
+                "inconclusive", found.figure, f"{beside}; {least}. Give more test rows."
+            )
+        return AuditFinding("issue", found.figure, f"{beside}. {remedy}")
+
+
+def rows_of(
+    x: Floats,
+    y: Ints,
+    test: tuple[Floats, Ints] | None,
+    inputs: Floats,
+    held: Floats | None,
+    seed: int,
+) -> tuple[LabelledRows, LabelledRows]:
+    """Return training and test rows; without test rows, 30 % of each label are drawn."""
+    if test is not None:
+        return LabelledRows(x, inputs, y), LabelledRows(
+            test[0], test[0] if held is None else held, test[1]
+        )
+    random, drawn = numpy_generator(seed, "audit", "split"), np.zeros(len(y), bool)
+    for label in np.unique(y):
+        places = np.flatnonzero(y == label)
+        drawn[random.permutation(places)[: max(1, round(0.3 * len(places)))]] = True
+    if drawn.all():
+        raise UserError(
+            f"there are {len(y)} rows, too few to hold a test set back; give two of each label, or test="
+        )
+    return LabelledRows(x[~drawn], inputs[~drawn], y[~drawn]), LabelledRows(
+        x[drawn], inputs[drawn], y[drawn]
+    )
+
+
+CheckFunction = Callable[[Case], AuditFinding]

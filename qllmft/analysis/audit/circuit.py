@@ -1,0 +1,343 @@
+"""Trained circuit of any origin: its parameters by role, its expectation values and its states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+from qllmft.errors import UserError
+from qllmft.heads import QuantumHead
+from qllmft_backends import create
+from qllmft_backends.adjoint import AdjointEngine, adjoint_or_none
+from qllmft_circuits import readout_observables
+
+Floats = NDArray[np.float64]
+States = NDArray[np.complex128]
+
+# vector of the data angles in a circuit without ``data=``: x[3], x_03, inputs[3], and so on
+_DATA = re.compile(r"_*(x|inputs|data|argument0)[\[_]?(\d+)\]?_*")
+# rotations whose angles are numbers count as weights if a circuit has no parameters for them
+ROTATIONS = {
+    *("rx", "ry", "rz", "p", "u", "u1", "u2", "u3", "r", "rxx", "ryy", "rzz", "rzx"),
+    *("crx", "cry", "crz", "cp", "cu", "cu1", "cu3", "xx_plus_yy", "xx_minus_yy"),
+}
+
+
+@dataclass(frozen=True)
+class TrainedCircuit:
+    """Circuit with Q qubits, D data parameters and P weights, and T measured operators.
+
+    Attributes:
+        circuit: without measurements.
+        observables: measured operators; qubit 0 is the last letter of a string.
+        data: parameters that a row fills in this order.
+        weights: the other parameters.
+        values: (P,) trained weights in radians.
+    """
+
+    circuit: QuantumCircuit
+    observables: Sequence[SparsePauliOp]
+    data: Sequence[Parameter]
+    weights: Sequence[Parameter]
+    values: Floats
+
+    @property
+    def n_qubits(self) -> int:
+        """Return Q."""
+        return int(self.circuit.num_qubits)
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, Any]:
+        adjoint = adjoint_or_none(create("adjoint", {"dtype": "float64"}))
+        assert adjoint is not None
+        return adjoint.compile(self.circuit, self.observables)
+
+    def _angles(self, x: Floats, weights: Floats | None) -> Floats:
+        """Return gate angles (N, G) of rows (N, D)."""
+        program = self._compiled[0].program
+        names = [p.name for p in (*self.data, *self.weights)]
+        given = self.values if weights is None else weights
+        rows = np.concatenate([x, np.broadcast_to(given, (len(x), len(self.weights)))], axis=1)
+        order = [names.index(parameter.name) for parameter in program.parameters]
+        return cast("Floats", program.angles(rows[:, order]))
+
+    def expectations(self, x: Floats, weights: Floats | None = None) -> Floats:
+        """Return expectation values (N, T) of rows (N, D), with the trained weights or others (P,)."""
+        engine, sums = self._compiled
+        found = engine.values(self._angles(x, weights))
+        return np.asarray(found if sums.is_plain else found @ sums.coefficients.T)
+
+    def states(self, x: Floats) -> States:
+        """Return states (N, 2^Q) of rows (N, D). Bit q of an index is qubit q."""
+        engine = self._compiled[0]
+        compute = engine.states if isinstance(engine, AdjointEngine) else engine.amplitudes
+        return np.asarray(compute(self._angles(x, None)), np.complex128)
+
+    def latent(self, x: Floats) -> Floats:
+        """Return the different angles (N, L) of gates that depend on a row, with the trained weights."""
+        angles = self._angles(x, None)
+        varying = angles[:, np.ptp(angles, axis=0) > 0]
+        return np.unique(varying, axis=1) if varying.shape[1] else np.zeros((len(x), 1))
+
+    @property
+    def noise_values(self) -> Floats:
+        """Return the expectation values (T,) of the completely mixed state."""
+        return np.array([_diagonal_mean(each) for each in self.observables])
+
+    def head(self) -> QuantumHead:
+        """Return the circuit as a torch layer in float64 with its trained weights."""
+        head = QuantumHead.from_circuit(
+            self.circuit, list(self.observables), data=self.data, weights=self.weights
+        ).double()
+        with torch.no_grad():
+            head.connector.weight.copy_(torch.from_numpy(self.values))
+        return head
+
+    def with_circuit(self, circuit: QuantumCircuit) -> tuple[TrainedCircuit, list[int]]:
+        """Return another circuit of some of the parameters, and the columns of a row that it reads."""
+        used = {parameter.name for parameter in circuit.parameters}
+        columns = [i for i, parameter in enumerate(self.data) if parameter.name in used]
+        kept = [i for i, parameter in enumerate(self.weights) if parameter.name in used]
+        found = replace(
+            self,
+            circuit=circuit,
+            data=[self.data[i] for i in columns],
+            weights=[self.weights[i] for i in kept],
+            values=self.values[kept],
+        )
+        return found, columns
+
+
+def _diagonal_mean(observable: SparsePauliOp) -> float:
+    identity = ~(observable.paulis.x.any(axis=1) | observable.paulis.z.any(axis=1))
+    return float(observable.coeffs[identity].real.sum())
+
+
+def without(circuit: QuantumCircuit, drop: Any) -> QuantumCircuit:
+    """Return a circuit without the instructions on the qubits for which ``drop(instruction, qubits)`` is true."""
+    found = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if not drop(instruction, places):
+            found.append(instruction)
+    return found
+
+
+def trained_circuit(
+    circuit: Any,
+    sample: Floats,
+    *,
+    observables: Sequence[Any] | None = None,
+    data: Sequence[Any] | str | None = None,
+    weights: Any = None,
+) -> TrainedCircuit:
+    """Return a circuit or a QNode with its parameters by role.
+
+    Args:
+        circuit: a `QuantumCircuit`, or a QNode of PennyLane of a row and weights.
+        sample: (D,) one row.
+        observables: measured operators or their strings; None for Z of every qubit. A QNode has its own.
+        data: the D parameters that a row fills, or their names, or the name of their vector; None for those of a
+            vector ``x``, ``inputs`` or ``data``. A QNode has its own.
+        weights: trained values, in the order of the circuit's other parameters, or by name. Without other parameters,
+            the numbers in the circuit's rotations are its weights. Of a QNode, the array or a tuple of its arguments.
+
+    Raises:
+        UserError: if parameters, sample and weights do not fit together.
+    """
+    if hasattr(circuit, "func") and hasattr(circuit, "device"):
+        return _of_qnode(circuit, sample, observables, data, weights)
+    if not isinstance(circuit, QuantumCircuit):
+        raise UserError(
+            f"circuit is {type(circuit).__name__}, expected a QuantumCircuit, a QNode or the path of a QASM 3 or QPY "
+            "file."
+        )
+    circuit = circuit.remove_final_measurements(inplace=False)
+    inputs = _data_parameters(circuit, data)
+    if len(inputs) != len(sample):
+        raise UserError(
+            f"a row has {len(sample)} values, and the circuit reads {len(inputs)} ({_some(inputs)}); give data= the "
+            "parameters that the columns of X fill, in this order."
+        )
+    others = [parameter for parameter in circuit.parameters if parameter not in inputs]
+    if not others:
+        if weights is not None and len(np.atleast_1d(weights)):
+            raise UserError(
+                "weights are given, and the circuit has no parameters but the data's; leave them out."
+            )
+        circuit, others, values = _with_weights(circuit)
+    else:
+        values = _trained(others, weights)
+    measured = _observables(observables, circuit.num_qubits)
+    return TrainedCircuit(circuit, measured, inputs, others, values)
+
+
+def _of_qnode(
+    qnode: Any, sample: Floats, observables: Any, data: Any, weights: Any
+) -> TrainedCircuit:
+    if observables is not None or data is not None:
+        raise UserError(
+            "observables and data belong to a circuit of Qiskit; a QNode returns its own expectation values, and its "
+            "first argument is a row. Leave them out."
+        )
+    from qllmft_backends.pennylane_capture import capture
+
+    given = weights if isinstance(weights, tuple) else () if weights is None else (weights,)
+    found = capture(qnode, sample, *given)
+    return TrainedCircuit(
+        found.circuit, found.observables, found.data, found.weights, np.asarray(found.initial)
+    )
+
+
+def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) -> list[Parameter]:
+    """Return the parameters that a row fills."""
+    by_name = {parameter.name: parameter for parameter in circuit.parameters}
+    if data is None:
+        found = {
+            name: int(match[2]) for name in by_name if (match := _DATA.fullmatch(name)) is not None
+        }
+        if not found:
+            raise UserError(
+                f"the circuit's parameters are {_some(circuit.parameters)}, and none is of a vector x, inputs or data; "
+                "give data= the parameters that a row fills."
+            )
+        return [by_name[name] for name in sorted(found, key=lambda name: found[name])]
+    if isinstance(data, str):
+        vectors = {str(p.vector.name): p.vector for p in circuit.parameters if hasattr(p, "vector")}
+        if data not in vectors:
+            raise UserError(
+                f"data is {data!r}, expected a vector of the circuit's parameters: {', '.join(vectors) or 'none'}."
+            )
+        data = list(vectors[data])
+    names = [each if isinstance(each, str) else each.name for each in data]
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise UserError(
+            f"data names {', '.join(missing[:4])}, which the circuit does not have; its parameters are "
+            f"{_some(circuit.parameters)}."
+        )
+    return [by_name[name] for name in names]
+
+
+def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
+    """Return the trained values of the parameters."""
+    if weights is None:
+        raise UserError(
+            f"the circuit has {len(parameters)} parameters besides the data ({_some(parameters)}), and weights are "
+            "None; give weights= their trained values."
+        )
+    if isinstance(weights, Mapping):
+        named = {key if isinstance(key, str) else key.name: value for key, value in weights.items()}
+        wanted = [parameter.name for parameter in parameters]
+        if sorted(named) != sorted(wanted):
+            raise UserError(
+                f"weights name {_some_names(named)}; expected each of {_some_names(wanted)} once."
+            )
+        values = np.array([named[name] for name in wanted], np.float64)
+    else:
+        values = np.asarray(weights, np.float64).ravel()
+    if len(values) != len(parameters) or not np.isfinite(values).all():
+        raise UserError(
+            f"weights are {len(values)} values, expected {len(parameters)} finite ones, of {_some(parameters)}."
+        )
+    return values
+
+
+def _with_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[Parameter], Floats]:
+    """Return the circuit with a parameter for each number that is an angle of a rotation, and the numbers."""
+    places = [
+        (i, j)
+        for i, instruction in enumerate(circuit.data)
+        if instruction.operation.name in ROTATIONS
+        for j, angle in enumerate(instruction.operation.params)
+        if not getattr(angle, "parameters", None)
+    ]
+    name = "theta"
+    while any(parameter.name.startswith(f"{name}[") for parameter in circuit.parameters):
+        name += "_"
+    vector = ParameterVector(name, len(places))
+    found = circuit.copy()
+    values = np.zeros(len(places))
+    for k, (i, j) in enumerate(places):
+        instruction = found.data[i]
+        operation = instruction.operation.to_mutable()
+        values[k] = float(operation.params[j])
+        operation.params = [
+            vector[k] if place == j else angle for place, angle in enumerate(operation.params)
+        ]
+        found.data[i] = instruction.replace(operation=operation)
+    return found, list(vector), values
+
+
+def _observables(given: Sequence[Any] | None, n_qubits: int) -> list[SparsePauliOp]:
+    if given is None:
+        return list(readout_observables(n_qubits))
+    measured = [
+        each if isinstance(each, SparsePauliOp) else SparsePauliOp(Pauli(str(each)))
+        for each in ([given] if isinstance(given, str | SparsePauliOp) else given)
+    ]
+    wrong = [each for each in measured if each.num_qubits != n_qubits]
+    if wrong or not measured:
+        raise UserError(
+            f"got observables of {[each.num_qubits for each in measured]} qubits, expected one or more of {n_qubits}."
+        )
+    return measured
+
+
+def expectations_of_states(observables: Sequence[SparsePauliOp], states: States) -> Floats:
+    """Return expectation values (N, T) of states (N, 2^Q)."""
+    indices = np.arange(states.shape[1])
+    columns = []
+    for observable in observables:
+        weights = 1 << np.arange(observable.num_qubits)
+        flips, signs = observable.paulis.x @ weights, observable.paulis.z @ weights
+        phases = observable.coeffs * 1j ** (observable.paulis.x & observable.paulis.z).sum(axis=1)
+        column = np.zeros(len(states))
+        for flip in np.unique(flips):
+            terms = flips == flip
+            parity = np.bitwise_count(indices[:, None] & signs[terms]) % 2
+            diagonal = (1.0 - 2.0 * parity) @ phases[terms]  # of P|b⟩ = phase·|b ^ flip⟩
+            column += np.einsum(
+                "nb,b,nb->n", states[:, indices ^ flip].conj(), diagonal, states
+            ).real
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+def _some(parameters: Any) -> str:
+    return _some_names([parameter.name for parameter in parameters])
+
+
+def _some_names(names: Any) -> str:
+    listed = list(names)
+    return ", ".join([*listed[:4], "…"] if len(listed) > 4 else listed) or "none"
+
+
+def as_rows(values: ArrayLike, name: str) -> Floats:
+    """Return an array (N, D) of finite numbers.
+
+    Raises:
+        UserError: for another shape, or a value that is no finite number.
+    """
+    try:
+        rows = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{name} holds values that are no numbers, expected an array (N, D)."
+        ) from None
+    if rows.ndim != 2 or not rows.size:
+        raise UserError(f"{name} is {rows.shape}, expected (N, D) with a row or more.")
+    if not np.isfinite(rows).all():
+        count = int((~np.isfinite(rows)).any(axis=1).sum())
+        raise UserError(f"{name} has {count} rows with a value that is not finite; leave them out.")
+    return rows

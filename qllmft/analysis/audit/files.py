@@ -1,0 +1,113 @@
+"""Files of an audit: circuits in OpenQASM 3 or QPY, and rows in NumPy's NPZ."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit, qasm3
+
+from qllmft.errors import UserError
+from qllmft_circuits import from_qasm3, from_qpy
+
+MOST_BYTES = 10_000_000  # of a circuit
+MOST_ROWS_BYTES = 2_000_000_000  # of all arrays of a file, unpacked
+ARRAYS = (
+    "X",
+    "y",
+    "X_test",
+    "y_test",
+    "weights",
+    "observables",
+    "readout_weight",
+    "readout_bias",
+    "inputs",
+    "inputs_test",
+)
+
+
+def read_circuit(path: Path) -> QuantumCircuit:
+    """Return the circuit of a file in OpenQASM 3 or, if its name ends in .qpy, QPY.
+
+    Beside a file of `qllmft export`, ``FILE.names.json`` has the parameters' own names.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    content = _content(path)
+    try:
+        if path.suffix == ".qpy":
+            return from_qpy(content)
+        text = content.decode()
+        names = path.with_name(f"{path.name}.names.json")
+        if names.exists():
+            return from_qasm3(text, json.loads(_content(names)))
+        return qasm3.loads(text)
+    except Exception as error:  # of the parsers, each with errors of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path} cannot be read as {'QPY' if path.suffix == '.qpy' else 'OpenQASM 3'}: {reason}. Write the "
+            "circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
+            "pip install '.[export]'."
+        ) from None
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(
+            f"{path} has {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,} for a circuit."
+        )
+    return path.read_bytes()
+
+
+def read_rows(path: Path) -> dict[str, Any]:
+    """Return the arguments of `audit` in an NPZ file: X and y, and as needed the others of `ARRAYS`.
+
+    Raises:
+        UserError: for another file, unknown arrays, objects, or too many bytes.
+    """
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path} is no NPZ file; write it by numpy.savez(file, X=..., y=...), and as needed "
+            f"{', '.join(ARRAYS[2:])}."
+        )
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MOST_ROWS_BYTES:
+        raise UserError(
+            f"{path} unpacks to {size:,} bytes, expected at most {MOST_ROWS_BYTES:,}; give fewer rows."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}. Store plain numbers and texts.") from None
+    unknown = sorted(set(arrays) - set(ARRAYS))
+    missing = [name for name in ("X", "y") if name not in arrays]
+    if unknown or missing:
+        raise UserError(
+            f"{path} has the arrays {', '.join(sorted(arrays))}; expected X and y, and as needed "
+            f"{', '.join(ARRAYS[2:])}."
+        )
+    return _arguments(arrays, path)
+
+
+def _arguments(arrays: dict[str, Any], path: Path) -> dict[str, Any]:
+    pairs = {"test": ("X_test", "y_test"), "readout": ("readout_weight", "readout_bias")}
+    found: dict[str, Any] = {"X": arrays["X"], "y": arrays["y"]}
+    for argument, names in pairs.items():
+        given = [name for name in names if name in arrays]
+        if len(given) == 1:
+            raise UserError(f"{path} has {given[0]}, expected {' and '.join(names)} or neither.")
+        if given:
+            found[argument] = tuple(arrays[name] for name in names)
+    renamed = {"weights": "weights", "inputs": "inputs", "inputs_test": "test_inputs"}
+    found |= {argument: arrays[name] for name, argument in renamed.items() if name in arrays}
+    if "observables" in arrays:
+        found["observables"] = [str(each) for each in np.atleast_1d(arrays["observables"])]
+    return found

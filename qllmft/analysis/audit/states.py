@@ -1,0 +1,204 @@
+"""Checks on states and structure: least bond, certificate, and parts of the circuit without effect."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances
+
+from qllmft.analysis.audit.case import AuditFinding, Case, Ints
+from qllmft.analysis.audit.circuit import States, expectations_of_states, without
+from qllmft.analysis.entanglement import rank_bounds
+
+SHARE = 0.99  # of the labels that the least bond keeps
+MOST_ROWS = 256  # test rows of the least bond
+NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
+DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
+SAME = 1 - 1e-6  # fidelity of equal states
+COLLISIONS = 0.01  # share of training rows
+
+
+def truncated(states: States, bond: int) -> States:
+    """Return states (N, 2^Q) as matrix product states of a bond, made by one sweep, of norm 1."""
+    n, dimension = states.shape
+    qubits, rest, sites = dimension.bit_length() - 1, states[:, None, :], []
+    for _ in range(qubits - 1):
+        left, right = rest.shape[1], rest.shape[2] // 2
+        matrix = rest.reshape(n, left * 2, right)
+        values, vectors = np.linalg.eigh(matrix @ matrix.conj().transpose(0, 2, 1))
+        kept = vectors[:, :, ::-1][:, :, : min(bond, right, values.shape[1])]
+        rest = kept.conj().transpose(0, 2, 1) @ matrix
+        sites.append(kept.reshape(n, left, 2, -1))
+    out = np.ones((n, 1, 1), complex)
+    for site in sites:
+        out = np.einsum("nal,nlbr->nabr", out, site).reshape(n, -1, site.shape[-1])
+    found = np.einsum("nal,nlb->nab", out, rest.reshape(n, rest.shape[1], -1)).reshape(n, dimension)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
+def _same_labels(case: Case, states: States, bond: int) -> NDArray[np.bool_]:
+    values = expectations_of_states(case.circuit.observables, truncated(states, bond))
+    return np.asarray(case.readout.labels(values))
+
+
+def least_bond(case: Case) -> AuditFinding:
+    """Check that no product state keeps the labels: the least bond χ* of 99 % of them is above 1."""
+    states, labels = case.test_states[:MOST_ROWS], case.answers[:MOST_ROWS]
+    truth = case.test.y[:MOST_ROWS]
+    limit = 1 << case.circuit.n_qubits // 2
+    tolerance = max(0.0, case.train_accuracy.value - case.accuracy.value)
+    full = float((labels == truth).mean())
+    found: dict[str, int] = {}
+    for bond in _bonds(limit):
+        answers: Ints = labels if bond >= limit else _same_labels(case, states, bond)  # type: ignore[assignment]
+        agreed = float((answers == labels).mean())
+        if agreed >= SHARE:
+            found.setdefault("99 %", bond)
+        if full - float((answers == truth).mean()) <= tolerance:
+            found.setdefault("accuracy", bond)
+        if agreed == 1.0:
+            found.setdefault("100 %", bond)
+        if len(found) == 3:
+            break
+    figure = f"χ* = {found['99 %']} of {limit}"
+    sentence = (
+        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = "
+        f"{found['99 %']}, all from {found['100 %']}, and the accuracy within the gap to the training rows from "
+        f"{found['accuracy']}; {limit} truncates nothing"
+    )
+    if case.circuit.n_qubits == 1:
+        return AuditFinding("not applicable", "", "One qubit has no bond.")
+    if found["99 %"] > 1:
+        return AuditFinding("holds", figure, f"{sentence}.")
+    return AuditFinding("issue", figure, f"{sentence}. Product states give these labels.")
+
+
+def _bonds(limit: int) -> list[int]:
+    """Return the bonds that are tried: all up to 8, then in steps of an eighth."""
+    found, bond = [], 1
+    while bond < limit:
+        found.append(bond)
+        bond += max(1, bond // 8)
+    return [*found, limit]
+
+
+def certificate(case: Case) -> AuditFinding:
+    """Check that the structure allows the entanglement of any state: no bound on the Schmidt rank is below it."""
+    qubits = case.circuit.n_qubits
+    if qubits == 1:
+        return AuditFinding("not applicable", "", "One qubit has no entanglement.")
+    bounds = rank_bounds(case.circuit.circuit)
+    limits = [2 ** min(cut, qubits - cut) for cut in range(1, qubits)]
+    bound = max(min(pair) for pair in zip(bounds, limits, strict=True))
+    figure = f"rank {bound} of {max(limits)}"
+    if bound >= max(limits):
+        return AuditFinding(
+            "holds", figure, "The gates bound no Schmidt rank below that of any state."
+        )
+    return AuditFinding(
+        "issue",
+        figure,
+        f"For any angles the Schmidt rank is at most {bound}, by the gates across each cut, so that a matrix product "
+        "state computes the circuit at any number of qubits. Add layers.",
+    )
+
+
+def _derivatives(case: Case) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the largest derivatives of all operators by weights (P,) and inputs (D,) over random weights and rows."""
+    head, random = case.circuit.head(), case.random("effects")
+    by_weight, by_input = np.zeros(len(case.circuit.weights)), np.zeros(len(case.circuit.data))
+    rows = torch.from_numpy(case.train.x[:PROBED])
+    for draw in range(DRAWS):
+        if draw:
+            with torch.no_grad():
+                drawn = random.uniform(-np.pi, np.pi, len(case.circuit.weights))
+                head.connector.weight.copy_(torch.from_numpy(drawn))
+        head.zero_grad()
+        x = rows.clone().requires_grad_()
+        values = head(x)
+        (values * torch.from_numpy(random.normal(size=values.shape))).sum().backward()
+        if head.connector.weight.grad is not None:
+            by_weight = np.maximum(by_weight, head.connector.weight.grad.abs().numpy())
+        if x.grad is not None:
+            by_input = np.maximum(by_input, x.grad.abs().numpy().max(axis=0))
+    return by_weight, by_input
+
+
+def idle_weights(case: Case) -> AuditFinding:
+    """Check that each weight has an effect on an operator, at some weights and some row."""
+    if not len(case.circuit.weights):
+        return AuditFinding("not applicable", "", "The circuit has no weights.")
+    idle = np.flatnonzero(_derivatives(case)[0] < NO_EFFECT)
+    names = ", ".join(case.circuit.weights[i].name for i in idle[:4]) + (
+        ", …" if len(idle) > 4 else ""
+    )
+    figure = f"{len(idle)} of {len(case.circuit.weights)} weights"
+    if not len(idle):
+        return AuditFinding("holds", figure, "Each weight has an effect.")
+    return AuditFinding(
+        "issue",
+        figure,
+        f"No operator depends on {names}. Leave them out, or measure other operators.",
+    )
+
+
+def idle_inputs(case: Case) -> AuditFinding:
+    """Check that each input has an effect on an operator, at some weights and some row."""
+    idle = np.flatnonzero(_derivatives(case)[1] < NO_EFFECT)
+    figure = f"{len(idle)} of {len(case.circuit.data)} inputs"
+    if not len(idle):
+        return AuditFinding("holds", figure, "Each input has an effect.")
+    names = ", ".join(case.circuit.data[i].name for i in idle[:4]) + (
+        ", …" if len(idle) > 4 else ""
+    )
+    return AuditFinding(
+        "issue",
+        figure,
+        f"No operator depends on {names}. Encode them by gates that change what is measured.",
+    )
+
+
+def idle_qubits(case: Case) -> AuditFinding:
+    """Check that each qubit has an effect: without its gates an expectation value changes."""
+    circuit, random = case.circuit, case.random("qubits")
+    x = case.train.x[:8]
+    draws = [circuit.values, *(random.uniform(-np.pi, np.pi, (2, len(circuit.weights))))]
+    whole = [circuit.expectations(x, weights) for weights in draws]
+    idle = []
+    for qubit in range(circuit.n_qubits):
+        rest, columns = circuit.with_circuit(
+            without(circuit.circuit, lambda _, places, q=qubit: q in places)
+        )
+        kept = [circuit.weights.index(weight) for weight in rest.weights]
+        found = [rest.expectations(x[:, columns], weights[kept]) for weights in draws]
+        if max(np.abs(a - b).max() for a, b in zip(found, whole, strict=True)) < NO_EFFECT:
+            idle.append(str(qubit))
+    figure = f"{len(idle)} of {circuit.n_qubits} qubits"
+    if not idle:
+        return AuditFinding("holds", figure, "Each qubit has an effect.")
+    return AuditFinding(
+        "issue",
+        figure,
+        f"No operator depends on the gates of qubit {', '.join(idle)}. Leave it out, or measure it.",
+    )
+
+
+def collisions(case: Case) -> AuditFinding:
+    """Check that different training rows have different states."""
+    kernel = case.train_kernel
+    near = np.argwhere(np.triu(kernel > SAME, 1))
+    if len(near):
+        apart = pairwise_distances(case.train.x[np.unique(near)]).max()
+        distances = np.linalg.norm(case.train.x[near[:, 0]] - case.train.x[near[:, 1]], axis=1)
+        near = near[distances > 1e-3 * max(float(apart), 1e-12)]
+    rows = len(np.unique(near))
+    figure = f"{rows} of {len(kernel)} rows"
+    if rows <= COLLISIONS * len(kernel):
+        return AuditFinding("holds", figure, "Different training rows have different states.")
+    return AuditFinding(
+        "issue",
+        figure,
+        f"{rows} training rows have the state of a different row, such as angles that differ by 2π. Scale the inputs "
+        "into one period, and encode all of them.",
+    )

@@ -1,0 +1,136 @@
+"""Audits: findings on planted faults and sound models, their statistics, and refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import qllmft
+from examples.audits.__main__ import models
+from examples.audits.faults import FAULTS
+from examples.audits.page import PAGE, page
+from examples.audits.teachers import base
+from qllmft import UserError
+from qllmft.analysis.audit import CHECKS
+from qllmft.analysis.audit.case import ALPHA, LinearReadout, fitted_readout, least_difference
+
+ROOT = Path(__file__).parents[4]
+FAST = ("training rows in the test", "a qubit of its own", "labels exchanged")
+
+
+def audited(arguments):
+    given = dict(arguments)
+    return qllmft.audit(given.pop("circuit"), given.pop("X"), given.pop("y"), **given)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("name", "codes", "make"),
+    [
+        pytest.param(*each, id=each[0], marks=[] if each[0] in FAST else pytest.mark.slow)
+        for each in models()
+    ],
+)
+def test_faults_are_named_and_sound_models_have_no_issue(name, codes, make):
+    found = audited(make(0))
+    if codes:
+        assert {*codes} & {*found.issues}, found.findings
+    else:
+        assert not found.issues, {code: found.findings[code] for code in found.issues}
+
+
+def test_the_record_has_every_model_and_the_page_is_its():
+    rows = json.loads((ROOT / "docs/records/audit.json").read_text())
+    assert (ROOT / PAGE).read_text() == page(rows)
+    names = [name for name, *_ in models()]
+    for draw in range(3):
+        kept = [row for row in rows if row["draw"] == draw]
+        assert sorted(row["name"] for row in kept) == sorted(names)
+        named = [row for row in kept if {*row["codes"]} & {*row["issues"]}]
+        assert len(named) >= 28
+        assert not [row["name"] for row in kept if not row["codes"] and row["issues"]]
+    assert len(FAULTS) == 30
+
+
+def test_every_check_has_its_section_on_the_page():
+    text = (ROOT / "docs/audit.md").read_text()
+    for check in CHECKS:
+        assert f"\n### {check.code}\n" in text
+        assert check.page == f"docs/audit.md#{check.code.lower()}"
+
+
+def test_the_least_difference_is_found_in_four_of_five_cases():
+    """Route two: McNemar's exact test on drawn counts."""
+    rows, discordant = 2000, 0.2
+    least = least_difference(discordant, rows)
+    random = np.random.default_rng(0)
+    n = random.binomial(rows, discordant, 400)
+    first = random.binomial(n, 0.5 + least / discordant / 2)
+    p = [stats.binomtest(int(a), int(b)).pvalue for a, b in zip(first, n, strict=True)]
+    assert np.mean(np.array(p) < ALPHA) == pytest.approx(0.8, abs=0.08)
+
+
+def test_a_fitted_readout_gives_the_labels_of_its_model():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(90, 3))
+    y = (values @ [[1.0, 0, -1], [0, 1, 1], [-1, 0, 1]]).argmax(axis=1)
+    assert (fitted_readout(values, y, 3, 0).labels(values) == y).mean() > 0.9
+    two = fitted_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
+    assert (two.labels(values) == (values[:, 0] > 0)).mean() > 0.95
+
+
+def test_a_readout_takes_the_largest_score():
+    readout = LinearReadout(np.eye(2), np.array([0.0, 0.5]), "")
+    assert readout.labels(np.array([[1.0, 0.2], [0.3, 0.2]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": [1, 2]}, "X has 600 rows and y 2 labels, expected as many"),
+        ({"y": [[0]] * 600}, r"y is \(600, 1\) of int64, expected \(N,\) labels"),
+        ({"y": [0] * 600}, "all rows have the label 0, expected two labels or more"),
+        ({"X": np.full((600, 4), np.nan)}, "X has 600 rows with a value that is not finite"),
+        ({"X": [["a"] * 4] * 600}, "X holds values that are no numbers"),
+        ({"X": [0.0] * 600}, r"X is \(600,\), expected \(N, D\)"),
+        ({"test": (np.zeros((2, 3)), [0, 1])}, r"test\[0\] has 3 columns, expected the 4 of X"),
+        (
+            {"test": (np.zeros((2, 4)), [0, 7])},
+            r"test rows have the labels \[7\], which no training row has",
+        ),
+        ({"readout": "sign"}, "readout is 'sign' for 2 labels and 4 operators"),
+        (
+            {"readout": (np.zeros((1, 4)), np.zeros(1))},
+            r"readout has weights \(1, 4\) and biases \(1,\): ?|expected",
+        ),
+        ({"inputs": np.zeros((3, 4))}, "inputs have 3 rows and X 600"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(changes, message):
+    arguments = {**base(0), **changes}
+    with pytest.raises(UserError, match=message):
+        audited(arguments)
+
+
+def test_circuits_and_rows_beyond_the_bounds_are_refused():
+    from qllmft_circuits import head_circuit
+
+    with pytest.raises(UserError, match="the circuit has 15 qubits, expected at most 14"):
+        qllmft.audit(head_circuit(15), np.zeros((4, 15)), [0, 1, 0, 1], weights=np.zeros(75))
+    with pytest.raises(
+        UserError,
+        match="3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432; give 2,048",
+    ):
+        qllmft.audit(head_circuit(14), np.zeros((3000, 14)), [0, 1] * 1500, weights=np.zeros(70))
+
+
+def test_findings_are_values_of_json():
+    found = audited(base(0))
+    kept = json.loads(json.dumps(found.as_dict()))
+    assert [check["code"] for check in kept["checks"]] == [check.code for check in CHECKS]
+    assert found.sentence.startswith("22 checks: ")
+    assert {check["status"] for check in kept["checks"]} <= {
+        *("holds", "issue", "inconclusive", "not applicable")
+    }
