@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from qllmft.cli.console import say, say_json
+import typer
+
+from qllmft.cli.console import names, say, say_json, table, texts
 from qllmft.cli.options import Count, Run
+from qllmft.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +18,13 @@ if TYPE_CHECKING:
 
 
 def analyse(
-    run: Run,
+    run: Annotated[Path | None, "A run's folder, as `qllmft train` prints it."] = None,
     *,
     twin: bool = True,
     figures: Path | None = None,
+    circuit: Path | None = None,
+    data: Annotated[Path | None, typer.Option(metavar="FILE.npz")] = None,
+    shots: Count = None,
     json: bool = False,
 ) -> None:
     """Analyse a trained head: its quadratic forms, bond dimensions, kernel, gradients and separable twins.
@@ -27,11 +33,22 @@ def analyse(
     analysis.json into the run's folder. The first sentence says whether the model can be computed classically at any
     number of qubits.
 
+    With --circuit and --data instead of a run, any trained circuit is audited by numbered checks, as by qllmft.audit.
+
     Args:
         twin: Train the separable twins, each as long as the run, or read them if they are there.
         figures: Folder that also gets the figures as SVG files.
+        circuit: Circuit to audit, in OpenQASM 3 with free data parameters, or in QPY.
+        data: Its rows: X and y, and as needed X_test, y_test, weights, observables, readout_weight, readout_bias,
+            inputs and inputs_test.
+        shots: Number of measurements per circuit of the audit. [default: 1000]
         json: Print analysis.json instead of its summary.
     """
+    if circuit is not None or data is not None or shots is not None:
+        _audit(run, circuit, data, shots or 1000, json)
+        return
+    if run is None:
+        raise UserError("there is no run; give its folder, or --circuit FILE --data FILE.npz.")
     from qllmft.analysis.analysis import analyse as analysed
     from qllmft.analysis.page import write_analysis
     from qllmft.cli.listener import ConsoleListener
@@ -43,6 +60,38 @@ def analyse(
         say_json(found.as_dict())
     else:
         say(*_summary(found), f"The page is {page}.")
+
+
+def _audit(
+    run: Path | None, circuit: Path | None, data: Path | None, shots: int, json: bool
+) -> None:
+    """Audit a circuit in a file."""
+    if run is not None or circuit is None or data is None:
+        raise UserError(
+            "an audit needs --circuit FILE and --data FILE.npz, and no run; give both, or a run alone."
+        )
+    from qllmft.analysis.audit import CHECKS, audit, read_rows
+    from qllmft.cli.listener import ConsoleListener
+
+    with ConsoleListener() as listener:
+        found = audit(circuit, **read_rows(data), shots=shots, on_event=listener)
+    if json:
+        say_json(found.as_dict())
+        return
+    findings = [(check, found.findings[check.code]) for check in CHECKS]
+    rows = [(check.code, each.status, check.title, each.figure) for check, each in findings]
+    say(
+        f"{found.n_qubits} qubits, {found.weights} weights, {found.rows[0]:,} training and {found.rows[1]:,} test "
+        f"rows; readout: {found.readout}",
+        f"accuracy on the test rows: {found.accuracy}",
+        table(*names("check", "status"), *texts("what is checked"), *names("figure"), rows=rows),
+        *(
+            f"{check.code}: {each.sentence} ({check.page})"
+            for check, each in findings
+            if each.status in ("issue", "inconclusive")
+        ),
+        found.sentence,
+    )
 
 
 def _summary(found: Analysis) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit, qasm3
+from qiskit import QuantumCircuit
 
 from qllmft.errors import UserError
 from qllmft_circuits import from_qasm3, from_qpy
@@ -45,7 +46,7 @@ def read_circuit(path: Path) -> QuantumCircuit:
         names = path.with_name(f"{path.name}.names.json")
         if names.exists():
             return from_qasm3(text, json.loads(_content(names)))
-        return qasm3.loads(text)
+        return from_qasm3(text, _names(text))
     except Exception as error:  # of the parsers, each with errors of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -53,6 +54,18 @@ def read_circuit(path: Path) -> QuantumCircuit:
             "circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
             "pip install '.[export]'."
         ) from None
+
+
+def _names(text: str) -> dict[str, str]:
+    """Return the identifiers of a text's inputs by names, ``x[3]`` for ``x_03`` and Qiskit's ``_x_3_``.
+
+    Elements of a vector then have the order of their index, and not that of their identifiers as text.
+    """
+    found = {}
+    for identifier in re.findall(r"^\s*input\s+\w+(?:\[\d+\])?\s+(\w+);", text, flags=re.MULTILINE):
+        element = re.fullmatch(r"_*(\w+?)_(\d+)_*", identifier)
+        found[f"{element[1]}[{int(element[2])}]" if element else identifier] = identifier
+    return found
 
 
 def _content(path: Path) -> bytes:
