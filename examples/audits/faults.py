@@ -303,8 +303,8 @@ def other_scale(draw: int) -> Arguments:
     return changed(model, test=(held / np.abs(held).max(axis=0), labels))
 
 
-def one_layer_of_a_chain(draw: int) -> Arguments:
-    """Return a model of eight qubits in one layer of a chain."""
+def one_layer_of_cz(draw: int) -> Arguments:
+    """Return a model of eight qubits in one layer of CZ."""
     return taught(layered(8, 1, entangle="brick"), draw)
 
 
@@ -361,5 +361,5 @@ FAULTS = (
     Fault("labels exchanged", ("QA201",), reversed_sign),
     Fault("operators in another order", ("QA201", "QA206"), exchanged_operators),
     Fault("test rows in another range", ("QA103",), other_scale),
-    Fault("one layer of a chain", ("QA302",), one_layer_of_a_chain),
+    Fault("one layer of CZ", ("QA302",), one_layer_of_cz),
 )

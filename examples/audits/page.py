@@ -21,24 +21,13 @@ def page(rows: list[dict[str, Any]]) -> str:
     faults = {name: found for name, found in by_name.items() if found[0]["codes"]}
     sound = {name: found for name, found in by_name.items() if not found[0]["codes"]}
     draws = sorted({row["draw"] for row in rows})
-    counts = [
-        f"{sum(_found(each) for found in faults.values() for each in found if each['draw'] == draw)} of {len(faults)}"
-        for draw in draws
-    ]
-    alarms = [
-        sum(
-            bool(each["issues"])
-            for found in sound.values()
-            for each in found
-            if each["draw"] == draw
-        )
-        for draw in draws
-    ]
+    named_in = [sum(map(_found, _of(faults, draw))) for draw in draws]
+    alarms = [sum(bool(row["issues"]) for row in _of(sound, draw)) for draw in draws]
     lines = [
         "# Audits of planted faults",
         "",
-        f"Of {len(faults)} planted faults the check that names the fault finds {', '.join(counts)} in {len(draws)} "
-        f"draws; of {len(sound)} sound models {', '.join(map(str, alarms))} have an issue.",
+        f"In {len(draws)} draws the check that names the fault finds {_listed(named_in)} of {len(faults)} planted faults, "
+        f"and {_listed(alarms)} of {len(sound)} sound models have an issue.",
         "Draw 0 was used to build the checks and the models; the others chose nothing.",
         "",
         "Labels are those of a circuit with known weights, so that a sound model is right by construction, with 600 "
@@ -67,8 +56,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     if named == {"QA301"}:
         lines += [
             "",
-            "QA301 is true of the models that it names, and no error: their labels are those of an entangled circuit, but "
-            "product states give 99 % of them.",
+            "QA301 is true of the models that it names, and no error: an entangled circuit made their labels, but product "
+            "states give 99 % of them.",
         ]
     titles = ", ".join(f"{_link(check.code)} {check.title}" for check in CHECKS)
     lines += [
@@ -84,6 +73,14 @@ def page(rows: list[dict[str, Any]]) -> str:
 
 def _found(row: dict[str, Any]) -> bool:
     return bool({*row["codes"]} & {*row["issues"]})
+
+
+def _of(models: dict[str, list[dict[str, Any]]], draw: int) -> list[dict[str, Any]]:
+    return [row for found in models.values() for row in found if row["draw"] == draw]
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
 def _link(code: str) -> str:
