@@ -26,8 +26,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Audits of planted faults",
         "",
-        f"In {len(draws)} draws the check that names the fault finds {_listed(named_in)} of {len(faults)} planted faults, "
-        f"and {_listed(alarms)} of {len(sound)} sound models have an issue.",
+        f"In {len(draws)} draws the check that names the fault finds {_listed(named_in)} of {len(faults)} planted "
+        f"faults, and {_listed(alarms)} of {len(sound)} sound models have an issue.",
         "Draw 0 was used to build the checks and the models; the others chose nothing.",
         "",
         "Labels are those of a circuit with known weights, so that a sound model is right by construction, with 600 "
@@ -56,8 +56,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     if named == {"QA301"}:
         lines += [
             "",
-            "QA301 is true of the models that it names, and no error: an entangled circuit made their labels, but product "
-            "states give 99 % of them.",
+            "QA301 is true of the models that it names, and no error: an entangled circuit made their labels, but "
+            "product states give 99 % of them.",
         ]
     titles = ", ".join(f"{_link(check.code)} {check.title}" for check in CHECKS)
     lines += [
