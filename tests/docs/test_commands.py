@@ -7,11 +7,14 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from qiskit import qasm3
 from typer.main import get_command
 
 from examples.paper import __main__ as paper
 from qllmft.cli.main import app, main
+from qllmft_circuits import head_circuit
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -163,6 +166,9 @@ def place(tmp_path_factory, tiny_body):
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
+    (folder / "head.qasm").write_text(qasm3.dumps(head_circuit(2, reuploads=1, main_layers=1)))
+    angles = np.random.default_rng(0).normal(size=(40, 2))
+    np.savez(folder / "rows.npz", X=angles, y=angles[:, 0] > 0, weights=np.ones(2))
     pairs = "".join(
         f"{a}\t{b}\t{int(x == y)}\n" for (a, x), (b, y) in zip(rows, rows[::3] * 3, strict=True)
     )

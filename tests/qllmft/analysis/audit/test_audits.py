@@ -50,7 +50,8 @@ def test_the_record_has_every_model_and_the_page_is_its():
         assert sorted(row["name"] for row in kept) == sorted(names)
         named = [row for row in kept if {*row["codes"]} & {*row["issues"]}]
         assert len(named) >= 28
-        assert not [row["name"] for row in kept if not row["codes"] and row["issues"]]
+        alarms = {code for row in kept if not row["codes"] for code in row["issues"]}
+        assert alarms <= ({"QA301"} if draw else set())
     assert len(FAULTS) == 30
 
 
