@@ -26,9 +26,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-# a small circuit gains nothing from a second thread
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+if __name__ == "__main__":  # before the libraries that read it; an import changes nothing
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # a small circuit gains nothing from a second thread
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import numpy as np
 from joblib import Memory

@@ -242,6 +242,7 @@ def machine(monkeypatch):
 
     def make(processors, affinity=None, quota="max 100000"):
         opened, exists = open, os.path.exists
+        monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
         monkeypatch.setattr(os, "cpu_count", lambda: processors)
         monkeypatch.setattr(
             os, "sched_getaffinity", lambda pid: affinity or set(range(processors)), raising=False
