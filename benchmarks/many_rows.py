@@ -1,0 +1,88 @@
+"""Time and memory of ``qllmft train`` on many rows: ``python benchmarks/many_rows.py [--rows N] [--json FILE]``.
+
+A row is two one-line descriptions of Debian packages of one section (``apt-cache dumpavail``), its label the section,
+of the four largest. The command runs as a user types it, embedding included, with an empty cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))
+from examples.experiments.debian import packages
+
+import machine
+
+SECTIONS = 4
+
+
+def table(rows: int, file: Path) -> list[str]:
+    """Write a table of different rows, and return its labels."""
+    by_section = defaultdict(list)
+    for each in packages():
+        by_section[each.section].append(each.text)
+    names = sorted(by_section, key=lambda name: (-len(by_section[name]), name))[:SECTIONS]
+    random, written = np.random.default_rng(0), set()
+    with file.open("w", encoding="utf-8", newline="") as out:
+        lines = csv.writer(out)
+        lines.writerow(["text", "label"])
+        while len(written) < rows:
+            name = names[len(written) % SECTIONS]
+            first, second = random.choice(len(by_section[name]), 2, replace=False)
+            if (name, first, second) not in written:
+                written.add((name, first, second))
+                texts = by_section[name]
+                lines.writerow([f"{texts[first]}. {texts[second]}", name])
+    return names
+
+
+def main() -> None:
+    """Train, and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as unnamed:
+        folder = Path(unnamed)
+        labels = table(given.rows, folder / "rows.csv")
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "QLLMFT_CACHE": str(folder / "cache")}
+        command = [sys.executable, "-m", "qllmft", "train", "--data", str(folder / "rows.csv")]
+        started = time.perf_counter()
+        process = subprocess.Popen([*command, "--out", str(folder / "run")], env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        if status:
+            raise SystemExit(f"qllmft train ended with status {status}")
+        result = json.loads((folder / "run" / "result.json").read_text("utf-8"))
+    record = {
+        "processor": machine.cpu_model(),
+        "load_average": machine.load_average(),
+        "rows": given.rows,
+        "labels": labels,
+        "sizes": result["data"]["sizes"],
+        "seconds": round(seconds),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime),
+        "peak_gb": round(usage.ru_maxrss / 1e6, 2),
+        "models": {
+            each["name"]: {"test": each["test"]["value"], "seconds": round(each["seconds"], 1)}
+            for each in result["models"]
+            if each.get("test")
+        },
+    }
+    given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main()
