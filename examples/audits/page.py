@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.audits.__main__ import RECORD
-from qllmft.analysis.audit import CHECKS
+from qllmft.analysis import CHECKS
 
 PAGE = Path("docs/results/audit.md")
 

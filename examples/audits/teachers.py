@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qllmft.analysis.audit.circuit import trained_circuit
+from qllmft.analysis import trained_circuit
 
 Floats = NDArray[np.float64]
 Arguments = dict[str, Any]  # of qllmft.audit; `circuit`, `X` and `y` too

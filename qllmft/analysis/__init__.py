@@ -6,6 +6,8 @@ from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.analysis.analysis import analyse as analyse
+    from qllmft.analysis.audit import CHECKS as CHECKS
+    from qllmft.analysis.audit.circuit import trained_circuit as trained_circuit
     from qllmft.analysis.certificate import MOST_BOND as MOST_BOND
     from qllmft.analysis.certificate import certificate_of as certificate_of
     from qllmft.analysis.entanglement import head_states as head_states

@@ -177,6 +177,14 @@ class Corpus:
                 digest.update(table.keys.tobytes())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """Return the texts that have a copy, as `copies_of` compares them."""
+        copies = copies_of(self.splits).values()
+        return frozenset(
+            self.splits[split].items[row] for found in copies for split, row, _ in found
+        )
+
 
 def copies_of(splits: Mapping[str, Table]) -> dict[str, list[tuple[str, int, Any]]]:
     """Return split, row and label or targets of all copies of each repeated text, compared without white space."""

@@ -74,7 +74,11 @@ class Splits:
 
     def findings(self, corpus: Corpus) -> Findings:
         """Return the findings of reading and splitting ``corpus``, with duplicates counted over the three tables."""
-        copies = copies_of(self._disjoint).values()
+        repeated = {
+            name: table.take(np.flatnonzero([item in corpus.repeated for item in table.items]))
+            for name, table in self._disjoint.items()
+        }
+        copies = copies_of(repeated).values()
         number_of = {name: label for label, name in enumerate(corpus.label_names)}
         return replace(
             corpus.findings,
