@@ -163,24 +163,6 @@ def test_the_decision_on_earlier_heads_has_the_differences_of_its_record():
             assert cell == mean + error + few, head
 
 
-def test_the_decision_on_the_default_head_has_the_differences_of_the_heads_that_were_tried():
-    page = (ROOT / "docs" / "decisions" / "0014-default-head.md").read_text("utf-8")
-    (tried,) = differences("default-head-tried").values()
-    _, *rows = rows_of(page, "head | seed 0")
-    assert [row[1:] for row in rows] == [
-        [f"{gain:+.2f}".replace("-", "−") for gain in gains] for gains in tried.values()
-    ]
-
-
-def test_the_decision_on_the_default_head_has_the_answers_of_setfits_heads():
-    page = (ROOT / "docs" / "decisions" / "0014-default-head.md").read_text("utf-8")
-    kept = json.loads((ROOT / "docs" / "records" / "setfit-heads.json").read_text("utf-8"))
-    names, *rows = rows_of(page, "labels | seed")
-    for row, found in zip(rows, kept, strict=True):
-        assert row[:2] == [str(found["labels"]), str(found["seed"])]
-        assert row[2:] == [f"{100 * found[name] / found['texts']:.1f} %" for name in names[2:]]
-
-
 def test_the_decision_on_one_head_has_the_differences_of_the_settings_that_were_tried():
     page = (ROOT / "docs" / "decisions" / "0017-one-head.md").read_text("utf-8")
     kept = json.loads((ROOT / "docs" / "records" / "one-head-tried.json").read_text("utf-8"))
