@@ -63,7 +63,7 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, contrastive_pairs, logits_of
-from qllmft.training.linear_solution import FOLDS, fold_counts
+from qllmft.training.linear_start import FOLDS, fold_counts
 from qllmft.versions import versions
 
 

@@ -278,7 +278,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             )
         network.load_state_dict(_tensors(self.weights_))
         if rows.task.real:  # training starts with scaled values
-            Scaling.of(rows).undo(network)
+            Scaling.of(rows).restore(network, inverse=True)
 
     def _keep(
         self, network: Classifier, structure: ModelConfig, rows: Examples, n_outputs: int

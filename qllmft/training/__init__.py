@@ -6,11 +6,11 @@ from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.training.checkpoint import Checkpoint as Checkpoint
+    from qllmft.training.checkpoint import EpochMetrics as EpochMetrics
+    from qllmft.training.checkpoint import Selection as Selection
     from qllmft.training.contrastive import contrastive_pairs as contrastive_pairs
     from qllmft.training.contrastive import contrastive_steps as contrastive_steps
     from qllmft.training.contrastive import fit_contrastive as fit_contrastive
-    from qllmft.training.end_to_end import EndToEnd as EndToEnd
-    from qllmft.training.end_to_end import fit_end_to_end as fit_end_to_end
     from qllmft.training.evaluation import checked_logits as checked_logits
     from qllmft.training.evaluation import evaluate as evaluate
     from qllmft.training.evaluation import exact_score as exact_score
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import class_weighted as class_weighted
     from qllmft.training.examples import with_loss as with_loss
+    from qllmft.training.loop import EndToEnd as EndToEnd
     from qllmft.training.loop import fit as fit
+    from qllmft.training.loop import fit_end_to_end as fit_end_to_end
     from qllmft.training.loop import one_torch_thread as one_torch_thread
-    from qllmft.training.metrics import EpochMetrics as EpochMetrics
-    from qllmft.training.metrics import Selection as Selection
     from qllmft.training.ridge import ridge_of as ridge_of
     from qllmft.training.step import step_of as step_of
 

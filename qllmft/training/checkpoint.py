@@ -1,9 +1,11 @@
-"""Progress of a training in one safetensors file, from which a killed run continues to the same bits."""
+"""Progress of a training: numbers of its epochs, and the file from which a killed run continues to the same bits."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 
 from qllmft.errors import UserError
 from qllmft.files import open_regular, parse_json, write_bytes
-from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks import CLASSIFICATION, TASK_OF_SCORE, TASKS
+from qllmft.tasks.measure import ScoreName
 from qllmft.tensors import read_tensors
-from qllmft.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +24,50 @@ if TYPE_CHECKING:
 
 Weights: TypeAlias = "dict[str, Tensor]"
 MOST_EPOCHS = 2**53
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """Line of one epoch in ``metrics.jsonl``."""
+
+    epoch: int  # from 1
+    # mean loss over the epoch's batches, of the task: cross-entropy in nats, scaled squared error
+    train_loss: float
+    validation_loss: float  # the same after the epoch
+    # score of the task after the epoch: accuracy or macro-F1 in [0, 1], R² of at least -1
+    score: float
+    # learning rate of the epoch; 1 in L-BFGS, whose line search determines the length of a step
+    lr: float
+    seconds: float  # wall time of the epoch, validation included
+    # without noise of the head's circuit; None if there is no noise
+    score_exact: float | None = None
+    measure: ScoreName = "accuracy"  # name of the score
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> EpochMetrics:
+        """Return the metrics of a line, also of versions that wrote every score as an accuracy.
+
+        Raises:
+            KeyError: if its task is unknown.
+            TypeError: if a field is missing or unknown.
+        """
+        found = dict(line)
+        if "validation_accuracy" in found:
+            found["score"] = found.pop("validation_accuracy")
+            found["score_exact"] = found.pop("validation_accuracy_exact", None)
+            found["measure"] = TASKS[found.pop("task", CLASSIFICATION.name)].measure.name
+        return cls(**found)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Epoch that validation selected, and the end of the training."""
+
+    epoch: int  # selected epoch, from 1
+    score: float  # of the selected epoch
+    epochs_done: int  # number of trained epochs
+    finished: bool  # False if training was interrupted
+    signal: int | None = None  # number of the signal that interrupted it, or None
 
 
 @dataclass(frozen=True)
@@ -79,54 +125,59 @@ class Checkpoint:
         """Return the number of epochs in the file, 0 if there is none."""
         if not self.path.exists():
             return 0
-        try:
-            with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
-                return int(_progress(file)["epoch"])
-        except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
-            raise self._damaged(error) from error
-
-    def _damaged(self, error: Exception) -> UserError:
-        return UserError(
-            f"the checkpoint {self.path} cannot be continued: {error}. Delete the run's folder to start again."
-        )
+        with self._opened() as file:
+            return int(_progress(file)["epoch"])
 
     def load(self, model: nn.Module, optimizer: torch.optim.Adam) -> State | None:
         """Restore model and optimizer from the file, if there is one."""
         if not self.path.exists():
             return None
-        try:
-            with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
-                progress = _progress(file)
-            expected = _tensors_of(model, optimizer)
-            tensors = read_tensors(self.path, expected, any_type=True, missing=True)
-            model.load_state_dict(_under(tensors, "model/"))
+        import torch
+
+        weights = model.state_dict()
+        parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        expected = {
+            f"{part}/{name}": each for part in ("model", "best") for name, each in weights.items()
+        } | {
+            f"adam/{index}/{key}": torch.zeros(()) if key == "step" else parameter
+            for index, parameter in enumerate(parameters)
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+        with self._opened() as file:
+            progress = _progress(file)
+            parts: dict[str, Weights] = {"model": {}, "adam": {}, "best": {}}
+            for name, tensor in read_tensors(
+                self.path, expected, any_type=True, missing=True
+            ).items():
+                part, own = name.split("/", 1)
+                parts[part][own] = tensor
+            model.load_state_dict(parts["model"])
             moments: dict[int, Weights] = {}
-            for name, tensor in _under(tensors, "adam/").items():
+            for name, tensor in parts["adam"].items():
                 index, key = name.split("/", 1)
                 moments.setdefault(int(index), {})[key] = tensor
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-            best = _under(tensors, "best/")
-            if progress["best_epoch"] and model.state_dict().keys() - best.keys():
+            if progress["best_epoch"] and weights.keys() - parts["best"].keys():
                 raise ValueError("it does not hold the weights of the best epoch")
-            return State(**progress, best_weights=best)
-        except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise self._damaged(error) from error
+            return State(**progress, best_weights=parts["best"])
 
-
-def _tensors_of(model: nn.Module, optimizer: torch.optim.Adam) -> Weights:
-    """Return tensors with the names and shapes of those in a checkpoint."""
-    import torch
-
-    parameters = [each for group in optimizer.param_groups for each in group["params"]]
-    moments = {
-        f"adam/{index}/{key}": torch.zeros(()) if key == "step" else parameter
-        for index, parameter in enumerate(parameters)
-        for key in ("step", "exp_avg", "exp_avg_sq")
-    }
-    weights = model.state_dict().items()
-    return {
-        f"{part}/{name}": each for part in ("model", "best") for name, each in weights
-    } | moments
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """Open the file, and turn faults of its content inside the block into UserError."""
+        try:
+            with open_regular(self.path, None), safe_open(self.path, framework="pt") as file:
+                yield file
+        except (
+            SafetensorError,
+            RuntimeError,
+            KeyError,
+            ValueError,
+            TypeError,
+            OverflowError,
+        ) as error:
+            raise UserError(
+                f"the checkpoint {self.path} cannot be continued: {error}. Delete the run's folder to start again."
+            ) from error
 
 
 def _progress(file: Any) -> dict[str, Any]:
@@ -148,11 +199,3 @@ def _progress(file: Any) -> dict[str, Any]:
             f"its measure is {str(measure)[:40]!r}, expected {', '.join(TASK_OF_SCORE)}"
         )
     return numbers | {"measure": measure}
-
-
-def _under(tensors: Weights, prefix: str) -> Weights:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

@@ -52,17 +52,6 @@ class Examples:
             weight=None if self.weight is None else self.weight[rows],
         )
 
-    def and_others(self, others: Examples | None) -> Examples:
-        """Return these examples, then ``others``, which have weights if these have them."""
-        if others is None:
-            return self
-        weight = None
-        if self.weight is not None and others.weight is not None:
-            weight = torch.cat([self.weight, others.weight])
-        return replace(
-            self, x=torch.cat([self.x, others.x]), y=torch.cat([self.y, others.y]), weight=weight
-        )
-
     @cached_property
     def relative(self) -> Tensor | None:
         """Return the weights (N,) with mean 1, or None if all are equal."""
@@ -80,11 +69,6 @@ class Examples:
 def with_loss(examples: Examples, config: TrainConfig) -> Examples:
     """Return examples whose task has the loss of ``config``."""
     return replace(examples, task=ROBUST) if config.loss == "huber" else examples
-
-
-@dataclass(frozen=True)
-class ScaledExamples(Examples):
-    """Examples whose targets have mean 0 and standard deviation 1, float32."""
 
 
 @dataclass(frozen=True)
@@ -114,27 +98,22 @@ class Scaling:
         deviation = (share * (y - mean).square()).sum(dim=0).sqrt()
         return cls(mean, torch.where(deviation > 0, deviation, 1.0))
 
-    def scaled(self, examples: Examples) -> ScaledExamples:
-        """Return examples with scaled targets."""
+    def scaled(self, examples: Examples) -> Examples:
+        """Return examples with scaled targets, float32."""
         y = ((examples.y.double() - self.mean) / self.deviation).float()
-        return ScaledExamples(examples.x, y, examples.weight, examples.task)
+        return replace(examples, y=y)
 
-    def restore(self, model: nn.Module) -> None:
-        """Give a model of scaled targets the unit of the examples."""
-        _rescale(model, self.deviation, self.mean)
-
-    def undo(self, model: nn.Module) -> None:
-        """Give a model in the unit of the examples scaled targets, the inverse of `restore`."""
-        _rescale(model, 1.0 / self.deviation, -self.mean / self.deviation)
-
-
-def _rescale(model: nn.Module, factor: Tensor, shift: Tensor) -> None:
-    if not isinstance(model, Classifier):
-        raise UserError(
-            f"the model is {type(model).__name__}; expected one by build_classifier for real targets."
-        )
-    last = next(model.parameters()).dtype
-    model.rescale(factor.to(last), shift.to(last))
+    def restore(self, model: nn.Module, *, inverse: bool = False) -> None:
+        """Give a model of scaled targets the unit of the examples, or with ``inverse`` the other way round."""
+        if not isinstance(model, Classifier):
+            raise UserError(
+                f"the model is {type(model).__name__}; expected one by build_classifier for real targets."
+            )
+        factor, shift = self.deviation, self.mean
+        if inverse:
+            factor, shift = 1.0 / self.deviation, -self.mean / self.deviation
+        last = next(model.parameters()).dtype
+        model.rescale(factor.to(last), shift.to(last))
 
 
 def class_weighted(
@@ -143,10 +122,12 @@ def class_weighted(
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
     if config.class_weight is None:
         return train, others
-    labels = train.y.numpy()
-    return _multiplied(train, balanced_weights(labels, labels)), _multiplied(
-        others, balanced_weights(others.y.numpy(), labels)
+    factors = [balanced_weights(part.y.numpy(), train.y.numpy()) for part in (train, others)]
+    weighted, held = (
+        replace(part, weight=factor if part.weight is None else part.weight * factor)
+        for part, factor in zip((train, others), factors, strict=True)
     )
+    return weighted, held
 
 
 def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:
@@ -157,12 +138,6 @@ def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Ten
     counts = np.bincount(given, minlength=int(labels.max()) + 1)
     of_label = counts.sum() / ((counts > 0).sum() * np.maximum(counts, 1))
     return torch.from_numpy(of_label[labels])
-
-
-def _multiplied(examples: Examples, factors: Tensor) -> Examples:
-    return replace(
-        examples, weight=factors if examples.weight is None else examples.weight * factors
-    )
 
 
 def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:

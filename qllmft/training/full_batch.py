@@ -9,35 +9,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
-from torch import Tensor
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, QuantumHead
+from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.training.checkpoint import EpochMetrics, Selection
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
-from qllmft.training.linear_solution import Strength
 from qllmft.training.linear_start import MEMORY
-from qllmft.training.metrics import EpochMetrics, Selection
-from qllmft.training.odd_rows import Floats, OddObjective
-from qllmft.training.ridge import penalty, ridge_factor
+from qllmft.training.ridge import (
+    Floats,
+    OddMap,
+    RidgeLoss,
+    Strength,
+    loaded_vectors,
+    ridge_factor,
+)
 
 
-class _Parts(NamedTuple):
-    """Parameters of encoders and linear layer."""
-
-    thetas: Floats  # (E, G) angles
-    weight: Floats  # (k, T)
-    bias: Floats  # (k,)
-
-
-class LinearObjective(OddObjective):
+class LinearObjective:
     """Mean cross-entropy in nats plus r/(2N)·‖W a‖² of N texts, as a function of one vector of all parameters.
 
     The model is a linear layer on odd encoders.
@@ -46,75 +41,68 @@ class LinearObjective(OddObjective):
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
-        super().__init__(model, examples)
-        self._y, self._weights = examples.y.numpy(), _array(examples.relative)
+        assert isinstance(model.encoder, ParallelEncoders)
+        assert model.final is not None
         assert isinstance(c, float)
-        self._ridge = float(ridge_factor(examples.task, len(self._final.weight), c))
+        self._map, self._final = OddMap(model.encoder), model.final
+        self.x, self._y = loaded_vectors(model.encoder, examples.x), examples.y.numpy()
+        relative = examples.relative
+        self._weights = None if relative is None else relative.double().numpy()
+        factor = float(ridge_factor(examples.task, len(self._final.weight), c))
+        self._ridge = factor / examples.size
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
-        parts = [
-            *(encoder.theta for encoder in self._map.encoders),
-            self._final.weight,
-            self._final.bias,
-        ]
+        thetas = (encoder.theta for encoder in self._map.encoders)
+        parts = [*thetas, self._final.weight, self._final.bias]
         return np.concatenate([part.detach().double().numpy().ravel() for part in parts])
 
     @torch.no_grad()
     def keep(self, vector: Floats) -> None:
         """Copy the parameters in ``vector`` to the model."""
-        parts = self._parts(vector)
-        for encoder, theta in zip(self._map.encoders, parts.thetas, strict=True):
+        thetas, _, weight, bias = self._parts(vector)
+        for encoder, theta in zip(self._map.encoders, thetas, strict=True):
             encoder.theta.copy_(torch.from_numpy(theta))
-        self._final.weight.copy_(torch.from_numpy(parts.weight))
-        self._final.bias.copy_(torch.from_numpy(parts.bias))
+        self._final.weight.copy_(torch.from_numpy(weight))
+        self._final.bias.copy_(torch.from_numpy(bias))
 
     def logits(self, vector: Floats, x: Floats) -> Floats:
         """Return logits (N, k) of loaded vectors (N, m)."""
-        parts = self._parts(vector)
-        return x @ (parts.weight @ self._rows(parts)).T + parts.bias
+        _, rows, weight, bias = self._parts(vector)
+        return x @ (weight @ rows).T + bias
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
-        parts, n = self._parts(vector), len(self.x)
-        ridge = self._ridge / self._size
-        rows = self._rows(parts)  # (T, m)
-        values = self.x @ rows.T
-        linear = parts.weight @ rows
-        logits = values @ parts.weight.T + parts.bias
-        loss = cross_entropy(logits, self._y, self._weights) + ridge / 2 * float((linear**2).sum())
+        thetas, rows, weight, bias = self._parts(vector)
+        values, linear = self.x @ rows.T, weight @ rows
+        logits = values @ weight.T + bias
+        loss = cross_entropy(logits, self._y, self._weights)
+        loss += self._ridge / 2 * float((linear**2).sum())
         by_logits = softmax(logits, axis=1)
-        by_logits[np.arange(n), self._y] -= 1.0
-        by_logits /= n
+        by_logits[np.arange(len(self.x)), self._y] -= 1.0
+        by_logits /= len(self.x)
         if self._weights is not None:
             by_logits *= self._weights[:, None]
-        by_weight = by_logits.T @ values + ridge * linear @ rows.T
-        by_rows = (by_logits @ parts.weight).T @ self.x + ridge * parts.weight.T @ linear
+        by_weight = by_logits.T @ values + self._ridge * linear @ rows.T
+        by_rows = (by_logits @ weight).T @ self.x + self._ridge * weight.T @ linear
         shares = np.split(by_rows, len(self._map.odd))
         by_theta = [
             odd.gradient(theta, share)
-            for odd, theta, share in zip(self._map.odd, parts.thetas, shares, strict=True)
+            for odd, theta, share in zip(self._map.odd, thetas, shares, strict=True)
         ]
         return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
 
-    def _rows(self, parts: _Parts) -> Floats:
-        return np.concatenate(
-            [odd.rows(theta) for odd, theta in zip(self._map.odd, parts.thetas, strict=True)]
-        )
-
-    def _parts(self, vector: Floats) -> _Parts:
-        weights = self._final.weight.numel()
-        at = len(vector) - weights - self._final.bias.numel()
-        thetas = vector[:at].reshape(len(self._map.odd), -1)
-        return _Parts(
-            thetas,
-            vector[at : at + weights].reshape(self._final.weight.shape),
-            vector[at + weights :],
-        )
+    def _parts(self, vector: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return angles (E, G), rows of the encoders (T, m), weight (k, T) and bias (k,)."""
+        weight, bias = self._final.weight, self._final.bias
+        thetas, weights, biases = np.split(vector, [-weight.numel() - len(bias), -len(bias)])
+        thetas = thetas.reshape(len(self._map.odd), -1)
+        rows = [odd.rows(theta) for odd, theta in zip(self._map.odd, thetas, strict=True)]
+        return thetas, np.concatenate(rows), weights.reshape(weight.shape), biases
 
 
-class ReuploadingObjective(OddObjective):
-    """Mean loss of the task plus `penalty` of N texts, as a function of one vector of all parameters.
+class ReuploadingObjective:
+    """`RidgeLoss` of N texts, as a function of one vector of all parameters.
 
     With one latent value and a linear head of slope R, the ridge is that of `LinearObjective`.
     The model has float64 weights until `keep`.
@@ -126,13 +114,12 @@ class ReuploadingObjective(OddObjective):
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
+        assert isinstance(model.encoder, ParallelEncoders)
         assert model.final is not None
-        self._model, self._dtype = model, model.final.weight.dtype
-        super().__init__(model.double(), examples)
-        self._y, self._task = examples.y, examples.task
-        self._weights = examples.relative
+        self._dtype, self._model = model.final.weight.dtype, model.double()
+        self._loss = RidgeLoss(model, examples.task, c, examples.size)
+        self.x, self._examples = loaded_vectors(model.encoder, examples.x), examples
         self._parameters = list(model.parameters())
-        self._c = c
 
     def parameters(self) -> Floats:
         """Return the model's parameters in one vector."""
@@ -149,15 +136,13 @@ class ReuploadingObjective(OddObjective):
     def logits(self, vector: Floats, x: Floats) -> Floats:
         """Return logits (N, k) of loaded vectors (N, m)."""
         self._put(vector)
-        return np.asarray(self._model.from_latent(torch.from_numpy(x) @ self._map().T).numpy())
+        return np.asarray(self._loss.outputs(torch.from_numpy(x)).numpy())
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
         self._put(vector)
-        rows = self._map()
-        logits = self._model.from_latent(torch.from_numpy(self.x) @ rows.T)
-        loss = self._task.loss(logits, self._y, self._weights)
-        loss = loss + penalty(self._model, self._task, rows, self._c, self._size)
+        loaded, given = torch.from_numpy(self.x), self._examples
+        loss = self._loss.of_loaded(loaded, given.y, given.relative)
         gradient = torch.autograd.grad(loss, self._parameters)
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 
@@ -174,10 +159,6 @@ def cross_entropy(logits: Floats, y: NDArray[np.int64], weights: Floats | None =
     """Return the mean cross-entropy in nats of logits (N, k) and labels (N,), with weights (N,) of mean 1 or None."""
     losses = -log_softmax(logits, axis=1)[np.arange(len(y)), y]
     return float((losses if weights is None else losses * weights).mean())
-
-
-def _array(weights: Tensor | None) -> Floats | None:
-    return None if weights is None else weights.double().numpy()
 
 
 def fit_full_batch(
@@ -201,12 +182,10 @@ def fit_full_batch(
         c: C of the ridge.
         on_epoch: called after every iteration.
     """
-    objective: LinearObjective | ReuploadingObjective
-    if isinstance(model.head, QuantumHead):
-        objective = ReuploadingObjective(model, train, c)
-    else:
-        objective = LinearObjective(model, train, c)
-    held_out, task = objective.loaded(validation.x), train.task
+    quantum = isinstance(model.head, QuantumHead)
+    objective = (ReuploadingObjective if quantum else LinearObjective)(model, train, c)
+    assert isinstance(model.encoder, ParallelEncoders)
+    held_out, task = loaded_vectors(model.encoder, validation.x), train.task
     done, score, vector = 0, 0.0, objective.parameters()
     started = time.perf_counter()
 

@@ -1,42 +1,50 @@
-"""Training loop: Adam or L-BFGS on the loss of the task, and selection of the epoch on the validation examples."""
+"""Training loop: Adam or L-BFGS on the loss of the task, and selection of the epoch on the validation examples.
+
+A body may be trained with the head, by the gradient of the loss by all its weights. With a quantum encoder that passes
+through the amplitude loading: the engine returns the gradient of loaded amplitudes.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
+from qllmft.data import Table
+from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.heads.noise import reseed
 from qllmft.randomness import derive_seed, torch_generator
-from qllmft.training.checkpoint import Checkpoint, State
+from qllmft.tasks import CLASSIFICATION
+from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection, State
 from qllmft.training.evaluation import evaluate, exact_score, latent_vectors
 from qllmft.training.examples import (
     Examples,
-    ScaledExamples,
     Scaling,
+    balanced_weights,
     shuffled_batches,
     with_loss,
     with_noise,
 )
 from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
-from qllmft.training.linear_solution import Strength
-from qllmft.training.linear_start import start_at_linear
-from qllmft.training.metrics import EpochMetrics, Selection
-from qllmft.training.ridge import ridge_of
-from qllmft.training.step import step_of
+from qllmft.training.linear_start import start_at_linear, starts_at_sines
+from qllmft.training.ridge import Strength, ridge_of
+from qllmft.training.step import TrainingStep, step_of
 
 BATCHES_AT_ONCE = 64
 CHECKPOINT_EVERY_S = 5.0
+# a checkpoint has four times the body's weights: 1.8 GB for a body of 110 million
+BODY_CHECKPOINT_EVERY_S = 60.0
 
 
 def fit(
@@ -74,66 +82,65 @@ def fit(
     Returns:
         The selection among the trained epochs, which are fewer if training was interrupted; see `Training.run`.
     """
-    if train.task.real and not isinstance(train, ScaledExamples):
+    scaling = None
+    if train.task.real:
         train, validation = (with_loss(part, config) for part in (train, validation))
         scaling = Scaling.of(train)
-        parts = scaling.scaled(train), scaling.scaled(validation)
-        selection = fit(
-            model,
-            *parts,
-            config,
-            seed,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-            moments=moments,
-            fresh=fresh,
-        )
-        scaling.restore(model)
-        return selection
+        train, validation = scaling.scaled(train), scaling.scaled(validation)
+    c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
     with one_torch_thread():
-        if isinstance(model, Classifier) and model.data_map is not None and not moments:
-            model.data_map.fit(train.x)
-        c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
         if not moments:
+            if isinstance(model, Classifier) and model.data_map is not None:
+                model.data_map.fit(train.x)
             c = start_at_linear(model, train, config, fresh=fresh)
         if config.optimizer == "lbfgs":
             assert isinstance(model, Classifier)
-            return fit_full_batch(model, train, validation, config, c, on_epoch)
-    ridge = ridge_of(model, train.task, config, train.size, c)
-    with one_torch_thread(), step_of(model, train.task, ridge) as step:
-        optimizer = torch.optim.Adam(
-            step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
-
-        if moments:
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-
-        def train_on(epoch: int, batches: list[Tensor]) -> float:
-            noise = torch_generator(seed, "embedding noise", epoch)
-            total, weights = 0.0, train.relative
-            # inputs of many batches are prepared at once
-            for at in range(0, len(batches), BATCHES_AT_ONCE):
-                sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
-                block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
-                x = with_noise(train.x[block], config.embedding_noise, noise, sizes)
-                inputs, start = step.inputs(x), 0
-                parts = (
-                    [None] * len(sizes) if weights is None else torch.split(weights[block], sizes)
+            selection = fit_full_batch(model, train, validation, config, c, on_epoch)
+        else:
+            ridge = ridge_of(model, train.task, config, train.size, c)
+            with step_of(model, train.task, ridge) as step:
+                optimizer = torch.optim.Adam(
+                    step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
                 )
-                for y, weight in zip(torch.split(train.y[block], sizes), parts, strict=True):
-                    loss = step.gradient(inputs[start : start + len(y)], y, weight)
-                    step.move(optimizer)
-                    total += loss * len(y)
-                    start += len(y)
-            return total
+                if moments:
+                    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
-        training = Training(
-            model, model, optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S
-        )
-        selection = training.run(config, seed, checkpoint, on_epoch)
-        if moments is not None:
-            moments.update(optimizer.state_dict()["state"])
-        return selection
+                def train_on(epoch: int, batches: list[Tensor]) -> float:
+                    noise = torch_generator(seed, "embedding noise", epoch)
+                    total, weights = 0.0, train.relative
+                    # inputs of many batches are prepared at once
+                    for at in range(0, len(batches), BATCHES_AT_ONCE):
+                        sizes = [len(rows) for rows in batches[at : at + BATCHES_AT_ONCE]]
+                        block = torch.cat(batches[at : at + BATCHES_AT_ONCE])
+                        x = with_noise(train.x[block], config.embedding_noise, noise, sizes)
+                        parts: Sequence[Tensor | None] = [None] * len(sizes)
+                        if weights is not None:
+                            parts = torch.split(weights[block], sizes)
+                        inputs, start = step.inputs(x), 0
+                        for y, weight in zip(
+                            torch.split(train.y[block], sizes), parts, strict=True
+                        ):
+                            loss = step.gradient(inputs[start : start + len(y)], y, weight)
+                            step.move(optimizer)
+                            total += loss * len(y)
+                            start += len(y)
+                    return total
+
+                training = Training(
+                    model,
+                    model,
+                    optimizer,
+                    len(train),
+                    train_on,
+                    lambda: validation,
+                    CHECKPOINT_EVERY_S,
+                )
+                selection = training.run(config, seed, checkpoint, on_epoch)
+                if moments is not None:
+                    moments.update(optimizer.state_dict()["state"])
+    if scaling:
+        scaling.restore(model)
+    return selection
 
 
 @dataclass(frozen=True)
@@ -248,3 +255,93 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
         turn = torch.tensor((epoch - 1) / config.epochs, dtype=torch.float64)
         return config.lr * 0.5 * float(1.0 + torch.cos(torch.pi * turn))
     return float(config.lr * config.lr_decay ** (epoch - 1))
+
+
+# --- a body that is trained too
+
+
+class EndToEnd(nn.Module):
+    """Map texts to logits (B, k): a body and the head on its embeddings (B, D), both trainable."""
+
+    def __init__(self, body: TrainableBody, classifier: Classifier) -> None:
+        super().__init__()
+        self.body = body
+        self.classifier = classifier
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Return logits (B, k) of B texts."""
+        logits: Tensor = self.classifier(self.body(texts))
+        return logits
+
+    def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
+        """Embed ``table`` with the current weights, without gradients and without dropout."""
+        return replace(
+            Examples.from_arrays(self.body.body.encode(table.texts), table.labels), weight=weight
+        )
+
+
+def fit_end_to_end(
+    model: EndToEnd,
+    train: Table,
+    validation: Table,
+    config: TrainConfig,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> Selection:
+    """Train head and body in place up to the weights of the selected epoch.
+
+    Schedule, selection and result are those of `qllmft.training.fit`. The body has its own learning rate
+    (``config.body_lr``) on the same schedule, and its own dropout. Texts are embedded in every step, those of
+    validation after every epoch. Randomness with dropout is derived from the seed for every epoch, so a run continued
+    from a checkpoint ends in the same bits, if machine and number of torch's threads are the same.
+
+    Args:
+        model: body and head.
+        train: training texts with their labels.
+        validation: texts for the selection of the epoch.
+        config: epochs, batch size, rates, regularisation.
+        seed: seed of shuffling, dropout and noise.
+        checkpoint: source and target of the progress, saved at most once per minute; None saves nothing.
+        on_epoch: called after every epoch.
+    """
+    classifier, weights, held_weights = model.classifier, None, None
+    if config.class_weight:
+        weights = balanced_weights(train.labels, train.labels)
+        held_weights = balanced_weights(validation.labels, train.labels)
+    c: Strength = 1.0 if config.ridge_c == "auto" else config.ridge_c
+    if classifier.data_map is not None or starts_at_sines(classifier):
+        # of the first embeddings, also in a training that continues, since C follows from them
+        examples = model.embedded(train, weights)
+        with one_torch_thread():
+            if classifier.data_map is not None:
+                classifier.data_map.fit(examples.x)
+            c = start_at_linear(classifier, examples, config)
+    ridge = ridge_of(classifier, CLASSIFICATION, config, len(train), c)
+    step, labels = TrainingStep(classifier, CLASSIFICATION, ridge), torch.from_numpy(train.labels)
+    groups: list[dict[str, Any]] = [
+        {"params": model.body.trained(), "scale": (config.body_lr or config.lr) / config.lr},
+        {"params": list(classifier.parameters())},
+    ]
+    optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    def train_on(epoch: int, batches: list[Tensor]) -> float:
+        noise = torch_generator(seed, "embedding noise", epoch)
+        total = 0.0
+        with model.body.seeded(derive_seed(seed, "dropout", epoch)):
+            for rows in batches:
+                x = model.body([train.texts[i] for i in rows.tolist()])  # (B, D)
+                x = with_noise(x, config.embedding_noise, noise, [len(rows)])
+                loss = step.loss(x, labels[rows], None if weights is None else weights[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total += float(loss.detach()) * len(rows)
+        return total
+
+    validated = partial(model.embedded, validation, held_weights)
+    training = Training(
+        model, classifier, optimizer, len(train), train_on, validated, BODY_CHECKPOINT_EVERY_S
+    )
+    return training.run(config, seed, checkpoint, on_epoch)

@@ -1,17 +1,120 @@
-"""Ridge of Adam: the loss of a batch plus a penalty on the linear map that odd encoders and the last layers make."""
+"""Ridge of models on odd encoders: their latent values as a linear map of the loaded vector, and a penalty on its size.
+
+With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z is f(z) = a·z with the loaded vector
+z and a = (the entries of z in) Vᵀ Z V |c⟩, so no batch needs to be simulated.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
-from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
+from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import loaded_vector
 from qllmft.heads.sines import slope_bound
 from qllmft.tasks import Task
-from qllmft.training.linear_solution import Strength
-from qllmft.training.odd_rows import OddMap
+from qllmft_backends.adjoint import AdjointEngine
+from qllmft_backends.adjoint.program import Program
+
+Floats = NDArray[np.float64]
+Strength = float | Floats  # C, or one of each output (k,)
+
+
+def loaded_vectors(encoder: ParallelEncoders, x: Tensor) -> Floats:
+    """Return vectors (N, m) in which the odd values of embeddings (N, D) are linear."""
+    first = encoder.encoders[0]
+    assert isinstance(first, QuantumEncoder)
+    return np.asarray(loaded_vector(encoder.mapped(x.double()), first.pad).numpy())
+
+
+class OddRows:
+    """One odd encoder on the project's engine, in float64."""
+
+    def __init__(self, encoder: QuantumEncoder) -> None:
+        program = encoder.engine.program
+        assert isinstance(program, Program)  # an encoder's circuit is real
+        self._engine = AdjointEngine(program, encoder.engine.masks, "float64")
+        self._matrix: Floats | None = None if encoder.is_plain else program.angle_matrix
+        self._offset: Floats = program.angle_offset
+        self._width, self._size = encoder.dimension, 2**encoder.n_qubits
+
+    def rows(self, theta: Floats) -> Floats:
+        """Return rows a (T, m) for weights (P,): half of ⟨Z⟩'s derivative by amplitudes at the constant's state."""
+        n_values = len(self._engine.masks)
+        constant = np.zeros((n_values, self._size))
+        constant[:, self._width] = 1.0
+        _, tape = self._engine.forward(self._angles(theta), constant)
+        gradient = self._engine.vjp(tape, np.eye(n_values), amplitudes=True)[1]
+        assert gradient is not None
+        return np.asarray(gradient[:, : self._width] / 2)
+
+    def gradient(self, theta: Floats, by_rows: Floats) -> Floats:
+        """Return the gradient by the weights (P,) of a function with the gradient ``by_rows`` (T, m) by the rows.
+
+        g·a is the odd value of the vector g: half the difference of ⟨Z⟩ on (g/‖g‖, 1)/√2 and (g/‖g‖, -1)/√2, times ‖g‖.
+        """
+        n_values, m = by_rows.shape
+        lengths = np.linalg.norm(by_rows, axis=1)
+        states = np.zeros((2, n_values, self._size))
+        states[:, :, :m] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
+        states[0, :, m], states[1, :, m] = 1.0, -1.0
+        _, tape = self._engine.forward(
+            self._angles(theta), states.reshape(-1, self._size) / np.sqrt(2.0)
+        )
+        half = np.diag(lengths / 2)
+        by_angle: Floats = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
+        return by_angle if self._matrix is None else by_angle @ self._matrix
+
+    def _angles(self, theta: Floats) -> Floats:
+        """Return the engine's angles (G,)."""
+        return theta if self._matrix is None else self._matrix @ theta + self._offset
+
+
+class OddMap:
+    """Map from the loaded vector to all latent values of odd encoders, differentiable by the encoders' parameters.
+
+    Attributes:
+        encoders: the encoders of the latent vector's parts, in their order.
+        odd: their rows.
+    """
+
+    def __init__(self, encoder: ParallelEncoders) -> None:
+        self.encoders = [each for each in encoder.encoders if isinstance(each, QuantumEncoder)]
+        self.odd = [OddRows(each) for each in self.encoders]
+
+    def __call__(self) -> Tensor:
+        """Return B (Q, m) in float64."""
+        pairs = zip(self.encoders, self.odd, strict=True)
+        return torch.cat(
+            [
+                encoder.scale * _Rows.apply(encoder.theta.double(), odd)  # type: ignore[no-untyped-call]
+                for encoder, odd in pairs
+            ]
+        )
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of an odd encoder (T, m) as a differentiable function of its angles."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, odd: OddRows) -> Tensor:
+        ctx.odd = odd
+        ctx.save_for_backward(theta)
+        return torch.from_numpy(odd.rows(theta.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+        (theta,) = ctx.saved_tensors
+        by_rows = np.ascontiguousarray(grad_outputs[0].numpy())
+        return torch.from_numpy(ctx.odd.gradient(theta.detach().numpy(), by_rows)), None
+
+
+# --- the ridge
 
 
 def ridge_factor(task: Task, n_outputs: int, c: Strength) -> Strength:
@@ -25,31 +128,15 @@ def ridge_factor(task: Task, n_outputs: int, c: Strength) -> Strength:
     return (2.0 if task.real else 1.0) / (n_outputs * c)
 
 
-def squared_sizes(model: Classifier, rows: Tensor) -> Tensor:
-    """Return the squared sizes (k,) of the map from the loaded vector to each output, or their sum ().
+def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: float) -> Tensor:
+    """Return the ridge, the sum of r/(2N) times the squared sizes of the map from the loaded vector to each output.
 
-    The sum is ‖W_z·B‖² + R²·‖W‖²·‖B‖². For a head that starts at sines the sizes are the `slope_bound` of the map from
-    the embedding.
+    r is `ridge_factor` of C. The sum of the squared sizes is ‖W_z·B‖² + R²·‖W‖²·‖B‖². For a head that starts at sines
+    the sizes are the `slope_bound` of the map from the embedding.
 
     B (Q, m) are the ``rows`` of the latent values. W_z (k, Q) are the weights by which the last layer reads latent
     values: all of it without a quantum head, those of a skip with one. W (k, Q_m) are the weights of the quantum head's
     values. R is the number of re-uploads: a ⟨Z⟩ changes by at most R for each radian of a latent value.
-    """
-    assert model.final is not None
-    weight = model.final.weight.to(rows)
-    if not isinstance(model.head, QuantumHead):
-        return ((weight @ rows) ** 2).sum()
-    if model.head.start == "sines":
-        assert isinstance(model.encoder, ParallelEncoders)
-        return slope_bound(weight, model.head.connector.weight, rows * model.encoder.slope)
-    latent = len(rows) if model.skip else 0
-    beside, of_head = weight[:, :latent], weight[:, latent:]
-    through = model.head.reuploads**2 * (of_head**2).sum() * (rows**2).sum()
-    return through + ((beside @ rows) ** 2).sum() if latent else through
-
-
-def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: float) -> Tensor:
-    """Return the ridge, the sum of r/(2N) times `squared_sizes`, where r is `ridge_factor` of C.
 
     Args:
         model: odd encoders, and a last linear layer on their values, those of a quantum head, or both.
@@ -59,8 +146,18 @@ def penalty(model: Classifier, task: Task, rows: Tensor, c: Strength, size: floa
         size: N, the number of texts.
     """
     assert model.final is not None
+    weight, head = model.final.weight.to(rows), model.head
+    if not isinstance(head, QuantumHead):
+        sizes = ((weight @ rows) ** 2).sum()
+    elif head.start == "sines":
+        assert isinstance(model.encoder, ParallelEncoders)
+        sizes = slope_bound(weight, head.connector.weight, rows * model.encoder.slope)
+    else:
+        latent = len(rows) if model.skip else 0
+        sizes = head.reuploads**2 * (weight[:, latent:] ** 2).sum() * (rows**2).sum()
+        if latent:
+            sizes = sizes + ((weight[:, :latent] @ rows) ** 2).sum()
     factor = ridge_factor(task, len(model.final.weight), c) / (2 * size)
-    sizes = squared_sizes(model, rows)
     return (sizes * torch.as_tensor(factor, dtype=sizes.dtype)).sum()
 
 
@@ -80,16 +177,23 @@ class RidgeLoss:
     def __init__(self, model: Classifier, task: Task, c: Strength, size: float) -> None:
         assert isinstance(model.encoder, ParallelEncoders)
         self._model, self._task, self._c, self._size = model, task, c, size
-        self._mapped, self._map = model.encoder.mapped, OddMap(model.encoder)
-        self._pad = self._map.encoders[0].pad
+        self._encoder, self._map = model.encoder, OddMap(model.encoder)
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
+        loaded = loaded_vector(self._encoder.mapped(x), self._map.encoders[0].pad)
+        return self.of_loaded(loaded, y, weight)
+
+    def of_loaded(self, loaded: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the loss of loaded vectors (B, m)."""
         rows = self._map()
-        loaded = loaded_vector(self._mapped(x), self._pad)
         outputs = self._model.from_latent(loaded @ rows.T.to(loaded))
         ridge = penalty(self._model, self._task, rows, self._c, self._size)
         return self._task.loss(outputs, y, weight) + ridge.to(outputs)
+
+    def outputs(self, loaded: Tensor) -> Tensor:
+        """Return the outputs (B, k) of loaded vectors (B, m)."""
+        return self._model.from_latent(loaded @ self._map().T.to(loaded))
 
 
 def ridge_of(

@@ -12,7 +12,7 @@ from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import amplitudes
 from qllmft.templates import describe
 from qllmft.training import Examples, fit
-from qllmft.training.odd_rows import OddRows
+from qllmft.training.ridge import OddRows
 from qllmft.training.step import can_step
 from qllmft_backends import create
 from qllmft_circuits import encoder_circuit

@@ -13,9 +13,10 @@ from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.sines import reach, slope_bound
+from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear
-from qllmft.training.ridge import squared_sizes
+from qllmft.training.ridge import penalty
 from qllmft_backends import create
 from qllmft_circuits import data_parameters, weight_parameters
 
@@ -92,8 +93,11 @@ def test_no_output_is_steeper_than_the_ridge_says(k):
     with torch.no_grad():
         net.head.connector.weight.add_(0.7)
         net.final.weight.normal_(generator=torch.Generator().manual_seed(k))
-    bound = squared_sizes(net, rows)
-    assert torch.equal(bound, slope_bound(net.final.weight, net.head.connector.weight, rows))
+    bound = slope_bound(net.final.weight, net.head.connector.weight, rows)
+    factor = (2.0 if k == 2 else 1.0) / (2 * D)
+    assert penalty(net, CLASSIFICATION, rows, 1.0, D).item() == pytest.approx(
+        factor * bound.sum().item()
+    )
     for seed in range(5):
         x = torch.randn(D, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         slopes = torch.autograd.functional.jacobian(

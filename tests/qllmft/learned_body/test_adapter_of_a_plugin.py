@@ -27,7 +27,7 @@ from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
-from qllmft.training import end_to_end
+from qllmft.training import loop
 from qllmft_quantum_adapter.__main__ import trained_circuit
 
 FOLDER = Path(__file__).parents[3] / "examples" / "quantum_adapter"
@@ -146,7 +146,7 @@ def test_only_the_adapter_is_trained_counted_and_kept(finished, tmp_path):
 def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     finished, corpus, tiny_bert, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(end_to_end, "CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
     config = config_of(corpus, tiny_bert)
     assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
     again = run_experiment(config, tmp_path / "run")

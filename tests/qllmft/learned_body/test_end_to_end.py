@@ -10,8 +10,7 @@ from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
 from qllmft.errors import UserError
-from qllmft.training import Checkpoint, fit_end_to_end
-from qllmft.training import end_to_end as module
+from qllmft.training import Checkpoint, fit_end_to_end, loop
 from qllmft.training.evaluation import evaluate
 
 TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
@@ -93,7 +92,7 @@ def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
 def test_continued_from_any_epoch_it_ends_in_the_same_bits(
     tiny_bert, tmp_path, monkeypatch, head, done
 ):
-    monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
     whole = trained(tiny_bert, tmp_path / "whole", head=head)
     file = tmp_path / "state.safetensors"
     stopped, _, before = trained(tiny_bert, file, head=head, stop_at=done + 1)
@@ -139,7 +138,7 @@ def test_a_body_without_weights_is_refused():
         UserError,
         match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\.",
     ):
-        module.TrainableBody(Empty())
+        loop.TrainableBody(Empty())
 
 
 def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):

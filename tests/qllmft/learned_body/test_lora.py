@@ -21,7 +21,7 @@ from qllmft.inference import Predictor
 from qllmft.inference.verification import verify_run
 from qllmft.model import load_model
 from qllmft.run import run_experiment
-from qllmft.training import Checkpoint, EndToEnd, end_to_end, fit_end_to_end
+from qllmft.training import Checkpoint, EndToEnd, fit_end_to_end, loop
 
 pytest.importorskip("peft", reason="adapters are the extra qllmft[lora]")
 LORA = {"rank": 2, "alpha": 3.0, "targets": ["query", "value"]}
@@ -114,7 +114,7 @@ def test_loaded_again_from_anywhere_it_gives_the_same_labels(finished, tmp_path)
 def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     finished, corpus, tiny_bert, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(end_to_end, "CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
     config = run_config(corpus, tiny_bert, body__trainable="lora", body__lora=LORA)
     assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
     with safe_open(tmp_path / "run" / "checkpoint" / "state.safetensors", framework="pt") as file:

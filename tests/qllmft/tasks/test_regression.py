@@ -118,7 +118,7 @@ def test_a_trained_model_gives_the_targets_in_their_units(rows):
     assert REGRESSION.score(logits_of(model, rows.x), rows.y) == pytest.approx(
         r2_score(rows.y.numpy(), logits_of(model, rows.x).numpy()), abs=1e-4
     )
-    scaling.undo(model)
+    scaling.restore(model, inverse=True)
     np.testing.assert_allclose(logits_of(model, rows.x), logits_of(scaled, rows.x), atol=1e-3)
 
 

@@ -11,7 +11,7 @@ from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.training import Examples, fit, logits_of
 from qllmft.training.full_batch import LinearObjective
-from qllmft.training.odd_rows import OddRows
+from qllmft.training.ridge import OddRows
 from qllmft_backends import create
 
 D, C = 6, 0.7

@@ -12,8 +12,7 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import DELTA, ROBUST
 from qllmft.training import Examples, fit, logits_of
-from qllmft.training.linear_solution import FEW, OF_FEW, linear_solution
-from qllmft.training.linear_start import start_at_linear
+from qllmft.training.linear_start import FEW, OF_FEW, linear_solution, start_at_linear
 from qllmft.training.ridge import ridge_factor
 
 RANDOM = np.random.default_rng(5)
