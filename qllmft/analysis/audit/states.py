@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints
-from qllmft.analysis.audit.circuit import States, expectations_of_states, without
+from qllmft.analysis.audit.circuit import expectations_of_states, without
+from qllmft.analysis.audit.truncation import state_bonds, truncated
 from qllmft.analysis.entanglement import rank_bounds
 
-SHARE = 0.99  # of the labels that the least bond keeps
 MOST_ROWS = 256  # test rows of the least bond
 NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
 DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
@@ -19,68 +19,30 @@ SAME = 1 - 1e-6  # fidelity of equal states
 COLLISIONS = 0.01  # share of training rows
 
 
-def truncated(states: States, bond: int) -> States:
-    """Return states (N, 2^Q) as matrix product states of a bond, made by one sweep, of norm 1."""
-    n, dimension = states.shape
-    qubits, rest, sites = dimension.bit_length() - 1, states[:, None, :], []
-    for _ in range(qubits - 1):
-        left, right = rest.shape[1], rest.shape[2] // 2
-        matrix = rest.reshape(n, left * 2, right)
-        values, vectors = np.linalg.eigh(matrix @ matrix.conj().transpose(0, 2, 1))
-        kept = vectors[:, :, ::-1][:, :, : min(bond, right, values.shape[1])]
-        rest = kept.conj().transpose(0, 2, 1) @ matrix
-        sites.append(kept.reshape(n, left, 2, -1))
-    out = np.ones((n, 1, 1), complex)
-    for site in sites:
-        out = np.einsum("nal,nlbr->nabr", out, site).reshape(n, -1, site.shape[-1])
-    found = np.einsum("nal,nlb->nab", out, rest.reshape(n, rest.shape[1], -1)).reshape(n, dimension)
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
-
-
-def _same_labels(case: Case, states: States, bond: int) -> NDArray[np.bool_]:
-    values = expectations_of_states(case.circuit.observables, truncated(states, bond))
-    return np.asarray(case.readout.labels(values))
-
-
 def least_bond(case: Case) -> AuditFinding:
     """Check that no product state keeps the labels: the least bond χ* of 99 % of them is above 1."""
-    states, labels = case.test_states[:MOST_ROWS], case.answers[:MOST_ROWS]
-    truth = case.test.y[:MOST_ROWS]
-    limit = 1 << case.circuit.n_qubits // 2
-    tolerance = max(0.0, case.train_accuracy.value - case.accuracy.value)
-    full = float((labels == truth).mean())
-    found: dict[str, int] = {}
-    for bond in _bonds(limit):
-        answers: Ints = labels if bond >= limit else _same_labels(case, states, bond)  # type: ignore[assignment]
-        agreed = float((answers == labels).mean())
-        if agreed >= SHARE:
-            found.setdefault("99 %", bond)
-        if full - float((answers == truth).mean()) <= tolerance:
-            found.setdefault("accuracy", bond)
-        if agreed == 1.0:
-            found.setdefault("100 %", bond)
-        if len(found) == 3:
-            break
-    figure = f"χ* = {found['99 %']} of {limit}"
-    sentence = (
-        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = "
-        f"{found['99 %']}, all from {found['100 %']}, and the accuracy within the gap to the training rows from "
-        f"{found['accuracy']}; {limit} truncates nothing"
-    )
     if case.circuit.n_qubits == 1:
         return AuditFinding("not applicable", "", "One qubit has no bond.")
-    if found["99 %"] > 1:
+    states, labels = case.test_states[:MOST_ROWS], case.answers[:MOST_ROWS]
+
+    def labels_at(bond: int) -> Ints:
+        return case.readout.labels(
+            expectations_of_states(case.circuit.observables, truncated(states, bond))
+        )
+
+    gap = max(0.0, case.train_accuracy.value - case.accuracy.value)
+    found = state_bonds(
+        labels_at, labels, case.test.y[:MOST_ROWS], 1 << case.circuit.n_qubits // 2, gap
+    )
+    figure = f"χ* = {found.most} of {found.limit}"
+    sentence = (
+        f"The states of {len(labels)} test rows, truncated to a bond, keep 99 % of the labels from χ* = {found.most}, "
+        f"all from {found.every}, and the accuracy within the gap to the training rows from {found.accuracy}; "
+        f"{found.limit} truncates nothing"
+    )
+    if found.most > 1:
         return AuditFinding("holds", figure, f"{sentence}.")
     return AuditFinding("issue", figure, f"{sentence}. Product states give these labels.")
-
-
-def _bonds(limit: int) -> list[int]:
-    """Return the bonds that are tried: all up to 8, then in steps of an eighth."""
-    found, bond = [], 1
-    while bond < limit:
-        found.append(bond)
-        bond += max(1, bond // 8)
-    return [*found, limit]
 
 
 def certificate(case: Case) -> AuditFinding:
