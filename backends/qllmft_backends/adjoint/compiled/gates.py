@@ -206,7 +206,14 @@ def _cx_rot_inside(s, c, is_set, step, cos, sin, signs, gradient):
 
 
 @_jit
-def fixed_gate(s, batch, kind, control, target):
+def _opened(k, low, high):
+    """Return the k-th number whose bits at two strides, powers of two or 0, are zero."""
+    k += k & -low
+    return k + (k & -high)
+
+
+@_jit
+def fixed_gate(s, batch, kind, control, target, signs):
     """Apply X, Z, CNOT or CZ.
 
     Args:
@@ -215,16 +222,31 @@ def fixed_gate(s, batch, kind, control, target):
         kind: an `Op` without an angle: X, Z, CX or CZ.
         control: qubit, not its stride; -1 for the gates on one qubit.
         target: qubit, not its stride.
+        signs: (4·width,) table of lane bits, see `bit_sign`.
     """
-    step = 1 << target
-    required = (1 << control) if control >= 0 else 0
-    for i in range(s.size // batch):
-        if i & step or (i & required) != required:
-            continue
-        low, high = i * batch, (i | step) * batch
-        if kind in (X, CX):
-            for k in range(batch):
-                s[low + k], s[high + k] = s[high + k], s[low + k]
+    width = lanes(s.itemsize)
+    step, other = batch << target, batch << control if control >= 0 else 0
+    # strides of the qubits outside registers, 0 if there is none
+    row, control_row = step if step >= width else 0, other if other >= width else 0
+    low, high = min(row, control_row), max(row, control_row)
+    count = s.size
+    if low:
+        count //= 2
+    if high:
+        count //= 2
+    one = mul(bit_sign(signs, 1), bit_sign(signs, 1))
+    minus_one = sub(sub(one, one), one)
+    is_set = bit_sign(signs, other) if 0 < other < width else one
+    is_one = one if row else bit_sign(signs, step)
+    factor = select_positive(is_set, select_positive(is_one, minus_one, one), one)
+    for k in range(0, count, width):
+        i = _opened(k, low, high) + control_row
+        if kind in (Z, CZ):
+            store(s, i + row, mul(load(s, i + row), factor))
+        elif row:
+            a, b = load(s, i), load(s, i + row)
+            store(s, i, select_positive(is_set, b, a))
+            store(s, i + row, select_positive(is_set, a, b))
         else:
-            for k in range(batch):
-                s[high + k] = -s[high + k]
+            a = load(s, i)
+            store(s, i, select_positive(is_set, exchange(a, step), a))

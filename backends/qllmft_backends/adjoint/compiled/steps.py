@@ -100,9 +100,9 @@ def _single(s, c, batch, op, coefficients, signs, gradients):
     width = lanes(s.itemsize)
     kind, control, target, slot = op[0], op[1], op[2], op[3]
     if kind not in (ROT, CX_ROT):
-        fixed_gate(s, batch, kind, control, target)
+        fixed_gate(s, batch, kind, control, target, signs)
         if c is not None:
-            fixed_gate(c, batch, kind, control, target)
+            fixed_gate(c, batch, kind, control, target, signs)
         return
     at = slot * width
     cos, sin = load(coefficients, 2 * at), load(coefficients, 2 * at + width)
