@@ -123,6 +123,8 @@ class AdjointBackend(Backend):
     ) -> tuple[Engine, ZObservables]:
         """Return an engine for ``circuit`` that measures the strings of ``observables``, and these as sums.
 
+        Circuits of real gates run on the real path, which is the faster one at every size in ``benchmarks/paths.py``.
+
         Raises:
             UnsupportedGateError: for an operation that is no gate; on another device than the CPU or with noise, for
                 gates of complex circuits too.
