@@ -16,7 +16,10 @@ from typing import Any, BinaryIO
 from qllmft.errors import UserError
 from qllmft_backends.files import NotRegularError
 from qllmft_backends.files import is_temporary as is_temporary
+from qllmft_backends.files import make_folder as make_folder
+from qllmft_backends.files import new_folder as new_folder
 from qllmft_backends.files import open_regular as open_any_size
+from qllmft_backends.files import sync_file as sync_file
 from qllmft_backends.files import write_bytes as write_bytes
 
 MOST_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory

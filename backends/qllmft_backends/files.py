@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,7 +41,7 @@ def write_bytes(path: Path, content: bytes, temporary: Path | None = None) -> No
 
     Until it is complete, the content is in ``temporary``, by default a hidden file of this process beside it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)  # a link in its place would lead the content elsewhere
@@ -67,6 +68,50 @@ def is_temporary(name: str) -> bool:
     """
     stem, _, process = name.rpartition(".")
     return stem.startswith(".") and len(stem) > 1 and process.isdecimal()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, whose names survive a power cut as far as the file system allows it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        with suppress(OSError):
+            sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder, which takes the place of ``folder`` if the block ends without an error.
+
+    A crash or a full disk leaves the old folder with all its files, the new one, or none, never a part. Beside it there
+    may remain a hidden folder, which the next call deletes.
+    """
+    fresh, former = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
+    for path in (fresh, former):
+        shutil.rmtree(path, ignore_errors=True)
+    make_folder(fresh.parent)
+    fresh.mkdir()
+    try:
+        yield fresh
+        for path in (fresh, *fresh.rglob("*")):
+            sync_folder(path) if path.is_dir() else sync_file(path)
+        if folder.exists():
+            folder.rename(former)
+        fresh.rename(folder)
+    except BaseException:
+        if former.exists() and not folder.exists():
+            former.rename(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    with suppress(OSError):
+        sync_folder(folder.parent)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from qllmft.analysis.agreement import Pair, SurrogateAgreement
 from qllmft.analysis.certificate import Certificate, certificate_of
 from qllmft.analysis.forms import forms_of
 from qllmft.config import SurrogateConfig
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY
 from qllmft.energy.formula import (
     flops_energy_kj,
     linear_energy_j,
@@ -23,7 +24,15 @@ from qllmft.energy.formula import (
 )
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import json_values, write_bytes, write_json
+from qllmft.files import (
+    json_values,
+    new_folder,
+    parse_json,
+    read_text,
+    reading,
+    write_bytes,
+    write_json,
+)
 from qllmft.heads import ParallelEncoders, QuantumHead
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
@@ -31,7 +40,7 @@ from qllmft.heads.surrogate import QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
-from qllmft.model.store import StoredModel, save_model
+from qllmft.model.store import FILE, WEIGHTS, StoredModel, save_model
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder
@@ -64,7 +73,10 @@ def dequantise(
     bond: int | None = None,
     on_event: OnEvent = ignore,
 ) -> tuple[StoredModel, Dequantised]:
-    """Write the surrogate of a run's model into a new folder, and compare both on the run's test texts.
+    """Write the surrogate of a run's model into a folder, and compare both on the run's test texts.
+
+    The folder is new, or holds a surrogate of the same rank and bond, which is replaced: a repeated call, also after
+    a crash, ends in the same files.
 
     Args:
         run: the run's folder.
@@ -74,19 +86,16 @@ def dequantise(
         on_event: receives progress.
 
     Raises:
-        UserError: if the model has no surrogate, the folder holds files, or the run's texts or body have changed.
+        UserError: if the model has no surrogate, the folder holds other files, or the run's texts or body have
+            changed.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UserError(
-            f"{out} exists and is not an empty folder. Choose another one with --out, or delete it."
-        )
+    _check_free(out, rank, bond)
     predictor = Predictor.load(run)
     predictor.check_one_label("a surrogate is compared on")
     model = predictor.model
     surrogate, pair = surrogate_of(model, rank, bond)
     texts = LabelledTexts.read(predictor, run, on_event=on_event)
     agreement = pair.agreement(texts.vectors, texts.labels)
-    save_model(out, surrogate, versions())
     numbers = sum(p.numel() for p in surrogate.classifier.state_dict().values())
     flops, head = 0, surrogate.classifier.head
     if isinstance(head, NetworkHead):
@@ -105,8 +114,24 @@ def dequantise(
         energies_j={"surrogate": classical, "gpu": gpu, "qpu": qpu},
         certificate=certificate_of(model.config),
     )
-    write_json(out / RECORD, found.as_dict())
+    with new_folder(out) as fresh:
+        save_model(fresh, surrogate, versions())
+        write_json(fresh / RECORD, found.as_dict())
     return surrogate, found
+
+
+def _check_free(out: Path, rank: int | None, bond: int | None) -> None:
+    """Raise UserError if a folder holds anything but a surrogate of this rank and bond."""
+    names = {path.name for path in out.iterdir()} if out.exists() else set()
+    if RECORD in names and names <= {RECORD, FILE, WEIGHTS, OWN_BODY, OWN_ADAPTER}:
+        with reading(out / RECORD, "Choose another folder with --out, or delete this one."):
+            found = parse_json(read_text(out / RECORD))
+            if (found["rank"], found["bond"]) == (rank, bond):
+                return
+    if names:
+        raise UserError(
+            f"{out} exists and is not an empty folder. Choose another one with --out, or delete it."
+        )
 
 
 @torch.no_grad()

@@ -144,7 +144,7 @@ def dequantise(
     --bond a matrix product state, with a bound on the error of each text.
 
     Args:
-        out: New folder of the surrogate's model. [default: RUN/surrogate]
+        out: Folder of the surrogate's model, a new one or that of an earlier call. [default: RUN/surrogate]
         rank: Eigenvalues kept of each quadratic form. [default: all, which is exact]
         bond: Schmidt values kept across each cut of the head. [default: all, which is exact]
         onnx: Also write this ONNX file: embeddings (float32, N x D) to logits (N x k). Needs onnx.

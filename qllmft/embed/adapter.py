@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS, peft_settings
 from qllmft.errors import UserError
-from qllmft.files import read_text, write_bytes, write_json
+from qllmft.files import new_folder, read_text, write_bytes, write_json
 from qllmft.tensors import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
@@ -131,18 +130,13 @@ def replaced(folder: Path, kind: str) -> Iterator[Path]:
     Raises:
         UserError: for an error of the block, with ``kind`` as the name of the folder's content.
     """
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
-        yield fresh
+        with new_folder(folder) as fresh:
+            yield fresh
     except Exception as error:  # safetensors turns an OSError into its own
-        shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
             f"the {kind} cannot be written into {folder}: {error}. Free space on the disk."
         ) from error
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
 
 
 def load_adapter(transformer: Any, config: BodyConfig) -> None:

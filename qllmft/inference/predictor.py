@@ -19,7 +19,7 @@ from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import write_text
+from qllmft.files import new_folder, write_text
 from qllmft.heads.quantum import exact_backend
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import Floats, ModelCircuits, Vectors, model_circuits
@@ -161,9 +161,10 @@ class Predictor:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} exists and is not an empty folder. Choose another one.")
         self._vectors.check_located()
-        save_model(folder, portable(self.model, folder), versions())
         name = name or folder.resolve().name
-        write_text(folder / CARD, model_card(self.model, name, self.folder, self.row, **fields))
+        with new_folder(folder) as fresh:
+            save_model(fresh, portable(self.model, fresh), versions())
+            write_text(fresh / CARD, model_card(self.model, name, self.folder, self.row, **fields))
         return folder
 
     def push_to_hub(

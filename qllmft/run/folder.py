@@ -23,6 +23,7 @@ from qllmft.files import (
     read_bytes,
     read_text,
     reading,
+    sync_file,
     write_json,
     write_text,
     writing,
@@ -59,7 +60,7 @@ class RunFolder:
         # state of the trackers; see `qllmft.run.tracking`
         self.trackers_file = path / "trackers.json"
         unfinished = path / "checkpoint"
-        self.checkpoint = Checkpoint(unfinished / "state.safetensors")
+        self.checkpoint = Checkpoint(unfinished / "state.safetensors", self.metrics_file)
         self.contrastive_checkpoint = Checkpoint(unfinished / "contrastive.safetensors")
         # exists only when the contrastive step is finished
         self.contrastive_body = unfinished / "contrastive"
@@ -177,6 +178,8 @@ class RunFolder:
 
     def write_result(self, record: RunRecord) -> None:
         """Write the record of a finished run, or of one that has not read the test set."""
+        if self.metrics_file.exists():
+            sync_file(self.metrics_file)
         tested = record.head.test is not None
         write_json(self.result_file if tested else self.validation_file, record.to_json())
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from qllmft.errors import UserError
-from qllmft.files import open_regular, read_text, write_text
+from qllmft.files import make_folder, open_regular, read_text, write_text
 
 LOCK, HOLDER = ".lock", ".lock-holder"  # files of a run's folder
 MOST_HOLDER_BYTES = 1_000
@@ -60,7 +60,7 @@ def _acquired(folder: Path, on_wait: Callable[[str], None] | None) -> FileLock:
     """Return the lock on a file that still exists: the holder deletes the file before it releases the lock."""
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             if (folder / LOCK).is_symlink():  # it could create or empty a file elsewhere
                 raise UserError(
                     f"{folder / LOCK} is a link, expected a file of this folder; delete it."

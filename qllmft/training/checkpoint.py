@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from safetensors import SafetensorError, safe_open
 
 from qllmft.errors import UserError
-from qllmft.files import open_regular, parse_json, write_bytes
+from qllmft.files import open_regular, parse_json, sync_file, write_bytes
 from qllmft.tasks import CLASSIFICATION, TASK_OF_SCORE, TASKS
 from qllmft.tasks.measure import ScoreName
 from qllmft.tensors import read_tensors
@@ -107,6 +107,7 @@ class Checkpoint:
     """File of a `State`, the model's current weights and Adam's moments, replaced in one step."""
 
     path: Path
+    lines: Path | None = None  # file with a line for each epoch, on the disk before those epochs are here
 
     def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
         """Write the file, so that concurrent readers see the old or the new one."""
@@ -119,6 +120,8 @@ class Checkpoint:
             tensors |= {f"adam/{index}/{k}": torch.as_tensor(v) for k, v in moments.items()}
         progress = {name: value for name, value in vars(state).items() if name != "best_weights"}
         content = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        if self.lines is not None:
+            sync_file(self.lines)
         write_bytes(self.path, save(content, {"progress": json.dumps(progress, allow_nan=False)}))
 
     def epochs_done(self) -> int:

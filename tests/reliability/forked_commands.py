@@ -17,8 +17,8 @@ PROMISED = {  # exit codes after each
     signal.SIGTERM: {-signal.SIGTERM, 128 + signal.SIGTERM},
     signal.SIGINT: {128 + signal.SIGINT},
 }
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
     [
         "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.table",
         "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.remote.ionq.backend",
@@ -79,8 +79,8 @@ def start(
     number = len(list(said.iterdir())) // 2
     output, messages = said / f"{number}.out", said / f"{number}.err"
     values = os.environ | {"COLUMNS": "80", "QLLMFT_THREADS": "1"} | dict(environment or {})
-    process = _CONTEXT.Process(
-        target=_run, args=(list(arguments), folder, values, output, messages, prepare)
+    process = CONTEXT.Process(
+        target=run, args=(list(arguments), folder, values, output, messages, prepare)
     )
     process.start()
     give_up = time.monotonic() + PATIENCE_S
@@ -90,7 +90,7 @@ def start(
     return Command(process, output, messages)
 
 
-def _run(
+def run(
     arguments: list[str],
     folder: Path,
     environment: dict[str, str],

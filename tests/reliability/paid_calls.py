@@ -89,32 +89,41 @@ class PaidCall:
         release(self.box)
 
     def times_paid(self) -> list[int]:
-        """How often each text's circuit was paid; circuits with a known answer rotate by 0 or π only."""
-        paid = [
-            j
-            for j in self.box.store.jobs.values()
-            if not j.children and j.status not in ("failed", "canceled")
-        ]
-        own = [
-            j
-            for j in paid
-            if any(gate.get("rotation", 0.0) not in (0.0, np.pi) for gate in j.circuits[0])
-        ]
-        return list(Counter(json.dumps(j.circuits, sort_keys=True) for j in own).values())
+        """How often each text's circuit was paid."""
+        return times_paid(self.box)
 
     def assert_paid_once_and_all_there(self) -> None:
         """Make sure that each circuit was paid once, and that the ledger knows every job that was paid."""
-        totals = self.box.store.totals()
-        times = self.times_paid()
-        assert len(times) == len(TEXTS), totals
-        assert max(times) <= self.rounds, totals
-        checks = totals["circuits_paid"] - sum(self.times_paid())
+        assert_paid_once(self.box, self.ledger, self.rounds)
+        checks = self.box.store.totals()["circuits_paid"] - sum(self.times_paid())
         assert checks >= 3 if self.checked else checks == 0, (
             "a circuit with a known answer in each of the jobs"
         )
-        known = {chunk.job_id for chunk in ledger_jobs(self.ledger)}
-        paid = {name for name, status in totals["statuses"].items() if status == "completed"}
-        assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
+
+
+def times_paid(box: MockServer) -> list[int]:
+    """How often each text's circuit was paid; circuits with a known answer rotate by 0 or π only."""
+    paid = [
+        job
+        for job in box.store.jobs.values()
+        if not job.children and job.status not in ("failed", "canceled")
+    ]
+    own = [
+        job
+        for job in paid
+        if any(gate.get("rotation", 0.0) not in (0.0, np.pi) for gate in job.circuits[0])
+    ]
+    return list(Counter(json.dumps(job.circuits, sort_keys=True) for job in own).values())
+
+
+def assert_paid_once(box: MockServer, ledger: Path, rounds: int = 1) -> None:
+    """Make sure that each text's circuit was paid once a round, and that the ledger knows every job that was paid."""
+    totals, times = box.store.totals(), times_paid(box)
+    assert len(times) == len(TEXTS), totals
+    assert max(times) <= rounds, totals
+    known = {chunk.job_id for chunk in ledger_jobs(ledger)}
+    paid = {name for name, status in totals["statuses"].items() if status == "completed"}
+    assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
 
 
 @contextmanager

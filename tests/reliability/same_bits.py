@@ -1,18 +1,21 @@
 """What two runs must have in common to the bit, and what a killed process leaves behind."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 OF_ONE_CALL = {"report.html"}  # shows wall times
+TIMES = {"seconds", "circuit_s", "surrogate_s"}
 
 
-def outcome(folder: Path) -> dict[str, Any]:
-    """Name to content of a run's files: JSON without wall times, bytes of all others."""
+def outcome(folder: Path, without: Collection[str] = ()) -> dict[str, Any]:
+    """Name to content of a run's files: JSON without wall times, bytes of all others; ``without`` some of its folders."""
     files = [
         f
         for f in sorted(folder.rglob("*"))
         if f.is_file() and f.name not in OF_ONE_CALL and f.name[0] != "."
+        if f.relative_to(folder).parts[0] not in without
     ]
     return {str(file.relative_to(folder)): _content(file) for file in files}
 
@@ -43,5 +46,5 @@ def _content(file: Path) -> Any:
 
 def _without_seconds(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_seconds(entry) for key, entry in value.items() if key != "seconds"}
+        return {key: _without_seconds(entry) for key, entry in value.items() if key not in TIMES}
     return [_without_seconds(entry) for entry in value] if isinstance(value, list) else value

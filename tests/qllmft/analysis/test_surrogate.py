@@ -273,7 +273,10 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert qllmft.load(shared).predict(texts)[0].label == ours[0].label
     _, error = cli("predict", run / "surrogate", "film", "--backend", "adjoint", code=2)
     assert "classical" in error
-    _, error = cli("dequantise", run, code=2)
+    weights = (run / "surrogate" / "model.safetensors").read_bytes()
+    cli("dequantise", run)  # again, as after a crash
+    assert (run / "surrogate" / "model.safetensors").read_bytes() == weights
+    _, error = cli("dequantise", run, "--rank", "2", code=2)
     assert "not an empty folder" in error
     output, _ = cli("dequantise", run, "--out", tmp_path / "truncated", "--rank", "2")
     assert "truncated: rank 2" in output

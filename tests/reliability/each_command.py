@@ -1,0 +1,215 @@
+"""Small commands of every kind that writes files or sends requests, each with what it must leave behind."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import crash_states
+from crash_states import Tree
+from hub_stand_in import TOKEN as HUB_TOKEN
+from hub_stand_in import Hub
+from paid_calls import CHECKED, OPTIONS, SameShots, assert_paid_once
+from same_bits import outcome
+from sandbox_job import TEXTS, TOKEN, release
+from small_commands import set_arguments
+
+from qllmft.training import loop
+from qllmft_backends.sandbox import MockServer
+
+EPOCHS = 2
+ANSWERS = "answers"  # file for what a command prints
+STUDY = """
+title = "Table 0: a study of seconds"
+subject = "quantum head"
+baseline = "classical head"
+seeds = 2
+epochs = 2
+published = false
+rows = [
+  { label = "Single", preset = "single-10q", side = "subject" },
+  { label = "SVC", preset = "nn-head-0", side = "baseline", classical = "svc" },
+]
+"""
+
+
+def save_each_epoch() -> None:
+    """Write a checkpoint after every epoch, so that the operations of a command are always the same."""
+    loop.CHECKPOINT_EVERY_S = 0.0
+
+
+class Nothing:
+    """No service."""
+
+    environment: Mapping[str, str] = {}
+
+    def settle(self) -> None:
+        """Between a try and its repetition."""
+
+    def assert_served(self) -> None:
+        """After the repetition: nothing was done twice, and nothing is lost."""
+
+
+@contextmanager
+def no_service(place: Path) -> Iterator[Nothing]:
+    """A command that sends nothing."""
+    yield Nothing()
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A command.
+
+    Attributes:
+        name: in the table.
+        arguments: of the command line; relative paths are in the command's folder.
+        before: content of the folder before it.
+        settings: of the environment.
+        service: what the command sends to, for one try.
+        printed: whether it prints to the file `ANSWERS` in the folder.
+    """
+
+    name: str
+    arguments: list[str]
+    before: Tree = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    service: Callable[[Path], Any] = no_service
+    printed: bool = False
+
+    def outcome(self, folder: Path) -> dict[str, Any]:
+        """What the command has left: files by name. The ledger has times, and is asked by the service."""
+        return outcome(folder, without=("cache", "tmp", "ledger"))
+
+
+@contextmanager
+def ionq(place: Path) -> Iterator["IonQ"]:
+    """The mock server of IonQ."""
+    with MockServer(token=TOKEN, store=SameShots(qpu_noise="ideal")) as box:
+        yield IonQ(box, place)
+
+
+@dataclass
+class IonQ:
+    """The mock server of a try."""
+
+    box: MockServer
+    place: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its address and key."""
+        return {"QISKIT_IONQ_API_URL": self.box.url, "QISKIT_IONQ_API_TOKEN": TOKEN}
+
+    def settle(self) -> None:
+        """Nothing is under way."""
+        release(self.box)
+
+    def assert_served(self) -> None:
+        """Every circuit was paid once, and the ledger has each job."""
+        assert_paid_once(self.box, self.place / "ledger")
+
+
+@contextmanager
+def hub(place: Path) -> Iterator["HubOnce"]:
+    """The stand-in of the hub."""
+    with Hub() as stand_in:
+        stand_in.ignore_errors()  # of connections that are lost
+        yield HubOnce(stand_in)
+
+
+@dataclass
+class HubOnce:
+    """The hub of a try."""
+
+    hub: Hub
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its address and token."""
+        return {"HF_TOKEN": HUB_TOKEN, "HUB_STAND_IN": self.hub.url}
+
+    def settle(self) -> None:
+        """Nothing is under way."""
+
+    def assert_served(self) -> None:
+        """The last commit has all files of the model."""
+        files = self.hub.files("ann/reviews")
+        assert {"model.json", "model.safetensors", "README.md"} <= files.keys(), sorted(files)
+        json.loads(files["model.json"])
+
+
+def use_hub_stand_in() -> None:
+    """Send requests of this process to the stand-in that the environment names."""
+    url = os.environ.get("HUB_STAND_IN")
+    if url is not None:
+        from huggingface_hub import constants
+
+        constants.HF_HUB_OFFLINE, constants.ENDPOINT = False, url
+
+
+def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Attacked]:
+    """All of them, by name.
+
+    Args:
+        reviews: table of labelled texts.
+        body: a static body, which loads in milliseconds.
+        bert: a body that can learn.
+        run: a finished run.
+    """
+    texts = ["--data", str(reviews)]
+    few = set_arguments(**{"data.n_per_label": 10})
+    train = ["train", *texts, "--out", "run", "--epochs", str(EPOCHS), *few, "--body"]
+    learning = [str(bert), "--set", "train.body_lr=0.01", "--set", 'baselines.names=["logistic_regression"]']
+    study = set_arguments(**{"model.encoder_qubits": 5, "data.n_per_label": 10})
+    trained: Tree = {f"run/{path}": content for path, content in crash_states.read(run).items()}
+    trained["run"] = None
+    paid = [
+        part
+        for name, value in (OPTIONS | {"settle_s": 0.2, "deadline_s": 30.0}).items()
+        for part in ("--backend-option", f"{name}={value}")
+    ]
+    file = "\n".join(TEXTS).encode()
+    found = [
+        Attacked("train", [*train, str(body)]),
+        Attacked(
+            "train, body tuned",
+            [*train, *learning, "--set", "body.trainable=true", "--set", "body.contrastive.iterations=1"],
+        ),
+        Attacked(
+            "train, LoRA",
+            [*train, *learning, "--set", "body.trainable=lora", "--set", "body.lora.rank=2"],
+        ),
+        Attacked(
+            "study",
+            ["study", "tiny.toml", *texts, "--body", str(body), "--out", "study", *study],
+            {"tiny.toml": STUDY.encode()},
+        ),
+        Attacked(
+            "sweep",
+            ["sweep", "table-11", *texts, "--body", str(body), "--out", "sweep", "--sampler", "qmc", "--trials", "2",
+             "--set", "noise.shots=0", "--set", "model.main_layers=2", "--set", f"train.epochs={EPOCHS}",
+             *set_arguments(**{"data.n_per_label": 10})],
+        ),
+        Attacked(
+            "predict, paid",
+            ["predict", "run", *TEXTS, "--backend", "ionq_forte", "--yes", "--ledger", "ledger", *paid],
+            {**trained, ANSWERS: b""},
+            service=ionq,
+            printed=True,
+        ),
+        Attacked(
+            "predict --file",
+            ["predict", "run", "--file", "texts.txt"],
+            {**trained, "texts.txt": file, ANSWERS: b""},
+            printed=True,
+        ),
+        Attacked("dequantise", ["dequantise", "run", "--onnx", "head.onnx"], trained),
+        Attacked("analyse", ["analyse", "run"], trained),
+        Attacked(
+            "push", ["push", "run", "ann/reviews"], {**trained, "tmp": None}, {"HF_HUB_OFFLINE": "0"}, hub
+        ),
+    ]  # fmt: skip
+    return {each.name: each for each in found}

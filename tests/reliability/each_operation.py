@@ -1,0 +1,192 @@
+"""Every operation of a command fails once, or is the last one: what the same command makes of it afterwards."""
+
+import copy
+import errno
+import re
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import crash_states
+from crash_states import Disk, Tree
+from each_command import ANSWERS, Attacked, save_each_epoch, use_hub_stand_in
+from nursery import Ended, Nursery
+from watched_files import DIES, KINDS, Operation, library, recorded, watch
+
+from qllmft.files import is_temporary
+
+FILE_FAULTS = ("EIO", "ENOSPC")
+REQUEST_FAULTS = ("ECONNRESET",)
+CODES = {0, 2}  # of a command one of whose operations has failed
+
+
+def prepare(files: Path, folder: Path, journal: Path, nth: int, fault: int) -> None:
+    """In the process of a try, before the command."""
+    tempfile.tempdir = None  # another process had another one
+    use_hub_stand_in()
+    save_each_epoch()
+    if journal is not None:
+        watch(files, folder, journal, nth, fault)
+
+
+@dataclass
+class Bench:
+    """A command, a folder for its tries, and the process that they are forked from."""
+
+    attacked: Attacked
+    place: Path
+    nursery: Nursery
+    operations: Sequence[Operation] = ()
+    expected: Any = None
+    _before: Disk | None = None
+    _journal: Sequence[Operation] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Its working directory, the same path in every try."""
+        return self.place / "try"
+
+    def lay(self, tree: Tree) -> None:
+        """Make the folder anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        crash_states.write(tree, self.folder)
+
+    def call(self, environment: dict[str, str], nth: int = 0, fault: int = 0, *, watched: bool = True) -> Ended:
+        """Make the command once; ``_journal`` gets its operations."""
+        journal = self.place / "journal"
+        journal.unlink(missing_ok=True)
+        values = {
+            "QLLMFT_CACHE": str(self.folder / "cache"), "TMPDIR": str(self.folder / "tmp"),
+            **self.attacked.settings, **environment,
+        }  # fmt: skip
+        printed = self.folder / ANSWERS if self.attacked.printed else None
+        given = (prepare, library(), self.folder, journal if watched else None, nth, fault)
+        ended = self.nursery.run(self.attacked.arguments, self.folder, values, given, printed)
+        self._journal = recorded(journal) if watched else ()
+        return ended
+
+    def assert_repeated(self, environment: dict[str, str]) -> None:
+        """The same command ends in the same bits."""
+        ended = self.call(environment, watched=False)
+        assert ended.code == 0, f"exit code {ended.code}: {ended.said}"
+        assert "Traceback" not in ended.said, ended.said
+        self.assert_same()
+
+    def assert_same(self) -> None:
+        found = self.attacked.outcome(self.folder)
+        names = sorted(found.keys() ^ self.expected.keys())
+        assert not names, f"files that are there once only: {names}"
+        differing = [name for name in found if found[name] != self.expected[name]]
+        assert not differing, f"they differ: {differing}"
+
+
+    def learn(self) -> None:
+        """Make the command undisturbed: `operations` and `expected` are those of this call."""
+        self.lay(self.attacked.before)
+        self._before = Disk(self.folder)
+        with self.attacked.service(self.folder) as service:
+            ended = self.call(service.environment)
+            assert ended.code == 0, ended.said
+            service.assert_served()
+        self.operations = self._journal
+        for _, states in self.crashes():
+            found = states["nothing"]
+        assert found == crash_states.read(self.folder), "a change of a file was not seen"
+        self.expected = self.attacked.outcome(self.folder)
+
+    def fail(self, nth: int, fault: str) -> Ended:
+        """Let one operation fail once, then make the command again; the end of the first call."""
+        self.lay(self.attacked.before)
+        with self.attacked.service(self.folder) as service:
+            ended = self.call(service.environment, nth, getattr(errno, fault))
+            assert ended.code in CODES, f"exit code {ended.code}: {ended.said}"
+            assert "Traceback" not in ended.said, ended.said
+            if ended.code == 0:
+                self.assert_same()
+            else:
+                assert "error: " in ended.messages, ended.said
+            service.settle()
+            self.assert_repeated(service.environment)
+            service.assert_served()
+        return ended
+
+    def crashes(self) -> Iterator[tuple[int, dict[str, Tree]]]:
+        """What may be there if the process dies before each operation, or after the last: number, and states by loss."""
+        disk = copy.deepcopy(self._before)
+        assert disk is not None
+        yield 1, disk.states()
+        for number, operation in enumerate(self.operations, start=2):
+            disk.apply(operation)
+            yield number, disk.states()
+
+    def repeat_after(self, tree: Tree) -> None:
+        """Make the command in a folder that a crash has left."""
+        self.lay(tree)
+        self.assert_repeated({})
+
+    def die(self, nth: int, loss: str) -> None:
+        """Let the process die in the place of an operation, with its service as it is then; make the command again."""
+        self.lay(self.attacked.before)
+        disk = Disk(self.folder)
+        with self.attacked.service(self.folder) as service:
+            ended = self.call(service.environment, nth, DIES)
+            expected = -signal.SIGKILL if nth <= len(self.operations) else 0
+            assert ended.code == expected, f"exit code {ended.code}: {ended.said}"
+            assert len(self._journal) == nth - 1
+            for operation in self._journal:
+                disk.apply(operation)
+            self.lay(disk.states()[loss])
+            service.settle()
+            self.assert_repeated(service.environment)
+            service.assert_served()
+
+
+def faults_of(operation: Operation) -> Sequence[str]:
+    """The errors with which an operation may fail."""
+    return REQUEST_FAULTS if operation.kind.startswith("POST") else FILE_FAULTS
+
+
+def numbers(operations: Sequence[Operation]) -> str:
+    """The numbers of operations by kind, in words."""
+    found = Counter(operation.kind for operation in operations)
+    return ", ".join(f"{found[kind]} {kind}" for kind in KINDS if found[kind])
+
+
+def distinct(tree: Tree) -> str:
+    """A hash of a folder. What a dead process has begun to write elsewhere counts by its name alone."""
+    return crash_states.identity(
+        {
+            re.sub(r"(\.\d+)$", "", path) if is_temporary(name) else path: b"" if is_temporary(name) else content
+            for path, content in tree.items()
+            for name in [Path(path).name]
+        }
+    )
+
+
+@contextmanager
+def bench(attacked: Attacked) -> Iterator[Bench]:
+    """A command on a bench, in memory if that is possible, after one undisturbed call."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    place = Path(tempfile.mkdtemp(prefix="qllmft-operations-", dir=memory))
+    try:
+        warm = place / "try"
+        crash_states.write(attacked.before, warm)
+        values = {"QLLMFT_CACHE": str(warm / "cache"), "TMPDIR": str(warm / "tmp"), **attacked.settings}
+        with attacked.service(warm) as service:
+            nursery = Nursery(
+                attacked.arguments, warm, values | dict(service.environment), place / "said",
+                (prepare, library(), warm, None, 0, 0),
+            )  # fmt: skip
+        made = Bench(attacked, place, nursery)
+        try:
+            yield made
+        finally:
+            nursery.close()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
