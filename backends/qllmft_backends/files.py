@@ -123,3 +123,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_path(folder: Path) -> None:
+    """Make the names in a folder survive a power cut, and its own name and those of its parents on the same device."""
+    sync_folder(folder)
+    folder = folder.absolute()
+    for parent in folder.parents:
+        if parent.stat().st_dev != folder.stat().st_dev:
+            return
+        with suppress(
+            PermissionError
+        ):  # of a folder that this user cannot list, and so has not made
+            sync_folder(parent)

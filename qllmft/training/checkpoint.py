@@ -107,7 +107,9 @@ class Checkpoint:
     """File of a `State`, the model's current weights and Adam's moments, replaced in one step."""
 
     path: Path
-    lines: Path | None = None  # file with a line for each epoch, on the disk before those epochs are here
+    lines: Path | None = (
+        None  # file with a line for each epoch, on the disk before those epochs are here
+    )
 
     def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
         """Write the file, so that concurrent readers see the old or the new one."""

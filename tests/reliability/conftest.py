@@ -8,8 +8,10 @@ import pytest
 # it holds no doctests, and other folders have a module of this name
 collect_ignore = ["conftest.py"]
 ROOT = Path(__file__).parents[2]
-# small_texts, sandbox_job
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli")]
+# small_texts, sandbox_job, hub_stand_in
+sys.path[:0] = [
+    str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli", "qllmft/sharing")
+]
 
 from reliability_table import Table  # noqa: E402
 from small_texts import write_reviews  # noqa: E402

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import TypeAlias
 
 from watched_files import Operation
 
@@ -29,7 +29,7 @@ class Folder:
     synced: dict[str, "Node"] = field(default_factory=dict)
 
 
-Node = Union[File, Folder]
+Node: TypeAlias = "File | Folder"
 Entries = Callable[[Folder], Mapping[str, Node]]
 
 
@@ -42,7 +42,8 @@ def _certain(folder: Folder) -> dict[str, Node]:
 def _half(file: File) -> bytes:
     """The first half of what was changed since the last sync."""
     new, old = bytes(file.content), file.synced
-    same = len(os.path.commonprefix([new, old]))
+    pairs = enumerate(zip(new, old, strict=False))
+    same = next((i for i, (a, b) in pairs if a != b), min(len(new), len(old)))
     middle = (same + len(new) + 1) // 2
     return new[:middle] + old[middle:]
 
@@ -103,7 +104,7 @@ class Disk:
                 self._set(target, moved)
                 if self._parent(target)[0] is parent:  # one step
                     left = {n: node for n, node in _certain(parent).items() if n != name}
-                    self._last = parent, {**left, os.path.basename(target): moved}
+                    self._last = parent, {**left, Path(target).name: moved}
             case "link":
                 parent, name = self._parent(operation.path)
                 self._set(os.fsdecode(operation.data), parent.names[name])
@@ -113,7 +114,7 @@ class Disk:
     def states(self) -> dict[str, Tree]:
         """What may be there after the process or the machine dies now, by what is lost."""
         changed, entries = self._last or (None, {})
-        found = {
+        return {
             "nothing": self._tree(lambda folder: folder.names, lambda file: bytes(file.content)),
             "contents": self._tree(lambda folder: folder.names, lambda file: file.synced),
             "half of the contents": self._tree(lambda folder: folder.names, _half),
@@ -124,7 +125,6 @@ class Disk:
                 lambda file: file.synced,
             ),
         }
-        return found
 
     def _tree(self, entries: Entries, content: Callable[[File], bytes]) -> Tree:
         def below(folder: Folder, path: str) -> Iterator[tuple[str, Content]]:
@@ -155,7 +155,7 @@ class Disk:
         return node
 
     def _parent(self, path: str) -> tuple[Folder, str]:
-        return self._folder(os.path.dirname(path)), os.path.basename(path)
+        return self._folder(str(Path(path).parent)), Path(path).name
 
 
 def identity(tree: Tree) -> str:

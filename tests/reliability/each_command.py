@@ -12,7 +12,7 @@ import crash_states
 from crash_states import Tree
 from hub_stand_in import TOKEN as HUB_TOKEN
 from hub_stand_in import Hub
-from paid_calls import CHECKED, OPTIONS, SameShots, assert_paid_once
+from paid_calls import OPTIONS, SameShots, assert_paid_once
 from same_bits import outcome
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import set_arguments
@@ -78,6 +78,16 @@ class Attacked:
     settings: Mapping[str, str] = field(default_factory=dict)
     service: Callable[[Path], Any] = no_service
     printed: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The command in words."""
+        words = {
+            "train, body tuned": "train --tune-body",
+            "train, LoRA": "train --lora",
+            "predict, paid": "predict --backend ionq_forte",
+        }
+        return f"qllmft {words.get(self.name, self.name)}"
 
     def outcome(self, folder: Path) -> dict[str, Any]:
         """What the command has left: files by name. The ledger has times, and is asked by the service."""
@@ -162,7 +172,13 @@ def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Atta
     texts = ["--data", str(reviews)]
     few = set_arguments(**{"data.n_per_label": 10})
     train = ["train", *texts, "--out", "run", "--epochs", str(EPOCHS), *few, "--body"]
-    learning = [str(bert), "--set", "train.body_lr=0.01", "--set", 'baselines.names=["logistic_regression"]']
+    learning = [
+        str(bert),
+        "--set",
+        "train.body_lr=0.01",
+        "--set",
+        'baselines.names=["logistic_regression"]',
+    ]
     study = set_arguments(**{"model.encoder_qubits": 5, "data.n_per_label": 10})
     trained: Tree = {f"run/{path}": content for path, content in crash_states.read(run).items()}
     trained["run"] = None

@@ -15,7 +15,7 @@ from typing import Any
 
 import crash_states
 from crash_states import Disk, Tree
-from each_command import ANSWERS, Attacked, save_each_epoch, use_hub_stand_in
+from each_command import ANSWERS, Attacked, no_service, save_each_epoch, use_hub_stand_in
 from nursery import Ended, Nursery
 from watched_files import DIES, KINDS, Operation, library, recorded, watch
 
@@ -26,7 +26,7 @@ REQUEST_FAULTS = ("ECONNRESET",)
 CODES = {0, 2}  # of a command one of whose operations has failed
 
 
-def prepare(files: Path, folder: Path, journal: Path, nth: int, fault: int) -> None:
+def prepare(files: Path, folder: Path, journal: Path | None, nth: int, fault: int) -> None:
     """In the process of a try, before the command."""
     tempfile.tempdir = None  # another process had another one
     use_hub_stand_in()
@@ -57,7 +57,9 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
         crash_states.write(tree, self.folder)
 
-    def call(self, environment: dict[str, str], nth: int = 0, fault: int = 0, *, watched: bool = True) -> Ended:
+    def call(
+        self, environment: dict[str, str], nth: int = 0, fault: int = 0, *, watched: bool = True
+    ) -> Ended:
         """Make the command once; ``_journal`` gets its operations."""
         journal = self.place / "journal"
         journal.unlink(missing_ok=True)
@@ -79,12 +81,12 @@ class Bench:
         self.assert_same()
 
     def assert_same(self) -> None:
+        """The folder holds what an undisturbed call leaves."""
         found = self.attacked.outcome(self.folder)
         names = sorted(found.keys() ^ self.expected.keys())
         assert not names, f"files that are there once only: {names}"
         differing = [name for name in found if found[name] != self.expected[name]]
         assert not differing, f"they differ: {differing}"
-
 
     def learn(self) -> None:
         """Make the command undisturbed: `operations` and `expected` are those of this call."""
@@ -117,7 +119,7 @@ class Bench:
         return ended
 
     def crashes(self) -> Iterator[tuple[int, dict[str, Tree]]]:
-        """What may be there if the process dies before each operation, or after the last: number, and states by loss."""
+        """What a death before each operation, or after the last, may leave: number, and states by loss."""
         disk = copy.deepcopy(self._before)
         assert disk is not None
         yield 1, disk.states()
@@ -125,13 +127,24 @@ class Bench:
             disk.apply(operation)
             yield number, disk.states()
 
-    def repeat_after(self, tree: Tree) -> None:
-        """Make the command in a folder that a crash has left."""
-        self.lay(tree)
-        self.assert_repeated({})
+    def deaths(self) -> Iterator["Death"]:
+        """Every way to die: before each operation and after the last, with every loss of what was not synced."""
+        requests = 0
+        for number, states in self.crashes():
+            if number > 1:
+                requests += self.operations[number - 2].kind.startswith("POST")
+            for loss, tree in states.items():
+                yield Death(number, loss, tree, f"{requests} {distinct(tree)}")
 
-    def die(self, nth: int, loss: str) -> None:
-        """Let the process die in the place of an operation, with its service as it is then; make the command again."""
+    def repeat_after(self, death: "Death") -> None:
+        """Make the command in a folder that a crash has left, with the service as it is then."""
+        if self.attacked.service is no_service:
+            self.lay(death.tree)
+            self.assert_repeated({})
+        else:
+            self._die(death.number, death.loss)
+
+    def _die(self, nth: int, loss: str) -> None:
         self.lay(self.attacked.before)
         disk = Disk(self.folder)
         with self.attacked.service(self.folder) as service:
@@ -145,6 +158,23 @@ class Bench:
             service.settle()
             self.assert_repeated(service.environment)
             service.assert_served()
+
+
+@dataclass(frozen=True)
+class Death:
+    """An end of a process and perhaps of its machine.
+
+    Attributes:
+        number: of the first operation that is not made.
+        loss: what is lost of that which was not synced.
+        tree: what is left of the folder.
+        identity: of the folder and the service; alike for deaths that leave the same.
+    """
+
+    number: int
+    loss: str
+    tree: Tree
+    identity: str
 
 
 def faults_of(operation: Operation) -> Sequence[str]:
@@ -162,7 +192,9 @@ def distinct(tree: Tree) -> str:
     """A hash of a folder. What a dead process has begun to write elsewhere counts by its name alone."""
     return crash_states.identity(
         {
-            re.sub(r"(\.\d+)$", "", path) if is_temporary(name) else path: b"" if is_temporary(name) else content
+            re.sub(r"(\.\d+)$", "", path) if is_temporary(name) else path: b""
+            if is_temporary(name)
+            else content
             for path, content in tree.items()
             for name in [Path(path).name]
         }
@@ -171,13 +203,17 @@ def distinct(tree: Tree) -> str:
 
 @contextmanager
 def bench(attacked: Attacked) -> Iterator[Bench]:
-    """A command on a bench, in memory if that is possible, after one undisturbed call."""
+    """A command on a bench, in memory if that is possible, after an undisturbed call."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     place = Path(tempfile.mkdtemp(prefix="qllmft-operations-", dir=memory))
     try:
         warm = place / "try"
         crash_states.write(attacked.before, warm)
-        values = {"QLLMFT_CACHE": str(warm / "cache"), "TMPDIR": str(warm / "tmp"), **attacked.settings}
+        values = {
+            "QLLMFT_CACHE": str(warm / "cache"),
+            "TMPDIR": str(warm / "tmp"),
+            **attacked.settings,
+        }
         with attacked.service(warm) as service:
             nursery = Nursery(
                 attacked.arguments, warm, values | dict(service.environment), place / "said",
@@ -185,6 +221,7 @@ def bench(attacked: Attacked) -> Iterator[Bench]:
             )  # fmt: skip
         made = Bench(attacked, place, nursery)
         try:
+            made.learn()
             yield made
         finally:
             nursery.close()

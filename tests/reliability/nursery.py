@@ -98,7 +98,9 @@ class Nursery:
 
 
 def _serve(pipe: multiprocessing.connection.Connection, first: tuple[Any, ...]) -> None:
-    torch.set_num_threads(1)  # a forked process has none of the threads of OpenMP, and would wait for them
+    torch.set_num_threads(
+        1
+    )  # a forked process has none of the threads of OpenMP, and would wait for them
     pipe.send(_code(first))
     while True:
         try:

@@ -10,7 +10,7 @@ TIMES = {"seconds", "circuit_s", "surrogate_s"}
 
 
 def outcome(folder: Path, without: Collection[str] = ()) -> dict[str, Any]:
-    """Name to content of a run's files: JSON without wall times, bytes of all others; ``without`` some of its folders."""
+    """Name to content of the files: JSON without wall times, bytes of all others; ``without`` some folders."""
     files = [
         f
         for f in sorted(folder.rglob("*"))

@@ -63,10 +63,10 @@ class Undisturbed:
         return self.folder / "run"
 
 
-def train(reviews: Path, body: Path, folder: Path) -> Undisturbed:
+def train(reviews: Path, body: Path, folder: Path, epochs: int = EPOCHS) -> Undisturbed:
     """Train in ``folder`` with nothing in the way; twice, so that the time is that of a machine that is warm."""
     arguments = [
-        "train", "--data", str(reviews), "--body", str(body), "--out", "run", "--epochs", str(EPOCHS), *set_arguments()
+        "train", "--data", str(reviews), "--body", str(body), "--out", "run", "--epochs", str(epochs), *set_arguments()
     ]  # fmt: skip
     for place in (folder / "warm", folder / "undisturbed"):
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Every change that a process makes to the files of a folder, and every POST that it sends: recorded, and one broken."""
+"""Every change that a process makes to the files of a folder, and every POST: recorded, and one broken."""
 
 import ctypes
 import functools

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.errors import LedgerError
-from qllmft_backends.files import open_regular, sync_folder
+from qllmft_backends.files import open_regular, sync_path
 from qllmft_backends.remote.errors import DamagedRecordWarning
 from qllmft_backends.remote.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_backends.remote.ledger.identity import Identity, read_small
@@ -81,6 +81,7 @@ class Ledger:
         self.identity = Identity(self.folder)
         self.damaged = b""  # last line of the file, if it cannot be read
         self.fresh = False  # created by the current `lock`: no server can have a client token of it
+        self._path_synced = False
         self._bytes_read = 0
         self._last_chunk = ""  # id of the chunk of the last record
         self._lock = filelock.FileLock(self.folder / "ledger.lock", timeout=0)
@@ -190,13 +191,15 @@ class Ledger:
             raise LedgerError(f"the ledger {self.folder} can be written to only inside lock().")
         self.identity.save()
         try:
-            new = not self.path.exists()
             with self.path.open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-            if new:
-                sync_folder(self.folder)
+            if (
+                not self._path_synced
+            ):  # files and folders may be new, or those of a process that died
+                sync_path(self.folder)
+                self._path_synced = True
         except OSError as error:
             with suppress(OSError):
                 os.truncate(self.path, self._bytes_read)
