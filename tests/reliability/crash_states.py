@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from watched_files import Operation
 
@@ -29,7 +28,7 @@ class Folder:
     synced: dict[str, "Node"] = field(default_factory=dict)
 
 
-Node: TypeAlias = "File | Folder"
+Node = File | Folder
 Entries = Callable[[Folder], Mapping[str, Node]]
 
 
