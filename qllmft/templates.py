@@ -97,6 +97,27 @@ def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict
     return parts | ({"final": read * n_classes} if config.final_linear else {})
 
 
+def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
+    """Return a lower bound of the numbers that a model's weights hold, without building a circuit.
+
+    The parameters of an ansatz other than the paper's are not counted.
+    """
+    if config.head == "mlp":
+        return _perceptron(config, dimension, n_classes)
+    config = config.for_labels(n_classes)
+    found = 0
+    if config.encoder == "mlp":
+        found += _perceptron(config, dimension, config.n_qubits)
+    else:
+        width = 0 if config.components is None else min(config.components, dimension)
+        found += dimension * (config.centre + width)
+        if config.ansatz_of_encoders == PAPER_ANSATZ:
+            found += config.most_encoders * config.encoder_layers * config.latent_encoder_qubits
+    if config.head == "quantum" and config.ansatz == PAPER_ANSATZ:
+        found += config.head_layers * config.n_qubits * config.connectivity
+    return found + n_classes * config.final_linear
+
+
 def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     """Raise UserError unless embedding, labels and structure fit together."""
     _check_sizes(config, dimension, n_classes)

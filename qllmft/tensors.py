@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,12 @@ _MOST_FAULTS = 3
 
 class WrongTensorsError(ValueError):
     """The header of a file has other tensors than expected."""
+
+
+def numbers_in(path: Path) -> int:
+    """Return the number of numbers that a file has by its header, or raise as `read_tensors` does."""
+    with open_regular(path, None), safe_open(path, framework="pt") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def read_tensors(

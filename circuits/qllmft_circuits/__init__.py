@@ -17,6 +17,8 @@ from qllmft_circuits.library import LIBRARY, brickwork
 from qllmft_circuits.loading import loading_angles, loading_circuit, loading_template
 from qllmft_circuits.outcomes import Interpret, outcome_observables
 from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
+from qllmft_circuits.qasm_size import qasm3_size
+from qllmft_circuits.qpy_size import qpy_size
 
 __all__ = [
     "LIBRARY",
@@ -42,6 +44,8 @@ __all__ = [
     "loading_circuit",
     "loading_template",
     "outcome_observables",
+    "qasm3_size",
+    "qpy_size",
     "readout_observables",
     "to_qasm2",
     "to_qasm3",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from qllmft.budget import circuit_cost, excess
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 
 PAPER_ANSATZ = "paper"
@@ -204,6 +205,9 @@ class ModelConfig(Section):
         for part, count in {"head": head, "encoders": encoders}.items():
             if count > MOST_GATES and self.head != "mlp":
                 yield f"the circuit of the {part} would have {count:,} gates, expected at most {MOST_GATES:,}"
+            wide = (qubits if part == "head" else encoded) * (self.head != "mlp")
+            if wide <= MOST_QUBITS and (sentence := excess(part, *circuit_cost(wide, count))):
+                yield f"the circuit of the {sentence}; lower the qubits or the layers"
         if self.measured == "words":
             if self.head != "quantum" or self.word_weight > qubits:
                 yield f"readout is {self.readout}; products of Z are of a quantum head's {qubits} qubits at most"

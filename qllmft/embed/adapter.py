@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from qllmft.budget import check_budget
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS, peft_settings
 from qllmft.errors import UserError
@@ -98,7 +99,10 @@ def put_adapter(
             model.requires_grad_(False)
             adapter: Adapter = ADAPTERS[settings["peft_type"]](model, settings)
             return adapter
+        check_budget(f"the adapter of rank {settings.get('r', 0)}", adapter_bytes(model, settings))
         return PeftAdapter(model, settings, empty=empty)
+    except UserError:
+        raise
     except ModuleNotFoundError:
         raise UserError("an adapter needs the package peft: pip install '.[lora]'.") from None
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
@@ -113,6 +117,20 @@ def put_adapter(
             f"linear layers are {', '.join(names)}; name some of them in body.lora.targets or in target_modules of the "
             "PEFT file."
         ) from error
+
+
+def adapter_bytes(model: nn.Module, settings: Mapping[str, Any]) -> int:
+    """Return the memory of an adapter's factors in float32, with as many ranks for each named layer as its settings."""
+    targets = settings.get("target_modules")
+    names = targets if isinstance(targets, list) else None
+    factors = 4 if settings["peft_type"] == "LOHA" else 2  # of a layer, two for each product
+    sizes = [
+        sum(part.weight.shape)
+        for name, part in model.named_modules()
+        if type(part).__name__ in _LINEAR
+        and (names is None or any(f".{name}".endswith(f".{each}") for each in names))
+    ]
+    return int(settings.get("r", 0) * sum(sizes) * factors // 2 * 4)
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
@@ -166,10 +184,11 @@ def adapter_hash(folder: Path) -> str:
 
 
 def checked_adapter(folder: Path) -> Path:
-    """Return the folder of an adapter, or raise UserError if a file of it is missing or a link."""
+    """Return the folder of an adapter, or raise UserError if a file of it is missing, a link or too large."""
     for name in (CONFIG, WEIGHTS):
         if folder.is_symlink() or (folder / name).is_symlink() or not (folder / name).is_file():
             raise UserError(
                 f"there is no adapter in {folder}: {name} is missing or a link. Give a folder that PEFT or a run saved."
             )
+        check_budget(f"the file {folder / name}", (folder / name).stat().st_size)
     return folder

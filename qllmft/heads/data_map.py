@@ -38,7 +38,7 @@ class DataMap(nn.Module):
         self.register_buffer("mean", torch.zeros(dimension) if centre else None)
         self.register_buffer(
             "axes",
-            None if components is None else torch.eye(dimension)[:, : self.width].contiguous(),
+            None if components is None else torch.eye(dimension, self.width),
         )
         self.register_buffer("unit", torch.ones(()) if scaled else None)
 

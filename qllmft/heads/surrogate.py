@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from qllmft.budget import check_budget
 from qllmft.config import ModelConfig, SurrogateConfig
 from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
 from qllmft.errors import UserError
@@ -94,6 +95,20 @@ def build_surrogate(
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
+def least_surrogate_numbers(
+    config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
+) -> int:
+    """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it."""
+    config = config.for_labels(n_classes)
+    width = dimension if config.components is None else min(config.components, dimension)
+    stored = dimension * (config.centre + width * (config.components is not None))
+    outputs = config.most_encoders * config.encoder_outputs
+    if config.odd:
+        return stored + width * (n_classes if config.head == "none" else outputs)
+    rank = width if surrogate.rank is None else surrogate.rank
+    return stored + outputs * rank * width
+
+
 def _encoder(
     config: ModelConfig,
     data_map: DataMap | None,
@@ -125,6 +140,13 @@ def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | Tr
     if qubits <= MOST_STATE_QUBITS and not is_wide:
         return StateHead(config)
     if is_network:
+        bond = 2**config.head_layers
+        numbers, operations = (bond**4, bond**5) if config.ring else (bond**2, bond**3)
+        check_budget(
+            f"the tensor network of {config.head_layers} layers",
+            torch.float32.itemsize * numbers,
+            16 * qubits * operations,
+        )
         return NetworkHead(config)
     raise UserError(
         f"the head has {qubits} qubits, ansatz {config.ansatz!r}, C = {config.connectivity} and readout "

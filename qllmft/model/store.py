@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from qllmft.ansatze import ANSATZE
+from qllmft.budget import check_budget
 from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.config.data import PairFeatures
@@ -31,9 +33,10 @@ from qllmft.errors import UserError
 from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
-from qllmft.heads.surrogate import build_surrogate
+from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.tasks import TASKS, TaskName
-from qllmft.tensors import WrongTensorsError, read_tensors
+from qllmft.templates import least_numbers
+from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
 from qllmft.training import logits_of
 from qllmft.versions import versions as versions_here
 from qllmft_backends import BackendError
@@ -112,6 +115,17 @@ class ModelRecord(Section):
                 f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}"
             )
         return self
+
+    @property
+    def least_numbers(self) -> int:
+        """Return a lower bound of the numbers in the file of weights, without building the classifier."""
+        d, k = self.dimension, len(self.label_names)
+        if self.kernel is not None:
+            sums = k * (k - 1) // 2 if self.kernel.votes else k
+            return self.kernel.support * (d + 1 + sums)
+        if self.surrogate is not None:
+            return least_surrogate_numbers(self.config, d, k, self.surrogate)
+        return least_numbers(self.config, d, k)
 
     def structure(self) -> Classifier:
         """Return the untrained classifier, without noise."""
@@ -195,6 +209,7 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
+    _check_numbers(record, folder)
     try:
         classifier = record.structure()
         body = _located_body(record, folder)
@@ -253,26 +268,52 @@ def misfit(folder: Path, reason: object) -> UserError:
     return UserError(f"the model in {folder} does not fit its record: {reason}")
 
 
-def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
-    """Return the weights, which are read if their names, shapes and types fit."""
+def _check_numbers(record: ModelRecord, folder: Path) -> None:
+    """Raise UserError if the structure of a record takes too much memory, or more weights than the file beside it has.
+
+    Nothing but the file's header is read.
+    """
+    least = record.least_numbers
+    try:
+        check_budget("its classifier", torch.float32.itemsize * least)
+    except UserError as error:
+        raise misfit(folder, error) from None
+    with _weights(folder) as path:
+        found = numbers_in(path)
+        if found < least:
+            raise WrongTensorsError(
+                f"{path.name} has {found:,} numbers, expected {least:,} or more"
+            )
+
+
+@contextmanager
+def _weights(folder: Path) -> Iterator[Path]:
+    """Give the path of a model's weights, and raise UserError if they are missing, damaged or do not fit."""
     path = folder / WEIGHTS
     if not path.exists():
         raise no_model(folder, path.name)
     try:
-        weights = read_tensors(path, classifier.state_dict())
+        check_budget("its file of weights", path.stat().st_size)
+        yield path
     except WrongTensorsError as error:
         raise misfit(
             folder,
             f"{error}. The weights are of another structure or of another number of labels. "
             "Copy the folder again, or train it again.",
         ) from None
-    except UserError:
-        raise
+    except UserError as error:
+        raise misfit(folder, error) from None
     except (ValueError, SafetensorError, OSError) as error:
         raise UserError(
             f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
             "again, or train it again."
         ) from error
+
+
+def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
+    """Return the weights, which are read if their names, shapes and types fit."""
+    with _weights(folder) as path:
+        weights = read_tensors(path, classifier.state_dict())
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise UserError(

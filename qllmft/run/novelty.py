@@ -100,7 +100,8 @@ class Novelty:
                 identity = (file.metadata() or {}).get(_BODY, "")
             (m, d), (v,) = shapes["references"], shapes["distances"]
             if not (
-                0 < m <= REFERENCES
+                shapes.keys() <= {"references", "distances", "lengths"}
+                and 0 < m <= REFERENCES
                 and d == dimension
                 and 0 < v <= DISTANCES
                 and shapes.get("lengths", (m,)) == (m,)

@@ -18,6 +18,8 @@ from qllmft_circuits import (
     from_qasm3,
     from_qpy,
     head_circuit,
+    qasm3_size,
+    qpy_size,
     readout_observables,
     to_qasm2,
     to_qasm3,
@@ -261,3 +263,40 @@ def test_measurements_stay_on_their_qubits_and_bits(way):
         if i.operation.name == "measure"
     ]
     assert pairs == [(2, 0), (0, 1)]
+
+
+@EVERY
+def test_the_size_is_counted_without_the_circuit(circuit, tmp_path):
+    text, _ = to_qasm3(circuit)
+    expected = circuit.num_qubits, sum(circuit.count_ops().values())
+    assert qasm3_size(text) == expected
+    (tmp_path / "circuit.qpy").write_bytes(to_qpy(circuit))
+    assert qpy_size(tmp_path / "circuit.qpy", 2**31) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qubit[4] q; gate two a, b { h a; cx a, b; } two q[0], q[1]; h q; two q[0:1], q[2:3];",
+        "qubit[3] q; bit[3] c; if (c[0]) { h q[0]; } else { h q; } for int i in [0:4] { x q[0]; }",
+        "qubit[3] q; h q[{0, 2}]; let pair = q[0:1]; h pair; ctrl(2) @ x q[0], q[1], q[2];",
+    ],
+)
+def test_no_size_is_below_that_of_the_circuit(text):
+    text = f'OPENQASM 3.0; include "stdgates.inc"; {text}'
+
+    def gates(circuit):
+        return sum(
+            sum(map(gates, each.operation.blocks)) if hasattr(each.operation, "blocks") else 1
+            for each in circuit.decompose("two").data
+        )
+
+    circuit = qasm3.loads(text)
+    n_qubits, count = qasm3_size(text)
+    assert n_qubits == circuit.num_qubits
+    assert count >= gates(circuit)
+
+
+def test_a_size_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="a size or a power is a Identifier, expected a number"):
+        qasm3_size("const int n = 9; qubit[n] q;")

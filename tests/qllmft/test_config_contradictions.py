@@ -23,7 +23,7 @@ CONTRADICTIONS = {
     "model.n_encoders=3": "3 encoders cannot share 10 latent values evenly",
     "model.encoder=mlp model.n_encoders=2": "a classical encoder is the only one: set n_encoders to",
     "model.encoder_qubits=9": "each encoder must yield 10 values, but has only 9 qubits; raise encoder",
-    "model.n_qubits=30 model.n_encoders=2": "each encoder must yield 15 values, but has only 14",
+    "model.n_qubits=12 model.encoder_qubits=5": "each encoder must yield 12 values, but has only 5",
     "model.final_linear=false model.readout=all": "without a final linear layer one qubit is read",
     "model.final_linear=false model.readout=2": "without a final linear layer one qubit is read",
     "model.final_linear=false model.readout=latent": "without a final linear layer one qubit is read",

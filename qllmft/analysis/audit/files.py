@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
+from qllmft.budget import MOST_BYTES, check_budget, circuit_cost
 from qllmft.errors import UserError
-from qllmft_circuits import from_qasm3, from_qpy
+from qllmft_circuits import from_qasm3, from_qpy, qasm3_size, qpy_size
 
-MOST_BYTES = 10_000_000  # of a circuit
+MOST_FILE_BYTES = {".qpy": 10_000_000}  # of a circuit
+MOST_TEXT_BYTES = (
+    1_000_000  # of one as text, whose parser takes 500 bytes of memory and 50 µs for each
+)
 MOST_ROWS_BYTES = 2_000_000_000  # of all arrays of a file, unpacked
 ARRAYS = (
     "X",
@@ -41,12 +45,16 @@ def read_circuit(path: Path) -> QuantumCircuit:
     content = _content(path)
     try:
         if path.suffix == ".qpy":
+            _check_size(path, *qpy_size(path, MOST_BYTES))
             return from_qpy(content)
         text = content.decode()
+        _check_size(path, *qasm3_size(text))
         names = path.with_name(f"{path.name}.names.json")
         if names.exists():
             return from_qasm3(text, json.loads(_content(names)))
         return from_qasm3(text, _names(text))
+    except UserError:
+        raise
     except Exception as error:  # of the parsers, each with errors of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -54,6 +62,10 @@ def read_circuit(path: Path) -> QuantumCircuit:
             "circuit with free data parameters by qiskit.qasm3.dumps or qiskit.qpy.dump; reading QASM 3 needs "
             "pip install '.[export]'."
         ) from None
+
+
+def _check_size(path: Path, n_qubits: int, gates: int) -> None:
+    check_budget(f"the circuit in {path}", *circuit_cost(n_qubits, gates))
 
 
 def _names(text: str) -> dict[str, str]:
@@ -71,9 +83,10 @@ def _names(text: str) -> dict[str, str]:
 def _content(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(f"{path} is no file; give a circuit in OpenQASM 3 (.qasm) or QPY (.qpy).")
-    if path.stat().st_size > MOST_BYTES:
+    most = MOST_FILE_BYTES.get(path.suffix, MOST_TEXT_BYTES)
+    if path.stat().st_size > most:
         raise UserError(
-            f"{path} has {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,} for a circuit."
+            f"{path} has {path.stat().st_size:,} bytes, expected at most {most:,} for a circuit."
         )
     return path.read_bytes()
 

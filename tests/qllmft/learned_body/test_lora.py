@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig, ModelConfig, parse_config
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
+from qllmft.embed.adapter import adapter_hash, put_adapter
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
@@ -284,3 +287,30 @@ def test_a_model_that_names_an_adapter_elsewhere_is_refused(finished, tmp_path):
     (model / "model.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match="its adapter is '/etc', expected 'adapter'"):
         load_model(model)
+
+
+@pytest.mark.parametrize(
+    ("settings", "memory"),
+    [
+        ({"peft_type": "LORA", "r": 4096, "target_modules": "all-linear"}, 4096 * 2 * 2**17 * 4 * 2),
+        ({"peft_type": "VERA", "r": 4096, "target_modules": ["key"]}, 4096 * 2 * 2**17 * 4),
+        ({"peft_type": "LOHA", "r": 2048, "target_modules": ["key"]}, 2048 * 2 * 2**17 * 4 * 2),
+    ],
+)  # fmt: skip
+def test_an_adapter_of_gigabytes_is_refused_before_it_is_built(settings, memory):
+    linear = torch.nn.Linear(2**17, 2**17, device="meta")
+    model = torch.nn.ModuleDict({"key": linear, "query": linear})
+    model["query"] = torch.nn.Linear(2**17, 2**17, device="meta")
+    body = SimpleNamespace(transformers_model=model)
+    with pytest.raises(UserError, match=f"adapter of rank .* would take {memory:,} bytes"):
+        put_adapter(body, settings, BodyConfig(model="wide"), empty=True)
+
+
+def test_an_adapter_file_of_20_gigabytes_is_refused_without_reading_it(finished, tmp_path):
+    folder = shutil.copytree(finished[0].folder.model_adapter, tmp_path / "adapter")
+    with (folder / "adapter_model.safetensors").open("r+b") as file:
+        file.truncate(20 * 10**9)
+    begun = time.process_time()
+    with pytest.raises(UserError, match="would take 20,000,000,000 bytes of memory"):
+        adapter_hash(folder)
+    assert time.process_time() - begun < 1

@@ -9,9 +9,10 @@ import torch
 from qiskit_reference import logits
 from safetensors.torch import load_file, save_file
 
-from qllmft.config import BodyConfig, ModelConfig
+from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
+from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.model import load_model
 from qllmft.model.store import StoredModel, save_model
 from qllmft.training import logits_of
@@ -310,3 +311,55 @@ def test_a_body_beside_the_head_that_is_a_link_is_refused(folder, tmp_path):
     change(folder, own_body=True)
     with pytest.raises(UserError, match=rf"the folder body of the model in {folder} is a link"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"main_layers": 2000}}, r"model\.safetensors has [\d,]+ numbers, expected 8,.* or more"),
+        ({"model": {"main_layers": 10_000}}, "would have 80,0.* gates, expected at most 10,000"),
+        ({"model": {"encoder_qubits": 30}}, r"encoders would take 8,\d{3},\d{3},\d{3} bytes of memory and"),
+        ({"model": {"components": 3}, "dimension": 10**6}, "numbers, expected 4,000,0.* or more"),
+        ({"kernel": {"support": 200_000}, "dimension": 10_000}, "would take 8,00.* bytes of memory and 0 operations"),
+        ({"surrogate": {}, "dimension": 5000, "model": {"encoder_qubits": 13}}, "expected 100,000,000 or more"),
+        ({"label_names": [str(i) for i in range(10_000)]}, "numbers, expected 10,0.* or more"),
+    ],
+    ids=["layers", "gates", "qubits", "axes", "kernel", "surrogate", "labels"],
+)  # fmt: skip
+def test_a_record_of_a_large_model_is_refused_before_it_is_built(
+    changes, message, tmp_path, monkeypatch
+):
+    save_model(tmp_path, stored(), versions())
+    record = json.loads((tmp_path / "model.json").read_text())
+    record.pop("check")
+    record["model"] |= changes.pop("model", {})
+    (tmp_path / "model.json").write_text(json.dumps(record | changes))
+    monkeypatch.setattr("qllmft.model.store.ModelRecord.structure", None)
+    with pytest.raises(UserError, match=message):
+        load_model(tmp_path)
+
+
+def test_weights_of_many_gigabytes_are_refused_by_the_size_of_the_file(tmp_path):
+    save_model(tmp_path, stored(), versions())
+    with (tmp_path / "model.safetensors").open("r+b") as file:
+        file.truncate(20 * 10**9)
+    with pytest.raises(
+        UserError, match="its file of weights would take 20,000,000,000 bytes of memory"
+    ):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_no_model_has_fewer_numbers_than_its_lower_bound(structure):
+    model = stored(structure)
+    numbers = sum(tensor.numel() for tensor in model.classifier.state_dict().values())
+    assert 0.5 * numbers < model.least_numbers <= numbers
+
+
+@pytest.mark.parametrize("surrogate", [{}, {"rank": 3}, {"bond": 4}])
+@pytest.mark.parametrize("changes", [{}, {"pad": "bias", "odd": True}, {"components": 5}])
+def test_no_surrogate_has_fewer_numbers_than_its_lower_bound(surrogate, changes):
+    config, own = ModelConfig(**(SMALL | changes)), SurrogateConfig(**surrogate)
+    built = build_surrogate(config, D, 2, own)
+    numbers = sum(tensor.numel() for tensor in built.state_dict().values())
+    assert 0.5 * numbers < least_surrogate_numbers(config, D, 2, own) <= numbers

@@ -1,6 +1,8 @@
 """Circuits of an audit: parameters by role, values and states by two routes, and files."""
 
+import io
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -186,9 +188,57 @@ def test_files_that_hold_no_circuit_are_refused(tmp_path):
         (tmp_path / name).write_bytes(b"\x00nonsense")
         with pytest.raises(UserError, match=f"{name} cannot be read as {form}"):
             read_circuit(tmp_path / name)
-    (tmp_path / "large.qasm").write_bytes(b" " * 10_000_001)
-    with pytest.raises(UserError, match=r"10,000,001 bytes, expected at most 10,000,000"):
-        read_circuit(tmp_path / "large.qasm")
+    for name, most in (("large.qasm", 1_000_000), ("large.qpy", 10_000_000)):
+        (tmp_path / name).write_bytes(b" " * (most + 1))
+        with pytest.raises(UserError, match=f"{most + 1:,} bytes, expected at most {most:,}"):
+            read_circuit(tmp_path / name)
+
+
+QASM = """
+OPENQASM 3.0;
+include "stdgates.inc";
+input float[64] x_0;
+gate g0 a { rx(0.1) a; h a; }
+"""
+NESTED = "".join(f"gate g{i} a {{ {f'g{i - 1} a; ' * 10} }}\n" for i in range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("text", "memory", "operations"),
+    [
+        ("qubit[40] q; ry(x_0) q[0];", 8 * 2**40 + 60_000, 2**40),
+        ("qubit[25] q; ry(x_0) q; " + "for int i in [0:1000000] { h q[0]; }", None, None),
+        (NESTED + "qubit[2] q; g6 q[0];", 60_000 * 2 * 10**6 + 32, 8 * 10**6),
+        ("qubit[2] q; pow(999999) @ h q[0];", 60_000 * 10**6 + 32, 4 * 10**6),
+        ("qubit[1000000] q; ry(x_0) q;", None, None),
+    ],
+    ids=["qubits", "loop", "definitions", "power", "broadcast"],
+)
+def test_a_short_text_of_a_large_circuit_is_refused_before_it_is_built(
+    text, memory, operations, tmp_path, monkeypatch
+):
+    path = tmp_path / "small.qasm"
+    path.write_text(QASM + text)
+    monkeypatch.setattr("qiskit.qasm3.loads", None)
+    numbers = r"[\d,]+" if memory is None else f"{memory:,}"
+    work = r"[\d,]+" if operations is None else f"{operations:,}"
+    with pytest.raises(
+        UserError,
+        match=rf"would take {numbers} bytes of memory and {work} operations, expected at most 2,500,000,000 and",
+    ):
+        read_circuit(path)
+
+
+def test_a_short_file_of_a_wide_circuit_is_read_with_little_memory(tmp_path):
+    wide = io.BytesIO()
+    qpy.dump(QuantumCircuit(3, global_phase=0.25), wide)
+    content = wide.getvalue()
+    at = content.index(struct.pack("!II", 3, 0))
+    (tmp_path / "wide.qpy").write_bytes(
+        content[:at] + struct.pack("!II", 2**32 - 1, 0) + content[at + 8 :]
+    )
+    with pytest.raises(UserError, match=r"wide\.qpy .* more than 2,500,000,000 bytes of memory"):
+        read_circuit(tmp_path / "wide.qpy")
 
 
 def test_rows_of_a_file_are_the_arguments_of_an_audit(tmp_path):
