@@ -112,9 +112,11 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
         width = 0 if config.components is None else min(config.components, dimension)
         found += dimension * (config.centre + width)
         if config.ansatz_of_encoders == PAPER_ANSATZ:
-            found += config.most_encoders * config.encoder_layers * config.latent_encoder_qubits
+            of_layer = config.latent_encoder_qubits - (not config.ring)
+            found += config.most_encoders * config.encoder_layers * of_layer
     if config.head == "quantum" and config.ansatz == PAPER_ANSATZ:
-        found += config.head_layers * config.n_qubits * config.connectivity
+        lost = 0 if config.ring else sum(range(config.connectivity + 1))  # of a chain's ends
+        found += config.head_layers * (config.n_qubits * config.connectivity - lost)
     return found + n_classes * config.final_linear
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -26,8 +27,10 @@ from qllmft.heads import Classifier, build_classifier
 from qllmft.progress import LineListener
 from qllmft.randomness import derive_seed
 from qllmft.tasks.calibration import best_temperature
+from qllmft.templates import least_numbers
 from qllmft.training import EpochMetrics, Examples, Scaling, class_weighted, finite_logits, fit
 from qllmft_backends import create
+from qllmft_backends.validation import faults
 
 Rows = NDArray[np.int64]
 Weights = NDArray[np.float64] | None
@@ -151,8 +154,25 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         return self._network
 
     def _fitted_network(self, backend: Any) -> Classifier:
-        structure = ModelConfig.model_validate(self.structure_)
-        network = build_classifier(structure, self.n_inputs_, self.n_outputs_, backend=backend)
+        """Return the network of the fitted attributes, or raise UserError if they were changed and do not fit."""
+        given, (d, k) = _shapes(self.weights_), (self.n_inputs_, self.n_outputs_)
+        try:
+            if not (isinstance(d, int) and isinstance(k, int) and d > 0 and k > 0):
+                raise ValueError(f"n_inputs_ is {d!r} and n_outputs_ {k!r}")
+            structure = ModelConfig.model_validate(self.structure_)
+            found = sum(map(math.prod, given.values()))
+            if found < (least := least_numbers(structure, d, k)):
+                raise ValueError(f"weights_ has {found:,} numbers, expected {least:,} or more")
+            network = build_classifier(structure, d, k, backend=backend)
+        except ValueError as error:  # of pydantic and UserError, too
+            reason = faults(error)[0] if isinstance(error, ValidationError) else error
+            raise _changed(str(reason).rstrip(".")) from None
+        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
+        for name in sorted(given.keys() | wanted.keys()):
+            if given.get(name) != wanted.get(name):
+                raise _changed(
+                    f"weights_ has {name} of the shape {given.get(name)}, expected {wanted.get(name)}"
+                )
         network.load_state_dict(_tensors(self.weights_))
         return network
 
@@ -269,7 +289,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _continue(self, network: Classifier, rows: Examples) -> None:
         """Start from the weights of the last fit, or raise if they are of another shape."""
-        given = {name: tuple(values.shape) for name, values in self.weights_.items()}
+        given = _shapes(self.weights_)
         wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
         if given != wanted:
             raise ValueError(
@@ -339,6 +359,23 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """Return parameters and fitted attributes, without networks."""
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
+
+
+def _changed(reason: str) -> UserError:
+    return UserError(
+        f"the fitted attributes were changed, and do not fit each other: {reason}. Fit again, or load the object again."
+    )
+
+
+def _shapes(arrays: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of trained arrays by name, or raise UserError if one is no array of numbers."""
+    if not isinstance(arrays, Mapping):
+        raise _changed(f"weights_ is {type(arrays).__name__}, expected arrays by name")
+    for name, values in arrays.items():
+        if not (isinstance(values, np.ndarray) and values.dtype.kind in "fiu"):
+            kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+            raise _changed(f"weights_ has {name} of the type {kind}, expected an array of numbers")
+    return {name: values.shape for name, values in arrays.items()}
 
 
 def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:

@@ -331,3 +331,27 @@ def test_training_ends_when_it_gets_no_better(iris):
 def test_weights_that_make_no_sense_are_refused(iris, weight, message):
     with pytest.raises(ValueError, match=message):
         small().fit(*iris, sample_weight=[weight] * 150)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda m: m.weights_.pop("final.bias"), r"has final\.bias of the shape None, expected \(3,\)"),
+        (lambda m: m.weights_.update(more=np.ones(3)), r"has more of the shape \(3,\), expected None"),
+        (lambda m: m.weights_.update({"final.weight": np.ones((4, 3))}), r"shape \(4, 3\), expected \(3, 4\)"),
+        (lambda m: m.weights_.update({"final.bias": "text"}), "of the type str, expected an array of numbers"),
+        (lambda m: m.weights_.update({"final.bias": np.array([None] * 3)}), "of the type object, expected an array"),
+        (lambda m: setattr(m, "weights_", None), "weights_ is NoneType, expected arrays by name"),
+        (lambda m: setattr(m, "n_outputs_", "3"), "n_inputs_ is 5 and n_outputs_ '3'"),
+        (lambda m: m.structure_.update(n_qubits=0), "n_qubits"),
+        (lambda m: m.structure_.update(main_layers=1000), r"has [\d,]+ numbers, expected 4,0\d\d or more"),
+        (lambda m: m.structure_.update(main_layers=10**6), "gates, expected at most 10,000"),
+    ],
+    ids=["missing", "more", "shape", "text", "objects", "none", "outputs", "structure", "layers", "gates"],
+)  # fmt: skip
+def test_changed_attributes_are_refused_with_the_remedy(iris, changes, message):
+    model = small(epochs=1).fit(*iris)
+    model.__dict__.pop("_network", None)
+    changes(model)
+    with pytest.raises(UserError, match=rf"were changed, .*{message}.* Fit again"):
+        model.predict(iris[0])

@@ -16,6 +16,7 @@ TEXTS = ["a good film", "an awful plot"]
 def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: pip install '.[track]'")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
     model, tracker = qllmft.load(trained_run), make_tracker("mlflow")
     key = tracker.start(TrackedRun("a-run", trained_run, {"seed": 0}, None))
