@@ -178,8 +178,7 @@ def place(tmp_path_factory, tiny_body):
         for i, (text, y) in enumerate(rows)
     )
     lines = "".join(json.dumps(row) + "\n" for row in several)
-    for name in ("several.jsonl", "sst2-several.jsonl"):
-        (folder / name).write_text(lines, encoding="utf-8")
+    (folder / "several.jsonl").write_text(lines, encoding="utf-8")
     ratings = "".join(f"{text}\t{len(text) / 10}\n" for text, _ in rows)
     (folder / "ratings.tsv").write_text("text\tstars\n" + ratings, encoding="utf-8")
     for split, part in (("train", rows[::2]), ("validation", rows[1::4]), ("test", rows[3::4])):
