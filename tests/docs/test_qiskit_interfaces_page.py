@@ -1,4 +1,4 @@
-"""The tables of docs/qiskit-interfaces.md equal the kept records, and the page names each test that fails."""
+"""The counts of docs/qiskit-interfaces.md equal the kept records, and the page names each test that fails."""
 
 import json
 import re
@@ -13,21 +13,17 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_table_of_qiskits_tests_is_the_record():
-    header, _, *lines = PAGE.partition("| tests | ")[2].split("\n\n")[0].splitlines()
-    backends = [cell.strip("`") for cell in cells(header)]
-    shown = {}
-    for line in lines:
-        name, *counts = cells(line)
-        shown |= {
-            (name.partition("`")[2].strip("`"), b): c
-            for b, c in zip(backends, counts, strict=True)
-            if c != "–"
-        }
-    assert shown == {
-        (row["tests"], row["backend"]): f"{row['tried'] - len(row['failed'])} of {row['tried']}"
-        for row in RECORD["rows"]
-    }
+def test_the_counts_of_qiskits_tests_are_the_record():
+    passed, tried = {}, {}
+    for row in RECORD["rows"]:
+        tried[row["backend"]] = tried.get(row["backend"], 0) + row["tried"]
+        right = row["tried"] - len(row["failed"])
+        passed[row["backend"]] = passed.get(row["backend"], 0) + right
+    assert passed["aer_statevector"] == passed["adjoint"]
+    assert {tried[name] for name in passed if name != "qiskit"} == {225}
+    said = f"Of 225 tests {passed['adjoint']} pass on `adjoint` and on `aer_statevector`, "
+    said += f"{passed['pennylane']} on `pennylane` and {passed['aer_forte']} on `aer_forte`, "
+    assert said + f"and {passed['qiskit']} of {tried['qiskit']} on `qiskit`" in PAGE
 
 
 def test_the_page_names_each_test_that_fails():
