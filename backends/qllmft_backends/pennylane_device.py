@@ -119,7 +119,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
         pipeline = qml.CompilePipeline()
         if config.gradient_method == "adjoint":
             pipeline.add_transform(_check)
-        pipeline.add_transform(_gather, sweeps=sweeps)
+        stacks = config.gradient_method == "adjoint" and sweeps
+        pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qml.defer_measurements, allow_postselect=False)
         pipeline.add_transform(
@@ -138,7 +139,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
             name=self.name,
         )
         pipeline.add_transform(_expand_batch, sweeps=sweeps)
-        pipeline.add_transform(_gather, sweeps=sweeps)
+        pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
         return pipeline
 
     def execute(
@@ -298,15 +299,16 @@ def _check(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Callable[..., 
 
 @qml.transform  # type: ignore[untyped-decorator]
 def _gather(
-    tape: QuantumScript, *, sweeps: bool
+    tape: QuantumScript, *, sweeps: bool, stacks: bool
 ) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
     """Gather the gates of a circuit, if it has nothing else, so that the steps that follow take less time.
 
     Args:
         tape: the circuit.
         sweeps: no whole Jacobian is wanted; with one, a batch is expanded first.
+        stacks: gradients are vector-Jacobian products of the device, which may be those of stacked angles.
     """
-    found = gathered(tape) if sweeps or not _is_batch(tape) else None
+    found = gathered(tape, stacks=stacks) if sweeps or not _is_batch(tape) else None
     return (tape if found is None else found,), lambda results: results[0]
 
 

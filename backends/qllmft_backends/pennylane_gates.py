@@ -53,36 +53,52 @@ GATES: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 
 Structure = tuple[tuple[str, tuple[int, ...]], ...]  # name and places of the wires of each gate
+Columns = tuple[tuple[int, ...], ...] | None
 
 
 class GateSequence(ResourcesOperation):  # type: ignore[misc]
-    """Gates one after the other. The parameters are the angles of all, in their order.
+    """Gates one after the other. The parameters are the angles of all, in their order, or stacks of them.
 
     Args:
-        angles: of all gates, each () or (B,), in radians.
+        angles: of all gates, each () or (B,), in radians; stacks are (n,) or (n, B).
         wires: of the circuit.
         gates: name of each gate, and the places of its wires in ``wires``.
+        columns: of each stack, the numbers of its angles in the order of the gates; None: no stacks.
     """
 
     grad_method = None
 
-    def __init__(self, *angles: Any, wires: Any, gates: Structure) -> None:
+    def __init__(self, *angles: Any, wires: Any, gates: Structure, columns: Columns = None) -> None:
         super().__init__(*angles, wires=wires)
-        self._hyperparameters = {"gates": gates}
+        self._hyperparameters = {"gates": gates, "columns": columns}
 
     @property
     def ndim_params(self) -> tuple[int, ...]:
-        """Return the dimensions of the parameters, which are numbers."""
-        return (0,) * len(self.data)
+        """Return the dimensions of the parameters, which are numbers or stacks of them."""
+        return (0 if self.hyperparameters["columns"] is None else 1,) * len(self.data)
 
     @property
     def batch_size(self) -> int | None:
         """Return the size of the batch, or None for numbers."""
-        return next((len(each) for each in self.data if np.ndim(each)), None)
+        (own, *_) = self.ndim_params or (0,)
+        return next((np.shape(each)[-1] for each in self.data if np.ndim(each) > own), None)
+
+    @property
+    def angles(self) -> list[Any]:
+        """Return the angles of all gates in their order, each () or (B,)."""
+        columns = self.hyperparameters["columns"]
+        if columns is None:
+            return list(self.data)
+        by_number = {
+            number: angle
+            for stack, numbers in zip(self.data, columns, strict=True)
+            for number, angle in zip(numbers, stack, strict=True)
+        }
+        return [by_number[number] for number in range(len(by_number))]
 
     def decomposition(self) -> list[Any]:
         """Return the gates."""
-        left = iter(self.data)
+        left = iter(self.angles)
         return [
             gate(name, [next(left) for _ in GATES[name][1]], [self.wires[i] for i in places])
             for name, places in self.hyperparameters["gates"]
@@ -107,7 +123,7 @@ class GateSequence(ResourcesOperation):  # type: ignore[misc]
 @bind_new_parameters.register  # type: ignore[untyped-decorator]
 def bound(op: GateSequence, params: Sequence[Any]) -> GateSequence:
     """Return the gates with other angles."""
-    return GateSequence(*params, wires=op.wires, gates=op.hyperparameters["gates"])
+    return GateSequence(*params, wires=op.wires, **op.hyperparameters)
 
 
 def gate(name: str, angles: Iterable[Any], wires: Sequence[Any]) -> Any:

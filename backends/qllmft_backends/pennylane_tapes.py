@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import pi
@@ -56,8 +57,13 @@ def differentiable(circuit: QuantumScript) -> bool:
     )
 
 
-def gathered(tape: QuantumScript) -> QuantumScript | None:
-    """Return a tape with all gates as one operation, and None if it has other operations, shots or measurements."""
+def gathered(tape: QuantumScript, *, stacks: bool) -> QuantumScript | None:
+    """Return a tape with all gates as one operation, and None if it has other operations, shots or measurements.
+
+    Args:
+        tape: the circuit.
+        stacks: stack angles that are tensors of torch, as PennyLane takes time for each parameter.
+    """
     place: dict[Any, int] = {}
     gates, angles = [], []
     for operation in tape.operations:
@@ -72,8 +78,38 @@ def gathered(tape: QuantumScript) -> QuantumScript | None:
     for measurement in tape.measurements:
         for wire in measurement.wires:
             place.setdefault(wire, len(place))
+    found = stacked(angles) if stacks else None
+    if found is not None:
+        sequence = GateSequence(
+            *found.values(), wires=list(place), gates=tuple(gates), columns=tuple(found)
+        )
+        trained = set(tape.trainable_params)
+        trainable = [i for i, numbers in enumerate(found) if not trained.isdisjoint(numbers)]
+        return QuantumScript([sequence], tape.measurements, trainable_params=trainable)
     sequence = GateSequence(*angles, wires=list(place), gates=tuple(gates))
     return QuantumScript([sequence], tape.measurements, trainable_params=tape.trainable_params)
+
+
+def stacked(angles: list[Any]) -> dict[tuple[int, ...], Any] | None:
+    """Return a stack (n,) of the angles () and one (n, B) of the angles (B,), each by the numbers of its angles.
+
+    None: they are not tensors of torch of one kind and device. Beside float64, they may be numbers.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    tensors = [angle for angle in angles if isinstance(angle, torch.Tensor)]
+    kinds = {(angle.dtype, angle.device) for angle in tensors}
+    if len(kinds) != 1:
+        return None
+    ((dtype, device),) = kinds
+    if len(tensors) < len(angles) and dtype != torch.float64:
+        return None  # a number would be rounded
+    by_shape: dict[Any, dict[int, Any]] = {}
+    for number, angle in enumerate(angles):
+        tensor = torch.as_tensor(angle, dtype=dtype, device=device)
+        by_shape.setdefault(tensor.shape, {})[number] = tensor
+    return {tuple(each): torch.stack(list(each.values())) for each in by_shape.values()}
 
 
 def build(
@@ -214,6 +250,12 @@ class BuiltTape:
         tape: Any = self._kept.pop(angles.tobytes(), None) or self.engine.forward(angles)[1]
         by_angle, _ = self.engine.vjp(tape, weights @ self.sums.coefficients)
         columns = self.engine.program.by_parameter(by_angle, values)  # (B, P)
+        if stacks := _stacks(circuit):
+            of_stacks = [stacks[index] for index in circuit.trainable_params]
+            return [
+                columns[:, numbers].T if stack.ndim == 2 else columns[:, numbers].sum(axis=0)
+                for stack, numbers in of_stacks
+            ]
         parameters = circuit.get_parameters(trainable_only=False)
         position, out = _positions(circuit, len(parameters)), []
         for index in circuit.trainable_params:
@@ -232,6 +274,19 @@ def _angles(circuit: QuantumScript) -> list[tuple[int, Any]]:
     return out
 
 
+def _stacks(circuit: QuantumScript) -> list[tuple[Floats, list[int]]]:
+    """Return the stacks of angles of gathered gates with the numbers of their angles; none if there are none."""
+    for sequence in circuit.operations[:1]:
+        if isinstance(sequence, GateSequence) and sequence.hyperparameters["columns"] is not None:
+            return [
+                (np.asarray(qml.math.toarray(stack)), list(numbers))
+                for stack, numbers in zip(
+                    sequence.data, sequence.hyperparameters["columns"], strict=True
+                )
+            ]
+    return []
+
+
 def _positions(circuit: QuantumScript, count: int) -> list[int]:
     """Return the column of each parameter of the circuit in `_parameters`; -1: it has none."""
     position = [-1] * count
@@ -242,6 +297,11 @@ def _positions(circuit: QuantumScript, count: int) -> list[int]:
 
 def _parameters(circuit: QuantumScript) -> Floats:
     """Return the parameters of the gates (B, P)."""
+    if stacks := _stacks(circuit):
+        out = np.empty((circuit.batch_size or 1, sum(len(numbers) for _, numbers in stacks)))
+        for stack, numbers in stacks:
+            out[:, numbers] = stack.T
+        return out
     angles = _angles(circuit)
     out = np.empty((circuit.batch_size or 1, len(angles)))
     for k, (_, angle) in enumerate(angles):

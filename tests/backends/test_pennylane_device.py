@@ -137,9 +137,35 @@ def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
         assert tracker.history["resources"][0].gate_types["Rot"] == 2
         assert tracker.totals["vjps"] == 1
     assert len(lowered) == 1
+    tape = qml.workflow.construct_tape(node)(torch.tensor(X), torch.tensor(W, requires_grad=True))
+    best = qml.devices.ExecutionConfig(gradient_method="best")
+    config = device.setup_execution_config(best, tape)
+    (stacked,), _ = device.preprocess_transforms(config)((tape,))
+    # the angles are two stacks, those of all samples and those of each
+    assert [tuple(stack.shape) for stack in stacked.operations[0].data] == [(2, 4), (8,)]
+    assert (stacked.batch_size, stacked.trainable_params) == (4, [1])
+    angles = [angle for op in stacked.operations[0].decomposition() for angle in op.data]
+    for found, expected in zip(angles, tape.get_parameters(trainable_only=False)[:10], strict=True):
+        np.testing.assert_array_equal(found.detach(), qml.math.unwrap([expected])[0])
     node(X, W)[0]
     shape = device.preprocess_transforms()((qml.workflow.construct_tape(node)(X, W),))[0][0]
     assert len(shape.operations) == 1
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("samples", [X, X[:1], X[0]])
+def test_gradients_of_weights_of_another_precision_or_of_one_sample_are_those_of_default_qubit(
+    samples, kind
+):
+    gradients = []
+    for device in (AdjointDevice(wires=["a", "b", "c"]), qml.device("default.qubit")):
+        x = torch.tensor(samples, requires_grad=True)
+        w = torch.tensor(W, requires_grad=True, dtype=kind)
+        torch.stack(list(qml.QNode(layers, device)(x, w))).square().sum().backward()
+        gradients += [(x.grad, w.grad)]
+    for own, theirs in zip(*gradients, strict=True):
+        assert own.dtype == theirs.dtype
+        torch.testing.assert_close(own, theirs, atol=1e-6, rtol=0)
 
 
 def test_a_backward_pass_after_another_forward_pass_has_its_own_states():
