@@ -32,6 +32,7 @@ from qllmft.training import (
     contrastive_pairs,
     contrastive_steps,
     fit_contrastive,
+    typical_texts,
 )
 from qllmft_backends.adjoint.thread_pool import thread_count
 
@@ -101,19 +102,23 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
 
 
 def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> None:
-    """Report the duration of the contrastive step, from one batch of texts, and its memory and disk space."""
+    """Report the duration of the contrastive step, from a few texts, and its memory and disk space."""
     settings, train = setup.config.body.contrastive, setup.splits.train
-    texts = (train.texts * 2)[: settings.batch_size]
-    forward, backward = seconds_of(lambda: body(texts).sum(), body)
-    weights, cosine = 4 * body.n_parameters, settings.loss == "cosine"
+    cosine, n_pairs = settings.loss == "cosine", contrastive_pairs(len(train), settings)
+    texts = train.texts[: settings.batch_size] if cosine else typical_texts(train)
+    of_a_text = sum(seconds_of(lambda: body(texts).sum(), body, repeats=2)) / len(texts)
+    embedded = 2 * n_pairs if cosine else len(train)  # texts of an epoch
+    left = steps / contrastive_steps(len(train), settings)
+    duration = duration_text(left * settings.epochs * embedded * of_a_text)
+    weights = 4 * body.n_parameters
     memory = (4 * weights + 4 * body.n_frozen) / GB
     learning = f"an adapter of {body.n_parameters:,} weights learns, with " if body.adapted else ""
     place_text = "" if cosine else f", in {place.parent}, for all heads on these texts"
     again = f", and about as long for each of {setup.steps - 1} others" if setup.steps > 1 else ""
     setup.message(
-        f"{setup.config.body.model}: contrastive step on {contrastive_pairs(len(train), settings):,} pairs of training "
+        f"{setup.config.body.model}: contrastive step on {n_pairs:,} pairs of training "
         f"texts{'' if cosine else ' an epoch'}, {settings.epochs} epoch{'s' * (settings.epochs > 1)}: about "
-        f"{duration_text((1 + cosine) * steps * (forward + backward))}{again}, {learning}{memory:.1f} GB of memory for "
+        f"{duration}{again}, {learning}{memory:.1f} GB of memory for "
         f"weights, gradients and moments; {'it' if body.adapted else 'the tuned body'} takes {weights / GB:.2f} GB on "
         f"disk{place_text}."
     )

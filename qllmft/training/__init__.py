@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qllmft.training.contrastive import contrastive_pairs as contrastive_pairs
     from qllmft.training.contrastive import contrastive_steps as contrastive_steps
     from qllmft.training.contrastive import fit_contrastive as fit_contrastive
+    from qllmft.training.contrastive import typical_texts as typical_texts
     from qllmft.training.evaluation import checked_logits as checked_logits
     from qllmft.training.evaluation import evaluate as evaluate
     from qllmft.training.evaluation import exact_score as exact_score

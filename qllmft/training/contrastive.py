@@ -149,10 +149,21 @@ def _supervised(
     body: TrainableBody, train: Table, rows: NDArray[np.int64], temperature: float
 ) -> Tensor:
     """Return `supervised_loss` of texts, embedded in parts of like length: less padding, half of the time."""
-    rows = np.array(sorted(rows.tolist(), key=lambda row: len(train.texts[row])))
+    rows = _by_length(train, rows)
     parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
     embeddings = torch.cat([body([train.texts[row] for row in part]) for part in parts])
     return supervised_loss(embeddings, torch.from_numpy(train.labels[rows]), temperature)
+
+
+def _by_length(train: Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array(sorted(rows.tolist(), key=lambda row: len(train.texts[row])))
+
+
+def typical_texts(train: Table) -> list[str]:
+    """Return texts that the supervised step embeds at once, those of median length, to estimate its duration."""
+    rows = _by_length(train, np.arange(len(train)))
+    first = max(0, (len(rows) - TEXTS_AT_ONCE) // 2)
+    return [train.texts[row] for row in rows[first : first + TEXTS_AT_ONCE]]
 
 
 def supervised_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:

@@ -127,6 +127,31 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
         run_experiment(configs[0].model_copy(update={"seed": 3}), tmp_path / "runs" / "third")
 
 
+def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
+    tiny_bert, tmp_path, monkeypatch
+):
+    corpus, said = write_corpus(tmp_path / "corpus.tsv"), []
+    step = {"loss": "supervised", "epochs": 2, "batch_size": 32, "lr": 0.01}
+    monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
+    texts = len(module.typical_texts(table(34)))
+    monkeypatch.setattr(
+        of_runs, "seconds_of", lambda *_, **__: (texts / 4, 3 * texts / 4)
+    )  # 1 s each
+    run_experiment(
+        run_config(corpus, tiny_bert, body__contrastive=step),
+        tmp_path / "run",
+        lambda event: said.append(getattr(event, "text", "")),
+    )
+    assert sum("2 epochs: about 68 s, " in text for text in said) == 1, said  # 34 texts, twice
+
+
+def test_the_texts_that_are_timed_are_of_median_length():
+    shown = table(40)
+    found, lengths = module.typical_texts(shown), sorted(map(len, shown.texts))
+    assert [len(text) for text in found] == lengths[12:28]
+    assert module.typical_texts(table(5)) == sorted(table(5).texts, key=len)
+
+
 STEP = {"loss": "supervised", "epochs": 2, "batch_size": 8, "lr": 0.05, "weights": "lora"}
 
 
