@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.experiments import one_head_page
+from examples.experiments import contrastive_settings, one_head_page
 from qllmft.config.body import ADAPTER_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,6 +159,21 @@ def test_the_page_of_one_head_is_that_of_its_records(tmp_path):
     one_head_page.main(tmp_path / "page.md")
     page = (ROOT / "docs" / "results" / "one-head.md").read_text("utf-8")
     assert (tmp_path / "page.md").read_text("utf-8") == page
+
+
+def test_more_steps_of_the_contrastive_step_have_the_right_answers_of_the_record():
+    kept = json.loads((ROOT / "docs" / "records" / "contrastive-settings.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "decisions" / "0012-contrastive-step.md").read_text("utf-8")
+    for line in contrastive_settings.summary(kept["results"]):
+        assert f"| {' | '.join(line)} |" in page.replace("**", "")
+    right, seconds, texts = Counter(), Counter(), Counter()
+    for row in kept["results"]:
+        right[row["epochs"]] += row["right"]
+        seconds[row["epochs"]] += row["seconds"]
+        texts[row["epochs"]] += row["of"]
+    assert f"take {seconds[20] / seconds[8]:.1f} times as long" in page
+    said = f"have {right[20]:,} right answers of {texts[20]:,} where the chosen settings have {right[8]:,}."
+    assert said in page
 
 
 def test_the_rates_of_an_adapter_are_those_of_the_record():
