@@ -27,7 +27,9 @@ TEXTS = {
     "products": "customers' sentences about products, vaderSentiment 2.5",
     "tweets": "tweets, vaderSentiment 2.5",
 }
-Found = dict[tuple[str, int], dict[str, dict[int, tuple[float, float]]]]
+# percent of right answers, and seconds if the run made its contrastive step, by seed
+Draws = dict[int, tuple[float, float | None]]
+Found = dict[tuple[str, int], dict[str, Draws]]
 
 
 def collected(rows: list[dict[str, Any]]) -> Found:
@@ -42,12 +44,12 @@ def collected(rows: list[dict[str, Any]]) -> Found:
     return dict(sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])))
 
 
-def mean(values: dict[int, tuple[float, float]], place: int = 0) -> float:
-    """Return the mean over the seeds."""
-    return float(np.mean([value[place] for value in values.values()]))
+def mean(values: Draws, place: int = 0) -> float:
+    """Return the mean over the seeds that have a value."""
+    return float(np.mean([v[place] for v in values.values() if v[place] is not None]))
 
 
-def cell(values: dict[int, tuple[float, float]] | None, best: bool) -> str:
+def cell(values: Draws | None, best: bool) -> str:
     """Return the mean, with the number of seeds if it is below 5."""
     if not values:
         return "–"
