@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from same_bits import outcome
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import set_arguments
 
-from qllmft.training import loop
+from qllmft.training import contrastive, loop
 from qllmft_backends.sandbox import MockServer
 
 EPOCHS = 2
@@ -36,9 +36,18 @@ rows = [
 """
 
 
-def save_each_epoch() -> None:
-    """Write a checkpoint after every epoch, so that the operations of a command are always the same."""
-    loop.CHECKPOINT_EVERY_S = 0.0
+def make_small() -> None:
+    """Write a checkpoint after every epoch, so that the operations are always the same, and draw no figures."""
+    from matplotlib.figure import Figure
+
+    loop.CHECKPOINT_EVERY_S = loop.BODY_CHECKPOINT_EVERY_S = contrastive.CHECKPOINT_EVERY_S = 0.0
+    Figure.savefig = without_drawing
+
+
+def without_drawing(figure: Any, target: Any, **_: Any) -> None:
+    """Write an empty picture."""
+    with nullcontext(target) if hasattr(target, "write") else Path(target).open("w") as file:
+        file.write("<svg></svg>")
 
 
 class Nothing:
@@ -171,14 +180,12 @@ def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Atta
     """
     texts = ["--data", str(reviews)]
     few = set_arguments(**{"data.n_per_label": 10})
-    train = ["train", *texts, "--out", "run", "--epochs", str(EPOCHS), *few, "--body"]
+    out = ["train", *texts, "--out", "run", "--epochs", str(EPOCHS), "--body"]
+    train = [*out, str(body), *few]
     learning = [
-        str(bert),
-        "--set",
-        "train.body_lr=0.01",
-        "--set",
-        'baselines.names=["logistic_regression"]',
-    ]
+        *out, str(bert), *set_arguments(**{"data.n_per_label": 6, "body.batch_size": 16}),
+        "--set", "train.body_lr=0.01", "--set", "baselines.names=[]",
+    ]  # fmt: skip
     study = set_arguments(**{"model.encoder_qubits": 5, "data.n_per_label": 10})
     trained: Tree = {f"run/{path}": content for path, content in crash_states.read(run).items()}
     trained["run"] = None
@@ -189,14 +196,14 @@ def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Atta
     ]
     file = "\n".join(TEXTS).encode()
     found = [
-        Attacked("train", [*train, str(body)]),
+        Attacked("train", train),
         Attacked(
             "train, body tuned",
-            [*train, *learning, "--set", "body.trainable=true", "--set", "body.contrastive.iterations=1"],
+            [*learning, "--set", "body.trainable=true", "--set", "body.contrastive.iterations=1"],
         ),
         Attacked(
             "train, LoRA",
-            [*train, *learning, "--set", "body.trainable=lora", "--set", "body.lora.rank=2"],
+            [*learning, "--set", "body.trainable=lora", "--set", "body.lora.rank=2"],
         ),
         Attacked(
             "study",

@@ -32,6 +32,17 @@ Each try of the rows "hostile bodies", "results of another job", "one wrong read
 is one test of its own. Their service shares no code with the mock server.
 On a full disk, half of one write succeeds and every later write fails.
 
+The rows "each of its operations" draw nothing. An operation is a write, a sync, a rename, a new or removed name,
+or a part of a POST. Each one fails once: no space on the disk, an input or output error, or a lost connection.
+Then the machine stops before each one. What was not synced by then is lost in six ways: nothing of it, the contents,
+half of the contents, names and contents, new folders as well, and all but the last name.
+The same command then ends with the same bits. Folders that are alike are tried once ("different states").
+Its inputs are tiny, a checkpoint follows each epoch, and figures are not drawn.
+
+The row on histories has the product's ledger in one process with a simulated service and clock.
+A payment counts as a second one unless the service accepted a request later than any call waits for.
+Even then the ledger has to name the job.
+
 `make reliability` runs every row and writes this page.
 The counts come from [reliability.json](../records/reliability.json).
 That file also has the seed, the versions and the seconds of each row.
@@ -114,6 +125,12 @@ class Table:
         """A new row."""
         self.rows.append(Row(name, attack, self.seed))
         return self.rows[-1]
+
+    def row(self, name: str, attack: str) -> Row:
+        """The row of this name, a new one if there is none."""
+        return next((row for row in self.rows if row.name == name), None) or self.begin(
+            name, attack
+        )
 
     def tries(self, full: int) -> range:
         """The numbers of the tries where all of them are ``full``."""

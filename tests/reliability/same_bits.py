@@ -34,14 +34,26 @@ def hidden(folder: Path) -> list[str]:
 
 
 def _content(file: Path) -> Any:
-    if file.suffix == ".json":
-        return _without_seconds(json.loads(file.read_text(encoding="utf-8")))
-    if file.suffix == ".jsonl":
-        return [
-            _without_seconds(json.loads(line))
-            for line in file.read_text(encoding="utf-8").splitlines()
-        ]
-    return file.read_bytes()
+    return _comparable(file.name, file.read_bytes())
+
+
+def without_times(name: str, content: bytes | None) -> bytes | None:
+    """The content of a file (None: a folder) without wall times, if it is JSON that can be read."""
+    if content is None:
+        return None
+    try:
+        found = _comparable(name, content)
+    except ValueError:
+        return content
+    return found if isinstance(found, bytes) else json.dumps(found).encode()
+
+
+def _comparable(name: str, content: bytes) -> Any:
+    if name.endswith(".json"):
+        return _without_seconds(json.loads(content))
+    if name.endswith(".jsonl"):
+        return [_without_seconds(json.loads(line)) for line in content.splitlines()]
+    return content
 
 
 def _without_seconds(value: Any) -> Any:

@@ -188,7 +188,8 @@ class Jobs:
             for problem in problems.values():
                 raise problem
         check_answers(chunks, self.ledger)
-        if any(chunk.doubtful for chunk in chunks) and self.index.searches:
+        alike = (c for c in self.ledger.chunks.values() if c.setup == batch.setup)
+        if any(chunk.doubtful for chunk in alike) and self.index.searches:
             try:
                 self.index.refresh()
             except RemoteError as error:  # the results are in the ledger all the same

@@ -130,6 +130,21 @@ def test_a_torn_line_is_forgotten(tmp_path):
         assert read(tmp_path).chunks["0001"].state == "sent"
 
 
+def test_a_torn_line_on_a_disk_that_fails(tmp_path, monkeypatch):
+    (tmp_path / "ledger.jsonl").write_text('{"event": "pla')
+
+    def fails(descriptor):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        match = r"cannot be opened: .*Input/output error.* Nothing was sent\. Make room"
+        with pytest.raises(LedgerError, match=match), Ledger(tmp_path).lock():
+            pass
+    with Ledger(tmp_path).lock():  # nobody holds it
+        pass
+
+
 def test_writing_needs_the_lock(tmp_path):
     with pytest.raises(LedgerError, match="only inside lock"):
         Ledger(tmp_path).plan(SETUP, VALUES)

@@ -118,17 +118,28 @@ class Ledger:
                 f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent."
             ) from None
         try:
+            self._open(owner)
+            yield
+        finally:
+            with suppress(OSError):
+                owner.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _open(self, owner: Path) -> None:
+        """Name this process in the file ``owner``, read the ledger, and set aside or drop a damaged or torn end."""
+        try:
             owner.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             created = self.identity.ensure()
             self.refresh()
             self._set_damaged_aside()
             self._drop_torn_line()
-            self.fresh = created and not self.chunks
-            yield
-        finally:
-            owner.unlink(missing_ok=True)
-            self._lock.release()
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {self.folder} cannot be opened: {error}. Nothing was sent. Make room, or look at the "
+                "rights of its files, and run again."
+            ) from None
+        self.fresh = created and not self.chunks
 
     def refresh(self) -> None:
         """Read the lines appended since the last call. An unfinished last line is left out.
