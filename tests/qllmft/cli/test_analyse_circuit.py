@@ -1,12 +1,23 @@
 """`qllmft analyse --circuit` audits a circuit in a file."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
+import pennylane as qml
 import pytest
+import torch
 from qiskit import qasm3
+from qiskit_machine_learning.connectors import TorchConnector
 
 from examples.audits.teachers import base
+from qllmft import QuantumHead
+from qllmft.analysis import trained_circuit
+from qllmft.analysis.audit import read_circuit
+from qllmft_circuits import to_qasm3
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture
@@ -54,3 +65,60 @@ def test_json_has_all_findings(files, cli):
 )
 def test_what_an_audit_needs_is_said(arguments, message, cli):
     assert message in cli("analyse", *arguments, code=2)[1]
+
+
+def of_head(head):
+    return head.circuit, head.connector.weight
+
+
+def of_connector(connector):
+    return connector.neural_network.circuit, connector.weight
+
+
+def of_layer(layer):
+    weights = layer.qnode_weights["weights"].detach().numpy()
+    found = trained_circuit(layer.qnode, np.zeros(4), weights=weights)
+    return found.circuit, torch.from_numpy(found.values)
+
+
+@pytest.mark.filterwarnings("default")  # other libraries may warn
+@pytest.mark.parametrize(
+    ("example", "layer", "parts", "qubits"),
+    [
+        ("export_to_qasm", QuantumHead, of_head, 4),
+        pytest.param("aer_then_ionq", QuantumHead, of_head, 4, marks=pytest.mark.slow),
+        pytest.param("engine_for_qiskit", TorchConnector, of_connector, 3, marks=pytest.mark.slow),
+        pytest.param("head_as_a_layer", QuantumHead, of_head, 4, marks=pytest.mark.slow),
+        pytest.param("pennylane_layer", qml.qnn.TorchLayer, of_layer, 4, marks=pytest.mark.slow),
+        pytest.param("study_of_an_ansatz", QuantumHead, of_head, 10, marks=pytest.mark.slow),
+        pytest.param("train_on_your_table", QuantumHead, of_head, 7, marks=pytest.mark.slow),
+    ],
+)
+def test_the_circuit_of_an_example_is_audited(
+    example, layer, parts, qubits, cli, tmp_path, monkeypatch
+):
+    used, forward = [], layer.forward
+
+    def recorded(module, *arguments):
+        used.append(module)
+        return forward(module, *arguments)
+
+    monkeypatch.setattr(layer, "forward", recorded)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [example])
+    runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
+    circuit, weights = parts(used[0])
+    text, names = to_qasm3(circuit)
+    Path("head.qasm").write_text(text)
+    Path("head.qasm.names.json").write_text(json.dumps(names))
+    rows = np.random.default_rng(0).uniform(-2, 2, (60, qubits))
+    given = {"X": rows, "y": rows[:, 0] > 0, "weights": weights.detach().double().numpy()}
+    np.savez("rows.npz", **given)
+    arguments = ["--circuit", "head.qasm", "--data", "rows.npz", "--json"]
+    found = json.loads(cli("analyse", *arguments)[0])
+    assert (found["n_qubits"], found["weights"]) == (qubits, weights.numel())
+    of_example, of_file = (
+        trained_circuit(each, rows[0], weights=given["weights"]).expectations(rows)
+        for each in (circuit, read_circuit(Path("head.qasm")))
+    )
+    assert of_file == pytest.approx(of_example, abs=1e-9)
