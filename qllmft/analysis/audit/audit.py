@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from qllmft.analysis.audit import data, machine, rivals, states
 from qllmft.analysis.audit.case import (
@@ -195,9 +196,10 @@ def audit(
 
 def _audited(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
-    for number, check in enumerate(CHECKS, 1):
-        on_event(Message(f"{check.code} ({number} of {len(CHECKS)}): {check.title}"))
-        findings[check.code] = check.function(case)
+    with threadpool_limits(1):  # of many small fits: threads cost more; the engine has its own
+        for number, check in enumerate(CHECKS, 1):
+            on_event(Message(f"{check.code} ({number} of {len(CHECKS)}): {check.title}"))
+            findings[check.code] = check.function(case)
     return Audit(
         case.circuit.n_qubits,
         len(case.circuit.weights),

@@ -1,0 +1,78 @@
+"""Train and audit the architectures: ``python -m examples.audits.architectures --sst2 FOLDER [--json FILE]``.
+
+A record that is there is continued. ``python -m examples.audits.architectures.page`` writes the page from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from examples.audits.architectures.attention import QMSAN, QSANN
+from examples.audits.architectures.claqs import CLAQS
+from examples.audits.architectures.discocat import DisCoCat
+from examples.audits.architectures.model import QuantumTextModel, audited, train
+from examples.audits.architectures.texts import (
+    MOST_TOKENS,
+    Task,
+    kitchen_or_computer,
+    reduced,
+    sentences,
+    sst2,
+    token_vectors,
+)
+from examples.experiments.common import Record, options
+
+SEEDS = 3
+RECORD = "architectures.json"
+# model, numbers of a token, and training
+OF_TOKENS: dict[str, tuple[Callable[[], QuantumTextModel], int, dict[str, Any]]] = {
+    "QSANN": (lambda: QSANN(6), 18, {"rate": 0.02, "epochs": 40}),
+    "QMSAN": (lambda: QMSAN(6), 6, {"rate": 0.02, "epochs": 40}),
+    "CLAQS": (lambda: CLAQS(8, 16, MOST_TOKENS), 16, {"rate": 0.02, "epochs": 15, "decay": 0.01}),
+}
+
+
+def figures(task: Task, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the figures of each model that is trained on a task, and the accuracy of logistic regression."""
+    tokens = token_vectors(task.train), token_vectors(task.test)
+    texts = {name: reduced(*tokens, size) for name, (_, size, _) in OF_TOKENS.items()}
+    made = {name: (make, training) for name, (make, _, training) in OF_TOKENS.items()}
+    if task.numbers is not None:
+        texts["DisCoCat"] = task.numbers
+        made["DisCoCat"] = (lambda: DisCoCat(sentences()[0]), {"rate": 0.05, "epochs": 40})
+    found = {}
+    for name, (make, training) in made.items():
+        x, test = texts[name]
+        torch.manual_seed(seed)  # of weights and batches
+        model = make()
+        train(model, x, task.y, **training)
+        found[name] = audited(model, x, task.y, test, task.y_test)
+    means, held = (np.array([each.mean(axis=0) for each in part]) for part in tokens)
+    linear = LogisticRegression(max_iter=1000).fit(means, task.y)
+    return found | {"logistic regression": {"test": float(linear.score(held, task.y_test))}}
+
+
+def main() -> None:
+    """Train and audit on each task and seed that the record does not have yet."""
+    given = options(__doc__, RECORD, sst2=True).parse_args()
+    record = Record(given.json, "task", "seed")
+    torch.set_num_threads(1)
+    tasks: dict[str, Callable[[int], Task]] = {
+        "kitchen or computer": kitchen_or_computer,
+        "SST-2": lambda seed: sst2(given.sst2, seed),
+    }
+    for seed in range(SEEDS):
+        for name, task in tasks.items():
+            if record.lacks(name, seed):
+                row = {"task": name, "seed": seed, "models": figures(task(seed), seed)}
+                record.add(row)
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

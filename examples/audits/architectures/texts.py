@@ -1,0 +1,105 @@
+"""Texts of two tasks, and the vectors of their tokens by the frozen model all-MiniLM-L6-v2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from examples.audits.architectures.model import Ints
+from qllmft import load_preset
+from qllmft.config import BodyConfig
+from qllmft.embed import Body
+from qllmft.run import SharedInputs
+
+Floats = NDArray[np.float64]
+MOST_WORDS, TESTED = 10, 200  # of SST-2
+TRAINED = 70  # of 162 sentences; as the task MC of Lorenz et al.
+MOST_TOKENS = 10
+
+# sentences with the grammar of MC and other words: subjects and one verb are shared by both labels
+SUBJECTS = ("student", "neighbour", "guest")
+VERBS = (("makes", "boils", "tastes"), ("makes", "compiles", "installs"))
+OBJECTS = (("soup", "pudding", "salad"), ("script", "driver", "database"))
+SUBJECT_ADJECTIVE, OBJECT_ADJECTIVES = "clever", ("fresh", "fast")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Training and test texts with their labels."""
+
+    train: Sequence[str]
+    y: Ints
+    test: Sequence[str]
+    y_test: Ints
+    numbers: tuple[Tensor, Tensor] | None = None  # places of the texts in `sentences`
+
+
+def sentences() -> tuple[list[list[tuple[str, str]]], Ints]:
+    """Return sentences about a kitchen (label 0) or a computer (1), as pairs of a word and its kind."""
+    found, labels = [], []
+    for label, (verbs, objects) in enumerate(zip(VERBS, OBJECTS, strict=True)):
+        for subject, verb, thing in product(SUBJECTS, verbs, objects):
+            plain = [(subject, "noun"), (verb, "verb"), (thing, "noun")]
+            adjective = (OBJECT_ADJECTIVES[label], "adjective")
+            with_subject = [(SUBJECT_ADJECTIVE, "adjective"), *plain]
+            found += [plain, with_subject, [*plain[:2], adjective, plain[2]]]
+            labels += [label] * 3
+    return found, np.array(labels)
+
+
+def kitchen_or_computer(seed: int) -> Task:
+    """Return 70 drawn sentences for training and the other 92 for the test."""
+    every, y = sentences()
+    texts = [" ".join(word for word, _ in sentence) for sentence in every]
+    order = np.random.default_rng(seed).permutation(len(texts))
+    train, test = order[:TRAINED], order[TRAINED:]
+    numbers = torch.from_numpy(train), torch.from_numpy(test)
+    return Task([texts[i] for i in train], y[train], [texts[i] for i in test], y[test], numbers)
+
+
+def sst2(folder: str, seed: int) -> Task:
+    """Return SST-2's texts of up to 10 words: all of the paper's training and validation split, 200 of the test."""
+    data = load_preset("single-10q").config({"data.source": folder}).data
+    splits = SharedInputs().splits(data, seed)
+    shown = [*splits.train.texts, *splits.validation.texts]
+    y = np.concatenate([splits.train.labels, splits.validation.labels])
+    train, test = _short(shown), _short(splits.test.texts)
+    test = np.random.default_rng(seed).permutation(test)[:TESTED]
+    held = [splits.test.texts[i] for i in test]
+    return Task([shown[i] for i in train], y[train], held, splits.test.labels[test])
+
+
+def _short(texts: Sequence[str]) -> Ints:
+    return np.flatnonzero([len(text.split()) <= MOST_WORDS for text in texts])
+
+
+def token_vectors(texts: Sequence[str]) -> list[Floats]:
+    """Return the vectors (S, 384) of each text's first 10 tokens, without [CLS] and [SEP]."""
+    transformer = Body(BodyConfig(model="minilm")).transformer
+    found = transformer.encode(list(texts), output_value="token_embeddings")
+    vectors = [np.asarray(each.cpu().numpy(), np.float64) for each in found]
+    return [each[1:-1][:MOST_TOKENS] for each in vectors]
+
+
+def reduced(train: list[Floats], test: list[Floats], size: int) -> tuple[Tensor, Tensor]:
+    """Return texts (N, 10, size): principal components of their tokens, zeros where a text has ended.
+
+    Components are those of the training tokens; the first has deviation 1.
+    """
+    components = PCA(size, random_state=0).fit(np.concatenate(train))
+    scale = float(components.explained_variance_[0]) ** 0.5
+
+    def packed(texts: list[Floats]) -> Tensor:
+        x = torch.zeros(len(texts), MOST_TOKENS, size, dtype=torch.float64)
+        for row, tokens in enumerate(texts):
+            x[row, : len(tokens)] = torch.from_numpy(components.transform(tokens) / scale)
+        return x
+
+    return packed(train), packed(test)
