@@ -48,8 +48,8 @@ The counts come from [reliability.json](../records/reliability.json).
 That file also has the seed, the versions and the seconds of each row.
 One file of `tests/reliability` runs its own rows only: `pytest -m slow tests/reliability/test_broken_disks.py --page`.
 
-| attack | tries | survived | met on the way | seconds |
-|---|---:|---:|---|---:|
+| row | attack | tries | survived | met on the way | seconds |
+|---|---|---:|---:|---|---:|
 """
 
 
@@ -102,9 +102,7 @@ class Row:
     def as_markdown(self) -> str:
         """The row of the page."""
         met = ", ".join(f"{name} {count:,}" for name, count in sorted(self.met.items()))
-        return (
-            f"| {self.attack} | {self.tries:,} | {self.survived:,} | {met} | {self.seconds:,.0f} |"
-        )
+        return f"| {self.name} | {self.attack} | {self.tries:,} | {self.survived:,} | {met} | {self.seconds:,.0f} |"
 
 
 @dataclass
