@@ -146,6 +146,8 @@ def run_experiment(
     finished = _finished(folder, config, corpus, read_test)
     if finished:
         on_event(Message(f"This run is finished already; its record is {folder.result_file}."))
+        if read_test:  # the process that finished it may have died before
+            _remove_unneeded(folder, config)
         return Outcome(folder, finished, config.train.epochs)
     with sole_use(folder.path, (lambda text: on_event(Message(text))) if wait else None):
         finished = _finished(folder, config, corpus, read_test)  # by another process
@@ -225,15 +227,14 @@ def _work(setup: RunSetup) -> Outcome:
         record = _tested(setup, record, rows)
     folder.write_result(record)
     if setup.read_test:
-        _remove_unneeded(setup)
+        _remove_unneeded(folder, config)
     return Outcome(folder, record, selection.epochs_done)
 
 
-def _remove_unneeded(setup: RunSetup) -> None:
+def _remove_unneeded(folder: RunFolder, config: RunConfig) -> None:
     """Remove bodies that a finished run has copied or does not need, and its checkpoint if that has one."""
-    folder = setup.folder
     unfinished = folder.checkpoint.path.parent
-    if setup.config.body.learns:  # several times as large as the trained body
+    if config.body.learns:  # several times as large as the trained body
         shutil.rmtree(unfinished, ignore_errors=True)
     for place in (folder.words.parent, *unfinished.glob("fold-*")):
         shutil.rmtree(place, ignore_errors=True)

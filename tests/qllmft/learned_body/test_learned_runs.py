@@ -94,6 +94,16 @@ def test_a_run_keeps_its_body_and_says_what_it_takes(finished, tiny_bert, kind):
     assert "on disk" in said
 
 
+def test_the_next_call_removes_what_a_finished_run_has_left(finished, corpus, tiny_bert, tmp_path):
+    """Its process died before it removed the checkpoint."""
+    kind = next(iter(KINDS))
+    out = shutil.copytree(finished[kind][0].folder.path, tmp_path / "run")
+    (out / "checkpoint").mkdir()
+    (out / "checkpoint" / "state.safetensors").write_bytes(b"left")
+    outcome_of(corpus, tiny_bert, out, kind)
+    assert not (out / "checkpoint").exists()
+
+
 def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert, tmp_path, kind):
     outcome, _ = finished[kind]
     head = outcome.record.head
