@@ -32,12 +32,12 @@ Each try of the rows "hostile bodies", "results of another job", "one wrong read
 is one test of its own. Their service shares no code with the mock server.
 On a full disk, half of one write succeeds and every later write fails.
 
-The rows "each of its operations" draw nothing. An operation is a write, a sync, a rename, a new or removed name,
-or a part of a POST. Each one fails once: no space on the disk, an input or output error, or a lost connection.
-Then the machine stops before each one. What was not synced by then is lost in six ways: nothing of it, the contents,
-half of the contents, names and contents, new folders as well, and all but the last name.
+The rows "each of its operations" leave nothing to chance: an operation is a write, a sync, a rename,
+a new or removed name, or a part of a POST. Each one fails once: no space on the disk, an input or output error, or a
+lost connection. Then the machine stops before each one. What was not synced by then is lost in six ways: nothing of
+it, the contents, half of the contents, names and contents, new folders as well, and all but the last name.
 The same command then ends with the same bits. Folders that are alike are tried once ("different states").
-Its inputs are tiny, a checkpoint follows each epoch, and figures are not drawn.
+The inputs are tiny, and a checkpoint follows each epoch.
 
 The row on histories has the product's ledger in one process with a simulated service and clock.
 A payment counts as a second one unless the service accepted a request later than any call waits for.
