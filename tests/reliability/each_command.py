@@ -92,8 +92,8 @@ class Attacked:
     def shown(self) -> str:
         """The command in words."""
         words = {
-            "train, body tuned": "train --tune-body",
-            "train, LoRA": "train --lora",
+            "train, body tuned": "train --set body.trainable=true",
+            "train, LoRA": "train --set body.trainable=lora",
             "predict, paid": "predict --backend ionq_forte",
         }
         return f"qllmft {words.get(self.name, self.name)}"
