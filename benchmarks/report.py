@@ -13,6 +13,7 @@ TITLES = {
     "head": "HEAD: re-uploading circuit",
     "mixed": "MIXED: 28 layers of random gates",
 }
+QNODES = "## QNODE: one QNode on one thread"
 
 
 def three_digits(number: float) -> str:
@@ -82,6 +83,28 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join([head, *(table(workload, results["cells"]) + "\n" for workload in workloads)])
 
 
+def with_qnodes(page: str, record: Path) -> str:
+    """Return the page of peers with the table of qnode.py's record at its end, if there is one."""
+    page = page.partition(f"\n{QNODES}")[0]
+    if not record.exists():
+        return page
+    results = json.loads(record.read_text("utf-8"))["results"]
+    lines = [
+        f"\n{QNODES}",
+        "",
+        "Five layers of data and weights in RY behind a ring of CNOT (`qnode.py`): median ms, and in brackets the time "
+        "divided by that of `QuantumHead.from_qnode`, by qubits and batch.",
+        "",
+        "| ms | " + " | ".join(f"{row['qubits']}, {row['batch']}" for row in results) + " |",
+        "|---" * (len(results) + 1) + "|",
+    ]
+    for way in results[0]["ms"]:
+        times = [(row["ms"][way], row["ms"]["from_qnode"]) for row in results]
+        cells = (f"{three_digits(ms)} ({three_digits(ms / own)} ×)" for ms, own in times)
+        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    return page + "\n".join(lines) + "\n"
+
+
 def write_report(results: dict[str, Any], folder: Path, name: str) -> None:
     """Write NAME.json, one cell a line, and NAME.md, and of ``results`` the figure results.png and results.svg."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +112,10 @@ def write_report(results: dict[str, Any], folder: Path, name: str) -> None:
     (folder / f"{name}.json").write_text(
         f'{{"machine": {json.dumps(results["machine"])},\n"cells": [\n{cells}\n]}}\n'
     )
-    (folder / f"{name}.md").write_text(markdown(results))
+    page = markdown(results)
+    if name == "peers":
+        page = with_qnodes(page, folder / "qnode.json")
+    (folder / f"{name}.md").write_text(page)
     if name != "results":
         return
     try:

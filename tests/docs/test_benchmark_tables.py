@@ -224,8 +224,12 @@ def test_a_qnode_on_the_engine_has_the_times_of_the_record():
     assert said in page
     own = [row["ms"]["from_qnode"] for row in rows if row["batch"] == 16]
     assert f"`from_qnode` {min(own):.1f} to {max(own):.1f} ms with a batch of 16" in page
-    assert all(row["difference"]["from_qnode"] < 3.5e-6 for row in rows)
-    assert all(row["difference"]["qllmft.adjoint"] < 5e-15 for row in rows)
+    assert all(row["difference"]["from_qnode"] < 6e-6 for row in rows)
+    assert all(row["difference"]["from_qnode, float64"] < 6e-15 for row in rows)
+    assert all(row["difference"]["qllmft.adjoint"] < 6e-15 for row in rows)
+    table = (ROOT / "benchmarks" / "peers.md").read_text("utf-8").partition("## QNODE")[2]
+    ways = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert ways == ["ms", *rows[0]["ms"]]
 
 
 def test_labels_to_trust_are_those_of_the_record():

@@ -44,7 +44,7 @@ def section(tmp_path, monkeypatch, tiny_body):
 def test_every_block_of_the_page_is_in_a_section():
     titles = ["scikit-learn", "SetFit", "qiskit-machine-learning", "PennyLane"]
     assert re.findall(r"^## (.+)", PAGE, re.MULTILINE) == titles
-    assert PAGE.count("```python\n") == 9
+    assert PAGE.count("```python\n") == 10
 
 
 def test_scikit_learn(section):
@@ -95,4 +95,4 @@ def test_our_layer_in_pennylanes_place_learns(section):
 def test_pennylane_has_the_same_values_and_gradients(section):
     pytest.importorskip("pennylane", reason="pennylane is not installed: its block is only shown")
     names = section("PennyLane")
-    assert_same([names["head"], names["layer"]])
+    assert_same([names["head"], names["layer"], names["same"]])
