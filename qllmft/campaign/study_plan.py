@@ -56,8 +56,12 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
                     "the --set that makes them equal."
                 )
         ours, theirs = first.config.data.model_dump(), run.config.data.model_dump()
+        # features of pairs change nothing if texts are single
+        unread = set() if first.config.data.pair_column else {"pair_features"}
         differences = [
-            f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
+            f"data.{k} {ours[k]!r} and {theirs[k]!r}"
+            for k in ours
+            if ours[k] != theirs[k] and k not in unread
         ]
         if differences:
             labels = " and ".join(repr(study.rows[each.rows[0]].label) for each in (first, run))

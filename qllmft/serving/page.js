@@ -141,7 +141,7 @@ async function main() {
   if (model.temperature) facts.push(`probabilities calibrated, temperature ${model.temperature.toFixed(2)}`);
   if (model.tested) facts.unshift(model.tested);
   if (model.load !== undefined && model.load !== null)
-    facts.push(`if the circuit returned only noise, ${percent(model.load)} of the labels would change`);
+    facts.push(`if the circuit returned only noise, ${(100 * model.load).toFixed(1)} % of the labels would change`);
   at("title").textContent = document.title = model.data ? `${model.model} on ${model.data}` : `qllmft: ${model.run}`;
   at("facts").textContent = facts.join("; ");
   at("choice").hidden = !model.rows.length;

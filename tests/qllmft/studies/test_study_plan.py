@@ -118,6 +118,19 @@ def test_l_bfgs_keeps_the_iterations_of_its_preset():
     assert shorter[1].config.train.epochs == 7
 
 
+def test_the_default_head_and_logistic_regression_read_the_same_single_texts(tmp_path):
+    rows = [("head", "sines", "subject"), ("linear", "logistic-regression", "baseline")]
+    text = "title = 'M'\nsubject = 'quantum head'\nbaseline = 'classical head'\n"
+    text += "".join(f"[[rows]]\nlabel = '{a}'\npreset = '{b}'\nside = '{c}'\n" for a, b, c in rows)
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    plan = load_study(str(file))
+    same = {"data.source": "reviews", "body.model": "minilm"}
+    assert len(study_runs(plan, same)) == 2 * len(plan.seeds)
+    with pytest.raises(UserError, match=r"data\.pair_features 'all' and 'both'"):
+        study_runs(plan, same | {"data.text_column": ["a", "b"]})
+
+
 def test_settings_win_over_presets_and_seeds_are_the_studys():
     runs = study_runs(STUDY, {"train.epochs": 7, "body.model": "minilm"})
     assert {run.config.train.epochs for run in runs} == {7}
