@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,7 +73,7 @@ def is_temporary(name: str) -> bool:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and its missing parents, whose names survive a power cut as far as the file system allows it."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
         with suppress(OSError):

@@ -10,7 +10,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from examples.audits.teachers import Arguments, base, changed, layered, taught, values_of
+from examples.audits.teachers import Arguments, base, changed, layered, split, taught, values_of
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,8 @@ def label_among_inputs(draw: int) -> Arguments:
     x[:, 4] = 2.0 * y - 1.0 + 0.1 * random.normal(size=1000)
     circuit = layered(5, 1, entangle="none")
     weights = np.zeros(10)
-    return {
+    return split(x, y) | {
         "circuit": circuit,
-        "X": x[:600],
-        "y": y[:600],
-        "test": (x[600:], y[600:]),
         "weights": weights,
         "observables": ["XIIII"],
         "readout": (np.array([[0.0], [1.0]]), np.zeros(2)),
@@ -322,13 +319,7 @@ def product_of_inputs(draw: int) -> Arguments:
     random = np.random.default_rng([7, draw])
     rows = random.uniform(-1.5, 1.5, (1000, 2))
     y = (rows[:, 0] * rows[:, 1] > 0).astype(int)
-    return {
-        "circuit": circuit,
-        "X": rows[:600],
-        "y": y[:600],
-        "test": (rows[600:], y[600:]),
-        "weights": np.array([0.3, 0.2]),
-    }
+    return split(rows, y) | {"circuit": circuit, "weights": np.array([0.3, 0.2])}
 
 
 FAULTS = (

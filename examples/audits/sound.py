@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit, qasm3
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import zz_feature_map
 
-from examples.audits.teachers import TESTED, Arguments, base, changed, layered, taught, values_of
+from examples.audits.teachers import Arguments, base, changed, layered, split, taught, values_of
 
 
 def complex_gates(draw: int) -> Arguments:
@@ -63,12 +63,8 @@ def three_labels(draw: int) -> Arguments:
     by_label = [np.flatnonzero(y == label) for label in range(3)]
     kept = np.concatenate([rows[np.argsort(-clear[rows])[:330]] for rows in by_label])
     random.shuffle(kept)
-    x, y = x[kept], y[kept]
-    return {
+    return split(x[kept], y[kept]) | {
         "circuit": circuit,
-        "X": x[:-TESTED],
-        "y": y[:-TESTED],
-        "test": (x[-TESTED:], y[-TESTED:]),
         "weights": weights,
         "readout": (mix, offsets),
     }

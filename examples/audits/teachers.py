@@ -88,16 +88,17 @@ def taught(
     order = np.argsort(np.abs(score - threshold))
     kept = np.sort(order[:rows] if near else order[-rows:])
     y = (score[kept] > threshold).astype(int)
-    x = x[kept]
-    return {
+    return split(x[kept], y) | {
         "circuit": circuit,
-        "X": x[:-TESTED],
-        "y": y[:-TESTED],
-        "test": (x[-TESTED:], y[-TESTED:]),
         "weights": weights,
         "observables": observables,
         "readout": (np.stack([0 * mix, mix]), np.array([0.0, -threshold])),
     }
+
+
+def split(x: Floats, y: Any) -> Arguments:
+    """Return the arguments of rows and labels, the last ones for the test."""
+    return {"X": x[:-TESTED], "y": y[:-TESTED], "test": (x[-TESTED:], y[-TESTED:])}
 
 
 def base(draw: int, seed: int = 1) -> Arguments:

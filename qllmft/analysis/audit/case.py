@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -26,6 +27,7 @@ Status = Literal["holds", "issue", "inconclusive", "not applicable"]
 
 ALPHA = 0.01  # of a paired test; about six rivals are compared
 POWER = 0.8
+DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-2, 5))  # C of logistic regression
 
 
@@ -215,6 +217,27 @@ class Case:
     def train_kernel(self) -> Floats:
         """Return the fidelities (N, N) of the training rows' states."""
         return np.abs(self.train_states.conj() @ self.train_states.T) ** 2
+
+    @cached_property
+    def derivatives(self) -> tuple[Floats, Floats]:
+        """Return the largest derivatives of all operators by weights (P,) and by inputs (D,), of several draws."""
+        head, random = self.circuit.head(), self.random("effects")
+        by_weight, by_input = np.zeros(len(self.circuit.weights)), np.zeros(len(self.circuit.data))
+        rows = torch.from_numpy(self.train.x[:PROBED])
+        for draw in range(DRAWS):
+            if draw:
+                with torch.no_grad():
+                    drawn = random.uniform(-np.pi, np.pi, len(self.circuit.weights))
+                    head.connector.weight.copy_(torch.from_numpy(drawn))
+            head.zero_grad()
+            x = rows.clone().requires_grad_()
+            values = head(x)
+            (values * torch.from_numpy(random.normal(size=values.shape))).sum().backward()
+            if head.connector.weight.grad is not None:
+                by_weight = np.maximum(by_weight, head.connector.weight.grad.abs().numpy())
+            if x.grad is not None:
+                by_input = np.maximum(by_input, x.grad.abs().numpy().max(axis=0))
+        return by_weight, by_input
 
     @cached_property
     def linear(self) -> RivalComparison:

@@ -166,7 +166,7 @@ def trained_circuit(
     inputs = _data_parameters(circuit, data)
     if len(inputs) != len(sample):
         raise UserError(
-            f"a row has {len(sample)} values, and the circuit reads {len(inputs)} ({_some(inputs)}); give data= the "
+            f"a row has {len(sample)} values, and the circuit reads {len(inputs)} ({some_of(inputs)}); give data= the "
             "parameters that the columns of X fill, in this order."
         )
     others = [parameter for parameter in circuit.parameters if parameter not in inputs]
@@ -208,8 +208,8 @@ def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) 
         }
         if not found:
             raise UserError(
-                f"the circuit's parameters are {_some(circuit.parameters)}, and none is of a vector x, inputs or data; "
-                "give data= the parameters that a row fills."
+                f"the circuit's parameters are {some_of(circuit.parameters)}, and none is of a vector x, inputs or "
+                "data; give data= the parameters that a row fills."
             )
         return [by_name[name] for name in sorted(found, key=lambda name: found[name])]
     if isinstance(data, str):
@@ -224,7 +224,7 @@ def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) 
     if missing:
         raise UserError(
             f"data names {', '.join(missing[:4])}, which the circuit does not have; its parameters are "
-            f"{_some(circuit.parameters)}."
+            f"{some_of(circuit.parameters)}."
         )
     return [by_name[name] for name in names]
 
@@ -233,7 +233,7 @@ def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
     """Return the trained values of the parameters."""
     if weights is None:
         raise UserError(
-            f"the circuit has {len(parameters)} parameters besides the data ({_some(parameters)}), and weights are "
+            f"the circuit has {len(parameters)} parameters besides the data ({some_of(parameters)}), and weights are "
             "None; give weights= their trained values."
         )
     if isinstance(weights, Mapping):
@@ -248,7 +248,7 @@ def _trained(parameters: Sequence[Parameter], weights: Any) -> Floats:
         values = np.asarray(weights, np.float64).ravel()
     if len(values) != len(parameters) or not np.isfinite(values).all():
         raise UserError(
-            f"weights are {len(values)} values, expected {len(parameters)} finite ones, of {_some(parameters)}."
+            f"weights are {len(values)} values, expected {len(parameters)} finite ones, of {some_of(parameters)}."
         )
     return values
 
@@ -314,7 +314,8 @@ def expectations_of_states(observables: Sequence[SparsePauliOp], states: States)
     return np.stack(columns, axis=1)
 
 
-def _some(parameters: Any) -> str:
+def some_of(parameters: Any) -> str:
+    """Return the names of the first four parameters for a sentence."""
     return _some_names([parameter.name for parameter in parameters])
 
 

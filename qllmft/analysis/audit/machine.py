@@ -44,21 +44,13 @@ def gradient(case: Case) -> AuditFinding:
         with torch.no_grad():
             drawn = random.uniform(-np.pi, np.pi, len(circuit.weights))
             head.connector.weight.copy_(torch.from_numpy(drawn))
-        values = head(x)
-        signals.append(
-            [
-                float(
-                    torch.stack(
-                        torch.autograd.grad(
-                            values[:, t].mean(), head.connector.weight, retain_graph=True
-                        )
-                    )
-                    .square()
-                    .mean()
-                )
-                for t in measured
-            ]
-        )
+        values, squares = head(x), []
+        for t in measured:
+            (by_weight,) = torch.autograd.grad(
+                values[:, t].mean(), head.connector.weight, retain_graph=True
+            )
+            squares.append(float(by_weight.square().mean()))
+        signals.append(squares)
         noises.append(_variances(case, drawn)[:, list(measured)].mean(axis=0))
     # the gradient of a mean over rows; each row and each of two shifted circuits has all shots
     noise = np.sqrt(np.mean(noises, axis=0) / (2 * case.shots * len(x)))

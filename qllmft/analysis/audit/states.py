@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 
 from qllmft.analysis.audit.case import AuditFinding, Case, Ints
-from qllmft.analysis.audit.circuit import expectations_of_states, without
+from qllmft.analysis.audit.circuit import expectations_of_states, some_of, without
 from qllmft.analysis.audit.truncation import state_bonds, truncated
 from qllmft.analysis.entanglement import rank_bounds
 
 MOST_ROWS = 256  # test rows of the least bond
 NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
-DRAWS, PROBED = 4, 32  # draws of weights, and rows, on which an effect is sought
 SAME = 1 - 1e-6  # fidelity of equal states
 COLLISIONS = 0.01  # share of training rows
 
@@ -66,35 +63,12 @@ def certificate(case: Case) -> AuditFinding:
     )
 
 
-def _derivatives(case: Case) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the largest derivatives of all operators by weights (P,) and inputs (D,) over random weights and rows."""
-    head, random = case.circuit.head(), case.random("effects")
-    by_weight, by_input = np.zeros(len(case.circuit.weights)), np.zeros(len(case.circuit.data))
-    rows = torch.from_numpy(case.train.x[:PROBED])
-    for draw in range(DRAWS):
-        if draw:
-            with torch.no_grad():
-                drawn = random.uniform(-np.pi, np.pi, len(case.circuit.weights))
-                head.connector.weight.copy_(torch.from_numpy(drawn))
-        head.zero_grad()
-        x = rows.clone().requires_grad_()
-        values = head(x)
-        (values * torch.from_numpy(random.normal(size=values.shape))).sum().backward()
-        if head.connector.weight.grad is not None:
-            by_weight = np.maximum(by_weight, head.connector.weight.grad.abs().numpy())
-        if x.grad is not None:
-            by_input = np.maximum(by_input, x.grad.abs().numpy().max(axis=0))
-    return by_weight, by_input
-
-
 def idle_weights(case: Case) -> AuditFinding:
     """Check that each weight has an effect on an operator, at some weights and some row."""
     if not len(case.circuit.weights):
         return AuditFinding("not applicable", "", "The circuit has no weights.")
-    idle = np.flatnonzero(_derivatives(case)[0] < NO_EFFECT)
-    names = ", ".join(case.circuit.weights[i].name for i in idle[:4]) + (
-        ", …" if len(idle) > 4 else ""
-    )
+    idle = np.flatnonzero(case.derivatives[0] < NO_EFFECT)
+    names = some_of(case.circuit.weights[i] for i in idle.tolist())
     figure = f"{len(idle)} of {len(case.circuit.weights)} weights"
     if not len(idle):
         return AuditFinding("holds", figure, "Each weight has an effect.")
@@ -107,13 +81,11 @@ def idle_weights(case: Case) -> AuditFinding:
 
 def idle_inputs(case: Case) -> AuditFinding:
     """Check that each input has an effect on an operator, at some weights and some row."""
-    idle = np.flatnonzero(_derivatives(case)[1] < NO_EFFECT)
+    idle = np.flatnonzero(case.derivatives[1] < NO_EFFECT)
+    names = some_of(case.circuit.data[i] for i in idle.tolist())
     figure = f"{len(idle)} of {len(case.circuit.data)} inputs"
     if not len(idle):
         return AuditFinding("holds", figure, "Each input has an effect.")
-    names = ", ".join(case.circuit.data[i].name for i in idle[:4]) + (
-        ", …" if len(idle) > 4 else ""
-    )
     return AuditFinding(
         "issue",
         figure,
