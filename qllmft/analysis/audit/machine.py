@@ -12,6 +12,7 @@ from qllmft.analysis.audit.circuit import Floats, expectations_of_states
 LOAD = 0.05  # share of the labels
 FLIPPED = 0.05  # share of the labels that shots may change
 DRAWS = 5  # of shots
+NO_GRADIENT = 1e-6  # ratio to the noise that rounding alone gives
 STARTS, ROWS, MEASURED = 10, 16, 8  # draws of weights, rows and operators of gradients
 
 
@@ -63,6 +64,12 @@ def gradient(case: Case) -> AuditFinding:
     )
     if ratio >= 1:
         return AuditFinding("holds", figure, f"{sentence}.")
+    if ratio < NO_GRADIENT:
+        return AuditFinding(
+            "issue",
+            figure,
+            f"{sentence}. No weight has an effect on an operator; measure other operators.",
+        )
     return AuditFinding(
         "issue",
         figure,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from scipy import stats
 
 import qllmft
@@ -125,6 +127,21 @@ def test_circuits_and_rows_beyond_the_bounds_are_refused():
         match="3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432; give 2,048",
     ):
         qllmft.audit(head_circuit(14), np.zeros((3000, 14)), [0, 1] * 1500, weights=np.zeros(70))
+
+
+def test_without_an_effect_of_weights_no_number_of_shots_is_enough():
+    x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.ry(x[qubit], qubit)
+        circuit.rz(theta[qubit], qubit)
+    rows = np.random.default_rng(0).uniform(-1.5, 1.5, (80, 3))
+    found = qllmft.audit(circuit, rows, (rows[:, 0] > 0).astype(int), weights=np.ones(3))
+    assert found.findings["QA303"].figure == "3 of 3 weights"
+    assert found.findings["QA402"].status == "issue"
+    assert found.findings["QA402"].sentence.endswith(
+        "No weight has an effect on an operator; measure other operators."
+    )
 
 
 def test_findings_are_values_of_json():
