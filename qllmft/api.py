@@ -115,7 +115,7 @@ def train_and_report(
         Predictor.load(run).save_pretrained(folder)
 
     if config.data.folds is not None and config.data.fold is None:
-        from qllmft.run.folds import run_folds
+        from qllmft.run.cross_validation import run_folds
 
         inputs = options.pop("inputs", None)
 

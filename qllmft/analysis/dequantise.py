@@ -40,7 +40,7 @@ from qllmft.heads.surrogate import QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
-from qllmft.model.store import FILE, WEIGHTS, StoredModel, save_model
+from qllmft.model import FILE, WEIGHTS, StoredModel, save_model
 from qllmft.versions import versions
 
 RECORD = "dequantised.json"  # in the surrogate's folder

@@ -13,9 +13,9 @@ from qllmft.analysis.forms import FormsResult
 from qllmft.analysis.gradients import GradientVariance
 from qllmft.analysis.kernels import RIDGE, GeometricDifference
 from qllmft.files import write_bytes, write_json
-from qllmft.inference.card import ANALYSIS
+from qllmft.inference.sharing import ANALYSIS
 from qllmft.report import style
-from qllmft.report.render import identified, render_template
+from qllmft.report.pages import identified, render_template
 
 PAGE = "analysis.html"
 

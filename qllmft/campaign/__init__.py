@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from qllmft.campaign.record import RowResult as RowResult
     from qllmft.campaign.record import StudyRecord as StudyRecord
     from qllmft.campaign.record import read_study as read_study
-    from qllmft.campaign.results import Curve as Curve
-    from qllmft.campaign.results import FinishedRun as FinishedRun
-    from qllmft.campaign.results import SeededResult as SeededResult
-    from qllmft.campaign.results import best as best
-    from qllmft.campaign.results import collect as collect
+    from qllmft.campaign.runs import Curve as Curve
+    from qllmft.campaign.runs import FinishedRun as FinishedRun
+    from qllmft.campaign.runs import SeededResult as SeededResult
+    from qllmft.campaign.runs import best as best
+    from qllmft.campaign.runs import collect as collect
     from qllmft.campaign.study import run_study as run_study
     from qllmft.tasks.statistics import ALPHA as ALPHA
 

@@ -13,7 +13,7 @@ import numpy as np
 from qllmft.campaign.file import compared_pairs
 from qllmft.campaign.predictions import StudyPredictions
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.results import best
+from qllmft.campaign.runs import best
 from qllmft.published import published
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.measure import ACCURACY, Measure

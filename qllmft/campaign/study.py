@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from qllmft.baselines import BASELINES
 from qllmft.campaign.executors import Executor, check_feasible
 from qllmft.campaign.file import Row, Study
-from qllmft.campaign.plan import FinishedRuns, Plan
 from qllmft.campaign.predictions import (
     CURVE_UNIT,
     Split,
@@ -25,7 +24,7 @@ from qllmft.campaign.predictions import (
 )
 from qllmft.campaign.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft.campaign.registration import begin, plan_of, with_names
-from qllmft.campaign.results import SeededResult
+from qllmft.campaign.runs import FinishedRuns, Plan, SeededResult
 from qllmft.campaign.study_plan import (
     StudyRun,
     chosen_runs,

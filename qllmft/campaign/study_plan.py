@@ -9,8 +9,7 @@ from typing import Any
 from qllmft.baselines import BASELINES, GridBaseline, check_baselines
 from qllmft.campaign.file import OF_THE_STUDY, Named, Row, Study, load_space
 from qllmft.campaign.grid import check_size, grid, point_text
-from qllmft.campaign.plan import FinishedRuns, PlannedRun
-from qllmft.campaign.results import best, collect
+from qllmft.campaign.runs import FinishedRuns, PlannedRun, best, collect
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError

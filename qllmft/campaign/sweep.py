@@ -33,8 +33,7 @@ from qllmft.campaign.grid import (
     grid_size,
     point_text,
 )
-from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
-from qllmft.campaign.results import SeededResult, collect, ranked
+from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun, SeededResult, collect, ranked
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import differing, with_settings

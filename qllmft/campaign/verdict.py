@@ -15,7 +15,7 @@ from qllmft.campaign.comparison import (
     papers_margin,
 )
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.campaign.results import best
+from qllmft.campaign.runs import best
 from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import PairedDifference, p_value
 

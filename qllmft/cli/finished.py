@@ -1,4 +1,4 @@
-"""`qllmft verify`, `report`, `explain`, `export` and `push`: commands on the folder of a finished run."""
+"""Commands on the folder of a finished run: `qllmft verify`, `report`, `explain`, `export`, `push` and `serve`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import typer
 
+from qllmft.cli.backend import BackendOptions
+from qllmft.cli.consent import attend, attend_unasked
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.cli.options import Json, Row, Run, loaded
 from qllmft.errors import UserError
+from qllmft.serving import RequestLimits
 
 Natural = Annotated[int, typer.Option(min=0)]
 
@@ -95,8 +98,7 @@ def push(
         pull_request: Open a pull request.
         dry_run: Print the card and the files that would be uploaded.
     """
-    from qllmft.inference.card import CARD
-    from qllmft.inference.hub import check_name
+    from qllmft.inference.sharing import CARD, check_name
 
     predictor = loaded(run, model)
     fields: dict[str, Any] = {
@@ -216,3 +218,102 @@ def explain(
     elif found.neighbours:
         neighbours = [(f"{each.cosine:.3f}", each.label, each.text) for each in found.neighbours]
         say(table(*numbers("cosine"), "label", *texts("training text"), rows=neighbours))
+
+
+Port = Annotated[int, typer.Option(min=0, max=65535)]
+Number = Annotated[int, typer.Option(min=1)]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options of `qllmft serve` about addresses and requests.
+
+    Attributes:
+        host: Address to listen on; 0.0.0.0 lets other machines in.
+        port: Port to listen on; 0 for a free one.
+        allowed_host: Name of this server in requests, beside localhost and addresses; may be repeated.
+        max_texts: Number of texts in one request.
+        max_characters: Number of characters of one text.
+        max_bytes: Number of bytes of one request.
+        queue: Number of texts that may wait; more are refused.
+    """
+
+    panel: ClassVar = "Network and limits"
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    allowed_host: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None
+    max_texts: Number = RequestLimits.texts
+    max_characters: Number = RequestLimits.characters
+    max_bytes: Annotated[int, typer.Option(min=100)] = RequestLimits.body_bytes
+    queue: Number = RequestLimits.waiting
+
+
+def serve(
+    run: Run,
+    *,
+    model: Row = None,
+    network: NetworkOptions,
+    explain: bool | None = None,
+    choice: BackendOptions,
+) -> None:
+    """Serve a trained model: a page that classifies a typed text, and JSON for programs.
+
+    POST /predict takes {"text": "..."} or {"texts": ["...", ...]}, of a model of pairs ["first", "second"] in the place
+    of a text; /openapi.json describes it, and /health gives the state. Ctrl-C ends the server.
+
+    There is no password: every program that reaches the port can use the model. A backend that costs money needs
+    --max-cost, a ceiling on all jobs of its ledger, and --yes.
+
+    Args:
+        explain: Explain answers, which shows training texts. [default: --explain on this machine only]
+    """
+    try:
+        from qllmft.serving.app import is_loopback, make_app, open_port, run_app
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("fastapi", "starlette", "uvicorn"):
+            raise
+        raise UserError(
+            f"a server needs the package {package}, which is not installed: pip install '.[serve]'."
+        ) from None
+    from qllmft.serving.model import ServedModel
+
+    if network.queue < network.max_texts:
+        raise UserError(
+            f"--queue is {network.queue}, and --max-texts {network.max_texts} in one request; expected as many or more."
+        )
+    if choice.several or choice.dry_run or choice.resume or "," in (choice.aggregation or ""):
+        raise UserError(
+            "a server takes one --backend and one --aggregation, without --dry-run and --resume: a text whose circuits "
+            "are in the ledger is answered from it. Omit them."
+        )
+
+    def report(line: str) -> None:
+        say(line, err=True)
+
+    here = is_loopback(network.host)
+    backend = next(iter(choice.make(run).values()), None)
+    if backend is not None:
+        options = getattr(backend, "options", None)
+        if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
+            raise UserError(
+                f"each text that {backend.name} measures costs money, and there is no ceiling. Nothing was sent. Add "
+                "--max-cost, a limit on the price of all jobs of the ledger, and --yes."
+            )
+        attend([backend])
+        doing = f"a server on {backend.name} sends paid circuits for each text"
+        attend_unasked(backend, report, doing, yes=choice.yes)
+    served = ServedModel(loaded(run, model), run, backend, here if explain is None else explain)
+    limits = RequestLimits(
+        network.max_texts, network.max_characters, network.max_bytes, network.queue
+    )
+    with open_port(network.host, network.port) as listening:
+        served.load()
+        names = [network.host, *(network.allowed_host or [])]
+        app = make_app(served, limits, names=names, report=report)
+        if not here:
+            report(
+                f"warning: every machine that reaches {network.host} can use the model; there is no password"
+            )
+        run_app(app, listening, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it."))

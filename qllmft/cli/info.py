@@ -93,7 +93,7 @@ def info(
     if config.body.trainable:
         console.print("The body's weights are trained too and not counted here.")
     if record is not None:
-        from qllmft.run.table import circuit_notes
+        from qllmft.run.verdict import circuit_notes
 
         say(*circuit_notes(record))
     if draw is not False:

@@ -183,7 +183,7 @@ def _end_interrupted(
 
 def result_table(record: RunRecord) -> Table:
     """Return the table at the end of a run, for a `PlainConsole`, since its strings are not markup."""
-    from qllmft.run.table import columns, notes, rows, title
+    from qllmft.run.verdict import columns, notes, rows, title
 
     model, *measured = columns(record)
     return table(

@@ -17,7 +17,7 @@ from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import amplitudes
 from qllmft.inference.predictor import Predictor
-from qllmft.model.store import StoredModel, load_model
+from qllmft.model import StoredModel, load_model
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
 from qllmft_backends.text import json_text

@@ -14,7 +14,7 @@ from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
 from qllmft.embed.pairs import pair_vectors
 from qllmft.errors import UserError
-from qllmft.model.store import StoredModel
+from qllmft.model import StoredModel
 
 Item = str | tuple[str, str]  # a text, or two to compare
 BATCHES = 4  # of the body per part of a stream; texts of like length share a batch

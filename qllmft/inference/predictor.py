@@ -21,10 +21,8 @@ from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.files import new_folder, write_text
 from qllmft.heads.quantum import exact_backend
-from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.circuits import Floats, ModelCircuits, Vectors, model_circuits
 from qllmft.inference.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
-from qllmft.inference.hub import download, hub_errors, is_hub_name, portable
 from qllmft.inference.items import Item, ItemVectors, item_text
 from qllmft.inference.measurement import (
     BackendAgreement,
@@ -35,6 +33,15 @@ from qllmft.inference.measurement import (
     measure,
 )
 from qllmft.inference.rounds import Rounds, bound, measure_in_rounds
+from qllmft.inference.sharing import (
+    CARD,
+    CardFields,
+    download,
+    hub_errors,
+    is_hub_name,
+    model_card,
+    portable,
+)
 from qllmft.inference.trust import (
     FEWEST_TEXTS,
     KNOWN_TEXTS,
@@ -43,7 +50,7 @@ from qllmft.inference.trust import (
     mixed,
     trusted,
 )
-from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.novelty import Novelty
 from qllmft.run.vectors import embed_tables

@@ -12,7 +12,7 @@ from qllmft.embed import body_identity, check_body_folder, locate_body
 from qllmft.errors import UserError
 from qllmft.files import read_bytes
 from qllmft.inference.items import ItemVectors
-from qllmft.model.store import load_model
+from qllmft.model import load_model
 from qllmft.run.folder import RunFolder
 
 ROUNDING = 1e-9  # of a sum in another version

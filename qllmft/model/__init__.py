@@ -1,5 +1,395 @@
-"""Trained models on disk."""
+"""A trained model on disk: weights in safetensors, everything else in ``model.json``."""
 
-from qllmft.model.store import StoredModel, load_model, save_model
+from __future__ import annotations
 
-__all__ = ["StoredModel", "load_model", "save_model"]
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import torch
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+from safetensors import SafetensorError
+from safetensors.torch import save
+from torch import Tensor
+
+from qllmft.ansatze import ANSATZE
+from qllmft.budget import check_budget
+from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
+from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
+from qllmft.config.data import PairFeatures
+from qllmft.config.section import NEUTRAL, Section
+from qllmft.embed import adapter
+from qllmft.errors import UserError
+from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
+from qllmft.heads import Classifier, build_classifier
+from qllmft.heads.classical import KernelMachine
+from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
+from qllmft.tasks import TASKS, TaskName
+from qllmft.templates import least_numbers
+from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
+from qllmft.training import logits_of
+from qllmft.versions import versions as versions_here
+from qllmft_backends import BackendError
+from qllmft_backends.plugins import BUILT_IN
+from qllmft_backends.validation import faults
+
+FILE, WEIGHTS = "model.json", "model.safetensors"
+FORMAT: Final = 1
+MOST_QUBITS = 20  # with more qubits the logits take more than a second
+# relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
+TOLERANCE = 1e-3
+# of a body, which belongs to the run
+_TRAINING = {"trainable", "contrastive", "lora", "quantum_adapter"}
+_Logit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Probability = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
+
+
+class CheckLogits(Section):
+    """Logits of a fixed embedding, see `check_logits`."""
+
+    logits: tuple[_Logit, ...]
+
+
+class StoredNumbers(Section):
+    """Size of the means and axes that a head reads besides its parameters."""
+
+    stored: StrictInt
+
+
+class ModelRecord(Section):
+    """Everything of a stored model but its weights."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: Literal[1] = FORMAT
+    config: ModelConfig = Field(alias="model")  # structure of the classifier
+    # of a classical surrogate of that structure
+    surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None
+    # of support vectors in place of that structure
+    kernel: Annotated[KernelConfig | None, NEUTRAL] = None
+    body: BodyConfig  # language model of the embeddings
+    # the body was trained, and its folder is `OWN_BODY`
+    own_body: Annotated[StrictBool, NEUTRAL] = False
+    body_identity: StrictStr  # hash of the body's weights
+    dimension: Annotated[StrictInt, Field(ge=1)]  # D
+    label_names: tuple[StrictStr, ...]  # names of the k labels
+    # meaning of the logits: of one label per text, of several, or real targets
+    task: Annotated[TaskName, NEUTRAL] = "classification"
+    # vector of a pair of texts; None: texts are single
+    pair: Annotated[PairFeatures | None, NEUTRAL] = None
+    # least probability of each of several labels per text; None: 1/2, or one label per text
+    thresholds: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    # probabilities of the true labels of validation texts, ascending; None: not one label per text
+    true_probabilities: Annotated[tuple[_Probability, ...] | None, NEUTRAL] = None
+    n_parameters: StrictInt = 0
+    data_map: Annotated[StoredNumbers | None, NEUTRAL] = None
+    # package of the ansatz, with its version
+    ansatz_source: Annotated[StrictStr, NEUTRAL] = BUILT_IN
+    check: Annotated[CheckLogits | None, NEUTRAL] = None
+    # of Python and packages, by name
+    versions: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names, task = self.label_names, TASKS[self.task]
+        if len(names) < task.fewest_names or len(set(names)) != len(names):
+            raise ValueError(
+                f"label_names has {names}, expected {task.fewest_names} or more different names"
+            )
+        if self.thresholds is not None and (not task.several or len(self.thresholds) != len(names)):
+            raise ValueError(
+                f"it has {len(self.thresholds)} thresholds, task {self.task} and {len(names)} labels"
+            )
+        if self.check is not None and len(self.check.logits) != len(names):
+            raise ValueError(
+                f"check.logits has {len(self.check.logits)} numbers, expected {len(names)}"
+            )
+        return self
+
+    @property
+    def least_numbers(self) -> int:
+        """Return a lower bound of the numbers in the file of weights, without building the classifier."""
+        d, k = self.dimension, len(self.label_names)
+        if self.kernel is not None:
+            sums = k * (k - 1) // 2 if self.kernel.votes else k
+            return self.kernel.support * (d + 1 + sums)
+        if self.surrogate is not None:
+            return least_surrogate_numbers(self.config, d, k, self.surrogate)
+        return least_numbers(self.config, d, k)
+
+    def structure(self) -> Classifier:
+        """Return the untrained classifier, without noise."""
+        n_classes = len(self.label_names)
+        if self.kernel is not None:
+            machine = KernelMachine(self.kernel, self.dimension, n_classes)
+            return Classifier(None, machine, None)
+        if self.surrogate is None:
+            return build_classifier(self.config, self.dimension, n_classes)
+        return build_surrogate(self.config, self.dimension, n_classes, self.surrogate)
+
+
+class StoredModel(ModelRecord):
+    """Trained classifier with everything that its use needs."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    classifier: Classifier = Field(exclude=True)  # embeddings (B, D) to logits (B, k)
+    # it was read, and its logits are those of its record
+    checked: bool = Field(default=False, exclude=True)
+
+
+def save_model(
+    folder: Path, model: StoredModel, versions: dict[str, str], *, with_body: bool = True
+) -> None:
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``, with a copy of a trained body.
+
+    The record has the path of such a body relative to ``folder``, so the folder can be moved. It
+    also has the logits of a fixed embedding; see `check_logits`.
+
+    Args:
+        folder: made if it is missing; files of a model in it are replaced.
+        model: the classifier with its record. Its logits are computed on no backend, so without
+            noise.
+        versions: of packages by name, for the record; see `qllmft.versions.versions`.
+        with_body: copy the folder of a trained body or adapter. If False, as for other rows of a run's table,
+            the body is left in the folder of the head.
+    """
+    body, classifier = model.body, model.classifier
+    if model.own_body:
+        if with_body and Path(body.model) != folder / OWN_BODY:
+            shutil.copytree(body.model, folder / OWN_BODY, dirs_exist_ok=True)
+        body = body.model_copy(update={"model": OWN_BODY})
+    if body.adapter is not None:
+        if with_body and Path(body.adapter) != folder / OWN_ADAPTER:
+            (folder / OWN_ADAPTER).mkdir(parents=True, exist_ok=True)
+            for name in (adapter.CONFIG, adapter.WEIGHTS):
+                shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)
+        body = body.model_copy(update={"adapter": OWN_ADAPTER})
+    weights = {
+        name: tensor.contiguous().clone() for name, tensor in classifier.state_dict().items()
+    }
+    write_bytes(folder / WEIGHTS, save(weights))
+    # on no backend
+    exact = model.structure()
+    exact.load_state_dict(weights)
+    logits = check_logits(exact, model.config, model.dimension)
+    data_map, quantum = classifier.data_map, model.config.head == "quantum"
+    saved = {
+        "body": body,
+        "n_parameters": classifier.n_parameters,
+        "data_map": None if data_map is None else StoredNumbers(stored=data_map.n_stored),
+        "ansatz_source": ANSATZE.source(model.config.ansatz) if quantum else BUILT_IN,
+        "check": None if logits is None else CheckLogits(logits=tuple(logits)),
+        "versions": versions,
+    }
+    record = model.model_copy(update=saved)
+    hidden: dict[str, Any] = dict.fromkeys(record.unchanged(), True)
+    hidden["body"] = _TRAINING | record.body.unchanged()
+    write_json(folder / FILE, record.model_dump(mode="json", by_alias=True, exclude=hidden))
+
+
+def load_model(folder: Path) -> StoredModel:
+    """Read a model.
+
+    The record is checked first, then the shapes in the file of weights, so that no file can demand excessive memory.
+
+    Raises:
+        UserError: if there is none, it is damaged, too large or of another format, a weight is not finite, or its
+            logits differ from those of the record.
+    """
+    folder = folder / "model" if (folder / "model").is_dir() else folder
+    record = _read_record(folder)
+    _check_numbers(record, folder)
+    try:
+        classifier = record.structure()
+        body = _located_body(record, folder)
+    except (BackendError, UserError) as error:
+        raise misfit(folder, error) from error
+    classifier.load_state_dict(_read_weights(folder, classifier))
+    classifier.eval()
+    logits = None
+    if record.check is not None:
+        logits = check_logits(classifier, record.config, record.dimension)
+    if record.check is not None and logits is not None:
+        _compare_logits(logits, record.check.logits, record.versions, folder)
+    here = {"body": body, "classifier": classifier, "checked": logits is not None}
+    return StoredModel(**(vars(record) | here))
+
+
+def _read_record(folder: Path) -> ModelRecord:
+    """Return the record of the model in a folder, or raise UserError if it is missing, damaged or of another format."""
+    try:
+        found: Any = parse_json(read_text(folder / FILE))
+    except FileNotFoundError:
+        raise no_model(folder, FILE) from None
+    except (ValueError, OSError) as error:  # not JSON, or not UTF-8
+        raise UserError(f"the model in {folder} cannot be read: {FILE}: {error}.") from error
+    record: dict[str, Any] = found if isinstance(found, dict) else {}
+    if type(record.get("format")) is not int or record["format"] != FORMAT:
+        raise UserError(
+            f"the model in {folder} has format {record.get('format')!r}; this version reads {FORMAT}. "
+            "Install the version of qllmft that wrote it, or train it again."
+        )
+    model: Any = record.get("model")
+    for key in ("ansatz", "encoder_ansatz"):
+        name = model.get(key) if isinstance(model, dict) else None
+        if isinstance(name, str) and name not in ANSATZE:  # its package is not imported for it
+            raise UserError(
+                f"the model in {folder} was trained with the ansatz {name!r} "
+                f"({record.get('ansatz_source', 'of unknown source')}), which is not installed; there are "
+                f"{', '.join(ANSATZE)}. Install its package, or call qllmft.register('ansatz', {name!r}, ...) first."
+            )
+    try:
+        return ModelRecord.model_validate(record)
+    except ValidationError as error:
+        raise misfit(folder, f"{faults(error)[0]}.") from None
+
+
+def no_model(folder: Path, missing: str) -> UserError:
+    """Return the error about a file that is missing."""
+    return UserError(
+        f"there is no trained model in {folder} ({missing} is missing). "
+        "Give the folder of a finished run, as `qllmft train` prints it."
+    )
+
+
+def misfit(folder: Path, reason: object) -> UserError:
+    """Return the error about a record that has unknown values, or not those of the weights."""
+    return UserError(f"the model in {folder} does not fit its record: {reason}")
+
+
+def _check_numbers(record: ModelRecord, folder: Path) -> None:
+    """Raise UserError if the structure of a record takes too much memory, or more weights than the file beside it has.
+
+    Nothing but the file's header is read.
+    """
+    least = record.least_numbers
+    try:
+        check_budget("its classifier", torch.float32.itemsize * least)
+    except UserError as error:
+        raise misfit(folder, error) from None
+    with _weights(folder) as path:
+        found = numbers_in(path)
+        if found < least:
+            raise WrongTensorsError(
+                f"{path.name} has {found:,} numbers, expected {least:,} or more"
+            )
+
+
+@contextmanager
+def _weights(folder: Path) -> Iterator[Path]:
+    """Give the path of a model's weights, and raise UserError if they are missing, damaged or do not fit."""
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise no_model(folder, path.name)
+    try:
+        check_budget("its file of weights", path.stat().st_size)
+        yield path
+    except WrongTensorsError as error:
+        raise misfit(
+            folder,
+            f"{error}. The weights are of another structure or of another number of labels. "
+            "Copy the folder again, or train it again.",
+        ) from None
+    except UserError as error:
+        raise misfit(folder, error) from None
+    except (ValueError, SafetensorError, OSError) as error:
+        raise UserError(
+            f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
+            "again, or train it again."
+        ) from error
+
+
+def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
+    """Return the weights, which are read if their names, shapes and types fit."""
+    with _weights(folder) as path:
+        weights = read_tensors(path, classifier.state_dict())
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again."
+            )
+    return weights
+
+
+def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:
+    """Return the body of the record with its paths from here."""
+    body = record.body
+    if body.adapter is not None:
+        if body.adapter != OWN_ADAPTER:
+            raise UserError(
+                f"its adapter is {body.adapter!r}, expected {OWN_ADAPTER!r} in the model's own folder."
+            )
+        body = body.model_copy(update={"adapter": str(_own(folder, OWN_ADAPTER))})
+    if not record.own_body:
+        name = body.model if body.model == "minilm" else path_near(body.model, folder)
+        return body.model_copy(update={"model": name})
+    path = _own(folder, OWN_BODY)
+    if not path.is_dir():
+        raise UserError(
+            f"the model in {folder} was trained together with its body, and the folder {OWN_BODY} is missing. "
+            "Copy the model folder whole, or train again."
+        )
+    if path.is_symlink():
+        raise UserError(
+            f"the folder {OWN_BODY} of the model in {folder} is a link. Copy the model folder whole."
+        )
+    return body.model_copy(update={"model": str(path)})
+
+
+def _own(folder: Path, name: str) -> Path:
+    """Return the absolute path of a model's folder of trained weights, which the rows of a run's table share."""
+    path = (folder / name).absolute()
+    if not path.exists() and folder.parent.name == ROWS:
+        return (folder.parent.parent / "model" / name).absolute()
+    return path
+
+
+def check_logits(classifier: Classifier, config: ModelConfig, dimension: int) -> list[float] | None:
+    """Return the logits (k,) of a fixed embedding: sin 1, sin 2, ..., scaled to length 1.
+
+    They are saved with the weights and computed again on loading. They detect a damaged model, files of different
+    models, and versions with different results. None: they would take too long, or are not finite.
+    """
+    encoded = config.latent_encoder_qubits if config.encoder == "quantum" else 0
+    if config.head != "mlp" and max(config.n_qubits, encoded) > MOST_QUBITS:
+        return None
+    values = torch.arange(1, dimension + 1, dtype=torch.float64).sin()
+    embedding = (values / values.norm()).float()[None]
+    with torch.no_grad():
+        logits = logits_of(classifier, embedding)[0]
+    return [float(value) for value in logits] if logits.isfinite().all() else None
+
+
+def _compare_logits(
+    found: Sequence[float], expected: Sequence[float], then: dict[str, str], folder: Path
+) -> None:
+    """Raise UserError if logits differ from the record's, with the versions that differ from those of ``then``."""
+    scale = max(1.0, *(abs(value) for value in expected))
+    if max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= TOLERANCE * scale:
+        return
+    here = versions_here()
+    differing = [
+        f"{name} {then.get(name)} then, {here[name]} here"
+        for name in here
+        if then.get(name) != here[name]
+    ]
+    shown = [
+        f"({', '.join(f'{value:.4f}' for value in values[:8])}{', ...' * (len(values) > 8)})"
+        for values in (found, expected)
+    ]
+    raise UserError(
+        f"the model in {folder} is not what was saved: its logits of the check embedding are {shown[0]}, and its "
+        f"record has {shown[1]}. Its weights or its record were changed, or a version has other results "
+        f"({'; '.join(differing) or 'all versions are the same'}). Copy the folder again, or train again."
+    )

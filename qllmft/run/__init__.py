@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
-    from qllmft.run.experiment import Outcome as Outcome
-    from qllmft.run.experiment import TrainedRun as TrainedRun
     from qllmft.run.experiment import run_experiment as run_experiment
+    from qllmft.run.folder import Outcome as Outcome
     from qllmft.run.folder import RunFolder as RunFolder
+    from qllmft.run.folder import TrainedRun as TrainedRun
     from qllmft.run.record import BodyRecord as BodyRecord
     from qllmft.run.record import DataRecord as DataRecord
     from qllmft.run.record import ModelResult as ModelResult

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ from qllmft.data.corpus import listed
 from qllmft.embed import published_name, weights_hash
 from qllmft.errors import UserError
 from qllmft.events import DataChecked, EpochEnded, Message, OnEvent, ignore, stage
-from qllmft.model.store import StoredModel, save_model
+from qllmft.model import StoredModel, save_model
 from qllmft.run.bodies import RunBody, body_of
 from qllmft.run.cross_validation import (
     CrossValidation,
@@ -44,20 +43,19 @@ from qllmft.run.cross_validation import (
     HeldOut,
     cross_validate,
 )
-from qllmft.run.folder import RunFolder, folder_of
+from qllmft.run.folder import Outcome, RunFolder, folder_of
 from qllmft.run.lock import sole_use
 from qllmft.run.novelty import Novelty
-from qllmft.run.predictions import Predictions
 from qllmft.run.record import (
     BodyRecord,
     DataRecord,
     LearnedBody,
     ModelResult,
+    Predictions,
     RunRecord,
     WithoutCircuit,
 )
 from qllmft.run.setup import RunSetup, SharedInputs, training_backend
-from qllmft.run.table import table_html
 from qllmft.run.vectors import Vectors, word_vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration, true_probabilities
@@ -65,47 +63,6 @@ from qllmft.templates import check_classes
 from qllmft.training import Checkpoint, EpochMetrics, Examples, contrastive_pairs, logits_of
 from qllmft.training.linear_start import FOLDS, fold_counts
 from qllmft.versions import versions
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Outcome of a run."""
-
-    folder: RunFolder  # the run's folder
-    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if
-    # training was interrupted
-    record: RunRecord | None
-    epochs_done: int  # number of trained epochs
-    signal: int | None = None  # number of the signal that interrupted training, or None
-
-    def _repr_html_(self) -> str:
-        """Return the table of its models, for a notebook."""
-        return (
-            table_html(self.record)
-            if self.record
-            else f"interrupted after epoch {self.epochs_done}"
-        )
-
-
-@dataclass(frozen=True)
-class TrainedRun(Outcome):
-    """Outcome of a finished run, which always has a record."""
-
-    record: RunRecord  # content of ``result.json``
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Self:
-        """Return a finished run's outcome.
-
-        Raises:
-            KeyboardInterrupt: if Ctrl-C interrupted the training.
-            SystemExit: if SIGTERM did.
-        """
-        if outcome.record is not None:
-            return cls(outcome.folder, outcome.record, outcome.epochs_done)
-        if outcome.signal == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}; the same call resumes the run")
 
 
 def run_experiment(

@@ -6,9 +6,10 @@ import json
 import os
 import re
 import shlex
-from dataclasses import asdict
+import signal
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomli_w
 
@@ -29,8 +30,8 @@ from qllmft.files import (
     writing,
 )
 from qllmft.run.lock import HOLDER, LOCK
-from qllmft.run.predictions import Predictions
-from qllmft.run.record import RunRecord
+from qllmft.run.record import Predictions, RunRecord
+from qllmft.run.verdict import table_html
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_backends.files import open_regular
@@ -250,6 +251,47 @@ class RunFolder:
     def read_validation(self) -> RunRecord | None:
         """Read the record without the test set, or return None."""
         return _read_record(self.validation_file)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Outcome of a run."""
+
+    folder: RunFolder  # the run's folder
+    # content of ``result.json``, or of ``validation.json`` if the test set was not read; None if
+    # training was interrupted
+    record: RunRecord | None
+    epochs_done: int  # number of trained epochs
+    signal: int | None = None  # number of the signal that interrupted training, or None
+
+    def _repr_html_(self) -> str:
+        """Return the table of its models, for a notebook."""
+        return (
+            table_html(self.record)
+            if self.record
+            else f"interrupted after epoch {self.epochs_done}"
+        )
+
+
+@dataclass(frozen=True)
+class TrainedRun(Outcome):
+    """Outcome of a finished run, which always has a record."""
+
+    record: RunRecord  # content of ``result.json``
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Return a finished run's outcome.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C interrupted the training.
+            SystemExit: if SIGTERM did.
+        """
+        if outcome.record is not None:
+            return cls(outcome.folder, outcome.record, outcome.epochs_done)
+        if outcome.signal == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt(f"after epoch {outcome.epochs_done}; the same call resumes the run")
 
 
 def folder_of(config: RunConfig, out: Path | None) -> RunFolder:

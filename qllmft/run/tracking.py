@@ -15,8 +15,8 @@ from qllmft.config.settings import settings_of
 from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Event, Message, OnEvent, StageStarted
 from qllmft.files import parse_json, read_text, write_json
-from qllmft.run.experiment import Outcome, run_experiment
-from qllmft.run.folder import folder_of
+from qllmft.run.experiment import run_experiment
+from qllmft.run.folder import Outcome, folder_of
 from qllmft.run.record import RunRecord
 from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker

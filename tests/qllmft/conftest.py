@@ -84,7 +84,7 @@ def model_of(tmp_path, tiny_body):
     from qllmft.config import BodyConfig, ModelConfig
     from qllmft.embed import body_identity, locate_body
     from qllmft.heads import build_classifier
-    from qllmft.model.store import StoredModel, save_model
+    from qllmft.model import StoredModel, save_model
 
     def save(**settings):
         config = ModelConfig(

@@ -20,7 +20,7 @@ PROMISED = {  # exit codes after each
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
-        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.table",
+        "matplotlib.figure", "pandas", "qllmft.cli.main", "qllmft.cli.listener", "qllmft.run.verdict",
         "qllmft.campaign.study", "qllmft.report", "qllmft.inference.measurement", "qllmft_backends.remote.ionq.backend",
         "sentence_transformers", "sklearn.linear_model", "sklearn.svm",
     ]

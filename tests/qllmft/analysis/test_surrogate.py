@@ -14,8 +14,7 @@ from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import build_surrogate
-from qllmft.model import load_model
-from qllmft.model.store import StoredModel, save_model
+from qllmft.model import StoredModel, load_model, save_model
 from qllmft_circuits import AnsatzOptions
 
 D = 8

@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from qllmft.baselines import BASELINES, as_classifier, fit_and_score
 from qllmft.config import parse_config
-from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.model import StoredModel, load_model, save_model
 from qllmft.tasks import TASKS
 from qllmft.training import Examples, logits_of
 from qllmft.versions import versions

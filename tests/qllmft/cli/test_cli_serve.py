@@ -36,7 +36,7 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
 ):
     visited(pytest.fail)
     for name in [
-        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.requests")
+        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.app")
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)

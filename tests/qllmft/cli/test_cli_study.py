@@ -106,7 +106,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.campaign.execute.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft.campaign.executors.run_tracked", interrupted)
     output, _ = cli("study", "table4", *arguments, code=130)
     assert "The same command continues" in output
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from qllmft.campaign.results import FinishedRun, collect, ranked
+from qllmft.campaign.runs import FinishedRun, collect, ranked
 from qllmft.run import RunFolder
 
 SMALL = {

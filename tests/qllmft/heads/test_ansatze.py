@@ -18,7 +18,7 @@ from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
 from qllmft.energy.formula import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.model.store import StoredModel, load_model, save_model
+from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
 from qllmft.templates import describe, encoder_template, head_template
 from qllmft.training import logits_of

@@ -13,8 +13,7 @@ from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
-from qllmft.model import load_model
-from qllmft.model.store import StoredModel, save_model
+from qllmft.model import StoredModel, load_model, save_model
 from qllmft.training import logits_of
 from qllmft.versions import versions
 
@@ -272,11 +271,9 @@ def test_what_differs_is_told(folder):
 
 
 def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
-    from qllmft.model import store
-
     save_model(tmp_path, stored(), versions())
-    monkeypatch.setattr(store, "MOST_QUBITS", 3)
-    monkeypatch.setattr(store, "logits_of", None)
+    monkeypatch.setattr("qllmft.model.MOST_QUBITS", 3)
+    monkeypatch.setattr("qllmft.model.logits_of", None)
     load_model(tmp_path)
     save_model(tmp_path, stored(), versions())
     assert "check" not in json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
@@ -334,7 +331,7 @@ def test_a_record_of_a_large_model_is_refused_before_it_is_built(
     record.pop("check")
     record["model"] |= changes.pop("model", {})
     (tmp_path / "model.json").write_text(json.dumps(record | changes))
-    monkeypatch.setattr("qllmft.model.store.ModelRecord.structure", None)
+    monkeypatch.setattr("qllmft.model.ModelRecord.structure", None)
     with pytest.raises(UserError, match=message):
         load_model(tmp_path)
 

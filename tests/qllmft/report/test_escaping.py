@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qllmft.campaign.comparison import compare
 from qllmft.campaign.record import RowResult, StudyRecord
-from qllmft.report.render import render_template
+from qllmft.report.pages import render_template
 from qllmft.report.study_table import tables
 from qllmft.run.record import BodyRecord, DataRecord
 
@@ -84,7 +84,7 @@ def test_notes_are_markdown_without_html():
 
 
 def test_the_page_of_a_run_shows_control_characters_as_a_sign(make_run):
-    from qllmft.report.run_page import render_report
+    from qllmft.report.pages import render_report
 
     html = render_report(
         make_run(texts=[f"{HOSTILE} {i}" for i in range(60)], baselines=((HOSTILE, 50),))

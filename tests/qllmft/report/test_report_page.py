@@ -16,7 +16,7 @@ from qllmft.data import Table
 from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
 from qllmft.run import RunFolder
-from qllmft.run.predictions import Predictions
+from qllmft.run.record import Predictions
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.calibration import Calibration
 

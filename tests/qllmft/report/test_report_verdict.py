@@ -9,8 +9,7 @@ from scipy import stats
 
 from qllmft.report import verdict
 from qllmft.run import ModelResult
-from qllmft.run.predictions import Predictions
-from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, RunRecord
+from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, Predictions, RunRecord
 from qllmft.run.verdict import compare, headline
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference

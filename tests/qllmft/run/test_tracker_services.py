@@ -5,7 +5,7 @@ from tiny_runs import config
 from wandb_file import wandb_records
 
 from qllmft.campaign.executors import Executor
-from qllmft.campaign.plan import Plan, PlannedRun
+from qllmft.campaign.runs import Plan, PlannedRun
 from qllmft.errors import UserError
 from qllmft.events import ignore
 from qllmft.run import Tracking, run_tracked

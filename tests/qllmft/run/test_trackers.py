@@ -12,8 +12,8 @@ from tiny_runs import assert_same, config, settings
 from wandb_file import wandb_records
 
 from qllmft.api import train
-from qllmft.campaign.execute import do_run
-from qllmft.campaign.plan import PlannedRun
+from qllmft.campaign.executors import do_run
+from qllmft.campaign.runs import PlannedRun
 from qllmft.config.settings import flat
 from qllmft.errors import UserError
 from qllmft.events import Message, ignore

@@ -26,13 +26,13 @@ def address(monkeypatch):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     import uvicorn
 
-    from qllmft.serving import connections
+    from qllmft.serving import guard
     from qllmft.serving.app import open_port
 
     for name, value in {"CONNECTIONS": 6, "PER_ADDRESS": 4, "SLOW_S": 0.4}.items():
-        monkeypatch.setattr(connections, name, value)
+        monkeypatch.setattr(guard, name, value)
     config = uvicorn.Config(
-        answer, http=connections.BoundedConnection, lifespan="off", log_config=None, ws="none"
+        answer, http=guard.BoundedConnection, lifespan="off", log_config=None, ws="none"
     )
     with open_port("127.0.0.1", 0) as listening:
         server = uvicorn.Server(config)

@@ -10,7 +10,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, body_identity, locate_body
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.model.store import save_model
+from qllmft.model import save_model
 
 TEXTS = ["good film", "bad plot"]
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from qllmft.campaign.results import FinishedRun, best, collect, ranked
+from qllmft.campaign.runs import FinishedRun, best, collect, ranked
 from qllmft.run import RunFolder
 
 

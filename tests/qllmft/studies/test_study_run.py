@@ -12,7 +12,7 @@ import pytest
 from small_texts import write_corpus
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
-from qllmft.campaign import execute
+from qllmft.campaign import executors
 from qllmft.campaign.comparison import differences_by_seed, leading
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Study, load_study
@@ -144,7 +144,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ],
 )
 def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, change, message):
-    monkeypatch.setattr(execute, "run_tracked", None)
+    monkeypatch.setattr(executors, "run_tracked", None)
     with pytest.raises((UserError, BackendError), match=message):
         run(tmp_path / "study", texts, **change)
     assert not (tmp_path / "study").exists()
@@ -152,7 +152,7 @@ def test_bad_input_stops_before_any_work(texts, tmp_path, run, monkeypatch, chan
 
 def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, run, monkeypatch):
     three = write_corpus(tmp_path / "three.tsv", labels="abc")
-    monkeypatch.setattr(execute, "run_tracked", None)
+    monkeypatch.setattr(executors, "run_tracked", None)
     with pytest.raises(
         UserError, match="table4, Single sQE 14Q, no final linear, seed 0: the data has 3 labels"
     ):

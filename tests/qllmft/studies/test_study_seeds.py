@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from qllmft.campaign.file import Study, campaign_names, load_study
 from qllmft.campaign.study_plan import study_runs
+from qllmft.cli.campaigns import planned
 from qllmft.cli.main import app
-from qllmft.cli.study import planned
 from qllmft.errors import UserError
 
 

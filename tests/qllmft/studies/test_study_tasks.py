@@ -19,8 +19,7 @@ from qllmft.campaign.study import run_study
 from qllmft.campaign.study_plan import study_runs
 from qllmft.campaign.sweep import make_sweep, run_sweep
 from qllmft.campaign.verdict import verdict
-from qllmft.cli.study import study_table
-from qllmft.cli.sweep import search_baselines_grid, winner_sentences
+from qllmft.cli.campaigns import search_baselines_grid, study_table, winner_sentences
 from qllmft.errors import UserError
 from qllmft.report import finish_from_predictions, finish_study
 from qllmft.run import RunFolder, SharedInputs

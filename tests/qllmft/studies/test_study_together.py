@@ -12,7 +12,7 @@ from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft.campaign import executors
 from qllmft.campaign.executors import Executor, processes_for
-from qllmft.campaign.plan import PlannedRun
+from qllmft.campaign.runs import PlannedRun
 from qllmft.campaign.study import run_study
 from qllmft.config import RunConfig
 from qllmft.errors import UserError

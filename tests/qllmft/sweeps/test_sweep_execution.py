@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign import execute
+from qllmft.campaign import executors
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import load_space
-from qllmft.campaign.plan import FinishedRuns
+from qllmft.campaign.runs import FinishedRuns
 from qllmft.campaign.sweep import make_sweep, run_sweep
 from qllmft.errors import UserError
 from qllmft.run import RunFolder, RunRecord, Tracking
@@ -68,14 +68,14 @@ class Trainings:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(execute, "LOOK_S", 0.02)
+    monkeypatch.setattr(executors, "LOOK_S", 0.02)
 
 
 @pytest.fixture
 def trainings(monkeypatch):
     def install(*arguments, **options):
         made = Trainings(*arguments, **options)
-        monkeypatch.setattr(execute, "run_tracked", made)
+        monkeypatch.setattr(executors, "run_tracked", made)
         return made
 
     return install
@@ -164,7 +164,7 @@ def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
 
     def work():
         try:
-            execute.do_all(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
+            executors.do_all(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
         except BaseException as error:
             errors.append(error)
 

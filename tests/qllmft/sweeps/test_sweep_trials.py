@@ -5,8 +5,8 @@ import json
 import pytest
 from small_sweeps import settings
 
-from qllmft.campaign.execute import do_run
-from qllmft.campaign.plan import FinishedRuns, PlannedRun
+from qllmft.campaign.executors import do_run
+from qllmft.campaign.runs import FinishedRuns, PlannedRun
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
 from qllmft.events import StageStarted, ignore

@@ -2,9 +2,9 @@
 
 import pytest
 
-from qllmft.campaign.execute import CampaignProgress
+from qllmft.campaign.executors import CampaignProgress
 from qllmft.campaign.file import load_space
-from qllmft.campaign.plan import FinishedRuns, Plan, PlannedRun
+from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun
 from qllmft.campaign.sweep import make_sweep
 from qllmft.config import BaselinesConfig, RunConfig
 from qllmft.config.presets import load_preset
