@@ -17,7 +17,7 @@ from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
 from qllmft_backends.remote import ledger_jobs
-from qllmft_backends.sandbox import MockServer, Store, simulator
+from qllmft_backends.sandbox import MockServer, Store, circuits
 
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,
@@ -37,7 +37,7 @@ class SameShots(Store):
         )
         digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
         rng = np.random.default_rng(list(digest))
-        counts = simulator.counts(circuit, qubits, shots, "ideal", rng)
+        counts = circuits.counts(circuit, qubits, shots, "ideal", rng)
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.sandbox import shapes
 from qllmft_backends.sandbox.circuits import compiled
 from qllmft_backends.sandbox.job import ACCOUNT, StoredJob
@@ -82,13 +81,13 @@ class Api:
         """Return HTTP status and JSON value, or raise `RefusedError`."""
         _, handler, arguments = route_of(request)
         if not handler:
-            raise RefusedError(404, f"no {request.method} {request.path}; the API is below /v0.4")
+            raise RefusedError(f"no {request.method} {request.path}; the API is below /v0.4", 404)
         try:
             with self._store.lock:
                 answer = getattr(self, f"_{handler}")(request, *arguments)
         except _MALFORMED as problem:
             reason = f"{type(problem).__name__}: {problem}"
-            raise RefusedError(400, f"malformed request ({reason[:200]})") from None
+            raise RefusedError(f"malformed request ({reason[:200]})") from None
         return 201 if handler in ("open_session", "submit", "resubmit") else 200, answer
 
     def _backends(self, _: Request) -> list[dict[str, Any]]:
@@ -96,7 +95,7 @@ class Api:
 
     def _backend(self, _: Request, name: str) -> dict[str, Any]:
         if name not in BACKENDS:
-            raise RefusedError(404, f"no backend {name}")
+            raise RefusedError(f"no backend {name}", 404)
         return shapes.backend(name)
 
     def _characterizations(self, request: Request, name: str, own: str | None) -> dict[str, Any]:
@@ -106,7 +105,7 @@ class Api:
         if own is None:
             return {"characterizations": found, "pages": 0}
         if not found or found[0]["id"] != own:
-            raise RefusedError(404, f"no characterization {own} of {name}")
+            raise RefusedError(f"no characterization {own} of {name}", 404)
         return found[0]
 
     def _whoami(self, _: Request) -> dict[str, Any]:
@@ -118,7 +117,7 @@ class Api:
 
     def _format(self, _: Request, name: str) -> dict[str, Any]:
         if name not in shapes.FORMATS:
-            raise RefusedError(404, f"no format {name}")
+            raise RefusedError(f"no format {name}", 404)
         schema = "https://json-schema.org/draft-07/schema"
         return {"$schema": schema, "$id": name, "type": shapes.FORMATS[name]}
 
@@ -150,7 +149,7 @@ class Api:
         """Send the circuits of a job again, with the settings of the body; ``move`` cancels the job before."""
         former = self._store.get(job_id)
         if former.parent:
-            raise RefusedError(400, f"job {job_id} is a child")
+            raise RefusedError(f"job {job_id} is a child")
         if verb == "move":
             self._store.cancel(job_id)
         return _accepted(self._store.submit({**former.payload, **request.json()}))
@@ -205,7 +204,7 @@ class Api:
         """Return single shots, as decimal states or, in version 2, as bits."""
         job, kind = self._store.get(job_id), request.fault_kind
         if job.status != "completed" or job.children or not job.sampled:
-            raise RefusedError(404, f"job {job.id} has no single shots (it is {job.status})")
+            raise RefusedError(f"job {job.id} has no single shots (it is {job.status})", 404)
         shots = job.single_shots()
         if kind in ("missing", "empty"):
             shots = shots[:-1] if kind == "missing" else []
@@ -222,7 +221,7 @@ class Api:
         job, kind = self._store.get(job_id), request.fault_kind
         how = request.query.get("aggregation", "average")
         if job.status != "completed" or (job.children and not aggregated):
-            raise RefusedError(404, f"job {job.id} has no such result (it is {job.status})")
+            raise RefusedError(f"job {job.id} has no such result (it is {job.status})", 404)
         if not job.children:
             return _faulty(_sharpened(job, how), kind)
         children = list(reversed(job.children)) if kind == "reorder" else job.children
@@ -255,14 +254,9 @@ class Api:
         """Return the compiled circuit of a dry run."""
         job = self._store.get(job_id)
         if not job.dry_run or job.children:
-            raise RefusedError(404, f"job {job.id} is no dry run of a circuit")
+            raise RefusedError(f"job {job.id} is no dry run of a circuit", 404)
         gateset = str(job.payload["input"].get("gateset", "qis"))
         return compiled(job.circuits[0], job.qubits, gateset)
-
-
-def error(status: int, message: str) -> dict[str, Any]:
-    """Return a refusal in the API's form."""
-    return {"statusCode": status, "error": "Mock Server Error", "message": message}
 
 
 def _accepted(job: StoredJob) -> dict[str, Any]:
@@ -282,8 +276,8 @@ def _sharpened(job: StoredJob, how: str) -> dict[str, float]:
     """Return a circuit's probabilities, sharpened by ``how`` with debiasing."""
     results = dict(job.results or {})
     if how not in SHARPENING:
-        raise RefusedError(400, f"aggregation {how!r}")
-    if how == "average" or not at(job.payload, "settings", "error_mitigation", "debiasing"):
+        raise RefusedError(f"aggregation {how!r}")
+    if how == "average" or not job.debiased:
         return results
     powers = {state: p ** SHARPENING[how] for state, p in results.items()}
     return {state: p / sum(powers.values()) for state, p in powers.items()}

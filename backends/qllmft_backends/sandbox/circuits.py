@@ -1,4 +1,7 @@
-"""Circuits of IonQ's API as Qiskit's: lists of gates, OpenQASM 3 programs, and native gates."""
+"""Circuits of IonQ's API on Qiskit's state vectors: exact, with noise shot by shot, and compiled to native gates.
+
+Qubit q is bit q of a basis state's index, as in the API's results and in Qiskit.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,30 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qiskit import QuantumCircuit, qasm3, transpile
 from qiskit.circuit import ControlledGate
 from qiskit.circuit import Gate as QiskitGate
 from qiskit.circuit.library import RGate, RZZGate, get_standard_gate_name_mapping
 from qiskit.exceptions import MissingOptionalLibraryError
+from qiskit.quantum_info import Pauli, Statevector
 
+from qllmft_backends.noise import GateNoise, pauli_error_probability
+from qllmft_backends.remote.ionq.options import CLOUD_NOISE
 from qllmft_backends.sandbox.request import RefusedError
 
 Gate = Mapping[str, Any]
 
+# With probability r the qubits of a gate become maximally mixed, so that each of the 4**n - 1
+# errors has probability r / 4**n. Forte Enterprise and Tempo have Forte-1's noise here, because
+# their own is not published.
+NOISE: dict[str, GateNoise] = {
+    **CLOUD_NOISE,
+    **dict.fromkeys(("forte-enterprise-1", "tempo-1"), CLOUD_NOISE["forte-1"]),
+}
+MAX_QUBITS_IDEAL = 20
+MAX_QUBITS_NOISY = 14
+_BATCH_BITS = 8  # 2**8 trajectories at a time
 _STANDARD = get_standard_gate_name_mapping()
 # Qiskit's name by the API's
 _NAMES = {name: name for name in ("x", "y", "z", "h", "s", "t", "swap", "rx", "ry", "rz")}
@@ -29,22 +46,18 @@ _NAMES |= {"not": "x", "cnot": "x", "nop": "id"}
 _LARGE = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
 
-class CircuitError(ValueError):
-    """Circuit that the mock server cannot run."""
-
-
 def circuit_of(circuit: Sequence[Gate], n_qubits: int) -> QuantumCircuit:
-    """Return a list of the API's gates as Qiskit's circuit, one instruction per gate, or raise `CircuitError`."""
+    """Return a list of the API's gates as Qiskit's circuit, one instruction per gate, or raise `RefusedError`."""
     found = QuantumCircuit(n_qubits)
     for position, gate in enumerate(circuit):
         controls, targets = qubits_of(gate)
         used, operation = controls + targets, _operation(gate)
         if operation is None or len(targets) != operation.num_qubits:
-            raise CircuitError(
+            raise RefusedError(
                 f"gate {position} is {gate.get('gate')!r}, which the mock server does not have"
             )
         if not targets or len(set(used)) != len(used) or not all(0 <= q < n_qubits for q in used):
-            raise CircuitError(
+            raise RefusedError(
                 f"gate {position} ({gate.get('gate')!r}) acts on {used}, expected qubits below {n_qubits}"
             )
         found.append(operation.control(len(controls)) if controls else operation, used)
@@ -81,6 +94,74 @@ def _operation(gate: Gate) -> QiskitGate | None:
     return known.base_class(*angles) if known and len(known.params) == len(angles) else None
 
 
+def check(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
+    """Raise `RefusedError` unless `probabilities` and `counts` can run a circuit."""
+    if noise not in NOISE:
+        raise RefusedError(f"there is no noise model {noise!r}; expected one of {', '.join(NOISE)}")
+    limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
+    if not 1 <= n_qubits <= limit:
+        raise RefusedError(
+            f"{n_qubits} qubits; the mock server simulates up to {limit} with noise {noise!r}"
+        )
+    for position, instruction in enumerate(circuit_of(circuit, n_qubits).data):
+        if noise != "ideal" and (width := len(instruction.qubits)) > 2:
+            raise RefusedError(
+                f"gate {position} acts on {width} qubits; with noise the mock server takes up to 2"
+            )
+
+
+def probabilities(circuit: Sequence[Gate], n_qubits: int) -> NDArray[np.float64]:
+    """Return exact probabilities (2**n,) without noise."""
+    return np.asarray(Statevector(circuit_of(circuit, n_qubits)).probabilities())
+
+
+def counts(
+    circuit: Sequence[Gate], n_qubits: int, shots: int, noise: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the counts (2**n,) of shots, each with its own Pauli errors after the gates.
+
+    Args:
+        circuit: checked.
+        n_qubits: n.
+        shots: number of shots.
+        noise: one of `NOISE`.
+        rng: random numbers of errors and shots.
+    """
+    widths = [len(instruction.qubits) for instruction in circuit_of(circuit, n_qubits).data]
+    rates = [
+        0.0 if noise == "ideal" else pauli_error_probability(NOISE[noise].rate(w), w)
+        for w in widths
+    ]
+    hit = rng.random((shots, len(circuit))) < np.array(rates)  # (shots, gates)
+    hit = hit[hit.any(axis=1)]
+    ideal = probabilities(circuit, n_qubits)
+    result = rng.multinomial(shots - len(hit), ideal / ideal.sum())
+    for start in range(0, len(hit), 2**_BATCH_BITS):
+        np.add.at(result, _outcomes(circuit, n_qubits, hit[start : start + 2**_BATCH_BITS], rng), 1)
+    return np.asarray(result, np.int64)
+
+
+def _outcomes(
+    circuit: Sequence[Gate], n_qubits: int, hit: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return one outcome of each trajectory; ``hit`` (T, gates): it has an error after a gate."""
+    bits = max(1, len(hit) - 1).bit_length()  # the trajectories are the values of further qubits
+    states = np.zeros((2**bits, 2**n_qubits), np.complex128)
+    states[:, 0] = 1
+    for instruction, hit_here in zip(circuit_of(circuit, n_qubits).data, hit.T, strict=True):
+        qubits = [qubit._index for qubit in instruction.qubits]
+        evolved = Statevector(states.ravel()).evolve(instruction.operation, qubits)
+        states = evolved.data.reshape(2**bits, -1)
+        for row in np.flatnonzero(hit_here):
+            drawn, n = int(rng.integers(1, 4 ** len(qubits))), len(qubits)  # an error, uniformly
+            parts = [drawn >> i & 1 == 1 for i in range(2 * n)]
+            error = Pauli((parts[:n], parts[n:]))
+            states[row] = Statevector(states[row]).evolve(error, qubits).data
+    p = np.abs(states[: len(hit)]) ** 2
+    draws = rng.random((len(hit), 1)) * p.sum(axis=1, keepdims=True)
+    return np.asarray(np.minimum((np.cumsum(p, axis=1) < draws).sum(axis=1), 2**n_qubits - 1))
+
+
 @lru_cache(maxsize=64)
 def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     """Return the width and the API's gates of an OpenQASM 3 program whose measurements are its end.
@@ -90,16 +171,16 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     """
     if found_large := _LARGE.search(program):
         raise RefusedError(
-            400, f"the mock server takes no loops, powers or registers like {found_large[0]!r}"
+            f"the mock server takes no loops, powers or registers like {found_large[0]!r}"
         )
     try:
         circuit = qasm3.loads(program)
     except MissingOptionalLibraryError:
         raise RefusedError(
-            400, "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server"
+            "OpenQASM 3 needs the package qiskit-qasm3-import in the mock server"
         ) from None
     except Exception as error:  # the parser raises errors of many kinds
-        raise RefusedError(400, f"the program cannot be read: {str(error)[:200]}") from None
+        raise RefusedError(f"the program cannot be read: {str(error)[:200]}") from None
     found: list[dict[str, Any]] = []
     measured: set[int] = set()
     for instruction in circuit.data:
@@ -111,7 +192,7 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
         gate = None if measured & set(qubits) else _api_gate(instruction.operation, qubits)
         if gate is None:
             raise RefusedError(
-                400, f"the mock server does not have {name!r} at this place of the program"
+                f"the mock server does not have {name!r} at this place of the program"
             )
         found.append(gate)
     return circuit.num_qubits, found

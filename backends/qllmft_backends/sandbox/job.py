@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qllmft_backends.remote.cost import MOCK_UNIT
+from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.rows import ENDED_FREE
-from qllmft_backends.sandbox.circuits import gates_of_program
+from qllmft_backends.sandbox.circuits import gates_of_program, qubits_of
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 
 # Invented, per gate and shot, so that estimates have a shape; no relation to IonQ's prices.
@@ -53,7 +54,6 @@ class StoredJob:
             return int(shots)
         if not isinstance(shots, int) or isinstance(shots, bool):
             raise RefusedError(
-                400,
                 f"shots are {repr(shots)[:40]}, expected a whole number or a string of its digits",
             )
         return shots
@@ -70,15 +70,16 @@ class StoredJob:
         return self.payload.get("dry_run") is True
 
     @property
+    def debiased(self) -> bool:
+        """Return whether the job asks for debiasing."""
+        return bool(at(self.payload, "settings", "error_mitigation", "debiasing"))
+
+    @property
     def gate_counts(self) -> dict[str, int]:
         """Return the numbers of gates on one qubit and on more, over all circuits, as sent."""
-        gates = [gate for circuit in self.circuits for gate in circuit]
-        qubits = [
-            len(g.get("targets", [0])) + len(g.get("controls", [])) + ("control" in g)
-            for g in gates
-        ]
-        wide = sum(n > 1 for n in qubits)
-        return {"1q": len(gates) - wide, "2q": wide}
+        widths = [sum(map(len, qubits_of(gate))) for each in self.circuits for gate in each]
+        wide = sum(width > 1 for width in widths)
+        return {"1q": len(widths) - wide, "2q": wide}
 
     @property
     def price(self) -> float:
@@ -131,21 +132,17 @@ def circuits_of(payload: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
         return [gates_of_program(body["data"])[1]]
     entries = body.get("circuits", []) if kind == "ionq.multi-circuit.v1" else [body]
     if kind not in ("ionq.circuit.v1", "ionq.multi-circuit.v1") or not entries or not body:
-        raise RefusedError(400, f"type {kind!r} is not supported, or its input is not complete")
+        raise RefusedError(f"type {kind!r} is not supported, or its input is not complete")
     for entry in entries:
         gateset = entry.get("gateset", body.get("gateset"))
         if gateset not in ("qis", "native"):
-            raise RefusedError(
-                400, f"gateset {gateset!r}; the mock server takes 'qis' and 'native'"
-            )
+            raise RefusedError(f"gateset {gateset!r}; the mock server takes 'qis' and 'native'")
         if any(
             (gate.get("gate") in _NATIVE_ONLY or "angle" in gate) != (gateset == "native")
             for gate in entry["circuit"]
             if gate.get("gate") != "zz" or "angle" in gate
         ):
-            raise RefusedError(
-                400, f"a circuit of the gateset {gateset!r} has gates of another one"
-            )
+            raise RefusedError(f"a circuit of the gateset {gateset!r} has gates of another one")
     return [entry["circuit"] for entry in entries]
 
 
@@ -178,12 +175,10 @@ class Session:
 
     def __post_init__(self) -> None:
         if set(self.caps) - set(_CAPS):
-            raise RefusedError(400, f"settings {self.caps!r}")
+            raise RefusedError(f"settings {self.caps!r}")
         unit = (self.caps.get("cost_limit") or {}).get("unit", PRICE_UNIT)
         if unit != PRICE_UNIT:
-            raise RefusedError(
-                400, f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}"
-            )
+            raise RefusedError(f"cost_limit in {unit!r}; the mock server counts in {PRICE_UNIT}")
 
     def end_by(self, now: float) -> float | None:
         """Return the moment of its end, by a request or because its time is up, or None if it is open."""
@@ -213,13 +208,13 @@ class Session:
     def admit(self, job: StoredJob, others: Sequence[StoredJob], now: float) -> None:
         """Admit ``job`` beside the ``others`` in it, or raise `RefusedError`."""
         if self.end_by(now) is not None or self.backend != job.backend:
-            raise RefusedError(400, f"session {self.id} is over, or of another machine")
+            raise RefusedError(f"session {self.id} is over, or of another machine")
         charged = [other for other in others if other.status not in ENDED_FREE]
         if len(charged) >= self.caps.get("job_count_limit", float("inf")):
-            raise RefusedError(400, f"session {self.id} has its {len(charged)} jobs")
+            raise RefusedError(f"session {self.id} has its {len(charged)} jobs")
         self.jobs += 1
         cap = self.caps.get("cost_limit")
         if cap is not None and sum(each.price for each in (*charged, job)) > cap["value"]:
             raise RefusedError(
-                400, f"session {self.id} would cost more than {cap['value']:g} {cap['unit']}"
+                f"session {self.id} would cost more than {cap['value']:g} {cap['unit']}"
             )

@@ -89,7 +89,7 @@ class Faults(list[Fault]):
 class RefusedError(Exception):
     """Request that the API would refuse, with HTTP status and message."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
 
@@ -116,7 +116,7 @@ class Request:
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            raise RefusedError(400, "the body is not a JSON object")
+            raise RefusedError("the body is not a JSON object")
         return data
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from qllmft_backends.remote.ionq.options import MOCK_HEADER
-from qllmft_backends.sandbox.api import Api, error, route_of
+from qllmft_backends.sandbox.api import Api, route_of
 from qllmft_backends.sandbox.request import Fault, Faults, RefusedError, Request
 from qllmft_backends.sandbox.shapes import LABEL, ResultsForm
 from qllmft_backends.sandbox.store import Store
@@ -130,51 +130,45 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 parts = urlsplit(self.path)
             except ValueError:
-                raise RefusedError(400, "the address cannot be read") from None
+                raise RefusedError("the address cannot be read") from None
             request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), b"")
             if request.path == "/sandbox/state":  # no real server has it
                 self._answer(200, mock.store.totals())
                 return
             route, *_ = route_of(request)
-            if route != "backends":
-                self._check_key()
+            given, key = self.headers.get("Authorization", ""), mock.token
+            if route != "backends" and (
+                not given.startswith("apiKey ") or key not in (None, given[len("apiKey ") :])
+            ):
+                raise RefusedError("Invalid key provided", 401)
             body = self.rfile.read(self._length())
             with mock.store.lock:
                 mock.store.requests[route] += 1
                 fault = mock.faults.take(route)
             self._serve_with(fault, replace(request, body=body, fault=fault))
         except RefusedError as refused:
-            self._refuse(refused)
+            # hang up after some of an unread body is thrown away: otherwise the answer may be lost
+            self._error(refused.status, str(refused), {"Connection": "close"})
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+                self.connection.settimeout(_DRAIN_S)
+                for _ in range(16):
+                    if not self.connection.recv(1 << 16):
+                        break
 
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
-
-    def _check_key(self) -> None:
-        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
-        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
-            raise RefusedError(401, "Invalid key provided")
 
     def _length(self) -> int:
         """Return the length of the body, which the header states."""
         if "Transfer-Encoding" in self.headers:
-            raise RefusedError(411, "expected the header Content-Length, not Transfer-Encoding")
+            raise RefusedError("expected the header Content-Length, not Transfer-Encoding", 411)
         text = self.headers.get("Content-Length", "0")
         if not (text.isascii() and text.isdecimal()):
-            raise RefusedError(400, f"Content-Length {text[:40]!r}")
+            raise RefusedError(f"Content-Length {text[:40]!r}")
         if len(text) > 12 or int(text) > MAX_BODY_BYTES:
-            raise RefusedError(
-                413, f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
-            )
+            reason = f"the body has {text[:40]} bytes; at most {MAX_BODY_BYTES:,} are read"
+            raise RefusedError(reason, 413)
         return int(text)
-
-    def _refuse(self, refused: RefusedError) -> None:
-        """Answer and hang up. Some of an unread body is thrown away first: otherwise the answer may be lost."""
-        self._answer(refused.status, error(refused.status, str(refused)), {"Connection": "close"})
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(_DRAIN_S)
-            for _ in range(16):
-                if not self.connection.recv(1 << 16):
-                    break
 
     def _serve_with(self, fault: Fault | None, request: Request) -> None:
         """Answer a request, changed by the fault."""
@@ -192,8 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
         elif kind in ("status", "status_after"):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            message = fault.value or "a fault of the mock server"
-            self._answer(fault.code, error(fault.code, message), headers)
+            self._error(fault.code, fault.value or "a fault of the mock server", headers)
         elif kind == "not_json":
             self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
         elif kind in ("huge", "drip", "truncated"):
@@ -204,6 +197,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, {name: value for name, value in body.items() if name != "id"})
         else:
             self._answer(status, body)
+
+    def _error(self, status: int, message: str, headers: dict[str, str]) -> None:
+        """Send a refusal in the API's form."""
+        answer = {"statusCode": status, "error": "Mock Server Error", "message": message}
+        self._answer(status, answer, headers)
 
     def _answer(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         # results are keyed by state or by child: another field would be read as one of them

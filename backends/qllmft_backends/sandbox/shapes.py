@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qllmft_backends.noise import pauli_error_probability
-from qllmft_backends.remote.ledger.payload import at
 from qllmft_backends.remote.rows import ENDED_FREE
+from qllmft_backends.sandbox.circuits import NOISE
 from qllmft_backends.sandbox.job import (
     ACCOUNT,
     PRICE_ONE_QUBIT,
@@ -18,7 +18,6 @@ from qllmft_backends.sandbox.job import (
     circuit_price,
 )
 from qllmft_backends.sandbox.request import iso_time
-from qllmft_backends.sandbox.simulator import NOISE
 from qllmft_backends.sandbox.store import BACKENDS
 
 SHARPENING = {"average": 1.0, "voting": 3.0, "dnl": 2.0, "majority": 4.0}  # powers; invented
@@ -110,7 +109,7 @@ def _output(job: StoredJob, form: ResultsForm) -> dict[str, Any]:
     if job.dry_run:
         native = {"ionq.native.v1": _artifact("native", "ionq.native.v1")}
         return {"compilation": {"compiled_circuits": native}}
-    if form in ("url", "none") or not at(job.payload, "settings", "error_mitigation", "debiasing"):
+    if form in ("url", "none") or not job.debiased:
         return {}
     histogram = _format("histogram", "v2")
     variants = [

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.remote.rows import ENDED_FREE
-from qllmft_backends.sandbox import simulator
-from qllmft_backends.sandbox.circuits import CircuitError
+from qllmft_backends.sandbox import circuits
 from qllmft_backends.sandbox.job import Session, StoredJob, circuits_of
 from qllmft_backends.sandbox.request import RefusedError, iso_time
 
@@ -120,20 +119,15 @@ class Store:
         job.name, job.outcome, job.message = payload.get("name"), outcome, message
         backend = payload.get("backend")
         if backend not in BACKENDS:
-            raise RefusedError(400, f"unknown backend {backend!r}")
+            raise RefusedError(f"unknown backend {backend!r}")
         if job.qubits > BACKENDS[backend]:
             raise RefusedError(
-                400, f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
+                f"NotEnoughQubits: {job.qubits} qubits, {backend} has {BACKENDS[backend]}"
             )
         if not 1 <= job.shots <= MAX_SHOTS[backend]:
-            raise RefusedError(
-                400, f"TooManyShots: {job.shots}, expected 1 to {MAX_SHOTS[backend]:,}"
-            )
+            raise RefusedError(f"TooManyShots: {job.shots}, expected 1 to {MAX_SHOTS[backend]:,}")
         for circuit in job.circuits:
-            try:
-                simulator.check(circuit, job.qubits, self._noise(job))
-            except CircuitError as error:
-                raise RefusedError(400, str(error)) from None
+            circuits.check(circuit, job.qubits, self._noise(job))
         with self.lock:
             if (session_id := payload.get("session_id")) is not None:
                 jobs = self.jobs.values()
@@ -153,9 +147,7 @@ class Store:
         """Open a session, or raise `RefusedError`."""
         backend, caps = body.get("backend"), body.get("settings") or {}
         if not isinstance(backend, str) or backend not in BACKENDS:
-            raise RefusedError(
-                400, f"no sessions on {backend!r}, expected one of {', '.join(BACKENDS)}"
-            )
+            raise RefusedError(f"no sessions on {backend!r}, expected one of {', '.join(BACKENDS)}")
         session = Session(str(uuid.uuid4()), backend, caps, self.now())
         self.sessions[session.id] = session
         return session
@@ -163,13 +155,13 @@ class Store:
     def session(self, session_id: str) -> Session:
         """Return a session, or raise `RefusedError`."""
         if session_id not in self.sessions:
-            raise RefusedError(404, f"no session {session_id}")
+            raise RefusedError(f"no session {session_id}", 404)
         return self.sessions[session_id]
 
     def get(self, job_id: str) -> StoredJob:
         """Return a job, or raise `RefusedError`."""
         if job_id not in self.jobs:
-            raise RefusedError(404, f"no job {job_id}")
+            raise RefusedError(f"no job {job_id}", 404)
         return self.jobs[job_id]
 
     def cancel(self, job_id: str) -> StoredJob:
@@ -177,7 +169,7 @@ class Store:
         with self.lock:
             job = self.get(job_id)
             if job.status in ("completed", "failed"):
-                raise RefusedError(400, f"job {job_id} is {job.status} and cannot be canceled")
+                raise RefusedError(f"job {job_id} is {job.status} and cannot be canceled")
             for each in (job, *(self.jobs[c] for c in job.children)):
                 self._change(each, "canceled")
             return job
@@ -187,7 +179,7 @@ class Store:
         with self.lock:
             job = self.get(job_id)
             if job.parent:
-                raise RefusedError(400, f"job {job_id} is a child of {job.parent}; delete that one")
+                raise RefusedError(f"job {job_id} is a child of {job.parent}; delete that one")
             if job.status not in ("completed", *ENDED_FREE):
                 self.cancel(job_id)
             gone = [job_id, *job.children]
@@ -201,7 +193,7 @@ class Store:
         Credit is reserved with a job and released if it fails or is canceled, as at IonQ; ``times`` is the number of
         payments of each circuit (by hash of gates, shots and machine).
         """
-        circuits: Counter[str] = Counter()
+        times: Counter[str] = Counter()
         with self.lock:
             parents = [j for j in self.jobs.values() if j.parent is None]
             paid = [
@@ -211,13 +203,13 @@ class Store:
             ]
             for job in paid:
                 text = json.dumps([job.circuits[0], job.shots, job.backend], sort_keys=True)
-                circuits[sha256(text.encode()).hexdigest()] += 1
+                times[sha256(text.encode()).hexdigest()] += 1
             return {
                 "jobs": len(parents),
                 "circuits_submitted": sum(len(j.circuits) for j in parents),
                 "circuits_paid": len(paid),
                 "shots_paid": sum(job.shots for job in paid),
-                "times": dict(circuits),
+                "times": dict(times),
                 "statuses": {j.id: j.status for j in parents},
                 "requests": dict(self.requests),
             }
@@ -259,7 +251,8 @@ class Store:
         for part in parts[:completed]:
             if self._stop.is_set():
                 return
-            part.results = None if part.dry_run else self._simulate(part)
+            if not part.dry_run:
+                part.results = self._simulate(part)
             if part is not job:
                 self._change(part, "started")
                 self._change(part, "completed")
@@ -275,9 +268,9 @@ class Store:
         circuit, noise, shots = job.circuits[0], self._noise(job), job.shots
         simulated = job.backend == "simulator"
         if simulated and noise == "ideal":
-            p = simulator.probabilities(circuit, job.qubits)
+            p = circuits.probabilities(circuit, job.qubits)
             return {str(s): float(p[s]) for s in np.flatnonzero(p > 1e-14).tolist()}
         seed = job.noise.get("seed") if simulated else None
         rng = np.random.default_rng([self._seed if seed is None else seed, job.number])
-        counts = simulator.counts(circuit, job.qubits, shots, noise, rng)
+        counts = circuits.counts(circuit, job.qubits, shots, noise, rng)
         return {str(s): int(counts[s]) / shots for s in np.flatnonzero(counts).tolist()}

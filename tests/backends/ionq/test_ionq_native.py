@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qllmft_backends.remote import JobFailedError, RemoteRequestError
-from qllmft_backends.sandbox import circuits, shapes, simulator
+from qllmft_backends.sandbox import circuits, shapes
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
@@ -24,7 +24,7 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
         circuit.append(kinds[rng.integers(len(kinds))])
     native = circuits.compiled(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
-    found, expected = (simulator.probabilities(gates, 4) for gates in (native, circuit))
+    found, expected = (circuits.probabilities(gates, 4) for gates in (native, circuit))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -8,8 +8,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import DensityMatrix, Kraus, Pauli, Statevector
 
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.sandbox import simulator as sim
-from qllmft_backends.sandbox.circuits import CircuitError, qubits_of
+from qllmft_backends.sandbox import circuits as sim
+from qllmft_backends.sandbox.request import RefusedError
 
 # (a gate of the API, the same in Qiskit); qubits 0..2, none symmetric
 GATES = [
@@ -66,7 +66,7 @@ def test_noisy_shots_against_the_density_matrix(monkeypatch):
         step = QuantumCircuit(3)
         append(step)
         state = state.evolve(step)
-        controls, targets = qubits_of(gate)
+        controls, targets = sim.qubits_of(gate)
         qubits = controls + targets
         n = len(qubits)
         r = rates[n - 1]
@@ -113,5 +113,5 @@ def test_without_errors_shots_are_multinomial():
     ],
 )
 def test_what_cannot_run_is_refused(circuit, n, noise, match):
-    with pytest.raises(CircuitError, match=match):
+    with pytest.raises(RefusedError, match=match):
         sim.check(circuit, n, noise)
