@@ -49,9 +49,9 @@ def defer(circuit: QuantumCircuit) -> Deferred:
         UnsupportedGateError: for loops, for conditions on expressions of several bits, and for measurements inside a
             condition.
     """
-    operations = [instruction.operation for instruction in circuit.data]
     if not circuit.num_clbits and all(
-        isinstance(each, Gate) or each.name == "barrier" for each in operations
+        isinstance(each.operation, Gate) or each.operation.name == "barrier"
+        for each in circuit.data
     ):
         return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
@@ -83,9 +83,11 @@ class _Rewriting:
         if name in ("barrier", "delay"):
             return
         if name == "measure":
-            self._measure(qubits[0], clbits[0])
+            self.bits[clbits[0]] = self.wires[qubits[0]]
+            self.measured.add(self.wires[qubits[0]])
         elif name == "reset":
-            self._reset(qubits[0])
+            if self.wires[qubits[0]] in self.touched:
+                self.wires[qubits[0]] = self._new_wire()
         elif isinstance(operation, IfElseOp):
             self._condition(operation, qubits, clbits, [])
         elif isinstance(operation, Gate):
@@ -103,14 +105,6 @@ class _Rewriting:
             circuit.append(operation, wires)
         measured = frozenset(self.measured)
         return Deferred(circuit, tuple(self.wires), measured, tuple(self.bits), self.added)
-
-    def _measure(self, qubit: int, clbit: int) -> None:
-        self.bits[clbit] = self.wires[qubit]
-        self.measured.add(self.wires[qubit])
-
-    def _reset(self, qubit: int) -> None:
-        if self.wires[qubit] in self.touched:
-            self.wires[qubit] = self._new_wire()
 
     def _new_wire(self) -> int:
         self.count += 1

@@ -30,13 +30,6 @@ _LEAST_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
 _STEP = 1e-5  # of a numerical derivative
 
 
-def calibration_circuits(n_qubits: int) -> tuple[QuantumCircuit, QuantumCircuit]:
-    """Return circuits that prepare all qubits in 0, and all in 1."""
-    zeros, ones = QuantumCircuit(n_qubits, name="all-0"), QuantumCircuit(n_qubits, name="all-1")
-    ones.x(range(n_qubits))
-    return zeros, ones
-
-
 @dataclass(frozen=True)
 class Readout:
     """Measured means of Z of n qubits that were prepared in 0 and in 1."""
@@ -69,13 +62,11 @@ class Readout:
         # (K, n), the first qubit the slowest
         outcomes = np.array(list(product((0, 1), repeat=len(qubits))))
         flips = (1 - self.means[0, qubits]) / 2, (1 + self.means[1, qubits]) / 2  # p(1|0), p(0|1)
-        matrices = [
-            np.array([[1 - up, down], [up, 1 - down]]) for up, down in zip(*flips, strict=True)
-        ]
-        # (K,) value of a shot by its bits
         inverse: NDArray[np.float64] = np.ones((1, 1))
-        for matrix in matrices:
-            inverse = np.kron(inverse, np.linalg.inv(matrix)).astype(np.float64)
+        for up, down in zip(*flips, strict=True):
+            matrix = np.linalg.inv([[1 - up, down], [up, 1 - down]])
+            inverse = np.kron(inverse, matrix).astype(np.float64)
+        # (K,) value of a shot by its bits
         per_shot = (-1.0) ** outcomes.sum(axis=1) @ inverse
         signs = (-1.0) ** (outcomes @ outcomes.T)  # (K, K) each string in each outcome
         coefficients = signs @ per_shot / len(outcomes)
@@ -132,11 +123,11 @@ class Correction:
     def operators(self, n_qubits: int) -> list[SparsePauliOp]:
         """Return the M strings, then the O corrected observables."""
         strings = [z_string(mask, n_qubits) for mask in self.masks]
-        return [*strings, *(SparsePauliOp.sum(_scaled(strings, row)) for row in self.coefficients)]
-
-
-def _scaled(strings: list[SparsePauliOp], row: NDArray[np.float64]) -> list[SparsePauliOp]:
-    return [float(factor) * string for factor, string in zip(row, strings, strict=True)]
+        sums = (
+            SparsePauliOp.sum([c * s for c, s in zip(row, strings, strict=True)])
+            for row in self.coefficients.tolist()
+        )
+        return [*strings, *sums]
 
 
 @runtime_checkable
@@ -169,7 +160,22 @@ class MitigatedBackend(Backend):
     name: ClassVar[str] = "mitigated"
 
     def __init__(self, inner: Backend) -> None:
-        _check_noise(inner)
+        able, settings = inner.capabilities, getattr(inner, "options", None)
+        if able.remote and not isinstance(inner, Compiling):
+            raise BackendError(
+                f"{inner.name} compiles circuits at its server, which chooses the qubits, and it mitigates errors "
+                "itself: use its option error_mitigation. Omit --mitigation."
+            )
+        if not able.noisy:
+            raise BackendError(
+                f"{inner.name} has no noise with these options, so there is nothing to mitigate. Omit --mitigation, or "
+                "choose aer_forte, qiskit, or adjoint with noise=..."
+            )
+        if isinstance(settings, NoiseSettings) and settings.gate_noise.readout_error == 0:
+            raise BackendError(
+                f"{inner.name} has no readout error to mitigate with these options. Simulate one: "
+                "--backend-option readout_error=0.01."
+            )
         self.inner = inner
         self.name = inner.name  # type: ignore[misc]  # answers are the inner backend's
 
@@ -251,11 +257,13 @@ class MitigatedBackend(Backend):
         return self.inner
 
     def _calibration(self, circuit: QuantumCircuit) -> list[Request]:
-        inner = self.inner.calibrating(circuit) if isinstance(self.inner, Compiling) else self.inner
-        return [
-            (inner, prepared, np.empty((1, 0)))
-            for prepared in calibration_circuits(circuit.num_qubits)
-        ]
+        """Return the requests for circuits that prepare all qubits in 0, and all in 1."""
+        inner, n = self.inner, circuit.num_qubits
+        if isinstance(inner, Compiling):
+            inner = inner.calibrating(circuit)
+        zeros, ones = QuantumCircuit(n, name="all-0"), QuantumCircuit(n, name="all-1")
+        ones.x(range(n))
+        return [(inner, prepared, np.empty((1, 0))) for prepared in (zeros, ones)]
 
     def _calibrated(self, circuit: QuantumCircuit) -> Readout:
         """Measure the readout errors of the circuit's qubits."""
@@ -270,26 +278,3 @@ class MitigatedBackend(Backend):
         readout = Readout(np.concatenate(means), np.concatenate(errors))
         readout.check(self.name)
         return readout
-
-
-def _check_noise(inner: Backend) -> None:
-    """Refuse a backend without a readout error to invert."""
-    able, name = inner.capabilities, inner.name
-    if able.remote and not isinstance(inner, Compiling):
-        raise BackendError(
-            f"{name} compiles circuits at its server, which chooses the qubits, and it mitigates errors itself: use "
-            "its option error_mitigation. Omit --mitigation."
-        )
-    if not able.noisy:
-        raise BackendError(
-            f"{name} has no noise with these options, so there is nothing to mitigate. Omit --mitigation, or choose "
-            "aer_forte, qiskit, or adjoint with noise=..."
-        )
-    settings = getattr(inner, "options", None)
-    if not isinstance(settings, NoiseSettings):
-        return
-    if settings.gate_noise.readout_error == 0:
-        raise BackendError(
-            f"{name} has no readout error to mitigate with these options. Simulate one: "
-            "--backend-option readout_error=0.01."
-        )

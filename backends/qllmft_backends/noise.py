@@ -29,7 +29,6 @@ from pydantic import ConfigDict, Field
 from qllmft_backends.errors import BackendError
 from qllmft_backends.validation import CheckedModel
 
-FidelityKind = Literal["process", "average"]
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
 RateKind = Literal["aer", "nonidentity"]  # r, or the probability of a Pauli error
 ShotModel = Literal["exact", "gaussian", "multinomial"]
@@ -49,27 +48,6 @@ def pauli_error_probability(rate: float, n_qubits: int) -> float:
     (0.012, 0.015)
     """
     return rate * (1 - 0.25**n_qubits)
-
-
-def rate_from_fidelity(fidelity: float, n_qubits: int, kind: FidelityKind) -> float:
-    """Return the r of ``depolarizing_error(r, n)`` whose channel has this fidelity.
-
-    Args:
-        fidelity: of the gate with its noise; 1 is perfect.
-        n_qubits: 1 or 2, the gate's qubits.
-        kind: ``process``: r = (1 - F) 4^n/(4^n - 1); ``average``: r = (1 - F) 2^n/(2^n - 1).
-
-    >>> round(rate_from_fidelity(0.9998, 1, "process"), 9), round(rate_from_fidelity(0.9998, 1, "average"), 9)
-    (0.000266667, 0.0004)
-    """
-    if kind not in ("process", "average"):
-        raise BackendError(f"fidelity kind is {kind!r}, expected 'process' or 'average'.")
-    if not 0 <= fidelity <= 1:
-        raise BackendError(
-            f"fidelity is {fidelity}, expected a number from 0 to 1 (0.9998, not 99.98)."
-        )
-    base = 0.25 if kind == "process" else 0.5
-    return (1 - fidelity) / (1 - base**n_qubits)
 
 
 @dataclass(frozen=True)
@@ -99,31 +77,6 @@ class GateNoise:
             raise BackendError(
                 f"readout_error is {self.readout_error}, expected the probability of a flip, 0 to 0.5."
             )
-
-    @classmethod
-    def calibrated(
-        cls,
-        one_qubit_fidelity: float,
-        two_qubit_fidelity: float,
-        *,
-        kind: FidelityKind,
-        spam_fidelity: float = 1.0,
-    ) -> GateNoise:
-        """Return the noise of a characterised machine.
-
-        Args:
-            one_qubit_fidelity: mean fidelity of a one-qubit gate, as a number up to 1.
-            two_qubit_fidelity: of a two-qubit gate.
-            kind: kind of those fidelities. IonQ's characterisations come from direct randomized benchmarking and
-                convert as ``process``: Forte's published errors 2.0e-4 and 46.4e-4 (arXiv:2308.05071) give exactly the
-                rates of IonQ's own noise model ``forte-1`` that way.
-            spam_fidelity: of state preparation and measurement; all of its error is taken as readout error.
-        """
-        return cls(
-            rate_from_fidelity(one_qubit_fidelity, 1, kind),
-            rate_from_fidelity(two_qubit_fidelity, 2, kind),
-            1 - spam_fidelity,
-        )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -161,19 +114,6 @@ PRESETS: dict[str, GateNoise] = {
     # 2.0e-4 and 46.4e-4.
     "forte1": GateNoise(4 / 3 * 2.0e-4, 16 / 15 * 46.4e-4),
 }
-
-
-def rate_from_error_probability(probability: float, n_qubits: int) -> float:
-    """Return the r whose channel applies a Pauli other than the identity with this probability.
-
-    >>> round(rate_from_error_probability(0.012, 1), 9), round(rate_from_error_probability(0.015, 2), 9)
-    (0.016, 0.016)
-    """
-    if not 0 <= probability <= 1:
-        raise BackendError(
-            f"the rate of gates on {n_qubits} qubits is {probability}, expected a probability, 0 to 1."
-        )
-    return probability / (1 - 0.25**n_qubits)
 
 
 class NoiseSettings(CheckedModel):
@@ -238,7 +178,12 @@ class CircuitNoise(NoiseSettings):
         named = super().gate_noise
         if self.rate == "aer":
             return named
-        one, two = (rate_from_error_probability(named.rate(n), n) for n in (1, 2))
+        for n in (1, 2):
+            if not 0 <= named.rate(n) <= 1:
+                raise BackendError(
+                    f"the rate of gates on {n} qubits is {named.rate(n)}, expected a probability, 0 to 1."
+                )
+        one, two = (named.rate(n) / pauli_error_probability(1.0, n) for n in (1, 2))
         return GateNoise(one, two, self.readout_error)
 
     @property

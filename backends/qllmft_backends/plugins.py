@@ -147,7 +147,16 @@ class Registry(Mapping[str, T]):
     def _load(self, name: str) -> tuple[T, str]:
         points = self._installed().get(name, [])
         if not points:
-            raise self._error(self._unknown(name))
+            names = list(self)
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = (
+                f"Did you mean {close[0]!r}?"
+                if close
+                else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
+            )
+            raise self._error(
+                f"there is no {self.kind} {name!r}; expected one of {', '.join(names)}. {hint}"
+            )
         source = self.source(name)
         if len(points) > 1:
             raise self._error(
@@ -168,16 +177,6 @@ class Registry(Mapping[str, T]):
             raise self._error(
                 f"the {self.kind} {name!r} ({source}) is a {type(thing).__name__}; expected a {self._of.__name__}."
             )
-
-    def _unknown(self, name: str) -> str:
-        names = list(self)
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = (
-            f"Did you mean {close[0]!r}?"
-            if close
-            else f"Install the package that has it, or call qllmft.register({self.kind!r}, {name!r}, ...) before."
-        )
-        return f"there is no {self.kind} {name!r}; expected one of {', '.join(names)}. {hint}"
 
 
 def _package(point: EntryPoint) -> str:

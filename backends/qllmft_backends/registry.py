@@ -97,7 +97,7 @@ _BUILT_IN = {
     ),
     "pennylane": Entry(
         summary="devices of PennyLane: qllmft.adjoint, default.qubit, lightning.qubit (device=...)",
-        module="qllmft_backends.pennylane_backend",
+        module="qllmft_backends.pennylane_device.backend",
         backend="PennyLaneBackend",
         options="PennyLaneOptions",
         extra="pennylane",
@@ -196,24 +196,18 @@ def describe() -> list[BackendRow]:
     for name in BACKENDS:
         try:
             entry = BACKENDS[name]
-            available, note = _availability(entry)
+            made: type[Backend] = getattr(import_module(entry.module), entry.backend)
+            state = made.availability()
+            available, note = state.available, state.note
         except UnknownBackendError as error:
             unread = "a plug-in that does not load"
             entry = Entry(unread, "", "", "", device="unknown", noise="unknown")
             available, note = False, str(error)
+        except Exception as error:  # a broken package is a reason, not a traceback
+            available, note = False, f"its packages are installed and do not load: {error}"
+            if isinstance(error, ModuleNotFoundError) and entry.extra:
+                note = f"{error.name!r} is not installed: pip install '.[{entry.extra}]'"
         shared = {key: getattr(entry, key) for key in ("device", "noise", "limits", "price")}
         source = BACKENDS.source(name)
         rows.append(BackendRow(name, entry.summary, available, note, source=source, **shared))
     return rows
-
-
-def _availability(entry: Entry) -> tuple[bool, str]:
-    """Return the fields of `Availability` of a backend. A broken package is a reason, not a traceback."""
-    try:
-        backend: type[Backend] = getattr(import_module(entry.module), entry.backend)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and entry.extra:
-            return False, f"{error.name!r} is not installed: pip install '.[{entry.extra}]'"
-        return False, f"its packages are installed and do not load: {error}"
-    state = backend.availability()
-    return state.available, state.note

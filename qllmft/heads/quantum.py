@@ -157,7 +157,7 @@ class QuantumHead(nn.Module):
                 decides by the value of an argument.
             UnsupportedGateError: if the engine cannot run an operation.
         """
-        from qllmft_backends.pennylane_capture import capture
+        from qllmft_backends.pennylane_device.capture import capture
 
         found, head = capture(qnode, *example), cls.__new__(cls)
         initial = torch.from_numpy(found.initial).float()

@@ -14,8 +14,7 @@ torch = pytest.importorskip("torch")
 
 from pennylane.exceptions import DeviceError  # noqa: E402
 
-from qllmft_backends import pennylane_tapes as tapes  # noqa: E402
-from qllmft_backends.pennylane_device import AdjointDevice  # noqa: E402
+from qllmft_backends.pennylane_device import AdjointDevice, tapes  # noqa: E402
 
 X, W = np.array([0.1, 0.5, 2.0, -0.4]), np.array([0.3, -0.4, 1.0, 0.7])
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

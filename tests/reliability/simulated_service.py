@@ -14,7 +14,7 @@ from qllmft_backends.remote.errors import (
     RemoteRequestError,
     RemoteTransientError,
 )
-from qllmft_backends.remote.ionq.listed_jobs import IonQJobs
+from qllmft_backends.remote.ionq.client import IonQJobs
 from qllmft_backends.remote.ledger.chunk import Chunk
 from qllmft_backends.remote.options import Deadline, Waits
 from qllmft_backends.remote.route import RemoteJob, Route

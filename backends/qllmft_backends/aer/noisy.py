@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -27,7 +25,7 @@ from qllmft_backends.aer.simulator import (
 )
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.noise import TRAJECTORIES, FidelityKind, GateNoise, NoiseSettings
+from qllmft_backends.noise import TRAJECTORIES, GateNoise, NoiseSettings
 from qllmft_backends.observables import ZObservables, z_string
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.requests import opened, request_seed
@@ -40,11 +38,7 @@ class AerForteOptions(NoiseSettings):
     """Options of the backend ``aer_forte``, beside those of `NoiseSettings`.
 
     Attributes:
-        noise: a preset (``paper_low``, ``paper_high``, ``forte1``); ``explicit`` with the two rates; ``calibrated``
-            with the two fidelities of a characterised machine.
-        one_qubit_fidelity, two_qubit_fidelity: numbers up to 1, for ``calibrated``.
-        fidelity: kind of the fidelities: ``process`` (IonQ's characterisations, by randomized benchmarking) or
-            ``average``.
+        noise: a preset (``paper_low``, ``paper_high``, ``forte1``); ``explicit`` with the two rates.
         shots: measurements per sample, 8192 as in the paper by default; None: means without measurement noise.
         seed: seed of the shots and trajectories; the same seed and request give the same bits.
         method: method of the simulation; ``auto`` takes the cheaper one, see `cheaper_method`.
@@ -53,37 +47,14 @@ class AerForteOptions(NoiseSettings):
         max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
     """
 
-    gates: Literal["paper_low", "paper_high", "forte1", "explicit", "calibrated"] = Field(  # type: ignore[assignment]
-        "forte1", alias="noise"
-    )
-    one_qubit_fidelity: float | None = None
-    two_qubit_fidelity: float | None = None
-    fidelity: FidelityKind = "process"
+    gates: Literal["paper_low", "paper_high", "forte1", "explicit"] = Field("forte1", alias="noise")
     shots: int | None = Field(8192, ge=2)
     seed: int = Field(0, ge=0)
     method: Literal["auto", "density_matrix", "trajectories"] = "auto"
     trajectories: int = Field(TRAJECTORIES, ge=2)
     max_parallel_threads: int = Field(0, ge=0)
 
-    @cached_property
-    def gate_noise(self) -> GateNoise:
-        """Return the noise of the gates and of the readout."""
-        one, two = self.one_qubit_fidelity, self.two_qubit_fidelity
-        if one is None or two is None:
-            return super().gate_noise
-        noise = GateNoise.calibrated(one, two, kind=self.fidelity)
-        return replace(noise, readout_error=self.readout_error)
-
     def _contradictions(self) -> Iterator[str]:
-        fidelities = self.one_qubit_fidelity, self.two_qubit_fidelity
-        unused = {"one_qubit_fidelity", "two_qubit_fidelity", "fidelity"} & self.model_fields_set
-        if self.gates == "calibrated" and None in fidelities:
-            yield f"noise is 'calibrated', got the fidelities {fidelities}; it needs both"
-        if self.gates != "calibrated" and unused:
-            yield (
-                f"{' and '.join(sorted(unused))} would not be used with noise={self.gates!r}; set noise='calibrated', "
-                "or leave it out"
-            )
         if self.shots is not None and "trajectories" in self.model_fields_set:
             yield (
                 f"trajectories={self.trajectories} would not be used with shots={self.shots}: every shot is a "

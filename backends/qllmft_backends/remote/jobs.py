@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.remote.batch import CircuitBatch, Submission, Template
+from qllmft_backends.remote.batch import (
+    CircuitBatch,
+    Submission,
+    Template,
+    check_answers,
+    results_of,
+)
 from qllmft_backends.remote.collect import OnProgress, collect, poll
 from qllmft_backends.remote.cost import (
     Announce,
@@ -43,7 +49,6 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.options import Deadline, JobOptions, KnownAnswerOptions
-from qllmft_backends.remote.results import check_answers, results_of
 from qllmft_backends.remote.route import JobIndex, Route
 from qllmft_backends.remote.rows import JobsInterrupt, under_way
 from qllmft_backends.remote.send import check_patience, send, settle
@@ -273,10 +278,19 @@ class Jobs:
         if not parts:  # the server had all of it
             return
         self._await_answers(batch.chunks)
+        facts = {  # for people
+            "circuit_name": batch.template.circuit.name,
+            "one_qubit_gates": batch.template.one_qubit_gates,
+            "two_qubit_gates": batch.template.two_qubit_gates,
+            "price_each": estimate.price_each,
+            "known_price": estimate.known_price,
+            "price_unit": estimate.unit,
+            "versions": {name: version(name) for name in route.packages},
+        }
         session = route.open_session(setup.backend, estimate.unit)
         try:
             for number, rows in enumerate(parts):
-                chunk = self._plan(batch, rows, estimate)
+                chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
                 send(index, chunk, batch, session)
                 self._circuits_sent += chunk.circuits
                 for i, row in enumerate(rows):
@@ -286,21 +300,6 @@ class Jobs:
         finally:
             if not isinstance(sys.exception(), KeyboardInterrupt):  # which waits for no server
                 route.end_sessions(ledger, [session])
-
-    def _plan(self, batch: CircuitBatch, rows: Sequence[int], estimate: CostEstimate) -> Chunk:
-        """Record a chunk of these rows, with facts for people."""
-        return self.ledger.plan(
-            batch.setup,
-            batch.values[rows],
-            checked=batch.checked,
-            circuit_name=batch.template.circuit.name,
-            one_qubit_gates=batch.template.one_qubit_gates,
-            two_qubit_gates=batch.template.two_qubit_gates,
-            price_each=estimate.price_each,
-            known_price=estimate.known_price,
-            price_unit=estimate.unit,
-            versions={name: version(name) for name in self.route.packages},
-        )
 
     def _await_answers(self, chunks: Iterable[Chunk]) -> None:
         """Wait for the chunks that are under way with a known answer, and check their answers."""

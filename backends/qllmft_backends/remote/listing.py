@@ -48,7 +48,14 @@ def ledger_jobs(folder: Path, ask: IonQConnection | None = None) -> list[Job]:
         listed = {job.job_id: job.status for job in index.find(chunk.tokens)}
         own = chunk.job_id or next(iter(listed), None)
         if own is not None and row.state in ("planned", *UNDER_WAY):
-            row = _with_server_state(index.route, replace(row, job_id=own), listed.get(own))
+            row = replace(row, job_id=own)
+            try:
+                state = listed.get(own) or index.route.describe(own).status
+                row = replace(row, state=state)
+            except RemoteError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                row = replace(row, state="missing", note=str(error))
         known = (own, *chunk.duplicates)
         late = [
             job for job, state in listed.items() if job not in known and state not in ENDED_FREE
@@ -188,13 +195,3 @@ def _ionq(connection: IonQConnection) -> IonQRoute:
     except ModuleNotFoundError as error:
         raise MissingExtraError.of("a job of IonQ", error, "ionq") from error
     return IonQRoute(connection)
-
-
-def _with_server_state(route: Route, row: Job, listed: str | None) -> Job:
-    """Return a row with the state in the server's list, or else in its description of the job."""
-    try:
-        return replace(row, state=listed or route.describe(str(row.job_id)).status)
-    except RemoteError as error:
-        if error.status != NOT_FOUND:
-            raise
-        return replace(row, state="missing", note=str(error))

@@ -136,11 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, mock.store.totals())
                 return
             route, *_ = route_of(request)
-            given, key = self.headers.get("Authorization", ""), mock.token
-            if route != "backends" and (
-                not given.startswith("apiKey ") or key not in (None, given[len("apiKey ") :])
-            ):
-                raise RefusedError("Invalid key provided", 401)
+            if route != "backends":
+                self._check_key()
             body = self.rfile.read(self._length())
             with mock.store.lock:
                 mock.store.requests[route] += 1
@@ -157,6 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
                         break
 
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
+
+    def _check_key(self) -> None:
+        given, expected = self.headers.get("Authorization", ""), self.server.mock.token
+        if not given.startswith("apiKey ") or expected not in (None, given[len("apiKey ") :]):
+            raise RefusedError("Invalid key provided", 401)
 
     def _length(self) -> int:
         """Return the length of the body, which the header states."""

@@ -190,7 +190,7 @@ def _of_qnode(
             "observables and data belong to a circuit of Qiskit; a QNode returns its own expectation values, and its "
             "first argument is a row. Leave them out."
         )
-    from qllmft_backends.pennylane_capture import capture
+    from qllmft_backends.pennylane_device.capture import capture
 
     given = weights if isinstance(weights, tuple) else () if weights is None else (weights,)
     found = capture(qnode, sample, *given)

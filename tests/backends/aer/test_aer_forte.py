@@ -86,23 +86,10 @@ def test_no_noise_is_the_engine():
     )
 
 
-def test_noise_comes_from_presets_numbers_or_fidelities():
+def test_noise_comes_from_presets_or_numbers():
     assert create("aer_forte").noise == PRESETS["forte1"]
     assert create("aer_forte", STRONG | {"readout_error": 0.01}).noise == GateNoise(
         0.03, 0.08, 0.01
-    )
-    fidelities = {
-        "noise": "calibrated",
-        "one_qubit_fidelity": 0.9998,
-        "two_qubit_fidelity": 0.99536,
-    }
-    measured = create("aer_forte", fidelities).noise
-    assert (measured.one_qubit_rate, measured.two_qubit_rate) == pytest.approx(
-        (2.667e-4, 4.949e-3), rel=2e-4
-    )
-    average = create("aer_forte", fidelities | {"fidelity": "average"}).noise
-    assert (average.one_qubit_rate, average.two_qubit_rate) == pytest.approx(
-        (4e-4, 4.64e-3 * 4 / 3)
     )
 
 
@@ -120,8 +107,6 @@ def test_noise_comes_from_presets_numbers_or_fidelities():
             BackendError,
             r"the rates \(None, 0.1\) would not be used with noise='forte1'",
         ),
-        ({"noise": "paper_low", "one_qubit_fidelity": 0.9}, BackendError, "set noise='calibrated'"),
-        ({"fidelity": "average"}, BackendError, "fidelity would not be used with noise='forte1'"),
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
         (
             STRONG | {"two_qubit_rate": 1.07},

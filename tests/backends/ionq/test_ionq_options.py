@@ -154,7 +154,6 @@ def test_one_module_imports_the_library():
         (library.qiskit_to_ionq, "circuit backend passed_args extra_query_params extra_metadata"),
         (library.IonQBackend, "provider name description gateset num_qubits simulator"),
         (library.IonQBackend.set_options, "fields"),
-        (library.Characterization, "data"),
         (library.get_user_agent, ""),
     ],
 )

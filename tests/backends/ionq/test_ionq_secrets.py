@@ -81,7 +81,7 @@ def test_a_server_that_is_not_to_be_trusted_with_the_key(
     """What it repeats is scrubbed; where it redirects to is not followed."""
 
     def refuse(self):
-        raise server.RefusedError(status, f"bad header {self.headers['Authorization']}")
+        raise server.RefusedError(f"bad header {self.headers['Authorization']}", status)
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
     assert TOKEN not in told(assert_fails(forte(), problem, RemoteError, match))

@@ -21,7 +21,6 @@ from ionq.helpers import (
     refused,
 )
 from qllmft_backends import BACKENDS, BackendError, UnsupportedGateError, create
-from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_backends.observables import draw
 from qllmft_backends.remote import Ledger, RemoteRequestError, ledger_jobs
 from qllmft_backends.remote.ionq import library
@@ -248,17 +247,6 @@ def test_from_the_registry(box, tmp_path, problem):
         "ionq_simulator", {"url": box.url, "ledger": str(tmp_path / "l"), "poll_interval_s": 0.02}
     )
     np.testing.assert_allclose(ask(backend, problem).values, problem.exact, atol=2e-6)
-
-
-def test_calibration(forte):
-    calibration = forte().calibration()
-    assert calibration.qubits == 36
-    assert (calibration.timing["1q"], calibration.timing["2q"]) == (130e-6, 970e-6)
-    noise = GateNoise.calibrated(
-        *(calibration.fidelity[key]["median"] for key in ("1q", "2q")), kind="process"
-    )
-    assert noise.two_qubit_rate == pytest.approx(PRESETS["forte1"].two_qubit_rate)
-    assert noise.one_qubit_rate == pytest.approx(PRESETS["forte1"].one_qubit_rate)
 
 
 def test_a_mock_server_is_named_in_the_ledger_and_shares_no_results(box, forte, problem, folder):

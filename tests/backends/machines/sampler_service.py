@@ -13,7 +13,7 @@ from qiskit.providers.fake_provider import GenericBackendV2
 
 from qllmft_backends import create
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
-from qllmft_backends.remote.machines.runners import SamplerRunner
+from qllmft_backends.remote.machines.route import SamplerRunner
 
 
 class SamplerJob:

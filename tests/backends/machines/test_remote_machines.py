@@ -19,7 +19,7 @@ from qllmft_backends.remote import (
 )
 from qllmft_backends.remote.ledger.ledger import ledgers_in
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, Provider
-from qllmft_backends.remote.machines.runners import BackendRunner
+from qllmft_backends.remote.machines.route import BackendRunner
 
 
 def opened(machine, tmp_path, **options):

@@ -17,7 +17,15 @@ from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.observables import ZObservables, draw, expectations, single_shots
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
-from qllmft_backends.remote.batch import CircuitBatch, Submission, known_circuit
+from qllmft_backends.remote.batch import (
+    CircuitBatch,
+    Resampled,
+    Submission,
+    check_answers,
+    known_circuit,
+    resampled,
+    results_of,
+)
 from qllmft_backends.remote.collect import own_job
 from qllmft_backends.remote.cost import Confirm, CostEstimate
 from qllmft_backends.remote.errors import IonQAuthError, RemoteError, RemoteRequestError
@@ -27,7 +35,6 @@ from qllmft_backends.remote.ionq.compile import (
     compile_there,
     published_price,
 )
-from qllmft_backends.remote.ionq.library import Characterization
 from qllmft_backends.remote.ionq.options import (
     CLOUD_NOISE,
     DEBIASING_MIN_SHOTS,
@@ -46,7 +53,6 @@ from qllmft_backends.remote.ledger.chunk import FREE_MACHINE, Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities, standard_errors
 from qllmft_backends.remote.options import Deadline, KnownAnswerOptions
-from qllmft_backends.remote.results import Resampled, check_answers, resampled, results_of
 from qllmft_backends.requests import BETWEEN_ROUNDS, check_values
 
 Floats = NDArray[np.float64]
@@ -361,15 +367,6 @@ class IonQForte(IonQBase):
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
         return CLOUD_NOISE.get(self.options.target)
-
-    def calibration(self) -> Characterization | None:
-        """Return the machine's latest characterization, or None if the server has none.
-
-        Its times are in seconds. `GateNoise.calibrated` reads its fidelities as those of processes.
-        """
-        path = ("backends", f"qpu.{self.options.target}", "characterizations")
-        found = self._route.client.get_object(*path, limit=1).get("characterizations")
-        return Characterization(found[0]) if found else None
 
     def _read_more(self, chunk: Chunk) -> None:
         super()._read_more(chunk)

@@ -5,7 +5,7 @@ The version is pinned, because its parts are no public interface. Another releas
 
 - `qiskit_to_ionq` writes the body of a job for an `IonQBackend` with options: gates of ``qis`` by their names,
   untranspiled. `IonQTranspileLevelWarning` is silenced: the circuits are never transpiled by it.
-- `Characterization` reads a machine's calibration, and `get_user_agent` names the library.
+- `get_user_agent` names the library.
 - `GPIGate`, `GPI2Gate`, `MSGate` and `add_equivalences`: the native gates, to which circuits are compiled for other
   services that run them.
 
@@ -25,12 +25,10 @@ from qiskit_ionq import __version__ as library_version
 from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import get_user_agent, qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
-from qiskit_ionq.ionq_client import Characterization
 
 from qllmft_backends.remote.ledger.chunk import Setup
 
 __all__ = [
-    "Characterization",
     "GPI2Gate",
     "GPIGate",
     "IonQBackend",

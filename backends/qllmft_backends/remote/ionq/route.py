@@ -22,9 +22,8 @@ from qllmft_backends.remote.errors import (
     RemoteTransientError,
     SessionWarning,
 )
-from qllmft_backends.remote.ionq.client import Client
+from qllmft_backends.remote.ionq.client import Client, IonQJobs, token_of
 from qllmft_backends.remote.ionq.library import body_of, library_version
-from qllmft_backends.remote.ionq.listed_jobs import IonQJobs, token_of
 from qllmft_backends.remote.ionq.options import JOB_MAX_BYTES, IonQConnection, IonQForteOptions
 from qllmft_backends.remote.ionq.reading import JobResults
 from qllmft_backends.remote.ledger.chunk import TOKEN_IN_NAME, Chunk, Setup

@@ -28,8 +28,7 @@ from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.compiled import Compiled, compile_circuit
 from qllmft_backends.remote.machines.options import QiskitOptions
 from qllmft_backends.remote.machines.providers import PROVIDERS, Machine, machine_of, open_machine
-from qllmft_backends.remote.machines.route import MachineRoute
-from qllmft_backends.remote.machines.runners import ENDED_BADLY, check_names, status_of
+from qllmft_backends.remote.machines.route import ENDED_BADLY, MachineRoute, check_names, status_of
 from qllmft_backends.remote.route import Route
 from qllmft_backends.requests import check_values, request_seed
 

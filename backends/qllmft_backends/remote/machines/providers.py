@@ -15,7 +15,7 @@ from qiskit.transpiler import Target
 
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.runners import BackendRunner, Runner, SamplerRunner
+from qllmft_backends.remote.machines.route import BackendRunner, Runner, SamplerRunner
 from qllmft_backends.text import error_text
 
 _FAKE = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes

@@ -1,9 +1,10 @@
-"""Route to a machine behind Qiskit's interfaces: any `BackendV2` or V2 sampler."""
+"""Ways to run compiled circuits, by a `BackendV2` or a V2 sampler, and the route to such a machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from qiskit import QuantumCircuit
@@ -15,13 +16,6 @@ from qllmft_backends.remote.ledger.chunk import Chunk, Setup
 from qllmft_backends.remote.ledger.ledger import Ledger
 from qllmft_backends.remote.ledger.payload import Probabilities
 from qllmft_backends.remote.machines.options import QiskitOptions
-from qllmft_backends.remote.machines.runners import (
-    ENDED_BADLY,
-    Counts,
-    Runner,
-    check_names,
-    status_of,
-)
 from qllmft_backends.remote.options import Deadline
 from qllmft_backends.remote.route import JobIndex, ListedJob, RemoteJob, Route
 from qllmft_backends.text import error_text
@@ -30,6 +24,142 @@ T = TypeVar("T")
 _ENDED_WELL = ("DONE", "COMPLETED")
 # errors of wrong values: of an answer that cannot be read, or of this job alone
 _WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+Counts = dict[int, int]  # basis state (qubit 0 the least significant bit) -> number of shots
+_NAME = "name"  # of a circuit, in its metadata and in the header of its result
+ENDED_BADLY = ("ERROR", "CANCELLED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Counts of one circuit, and its name in the machine's answer. None: the answer has no names."""
+
+    name: str | None
+    counts: Counts
+
+
+class BackendRunner:
+    """`BackendV2.run`, with the seed in the option ``seed_simulator`` of a backend that has it.
+
+    A job is the provider's object. ``searches``: the provider finds jobs by their tags.
+    """
+
+    searches = False
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
+        """Send circuits without free parameters as one job and return it.
+
+        Args:
+            circuits: each measured into the register ``meas``.
+            shots: measurements per circuit.
+            seed: of a simulator's shots.
+            tag: not sent.
+        """
+        del tag
+        seeded = hasattr(self._backend.options, "seed_simulator")
+        options = {"seed_simulator": seed} if seeded else {}
+        return self._backend.run(list(circuits), shots=shots, **options)
+
+    def measured(self, job: Any, circuits: int) -> list[Measured]:
+        """Wait for a job and return the counts of its circuits."""
+        result = job.result()
+        found = []
+        for i in range(circuits):
+            counts = {
+                int(str(bits).replace(" ", ""), 2): int(number)
+                for bits, number in result.get_counts(i).items()
+            }
+            circuits_of = getattr(result, "results", None)  # of Qiskit's own class of results
+            header = getattr(circuits_of[i], "header", None) if circuits_of else None
+            found.append(Measured(_name(header), counts))
+        return found
+
+    def fetch(self, job_id: str) -> Any:
+        """Return the job of an identity, in any process."""
+        sources: list[Any] = [self._backend, getattr(self._backend, "provider", None)]
+        for source in sources:
+            if hasattr(source, "retrieve_job"):
+                return source.retrieve_job(job_id)
+        raise BackendError(
+            f"job {job_id} cannot be read in another process: {self._backend.name} has no retrieve_job. Read it "
+            "with the provider's own tools."
+        )
+
+
+class SamplerRunner:
+    """`BaseSamplerV2.run`. With a service as IBM's, each job has one tag; without one, a simulator gets the seed."""
+
+    def __init__(self, sampler: Any, service: Any = None) -> None:
+        self._sampler, self._service = sampler, service
+        self.searches = service is not None
+
+    def start(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int, tag: str) -> Any:
+        """Send circuits (see `BackendRunner.start`), with the ``tag`` of the job."""
+        simulator: Any = getattr(getattr(self._sampler, "options", None), "simulator", None)
+        if self._service is not None:
+            self._sampler.options.environment.job_tags = [tag]
+        elif hasattr(simulator, "seed_simulator"):
+            simulator.seed_simulator = seed
+        for circuit in circuits:
+            circuit.metadata = {**(circuit.metadata or {}), _NAME: circuit.name}
+        return self._sampler.run([(circuit,) for circuit in circuits], shots=shots)
+
+    def measured(self, job: Any, circuits: int) -> list[Measured]:
+        """Wait for a job and return the counts of its circuits."""
+        result = job.result()
+        if len(result) != circuits:
+            raise JobFailedError(f"the sampler answered {len(result)} of {circuits} circuits.")
+        names = [_name((pub.metadata or {}).get("circuit_metadata")) for pub in result]
+        counts = [dict(pub.data.meas.get_int_counts()) for pub in result]
+        return [Measured(*pair) for pair in zip(names, counts, strict=True)]
+
+    def fetch(self, job_id: str) -> Any:
+        """Return the job of an identity, in any process."""
+        if self._service is None:
+            raise BackendError(
+                f"job {job_id} cannot be read in another process: a sampler alone has no list of jobs. Give the "
+                "backend itself, or read the job with the provider's own tools."
+            )
+        return self._service.job(job_id)
+
+    def find(self, tag: str) -> list[str]:
+        """Return the identities of the jobs with a tag."""
+        return [job.job_id() for job in self._service.jobs(None, job_tags=[tag])]
+
+
+Runner = BackendRunner | SamplerRunner
+
+
+def check_names(
+    measured: Sequence[Measured], expected: Sequence[Sequence[str]], label: str
+) -> None:
+    """Raise `JobFailedError` unless the names in an answer are those of one of the lists ``expected``."""
+    found = [each.name for each in measured]
+    if any(
+        all(name in (None, own) for name, own in zip(found, names, strict=True))
+        for names in expected
+    ):
+        return
+    first = next(i for i, name in enumerate(found) if name not in (None, expected[0][i]))
+    raise JobFailedError(
+        f"{label} answered circuits named {found[first]!r} ..., expected {expected[0][first]!r} ...: results of other "
+        "circuits, or in another order. They are not used. Ask the provider; if it renames circuits, "
+        "compare_names=false reads them as they are."
+    )
+
+
+def _name(source: Any) -> str | None:
+    """Return the name in a header or in metadata, or None if there is none."""
+    name = source.get(_NAME) if isinstance(source, dict) else getattr(source, _NAME, None)
+    return None if name is None else str(name)
+
+
+def status_of(job: Any) -> str:
+    """Return the status of a job in capitals, such as ``DONE``."""
+    status = job.status()
+    return str(getattr(status, "name", status)).upper()
 
 
 class MachineRoute(Route):
@@ -116,7 +246,9 @@ class MachineRoute(Route):
 
     def find(self, token: str) -> list[str]:
         """Return the ids of the jobs that carry a client token."""
-        return self.asked("a search by tags", lambda: list(map(_id_of, self.runner.find(token))))
+        assert isinstance(self.runner, SamplerRunner)
+        search = self.runner.find
+        return self.asked("a search by tags", lambda: list(map(_id_of, search(token))))
 
     def asked(self, what: str, call: Callable[[], T], final: tuple[type[Exception], ...] = ()) -> T:
         """Return the provider's answer to a question that may be repeated.

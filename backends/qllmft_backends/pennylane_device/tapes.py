@@ -24,7 +24,7 @@ from qllmft_backends.adjoint.program import lower, lower_complex
 from qllmft_backends.adjoint.program.gates import PARTS
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_backends.observables import PauliObservables, ZObservables
-from qllmft_backends.pennylane_gates import GATES, GateSequence
+from qllmft_backends.pennylane_device.gates import GATES, GateSequence
 
 Floats = NDArray[np.float64]
 
@@ -256,10 +256,11 @@ class BuiltTape:
                 columns[:, numbers].T if stack.ndim == 2 else columns[:, numbers].sum(axis=0)
                 for stack, numbers in of_stacks
             ]
-        parameters = circuit.get_parameters(trainable_only=False)
-        position, out = _positions(circuit, len(parameters)), []
+        parameters, out = circuit.get_parameters(trainable_only=False), []
+        position = {index: column for column, (index, _) in enumerate(_angles(circuit))}
         for index in circuit.trainable_params:
-            column = columns[:, position[index]] if position[index] >= 0 else np.zeros(len(columns))
+            known = index in position
+            column = columns[:, position[index]] if known else np.zeros(len(columns))
             out.append(column if np.shape(parameters[index]) else column.sum())
         return out
 
@@ -285,14 +286,6 @@ def _stacks(circuit: QuantumScript) -> list[tuple[Floats, list[int]]]:
                 )
             ]
     return []
-
-
-def _positions(circuit: QuantumScript, count: int) -> list[int]:
-    """Return the column of each parameter of the circuit in `_parameters`; -1: it has none."""
-    position = [-1] * count
-    for column, (index, _) in enumerate(_angles(circuit)):
-        position[index] = column
-    return position
 
 
 def _parameters(circuit: QuantumScript) -> Floats:

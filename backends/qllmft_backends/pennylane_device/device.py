@@ -1,4 +1,4 @@
-"""PennyLane's device ``qllmft.adjoint``: `qml.device("qllmft.adjoint", wires=4)`. Needs the extra ``pennylane``.
+"""PennyLane's device ``qllmft.adjoint``: `qml.device("qllmft.adjoint", wires=4)`.
 
 PennyLane transforms and measures; the engine computes. Expectation values of Pauli words come from the engine itself,
 with gradients in one reverse sweep for a whole batch of parameters; other measurements from its final states.
@@ -6,12 +6,14 @@ with gradients in one reverse sweep for a whole batch of parameters; other measu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pennylane as qml
+from autograd.tracer import isbox, trace_stack  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
@@ -27,9 +29,14 @@ from pennylane.exceptions import DeviceError
 from pennylane.tape import QuantumScript
 from pennylane.transforms import broadcast_expand
 
-from qllmft_backends.pennylane_gates import GATES
-from qllmft_backends.pennylane_refusals import check_order, check_parameters
-from qllmft_backends.pennylane_tapes import BuiltTape, build, differentiable, gathered, is_supported
+from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.tapes import (
+    BuiltTape,
+    build,
+    differentiable,
+    gathered,
+    is_supported,
+)
 
 Floats = NDArray[np.float64]
 _SAMPLED = (
@@ -156,7 +163,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         execution_config: ExecutionConfig | None = None,
     ) -> tuple[Any, ...]:
         """Return vector-Jacobian products by the trainable parameters, one reverse sweep for each circuit."""
-        check_order(execution_config)
+        _check_order(execution_config)
         return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
 
     def execute_and_compute_vjp(
@@ -185,7 +192,7 @@ class AdjointDevice(Device):  # type: ignore[misc]
         Raises:
             DeviceError: for a batch of parameters, which has vector-Jacobian products only.
         """
-        check_order(execution_config)
+        _check_order(execution_config)
         return tuple(self._jacobian(circuit) for circuit in circuits)
 
     def execute_and_compute_derivatives(
@@ -292,9 +299,54 @@ def _is_batch(circuit: QuantumScript) -> bool:
 
 @qml.transform  # type: ignore[untyped-decorator]
 def _check(tape: QuantumScript) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
-    """Refuse gradients that would be zero or NaN (see `check_parameters`)."""
-    check_parameters(tape)
+    """Refuse a tape if a parameter is differentiated whose gradient by the reverse sweep would be zero or NaN.
+
+    Raises:
+        DeviceError: for coefficients of an observable, and for amplitudes of which one is zero.
+    """
+    for measurement in tape.measurements:
+        if measurement.obs is not None and any(map(_differentiated, measurement.obs.data)):
+            raise DeviceError(
+                "gradients by the coefficients of an observable are not computed by the reverse sweep. Measure each "
+                "term and take the sum outside of the QNode, or detach the coefficients."
+            )
+    for operation in tape.operations:
+        if isinstance(operation, qml.StatePrep) and any(map(_differentiated, operation.data)):
+            (amplitudes,) = qml.math.unwrap(operation.data)
+            zeros = int(np.count_nonzero(np.asarray(qml.math.toarray(amplitudes)) == 0))
+            if zeros:
+                raise DeviceError(
+                    f"{operation.name} has {zeros} amplitudes of zero, as padding gives, where the rotations that "
+                    "prepare it have no derivative: its gradient would be NaN. Pad with a small number "
+                    "(pad_with=1e-6), detach the input, or use default.qubit with diff_method='backprop'."
+                )
     return (tape,), lambda results: results[0]
+
+
+def _differentiated(parameter: Any) -> bool:
+    """Return whether a gradient by a parameter is asked for; PennyLane's own arrays say so even outside of one."""
+    if qml.math.get_interface(parameter) == "autograd":
+        return bool(isbox(parameter))
+    return bool(qml.math.requires_grad(parameter))
+
+
+def _check_order(config: ExecutionConfig | None) -> None:
+    """Raise if a gradient by the reverse sweep is to be differentiated itself, which gives zero.
+
+    Raises:
+        DeviceError: for a graph of a gradient in torch, or a gradient inside of another in autograd.
+    """
+    interface = "" if config is None or config.interface is None else config.interface.value
+    if interface == "torch":
+        # in a backward pass it means create_graph=True
+        second = sys.modules["torch"].is_grad_enabled()
+    else:
+        second = interface == "autograd" and trace_stack.top >= 0
+    if second:
+        raise DeviceError(
+            "second derivatives (create_graph=True, a Hessian) are not computed by the reverse sweep, and would be "
+            "zero. Use diff_method='parameter-shift' with max_diff=2."
+        )
 
 
 @qml.transform  # type: ignore[untyped-decorator]
@@ -322,13 +374,11 @@ def _expand_batch(
         tape: the circuit; batches of prepared states and of matrices are expanded.
         sweeps: no whole Jacobian is wanted, which a batch does not have.
     """
-    angles_only = all(op.batch_size is None or is_angle(op) for op in tape.operations)
+    batches = (op.name for op in tape.operations if op.batch_size is not None)
+    angles_only = not {"StatePrep", "BasisState", "QubitUnitary", "DiagonalQubitUnitary"} & {
+        *batches
+    }
     if tape.batch_size is None or (sweeps and angles_only):
         return (tape,), lambda results: results[0]
     expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
     return expanded
-
-
-def is_angle(operation: Any) -> bool:
-    """Return whether all parameters of an operation are angles that a batch may vary."""
-    return operation.name not in ("StatePrep", "BasisState", "QubitUnitary", "DiagonalQubitUnitary")

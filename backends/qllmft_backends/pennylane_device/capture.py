@@ -16,8 +16,8 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.pennylane_gates import GATES
-from qllmft_backends.pennylane_tapes import (
+from qllmft_backends.pennylane_device.gates import GATES
+from qllmft_backends.pennylane_device.tapes import (
     as_qiskit,
     differentiable,
     is_supported,
@@ -62,7 +62,8 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
             f"got {type(qnode).__name__} with {len(example)} arguments; expected a QNode of PennyLane and an example "
             "of each argument: one sample, then the weights."
         )
-    values = [np.asarray(_plain(each), np.float64) for each in example]
+    plain = (each.detach() if hasattr(each, "detach") else each for each in example)
+    values = [np.asarray(each, np.float64) for each in plain]
     symbols = [
         np.array(list(ParameterVector(f"argument{i}", each.size)), dtype=object).reshape(each.shape)
         for i, each in enumerate(values)
@@ -87,13 +88,14 @@ def capture(qnode: Any, *example: Any) -> CapturedCircuit:
         raise BackendError(
             f"the circuit does not read {', '.join(unused)} of the sample. Give a sample of the values that it reads."
         )
-    used, initial = _used(circuit, [p for each in weights for p in each], values[1:])
     observables = [pauli_sum(each.obs, n_qubits) for each in tape.measurements]
-    return CapturedCircuit(circuit, observables, data, used, initial)
-
-
-def _plain(value: Any) -> Any:
-    return value.detach().numpy() if hasattr(value, "detach") else value
+    initial = zip(
+        (p for each in weights for p in each), (v for x in values[1:] for v in x.flat), strict=True
+    )
+    used = {parameter: value for parameter, value in initial if parameter in circuit.parameters}
+    return CapturedCircuit(
+        circuit, observables, data, list(used), np.array([*used.values()], np.float64)
+    )
 
 
 def _traced(function: Any, symbols: Sequence[NDArray[Any]]) -> QuantumScript:
@@ -133,12 +135,3 @@ def _standard(qnode: Any, tape: QuantumScript) -> QuantumScript:
         error=UnsupportedGateError,
     )
     return tape
-
-
-def _used(
-    circuit: QuantumCircuit, weights: Sequence[Parameter], values: Sequence[NDArray[np.float64]]
-) -> tuple[list[Parameter], NDArray[np.float64]]:
-    """Return the weights that a circuit reads, and their values."""
-    flat = np.concatenate([each.ravel() for each in values]) if values else np.empty(0)
-    read = [i for i, parameter in enumerate(weights) if parameter in circuit.parameters]
-    return [weights[i] for i in read], flat[read]

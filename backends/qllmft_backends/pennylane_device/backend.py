@@ -15,8 +15,8 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
 from qllmft_backends.observables import ZObservables, expectations_of_counts
-from qllmft_backends.pennylane_device import AdjointDevice
-from qllmft_backends.pennylane_gates import GATES, gate
+from qllmft_backends.pennylane_device.device import AdjointDevice
+from qllmft_backends.pennylane_device.gates import GATES, gate
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_backends.requests import check_values, opened, request_seed
 
@@ -73,8 +73,11 @@ class PennyLaneBackend(Backend):
             rng = np.random.default_rng(self.options.seed)
             outcomes = self.outcomes(circuit, values, self.options.shots, rng)
             return expectations_of_counts(map(Counter, outcomes.tolist()), sums)
-        strings = [_string(mask, circuit.num_qubits) for mask in sums.masks.tolist()]
-        found = self._run(circuit, values, [qml.expval(string) for string in strings], None)
+        of_strings = []
+        for mask in sums.masks.tolist():
+            z = [qml.PauliZ(wire) for wire in range(circuit.num_qubits) if mask >> wire & 1]
+            of_strings.append(qml.expval(qml.prod(*z) if z else qml.Identity(0)))
+        found = self._run(circuit, values, of_strings, None)
         means = (
             np.stack([np.broadcast_to(column, len(values)) for column in found], axis=1)
             @ sums.coefficients.T
@@ -127,12 +130,6 @@ class PennyLaneBackend(Backend):
         tape = qml.tape.QuantumScript(_operations(circuit, values), measurements, shots=shots)
         (found,) = qml.execute([tape], device, diff_method=None)
         return [found] if len(measurements) == 1 else list(found)
-
-
-def _string(mask: int, n_qubits: int) -> Any:
-    """Return the product of Z on the wires of a mask."""
-    wires = [wire for wire in range(n_qubits) if mask >> wire & 1]
-    return qml.prod(*(qml.PauliZ(wire) for wire in wires)) if wires else qml.Identity(0)
 
 
 def _operations(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[Any]:
