@@ -6,7 +6,7 @@ value to a new qubit. A reset continues on a new qubit. A condition becomes cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,10 +55,7 @@ def defer(circuit: QuantumCircuit) -> Deferred:
     ):
         return Deferred(circuit, tuple(range(circuit.num_qubits)), frozenset(), (), False)
     rewriting = _Rewriting(circuit)
-    for instruction in circuit.data:
-        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        clbits = [circuit.find_bit(clbit).index for clbit in instruction.clbits]
-        rewriting.add(instruction.operation, qubits, clbits)
+    rewriting.add_all(circuit, range(circuit.num_qubits), range(circuit.num_clbits))
     return rewriting.finish()
 
 
@@ -77,26 +74,57 @@ class _Rewriting:
         self.measured: set[int] = set()  # wires whose value is still to be kept
         self.count: int = self.circuit.num_qubits
 
-    def add(self, operation: Any, qubits: Sequence[int], clbits: Sequence[int]) -> None:
-        """Add one operation of the circuit."""
+    def add_all(
+        self,
+        body: QuantumCircuit,
+        qubits: Sequence[int],
+        clbits: Sequence[int],
+        required: Sequence[tuple[int, bool]] = (),
+    ) -> None:
+        """Add the operations of a part of the circuit.
+
+        Args:
+            body: the circuit, a block of a condition, or the definition of an operation.
+            qubits: of the circuit, for those of ``body``.
+            clbits: of the circuit, for those of ``body``.
+            required: of a block, the classical bits that its condition reads, with the value that it asks of each.
+        """
+        for instruction in body.data:
+            self._add(
+                instruction.operation,
+                [qubits[body.find_bit(qubit).index] for qubit in instruction.qubits],
+                [clbits[body.find_bit(clbit).index] for clbit in instruction.clbits],
+                required,
+            )
+
+    def _add(
+        self,
+        operation: Any,
+        qubits: Sequence[int],
+        clbits: Sequence[int],
+        required: Sequence[tuple[int, bool]],
+    ) -> None:
         name = operation.name
         if name in ("barrier", "delay"):
             return
-        if name == "measure":
+        if isinstance(operation, IfElseOp):
+            self._condition(operation, qubits, clbits, required)
+        elif isinstance(operation, Gate) and required:
+            self._conditional_gate(operation, qubits, required)
+        elif isinstance(operation, Gate):
+            self._gate(operation, [self.wires[qubit] for qubit in qubits])
+        elif required:
+            raise self._refusal(f"{name!r} inside a condition")
+        elif name == "measure":
             self.bits[clbits[0]] = self.wires[qubits[0]]
             self.measured.add(self.wires[qubits[0]])
         elif name == "reset":
             if self.wires[qubits[0]] in self.touched:
                 self.wires[qubits[0]] = self._new_wire()
-        elif isinstance(operation, IfElseOp):
-            self._condition(operation, qubits, clbits, [])
-        elif isinstance(operation, Gate):
-            self._gate(operation, [self.wires[qubit] for qubit in qubits])
+        elif (definition := getattr(operation, "definition", None)) is not None:
+            self.add_all(definition, qubits, clbits)
         else:
-            for inner, inner_qubits, inner_clbits in self._opened(operation):
-                self.add(
-                    inner, [qubits[q] for q in inner_qubits], [clbits[c] for c in inner_clbits]
-                )
+            raise self._refusal(repr(name))
 
     def finish(self) -> Deferred:
         """Return the circuit of all gates."""
@@ -146,40 +174,17 @@ class _Rewriting:
         operation: IfElseOp,
         qubits: Sequence[int],
         clbits: Sequence[int],
-        outer: list[tuple[int, bool]],
+        outer: Sequence[tuple[int, bool]],
     ) -> None:
         """Add the blocks of a condition, each of its gates controlled by the bits that it reads."""
-        required = self._required(operation.condition)
-        blocks = operation.blocks
-        self._block(blocks[0], qubits, clbits, [*outer, *required])
-        if len(blocks) == 1:
-            return
+        required, (block, *other) = self._required(operation.condition), operation.blocks
+        self.add_all(block, qubits, clbits, [*outer, *required])
         # the other block runs if some bit differs: the bits before it agree and it does not
-        for i, (bit, value) in enumerate(required):
-            self._block(blocks[1], qubits, clbits, [*outer, *required[:i], (bit, not value)])
-
-    def _block(
-        self,
-        block: QuantumCircuit,
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        required: list[tuple[int, bool]],
-    ) -> None:
-        for instruction in block.data:
-            operation = instruction.operation
-            places = [qubits[block.find_bit(qubit).index] for qubit in instruction.qubits]
-            if operation.name in ("barrier", "delay"):
-                continue
-            if isinstance(operation, IfElseOp):
-                bits = [clbits[block.find_bit(clbit).index] for clbit in instruction.clbits]
-                self._condition(operation, places, bits, required)
-            elif isinstance(operation, Gate):
-                self._conditional_gate(operation, places, required)
-            else:
-                raise self._refusal(f"{operation.name!r} inside a condition")
+        for i, (bit, value) in enumerate(required if other else ()):
+            self.add_all(other[0], qubits, clbits, [*outer, *required[:i], (bit, not value)])
 
     def _conditional_gate(
-        self, gate: Gate, qubits: Sequence[int], required: list[tuple[int, bool]]
+        self, gate: Gate, qubits: Sequence[int], required: Sequence[tuple[int, bool]]
     ) -> None:
         wires = [self.wires[qubit] for qubit in qubits]
         for wire in wires:  # a wire cannot control itself
@@ -225,15 +230,6 @@ class _Rewriting:
             if isinstance(left, expr.Var) and isinstance(right, expr.Value):
                 return self._required((left.var, right.value))
         raise self._refusal("a condition that is no comparison of bits with a number")
-
-    def _opened(self, operation: Any) -> Iterable[tuple[Any, list[int], list[int]]]:
-        definition = getattr(operation, "definition", None)
-        if definition is None:
-            raise self._refusal(repr(operation.name))
-        for instruction in definition.data:
-            qubits = [definition.find_bit(qubit).index for qubit in instruction.qubits]
-            clbits = [definition.find_bit(clbit).index for clbit in instruction.clbits]
-            yield instruction.operation, qubits, clbits
 
     def _refusal(self, thing: str) -> UnsupportedGateError:
         return UnsupportedGateError(
