@@ -23,7 +23,7 @@ from qllmft_backends.adjoint.program import lower_complex
 from qllmft_backends.adjoint.thread_pool import thread_count
 from qllmft_backends.observables import PauliObservables
 from qllmft_circuits import head_circuit
-from qllmft_circuits.library import brickwork
+from qllmft_circuits.ansatz import brickwork
 
 from complex import Step, strings, turns
 from run import machine_facts

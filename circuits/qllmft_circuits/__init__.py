@@ -3,22 +3,33 @@
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
 
-from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, Block, append_ansatz_layer
-from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS, encoder_circuit
+from qllmft_circuits.ansatz import (
+    LIBRARY,
+    Ansatz,
+    AnsatzOptions,
+    Block,
+    append_ansatz_layer,
+    brickwork,
+)
+from qllmft_circuits.encoder import (
+    PAPER_ENCODER_LAYERS,
+    encoder_circuit,
+    loading_angles,
+    loading_circuit,
+    loading_template,
+)
 from qllmft_circuits.head import (
+    Interpret,
     Readout,
     data_parameters,
     head_circuit,
+    outcome_observables,
     readout_observables,
     weight_parameters,
 )
 from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
-from qllmft_circuits.library import LIBRARY, brickwork
-from qllmft_circuits.loading import loading_angles, loading_circuit, loading_template
-from qllmft_circuits.outcomes import Interpret, outcome_observables
 from qllmft_circuits.qasm import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
-from qllmft_circuits.qasm_size import qasm3_size
-from qllmft_circuits.qpy_size import qpy_size
+from qllmft_circuits.sizes import qasm3_size, qpy_size
 
 __all__ = [
     "LIBRARY",

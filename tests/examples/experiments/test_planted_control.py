@@ -25,7 +25,7 @@ from qllmft.analysis import MOST_BOND
 from qllmft.heads import QuantumHead
 from qllmft.tasks import ALPHA, PairedDifference, detectable_effect, holm
 from qllmft_circuits import AnsatzOptions
-from qllmft_circuits.library import separable
+from qllmft_circuits.ansatz import separable
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORD = ROOT / "docs" / "records" / "planted-control"
