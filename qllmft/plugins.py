@@ -10,7 +10,7 @@ from qllmft_backends.plugins import PluginKind, PluginRow, Registry
 
 _HOMES: dict[PluginKind, tuple[str, str]] = {
     "adapter": ("qllmft.config.lora", "ADAPTERS"),
-    "ansatz": ("qllmft.ansatze", "ANSATZE"),
+    "ansatz": ("qllmft.templates", "ANSATZE"),
     "backend": ("qllmft_backends", "BACKENDS"),
     "baseline": ("qllmft.baselines", "BASELINES"),
     "tracker": ("qllmft.trackers", "TRACKERS"),

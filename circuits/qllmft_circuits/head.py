@@ -106,8 +106,6 @@ def readout_observables(
     ]
 
 
-
-
 def outcome_observables(
     n_qubits: int, interpret: Interpret, output_shape: int | None = None
 ) -> list[SparsePauliOp]:

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from qllmft.analysis.analysis import analyse as analyse
     from qllmft.analysis.audit import CHECKS as CHECKS
     from qllmft.analysis.audit.circuit import trained_circuit as trained_circuit
-    from qllmft.analysis.audit.truncation import state_bonds as state_bonds
-    from qllmft.analysis.audit.truncation import truncated as truncated
     from qllmft.analysis.certificate import MOST_BOND as MOST_BOND
     from qllmft.analysis.certificate import certificate_of as certificate_of
     from qllmft.analysis.entanglement import head_states as head_states
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
     from qllmft.analysis.entanglement import schmidt_rank as schmidt_rank
     from qllmft.analysis.entanglement import schmidt_values as schmidt_values
     from qllmft.analysis.kernels import RIDGE as RIDGE
+    from qllmft.analysis.least_bond import state_bonds as state_bonds
+    from qllmft.analysis.least_bond import truncated as truncated
     from qllmft.analysis.twin import train_twins as train_twins
     from qllmft.analysis.twin import twin_configs as twin_configs
 

@@ -6,6 +6,7 @@ from qllmft_backends.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from qllmft.baselines.classical import GridBaseline as GridBaseline
+    from qllmft.baselines.classical import WordBaseline as WordBaseline
     from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import scored as scored
     from qllmft.baselines.kept import as_classifier as as_classifier
     from qllmft.baselines.trained import TrainedHead as TrainedHead
+    from qllmft.baselines.trained import fit_without_circuit as fit_without_circuit
+    from qllmft.baselines.trained import in_latent as in_latent
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
-    from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
-    from qllmft.baselines.without_circuit import in_latent as in_latent
-    from qllmft.baselines.words import WordBaseline as WordBaseline
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qllmft.baselines.head import MOST_SUPPORTED, Baseline, Grid, baseline
+from qllmft.config import RunConfig
 from qllmft.randomness import drawn
 from qllmft.tasks.multilabel import best_thresholds, macro_f1
 from qllmft.tasks.regression import r2
@@ -327,3 +328,16 @@ LOGISTIC_REGRESSION_OVR = _one_versus_rest(
     "logistic regression, one-versus-rest", logistic_regression
 )
 SVC_OVR = _one_versus_rest("SVC, one-versus-rest", support_vectors, MOST_SUPPORTED)
+
+
+class WordBaseline(GridBaseline):
+    """Logistic regression on vectors of words, see `word_body`, in place of those of the run's body."""
+
+
+def _tfidf(config: RunConfig, *_: int) -> WordBaseline:
+    like = logistic_regression(config.baselines.grid)
+    return WordBaseline(TFIDF.label, like.make, like.grid).kept(config)
+
+
+# a vector has as many entries as there are words, so their memory is limited as that of support vectors
+TFIDF = Baseline("TF-IDF + logistic regression", _tfidf, tuned=True, most_texts=MOST_SUPPORTED)

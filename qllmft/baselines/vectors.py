@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.classical import GridBaseline, n_trained, points
 from qllmft.baselines.head import MOST_SUPPORTED, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import Pad, amplitudes
+from qllmft.heads.encoder import DataMap, Pad, amplitudes
 from qllmft.randomness import derive_seed
 
 MOST_BITS, LONGEST = 8, 32  # bits per code, entries per sub-vector

@@ -3,11 +3,11 @@
 from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
 from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
 from qllmft.config.model import KernelConfig, ModelConfig, SurrogateConfig
-from qllmft.config.noise import NoiseConfig
 from qllmft.config.run import (
     PERSONAL_OPTIONS,
     BackendConfig,
     BaselinesConfig,
+    NoiseConfig,
     RunConfig,
     parse_config,
 )

@@ -80,7 +80,7 @@ class Table:
     # (N,) int64 indices into the corpus' label names, (N, T) float64 targets, or (N, L) 0 and 1
     labels: NDArray[Any]
     second: list[str] | None = None  # second texts of pairs; None: texts are single
-    features: PairFeatures = "both"  # vector of a pair, see `qllmft.embed.pairs`
+    features: PairFeatures = "both"  # vector of a pair, see `qllmft.embed.embedder`
     # (N,) numbers of the rows' groups, or their times; None without such a column
     keys: NDArray[Any] | None = None
 

@@ -17,9 +17,8 @@ from typing import Any
 import pandas as pd
 
 from qllmft.config import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.data.cells import MOST_BYTES, check_columns
+from qllmft.data.cells import MOST_BYTES, batches, check_columns, open_parquet
 from qllmft.data.corpus import Corpus
-from qllmft.data.parquet import batches, open_parquet
 from qllmft.data.rows import SPLIT_NAMES, corpus_of, counted
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json, read_bytes

@@ -9,8 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from qllmft.data.cells import check_columns, is_blank
-from qllmft.data.parquet import batches, open_parquet
+from qllmft.data.cells import batches, check_columns, is_blank, open_parquet
 from qllmft.data.sources import SUFFIXES, parse_object
 from qllmft.errors import UserError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qllmft.embed.body import Body, check_vectors
 from qllmft.embed.cache import EmbeddingCache, default_cache_folder
-from qllmft.embed.embedder import Embedder, Embeddings, embed
+from qllmft.embed.embedder import Embedder, Embeddings, embed, pair_vectors
 from qllmft.embed.folder_check import BODY_FILES, check_body_folder
 from qllmft.embed.location import (
     BodyLocation,
@@ -14,7 +14,6 @@ from qllmft.embed.location import (
     published_name,
     weights_hash,
 )
-from qllmft.embed.pairs import pair_vectors
 from qllmft.embed.trainable import TrainableBody
 
 __all__ = [

@@ -3,9 +3,8 @@
 from qllmft.heads.classical import linear
 from qllmft.heads.classifier import Classifier, build_classifier
 from qllmft.heads.connector import AdjointConnector
-from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder, initial_angles
-from qllmft.heads.noise import noisy_circuits, reseed, without_noise
+from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder, initial_angles
+from qllmft.heads.layer import noisy_circuits, reseed, without_noise
 from qllmft.heads.quantum import QuantumHead
 from qllmft.heads.torch_engine import TorchEngine, engines_on
 from qllmft.heads.truncated import TruncatedHead

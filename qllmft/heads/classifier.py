@@ -7,10 +7,8 @@ from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
 from qllmft.heads.classical import linear, linear_readout, perceptron
-from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import ParallelEncoders, QuantumEncoder
-from qllmft.heads.quantum import QuantumHead
-from qllmft.heads.sines import sine_readout
+from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder
+from qllmft.heads.quantum import QuantumHead, sine_readout
 from qllmft.randomness import torch_generator
 from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend

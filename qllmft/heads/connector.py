@@ -13,8 +13,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
 from qllmft.errors import UserError
-from qllmft.heads.layer import CircuitAngles, expectations, on_rows
-from qllmft.heads.noise import NoisyCircuit
+from qllmft.heads.layer import CircuitAngles, NoisyCircuit, expectations, on_rows
 from qllmft_backends import Backend
 from qllmft_backends.adjoint import adjoint_or_none
 

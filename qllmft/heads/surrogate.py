@@ -10,8 +10,7 @@ from qllmft.config import ModelConfig, SurrogateConfig
 from qllmft.config.model import MOST_ENTRIES, PAPER_ANSATZ
 from qllmft.errors import UserError
 from qllmft.heads.classifier import Classifier, data_map_of
-from qllmft.heads.data_map import DataMap
-from qllmft.heads.encoder import Pad, amplitudes, loaded_vector
+from qllmft.heads.encoder import DataMap, Pad, amplitudes, loaded_vector
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead

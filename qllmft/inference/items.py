@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qllmft.data.cells import is_blank
 from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
-from qllmft.embed.pairs import pair_vectors
+from qllmft.embed.embedder import pair_vectors
 from qllmft.errors import UserError
 from qllmft.model import StoredModel
 

@@ -22,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from qllmft.ansatze import ANSATZE
 from qllmft.budget import check_budget
 from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
@@ -35,7 +34,7 @@ from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.tasks import TASKS, TaskName
-from qllmft.templates import least_numbers
+from qllmft.templates import ANSATZE, least_numbers
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
 from qllmft.training import logits_of
 from qllmft.versions import versions as versions_here

@@ -13,7 +13,7 @@ from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.data import Corpus, Findings, Splits, read_corpus, split_corpus
 from qllmft.embed import Embeddings, embed
-from qllmft.embed.pairs import pair_size
+from qllmft.embed.embedder import pair_size
 from qllmft.errors import UserError
 from qllmft.events import BackendReady, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier

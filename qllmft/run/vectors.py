@@ -12,7 +12,7 @@ from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
 from qllmft.embed.adapter import replaced
-from qllmft.embed.pairs import pair_vectors
+from qllmft.embed.embedder import pair_vectors
 from qllmft.embed.words import word_body
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.setup import RunSetup, SharedInputs

@@ -8,7 +8,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.tasks.classification import CLASSIFICATION
 from qllmft.tasks.measure import ACCURACY, ScoreName, percent
 from qllmft.tasks.multilabel import MULTILABEL
 from qllmft.tasks.regression import REGRESSION
@@ -20,7 +19,7 @@ from qllmft.tasks.statistics import (
     detectable_effect,
     holm,
 )
-from qllmft.tasks.task import Task, TaskName
+from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
 __all__ = [
     "ACCURACY",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.heads.noise import noisy_circuits, without_noise
+from qllmft.heads.layer import noisy_circuits, without_noise
 from qllmft.training.examples import Examples
 
 EVALUATION_BATCH = 1024

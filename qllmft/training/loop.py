@@ -22,7 +22,7 @@ from qllmft.data import Table
 from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
-from qllmft.heads.noise import reseed
+from qllmft.heads.layer import reseed
 from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection, State

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, ParallelEncoders, QuantumEncoder, QuantumHead
 from qllmft.heads.encoder import loaded_vector
-from qllmft.heads.sines import slope_bound
+from qllmft.heads.quantum import slope_bound
 from qllmft.tasks import Task
 from qllmft_backends.adjoint import AdjointEngine
 from qllmft_backends.adjoint.program import Program

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from qllmft.analysis.audit import data, machine, rivals, states
+from qllmft.analysis.audit import data, rivals, states
 from qllmft.analysis.audit.case import (
     AuditFinding,
     Case,
-    CheckFunction,
     LinearReadout,
     rows_of,
 )
@@ -36,7 +35,7 @@ class AuditCheck:
 
     code: str
     title: str  # what holds
-    function: CheckFunction
+    function: Callable[[Case], AuditFinding]
 
     @property
     def page(self) -> str:
@@ -64,9 +63,9 @@ CHECKS = (
     AuditCheck("QA304", "each input has an effect", states.idle_inputs),
     AuditCheck("QA305", "each qubit has an effect", states.idle_qubits),
     AuditCheck("QA306", "different rows have different states", states.collisions),
-    AuditCheck("QA401", "labels need the circuit (load)", machine.load),
-    AuditCheck("QA402", "gradients are above shot noise", machine.gradient),
-    AuditCheck("QA403", "labels stay at these shots", machine.labels_at_shots),
+    AuditCheck("QA401", "labels need the circuit (load)", states.load),
+    AuditCheck("QA402", "gradients are above shot noise", states.gradient),
+    AuditCheck("QA403", "labels stay at these shots", states.labels_at_shots),
 )
 
 
@@ -170,7 +169,14 @@ def audit(
         given, trained[0], observables=observables, data=data, weights=weights
     )
     _check_size(audited, len(trained) + (0 if held is None else len(held[0])))
-    classes, (y_train, y_test) = _classes(seen, None if held is None else held[1])
+    classes, y_train = np.unique(seen, return_inverse=True)
+    if len(classes) < 2:
+        raise UserError(f"all rows have the label {classes[0]}, expected two labels or more.")
+    test_rows = None
+    if held is not None:
+        if unknown := sorted(set(held[1].tolist()) - set(classes.tolist())):
+            raise UserError(f"test rows have the labels {unknown[:3]}, which no training row has.")
+        test_rows = held[0], np.searchsorted(classes, held[1]).astype(np.int64)
     read = trained if inputs is None else as_rows(inputs, "inputs")
     read_test = None if test_inputs is None else as_rows(test_inputs, "test_inputs")
     one_alone = held is not None and (inputs is None) != (test_inputs is None)
@@ -179,9 +185,7 @@ def audit(
             f"inputs have {len(read)} rows and X {len(trained)}; give inputs= of every row, and test_inputs= beside "
             "test=."
         )
-    rows = rows_of(
-        trained, y_train, None if held is None else (held[0], y_test), read, read_test, seed
-    )
+    rows = rows_of(trained, y_train.astype(np.int64), test_rows, read, read_test, seed)
     case = Case(
         audited,
         *rows,
@@ -191,10 +195,6 @@ def audit(
         margin=margin,
         seed=seed,
     )
-    return _audited(case, on_event)
-
-
-def _audited(case: Case, on_event: OnEvent) -> Audit:
     findings = {}
     with threadpool_limits(1):  # of many small fits: threads cost more; the engine has its own
         for number, check in enumerate(CHECKS, 1):
@@ -231,19 +231,6 @@ def _check_lengths(x: Floats, y: Any, test: Any) -> None:
             )
     if test is not None and test[0].shape[1] != x.shape[1]:
         raise UserError(f"test[0] has {test[0].shape[1]} columns, expected the {x.shape[1]} of X.")
-
-
-def _classes(y: Any, held: Any) -> tuple[Any, tuple[Any, Any]]:
-    """Return the labels in their order, and the indices of the labels of both parts."""
-    classes, indices = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise UserError(f"all rows have the label {classes[0]}, expected two labels or more.")
-    if held is None:
-        return classes, (indices.astype(np.int64), None)
-    unknown = sorted(set(held.tolist()) - set(classes.tolist()))
-    if unknown:
-        raise UserError(f"test rows have the labels {unknown[:3]}, which no training row has.")
-    return classes, (indices.astype(np.int64), np.searchsorted(classes, held).astype(np.int64))
 
 
 def _check_size(circuit: TrainedCircuit, rows: int) -> None:

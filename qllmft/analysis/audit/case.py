@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from qllmft.analysis.audit.circuit import Floats, States, TrainedCircuit
 from qllmft.errors import UserError
 from qllmft.randomness import numpy_generator
 from qllmft.tasks.accuracy import Accuracy, TextDifference
+from qllmft.tasks.statistics import Outcome
 
 Ints = NDArray[np.int64]
 Status = Literal["holds", "issue", "inconclusive", "not applicable"]
@@ -38,6 +38,14 @@ class AuditFinding:
     status: Status
     figure: str  # the number that decides, in words of a table
     sentence: str  # what was compared, and the remedy of an issue
+
+    @classmethod
+    def of(cls, holds: bool, figure: str, good: str, bad: str) -> AuditFinding:
+        """Return the finding of a check that holds or not, with the sentence of either case."""
+        return cls("holds", figure, good) if holds else cls("issue", figure, bad)
+
+
+not_applicable = partial(AuditFinding, "not applicable", "")
 
 
 @dataclass(frozen=True)
@@ -69,24 +77,17 @@ class LinearReadout:
 def linear_model(x: Floats, y: Ints, seed: int) -> Any:
     """Return logistic regression on standardised columns, with C by cross-validation, fitted on rows (N, M)."""
     folds = min(5, int(np.bincount(y)[np.unique(y)].min()))
-    best = 1.0
+    logistic, best = partial(LogisticRegression, max_iter=2000), 1.0
     if folds >= 2:
         cut = StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y)
-        scores = np.mean([_scores(x, y, shown, held) for shown, held in cut], axis=0)
-        best = STRENGTHS[int(scores.argmax())]
-    return make_pipeline(StandardScaler(), _logistic_regression(best)).fit(x, y)
-
-
-def _logistic_regression(strength: float) -> Any:
-    return LogisticRegression(C=strength, max_iter=2000)
-
-
-def _scores(x: Floats, y: Ints, shown: Ints, held: Ints) -> list[float]:
-    """Return the accuracy on held rows by C; the rows are scaled once, and not for each C."""
-    scaler = StandardScaler().fit(x[shown])
-    train, test = scaler.transform(x[shown]), scaler.transform(x[held])
-    models = [_logistic_regression(strength).fit(train, y[shown]) for strength in STRENGTHS]
-    return [float((model.predict(test) == y[held]).mean()) for model in models]
+        scores = []
+        for shown, held in cut:  # the rows are scaled once, and not for each C
+            scaler = StandardScaler().fit(x[shown])
+            train, test = scaler.transform(x[shown]), scaler.transform(x[held])
+            models = [logistic(C=strength).fit(train, y[shown]) for strength in STRENGTHS]
+            scores.append([float((model.predict(test) == y[held]).mean()) for model in models])
+        best = STRENGTHS[int(np.mean(scores, axis=0).argmax())]
+    return make_pipeline(StandardScaler(), logistic(C=best)).fit(x, y)
 
 
 def fitted_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
@@ -113,16 +114,13 @@ def least_difference(discordant: float, rows: int) -> float:
     return effect * math.sqrt(discordant / rows)
 
 
-Verdict = Literal["better", "worse", "equal", "open"]
-
-
 @dataclass(frozen=True)
 class RivalComparison:
     """Paired comparison of the circuit with a rival on the test rows."""
 
     rival: Accuracy
     difference: TextDifference
-    verdict: Verdict
+    verdict: Outcome
 
     @property
     def figure(self) -> str:
@@ -249,7 +247,7 @@ class Case:
         """Return the comparison with a rival's answers (N,) on the test rows."""
         difference = TextDifference.of(self.test.y, self.answers, answers)
         low, high = difference.interval
-        verdict: Verdict = "open"
+        verdict: Outcome = "open"
         if difference.p < ALPHA:
             verdict = "better" if difference.value > 0 else "worse"
         elif -self.margin < low and high < self.margin:
@@ -265,14 +263,12 @@ class Case:
             remedy: end of the sentence if the rival is as good or better.
         """
         beside = f"{rival} gets {found.rival} beside {self.accuracy}"
-        if found.verdict == "better":
-            return AuditFinding("holds", found.figure, f"{beside}.")
         if found.verdict == "open":
             least = f"a true difference of {100 * found.least:.1f} points would have been found in four of five cases"
-            return AuditFinding(
-                "inconclusive", found.figure, f"{beside}; {least}. Give more test rows."
-            )
-        return AuditFinding("issue", found.figure, f"{beside}. {remedy}")
+            sentence = f"{beside}; {least}. Give more test rows."
+            return AuditFinding("inconclusive", found.figure, sentence)
+        better = found.verdict == "better"
+        return AuditFinding.of(better, found.figure, f"{beside}.", f"{beside}. {remedy}")
 
 
 def rows_of(
@@ -285,9 +281,8 @@ def rows_of(
 ) -> tuple[LabelledRows, LabelledRows]:
     """Return training and test rows; without test rows, 30 % of each label are drawn."""
     if test is not None:
-        return LabelledRows(x, inputs, y), LabelledRows(
-            test[0], test[0] if held is None else held, test[1]
-        )
+        read = test[0] if held is None else held
+        return LabelledRows(x, inputs, y), LabelledRows(test[0], read, test[1])
     random, drawn = numpy_generator(seed, "audit", "split"), np.zeros(len(y), bool)
     for label in np.unique(y):
         places = np.flatnonzero(y == label)
@@ -296,9 +291,5 @@ def rows_of(
         raise UserError(
             f"there are {len(y)} rows, too few to hold a test set back; give two of each label, or test="
         )
-    return LabelledRows(x[~drawn], inputs[~drawn], y[~drawn]), LabelledRows(
-        x[drawn], inputs[drawn], y[drawn]
-    )
-
-
-CheckFunction = Callable[[Case], AuditFinding]
+    train, held_back = (LabelledRows(x[own], inputs[own], y[own]) for own in (~drawn, drawn))
+    return train, held_back

@@ -92,7 +92,9 @@ class TrainedCircuit:
     @property
     def noise_values(self) -> Floats:
         """Return the expectation values (T,) of the completely mixed state."""
-        return np.array([_diagonal_mean(each) for each in self.observables])
+        identities = [~(each.paulis.x | each.paulis.z).any(axis=1) for each in self.observables]
+        pairs = zip(self.observables, identities, strict=True)
+        return np.array([float(each.coeffs[identity].real.sum()) for each, identity in pairs])
 
     def head(self) -> QuantumHead:
         """Return the circuit as a torch layer in float64 with its trained weights."""
@@ -116,11 +118,6 @@ class TrainedCircuit:
             values=self.values[kept],
         )
         return found, columns
-
-
-def _diagonal_mean(observable: SparsePauliOp) -> float:
-    identity = ~(observable.paulis.x.any(axis=1) | observable.paulis.z.any(axis=1))
-    return float(observable.coeffs[identity].real.sum())
 
 
 def without(circuit: QuantumCircuit, drop: Any) -> QuantumCircuit:

@@ -6,7 +6,12 @@ import numpy as np
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from qllmft.analysis.audit.case import AuditFinding, Case, least_difference
+from qllmft.analysis.audit.case import (
+    AuditFinding,
+    Case,
+    least_difference,
+    not_applicable,
+)
 
 NEAR = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
 CONFLICTS = 0.01  # share of training rows
@@ -21,14 +26,11 @@ def copies(case: Case) -> AuditFinding:
     neighbours = NearestNeighbors(n_neighbors=2).fit(case.train.inputs)
     usual = float(np.median(neighbours.kneighbors(case.train.inputs)[0][:, 1]))
     nearest = neighbours.kneighbors(case.test.inputs, n_neighbors=1)[0][:, 0]
-    found = int((nearest <= NEAR * usual).sum())
-    figure = f"{found} of {len(case.test)} rows"
-    if not found:
-        return AuditFinding("holds", figure, "No test row is a copy of a training row.")
-    exact = int((nearest == 0).sum())
-    return AuditFinding(
-        "issue",
-        figure,
+    found, exact = int((nearest <= NEAR * usual).sum()), int((nearest == 0).sum())
+    return AuditFinding.of(
+        not found,
+        f"{found} of {len(case.test)} rows",
+        "No test row is a copy of a training row.",
         f"{found} test rows are copies of training rows, {exact} of them exactly. Leave them out of one part.",
     )
 
@@ -37,19 +39,15 @@ def conflicts(case: Case) -> AuditFinding:
     """Check that equal training rows have equal labels."""
     _, group = np.unique(case.train.inputs, axis=0, return_inverse=True)
     group = group.ravel()
-    first = np.zeros(group.max() + 1, np.int64)
-    first[group[::-1]] = case.train.y[::-1]
-    low = np.full(len(first), np.iinfo(np.int64).max)
-    high = np.full(len(first), -1)
+    low = np.full(group.max() + 1, np.iinfo(np.int64).max)
+    high = np.full(len(low), -1)
     np.minimum.at(low, group, case.train.y)
     np.maximum.at(high, group, case.train.y)
     found = int((low != high)[group].sum())
-    figure = f"{found} of {len(group)} rows"
-    if found <= CONFLICTS * len(group):
-        return AuditFinding("holds", figure, "Equal training rows have equal labels.")
-    return AuditFinding(
-        "issue",
-        figure,
+    return AuditFinding.of(
+        found <= CONFLICTS * len(group),
+        f"{found} of {len(group)} rows",
+        "Equal training rows have equal labels.",
         f"{found} training rows equal another with another label, which no model can separate. Add inputs, or relabel.",
     )
 
@@ -57,22 +55,15 @@ def conflicts(case: Case) -> AuditFinding:
 def shift(case: Case) -> AuditFinding:
     """Check that no input has another distribution in the test rows than in the training rows."""
     if case.split_here:
-        return AuditFinding("not applicable", "", "The test rows were drawn from the rows given.")
-    columns = case.train.inputs.shape[1]
-    p = [
-        stats.ks_2samp(case.train.inputs[:, j], case.test.inputs[:, j]).pvalue
-        for j in range(columns)
-    ]
+        return not_applicable("The test rows were drawn from the rows given.")
+    pairs = list(zip(case.train.inputs.T, case.test.inputs.T, strict=True))
+    p = [stats.ks_2samp(train, test).pvalue for train, test in pairs]
     worst = int(np.argmin(p))
-    corrected = min(1.0, columns * float(p[worst]))
-    figure = f"p = {corrected:.2g}"
-    if corrected >= SHIFT_P:
-        return AuditFinding(
-            "holds", figure, "Training and test rows have the same distribution, input by input."
-        )
-    return AuditFinding(
-        "issue",
-        figure,
+    corrected = min(1.0, len(p) * float(p[worst]))
+    return AuditFinding.of(
+        corrected >= SHIFT_P,
+        f"p = {corrected:.2g}",
+        "Training and test rows have the same distribution, input by input.",
         f"Input {worst} has another distribution in the test rows. Scale both parts by the training rows alone.",
     )
 
@@ -81,29 +72,24 @@ def power(case: Case) -> AuditFinding:
     """Check that a difference of ten points to a rival would be found if a fifth of the rows differ."""
     least = least_difference(DISCORDANT, len(case.test))
     figure = f"{100 * least:.1f} points"
-    sentence = f"{len(case.test)} test rows show a difference of {100 * least:.1f} points in four of five cases"
-    if least <= COARSE:
-        return AuditFinding("holds", figure, f"{sentence}.")
-    return AuditFinding("issue", figure, f"{sentence}, and no smaller one. Give more test rows.")
+    sentence = f"{len(case.test)} test rows show a difference of {figure} in four of five cases"
+    remedy = ", and no smaller one. Give more test rows."
+    return AuditFinding.of(least <= COARSE, figure, f"{sentence}.", sentence + remedy)
 
 
 def gap(case: Case) -> AuditFinding:
     """Check that the accuracy on training rows is not above that on test rows."""
     if case.split_here:
-        return AuditFinding(
-            "not applicable",
-            "",
-            "The test rows were drawn from the rows given; give test= rows that did not train the circuit.",
+        return not_applicable(
+            "The test rows were drawn from the rows given; give test= rows that did not train the circuit."
         )
     ours, held = case.train_accuracy, case.accuracy
-    error = (
-        ours.value * (1 - ours.value) / ours.total + held.value * (1 - held.value) / held.total
-    ) ** 0.5
+    error = sum(each.value * (1 - each.value) / each.total for each in (ours, held)) ** 0.5
     found = ours.value - held.value
-    figure = f"{100 * found:+.1f} points"
     sentence = f"Accuracy on training rows {ours}, on test rows {held}"
-    if found - 1.96 * error <= GAP:
-        return AuditFinding("holds", figure, f"{sentence}.")
-    return AuditFinding(
-        "issue", figure, f"{sentence}: the circuit is overfitted. Use fewer weights or more rows."
+    return AuditFinding.of(
+        found - 1.96 * error <= GAP,
+        f"{100 * found:+.1f} points",
+        f"{sentence}.",
+        f"{sentence}: the circuit is overfitted. Use fewer weights or more rows.",
     )

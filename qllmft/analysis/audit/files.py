@@ -16,21 +16,12 @@ from qllmft.errors import UserError
 from qllmft_circuits import from_qasm3, from_qpy, qasm3_size, qpy_size
 
 MOST_FILE_BYTES = {".qpy": 10_000_000}  # of a circuit
-MOST_TEXT_BYTES = (
-    1_000_000  # of one as text, whose parser takes 500 bytes of memory and 50 µs for each
-)
+# of one as text, whose parser takes 500 bytes of memory and 50 µs for each
+MOST_TEXT_BYTES = 1_000_000
 MOST_ROWS_BYTES = 2_000_000_000  # of all arrays of a file, unpacked
 ARRAYS = (
-    "X",
-    "y",
-    "X_test",
-    "y_test",
-    "weights",
-    "observables",
-    "readout_weight",
-    "readout_bias",
-    "inputs",
-    "inputs_test",
+    *("X", "y", "X_test", "y_test", "weights", "observables", "readout_weight", "readout_bias"),
+    *("inputs", "inputs_test"),
 )
 
 
@@ -120,10 +111,6 @@ def read_rows(path: Path) -> dict[str, Any]:
             f"{path} has the arrays {', '.join(sorted(arrays))}; expected X and y, and as needed "
             f"{', '.join(ARRAYS[2:])}."
         )
-    return _arguments(arrays, path)
-
-
-def _arguments(arrays: dict[str, Any], path: Path) -> dict[str, Any]:
     pairs = {"test": ("X_test", "y_test"), "readout": ("readout_weight", "readout_bias")}
     found: dict[str, Any] = {"X": arrays["X"], "y": arrays["y"]}
     for argument, names in pairs.items():

@@ -11,7 +11,14 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor, nn
 
-from qllmft.analysis.audit.case import AuditFinding, Case, Ints, fitted_readout, linear_model
+from qllmft.analysis.audit.case import (
+    AuditFinding,
+    Case,
+    Ints,
+    fitted_readout,
+    linear_model,
+    not_applicable,
+)
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, without
 from qllmft.analysis.kernels import GRID, fidelities
 
@@ -28,32 +35,20 @@ def constant(case: Case) -> AuditFinding:
     found = case.compared(np.full(len(case.test), label))
     if found.verdict == "better" or (found.verdict == "open" and found.least > VAGUE):
         return case.against(found, "The most frequent label alone", "")
-    return AuditFinding(
-        "issue",
-        found.figure,
-        f"The most frequent label alone gets {found.rival} beside {case.accuracy}. The circuit's labels hold no more "
-        "than that; look at the readout's sign and order, and at the labels.",
-    )
+    sentence = f"The most frequent label alone gets {found.rival} beside {case.accuracy}. The circuit's labels hold no "
+    remedy = "more than that; look at the readout's sign and order, and at the labels."
+    return AuditFinding("issue", found.figure, sentence + remedy)
 
 
 def one_input(case: Case) -> AuditFinding:
     """Check that the circuit is better than thresholds on a single input."""
-    leaves = 2 * case.n_labels
-    columns = case.train.inputs.T
-    trees = [
-        DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0).fit(
-            column[:, None], case.train.y
-        )
-        for column in columns
-    ]
-    scores = [
-        tree.score(column[:, None], case.train.y)
-        for tree, column in zip(trees, columns, strict=True)
-    ]
-    best = int(np.argmax(scores))
-    found = case.compared(trees[best].predict(case.test.inputs[:, [best]]))
+    leaves, labels = 2 * case.n_labels, case.train.y
+    columns = [column[:, None] for column in case.train.inputs.T]
+    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0)
+    best = int(np.argmax([tree.fit(column, labels).score(column, labels) for column in columns]))
+    answers = tree.fit(columns[best], labels).predict(case.test.inputs[:, [best]])
     return case.against(
-        found,
+        case.compared(answers),
         f"Input {best} alone, cut into {leaves} ranges,",
         "If the label or a copy of it is among the inputs, leave it out.",
     )
@@ -88,24 +83,20 @@ def own_kernel(case: Case) -> AuditFinding:
     folds = np.arange(len(case.train)) % 4 == 3  # a quarter chooses C
     shown, kernel, labels = ~folds, case.train_kernel, case.train.y
     if len(np.unique(labels[shown])) < 2:
-        return AuditFinding("not applicable", "", "The training rows are too few for a kernel.")
-    scores = [
-        SVC(C=c, kernel="precomputed")
-        .fit(kernel[np.ix_(shown, shown)], labels[shown])
-        .score(kernel[np.ix_(folds, shown)], labels[folds])
-        for c in GRID
-    ]
-    machine = SVC(C=GRID[int(np.argmax(scores))], kernel="precomputed").fit(kernel, labels)
+        return not_applicable("The training rows are too few for a kernel.")
+    known, held = kernel[np.ix_(shown, shown)], kernel[np.ix_(folds, shown)]
+    machines = [SVC(C=c, kernel="precomputed").fit(known, labels[shown]) for c in GRID]
+    best = int(np.argmax([machine.score(held, labels[folds]) for machine in machines]))
+    machine = machines[best].fit(kernel, labels)
     found = case.compared(machine.predict(fidelities(case.test_states, case.train_states)))
     sentence = f"A support vector machine on the fidelities of the states gets {found.rival} beside {case.accuracy}"
-    if found.verdict == "worse":
-        return AuditFinding(
-            "issue",
-            found.figure,
-            f"{sentence}. The states hold more than the readout reads; measure other operators, or train longer.",
-        )
-    open_ = found.verdict == "open" and found.difference.value < -case.margin
-    return AuditFinding("inconclusive" if open_ else "holds", found.figure, f"{sentence}.")
+    if found.verdict == "open" and found.difference.value < -case.margin:
+        return AuditFinding("inconclusive", found.figure, f"{sentence}.")
+    remedy = (
+        "The states hold more than the readout reads; measure other operators, or train longer."
+    )
+    holds = found.verdict != "worse"
+    return AuditFinding.of(holds, found.figure, f"{sentence}.", f"{sentence}. {remedy}")
 
 
 def retrained(
@@ -164,13 +155,11 @@ def separable_twin(case: Case) -> AuditFinding:
     """
     plain = without(case.circuit.circuit, lambda _, places: len(places) > 1)
     if len(plain.data) == len(case.circuit.circuit.data):
-        return AuditFinding("not applicable", "", "The circuit has no gate on two qubits.")
+        return not_applicable("The circuit has no gate on two qubits.")
     twin, columns = case.circuit.with_circuit(plain)
     if not columns:
-        return AuditFinding(
-            "not applicable",
-            "",
-            "All data enter through gates on two qubits, so that no twin reads them.",
+        return not_applicable(
+            "All data enter through gates on two qubits, so that no twin reads them."
         )
     random = case.random("twin")
     starts = random.uniform(-np.pi, np.pi, (STARTS, len(twin.weights)))
@@ -187,19 +176,16 @@ def separable_twin(case: Case) -> AuditFinding:
         f"Without gates on two qubits, trained here, it gets {found.rival} beside {case.accuracy}; the whole circuit, "
         f"trained from random weights, {again.rival}"
     )
-    if again.rival.right <= found.rival.right:
-        return AuditFinding(
-            "inconclusive",
-            found.figure,
-            f"{sentence}. So the training may be the reason, and not the gates.",
-        )
-    return AuditFinding("holds", found.figure, f"{sentence}.")
+    if again.rival.right > found.rival.right:
+        return AuditFinding("holds", found.figure, f"{sentence}.")
+    sentence = f"{sentence}. So the training may be the reason, and not the gates."
+    return AuditFinding("inconclusive", found.figure, sentence)
 
 
 def random_weights(case: Case) -> AuditFinding:
     """Check that the trained weights are better than random ones with a readout of their own."""
     if not len(case.circuit.weights):
-        return AuditFinding("not applicable", "", "The circuit has no weights.")
+        return not_applicable("The circuit has no weights.")
     random, scores = case.random("weights"), []
     for _ in range(RANDOM):
         weights = random.uniform(-np.pi, np.pi, len(case.circuit.weights))
@@ -215,32 +201,23 @@ def random_weights(case: Case) -> AuditFinding:
         f"Of {RANDOM} draws of random weights, each with a fitted readout, the best gets {100 * best:.1f} % beside "
         f"{case.accuracy}"
     )
-    if not above:
-        return AuditFinding("holds", figure, f"{sentence}.")
-    return AuditFinding(
-        "issue",
-        figure,
-        f"{sentence}. The trained weights are worth nothing; look at their order and unit, and at the training.",
+    remedy = (
+        "The trained weights are worth nothing; look at their order and unit, and at the training."
     )
+    return AuditFinding.of(not above, figure, f"{sentence}.", f"{sentence}. {remedy}")
 
 
 def linear_outputs(case: Case) -> AuditFinding:
     """Check that the expectation values are no linear map of the inputs."""
     spread = case.test_values.var(axis=0).sum()
     if spread < 1e-12:
-        return AuditFinding(
-            "not applicable", "", "The expectation values do not depend on the row."
-        )
+        return not_applicable("The expectation values do not depend on the row.")
     model = LinearRegression().fit(case.train.inputs, case.train_values)
     residual = (case.test_values - model.predict(case.test.inputs)).var(axis=0).sum()
     share = 1 - float(residual / spread)
-    figure = f"R² = {share:.3f}"
-    if share <= LINEAR:
-        return AuditFinding(
-            "holds", figure, "The expectation values are no linear map of the inputs."
-        )
-    return AuditFinding(
-        "issue",
-        figure,
+    return AuditFinding.of(
+        share <= LINEAR,
+        f"R² = {share:.3f}",
+        "The expectation values are no linear map of the inputs.",
         "A linear map of the inputs gives the expectation values. Scale the angles up, or encode them more than once.",
     )

@@ -9,7 +9,7 @@ from qllmft.config import BodyConfig, DataConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed import embed
-from qllmft.embed.pairs import pair_vectors
+from qllmft.embed.embedder import pair_vectors
 from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import texts_of_run

@@ -106,7 +106,7 @@ def test_the_example_from_training_to_a_noisy_machine(cli, star, tmp_path):
 
 
 def test_without_the_package_its_model_says_what_is_missing(cli, star, monkeypatch):
-    from qllmft.ansatze import ANSATZE
+    from qllmft.templates import ANSATZE
 
     ANSATZE.unregister("star")
     for entry in ("METADATA", "entry_points.txt"):

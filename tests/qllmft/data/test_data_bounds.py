@@ -53,10 +53,10 @@ def test_parquet_that_unpacks_to_much_is_refused(tmp_path, monkeypatch):
         "a cell has 2,000,000 bytes, expected at most 1,0",
     )
     many = repeated(tmp_path / "y.parquet", "a" * 1_000, 4)
-    monkeypatch.setattr("qllmft.data.parquet.MOST_BYTES", 1_000)
+    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 1_000)
     refused(many, r"unpacks to 4 rows and 3,\d+ bytes; expected at most")
-    monkeypatch.setattr("qllmft.data.parquet.MOST_BYTES", 10_000)
-    monkeypatch.setattr("qllmft.data.parquet.MOST_ROWS", 3)
+    monkeypatch.setattr("qllmft.data.cells.MOST_BYTES", 10_000)
+    monkeypatch.setattr("qllmft.data.cells.MOST_ROWS", 3)
     refused(many, "unpacks to 4 rows", predict=False)
 
 

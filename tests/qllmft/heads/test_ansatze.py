@@ -13,14 +13,13 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit_reference import logits, z_values
 
 import qllmft
-from qllmft.ansatze import ANSATZE, ansatz_named
 from qllmft.config import BodyConfig, ModelConfig, RunConfig, parse_config
 from qllmft.energy.formula import head_counts
 from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
-from qllmft.templates import describe, encoder_template, head_template
+from qllmft.templates import ANSATZE, ansatz_named, describe, encoder_template, head_template
 from qllmft.training import logits_of
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_circuits import LIBRARY, readout_observables

@@ -12,7 +12,7 @@ from qllmft.config import ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.sines import reach, slope_bound
+from qllmft.heads.quantum import reach, slope_bound
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear

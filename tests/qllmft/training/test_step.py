@@ -6,7 +6,7 @@ import torch
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
-from qllmft.heads.noise import reseed
+from qllmft.heads.layer import reseed
 from qllmft.training.step import DirectStep, TrainingStep, can_step, step_of
 from qllmft_backends import create
 

@@ -13,7 +13,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from qllmft import UserError
 from qllmft.analysis.audit import read_circuit, read_rows
 from qllmft.analysis.audit.circuit import expectations_of_states, trained_circuit
-from qllmft.analysis.audit.truncation import truncated
+from qllmft.analysis.least_bond import truncated
 from qllmft_circuits import head_circuit, to_qasm3
 
 ROWS = np.random.default_rng(0).uniform(-2, 2, (5, 3))
