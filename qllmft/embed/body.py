@@ -21,6 +21,8 @@ from qllmft.errors import UserError
 _MARKS = 8  # limit of tokens per text that mark its start and end
 
 Progress = Callable[[int], None]  # called with the number of texts done since the last call
+# embeddings (N, D), number of texts that were cut, tokens read
+Encoded = tuple[NDArray[np.float32], int, int]
 
 
 class Body:
@@ -105,26 +107,34 @@ class Body:
         texts = [f"{self.prompt or ''}{text}" for text in texts]
         return [len(ids) for ids in tokens(texts, truncation=False, verbose=False)["input_ids"]]
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yield the rows of batches of texts of like length: less padding, a third of the time."""
+    def _batches(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the rows of batches of texts of like length: less padding, a third of the time.
+
+        A text with more tokens than a batch may have is a batch of its own.
+        """
         size, most = self.config.batch_size, self.config.batch_tokens
         if most is None:
             order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-            yield from (order[start : start + size] for start in range(0, len(texts), size))
-            return
-        longest = self.longest or sys.maxsize
-        yield from batches_of_tokens(
-            [min(count, longest) for count in self.token_counts(texts)], most
-        )
+            return [order[start : start + size] for start in range(0, len(texts), size)]
+        counts = [min(count, self.longest or sys.maxsize) for count in self.token_counts(texts)]
+        batches: list[list[int]] = []  # texts times the longest one's tokens are at most `most`
+        for row in sorted(range(len(counts)), key=lambda i: counts[i]):
+            if not batches or (len(batches[-1]) + 1) * counts[row] > most:
+                batches.append([])
+            batches[-1].append(row)
+        return batches
+
+    def encoded(self, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
+        """Return embeddings (N, D) of texts, the number of texts that were cut, and of tokens that the body reads."""
+        return self.encode(texts, progress), self.truncated(texts), self.longest
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length."""
+        """Return embeddings (N, D) float32 of ``texts``, in batches of texts of like length.
+
+        Those of long texts are means over their parts if the body's settings say so.
+        """
         if self.config.long_texts == "cut":
             return self._windows(texts, progress)
-        return self._means(texts, progress)
-
-    def _means(self, texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
-        """Return embeddings (N, D), those of long texts as means over their parts."""
         long, tokenizer = self._long(texts), getattr(self.transformer, "tokenizer", None)
         with self._failures():
             parts = [
@@ -137,9 +147,9 @@ class Body:
         out[short] = vectors[: len(short)]
         unit, start = type(self.transformer[-1]).__name__ == "Normalize", len(short)
         for row, found in zip(long, parts, strict=True):
-            out[row] = weighted_mean(
-                vectors[start : start + len(found)], [count for _, count in found], unit=unit
-            )
+            own, counts = vectors[start : start + len(found)], [count for _, count in found]
+            mean = np.average(own.astype(np.float64), axis=0, weights=counts)
+            out[row] = mean / (np.linalg.norm(mean) or 1.0) if unit else mean
             start += len(found)
         if progress:
             progress(len(texts))
@@ -203,24 +213,6 @@ def prompt_of(model: Any, config: BodyConfig) -> str | None:
     return prompts[config.prompt_name]
 
 
-def batches_of_tokens(counts: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Yield rows in batches of like length: texts times the longest one's tokens are at most ``most``.
-
-    A text with more tokens is a batch of its own.
-
-    >>> list(batches_of_tokens([5, 1, 2, 9, 2], 6))
-    [[1, 2, 4], [0], [3]]
-    """
-    batch: list[int] = []
-    for row in sorted(range(len(counts)), key=lambda i: counts[i]):
-        if batch and (len(batch) + 1) * counts[row] > most:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
 def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[str, int]]:
     """Return a text in parts that fit into a window of tokens, each with its number of tokens.
 
@@ -247,44 +239,11 @@ def parts_of(text: str, tokenizer: Any, window: int, prompt: str) -> list[tuple[
         text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
     )
     places, words = found["offset_mapping"], found.word_ids()
-    return [(text[places[i][0] : places[j - 1][1]], j - i) for i, j in _ranges(words, room)]
-
-
-def _ranges(words: Sequence[int | None], room: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of at most ``room`` tokens that end at the end of a word, if a word ends in them.
-
-    >>> list(_ranges([0, 0, 1, 1, 1, 1, 1], 3))
-    [(0, 2), (2, 5), (5, 7)]
-    """
-    start = 0
+    parts, start = [], 0
     while start < len(words):
         end = min(start + room, len(words))
-        if end < len(words):
-            ends = (i for i in range(end, start, -1) if words[i] != words[i - 1])
-            end = next(ends, end)
-        yield start, end
+        if end < len(words):  # back to the end of a word, if one ends in these tokens
+            end = next((i for i in range(end, start, -1) if words[i] != words[i - 1]), end)
+        parts.append((text[places[start][0] : places[end - 1][1]], end - start))
         start = end
-
-
-def weighted_mean(
-    vectors: NDArray[np.float32], weights: Sequence[int], *, unit: bool
-) -> NDArray[np.float32]:
-    """Return the mean (D,) of vectors (P, D), weighted by numbers of tokens (P,), with norm 1 if ``unit``."""
-    mean = np.average(vectors.astype(np.float64), axis=0, weights=weights)
-    return np.asarray(mean / (np.linalg.norm(mean) or 1.0) if unit else mean, np.float32)
-
-
-def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
-    """Raise UserError with the number of the first text, from 1, if an embedding (N, D) is not finite, or zero."""
-    finite, zero = np.isfinite(vectors), (vectors == 0).all(axis=1)
-    faulty = ~finite.all(axis=1) | zero
-    if faulty.any():
-        row = int(faulty.argmax())
-        texts, held = f"{kind} text" if kind else "text", "zeros alone, which have no direction"
-        if not zero[row]:
-            held = str(vectors[row][~finite[row]][0])
-        raise UserError(
-            f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
-            f"{held}, expected finite numbers. Delete the cache of embeddings "
-            "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
-        )
+    return parts

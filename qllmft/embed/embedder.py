@@ -8,28 +8,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.config.data import PairFeatures
-from qllmft.embed.body import Body, Progress
 from qllmft.embed.cache import EmbeddingCache
 from qllmft.embed.location import body_identity, locate_body
-from qllmft.embed.workers import (
-    Encoded,
-    check_place,
-    encode_on_node,
-    encode_part,
-    encoded_by,
-    in_order,
-    sent_body,
-    worker_pool,
-)
 from qllmft.errors import UserError
-from qllmft.workers import ProcessDiedError, RayPool
+
+if TYPE_CHECKING:
+    from qllmft.embed.body import Body, Encoded, Progress
 
 CHUNK = 1024  # texts between two writes to the cache, which an interruption may lose
 
@@ -73,15 +64,21 @@ class Embedder:
         if jobs < 1:
             raise UserError(f"--jobs got {jobs}, expected 1 or more.")
         if ray is not None:
-            check_place(config, jobs)
+            if jobs != 1:
+                raise UserError(
+                    "--jobs sets processes here, and --ray embeds on a cluster. Omit one of them."
+                )
+            if config.device not in (None, "cpu"):
+                raise UserError(
+                    f"--ray embeds on processors, and body.device of the model is {config.device!r}. Omit --ray."
+                )
         self._config, self._jobs, self._ray = config, jobs, ray
         self._pool: Executor | None = None
         self._sent: Any = None  # reference to the body on a cluster
         self._location = locate_body(config)
         self._body: Body | None = None
         if not self._location.identity:  # the download determines a hub model's commit
-            self._body = Body(config, self._location)
-            self._location = self._body.location
+            self._location = self.body.location
         self.identity = body_identity(config, self._location)
         self.truncated = self.longest = 0
         self._length = 0  # D, or 0 before the first text
@@ -102,7 +99,11 @@ class Embedder:
     @property
     def body(self) -> Body:
         """Return the body in this process, which is loaded with the first use."""
-        self._body = self._body or Body(self._config, self._location, light=True)
+        if self._body is None:  # texts that are all in the cache need no body, nor its packages
+            from qllmft.embed.body import Body
+
+            known = bool(self._location.identity)
+            self._body = Body(self._config, self._location, light=known)
         return self._body
 
     def chunks(self, texts: Iterable[str], size: int = CHUNK) -> Iterator[NDArray[np.float32]]:
@@ -160,7 +161,12 @@ class Embedder:
         self, parts: Iterable[Sequence[str]], progress: Progress | None = None
     ) -> Iterator[tuple[_Part, dict[str, NDArray[np.float32]]]]:
         """Yield each part with its embeddings (D,) by text, and cache those that were missing."""
-        for part, encoded in self._encoded(map(self._looked_up, parts), progress):
+        cached = ((texts, self._cached(texts)) for texts in parts)
+        found = (
+            _Part(texts, hits, [text for text in dict.fromkeys(texts) if text not in hits])
+            for texts, hits in cached
+        )
+        for part, encoded in self._encoded(found, progress):
             if progress and part.cached:
                 progress(len(part.cached))
             if encoded is None:
@@ -173,21 +179,22 @@ class Embedder:
             self.truncated, self.longest = self.truncated + cut, longest
             yield part, part.cached | dict(zip(part.missing, vectors, strict=True))
 
-    def _looked_up(self, texts: Sequence[str]) -> _Part:
-        """Return a part of the texts with its embeddings that are in the cache."""
-        cached = self._cached(texts)
-        return _Part(texts, cached, [text for text in dict.fromkeys(texts) if text not in cached])
-
     def _encoded(
         self, parts: Iterable[_Part], progress: Progress | None
     ) -> Iterator[tuple[_Part, Encoded | None]]:
         """Yield each part in order with the embeddings of its missing texts, None if there are none."""
         if not self._elsewhere:
             for part in parts:
-                yield part, encoded_by(self.body, part.missing, progress) if part.missing else None
+                yield part, self.body.encoded(part.missing, progress) if part.missing else None
             return
+        from qllmft.embed.workers import in_order
+        from qllmft.workers import ProcessDiedError, RayPool
+
+        def room() -> int:
+            return self._pool.room() if isinstance(self._pool, RayPool) else 2 * self._jobs
+
         try:
-            for part, encoded in in_order(parts, self._submit, self._most_in_flight):
+            for part, encoded in in_order(parts, self._submit, room):
                 if progress and encoded:
                     progress(len(part.missing))
                 yield part, encoded
@@ -201,18 +208,20 @@ class Embedder:
         """Submit the missing texts of a part, None if there are none."""
         if not part.missing:
             return None
+        from qllmft.embed import workers
+        from qllmft.workers import RayPool
+
         if self._ray is None:
-            self._pool = self._pool or worker_pool(self._jobs)
-            return self._pool.submit(encode_part, self._config, self._location, part.missing)
+            self._pool = self._pool or workers.worker_pool(self._jobs)
+            return self._pool.submit(
+                workers.encode_part, self._config, self._location, part.missing
+            )
         if not isinstance(self._pool, RayPool):
             self._pool = RayPool(self._ray, "texts")
         if self._sent is None:
-            self._sent = self._pool.put(sent_body(self._pool, self._config, self._location))
-        return self._pool.submit(encode_on_node, self._sent, part.missing)
-
-    def _most_in_flight(self) -> int:
-        """Return the number of parts to read ahead of the one that is yielded."""
-        return self._pool.room() if isinstance(self._pool, RayPool) else 2 * self._jobs
+            sent = workers.sent_body(self._pool, self._config, self._location)
+            self._sent = self._pool.put(sent)
+        return self._pool.submit(workers.encode_on_node, self._sent, part.missing)
 
     def _cached(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the embeddings (D,) in the cache by text, of the length of all others."""
@@ -253,6 +262,22 @@ def embed(
     """
     with closing(Embedder(config, cache_folder)) as embedder:
         return embedder.embed(texts, progress)
+
+
+def check_vectors(vectors: NDArray[np.float32], body: BodyConfig, kind: str = "") -> None:
+    """Raise UserError with the number of the first text, from 1, if an embedding (N, D) is not finite, or zero."""
+    finite, zero = np.isfinite(vectors), (vectors == 0).all(axis=1)
+    faulty = ~finite.all(axis=1) | zero
+    if faulty.any():
+        row = int(faulty.argmax())
+        texts, held = f"{kind} text" if kind else "text", "zeros alone, which have no direction"
+        if not zero[row]:
+            held = str(vectors[row][~finite[row]][0])
+        raise UserError(
+            f"the embedding of {texts} {row + 1} of {len(vectors)} by the body {body.model!r} holds "
+            f"{held}, expected finite numbers. Delete the cache of embeddings "
+            "(the folder that QLLMFT_CACHE names, or the user's own), or choose another body with --body."
+        )
 
 
 def pair_vectors(

@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 
 from qllmft.config import BodyConfig
-from qllmft.embed.adapter import adapter_hash
 from qllmft.errors import UserError
 from qllmft.files import expanded, parse_json
 
@@ -107,8 +106,11 @@ def repositories(config: BodyConfig) -> list[str]:
 def body_identity(config: BodyConfig, location: BodyLocation) -> str:
     """Return the name of a body in the cache and in a model's record: name, revision, weights and ways to read."""
     name = "" if Path(location.path).is_dir() else config.model
-    adapter = {"adapter": adapter_hash(Path(config.adapter))} if config.adapter else {}
-    reading = config.reading | adapter
+    reading = config.reading
+    if config.adapter:
+        from qllmft.embed.adapter import adapter_hash  # it imports torch
+
+        reading["adapter"] = adapter_hash(Path(config.adapter))
     return json.dumps(
         [name, config.revision or "", location.identity, *([reading] if reading else [])]
     )
@@ -150,20 +152,16 @@ def weights_hash(config: BodyConfig) -> str:
 
     It is "" if the weights are not on this machine, which does not happen before the body is used for the first time.
     """
-    folder = _folder(config)
+    if config.model == "minilm":
+        folder: Path | None = minilm_folder()
+    else:
+        local = expanded(config.model)
+        folder = local if local.is_dir() else cached_folder(config)
     found = [sorted(folder.rglob(pattern)) for pattern in _WEIGHTS] if folder else []
     digests = [_hash_of(path) for path in next(filter(None, found), [])]
     if len(digests) > 1:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
     return "".join(digests)
-
-
-def _folder(config: BodyConfig) -> Path | None:
-    if config.model == "minilm":
-        return minilm_folder()
-    if (folder := expanded(config.model)).is_dir():
-        return folder
-    return cached_folder(config)
 
 
 def _hash_of(path: Path) -> str:

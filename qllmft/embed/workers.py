@@ -12,12 +12,10 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any, TypeVar
 
-import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
-from qllmft.embed.body import Body, Progress
+from qllmft.embed.body import Body, Encoded
 from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.location import BodyLocation, locate_body, located_folder
 from qllmft.errors import UserError
@@ -25,8 +23,6 @@ from qllmft.files import writing
 from qllmft.workers import Processes
 from qllmft_backends.adjoint.thread_pool import thread_count
 
-# embeddings (N, D), number of texts that were cut, tokens read
-Encoded = tuple[NDArray[np.float32], int, int]
 LOOK_S = 1.0  # time between two looks at the number of workers
 PIECE = 2**24  # bytes of a file that are sent at a time
 Part = TypeVar("Part")
@@ -52,12 +48,7 @@ def loaded(config: BodyConfig, location: BodyLocation, threads: int) -> Body:
 
 def encode_part(config: BodyConfig, location: BodyLocation, texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts by a body in a process of `worker_pool`."""
-    return encoded_by(loaded(config, location, thread_count()), texts)
-
-
-def encoded_by(body: Body, texts: Sequence[str], progress: Progress | None = None) -> Encoded:
-    """Return the embeddings of texts by a body."""
-    return body.encode(texts, progress), body.truncated(texts), body.longest
+    return loaded(config, location, thread_count()).encoded(texts)
 
 
 def in_order(
@@ -120,18 +111,6 @@ class SentBody:
     adapter: SentFolder | None
 
 
-def check_place(config: BodyConfig, jobs: int) -> None:
-    """Raise UserError if a body cannot be computed by the processors of a cluster."""
-    if jobs != 1:
-        raise UserError(
-            "--jobs sets processes here, and --ray embeds on a cluster. Omit one of them."
-        )
-    if config.device not in (None, "cpu"):
-        raise UserError(
-            f"--ray embeds on processors, and body.device of the model is {config.device!r}. Omit --ray."
-        )
-
-
 def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
     """Return the embeddings of texts on a node of a Ray cluster, in a process that loads the body once."""
     global _on_node, _here  # Ray keeps the process for the next task
@@ -139,7 +118,7 @@ def encode_on_node(body: SentBody, texts: Sequence[str]) -> Encoded:
         import ray
 
         _here, _on_node = _on_this_node(body, ray), (body.config, body.location)
-    return encoded_by(loaded(*_here, 1), texts)
+    return loaded(*_here, 1).encoded(texts)
 
 
 def sent_body(ray: Any, config: BodyConfig, location: BodyLocation) -> SentBody:

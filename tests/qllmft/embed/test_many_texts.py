@@ -118,7 +118,7 @@ def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
 ):
     texts = [f"good film {'very ' * (i % 7)}{i}" for i in range(300)]
     monkeypatch.setattr(embedder, "CHUNK", 64)
-    monkeypatch.setattr(embedder, "worker_pool", pool)
+    monkeypatch.setattr(workers, "worker_pool", pool)
     one = embed(texts, body_of(tiny_body), cache_folder=tmp_path / "one")
     done = []
     with Embedder(body_of(tiny_body), tmp_path / "two", jobs=2) as two:
@@ -136,7 +136,7 @@ def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
         def submit(self, *_):
             raise ProcessDiedError
 
-    monkeypatch.setattr(embedder, "worker_pool", lambda *_: Broken(1))
+    monkeypatch.setattr(workers, "worker_pool", lambda *_: Broken(1))
     with (
         Embedder(body_of(tiny_body), tmp_path, jobs=2) as found,
         pytest.raises(
@@ -154,7 +154,7 @@ def test_predictions_of_several_processes_are_those_of_one(
     trained_run, tmp_path, monkeypatch, pool
 ):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(embedder, "worker_pool", pool)
+    monkeypatch.setattr(workers, "worker_pool", pool)
     texts = [f"a {word} film {i}" for i in range(20) for word in ("good", "dull")]
     one, two = Predictor.load(trained_run), Predictor.load(trained_run)
     two.jobs = 2
