@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.budget import check_budget
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS, peft_settings
 from qllmft.errors import UserError
-from qllmft.files import new_folder, read_text, write_bytes, write_json
+from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # PEFT's names
@@ -131,14 +130,6 @@ def adapter_bytes(model: nn.Module, settings: Mapping[str, Any]) -> int:
         and (names is None or any(f".{name}".endswith(f".{each}") for each in names))
     ]
     return int(settings.get("r", 0) * sum(sizes) * factors // 2 * 4)
-
-
-def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write an adapter alone, in the form of PEFT, whole or not at all."""
-    with replaced(folder, "adapter") as fresh:
-        weights = {name: each.contiguous().clone() for name, each in adapter.weights().items()}
-        write_bytes(fresh / WEIGHTS, save(weights))
-        write_json(fresh / CONFIG, adapter.settings)
 
 
 @contextmanager

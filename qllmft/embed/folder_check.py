@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,7 @@ _PLACES = re.compile(
 )
 # files of a body, for downloads and copies; neither pickles nor code are among them
 BODY_FILES = (
-    "*.json",
-    "*.safetensors",
-    "*.model",
-    "*vocab.txt",
-    "*merges.txt",
-    "*.md",
-    "*LICENSE*",
+    *("*.json", "*.safetensors", "*.model", "*vocab.txt", "*merges.txt", "*.md", "*LICENSE*"),
 )
 OTHER_FORMATS = ("onnx/*", "openvino/*")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack")
@@ -56,7 +50,10 @@ def check_body_folder(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
             _check_link(folder, path)
-        _check_kind(folder, path)
+        if not (path.is_file() or path.is_dir()):
+            raise fault_of(folder, path, "it is a pipe or a device")
+        if path.suffix in _TEXTS and path.stat().st_size > LARGEST_JSON:
+            raise fault_of(folder, path, f"it has more than {LARGEST_JSON:,} bytes")
         if path.name in _REFUSED:
             raise fault_of(folder, path, _REFUSED[path.name])
     modules = modules_of(folder)
@@ -74,37 +71,27 @@ def modules_of(folder: Path) -> list[tuple[str, Path]]:
     The root is among them, because transformers may read its files in any case, unless a module of another kind has its
     files there.
     """
-    modules = list(_modules(folder))
-    rooted = any(place == folder for _, place in modules)
-    return modules if rooted else [*modules, ("Transformer", folder)]
-
-
-def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield kind and folder of each module in ``modules.json``."""
-    path = folder / "modules.json"
-    if not path.exists():
-        return
-    modules = _read(folder, path)
-    if not isinstance(modules, list) or not 1 <= len(modules) <= _MOST_MODULES:
+    path, found = folder / "modules.json", list[tuple[str, Path]]()
+    modules = _read(folder, path) if path.exists() else []
+    if path.exists() and not (isinstance(modules, list) and 1 <= len(modules) <= _MOST_MODULES):
         raise fault_of(folder, path, f"expected a list of 1 to {_MOST_MODULES} modules")
     for module in modules:
         if fault := fault_in(module, LISTED_MODULE):
             raise fault_of(folder, path, fault)
         kind, place = module.get("type"), module.get("path")
-        found = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
-        if found is None or found[3] not in ("Transformer", *MODULES):
-            known = ", ".join(["Transformer", *MODULES])
+        known = _PLACES.fullmatch(kind) if isinstance(kind, str) else None
+        if known is None or known[3] not in ("Transformer", *MODULES):
+            loaded = ", ".join(["Transformer", *MODULES])
             reason = (
-                f"it names the module {kind!r}; of sentence-transformers these are loaded: {known}"
+                f"it names the module {kind!r}; of sentence-transformers these are loaded: {loaded}"
             )
             raise fault_of(folder, path, reason)
         if not isinstance(place, str) or not stays_inside(place):
-            raise fault_of(
-                folder,
-                path,
-                f"it names the place {place!r}, expected a folder inside the body's own",
-            )
-        yield found[3], folder / place
+            reason = f"it names the place {place!r}, expected a folder inside the body's own"
+            raise fault_of(folder, path, reason)
+        found.append((known[3], folder / place))
+    rooted = any(place == folder for _, place in found)
+    return found if rooted else [*found, ("Transformer", folder)]
 
 
 def _check_link(folder: Path, path: Path) -> None:
@@ -117,22 +104,10 @@ def _check_link(folder: Path, path: Path) -> None:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # there is no such file, or the links form a loop
         target = None
-    if (
-        target is None
-        or not target.is_file()
-        or not any(target.is_relative_to(place) for place in allowed)
-    ):
-        raise fault_of(
-            folder, path, "it is a link to a folder, or leads out of the body's own folder"
-        )
-
-
-def _check_kind(folder: Path, path: Path) -> None:
-    """Raise UserError if a path is a pipe or a device, or a text that would be read whole is too large."""
-    if not (path.is_file() or path.is_dir()):
-        raise fault_of(folder, path, "it is a pipe or a device")
-    if path.suffix in _TEXTS and path.stat().st_size > LARGEST_JSON:
-        raise fault_of(folder, path, f"it has more than {LARGEST_JSON:,} bytes")
+    inside = target is not None and any(target.is_relative_to(place) for place in allowed)
+    if target is None or not inside or not target.is_file():
+        reason = "it is a link to a folder, or leads out of the body's own folder"
+        raise fault_of(folder, path, reason)
 
 
 def _check_file(folder: Path, path: Path, keys: Keys) -> None:
@@ -146,29 +121,18 @@ def _check_weights(folder: Path, place: Path, read: Sequence[str]) -> None:
 
     ``read`` has the names of files, one of which makes sentence-transformers read no pickle.
     """
-    files = (
-        {path.name: path for path in place.iterdir() if path.is_file()} if place.is_dir() else {}
-    )
+    paths = list(place.iterdir()) if place.is_dir() else []
+    files = {path.name: path for path in paths if path.is_file()}
     if _INDEX in files:
-        for name in sorted(
-            set(_read(folder, files[_INDEX]).get("weight_map", {}).values()) - files.keys()
-        ):
-            raise fault_of(
-                folder,
-                files[_INDEX],
-                f"it names the file {name!r}, which is not in the same folder",
-            )
-    pickles = sorted(
-        path
-        for path in files.values()
-        if path.suffix.lower() in PICKLES and path.stem != "training_args"
-    )
+        named = set(_read(folder, files[_INDEX]).get("weight_map", {}).values())
+        if missing := sorted(named - files.keys()):
+            reason = f"it names the file {missing[0]!r}, which is not in the same folder"
+            raise fault_of(folder, files[_INDEX], reason)
+    pickles = [path for path in sorted(files.values()) if path.suffix.lower() in PICKLES]
+    pickles = [path for path in pickles if path.stem != "training_args"]
     if pickles and not files.keys() & set(read):
-        raise fault_of(
-            folder,
-            pickles[0],
-            f"weights are read from {_WEIGHTS} only, which is missing in the same folder",
-        )
+        reason = f"weights are read from {_WEIGHTS} only, which is missing in the same folder"
+        raise fault_of(folder, pickles[0], reason)
 
 
 def _read(folder: Path, path: Path) -> Any:

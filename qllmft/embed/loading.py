@@ -60,7 +60,13 @@ def downloaded(config: BodyConfig, commit: str) -> Path:
 def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     """Return the body of a folder after its checks, or the object that was given for it."""
     if (given := GIVEN.get(str(folder))) is not None:
-        return given_body(config, given)
+        unfit = config.given(("trainable", "adapter", "device", "dtype", "pooling"))
+        if unfit := unfit + ["contrastive"] * config.contrastive.switched_on:
+            raise UserError(
+                f"the body was given with the backend {given.get_backend()!r}, which computes a frozen body as it is. "
+                f"Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
+            )
+        return given
     check_body_folder(folder)
     check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
     check_sizes(folder)
@@ -68,19 +74,6 @@ def transformer_of(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     if light and usual and is_plain(folder, config.device):
         return PlainBody(folder)
     return loaded(config, folder)
-
-
-def given_body(config: BodyConfig, model: SentenceTransformer) -> SentenceTransformer:
-    """Return a body that was given as an object, or raise UserError if a setting would change its weights."""
-    unfit = config.given(("trainable", "adapter", "device", "dtype", "pooling"))
-    if config.contrastive.switched_on:
-        unfit = [*unfit, "contrastive"]
-    if unfit:
-        raise UserError(
-            f"the body was given with the backend {model.get_backend()!r}, which computes a frozen body as it is. "
-            f"Leave body.{unfit[0]} out, or give a body with the backend 'torch'."
-        )
-    return model
 
 
 def check_torch_weights(folder: Path, remedy: str) -> None:
@@ -99,15 +92,13 @@ def loaded(config: BodyConfig, folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
 
     asked = {"dtype": config.dtype, "device_map": config.device_map}
+    given = {name: value for name, value in asked.items() if value is not None}
     model = SentenceTransformer(
         str(folder),
         device=None if config.device_map else config.device,
         local_files_only=True,
         trust_remote_code=False,
-        model_kwargs={
-            **SAFE_WEIGHTS,
-            **{name: value for name, value in asked.items() if value is not None},
-        },
+        model_kwargs={**SAFE_WEIGHTS, **given},
     )
     if not (folder / "modules.json").is_file():
         _pool(model, config)
@@ -161,9 +152,8 @@ class PlainBody:
 
         modules, _, settings, _ = (_read(folder / name) for name in _FILES)
         self._unit, self.max_seq_length = len(modules) == 3, settings["max_seq_length"]
-        self._model: Any = AutoModel.from_pretrained(
-            folder, local_files_only=True, **SAFE_WEIGHTS
-        ).eval()
+        own = {"local_files_only": True, **SAFE_WEIGHTS}
+        self._model: Any = AutoModel.from_pretrained(folder, **own).eval()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
             folder, model_max_length=self.max_seq_length, local_files_only=True
         )
@@ -176,13 +166,11 @@ class PlainBody:
     def encode(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
         """Return embeddings (N, D) of ``texts``, all of them at once."""
         order = np.argsort([-len(text) for text in texts])
-        tokens = self.tokenizer(
-            [texts[i] for i in order], padding=True, truncation=True, return_tensors="pt"
-        )
+        ordered = [texts[i] for i in order]
+        tokens = self.tokenizer(ordered, padding=True, truncation=True, return_tensors="pt")
         mask = tokens["attention_mask"].unsqueeze(-1).to(torch.float32)
-        vectors = (self._model(**tokens).last_hidden_state * mask).sum(dim=1) / mask.sum(
-            dim=1
-        ).clamp(min=1e-9)
+        sums = (self._model(**tokens).last_hidden_state * mask).sum(dim=1)
+        vectors = sums / mask.sum(dim=1).clamp(min=1e-9)
         vectors = normalize(vectors) if self._unit else vectors
         return np.asarray(vectors[np.argsort(order).tolist()].numpy())
 
@@ -251,7 +239,6 @@ def no_loading_bar() -> Iterator[None]:
 
     hub_logging: Any = hub_module
     logging: Any = module
-
     shown, verbosity = logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
     logging.disable_progress_bar()
     hub_logging.set_verbosity_error()

@@ -39,32 +39,30 @@ def check_sizes(folder: Path) -> None:
         given = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         # a parameter has two bytes or more, and a part of a body may be left out
         most = 2 * given + _SPARE
-        _check_tokenizer(folder, place / "tokenizer.json")
+        tokenizer = place / "tokenizer.json"
+        if tokenizer.exists():
+            try:
+                _check_tokenizer(parse_json(read_text(tokenizer, LARGEST_JSON)))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise fault_of(folder, tokenizer, str(error)) from None
         file = place / (MODULES[kind][0] if kind in MODULES else "config.json")
         if kind in _SIZED and file.exists() and (parameters := _described(kind, file)) > most:
-            raise fault_of(
-                folder,
-                file,
-                f"it describes {parameters:,} parameters, and the weights beside it have {given:,} bytes",
-            )
-
-
-def _parameters(place: Path) -> int:
-    """Return the number of parameters of a transformer by its configuration, without their memory."""
-    # transformers imports it late, and torch 2.6 cannot import it with the device below
-    from torch import _dynamo  # noqa: F401
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.from_pretrained(place, local_files_only=True)
-    models = cast("Any", AutoModel)
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return sum(parameter.numel() for parameter in models.from_config(config).parameters())
+            reason = f"it describes {parameters:,} parameters, and the weights beside it have {given:,} bytes"
+            raise fault_of(folder, file, reason)
 
 
 def _described(kind: str, file: Path) -> int:
     """Return the number of parameters of a module by its configuration. Values that are no integers count as 0."""
     if kind == "Transformer":
-        return _parameters(file.parent)
+        # transformers imports it late, and torch 2.6 cannot import it with the device below
+        from torch import _dynamo  # noqa: F401
+        from transformers import AutoConfig, AutoModel
+
+        config, models = AutoConfig.from_pretrained(file.parent, local_files_only=True), AutoModel
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without their memory
+            return sum(
+                each.numel() for each in cast("Any", models).from_config(config).parameters()
+            )
     content = parse_json(read_text(file))
 
     def size(key: str) -> int:
@@ -83,17 +81,8 @@ def _described(kind: str, file: Path) -> int:
     return size("dimension")
 
 
-def _check_tokenizer(folder: Path, path: Path) -> None:
-    """Raise UserError if a tokenizer lengthens texts a lot, or takes long for a word."""
-    if not path.exists():
-        return
-    try:
-        _check_tokenizer_state(parse_json(read_text(path, LARGEST_JSON)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise fault_of(folder, path, str(error)) from None
-
-
-def _check_tokenizer_state(state: Mapping[str, Any]) -> None:
+def _check_tokenizer(state: Mapping[str, Any]) -> None:
+    """Raise ValueError if a tokenizer lengthens texts a lot, or takes long for a word."""
     steps = [step for name in ("normalizer", "pre_tokenizer") for step in _steps(state.get(name))]
     growth = 1.0
     for step in steps[:MOST_STEPS]:
@@ -136,13 +125,9 @@ def _growth(step: Mapping[str, Any]) -> float:
         return max(1.0, new / max(1, len(found["String"].encode())))
     if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
         raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
-    if kind == "Precompiled" and _longest_piece(step["precompiled_charsmap"]) > LONGEST_PIECE:
-        raise ValueError(f"it replaces a character by more than {LONGEST_PIECE} bytes")
+    if kind == "Precompiled":  # SentencePiece's table: after a trie, texts that end in 0
+        content = b64decode(step["precompiled_charsmap"] or "")
+        pieces = content[4 + int.from_bytes(content[:4], "little") :].split(b"\0")
+        if max(map(len, pieces)) > LONGEST_PIECE:
+            raise ValueError(f"it replaces a character by more than {LONGEST_PIECE} bytes")
     return _GROWTH.get(kind, 1.0)
-
-
-def _longest_piece(table: str | None) -> int:
-    """Return the length of the longest replacement in SentencePiece's table: after a trie, texts that end in 0."""
-    content = b64decode(table or "")
-    start = 4 + int.from_bytes(content[:4], "little")
-    return max(map(len, content[start:].split(b"\0")))

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from qllmft.config import BodyConfig
-from qllmft.embed.adapter import put_adapter, replaced, save_adapter
+from qllmft.embed.adapter import CONFIG, WEIGHTS, put_adapter, replaced
 from qllmft.embed.body import Body
 from qllmft.embed.loading import no_loading_bar
 from qllmft.errors import UserError
+from qllmft.files import write_bytes, write_json
 
 
 class TrainableBody(nn.Module):
@@ -82,7 +84,11 @@ class TrainableBody(nn.Module):
     def save(self, folder: Path) -> None:
         """Write the body as sentence-transformers does (safetensors), or its adapter alone, whole or not at all."""
         if self.adapted:
-            save_adapter(self._views[0], folder)
+            with replaced(folder, "adapter") as fresh:  # in the form of PEFT
+                weights = self._views[0].weights().items()
+                own = {name: each.contiguous().clone() for name, each in weights}
+                write_bytes(fresh / WEIGHTS, save(own))
+                write_json(fresh / CONFIG, self._views[0].settings)
             return
         self.features(["a"])  # a tokenizer's file has the truncation and padding of its last call
         with replaced(folder, "body") as fresh, no_loading_bar():
