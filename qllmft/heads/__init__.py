@@ -1,30 +1,28 @@
 """Heads: encoder, quantum head and readout as torch modules, and their classical replacements."""
 
-from qllmft.heads.classical import linear
-from qllmft.heads.classifier import Classifier, build_classifier
-from qllmft.heads.connector import AdjointConnector
-from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder, initial_angles
-from qllmft.heads.layer import noisy_circuits, reseed, without_noise
-from qllmft.heads.quantum import QuantumHead
-from qllmft.heads.torch_engine import TorchEngine, engines_on
-from qllmft.heads.truncated import TruncatedHead
-from qllmft_backends.adjoint import provide_engines
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AdjointConnector",
-    "Classifier",
-    "DataMap",
-    "ParallelEncoders",
-    "QuantumEncoder",
-    "QuantumHead",
-    "TorchEngine",
-    "TruncatedHead",
-    "build_classifier",
-    "initial_angles",
-    "linear",
-    "noisy_circuits",
-    "reseed",
-    "without_noise",
-]
+from qllmft.heads.torch_engine import engines_on
+from qllmft_backends.adjoint import provide_engines
+from qllmft_backends.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.heads.classical import linear as linear
+    from qllmft.heads.classifier import Classifier as Classifier
+    from qllmft.heads.classifier import build_classifier as build_classifier
+    from qllmft.heads.connector import AdjointConnector as AdjointConnector
+    from qllmft.heads.encoder import DataMap as DataMap
+    from qllmft.heads.encoder import ParallelEncoders as ParallelEncoders
+    from qllmft.heads.encoder import QuantumEncoder as QuantumEncoder
+    from qllmft.heads.encoder import initial_angles as initial_angles
+    from qllmft.heads.layer import noisy_circuits as noisy_circuits
+    from qllmft.heads.layer import reseed as reseed
+    from qllmft.heads.layer import without_noise as without_noise
+    from qllmft.heads.quantum import QuantumHead as QuantumHead
+    from qllmft.heads.torch_engine import TorchEngine as TorchEngine
+    from qllmft.heads.truncated import TruncatedHead as TruncatedHead
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__)
 
 provide_engines(engines_on)  # of the backend adjoint with a device of torch

@@ -132,14 +132,12 @@ def build_classifier(
     final = None
     if config.final_linear:
         n_inputs = config.n_qubits + 1 if config.skip else len(quantum_head.observables)
-        final = linear(
-            n_inputs, n_classes, torch_generator(seed, "weights", "final"), bias=not config.skip
-        )
+        generator = torch_generator(seed, "weights", "final")
+        final = linear(n_inputs, n_classes, generator, bias=not config.skip)
         if config.start == "sines":
             sine_readout(final)
-    return Classifier(
-        encoder, quantum_head, final, skip=config.skip, sign_readout=not config.final_linear
-    )
+    sign = not config.final_linear
+    return Classifier(encoder, quantum_head, final, skip=config.skip, sign_readout=sign)
 
 
 def data_map_of(config: ModelConfig, dimension: int) -> DataMap | None:
@@ -154,9 +152,8 @@ def _build_encoder(
     config: ModelConfig, dimension: int, seed: int, backend: Backend | None
 ) -> nn.Module:
     if config.encoder == "mlp":
-        return perceptron(
-            config, dimension, config.n_qubits, torch_generator(seed, "weights", "encoder")
-        )
+        generator = torch_generator(seed, "weights", "encoder")
+        return perceptron(config, dimension, config.n_qubits, generator)
     data_map = data_map_of(config, dimension)
     if data_map is not None:
         dimension = data_map.width

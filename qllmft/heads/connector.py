@@ -52,10 +52,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         order = [*network.input_params, *network.weight_params]
         columns = [program.parameters.index(p) for p in order]
         if program.expressions is None:
-            self._constants = {
-                "angle_map": program.angle_matrix[:, columns],
-                "angle_offset": program.angle_offset,
-            }
+            self._constants["angle_map"] = program.angle_matrix[:, columns]
+            self._constants["angle_offset"] = program.angle_offset
         self._order = np.argsort(columns)
         self.register_buffer("_coefficients", None, persistent=False)
         if not sums.is_plain:
@@ -79,10 +77,8 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
         """Return (B, O) of (B, Q)."""
         if self.engine is None:
             if not len(x):  # Qiskit's networks take one sample at least
-                return (
-                    x @ x.new_zeros(x.shape[1], *self.neural_network.output_shape)
-                    + 0 * weight.sum()
-                )
+                none = x.new_zeros(x.shape[1], *self.neural_network.output_shape)
+                return x @ none + 0 * weight.sum()
             by_jacobian: Tensor = super().forward(x).to(x.dtype)
             return by_jacobian
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)

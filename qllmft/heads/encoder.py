@@ -53,10 +53,8 @@ class DataMap(nn.Module):
         super().__init__()
         self.width = dimension if components is None else min(components, dimension)
         self.register_buffer("mean", torch.zeros(dimension) if centre else None)
-        self.register_buffer(
-            "axes",
-            None if components is None else torch.eye(dimension, self.width),
-        )
+        axes = None if components is None else torch.eye(dimension, self.width)
+        self.register_buffer("axes", axes)
         self.register_buffer("unit", torch.ones(()) if scaled else None)
 
     @torch.no_grad()
@@ -107,11 +105,10 @@ def amplitudes(x: Tensor, pad: Pad, constant: float = 1.0) -> Tensor:
         (B, D), or (B, D + 1) with ``bias`` and ``constant``.
     """
     if pad == "constant":
-        return torch.nn.functional.normalize(
-            torch.cat([x, torch.full_like(x[:, :1], constant)], dim=1), dim=1
-        )
+        beside = torch.full_like(x[:, :1], constant)
+        return nn.functional.normalize(torch.cat([x, beside], dim=1), dim=1)
     small = x.abs().amax(dim=1, keepdim=True) < SMALL
-    unit = torch.nn.functional.normalize(torch.where(small, x * LARGER, x), dim=1, eps=SHORTEST)
+    unit = nn.functional.normalize(torch.where(small, x * LARGER, x), dim=1, eps=SHORTEST)
     if pad == "zeros":
         return unit
     return torch.cat([unit, torch.full_like(unit[:, :1], constant)], dim=1) / math.sqrt(2.0)
@@ -180,9 +177,8 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
         self.circuit = encoder_circuit(n_qubits, layers, ansatz)
         program = encoder_program(self.circuit)
         masks = np.array([1 << q for q in (wires or range(n_outputs))], dtype=np.int64)
-        self.engine: Engine = (
-            backend.engine(program, masks) if backend else AdjointEngine(program, masks)
-        )
+        make = backend.engine if backend else AdjointEngine
+        self.engine: Engine = make(program, masks)
         if noisy and backend is not None:
             self._noisy_pass = backend.noisy_pass(self.circuit, self.engine)
             self.reseed(backend.seed)
@@ -197,18 +193,14 @@ class QuantumEncoder(NoisyCircuit, nn.Module):
     def _latent(self, x: Tensor, theta: Tensor) -> Tensor:
         """(B, n_outputs) of (B, D)."""
         if not self.is_plain:
-            program = self.engine.program
-            by_parameter, offset = (
-                torch.from_numpy(a).to(theta) for a in (program.angle_matrix, program.angle_offset)
-            )
-            theta = torch.nn.functional.linear(theta, by_parameter, offset)
+            maps = self.engine.program.angle_matrix, self.engine.program.angle_offset
+            theta = nn.functional.linear(theta, *(torch.from_numpy(a).to(theta) for a in maps))
         states = torch.cat([amplitudes(x, self.pad, sign) for sign in self.signs])
         values = expectations(self.next_pass(), theta, states)
         if self.odd:
             plus, minus = values.chunk(2)
             values = (plus - minus) / 2
-        latent: Tensor = self.scale * values
-        return latent
+        return self.scale * values
 
     @property
     def signs(self) -> tuple[float, ...]:

@@ -146,15 +146,9 @@ class QuantumHead(nn.Module):
                 observables = outcome_observables(circuit.num_qubits, interpret, output_shape)
             except ValueError as error:
                 raise UserError(str(error)) from None
-        head = cls.__new__(cls)
-        head._build(
-            circuit,
-            observables or readout_observables(circuit.num_qubits),
-            data,
-            weights,
-            backend,
-            initial_angles(len(weights), generator),
-        )
+        head, initial = cls.__new__(cls), initial_angles(len(weights), generator)
+        observables = observables or readout_observables(circuit.num_qubits)
+        head._build(circuit, observables, data, weights, backend, initial)
         return head
 
     @classmethod

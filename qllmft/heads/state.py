@@ -23,9 +23,8 @@ STATE_ENTRIES = 2**24  # amplitudes at once
 # amplitudes in one sum of float32: in a single text's sum over 2^20 the rounding is 2e-4
 SUMMED = 2**16
 
-Gate = tuple[
-    int, int, int, int
-]  # an `Op`, its control, its target and the slot of its angle; -1 without one
+# an `Op`, its control, its target and the slot of its angle; -1 without one
+Gate = tuple[int, int, int, int]
 
 
 def moved(states: Tensor, op: int, control: int, target: int) -> Tensor:
@@ -161,9 +160,6 @@ class StateHead(GateHead):
         squares = final_states(self.gates, zero, *half).square()
         if squares.shape[1] <= SUMMED:
             return squares @ self.signs
-        parts = torch.einsum(
-            "nkc,kct->nkt",
-            squares.reshape(len(squares), -1, SUMMED // 16),
-            self.signs.reshape(-1, SUMMED // 16, self.outputs),
-        )
-        return parts.sum(dim=1)
+        parts = squares.reshape(len(squares), -1, SUMMED // 16)
+        signs = self.signs.reshape(-1, SUMMED // 16, self.outputs)
+        return torch.einsum("nkc,kct->nkt", parts, signs).sum(dim=1)

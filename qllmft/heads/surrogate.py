@@ -82,15 +82,24 @@ def build_surrogate(
     if config.head == "none" and config.odd:
         return Classifier(LoadedVector(data_map, config.pad), None, nn.Linear(size, n_classes))
     outputs = config.most_encoders * config.encoder_outputs
-    encoder = _encoder(config, data_map, size, outputs, surrogate)
+    encoder: nn.Module = LoadedVector(data_map, config.pad)
+    if config.odd:
+        encoder = nn.Sequential(encoder, nn.Linear(size, outputs, bias=False))
+    else:
+        size += config.pad != "zeros"
+        rank = size if surrogate.rank is None else surrogate.rank
+        if rank > size or outputs * rank * size > MOST_ENTRIES:
+            raise UserError(
+                f"{outputs} forms of rank {rank} on {size} amplitudes; expected a rank of at most {size}, and at most "
+                f"{MOST_ENTRIES:,} entries in all. Choose a smaller rank."
+            )
+        encoder = QuadraticForms(data_map, config.pad, size, outputs, rank)
     if config.head == "none":
         return Classifier(encoder, None, nn.Linear(outputs, n_classes))
     head = _head(config, surrogate.bond)
-    final = None
+    final, read = None, head.outputs + config.skip * config.n_qubits
     if config.final_linear:
-        final = nn.Linear(
-            head.outputs + config.skip * config.n_qubits, n_classes, bias=not config.skip
-        )
+        final = nn.Linear(read, n_classes, bias=not config.skip)
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
@@ -106,27 +115,6 @@ def least_surrogate_numbers(
         return stored + width * (n_classes if config.head == "none" else outputs)
     rank = width if surrogate.rank is None else surrogate.rank
     return stored + outputs * rank * width
-
-
-def _encoder(
-    config: ModelConfig,
-    data_map: DataMap | None,
-    size: int,
-    outputs: int,
-    surrogate: SurrogateConfig,
-) -> nn.Module:
-    if config.odd:
-        return nn.Sequential(
-            LoadedVector(data_map, config.pad), nn.Linear(size, outputs, bias=False)
-        )
-    size += config.pad != "zeros"
-    rank = size if surrogate.rank is None else surrogate.rank
-    if rank > size or outputs * rank * size > MOST_ENTRIES:
-        raise UserError(
-            f"{outputs} forms of rank {rank} on {size} amplitudes; expected a rank of at most {size}, and at most "
-            f"{MOST_ENTRIES:,} entries in all. Choose a smaller rank."
-        )
-    return QuadraticForms(data_map, config.pad, size, outputs, rank)
 
 
 def _head(config: ModelConfig, bond: int | None) -> StateHead | NetworkHead | TruncatedHead:

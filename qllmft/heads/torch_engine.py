@@ -26,10 +26,7 @@ from torch import Tensor
 from qllmft.heads.state import Gate, final_states, moved, string_signs, turned
 from qllmft_backends import BackendError
 from qllmft_backends.adjoint import EngineMaker, Program
-from qllmft_backends.adjoint.interface import (
-    EngineBase,
-    check_cotangent,
-)
+from qllmft_backends.adjoint.interface import EngineBase, check_cotangent
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
 
@@ -75,10 +72,8 @@ class TorchEngine(EngineBase):
     def __post_init__(self) -> None:
         self._check_circuit(self.masks)
         self._gates: list[Gate] = [tuple(op) for op in self.program.ops.tolist()]
-        self._kind: dict[str, Any] = {
-            "dtype": getattr(torch, self.dtype),
-            "device": torch.device(self.device),
-        }
+        device = torch.device(self.device)
+        self._kind: dict[str, Any] = {"dtype": getattr(torch, self.dtype), "device": device}
         self._state_bytes = np.dtype(self.dtype).itemsize << self.program.n_qubits
         try:
             torch.zeros(1, **self._kind)

@@ -116,9 +116,8 @@ class _Chain:
         """Return ⟨φ|Z…Z|φ⟩ (B, T) of words of qubits; an empty word gives the squared norm."""
         found = self.error.new_ones(len(self.error), len(words), 1, 1)
         for qubit, site in enumerate(self.sites):
-            signs = torch.tensor(
-                [[1.0, -1.0 if qubit in word else 1.0] for word in words], dtype=site.dtype
-            )
+            rows = [[1.0, -1.0 if qubit in word else 1.0] for word in words]
+            signs = torch.tensor(rows, dtype=site.dtype)
             half = torch.einsum("ntlm,nlsr,ts->ntmsr", found, site, signs)
             found = torch.einsum("ntmsr,nmsk->ntrk", half, site)
         return found[:, :, 0, 0]

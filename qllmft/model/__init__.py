@@ -27,12 +27,10 @@ from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
 from qllmft.config.body import OWN_ADAPTER, OWN_BODY, ROWS
 from qllmft.config.data import PairFeatures
 from qllmft.config.section import NEUTRAL, Section
-from qllmft.embed import adapter
 from qllmft.errors import UserError
 from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
-from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.tasks import TASKS, TaskName
 from qllmft.templates import ANSATZE, least_numbers
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
@@ -123,6 +121,8 @@ class ModelRecord(Section):
             sums = k * (k - 1) // 2 if self.kernel.votes else k
             return self.kernel.support * (d + 1 + sums)
         if self.surrogate is not None:
+            from qllmft.heads.surrogate import least_surrogate_numbers
+
             return least_surrogate_numbers(self.config, d, k, self.surrogate)
         return least_numbers(self.config, d, k)
 
@@ -134,6 +134,8 @@ class ModelRecord(Section):
             return Classifier(None, machine, None)
         if self.surrogate is None:
             return build_classifier(self.config, self.dimension, n_classes)
+        from qllmft.heads.surrogate import build_surrogate  # few models are one
+
         return build_surrogate(self.config, self.dimension, n_classes, self.surrogate)
 
 
@@ -170,6 +172,8 @@ def save_model(
         body = body.model_copy(update={"model": OWN_BODY})
     if body.adapter is not None:
         if with_body and Path(body.adapter) != folder / OWN_ADAPTER:
+            from qllmft.embed import adapter
+
             (folder / OWN_ADAPTER).mkdir(parents=True, exist_ok=True)
             for name in (adapter.CONFIG, adapter.WEIGHTS):
                 shutil.copyfile(Path(body.adapter, name), folder / OWN_ADAPTER / name)

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
 from qllmft.data import Table
-from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 from qllmft.heads import Classifier
 from qllmft.heads.layer import reseed
@@ -35,11 +34,13 @@ from qllmft.training.examples import (
     with_loss,
     with_noise,
 )
-from qllmft.training.full_batch import fit_full_batch
 from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import start_at_linear, starts_at_sines
 from qllmft.training.ridge import Strength, ridge_of
 from qllmft.training.step import TrainingStep, step_of
+
+if TYPE_CHECKING:
+    from qllmft.embed import TrainableBody
 
 BATCHES_AT_ONCE = 64
 CHECKPOINT_EVERY_S = 5.0
@@ -94,6 +95,8 @@ def fit(
                 model.data_map.fit(train.x)
             c = start_at_linear(model, train, config, fresh=fresh)
         if config.optimizer == "lbfgs":
+            from qllmft.training.full_batch import fit_full_batch
+
             assert isinstance(model, Classifier)
             selection = fit_full_batch(model, train, validation, config, c, on_epoch)
         else:
