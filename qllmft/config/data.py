@@ -108,10 +108,6 @@ class DataConfig(Section):
             yield f"label_separator is {self.label_separator!r}, expected a character such as ','"
         if self.pair is None and self.pair_features not in ("all", "both"):
             yield f"pair_features is {self.pair_features!r} and texts are single; give text_column both columns"
-        yield from self._misplaced()
-
-    def _misplaced(self) -> Iterator[str]:
-        """Yield what is against the settings of the protocol "split"."""
         own = self.given(OF_ALL_ROWS)
         if own and self.protocol != "split":
             yield f"{own[0]} is for the protocol 'split', and protocol is {self.protocol!r}; leave one of the two out"

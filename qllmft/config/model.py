@@ -186,13 +186,7 @@ class ModelConfig(Section):
         return self.ansatz if self.encoder_ansatz is None else self.encoder_ansatz
 
     def _contradictions(self) -> Iterator[str]:
-        yield from self._is_bounded()
-        yield from self._parts_fit()
-        if self.head == "quantum":
-            yield from self._head_fits()
-
-    def _is_bounded(self) -> Iterator[str]:
-        """Check the sizes of states and circuits before any of them is built."""
+        # sizes of states and circuits, before any of them is built
         qubits, encoded = self.n_qubits, self.latent_encoder_qubits
         quantum = self.encoder == "quantum"
         if max(qubits, encoded * quantum) > MOST_QUBITS:
@@ -214,6 +208,9 @@ class ModelConfig(Section):
             count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
             if count > MOST_WORDS:
                 yield f"{count:,} products of Z would be read, expected at most {MOST_WORDS:,}; lower readout"
+        yield from self._parts_fit()
+        if self.head == "quantum":
+            yield from self._head_fits()
 
     def _parts_fit(self) -> Iterator[str]:
         quantum, encoded = self.encoder == "quantum", self.latent_encoder_qubits

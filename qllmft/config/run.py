@@ -25,21 +25,9 @@ from qllmft_backends.validation import InvalidValue, faults
 # options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a
 # price, and circuits that are paid again
 PERSONAL_OPTIONS = (
-    "url",
-    "token_file",
-    "ledger",
-    "yes",
-    "max_cost",
-    "session_max_cost",
-    "session_max_minutes",
-    "circuit_budget",
-    "max_circuits",
-    "allow_paid_training",
-    "settle_s",
-    "repetition",
-    "retry_failed",
-    "retry_wrong",
-    "retry_doubtful",
+    *("url", "token_file", "ledger", "yes", "max_cost", "session_max_cost", "session_max_minutes"),
+    *("circuit_budget", "max_circuits", "allow_paid_training", "settle_s", "repetition"),
+    *("retry_failed", "retry_wrong", "retry_doubtful"),
 )
 
 
@@ -142,7 +130,30 @@ class RunConfig(Section):
     def _contradictions(self) -> Iterator[str]:
         yield from self._noise_fits()
         yield from self._can_be_trained()
-        yield from self._task_is_trained()
+        train, model, task = self.train, self.model, TASKS[self.data.task]
+        if self.data.pair and self.body.learns:
+            yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
+        if train.loss == "huber" and not task.real:
+            yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
+        if train.thresholds != "half" and not task.several:
+            yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
+        if task.one_label:
+            return
+        each = "one label per text" if task.several else "labels"
+        of_one = " of one label per text" * task.several
+        unread = {
+            f"train.optimizer 'lbfgs' minimises a cross-entropy{of_one}": (
+                train.optimizer == "lbfgs" and model.head == "none"
+            ),
+            f"train.class_weight weighs {each}": train.class_weight is not None,
+            f"train.calibration is about probabilities{of_one}": train.calibration == "temperature",
+            f"body.trainable and body.contrastive need {each}": self.body.learns,
+            f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (
+                model.head != "mlp" and (not model.final_linear or model.skip)
+            ),
+        }
+        if found := [fault for fault, present in unread.items() if present]:
+            yield f"data.task is {task.name!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
 
     def _noise_fits(self) -> Iterator[str]:
         """Yield what is against a noise of the measured circuit: the head, or encoders without a head."""
@@ -227,32 +238,6 @@ class RunConfig(Section):
                 "train.calibration 'temperature' divides the logits of a final linear layer, and there is none; set "
                 "model.final_linear to true, or leave calibration out"
             )
-
-    def _task_is_trained(self) -> Iterator[str]:
-        train, model, task = self.train, self.model, TASKS[self.data.task]
-        if self.data.pair and self.body.learns:
-            yield "data.text_column names pairs, and a body that learns reads single ones; leave its training out"
-        if train.loss == "huber" and not task.real:
-            yield f"train.loss is 'huber' and data.task {task.name!r}; it is for 'regression', leave it out"
-        if train.thresholds != "half" and not task.several:
-            yield f"train.thresholds is {train.thresholds!r} and data.task {task.name!r}; they are for 'multilabel'"
-        if task.one_label:
-            return
-        each = "one label per text" if task.several else "labels"
-        of_one = " of one label per text" * task.several
-        unread = {
-            f"train.optimizer 'lbfgs' minimises a cross-entropy{of_one}": (
-                train.optimizer == "lbfgs" and model.head == "none"
-            ),
-            f"train.class_weight weighs {each}": train.class_weight is not None,
-            f"train.calibration is about probabilities{of_one}": train.calibration == "temperature",
-            f"body.trainable and body.contrastive need {each}": self.body.learns,
-            f"a sign or a skip gives no {'labels of their own' if task.several else 'real value'}": (
-                model.head != "mlp" and (not model.final_linear or model.skip)
-            ),
-        }
-        if found := [fault for fault, present in unread.items() if present]:
-            yield f"data.task is {task.name!r}, and {found[0]}; leave it out, or choose the preset 'sines'"
 
     @property
     def backend_options(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -101,12 +100,3 @@ def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:
             ) from None
         settings[name.strip()] = tree["value"] if tree.keys() == {"value"} else text
     return settings
-
-
-def setting_text(name: str, value: Any) -> str:
-    """Return the ``NAME=VALUE`` that `parse_settings` reads as this value, with quotes around text.
-
-    >>> setting_text("model.pad", "true"), setting_text("model.ring", True)
-    ('model.pad="true"', 'model.ring=true')
-    """
-    return f"{name}={json.dumps(value, ensure_ascii=False)}"

@@ -132,25 +132,14 @@ def _choices(of: Any) -> list[str]:
 def _notes(section: type[Section]) -> dict[str, list[str]]:
     """Return the comments of the fields in the source of a section: above a field, and at the end of its line."""
     models = [each for each in section.__mro__ if issubclass(each, CheckedModel)]
-    lines = [
-        line for each in models[::-1] for line in inspect.getsource(each).splitlines(keepends=True)
-    ]
     found: dict[str, list[str]] = {}
-    above: list[str] = []
-    for line in lines:
-        comment = next(
-            (t.string[1:].strip() for t in _tokens(line) if t.type == tokenize.COMMENT), None
-        )
-        field = _FIELD.match(line)
-        if field:
-            found[field[1]] = above + ([comment] if comment else [])
-        above = [*above, comment] if comment and not field else []
+    for model in models[::-1]:
+        source, above = inspect.getsource(model), list[str]()
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        comments = {t.start[0]: t.string[1:].strip() for t in tokens if t.type == tokenize.COMMENT}
+        for number, line in enumerate(source.splitlines(), 1):
+            own = [comments[number]] if number in comments else []
+            if field := _FIELD.match(line):
+                found[field[1]] = above + own
+            above = above + own if own and not field else []
     return found
-
-
-def _tokens(line: str) -> Iterator[tokenize.TokenInfo]:
-    """Yield the tokens of a line as far as it can be read alone."""
-    try:
-        yield from tokenize.generate_tokens(io.StringIO(line.strip() + "\n").readline)
-    except (tokenize.TokenError, SyntaxError):
-        return

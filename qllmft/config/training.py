@@ -69,7 +69,13 @@ class TrainConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         if self.optimizer == "lbfgs":
-            yield from self._full_batch_contradictions()
+            if self.ridge:
+                yield "optimizer 'lbfgs' always has a ridge: leave ridge out"
+            unread = ("batch_size", "lr", "lr_decay", "weight_decay", "embedding_noise", "body_lr")
+            if given := self.given(unread):
+                yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
+            if self.select != "last":
+                yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"
         elif self.ridge_c != 1.0 and not self.ridge:
             yield f"ridge_c is {self.ridge_c} and Adam has no ridge; set ridge to true, or optimizer to 'lbfgs'"
         if self.patience is not None and self.select != "accuracy":
@@ -77,19 +83,3 @@ class TrainConfig(Section):
                 f"patience is {self.patience} and select 'last' keeps the last epoch; set select to 'accuracy', which "
                 "needs the optimizer 'adam', or leave patience out"
             )
-
-    def _full_batch_contradictions(self) -> Iterator[str]:
-        if self.ridge:
-            yield "optimizer 'lbfgs' always has a ridge: leave ridge out"
-        unread = (
-            "batch_size",
-            "lr",
-            "lr_decay",
-            "weight_decay",
-            "embedding_noise",
-            "body_lr",
-        )
-        if given := self.given(unread):
-            yield f"optimizer 'lbfgs' takes all texts at once and finds its steps: leave {given} out"
-        if self.select != "last":
-            yield "optimizer 'lbfgs' ends at its last point: set select to 'last'"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.config.presets import earlier
-from qllmft.config.settings import flat, setting_text, settings_of, with_settings
+from qllmft.config.settings import flat, settings_of, with_settings
 from qllmft.config.toml_files import names_in, read_named
 from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 
+# folder of presets of earlier versions, which kept studies name; lists leave them out
+EARLIER = f"{__name__}.earlier"
 DEFAULT = "sines"  # preset of a run without one
 
 
@@ -55,24 +56,23 @@ class Preset:
         ways = [{}, *self.otherwise]
         if trained := given.get("body.trainable"):
             ways = list((self.learning if trained is True else self.adapting) or ways)
-        for way in ways[:-1]:
-            with suppress(UserError):
-                return self._config(way, given)
-        return self._config(ways[-1], given)
-
-    def _config(self, way: dict[str, Any], given: Mapping[str, Any]) -> RunConfig:
-        settings = with_settings(self.settings, {**flat(way), **given})
-        return parse_config(settings, f"preset {self.name!r}")
+        while True:
+            settings = with_settings(self.settings, {**flat(ways.pop(0)), **given})
+            try:
+                return parse_config(settings, f"preset {self.name!r}")
+            except UserError:
+                if not ways:
+                    raise
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets but `earlier` ones, sorted."""
+    """Return the names of all presets but those of `EARLIER`, sorted."""
     return names_in(__name__)
 
 
 def load_preset(name: str) -> Preset:
     """Read a preset."""
-    package = earlier.__name__ if name in names_in(earlier.__name__) else __name__
+    package = EARLIER if name in names_in(EARLIER) else __name__
     tree = tomllib.loads(read_named(package, name, "preset"))
     title, baseline = tree.pop("title"), tree.pop("baseline", None)
     source = tuple(tree.pop("source", ()))
@@ -107,10 +107,10 @@ class Configuration:
 
 def train_command(preset: str, settings: Mapping[str, Any]) -> str:
     """Return the `qllmft train` command of a preset with further settings, by dotted name."""
-    given = [
-        word for name, value in settings.items() for word in ("--set", setting_text(name, value))
-    ]
-    return shlex.join(["qllmft", "train", "--preset", preset, *given])
+    words = ["qllmft", "train", "--preset", preset]
+    for name, value in settings.items():  # in JSON, so that text has quotes
+        words += ["--set", f"{name}={json.dumps(value, ensure_ascii=False)}"]
+    return shlex.join(words)
 
 
 def describe_settings(config: RunConfig) -> Configuration:
@@ -133,5 +133,5 @@ def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
     return {
         name: settings_of(load_preset(name).config())
-        for name in [*preset_names(), *names_in(earlier.__name__)]
+        for name in [*preset_names(), *names_in(EARLIER)]
     }

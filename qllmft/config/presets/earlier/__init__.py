@@ -1,1 +1,0 @@
-"""Presets of earlier versions, which kept studies name; lists leave them out."""
