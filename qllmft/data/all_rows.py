@@ -100,7 +100,10 @@ def _held(
         parts: number of parts that need a row of each label.
     """
     if config.time_column is not None:
-        return _latest(table, share)
+        assert table.keys is not None
+        times = np.sort(table.keys)  # rows of one time are in one part
+        first = times[min(len(times) - 1, int((1.0 - share) * len(times)))]
+        return np.asarray(table.keys >= first)
     if config.group_column is not None:
         assert table.keys is not None
         groups = len(np.unique(table.keys))
@@ -118,18 +121,13 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
         yield np.arange(len(table))
         return
     found = [np.flatnonzero(table.labels == label) for label in range(corpus.n_classes)]
-    found = [rows for rows in found if len(rows)]
-    few = [
-        f"{corpus.label_names[int(table.labels[rows[0]])]!r} {len(rows)}"
-        for rows in found
-        if len(rows) < least
-    ]
-    if few:
+    sizes = [(name, len(rows)) for name, rows in zip(corpus.label_names, found, strict=True)]
+    if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold; there are fewer of "
             f"{listed(few, len(few), ', ')}. Add texts, or leave the rows of these labels out."
         )
-    yield from found
+    yield from (rows for rows in found if len(rows))
 
 
 def folds_of(
@@ -165,18 +163,8 @@ def folds_of(
     kinds = [StratifiedGroupKFold] if TASKS[config.task].one_label else []
     for kind in (*kinds, GroupKFold):  # the first may leave a fold without a group
         parts = kind(count, **shuffled).split(table.labels, table.labels, table.keys)
-        sizes = []
         for i, (_, rows) in enumerate(parts):
             fold[rows] = i
-            sizes.append(len(rows))
-        if min(sizes):
+        if len(np.unique(fold)) == count:
             break
     return fold
-
-
-def _latest(table: Table, share: float) -> NDArray[np.bool_]:
-    """Return whether each row is among the latest ``share``; rows of one time are in one part."""
-    assert table.keys is not None
-    times = np.sort(table.keys)
-    first = times[min(len(times) - 1, int((1.0 - share) * len(times)))]
-    return np.asarray(table.keys >= first)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,6 @@ def label_of(value: Any) -> str:
     return "" if is_missing(value) else str(value).strip()
 
 
-def sorted_labels(labels: Iterable[str]) -> list[str]:
-    """Sort numbers by value and words by alphabet, without the empty label."""
-    kept = [label for label in labels if label]
-    return (
-        sorted(kept, key=int)
-        if all(label.removeprefix("-").isdecimal() for label in kept)
-        else sorted(kept)
-    )
-
-
 @contextmanager
 def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     """Open a file as a `pyarrow.parquet.ParquetFile` whose repeated texts in ``columns`` take their memory once."""
@@ -87,9 +78,8 @@ def open_parquet(path: Path, columns: Sequence[str]) -> Iterator[Any]:
                 raise UserError(
                     f"{path} has several columns named {twice[0]!r}, expected one. Rename the others."
                 )
-            with ParquetFile(
-                opened, metadata=metadata, read_dictionary=sorted(paths & set(columns))
-            ) as file:
+            read = sorted(paths & set(columns))
+            with ParquetFile(opened, metadata=metadata, read_dictionary=read) as file:
                 yield file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -112,16 +102,11 @@ def batches(
         UserError: if the file unpacks to more rows or bytes than the bounds.
     """
     metadata = file.metadata
-    sizes = []
-    for i in range(metadata.num_row_groups):
-        chunks = [metadata.row_group(i).column(j) for j in range(metadata.num_columns)]
-        sizes.append(
-            sum(
-                c.total_uncompressed_size
-                for c in chunks
-                if c.path_in_schema.split(".")[0] in columns
-            )
-        )
+    sizes = [0] * metadata.num_row_groups
+    for i, j in product(range(len(sizes)), range(metadata.num_columns)):
+        chunk = metadata.row_group(i).column(j)
+        if chunk.path_in_schema.split(".")[0] in columns:
+            sizes[i] += chunk.total_uncompressed_size
     size = sum(sizes) if keeps_all else max(sizes, default=0)
     if size > MOST_BYTES or (keeps_all and metadata.num_rows > MOST_ROWS):
         raise UserError(

@@ -49,12 +49,11 @@ class Findings:
                 f"in more than one of training, validation and test, {self.contradictory_texts:,} with different "
                 "labels. --duplicates drop leaves them out."
             )
-        few = []
-        for name, count in self.drawn.items():
-            tested = self.tested.get(name, 0)
-            parts = f"({count} train and validate, {tested} test)"
-            few.append(f"{count + tested} texts of {name!r} {parts}")
-        if few:
+        counts = [(name, count, self.tested.get(name, 0)) for name, count in self.drawn.items()]
+        if few := [
+            f"{count + tested} texts of {name!r} ({count} train and validate, {tested} test)"
+            for name, count, tested in counts
+        ]:
             yield f"{listed(few, len(few), ', ')}: {self.requested} per label are requested."
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import MOST_LABEL, is_several, label_of, sorted_labels
+from qllmft.data.cells import MOST_LABEL, is_several, label_of
 from qllmft.data.corpus import listed
 from qllmft.errors import UserError
 from qllmft.tasks import TASKS
@@ -115,20 +115,25 @@ def _one_each(
         if declared is None and f"{column}_text" in frame.columns:
             labels = (label for _, label in raw[split])
             names.update(zip(labels, map(str, frame[f"{column}_text"].tolist()), strict=True))
-    index_of = {value: i for i, value in enumerate(values)}
-    for place, label in (cell for cells in raw.values() for cell in cells):
-        if label not in index_of:
-            raise UserError(f"{place}: the label is {label!r}, expected one of {values}.")
-    tables = {
-        split: np.array([index_of[label] for _, label in cells], np.int64)
-        for split, cells in raw.items()
-    }
+    index_of, tables = {value: i for i, value in enumerate(values)}, {}
+    for split, cells in raw.items():
+        for place, label in cells:
+            if label not in index_of:
+                raise UserError(f"{place}: the label is {label!r}, expected one of {values}.")
+        tables[split] = np.array([index_of[label] for _, label in cells], np.int64)
     return tuple(names[value] for value in values), tables
 
 
 def _values(found: set[str], declared: Sequence[str] | None) -> list[str]:
-    """Return all labels as texts, those of ``declared`` names as their indices."""
-    return sorted_labels(found) if declared is None else [str(i) for i in range(len(declared))]
+    """Return all labels as texts, those of ``declared`` names as their indices.
+
+    Numbers are sorted by value and words by alphabet, without the empty label.
+    """
+    if declared is not None:
+        return [str(i) for i in range(len(declared))]
+    kept = [label for label in found if label]
+    numbers = all(label.removeprefix("-").isdecimal() for label in kept)
+    return sorted(kept, key=int if numbers else None)
 
 
 def _from_lists(
@@ -149,11 +154,11 @@ def _from_lists(
         )
     names = tuple(values if declared is None else declared)
     _check_names(names, config)
-    tables, index_of = {}, {value: i for i, value in enumerate(values)}
-    for split, sets in lists.items():
-        tables[split] = np.zeros((len(sets), len(values)), np.int64)
-        for row, labels in enumerate(sets):
-            tables[split][row, [index_of[label] for label in labels]] = 1
+    sets = {split: map(set, rows) for split, rows in lists.items()}
+    tables = {
+        split: np.array([[value in labels for value in values] for labels in rows], np.int64)
+        for split, rows in sets.items()
+    }
     return names, tables
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -111,10 +112,8 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     elif whole:
         learned, test = split_off_test(corpus.pooled(), corpus, config, random)
         if config.n_per_label is not None:
-            if one_label:
-                random.permutation(
-                    len(learned)
-                )  # earlier versions drew it, and the next depend on it
+            if one_label:  # earlier versions drew it, and the next depend on it
+                random.permutation(len(learned))
             rows, few, _ = _draw(learned, corpus, config, random)
             learned = learned.take(np.sort(rows))
         rule = in_words(config)
@@ -191,9 +190,8 @@ def _draw(
     for label, name in enumerate(corpus.label_names):
         of_label, size = np.flatnonzero(table.labels == label), wanted
         if len(of_label) < wanted:
-            size = few[name] = (
-                max(2, int(FEW_TO_LEARN_FROM * len(of_label))) if paper else len(of_label)
-            )
+            part = max(2, int(FEW_TO_LEARN_FROM * len(of_label)))
+            size = few[name] = part if paper else len(of_label)
         rows.append(random.choice(of_label, size, replace=False))
     return np.concatenate(rows), few, f"{wanted} drawn of each label, the rest is the test"
 
@@ -221,12 +219,8 @@ def _cut(
             f"{len(table) - n_train} for validation; each needs at least one of the {n_classes} labels. "
             f"Take more texts with --per-label{halves * (len(table) >= 2 * n_classes)}."
         )
-    train, validation = train_test_split(
-        np.arange(len(table)),
-        train_size=n_train,
-        stratify=table.labels,
-        random_state=int(random.integers(2**31)),
-    )
+    cut: dict[str, Any] = {"train_size": n_train, "random_state": int(random.integers(2**31))}
+    train, validation = train_test_split(np.arange(len(table)), stratify=table.labels, **cut)
     return table.take(train), table.take(validation)
 
 
@@ -263,8 +257,7 @@ def _check_rows(
 def _check_every_label(train: Table, corpus: Corpus) -> None:
     """Raise UserError if a label is in other splits only, so that it cannot be learned."""
     present = set(train.labels.tolist())
-    unseen = [name for label, name in enumerate(corpus.label_names) if label not in present]
-    if unseen:
+    if unseen := [name for i, name in enumerate(corpus.label_names) if i not in present]:
         raise UserError(
             f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
             "rows another way (--protocol, --group, --time)."

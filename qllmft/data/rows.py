@@ -9,14 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import (
-    MOST_LABEL,
-    MOST_TEXT,
-    is_blank,
-    is_missing,
-    is_several,
-    label_of,
-)
+from qllmft.data.cells import MOST_LABEL, MOST_TEXT, is_blank, is_missing, is_several, label_of
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, listed
 from qllmft.data.labels import Frames, labels_of
 from qllmft.errors import UserError

@@ -47,7 +47,15 @@ def _rows(path: Path, columns: Sequence[str], delimiter: str | None) -> Iterator
     """Yield the cells of columns in each row, or the lines of a file that is no table."""
     try:
         if path.suffix == ".parquet":
-            yield from _of_parquet(path, columns)
+            with open_parquet(path, columns) as file:
+                _check(file.schema_arrow.names, columns, path)
+                rows = (
+                    cells
+                    for batch in batches(file, columns, path, keeps_all=False)
+                    for cells in zip(*batch, strict=True)
+                )
+                for number, cells in enumerate(rows, start=1):
+                    yield [_text(cell, f"{path}, row {number}") for cell in cells]
         elif path.suffix == ".jsonl":
             for where, line in ((f"{path}, line {n}", line) for n, line in _lines(path)):
                 if line.strip():
@@ -122,16 +130,6 @@ def _of_separated(
                 yield [row[i] for i in wanted]
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: it cannot be read: {error}.") from None
-
-
-def _of_parquet(path: Path, columns: Sequence[str]) -> Iterator[Sequence[str]]:
-    with open_parquet(path, columns) as file:
-        _check(file.schema_arrow.names, columns, path)
-        rows = 0
-        for batch in batches(file, columns, path, keeps_all=False):
-            for cells in zip(*batch, strict=True):
-                rows += 1
-                yield [_text(cell, f"{path}, row {rows}") for cell in cells]
 
 
 def _check(names: Iterable[str], columns: Sequence[str], where: object) -> None:
