@@ -92,14 +92,15 @@ def with_qnodes(page: str, record: Path) -> str:
     lines = [
         f"\n{QNODES}",
         "",
-        "Five layers of data and weights in RY behind a ring of CNOT (`qnode.py`): median ms, and in brackets the time "
-        "divided by that of `QuantumHead.from_qnode`, by qubits and batch.",
+        "Five layers of data and weights in RY behind a ring of CNOT (`qnode.py`): median ms of processor time, and in "
+        "brackets the time divided by that of `QuantumHead.from_qnode` in float64, the precision of the rows below it, "
+        "by qubits and batch.",
         "",
         "| ms | " + " | ".join(f"{row['qubits']}, {row['batch']}" for row in results) + " |",
         "|---" * (len(results) + 1) + "|",
     ]
     for way in results[0]["ms"]:
-        times = [(row["ms"][way], row["ms"]["from_qnode"]) for row in results]
+        times = [(row["ms"][way], row["ms"]["from_qnode, float64"]) for row in results]
         cells = (f"{three_digits(ms)} ({three_digits(ms / own)} ×)" for ms, own in times)
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return page + "\n".join(lines) + "\n"

@@ -152,13 +152,21 @@ class QuantumHead(nn.Module):
         return head
 
     @classmethod
-    def from_qnode(cls, qnode: Any, *example: Any, backend: Backend | None = None) -> QuantumHead:
+    def from_qnode(
+        cls,
+        qnode: Any,
+        *example: Any,
+        backend: Backend | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> QuantumHead:
         """Return a head with the circuit of a QNode of PennyLane, which is called once.
 
         Args:
             qnode: function of one sample and of weights that returns expectation values of Pauli words.
             example: its arguments: one sample (n,), then the weights, which become the initial ones.
             backend: runs the circuit; the project's own engine by default.
+            dtype: of the weights, and of the samples and values; torch's default dtype by default. ``torch.float64``
+                has PennyLane's precision, and takes up to twice as long.
 
         Raises:
             BackendError: if the QNode cannot be captured: it has shots or transforms, measures another thing, or
@@ -168,7 +176,7 @@ class QuantumHead(nn.Module):
         from qllmft_backends.pennylane_device.capture import capture
 
         found, head = capture(qnode, *example), cls.__new__(cls)
-        initial = torch.from_numpy(found.initial).float()
+        initial = torch.from_numpy(found.initial).to(dtype or torch.get_default_dtype())
         head._build(found.circuit, found.observables, found.data, found.weights, backend, initial)
         return head
 

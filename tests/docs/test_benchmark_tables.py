@@ -215,18 +215,32 @@ def test_predicted_accuracies_are_those_of_the_record_and_near_the_sampled_ones(
 def test_a_qnode_on_the_engine_has_the_times_of_the_record():
     page = (ROOT / "docs" / "qiskit-interfaces.md").read_text("utf-8")
     rows = record("qnode")["results"]
-    of_layer, of_device = (
-        [row["ms"][name] / row["ms"][own] for row in rows for name in row["ms"] if "qubit" in name]
-        for own in ("from_qnode", "qllmft.adjoint")
+
+    def ends(way, own=None, most=256, digits=0):
+        of = [
+            row["ms"][way] / (row["ms"][own] if own else 1) for row in rows if row["batch"] <= most
+        ]
+        return min(of), max(of), f"{min(of):.{digits}f} to {max(of):.{digits}f}"
+
+    (*light, slower), (*default, slowest) = (
+        ends(rival, "from_qnode, float64") for rival in ("lightning.qubit", "default.qubit")
     )
-    said = f"take {min(of_layer):.0f} to {max(of_layer):.0f} times as long as `from_qnode`, and "
-    said += f"{min(of_device):.0f} to {max(of_device):.0f} times as long as the device"
-    assert said in page
-    own = [row["ms"]["from_qnode"] for row in rows if row["batch"] == 16]
-    assert f"`from_qnode` {min(own):.1f} to {max(own):.1f} ms with a batch of 16" in page
-    assert all(row["difference"]["from_qnode"] < 6e-6 for row in rows)
-    assert all(row["difference"]["from_qnode, float64"] < 6e-15 for row in rows)
-    assert all(row["difference"]["qllmft.adjoint"] < 6e-15 for row in rows)
+    assert f"lightning.qubit (adjoint) takes {slower} times as long and default.qubit" in page
+    assert f"(backprop) {slowest} times as long as `from_qnode` in double precision" in page
+    assert min(light) > 100
+    assert min(default) > 50
+    of_device = [
+        ends(rival, "qllmft.adjoint")[:2] for rival in ("lightning.qubit", "default.qubit")
+    ]
+    low, high = (pick(sum(of_device, ())) for pick in (min, max))
+    assert f"{low:.0f} to {high:.0f} times as long as the device" in page
+    double = ends("from_qnode, float64", most=16, digits=1)[2]
+    assert f"`from_qnode` {double} ms with a batch of 16 in double precision" in page
+    single = ends("from_qnode", most=16, digits=1)[2]
+    assert f"{single} ms in single precision" in page
+    assert all(row["difference"]["from_qnode"] < 2e-6 for row in rows)
+    assert all(row["difference"]["from_qnode, float64"] < 1e-14 for row in rows)
+    assert all(row["difference"]["qllmft.adjoint"] < 1e-14 for row in rows)
     table = (ROOT / "benchmarks" / "peers.md").read_text("utf-8").partition("## QNODE")[2]
     ways = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
     assert ways == ["ms", *rows[0]["ms"]]

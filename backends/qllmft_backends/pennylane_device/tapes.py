@@ -33,6 +33,7 @@ _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot", "WireCut")  # on a meas
 # of a gate, beside its parts on the engine
 _PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
 _HALF_ANGLES = ("rz", "rxx", "ryy", "rzz")  # minus half their angle
+_ADDED = ("RX", "RY", "RZ", "PhaseShift", "U1")  # two by a and b are one by a + b
 _MATRICES = ("QubitUnitary", "DiagonalQubitUnitary")
 
 
@@ -305,6 +306,9 @@ def _parameters(circuit: QuantumScript) -> Floats:
 def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> QuantumCircuit:
     """Return a circuit on wires 0, 1, ... with Qiskit's gates, up to a phase.
 
+    Rotations of a wire about one axis that follow each other, as an encoding and the weights after it do, become one
+    by the sum of their angles.
+
     Args:
         circuit: of operations that `is_supported` takes.
         n_qubits: number of wires.
@@ -314,11 +318,21 @@ def as_qiskit(circuit: QuantumScript, n_qubits: int, angles: Iterable[Any]) -> Q
         UnsupportedGateError: for an operation that the engine does not run.
     """
     out, left = QuantumCircuit(n_qubits), iter(angles)
+    last: dict[int, tuple[str, int]] = {}  # gate on each wire, and its place in the circuit
     for operation in circuit.operations:
         name, wires = operation.name, [int(wire) for wire in operation.wires]
+        before, place = last.get(wires[0], ("", 0)) if wires else ("", 0)
+        last |= dict.fromkeys(wires, (name, len(out.data)))
         if name in GATES:
             gate, order = GATES[name]
             given = [next(left) for _ in order]
+            if name == before and name in _ADDED:
+                given[0] = given[0] + out.data[place].operation.params[0]
+                out.data[place] = out.data[place].replace(
+                    operation=_CLASSES[gate].base_class(given[0])
+                )
+                last[wires[0]] = before, place
+                continue
             out.append(_CLASSES[gate].base_class(*(given[i] for i in order)), wires)
         elif name in _MATRICES:
             matrix = np.asarray(qml.math.toarray(qml.matrix(operation, wire_order=operation.wires)))

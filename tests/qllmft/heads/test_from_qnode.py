@@ -36,13 +36,32 @@ def templates(inputs, weights, last):
     )
 
 
+def repeated(inputs, weights):
+    for layer in weights:
+        for wire, axis in enumerate((qml.RX, qml.RY, qml.RZ, qml.PhaseShift)):
+            qml.Hadamard(wires=wire)
+            axis(inputs[..., wire], wires=wire)
+            axis(layer[wire], wires=wire)
+            axis(0.3, wires=wire)
+            qml.RX(layer[wire], wires=wire)
+        qml.IsingXX(layer[0], wires=[0, 1])
+        qml.IsingXX(layer[1], wires=[0, 1])
+        qml.CNOT(wires=[1, 2])
+        qml.RY(layer[3], wires=1)
+        qml.RY(layer[3], wires=1)
+        qml.CRY(layer[2], wires=[2, 3])
+        qml.RY(layer[3], wires=3)
+    return [qml.expval(qml.PauliX(wire) @ qml.PauliZ((wire + 1) % Q)) for wire in range(Q)]
+
+
 CASES = [
     (rings, [np.random.default_rng(1).normal(size=(3, Q))]),
+    (repeated, [np.random.default_rng(3).normal(size=(2, Q))]),
     (templates, [np.random.default_rng(2).normal(size=(2, Q, 3)), np.array([0.4, -1.1])]),
 ]
 
 
-@pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "templates"])
+@pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "repeated", "templates"])
 def test_values_and_gradients_are_those_of_default_qubit(function, weights):
     qnode = node(function)
     head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights)
@@ -58,6 +77,29 @@ def test_values_and_gradients_are_those_of_default_qubit(function, weights):
     flat = torch.cat([each.grad.ravel() for each in own])
     (weight,) = head.parameters()
     assert torch.allclose(weight.grad.double(), flat, atol=5e-6)
+
+
+def test_rotations_about_one_axis_that_follow_each_other_become_one():
+    head = QuantumHead.from_qnode(node(repeated), np.zeros(Q), np.zeros((2, Q)))
+    # a layer has 27 gates, of which 10 follow a rotation of their wire about the same axis
+    assert len(head.circuit.data) == 2 * (27 - 10)
+
+
+@pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "repeated", "templates"])
+def test_a_layer_of_double_precision_has_the_gradients_of_default_qubit(function, weights):
+    qnode = node(function)
+    head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights, dtype=torch.float64)
+    own, x = [torch.tensor(w, requires_grad=True) for w in weights], X.clone().requires_grad_()
+    wanted, given = torch.stack(list(qnode(x, *own)), dim=1), X.clone().requires_grad_()
+    found = head(given)
+    scale = torch.linspace(-1, 1, wanted.numel(), dtype=torch.float64).reshape(wanted.shape)
+    (scale * wanted).sum().backward()
+    (scale * found).sum().backward()
+    assert torch.allclose(found, wanted, rtol=0, atol=1e-13)
+    assert torch.allclose(given.grad, x.grad, rtol=0, atol=1e-12)
+    (weight,) = head.parameters()
+    flat = torch.cat([each.grad.ravel() for each in own])
+    assert torch.allclose(weight.grad, flat, rtol=0, atol=1e-12)
 
 
 def test_wires_have_the_order_of_the_device():
