@@ -1,9 +1,8 @@
-"""SPSA: its mean is the gradient; and Aer's way to it."""
+"""SPSA: its mean is the gradient."""
 
 import numpy as np
-import pytest
 
-from qllmft_backends import UnknownBackendError, create
+from qllmft_backends import create
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_circuits import head_circuit, readout_observables
 
@@ -22,21 +21,3 @@ def test_the_mean_of_spsa_is_the_gradient():
     error = np.sqrt(((expected**2).sum(axis=1, keepdims=True) - expected**2) / 3000)
     assert np.abs((mean - expected) / error).max() < 4
     assert error.max() < 0.03
-
-
-def test_aer_takes_it_by_an_option():
-    circuit = head_circuit(3, reuploads=1, main_layers=1)
-    gradient = create(
-        "aer_statevector", {"gradient_method": "spsa", "spsa_step_rad": 0.01, "seed": 3}
-    ).gradient()
-    assert isinstance(gradient, SpsaGradient)
-    (one,) = (
-        gradient.run([circuit], [readout_observables(3)[1]], [np.linspace(-1, 1.5, 6)])
-        .result()
-        .gradients
-    )
-    assert np.allclose(np.abs(one), np.abs(one[0])), "one perturbation moves all angles alike"
-    with pytest.raises(
-        UnknownBackendError, match=r"gradient_method = 'adam'.*'parameter_shift' or 'spsa'"
-    ):
-        create("aer_statevector", {"gradient_method": "adam"})

@@ -39,11 +39,7 @@ class AerStatevectorOptions(BaseModel):
         precision: of the amplitudes; with ``single``, values are exact to about 1e-6.
         max_parallel_threads: threads of Aer; 0: one per core. Set 1 if the cores are shared.
         shots: measurements per sample; None: exact values.
-        seed: of the shots, and of SPSA's signs; the same seed and request give the same counts.
-        gradient_method: ``parameter_shift``, two circuits per angle; or ``spsa``, two circuits per perturbation, with a
-            spread that grows with the number of angles.
-        spsa_step_rad: perturbation of each angle, in radians.
-        spsa_batch: perturbations averaged for one gradient.
+        seed: of the shots; the same seed and request give the same counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,13 +48,10 @@ class AerStatevectorOptions(BaseModel):
     max_parallel_threads: int = Field(0, ge=0)
     shots: int | None = Field(None, ge=2)
     seed: int = Field(0, ge=0)
-    gradient_method: Literal["parameter_shift", "spsa"] = "parameter_shift"
-    spsa_step_rad: float = Field(0.2, gt=0)
-    spsa_batch: int = Field(1, ge=1)
 
 
 class AerStatevectorBackend(Backend):
-    """Any unitary circuit without noise, gradients by parameter shift or SPSA.
+    """Any unitary circuit without noise, gradients by parameter shift.
 
     ``adjoint`` is faster if it runs the circuit.
 
@@ -85,14 +78,6 @@ class AerStatevectorBackend(Backend):
     def availability(cls) -> Availability:
         """Return available, with a note about the GPU."""
         return Availability(True, gpu_obstacle() or "Aer finds a GPU: device='GPU' works.")
-
-    def gradient(self) -> BaseEstimatorGradient:
-        """Return gradients for `EstimatorQNN` by the method of the options."""
-        if self.options.gradient_method == "spsa":
-            return SpsaGradient(
-                self, self.options.spsa_step_rad, self.options.spsa_batch, self.options.seed
-            )
-        return super().gradient()
 
     @property
     def capabilities(self) -> Capabilities:

@@ -166,18 +166,6 @@ class AdjointDevice(Device):  # type: ignore[misc]
         _check_order(execution_config)
         return tuple(self._vjp(*pair) for pair in zip(circuits, cotangents, strict=True))
 
-    def execute_and_compute_vjp(
-        self,
-        circuits: Sequence[QuantumScript],
-        cotangents: Sequence[Any],
-        execution_config: ExecutionConfig | None = None,
-    ) -> tuple[Any, Any]:
-        """Return results and vector-Jacobian products."""
-        return (
-            self.execute(circuits, execution_config),
-            self.compute_vjp(circuits, cotangents, execution_config),
-        )
-
     def supports_vjp(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
     ) -> bool:
@@ -194,14 +182,6 @@ class AdjointDevice(Device):  # type: ignore[misc]
         """
         _check_order(execution_config)
         return tuple(self._jacobian(circuit) for circuit in circuits)
-
-    def execute_and_compute_derivatives(
-        self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None
-    ) -> tuple[Any, Any]:
-        """Return results and Jacobians."""
-        return self.execute(circuits, execution_config), self.compute_derivatives(
-            circuits, execution_config
-        )
 
     # --- one circuit
 
