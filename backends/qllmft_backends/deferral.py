@@ -108,7 +108,12 @@ class _Rewriting:
         if name in ("barrier", "delay"):
             return
         if isinstance(operation, IfElseOp):
-            self._condition(operation, qubits, clbits, required)
+            reads, (block, *other) = self._required(operation.condition), operation.blocks
+            self.add_all(block, qubits, clbits, [*required, *reads])
+            # the other block runs if some bit differs: the bits before it agree and it does not
+            for i, (bit, value) in enumerate(reads if other else ()):
+                differing = [*required, *reads[:i], (bit, not value)]
+                self.add_all(other[0], qubits, clbits, differing)
         elif isinstance(operation, Gate) and required:
             self._conditional_gate(operation, qubits, required)
         elif isinstance(operation, Gate):
@@ -168,20 +173,6 @@ class _Rewriting:
         self.touched.add(copy)
         self.measured.remove(wire)
         self.bits = [copy if held == wire else held for held in self.bits]
-
-    def _condition(
-        self,
-        operation: IfElseOp,
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        outer: Sequence[tuple[int, bool]],
-    ) -> None:
-        """Add the blocks of a condition, each of its gates controlled by the bits that it reads."""
-        required, (block, *other) = self._required(operation.condition), operation.blocks
-        self.add_all(block, qubits, clbits, [*outer, *required])
-        # the other block runs if some bit differs: the bits before it agree and it does not
-        for i, (bit, value) in enumerate(required if other else ()):
-            self.add_all(other[0], qubits, clbits, [*outer, *required[:i], (bit, not value)])
 
     def _conditional_gate(
         self, gate: Gate, qubits: Sequence[int], required: Sequence[tuple[int, bool]]

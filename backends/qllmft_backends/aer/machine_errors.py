@@ -144,12 +144,15 @@ class MachineErrors:
         model = NoiseModel(basis_gates=sorted({name for name, _, _ in self.gates}))
         for name, qubits, error in self.gates:
             width = len(qubits) or error.num_qubits
-            changed = part == ("one_qubit" if width == 1 else "two_qubit")
-            channel = _mixed(error, factor) if changed else error
+            if part == ("one_qubit" if width == 1 else "two_qubit"):
+                nothing = QuantumCircuit(error.num_qubits)
+                nothing.id(range(error.num_qubits))
+                parts = zip(error.circuits, factor * np.asarray(error.probabilities), strict=True)
+                error = QuantumError([*parts, (nothing, 1.0 - factor)])
             if qubits:
-                model.add_quantum_error(channel, name, qubits)
+                model.add_quantum_error(error, name, qubits)
             else:
-                model.add_all_qubit_quantum_error(channel, name)
+                model.add_all_qubit_quantum_error(error, name)
         saved = self.circuit.copy()
         saved.save_probabilities(list(self.measured), label=_LABEL)
         simulator = AerSimulator(method="density_matrix")
@@ -157,14 +160,6 @@ class MachineErrors:
         found = np.array([result.data(b)[_LABEL] for b in range(len(values))])
         weight = factor if part == "readout" else 1.0
         return read(found, weight * self.readouts + (1 - weight) * np.eye(2))
-
-
-def _mixed(error: QuantumError, factor: float) -> QuantumError:
-    """Return a channel whose errors happen ``factor`` times as often."""
-    nothing = QuantumCircuit(error.num_qubits)
-    nothing.id(range(error.num_qubits))
-    parts = zip(error.circuits, factor * np.asarray(error.probabilities), strict=True)
-    return QuantumError([*parts, (nothing, 1.0 - factor)])
 
 
 def read(probabilities: Floats, readouts: Floats) -> Floats:

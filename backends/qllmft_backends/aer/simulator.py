@@ -75,7 +75,14 @@ def run(
     if circuit.global_phase:
         circuit = circuit.copy()
         circuit.global_phase = 0  # nobody measures it, and Aer refuses one with a parameter
-    if circuit.num_parameters and not _hides_parameters(circuit):
+    # Aer leaves the parameters of these unbound, and would run another angle in silence: it binds operations whose
+    # `is_parameterized` is true, which is false for cry, crx, crz and cp in Qiskit 2.6, though true for the instruction
+    hidden = any(
+        isinstance(i.operation, ControlFlowOp)
+        or (i.is_parameterized() and not i.operation.is_parameterized())
+        for i in circuit.data
+    )
+    if circuit.num_parameters and not hidden:
         circuits, binds = [circuit], [{p: columns[p] for p in circuit.parameters}]
     else:  # without parameters to bind, Aer would run one sample whatever the number of rows
         rows = ({p: columns[p][b] for p in circuit.parameters} for b in range(len(values)))
@@ -90,19 +97,6 @@ def run(
             f"status: {result.status}"
         )
     return result
-
-
-def _hides_parameters(circuit: QuantumCircuit) -> bool:
-    """Return whether Aer would leave parameters unbound and run another angle in silence.
-
-    Aer binds the operations whose `is_parameterized` is true; in Qiskit 2.6 it is false for controlled rotations (cry,
-    crx, crz, cp) although it is true for the instruction.
-    """
-    return any(
-        isinstance(i.operation, ControlFlowOp)
-        or (i.is_parameterized() and not i.operation.is_parameterized())
-        for i in circuit.data
-    )
 
 
 def saved_means(

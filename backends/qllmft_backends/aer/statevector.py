@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
-from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
 from qllmft_backends.aer.simulator import (
     NO_GATES,
@@ -23,7 +22,6 @@ from qllmft_backends.aer.simulator import (
 )
 from qllmft_backends.backend import Backend
 from qllmft_backends.errors import BackendError
-from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.observables import ZObservables
 from qllmft_backends.protocol import Availability, Capabilities, Expectations
 from qllmft_backends.requests import opened, request_seed

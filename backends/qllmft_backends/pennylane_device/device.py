@@ -181,7 +181,20 @@ class AdjointDevice(Device):  # type: ignore[misc]
             DeviceError: for a batch of parameters, which has vector-Jacobian products only.
         """
         _check_order(execution_config)
-        return tuple(self._jacobian(circuit) for circuit in circuits)
+        jacobians = []
+        for given in circuits:
+            if given.batch_size is not None:
+                raise DeviceError(
+                    "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
+                    "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
+                )
+            circuit = _standard(given)
+            built, count = self._tape(circuit), len(circuit.measurements)
+            gradients = (built.vjp(circuit, row[np.newaxis]) for row in np.eye(count))
+            arrays = (tuple(map(np.asarray, each)) for each in gradients)
+            rows = [each[0] if len(each) == 1 else each for each in arrays]
+            jacobians.append(rows[0] if count == 1 else tuple(rows))
+        return tuple(jacobians)
 
     # --- one circuit
 
@@ -223,20 +236,6 @@ class AdjointDevice(Device):  # type: ignore[misc]
             return Gradients(np.array(column) for column in zip(*by_row, strict=True))
         weights = rows.reshape(len(rows), -1).T  # (B, O)
         return Gradients(self._tape(circuit).vjp(circuit, weights))
-
-    def _jacobian(self, circuit: QuantumScript) -> Any:
-        if circuit.batch_size is not None:
-            raise DeviceError(
-                "the whole Jacobian of a batch of parameters is not computed; use vector-Jacobian products "
-                "(device_vjp=True), or one circuit per sample (qml.transforms.broadcast_expand)."
-            )
-        circuit = _standard(circuit)
-        built, count = self._tape(circuit), len(circuit.measurements)
-        rows = []
-        for o in range(count):
-            gradient = tuple(np.asarray(g) for g in built.vjp(circuit, np.eye(count)[o : o + 1]))
-            rows.append(gradient[0] if len(gradient) == 1 else gradient)
-        return rows[0] if count == 1 else tuple(rows)
 
     def _tape(self, circuit: QuantumScript, *, states: bool = False) -> BuiltTape:
         """Return the engine for the structure of a circuit, kept for its next values."""

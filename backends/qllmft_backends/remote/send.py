@@ -75,8 +75,15 @@ def settle(index: JobIndex, chunk: Chunk, patience_s: float | None = None) -> No
         if settled:
             _forget(index.ledger, chunk, f"not among the server's jobs after {patience_s:g} s")
             return
-        if wait is None:
-            wait = Deadline(_patience_left(chunk, patience_s, route.server_time()))
+        if (
+            wait is None
+        ):  # since the last attempt by the server's clock: this machine's may be wrong
+            left, now = patience_s, route.server_time()
+            times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
+            if now is not None and None not in times:
+                last = max(moment for moment in times if moment is not None)
+                left = min(left, max(0.0, left - (now - last - _CLOCK_RESOLUTION_S)))
+            wait = Deadline(left)
         time.sleep(min(route.waits.poll_interval_s, wait.left()))
 
 
@@ -154,12 +161,3 @@ def _post(
 def _forget(ledger: Ledger, chunk: Chunk, reason: str) -> None:
     for token in {a.client_token for a in chunk.attempts if not a.refused}:
         ledger.record("refused", chunk.id, client_token=token, reason=reason)
-
-
-def _patience_left(chunk: Chunk, patience_s: float, server_time: float | None) -> float:
-    """Return the rest of ``patience_s`` since the last attempt by the server's clock; this machine's may be wrong."""
-    times = [attempt.server_at for attempt in chunk.attempts if not attempt.refused]
-    if server_time is None or None in times:
-        return patience_s
-    elapsed = server_time - max(time for time in times if time is not None) - _CLOCK_RESOLUTION_S
-    return min(patience_s, max(0.0, patience_s - elapsed))

@@ -189,29 +189,20 @@ def gates_of_program(program: str) -> tuple[int, list[dict[str, Any]]]:
         if name in ("measure", "barrier"):
             measured |= set(qubits) if name == "measure" else set()
             continue
-        gate = None if measured & set(qubits) else _api_gate(instruction.operation, qubits)
-        if gate is None:
+        controls, base, ones = 0, instruction.operation, True
+        if isinstance(base, ControlledGate):
+            controls, ones = base.num_ctrl_qubits, base.ctrl_state == 2**base.num_ctrl_qubits - 1
+            base = base.base_gate
+        if measured & set(qubits) or not ones or base.name not in _API_NAMES:
             raise RefusedError(
                 f"the mock server does not have {name!r} at this place of the program"
             )
-        found.append(gate)
+        found.append(
+            {"gate": _API_NAMES[base.name], "targets": qubits[controls:]}
+            | ({"controls": qubits[:controls]} if controls else {})
+            | ({"rotation": float(base.params[0])} if base.params else {})
+        )
     return circuit.num_qubits, found
-
-
-def _api_gate(operation: Any, qubits: list[int]) -> dict[str, Any] | None:
-    """Return Qiskit's gate in the API's form, or None if the API does not have it."""
-    controls, base = 0, operation
-    if isinstance(operation, ControlledGate):
-        controls, base = operation.num_ctrl_qubits, operation.base_gate
-        if operation.ctrl_state != 2**controls - 1:
-            return None
-    if base.name not in _API_NAMES:
-        return None
-    return (
-        {"gate": _API_NAMES[base.name], "targets": qubits[controls:]}
-        | ({"controls": qubits[:controls]} if controls else {})
-        | ({"rotation": float(base.params[0])} if base.params else {})
-    )
 
 
 def compiled(circuit: Sequence[Gate], n_qubits: int, gateset: str) -> dict[str, Any]:

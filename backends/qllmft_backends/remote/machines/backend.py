@@ -145,10 +145,19 @@ class QiskitBackend(JobsBackend):
     ) -> Expectations:
         """Return measured expectation values (see `Backend.expectations`)."""
         values = check_values(circuit, values)
-        if self._machine.estimator is not None:
-            return self._estimated(circuit, values, observables)
-        sums = ZObservables.from_operators(observables, circuit.num_qubits)
-        return expectations(self._frequencies(circuit, values), self.options.shots, sums)
+        if self._machine.estimator is None:
+            sums = ZObservables.from_operators(observables, circuit.num_qubits)
+            return expectations(self._frequencies(circuit, values), self.options.shots, sums)
+        compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
+        layout, precision = compiled.circuit.layout, 1 / sqrt(self.options.shots)
+        placed = observables if layout is None else [o.apply_layout(layout) for o in observables]
+        pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
+        data = self._machine.estimator.run([pub], precision=precision).result()[0].data
+        shape = (len(values), len(observables))
+        errors = np.asarray(data.stds, np.float64).reshape(shape)
+        # some name no error of the noise that they add
+        errors = np.where(errors == 0, precision, errors)
+        return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
 
     def outcomes(
         self, circuit: QuantumCircuit, values: Floats, shots: int, rng: np.random.Generator
@@ -292,24 +301,6 @@ class QiskitBackend(JobsBackend):
                 f"{self._machine.name} did not finish circuit {circuit.name!r}: its status is {status}."
             )
         return [{state: number / shots for state, number in each.items()} for each in counts]
-
-    def _estimated(
-        self, circuit: QuantumCircuit, values: Floats, observables: Operators
-    ) -> Expectations:
-        """Return the answer of a V2 estimator at the precision of the option ``shots``."""
-        compiled = compile_circuit(circuit, self._machine.target, self.options, measure=False)
-        estimator = self._machine.estimator
-        assert estimator is not None
-        layout = compiled.circuit.layout
-        placed = observables if layout is None else [o.apply_layout(layout) for o in observables]
-        pub = (compiled.circuit, list(placed), values[:, np.newaxis, compiled.columns])
-        precision = 1 / sqrt(self.options.shots)
-        data = estimator.run([pub], precision=precision).result()[0].data
-        shape = (len(values), len(observables))
-        errors = np.asarray(data.stds, np.float64).reshape(shape)
-        # some name no error of the noise that they add
-        errors = np.where(errors == 0, precision, errors)
-        return Expectations(np.asarray(data.evs, np.float64).reshape(shape), errors)
 
 
 def jobs_of(machine: Machine, options: QiskitOptions) -> Jobs | None:
