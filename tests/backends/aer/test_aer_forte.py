@@ -48,16 +48,16 @@ def zoo() -> QuantumCircuit:
 CIRCUITS = [zoo(), head_circuit(3), head_circuit(4)]
 
 
+def ask(*asked, **options):
+    return create("aer_forte", options).expectations(*asked)
+
+
 @pytest.mark.parametrize("circuit", CIRCUITS, ids=lambda c: c.name)
 @pytest.mark.parametrize("readout_error", [0.0, 0.04])
 def test_the_density_matrix_is_the_one_of_kraus_operators(circuit, readout_error):
-    asked = question(circuit, batch=3)
-    got = create("aer_forte", STRONG | EXACT | {"readout_error": readout_error}).expectations(
-        *asked
-    )
-    np.testing.assert_allclose(
-        got.values, noisy_expectations(*asked, RATES, readout_error), atol=1e-10
-    )
+    asked, options = question(circuit, batch=3), STRONG | EXACT | {"readout_error": readout_error}
+    got, expected = ask(*asked, **options), noisy_expectations(*asked, RATES, readout_error)
+    np.testing.assert_allclose(got.values, expected, atol=1e-10)
     assert not got.standard_errors.any()
 
 
@@ -81,49 +81,30 @@ def test_no_noise_is_the_engine():
     asked = question(head_circuit(4), batch=2)
     options = EXACT | {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
     expected = create("adjoint", {"dtype": "float64"}).expectations(*asked).values
-    np.testing.assert_allclose(
-        create("aer_forte", options).expectations(*asked).values, expected, atol=1e-12
-    )
+    np.testing.assert_allclose(ask(*asked, **options).values, expected, atol=1e-12)
 
 
 def test_noise_comes_from_presets_or_numbers():
     assert create("aer_forte").noise == PRESETS["forte1"]
-    assert create("aer_forte", STRONG | {"readout_error": 0.01}).noise == GateNoise(
-        0.03, 0.08, 0.01
-    )
+    given = STRONG | {"readout_error": 0.01}
+    assert create("aer_forte", given).noise == GateNoise(0.03, 0.08, 0.01)
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
-        (
-            {"noise": "explicit", "one_qubit_rate": 0.1},
-            BackendError,
-            r"got the rates \(0.1, None\); it needs both",
-        ),
-        (
-            {"two_qubit_rate": 0.1},
-            BackendError,
-            r"the rates \(None, 0.1\) would not be used with noise='forte1'",
-        ),
+        ({"noise": "explicit", "one_qubit_rate": 0.1}, BackendError, r"got the rates \(0.1, None\); it needs both"),
+        ({"two_qubit_rate": 0.1}, BackendError, r"the rates \(None, 0.1\) would not be used with noise='forte1'"),
         ({"trajectories": 50}, BackendError, "trajectories=50 would not be used with shots=8192"),
-        (
-            STRONG | {"two_qubit_rate": 1.07},
-            BackendError,
-            "two_qubit_rate is 1.07, expected a number from 0 to 1.067",
-        ),
+        (STRONG | {"two_qubit_rate": 1.07}, BackendError, "two_qubit_rate is 1.07, expected a number from 0 to 1.067"),
         ({"readout_error": 0.7}, UnknownBackendError, "option readout_error = 0.7"),
-        (
-            {"noise": "aria"},
-            UnknownBackendError,
-            "option noise = 'aria'.* Its options are: noise, one_qubit_rate",
-        ),
+        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, one_qubit_rate"),
         ({"method": "statevector"}, UnknownBackendError, "option method = 'statevector'"),
         ({"shots": 0}, UnknownBackendError, "option shots = 0"),
         ({"seeds": 0}, UnknownBackendError, "option seeds = 0: there is no such setting"),
     ],
-)
+)  # fmt: skip
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         create("aer_forte", options)
@@ -133,11 +114,9 @@ def test_a_gate_that_aer_would_rewrite_is_refused_by_its_name():
     circuit = QuantumCircuit(3)
     circuit.h(0)
     circuit.iswap(0, 1)
-    with pytest.raises(
-        UnsupportedGateError,
-        match=r"gate 'iswap' of circuit .* none that Aer runs as it is written",
-    ):
-        create("aer_forte").expectations(circuit, np.empty((1, 0)), readout_observables(3))
+    match = r"gate 'iswap' of circuit .* none that Aer runs as it is written"
+    with pytest.raises(UnsupportedGateError, match=match):
+        ask(circuit, np.empty((1, 0)), readout_observables(3))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +128,7 @@ def test_a_gate_that_aer_would_rewrite_is_refused_by_its_name():
 )
 def test_a_question_that_does_not_fit_is_refused(n_qubits, observable, message):
     with pytest.raises(BackendError, match=message):
-        create("aer_forte", EXACT).expectations(
-            QuantumCircuit(n_qubits), np.empty((1, 0)), [SparsePauliOp(observable)]
-        )
+        ask(QuantumCircuit(n_qubits), np.empty((1, 0)), [SparsePauliOp(observable)], **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -168,18 +145,21 @@ def test_the_cheaper_method_follows_its_rule(n_qubits, runs, method):
     assert cheaper_method(n_qubits, runs, density_matrix_qubits=15) == method
 
 
-def test_auto_follows_the_rule_and_capabilities_the_options():
-    assert create("aer_forte").method_for(head_circuit(10)) == "density_matrix"
-    assert create("aer_forte", {"shots": 1000}).method_for(head_circuit(10)) == "trajectories"
-    assert create("aer_forte", {"shots": None}).method_for(head_circuit(8)) == "density_matrix"
-    assert (
-        create("aer_forte", {"shots": None, "trajectories": 500}).method_for(head_circuit(8))
-        == "trajectories"
-    )
-    assert (
-        create("aer_forte", {"method": "trajectories"}).method_for(head_circuit(3))
-        == "trajectories"
-    )
+@pytest.mark.parametrize(
+    ("options", "n_qubits", "method"),
+    [
+        ({}, 10, "density_matrix"),
+        ({"shots": 1000}, 10, "trajectories"),
+        ({"shots": None}, 8, "density_matrix"),
+        ({"shots": None, "trajectories": 500}, 8, "trajectories"),
+        ({"method": "trajectories"}, 3, "trajectories"),
+    ],
+)
+def test_auto_follows_the_rule(options, n_qubits, method):
+    assert create("aer_forte", options).method_for(head_circuit(n_qubits)) == method
+
+
+def test_capabilities_follow_the_options():
     exact, default = create("aer_forte", EXACT).capabilities, create("aer_forte").capabilities
     assert (exact.exact, exact.shots, exact.noisy) == (True, False, True)
     assert (default.exact, default.shots, default.noisy) == (False, True, True)

@@ -19,15 +19,22 @@ def head(n_qubits: int, batch: int, seed: int = 0):
     return circuit, values, readout_observables(n_qubits)
 
 
+def asked(question, name="aer_statevector", **options):
+    return create(name, options).expectations(*question)
+
+
+def assert_by_statevector(*question):
+    expected = expectations_by_statevector(*question)
+    np.testing.assert_allclose(asked(question).values, expected, atol=1e-12)
+
+
 # above 14 qubits Aer runs a batch in another way
 @pytest.mark.parametrize("n_qubits", [3, 5, 8, 15])
 def test_it_equals_the_engine_on_the_head(n_qubits):
     question = head(n_qubits, batch=4)
-    got = create("aer_statevector").expectations(*question)
-    np.testing.assert_allclose(
-        got.values, create("adjoint").expectations(*question).values, atol=1e-6
-    )
-    reference = create("adjoint", {"dtype": "float64"}).expectations(*question)
+    got = asked(question)
+    np.testing.assert_allclose(got.values, asked(question, "adjoint").values, atol=1e-6)
+    reference = asked(question, "adjoint", dtype="float64")
     np.testing.assert_allclose(got.values, reference.values, atol=1e-12)
     assert got.values.shape == (4, n_qubits)
     assert not got.standard_errors.any()
@@ -35,8 +42,7 @@ def test_it_equals_the_engine_on_the_head(n_qubits):
 
 def test_single_precision_is_single():
     question = head(6, batch=3)
-    single = create("aer_statevector", {"precision": "single"}).expectations(*question).values
-    double = create("aer_statevector").expectations(*question).values
+    single, double = asked(question, precision="single").values, asked(question).values
     np.testing.assert_allclose(single, double, atol=5e-6)
     assert np.abs(single - double).max() > 1e-12
 
@@ -51,16 +57,8 @@ def test_gates_that_aer_does_not_know_are_opened_up_and_any_pauli_is_measured():
     circuit.rzz(a, 1, 2)
     circuit.cx(2, 0, ctrl_state=0)
     circuit.rx(b, 2)
-    observables = [
-        SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]),
-        SparsePauliOp("IIY"),
-        SparsePauliOp("III"),
-    ]
-    values = np.random.default_rng(1).normal(size=(5, 2))
-    got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(
-        got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12
-    )
+    observables = [SparsePauliOp(["XYI", "ZIZ"], [0.5, -2.0]), *map(SparsePauliOp, ("IIY", "III"))]
+    assert_by_statevector(circuit, np.random.default_rng(1).normal(size=(5, 2)), observables)
 
 
 @pytest.mark.parametrize("name", ["cry", "crx", "crz", "cp"])
@@ -72,11 +70,7 @@ def test_controlled_rotations_get_their_angles_though_aer_would_not_bind_them(na
     getattr(circuit, name)(b, 2, 1)
     circuit.h(1)
     values = np.random.default_rng(4).normal(size=(3, 2))
-    observables = readout_observables(3)
-    got = create("aer_statevector").expectations(circuit, values, observables)
-    np.testing.assert_allclose(
-        got.values, expectations_by_statevector(circuit, values, observables), atol=1e-12
-    )
+    assert_by_statevector(circuit, values, readout_observables(3))
 
 
 def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
@@ -85,9 +79,7 @@ def test_a_gate_is_opened_up_for_shots_too_and_where_it_holds_one_gate_only():
     circuit = QuantumCircuit(3)
     circuit.append(inner.to_gate(), [1])
     for options in ({}, {"shots": 10}):
-        got = create("aer_statevector", options).expectations(
-            circuit, np.empty((1, 0)), readout_observables(3)
-        )
+        got = asked((circuit, np.empty((1, 0)), readout_observables(3)), **options)
         np.testing.assert_allclose(got.values, [[1, -1, 1]], atol=1e-12)
 
 
@@ -95,35 +87,24 @@ def test_a_circuit_without_parameters_gives_one_row_a_sample():
     circuit = QuantumCircuit(3)
     circuit.x(0)
     circuit.cx(0, 2)
-    observables = readout_observables(3)
-    np.testing.assert_allclose(
-        create("aer_statevector").expectations(circuit, np.empty((4, 0)), observables).values,
-        [[-1, 1, -1]] * 4,
-    )
-    sampled = create("aer_statevector", {"shots": 16}).expectations(
-        circuit, np.empty((4, 0)), observables
-    )
-    np.testing.assert_array_equal(sampled.values, [[-1, 1, -1]] * 4)
-    pub = (circuit, observables[2])
-    assert create("aer_statevector").estimator().run([pub]).result()[0].data.evs == pytest.approx(
-        -1
-    )
+    question = circuit, np.empty((4, 0)), readout_observables(3)
+    np.testing.assert_allclose(asked(question).values, [[-1, 1, -1]] * 4)
+    np.testing.assert_array_equal(asked(question, shots=16).values, [[-1, 1, -1]] * 4)
+    [result] = create("aer_statevector").estimator().run([(circuit, question[2][2])]).result()
+    assert result.data.evs == pytest.approx(-1)
 
 
 def test_no_samples_give_no_rows():
     circuit, values, observables = head(3, batch=1)
     for options in ({}, {"shots": 8}):
-        assert create("aer_statevector", options).expectations(
-            circuit, values[:0], observables
-        ).values.shape == (0, 3)
+        assert asked((circuit, values[:0], observables), **options).values.shape == (0, 3)
 
 
 def test_shots_scatter_about_the_exact_values_as_their_standard_errors_say():
     circuit, values, observables = head(3, batch=1)
     observables = [*observables, SparsePauliOp(["ZZI", "IZZ"], [1.0, -0.5])]
-    exact = create("aer_statevector").expectations(circuit, values, observables).values
-    rows = np.repeat(values, 400, axis=0)
-    got = create("aer_statevector", {"shots": 500}).expectations(circuit, rows, observables)
+    exact = asked((circuit, values, observables)).values
+    got = asked((circuit, np.repeat(values, 400, axis=0), observables), shots=500)
     scores = (got.values - exact) / got.standard_errors
     assert np.abs(scores).max() < 5
     assert np.abs(scores.mean(axis=0)).max() < 4 / np.sqrt(400)
@@ -133,14 +114,9 @@ def test_shots_scatter_about_the_exact_values_as_their_standard_errors_say():
 
 def test_the_seed_decides_the_shots():
     question = head(4, batch=2)
-    options = {"shots": 100, "seed": 3}
-    first = create("aer_statevector", options).expectations(*question).values
-    np.testing.assert_array_equal(
-        create("aer_statevector", options).expectations(*question).values, first
-    )
-    assert (
-        create("aer_statevector", options | {"seed": 4}).expectations(*question).values != first
-    ).any()
+    first, again, other = (asked(question, shots=100, seed=seed).values for seed in (3, 3, 4))
+    np.testing.assert_array_equal(again, first)
+    assert (other != first).any()
 
 
 def test_it_stands_behind_estimator_qnn_forward_and_backward():
@@ -166,7 +142,7 @@ MEASURED, RESET = circuit_with(lambda c: c.measure_all()), circuit_with(lambda c
 UNDEFINED = circuit_with(lambda c: c.append(Gate("mystery", 1, []), [0]))
 # Qiskit defines it for numbers only
 ABOUT_A_VECTOR = circuit_with(lambda c: c.rv(Parameter("a"), 0.1, 0.2, 0))
-Z3 = SparsePauliOp("IIZ")
+Z3, NONE = SparsePauliOp("IIZ"), np.zeros((1, 0))
 
 
 @pytest.mark.parametrize(
@@ -174,63 +150,37 @@ Z3 = SparsePauliOp("IIZ")
     [
         (head_circuit(3), np.zeros((2, 17)), Z3, r"shape \(2, 17\), expected \(B, 18\)"),
         (head_circuit(3), np.zeros(18), Z3, r"shape \(18,\), expected \(B, 18\)"),
-        (
-            head_circuit(3),
-            np.full((2, 18), np.nan),
-            Z3,
-            r"value of parameter 'theta\[0\]' in row 0 is nan",
-        ),
-        (
-            head_circuit(3),
-            np.zeros((1, 18)),
-            SparsePauliOp("ZZ"),
-            "observable 0 acts on 2 qubits, expected 3",
-        ),
-        (
-            head_circuit(3),
-            np.zeros((1, 18)),
-            SparsePauliOp("ZZZ", 1j),
-            "observable 0 has complex coefficients",
-        ),
-        (
-            QuantumCircuit(60),
-            np.zeros((1, 0)),
-            SparsePauliOp("Z" * 60),
-            "has 60 qubits; this machine's memory holds",
-        ),
-        (
-            MEASURED,
-            np.zeros((1, 0)),
-            Z3,
-            "'measure'; expected unitary gates .* Leave measurements and resets out",
-        ),
-        (RESET, np.zeros((1, 0)), Z3, "instruction 0 of circuit .* is 'reset'"),
-        (UNDEFINED, np.zeros((1, 0)), Z3, "gate .mystery. .* has no definition by gates that Aer"),
+        (head_circuit(3), np.full((2, 18), np.nan), Z3, r"value of parameter 'theta\[0\]' in row 0 is nan"),
+        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZ"), "observable 0 acts on 2 qubits, expected 3"),
+        (head_circuit(3), np.zeros((1, 18)), SparsePauliOp("ZZZ", 1j), "observable 0 has complex coefficients"),
+        (QuantumCircuit(60), NONE, SparsePauliOp("Z" * 60), "has 60 qubits; this machine's memory holds"),
+        (MEASURED, NONE, Z3, "'measure'; expected unitary gates .* Leave measurements and resets out"),
+        (RESET, NONE, Z3, "instruction 0 of circuit .* is 'reset'"),
+        (UNDEFINED, NONE, Z3, "gate .mystery. .* has no definition by gates that Aer"),
         (ABOUT_A_VECTOR, np.zeros((1, 1)), Z3, "gate .rv. .* has no definition by gates that Aer"),
     ],
-)
+)  # fmt: skip
 def test_a_question_that_does_not_fit_is_refused(circuit, values, observable, message):
     with pytest.raises(BackendError, match=message):
-        create("aer_statevector").expectations(circuit, values, [observable])
+        asked((circuit, values, [observable]))
 
 
 def test_samples_that_aer_loses_are_an_error(monkeypatch):
     everything = AerSimulator.run
 
     def first_only(self, circuits, parameter_binds, **options):
-        return everything(
-            self, circuits, [{p: v[:1] for p, v in parameter_binds[0].items()}], **options
-        )
+        firsts = [{p: v[:1] for p, v in parameter_binds[0].items()}]
+        return everything(self, circuits, firsts, **options)
 
     monkeypatch.setattr(AerSimulator, "run", first_only)
     with pytest.raises(BackendError, match="got 1 of 4 samples"):
-        create("aer_statevector").expectations(*head(3, batch=4))
+        asked(head(3, batch=4))
 
 
 def test_counts_cannot_show_x():
     question = QuantumCircuit(3), np.zeros((1, 0)), [SparsePauliOp("IXI")]
     with pytest.raises(UnsupportedGateError, match=r"observable 0 is \['IXI'\].* without shots"):
-        create("aer_statevector", {"shots": 10}).expectations(*question)
+        asked(question, shots=10)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +197,7 @@ def test_wrong_options_are_named(options, message):
 
 
 def test_capabilities_follow_the_options():
-    exact, sampled = (
-        create("aer_statevector").capabilities,
-        create("aer_statevector", {"shots": 9}).capabilities,
-    )
+    exact, sampled = (create("aer_statevector", given).capabilities for given in ({}, {"shots": 9}))
     assert (exact.exact, exact.shots) == (True, False)
     assert (sampled.exact, sampled.shots) == (False, True)
     assert 20 < exact.max_qubits < 50
@@ -259,19 +206,11 @@ def test_capabilities_follow_the_options():
 
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
 def test_a_gpu_that_is_not_there_is_refused_with_the_remedy():
-    with pytest.raises(
-        BackendError, match=r"its devices here are CPU \(qiskit-aer .* needs qiskit-aer-gpu"
-    ) as error:
+    match = r"its devices here are CPU \(qiskit-aer .* needs qiskit-aer-gpu"
+    with pytest.raises(BackendError, match=match) as error:
         create("aer_statevector", {"device": "GPU"})
-    for words in (
-        "NVIDIA GPU",
-        "CUDA 12",
-        "Linux",
-        "pip uninstall qiskit-aer",
-        ".[gpu]",
-        "device='CPU'",
-    ):
-        assert words in str(error.value)
+    words = ["NVIDIA GPU", "CUDA 12", "Linux", "pip uninstall qiskit-aer", ".[gpu]", "device='CPU'"]
+    assert [each for each in words if each not in str(error.value)] == []
 
 
 @pytest.mark.skipif(gpu_obstacle() is None, reason="Aer finds a GPU here")
@@ -287,11 +226,9 @@ def test_a_gpu_that_fails_later_is_an_error_and_not_the_cpu(monkeypatch):
 def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
     monkeypatch.setattr(AerSimulator, "available_devices", lambda self: ("CPU", "GPU"))
     seen = {}
-    monkeypatch.setattr(
-        AerSimulator, "run", lambda self, circuits, **options: seen.update(options) or 1 / 0
-    )
+    monkeypatch.setattr(AerSimulator, "run", lambda self, _, **given: seen.update(given) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        create("aer_statevector", {"device": "GPU"}).expectations(*head(3, batch=2))
+        asked(head(3, batch=2), device="GPU")
     assert seen["batched_shots_gpu"]
     assert seen["runtime_parameter_bind_enable"]
     assert seen["target_gpus"] == [0]
@@ -302,6 +239,5 @@ def test_a_gpu_gets_its_parameter_sets_in_batches_and_one_device(monkeypatch):
 @pytest.mark.parametrize("options", [{}, {"shots": 20000}])
 def test_a_gpu_gives_what_the_cpu_gives(options):
     question = head(6, batch=16)
-    got = create("aer_statevector", options | {"device": "GPU"}).expectations(*question)
-    exact = create("aer_statevector").expectations(*question)
+    got, exact = asked(question, device="GPU", **options), asked(question)
     assert (np.abs(got.values - exact.values) <= 5 * got.standard_errors + 1e-10).all()
