@@ -136,12 +136,9 @@ def phantom(tmp_path, monkeypatch):
             "ghosts",
             r"'phantom' needs the package 'no_such_package_anywhere', which is not installed: pip install .*ghosts",
         ),
-        (
-            None,
-            r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere",
-        ),
+        (None, r"'phantom' \(registered in Python\) does not load: ModuleNotFoundError: .*no_such_package_anywhere"),
     ],
-)
+)  # fmt: skip
 def test_a_package_that_is_missing_is_named_and_leaves_the_others_alone(phantom, extra, message):
     phantom(extra)
     with pytest.raises(MissingExtraError, match=f"^backend {message}") as caught:

@@ -171,17 +171,8 @@ def test_qiskits_library_circuits_have_its_values_and_gradients(circuit):
         (A + 1).log(),
         abs(A - 1) * B,
     ],
-    ids=[
-        "a*b",
-        "a**2 + 0.3",
-        "sin(a - b)",
-        "a/b",
-        "2*a - b",
-        "a*exp(a*b)",
-        "log(a + 1)",
-        "b*abs(a - 1)",
-    ],
-)
+    ids=["a*b", "a**2 + 0.3", "sin(a - b)", "a/b", "2*a - b", "a*exp(a*b)", "log(a + 1)", "b*abs(a - 1)"],
+)  # fmt: skip
 def test_angles_of_any_expression_follow_the_chain_rule(angle):
     circuit = QuantumCircuit(3)
     circuit.h([0, 1, 2])

@@ -17,23 +17,15 @@ G = sum(CIRCUIT.count_ops()[name] for name in ("ry", "h"))  # the angle of an H 
 @pytest.mark.parametrize(
     ("angles", "amplitudes", "message"),
     [
-        (
-            (4, G + 1),
-            None,
-            rf"angles are \(4, {G + 1}\), expected \({G},\) or \(B, {G}\): one a rotation",
-        ),
+        ((4, G + 1), None, rf"angles are \(4, {G + 1}\), expected \({G},\) or \(B, {G}\): one a rotation"),
         ((), (4, 8), rf"angles are \(\), expected \({G},\)"),
         ((2, 4, G), None, rf"angles are \(2, 4, {G}\), expected"),
         ((G,), None, r"angles are shared and there are no amplitudes: the batch size is unknown"),
-        (
-            (G,),
-            (4, 9),
-            r"amplitudes are \(4, 9\), expected \(B, D\) with D at most 2\^3: .*more qubits",
-        ),
+        ((G,), (4, 9), r"amplitudes are \(4, 9\), expected \(B, D\) with D at most 2\^3: .*more qubits"),
         ((G,), (8,), r"amplitudes are \(8,\), expected \(B, D\)"),
         ((4, G), (5, 8), r"4 samples of angles, but 5 of amplitudes"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["forward", "values"])
 def test_shapes_that_do_not_fit_are_refused(method, angles, amplitudes, message):
     engine = AdjointEngine(lower(CIRCUIT), np.array([1]))
@@ -74,14 +66,10 @@ def test_a_circuit_without_qubits_or_with_more_than_thirty_is_refused_before_any
 @pytest.mark.parametrize(
     ("samples", "method", "message"),
     [
-        (
-            385,
-            "values",
-            "states of 392 samples on 3 qubits need .* GiB, .* GiB are free: 384 samples fit",
-        ),
+        (385, "values", "states of 392 samples on 3 qubits need .* GiB, .* GiB are free: 384 samples fit"),
         (193, "forward", "state and co-state of 200 samples on 3 qubits need .*: 192 samples fit"),
     ],
-)
+)  # fmt: skip
 def test_states_that_do_not_fit_into_memory_are_refused_with_the_batch_that_would(
     samples, method, message, monkeypatch
 ):

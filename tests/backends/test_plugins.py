@@ -31,19 +31,13 @@ def test_a_package_s_thing_is_imported_when_it_is_asked_for(numbers, install):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (
-            "import nothing_of_this_name",
-            "of bad 1.0 does not load: ModuleNotFoundError: No module named 'nothing_of",
-        ),
-        (
-            "raise RuntimeError('first\\nsecond')",
-            "does not load: RuntimeError: first second. Repair that package",
-        ),
+        ("import nothing_of_this_name", "of bad 1.0 does not load: ModuleNotFoundError: No module named 'nothing_of"),
+        ("raise RuntimeError('first\\nsecond')", "does not load: RuntimeError: first second. Repair that package"),
         ("raise SystemExit(3)", "does not load: SystemExit: 3"),
         ("OTHER = 2", "does not load: AttributeError: module 'bad_module' has no attribute 'TWO'"),
         ("TWO = 'two'", r"the baseline 'two' \(bad 1.0\) is a str; expected a int"),
     ],
-)
+)  # fmt: skip
 def test_a_broken_package_is_an_error_of_its_own_name_alone(numbers, install, module, message):
     install("bad", {GROUP: {"two": "bad_module:TWO"}}, {"bad_module.py": module})
     with pytest.raises(ValueError, match=message):

@@ -75,15 +75,12 @@ def test_labelled_gates_keep_their_noise_in_the_backend():
 @pytest.mark.parametrize(
     ("gates", "message"),
     [
-        (
-            [RYGate(0.0, label="same"), CXGate(label="same")],
-            "'same' on 1 qubits and would run with",
-        ),
+        ([RYGate(0.0, label="same"), CXGate(label="same")], "'same' on 1 qubits and would run with"),
         ([RYGate(0.0, label="cx")], "Aer takes no noise on 1-qubit gates 'cx'"),
         ([CCXGate()], "a gate acts on 3 qubits; noise is defined for gates on one and two"),
     ],
     ids=["one label for two widths", "the label is another gate's name", "three qubits"],
-)
+)  # fmt: skip
 def test_a_gate_whose_noise_is_not_clear_is_refused(gates, message):
     circuit = QuantumCircuit(3)
     for gate in gates:

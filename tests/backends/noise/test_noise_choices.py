@@ -201,14 +201,8 @@ def test_true_shots_in_evaluation():
     ("options", "message"),
     [
         ({"renormalize": True}, "renormalize would not be used: .*Add it, or leave them out"),
-        (
-            {"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"},
-            "shot_test would not be used",
-        ),
-        (
-            {"shots": 64, "shot_model": "multinomial", "gradient": "reparametrised"},
-            "gradient would not be used",
-        ),
+        ({"shots": 50, "shot_model": "multinomial", "shot_test": "multinomial"}, "shot_test would not be used"),
+        ({"shots": 64, "shot_model": "multinomial", "gradient": "reparametrised"}, "gradient would not be used"),
         ({"noise": "forte1", "shot_test": "per_shot"}, "shot_test would not be used"),
         ({"shots": 50, "draw": "batch", "uploads": False}, "draw and uploads would not be used"),
         ({"rate": "nonidentity"}, "rate='nonidentity' would not be used with noise='none'"),
@@ -223,7 +217,7 @@ def test_true_shots_in_evaluation():
             "on 2 qubits is 1.05, expected a probability",
         ),
     ],
-)
+)  # fmt: skip
 def test_a_choice_that_nothing_reads_is_refused(options, message):
     with pytest.raises(BackendError, match=message):
         create("adjoint", options)

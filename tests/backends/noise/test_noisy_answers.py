@@ -100,14 +100,11 @@ def test_options_become_noise():
         ({}, {"exact": True, "paulis": True}),
         ({"noise": "forte1"}, {"noisy": True}),
         ({"shots": 100}, {"shots": True}),
-        (
-            {"shots": 100, "shot_model": "gaussian", "noise": "paper_low"},
-            {"shots": True, "noisy": True},
-        ),
+        ({"shots": 100, "shot_model": "gaussian", "noise": "paper_low"}, {"shots": True, "noisy": True}),
         ({"readout_error": 0.1}, {"exact": True, "noisy": True}),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_capabilities_say_what_the_options_do(options, capabilities):
     assert create("adjoint", options).capabilities == Capabilities(
         **capabilities, adjoint=True, max_qubits=30
@@ -137,28 +134,16 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     [
         ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\); it needs both"),
         ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "it needs both"),
-        (
-            {"two_qubit_rate": 0.1},
-            BackendError,
-            "would not be used with noise='none'; choose 'explicit'",
-        ),
+        ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'; choose 'explicit'"),
         (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
         ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),
-        (
-            {"shots": 100, "shot_model": "exact"},
-            BackendError,
-            "shot_model is 'exact' with shots=100; give both",
-        ),
+        ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100; give both"),
         ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
-        (
-            {"noise": "aria"},
-            UnknownBackendError,
-            "option noise = 'aria'.* Its options are: noise, .*dtype",
-        ),
+        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria'.* Its options are: noise, .*dtype"),
         ({"shots": 1}, UnknownBackendError, "option shots = 1"),
         ({"trajectories": 0}, UnknownBackendError, "option trajectories = 0"),
     ],
-)
+)  # fmt: skip
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         create("adjoint", options)
