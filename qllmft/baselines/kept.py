@@ -126,12 +126,7 @@ def _of_kernels(estimator: Any, machines: list[Any], validation: Examples, k: in
         bias = bias * estimator.deviation_ + estimator.mean_
     kernel = KernelConfig(support=len(support), votes=votes)
     machine = KernelMachine(kernel, support.shape[1], k)
-    numbers = {
-        "support": support,
-        "gamma": np.concatenate(gammas),
-        "weight": weights,
-        "bias": bias,
-    }
+    numbers = {"support": support, "gamma": np.concatenate(gammas), "weight": weights, "bias": bias}
     state = {name: torch.from_numpy(values) for name, values in numbers.items()}
     machine.load_state_dict(state | {"scale": torch.ones(())})
     classifier = Classifier(None, machine, None)

@@ -161,11 +161,7 @@ class OnLoadedVectors:
 
 
 def _on_loaded_vectors(
-    own: Baseline,
-    make: Callable[..., Any],
-    config: RunConfig,
-    pad: Pad,
-    strengths: list[float],
+    own: Baseline, make: Callable[..., Any], config: RunConfig, pad: Pad, strengths: list[float]
 ) -> GridBaseline:
     mapped = config.model.components
     return GridBaseline(

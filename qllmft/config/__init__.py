@@ -11,13 +11,7 @@ from qllmft.config.run import (
     RunConfig,
     parse_config,
 )
-from qllmft.config.settings import (
-    differing,
-    flat,
-    parse_settings,
-    settings_of,
-    with_settings,
-)
+from qllmft.config.settings import differing, flat, parse_settings, settings_of, with_settings
 from qllmft.config.training import TrainConfig
 
 __all__ = [

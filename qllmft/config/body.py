@@ -218,11 +218,7 @@ class BodyConfig(Section):
 
     def with_adapter(self, folder: Path) -> BodyConfig:
         """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
-        untrained = {
-            "trainable": False,
-            "lora": LoraConfig(),
-            "contrastive": ContrastiveConfig(),
-        }
+        untrained = {"trainable": False, "lora": LoraConfig(), "contrastive": ContrastiveConfig()}
         return BodyConfig.model_validate(
             {**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"}
         )

@@ -52,9 +52,7 @@ def encode_part(config: BodyConfig, location: BodyLocation, texts: Sequence[str]
 
 
 def in_order(
-    parts: Iterable[Part],
-    submit: Callable[[Part], Future[Result] | None],
-    room: Callable[[], int],
+    parts: Iterable[Part], submit: Callable[[Part], Future[Result] | None], room: Callable[[], int]
 ) -> Iterator[tuple[Part, Result | None]]:
     """Yield each part with the result of its task, in order, or with None if it needs no task.
 

@@ -22,14 +22,7 @@ from qllmft.training.checkpoint import EpochMetrics, Selection
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import MEMORY
-from qllmft.training.ridge import (
-    Floats,
-    OddMap,
-    RidgeLoss,
-    Strength,
-    loaded_vectors,
-    ridge_factor,
-)
+from qllmft.training.ridge import Floats, OddMap, RidgeLoss, Strength, loaded_vectors, ridge_factor
 
 
 class LinearObjective:

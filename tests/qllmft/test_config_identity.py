@@ -12,11 +12,7 @@ import tomli_w
 from config_errors import refused, tree_of
 from pydantic import BaseModel
 
-from qllmft.config import (
-    ContrastiveConfig,
-    RunConfig,
-    parse_config,
-)
+from qllmft.config import ContrastiveConfig, RunConfig, parse_config
 from qllmft.config.lora import LoraConfig
 from qllmft.config.presets import load_preset
 from qllmft.errors import UserError

@@ -29,12 +29,7 @@ NO_HEAD = {"single-10q-no-head"}
 OURS = {"odd", "sines"}
 EARLIER = ("odd-wide", "recommended", "reuploading", "reuploading-adam", "reuploading-unfrozen")
 NOISE = {f"noise-{level}-{q}q": q for level in ("low", "high") for q in (10, 12, 14, 16, 18)}
-LEARNING_BODY = {
-    "upper-bound",
-    "unfrozen-single-10q",
-    "contrastive-single-10q",
-    "contrastive-768",
-}
+LEARNING_BODY = {"upper-bound", "unfrozen-single-10q", "contrastive-single-10q", "contrastive-768"}
 BASELINES = {"svc": "svc", "svc-full": "svc_full", "logistic-regression": "logistic_regression"}
 PAPER = sorted({*SINGLE, *MULTI, *NN_ENCODER, *NN_HEAD, *NOISE, *OTHER})
 

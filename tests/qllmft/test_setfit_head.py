@@ -13,7 +13,7 @@ from qllmft.errors import UserError
 pytestmark = [
     pytest.mark.filterwarnings(
         "ignore:'pin_memory' argument is set as true but no accelerator is found:UserWarning"
-    ),
+    )
 ]
 pytest.importorskip("setfit")
 

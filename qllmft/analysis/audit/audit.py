@@ -12,12 +12,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from qllmft.analysis.audit import data, rivals, states
-from qllmft.analysis.audit.case import (
-    AuditFinding,
-    Case,
-    LinearReadout,
-    rows_of,
-)
+from qllmft.analysis.audit.case import AuditFinding, Case, LinearReadout, rows_of
 from qllmft.analysis.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft.analysis.audit.files import read_circuit
 from qllmft.errors import UserError

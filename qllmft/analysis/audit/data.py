@@ -6,12 +6,7 @@ import numpy as np
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from qllmft.analysis.audit.case import (
-    AuditFinding,
-    Case,
-    least_difference,
-    not_applicable,
-)
+from qllmft.analysis.audit.case import AuditFinding, Case, least_difference, not_applicable
 
 NEAR = 1e-3  # of the median distance between neighbours: a copy with rounding or noise
 CONFLICTS = 0.01  # share of training rows

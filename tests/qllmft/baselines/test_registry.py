@@ -2,13 +2,7 @@
 
 import pytest
 
-from qllmft.baselines import (
-    BASELINES,
-    check_baselines,
-    fit_and_score,
-    left_out,
-    make_baselines,
-)
+from qllmft.baselines import BASELINES, check_baselines, fit_and_score, left_out, make_baselines
 from qllmft.baselines.head import MOST_SUPPORTED
 from qllmft.config import RunConfig, parse_config
 from qllmft.errors import UserError

@@ -135,11 +135,7 @@ def test_a_backend_is_given_as_an_object(backend):
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
-    options = {
-        "encoder": "none",
-        "head": "mlp",
-        "hidden_dim": hidden,
-    }
+    options = {"encoder": "none", "head": "mlp", "hidden_dim": hidden}
     model = built(options | {"batch_norm": batch_norm}, k)
     assert (model.encoder, model.final) == (None, None)
     dense = (D + 1) * hidden + (hidden + 1) * k if hidden else (D + 1) * k
@@ -152,11 +148,7 @@ def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
 @pytest.mark.parametrize("hidden", [0, 6])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_classical_encoder_feeds_the_quantum_head(hidden, batch_norm):
-    options = {
-        "encoder": "mlp",
-        "hidden_dim": hidden,
-        "batch_norm": batch_norm,
-    }
+    options = {"encoder": "mlp", "hidden_dim": hidden, "batch_norm": batch_norm}
     model = built(options).eval()
     latent = perceptron_by_hand(model.encoder, X.numpy())
     np.testing.assert_allclose(model.encoder(X).detach(), latent, rtol=0, atol=1e-5)

@@ -101,11 +101,7 @@ def test_metrics_selection_and_bits():
         head, lines = model(2), []
         selection = fit(head, examples(2), examples(2, 30, 1), SETTINGS, 0, on_epoch=lines.append)
         runs.append(
-            (
-                selection,
-                [(m.epoch, m.train_loss, m.score) for m in lines],
-                head.state_dict(),
-            )
+            (selection, [(m.epoch, m.train_loss, m.score) for m in lines], head.state_dict())
         )
     (selection, lines, weights), again = runs
     assert (selection.epoch, selection.epochs_done, selection.finished) == (
