@@ -147,11 +147,8 @@ def logistic_regression(grid: Grid) -> GridBaseline:
     """Return logistic regression of table IX (its rows "penalty" and "C" are printed swapped) by lbfgs."""
     from sklearn.linear_model import LogisticRegression
 
-    values: dict[str, list[Any]] = {
-        "C": [0.1, 0.3, 1.0, 3.0, 10.0],
-        "class_weight": [None],
-        "max_iter": [200],
-    }
+    strengths: list[float | None] = [0.1, 0.3, 1.0, 3.0, 10.0]
+    values: dict[str, list[Any]] = {"C": strengths, "class_weight": [None], "max_iter": [200]}
     if grid == "paper":
         # None replaces an infinite C in the record, because JSON has no infinity
         strengths = [*np.arange(0.3, 9.901, 0.05).round(2).tolist(), None]
@@ -334,10 +331,9 @@ class WordBaseline(GridBaseline):
     """Logistic regression on vectors of words, see `word_body`, in place of those of the run's body."""
 
 
-def _tfidf(config: RunConfig, *_: int) -> WordBaseline:
-    like = logistic_regression(config.baselines.grid)
-    return WordBaseline(TFIDF.label, like.make, like.grid).kept(config)
-
-
 # a vector has as many entries as there are words, so their memory is limited as that of support vectors
-TFIDF = Baseline("TF-IDF + logistic regression", _tfidf, tuned=True, most_texts=MOST_SUPPORTED)
+@baseline("TF-IDF + logistic regression", tuned=True, most_texts=MOST_SUPPORTED)
+def tfidf(config: RunConfig, *_: int) -> WordBaseline:
+    """Return logistic regression on words."""
+    like = logistic_regression(config.baselines.grid)
+    return WordBaseline(tfidf.label, like.make, like.grid).kept(config)

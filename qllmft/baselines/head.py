@@ -157,7 +157,7 @@ _DEFINED = {
     "linear": "trained:linear_layer",
     "logistic_regression_ovr": "classical:LOGISTIC_REGRESSION_OVR",
     "svc_ovr": "classical:SVC_OVR",
-    "tfidf": "classical:TFIDF",
+    "tfidf": "classical:tfidf",
 }
 _BUILT_IN = {
     name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"])

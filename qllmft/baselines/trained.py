@@ -97,9 +97,8 @@ class TrainedHead:
             assert whole is not None
             assert isinstance(train, Table)
             assert isinstance(validation, Table)
-            self.selection = fit_end_to_end(
-                whole, train, validation, self.config, self.seed, **more
-            )
+            given = self.config, self.seed
+            self.selection = fit_end_to_end(whole, train, validation, *given, **more)
             if self.calibrates(len(validation)):
                 held = whole.embedded(validation)
         if held is not None and not self.interrupted:
@@ -272,10 +271,9 @@ def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: in
     if rank >= n_classes:
         return _perceptron(f"{low_rank.label}, full", config, dimension, n_classes)
     generator = torch_generator(config.seed, "weights", "head")
-    layers = nn.Sequential(  # the weight is a product of two matrices
-        linear(dimension, rank, generator, bias=False), linear(rank, n_classes, generator)
-    )
-    model = Classifier(None, layers, None)
+    first = linear(dimension, rank, generator, bias=False)
+    second = linear(rank, n_classes, generator)  # the weight is a product of two matrices
+    model = Classifier(None, nn.Sequential(first, second), None)
     return TrainedHead(f"{low_rank.label}, {rank}", model, config.train, config.seed)
 
 

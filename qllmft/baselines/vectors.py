@@ -59,9 +59,8 @@ class QuantisedRegression:
 
         weights, least = self._linear.fit(x, y, sample_weight).coef_, math.inf
         for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
-            found = KMeans(codes, n_init=1, random_state=self._seed).fit(
-                weights.reshape(-1, length)
-            )
+            means = KMeans(codes, n_init=1, random_state=self._seed)
+            found = means.fit(weights.reshape(-1, length))
             if found.inertia_ < least:
                 least, self.words = found.inertia_, words
                 self._linear.coef_ = found.cluster_centers_[found.labels_].reshape(weights.shape)
@@ -73,17 +72,12 @@ class QuantisedRegression:
 
 def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int]]:
     """Return words, length and number of centroids of the largest codebook within ``most`` words per length."""
-    found = [
-        (
-            2**bits * length + math.ceil(rows * dimension // length * bits / WORD_BITS) + rows,
-            length,
-            2**bits,
-        )
-        for length in range(1, LONGEST + 1)
-        if dimension % length == 0
-        for bits in range(1, MOST_BITS + 1)
-        if 2**bits <= rows * dimension // length
-    ]
+    found = []
+    for length in (each for each in range(1, LONGEST + 1) if dimension % each == 0):
+        vectors = rows * dimension // length
+        for bits in (each for each in range(1, MOST_BITS + 1) if 2**each <= vectors):
+            words = 2**bits * length + math.ceil(vectors * bits / WORD_BITS) + rows
+            found.append((words, length, 2**bits))
     fitting = {size[1]: size for size in found if size[0] <= most}
     return list(fitting.values()) or [min(found)]
 

@@ -38,9 +38,8 @@ class Accuracy(Score):
 
     def __post_init__(self) -> None:
         if not 0 <= self.right <= self.total or not self.total:
-            raise ValueError(
-                f"{self.right} right of {self.total}; expected 0 ≤ right ≤ total, total at least 1."
-            )
+            counts = f"{self.right} right of {self.total}"
+            raise ValueError(f"{counts}; expected 0 ≤ right ≤ total, total at least 1.")
 
     @classmethod
     def of(cls, labels: NDArray[np.int64], answers: NDArray[np.int64]) -> Accuracy:
@@ -67,12 +66,7 @@ class Accuracy(Score):
 
     def as_dict(self) -> dict[str, object]:
         """Return the accuracy as JSON values."""
-        return {
-            "right": self.right,
-            "total": self.total,
-            "value": self.value,
-            "interval95": list(self.interval),
-        }
+        return {**vars(self), "value": self.value, "interval95": list(self.interval)}
 
 
 @dataclass(frozen=True)
@@ -106,11 +100,9 @@ class TextDifference:
 
         One more text of either kind keeps it from vanishing if the heads differ on no text.
         """
-        n = self.total + 2
+        n, quantile = self.total + 2, NormalDist().inv_cdf((1 + LEVEL) / 2)
         first, second = (self.only_first + 1) / n, (self.only_second + 1) / n
-        error = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(
-            (first + second - (first - second) ** 2) / n
-        )
+        error = quantile * math.sqrt((first + second - (first - second) ** 2) / n)
         return first - second - error, first - second + error
 
     @property
@@ -204,9 +196,8 @@ class ClassScores:
     def __post_init__(self) -> None:
         """Raise ValueError for counts that no texts have."""
         counts = list(zip(self.texts, self.answers, self.right, strict=True))
-        if not sum(self.texts) or not all(
-            0 <= right <= min(texts, answers) for texts, answers, right in counts
-        ):
+        fits = all(0 <= right <= min(texts, answers) for texts, answers, right in counts)
+        if not sum(self.texts) or not fits:
             raise ValueError(
                 f"got {counts} texts, answers and right answers by label; expected 0 ≤ right ≤ both"
             )
@@ -238,11 +229,8 @@ class ClassScores:
 
     @property
     def _recalls(self) -> list[Accuracy]:
-        return [
-            Accuracy(right, total)
-            for right, total in zip(self.right, self.texts, strict=True)
-            if total
-        ]
+        pairs = zip(self.right, self.texts, strict=True)
+        return [Accuracy(right, total) for right, total in pairs if total]
 
     @property
     def balanced(self) -> float:

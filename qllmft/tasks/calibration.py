@@ -68,10 +68,9 @@ class Calibration:
 
         It is the mean distance of a binomial share from its expectation, in the normal approximation.
         """
-        spread = (
-            math.sqrt(n * variance) for n, variance in zip(self.texts, self.variance, strict=True)
-        )
-        return math.sqrt(2.0 / math.pi) * math.fsum(spread) / sum(self.texts)
+        parts = zip(self.texts, self.variance, strict=True)
+        spread = math.fsum(math.sqrt(n * variance) for n, variance in parts)
+        return math.sqrt(2.0 / math.pi) * spread / sum(self.texts)
 
     def __str__(self) -> str:
         chance = f"calibrated probabilities would have {percent(self.by_chance)} by chance"
@@ -79,11 +78,8 @@ class Calibration:
 
     def as_dict(self) -> dict[str, object]:
         """Return the bins as JSON values, with both errors for people who read the file."""
-        return {
-            "error": self.error,
-            "by_chance": self.by_chance,
-            **{name: list(n) for name, n in vars(self).items()},
-        }
+        errors = {"error": self.error, "by_chance": self.by_chance}
+        return {**errors, **{name: list(n) for name, n in vars(self).items()}}
 
 
 def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
@@ -97,9 +93,8 @@ def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) ->
         return float(-log_softmax(given / math.exp(log_temperature), axis=1)[rows, labels].mean())
 
     limits = math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE)
-    return math.exp(
-        float(minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6}).x)
-    )
+    found = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
+    return math.exp(float(found.x))
 
 
 def true_probabilities(

@@ -27,6 +27,8 @@ class Measure:
 
     name: ScoreName
     plural: str
+    scale: str  # of a difference, in headings
+    unit: str  # the same behind a difference in sentences
     lowest: float = 0.0  # possible value
     margin: float = 0.01  # within which two models count as equal, as shown
     factor: float = 1.0  # of the numbers in tables
@@ -37,16 +39,6 @@ class Measure:
     def in_percent(self) -> bool:
         """Return whether tables have percent, and differences are points."""
         return self.factor == 100
-
-    @property
-    def unit(self) -> str:
-        """Return ``points``, or ``in R²``, behind a difference in sentences."""
-        return "points" if self.in_percent else f"in {self.name}"
-
-    @property
-    def scale(self) -> str:
-        """Return ``points``, or ``R²``, behind a difference in headings."""
-        return "points" if self.in_percent else self.name
 
     def column(self, split: str) -> str:
         """Return the heading of a column: ``test, %``, or ``test R²``."""
@@ -62,10 +54,8 @@ class Measure:
 
     def mean(self, interval: MeanInterval, digits: int | None = None) -> str:
         """Return ``76.40 ± 0.85``, or ``76.40`` for one seed."""
-        mean = self._number(interval.mean, digits)
-        if interval.half_width is None:
-            return mean
-        return f"{mean} ± {self._number(interval.half_width, digits)}"
+        values = (interval.mean, interval.half_width)
+        return " ± ".join(self._number(each, digits) for each in values if each is not None)
 
     def stated(self, value: float, digits: int | None = None) -> str:
         """Return ``76.40 %``, or ``R² 0.764``."""
@@ -106,14 +96,15 @@ class Measure:
         return f"{margin:g} {self.unit}"
 
     def _number(self, value: float, digits: int | None = None) -> str:
-        digits = self.digits if digits is None else digits
-        text = f"{self.factor * value:.{digits}f}"
-        return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+        text = f"{self.factor * value:.{self.digits if digits is None else digits}f}"
+        return text.replace("-", "−" if float(text) else "")
 
 
-ACCURACY = Measure("accuracy", "accuracies", margin=0.5, factor=100, digits=2, coarse=1)
-R2 = Measure("R²", "R²", lowest=LOWEST)
-MACRO_F1 = Measure("macro-F1", "macro-F1")
+ACCURACY = Measure(
+    "accuracy", "accuracies", "points", "points", margin=0.5, factor=100, digits=2, coarse=1
+)
+R2 = Measure("R²", "R²", "R²", "in R²", lowest=LOWEST)
+MACRO_F1 = Measure("macro-F1", "macro-F1", "macro-F1", "in macro-F1")
 
 
 class ScorePart(NamedTuple):
@@ -224,7 +215,5 @@ class BootstrapScore(Score):
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(self).items()
-        }
+        values = vars(self).items()
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}

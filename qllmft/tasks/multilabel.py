@@ -71,10 +71,8 @@ class LabelSetScores(BootstrapScore):
         n, answers, once = len(labels), leads >= 0, np.ones((1, len(labels)), np.int32)
         size = max(1, MOST_NUMBERS // n)
         samples = [np.bincount(rows, minlength=n).astype(np.int32) for rows in resampled_rows(n)]
-        drawn = [
-            _scores(np.stack(samples[at : at + size]), labels, leads)
-            for at in range(0, len(samples), size)
-        ]
+        parts = [np.stack(samples[at : at + size]) for at in range(0, len(samples), size)]
+        drawn = np.concatenate([_scores(part, labels, leads) for part in parts])
         by_label = tuple(
             OneLabel(
                 int(own.sum()),
@@ -84,8 +82,8 @@ class LabelSetScores(BootstrapScore):
             )
             for own, given, lead in zip(labels.T, answers.T, leads.T, strict=True)
         )
-        parts = cls.with_intervals(_scores(once, labels, leads)[0], np.concatenate(drawn))
-        return cls(n, **parts, by_label=by_label)
+        fields = cls.with_intervals(_scores(once, labels, leads)[0], drawn)
+        return cls(n, **fields, by_label=by_label)
 
     def as_dict(self) -> dict[str, object]:
         """Return the scores as JSON values."""
@@ -124,17 +122,15 @@ def _scores(counts: NDArray[np.int32], labels: Integers, leads: Floats) -> Float
     """Return the five scores (S, 5) of S samples, each with the number of times (S, N) that it holds a text."""
     answers = (leads >= 0).astype(np.float64)
     n_labels, weights = labels.shape[1], counts.astype(np.float64)
-    right, texts, given = (
-        weights @ part for part in (answers * labels, labels.astype(np.float64), answers)
-    )
+    of_texts = answers * labels, labels.astype(np.float64), answers
+    right, texts, given = (weights @ part for part in of_texts)
     wrong = answers != labels
     size = weights.sum(axis=1)
     exact = weights @ ~wrong.any(axis=1) / size
     hamming = weights @ wrong.sum(axis=1) / (size * n_labels)
     micro = mean_f1(*(part.sum(axis=1, keepdims=True) for part in (right, texts, given)))
-    precision = np.stack(
-        [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)], axis=1
-    )
+    each = [_average_precision(counts, labels[:, i], leads[:, i]) for i in range(n_labels)]
+    precision = np.stack(each, axis=1)
     present = texts > 0
     mean = np.where(present, precision, 0.0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
     return np.stack([mean_f1(right, texts, given), micro, mean, exact, hamming], axis=1)
@@ -151,9 +147,7 @@ def _average_precision(counts: NDArray[np.int32], labels: Integers, leads: Float
     own = np.flatnonzero(labels[order])
     taken = counts[:, order]
     above = np.cumsum(taken, axis=1)[:, last[own]]  # texts with at least that lead
-    hits = np.concatenate(
-        [np.zeros((len(counts), 1), np.int64), np.cumsum(taken[:, own], axis=1)], axis=1
-    )
+    hits = np.pad(np.cumsum(taken[:, own], axis=1), ((0, 0), (1, 0)))
     right = hits[:, np.searchsorted(own, last[own], side="right")]
     total = hits[:, -1]
     found = (taken[:, own] * right / np.maximum(above, 1)).sum(axis=1)

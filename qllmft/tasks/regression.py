@@ -49,11 +49,8 @@ class TargetScores(BootstrapScore):
     @classmethod
     def of(cls, targets: Floats, values: Floats) -> TargetScores:
         """Return the scores of values (N, T) for true targets (N, T)."""
-        each = _scores(targets, values)
-        drawn = [
-            _scores(targets[rows], values[rows]).mean(axis=0)
-            for rows in resampled_rows(len(targets))
-        ]
+        each, samples = _scores(targets, values), resampled_rows(len(targets))
+        drawn = [_scores(targets[rows], values[rows]).mean(axis=0) for rows in samples]
         parts = cls.with_intervals(each.mean(axis=0), np.array(drawn))
         return cls(len(targets), **parts, by_target=tuple(map(tuple, each.tolist())))
 
@@ -136,9 +133,8 @@ class Regression(Task):
     def changed(self, first: Floats, second: Floats) -> float:
         """See `Task`; it is the mean over targets of the variance of the difference over that of the first values."""
         lost, whole = (first - second).var(axis=0), first.var(axis=0)
-        return float(
-            np.where(whole > 0, np.minimum(1.0, lost / np.where(whole > 0, whole, 1.0)), 0.0).mean()
-        )
+        shares = np.minimum(1.0, lost / np.where(whole > 0, whole, 1.0))
+        return float(np.where(whole > 0, shares, 0.0).mean())
 
     def gives(self, names: Sequence[str]) -> str:
         return f"real values ({', '.join(names)}) and no labels"

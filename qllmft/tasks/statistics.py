@@ -51,11 +51,9 @@ class MeanInterval:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Return the limits of the 95 % interval, or None for one value."""
-        return (
-            None
-            if self.half_width is None
-            else (self.mean - self.half_width, self.mean + self.half_width)
-        )
+        if self.half_width is None:
+            return None
+        return self.mean - self.half_width, self.mean + self.half_width
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,8 @@ class PairedDifference:
         """Return the difference of values given by seed."""
         differences = np.subtract(a, b) if len(a) == len(b) else np.empty(0)
         if not len(differences):
-            raise ValueError(
-                f"got {len(a)} and {len(b)} values, expected equal numbers of at least one."
-            )
+            counts = f"got {len(a)} and {len(b)} values"
+            raise ValueError(f"{counts}, expected equal numbers of at least one.")
         mean = math.fsum(differences) / len(differences)
         if len(differences) < 2:
             return cls(mean, None, None)
@@ -85,12 +82,10 @@ class PairedDifference:
             return cls(mean, (mean, mean), None, None, len(differences))
         from scipy import stats
 
-        test = stats.ttest_rel(a, b)
+        test, deviation = stats.ttest_rel(a, b), float(np.std(differences, ddof=1))
         interval = test.confidence_interval(LEVEL)
         ends = float(interval.low), float(interval.high)
-        return cls(
-            mean, ends, float(test.pvalue), float(np.std(differences, ddof=1)), len(differences)
-        )
+        return cls(mean, ends, float(test.pvalue), deviation, len(differences))
 
     def equivalence_p(self, margin: float) -> float | None:
         """Return the p of the two one-sided t-tests that |difference| < ``margin`` (Schuirmann 1987).
@@ -136,9 +131,8 @@ def detectable_effect(level: float, degrees_of_freedom: int) -> float:
     )
 
     def missing(effect: float) -> float:
-        return float(
-            (special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)).mean() - POWER
-        )
+        found = special.ndtr(effect - scatter) + special.ndtr(-effect - scatter)
+        return float(found.mean() - POWER)
 
     return float(optimize.brentq(missing, 0.0, scatter[-1] + 10.0))
 

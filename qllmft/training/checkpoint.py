@@ -107,9 +107,8 @@ class Checkpoint:
     """File of a `State`, the model's current weights and Adam's moments, replaced in one step."""
 
     path: Path
-    lines: Path | None = (
-        None  # file with a line for each epoch, on the disk before those epochs are here
-    )
+    # file with a line for each epoch, on the disk before those epochs are here
+    lines: Path | None = None
 
     def save(self, state: State, model: nn.Module, optimizer: torch.optim.Adam) -> None:
         """Write the file, so that concurrent readers see the old or the new one."""
@@ -151,9 +150,8 @@ class Checkpoint:
         with self._opened() as file:
             progress = _progress(file)
             parts: dict[str, Weights] = {"model": {}, "adam": {}, "best": {}}
-            for name, tensor in read_tensors(
-                self.path, expected, any_type=True, missing=True
-            ).items():
+            found = read_tensors(self.path, expected, any_type=True, missing=True)
+            for name, tensor in found.items():
                 part, own = name.split("/", 1)
                 parts[part][own] = tensor
             model.load_state_dict(parts["model"])
@@ -193,14 +191,12 @@ def _progress(file: Any) -> dict[str, Any]:
     names = ("epoch", "best_epoch", "best_score", "best_loss")
     numbers = {name: (old | found)[name] for name in names}
     for name, value in numbers.items():
-        kinds, most = (
-            ((int,), MOST_EPOCHS) if name.endswith("epoch") else ((int, float), sys.float_info.max)
-        )
-        if type(value) not in kinds or not abs(value) <= most:
+        epoch = name.endswith("epoch")
+        most = MOST_EPOCHS if epoch else sys.float_info.max
+        if type(value) not in ((int,) if epoch else (int, float)) or not abs(value) <= most:
             raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
     measure = found.get("measure", "")
     if measure not in ("", *TASK_OF_SCORE):
-        raise ValueError(
-            f"its measure is {str(measure)[:40]!r}, expected {', '.join(TASK_OF_SCORE)}"
-        )
+        known = ", ".join(TASK_OF_SCORE)
+        raise ValueError(f"its measure is {str(measure)[:40]!r}, expected {known}")
     return numbers | {"measure": measure}

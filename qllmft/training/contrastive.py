@@ -91,9 +91,8 @@ def fit_contrastive(
         KeyboardInterrupt: by Ctrl-C or SIGTERM after finished steps are saved, or by a second signal at once.
     """
     n_items, loss_of = _loss(body, train, config, seed)
-    optimizer = torch.optim.AdamW(
-        body.parameters(), lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True
-    )
+    weights = body.parameters()
+    optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=WEIGHT_DECAY, fused=True)
     state = checkpoint.load(body, optimizer) if checkpoint else None
     done = state.epoch if state else 0
     batches = _order(n_items, config, seed)
@@ -128,31 +127,26 @@ def _loss(
 ) -> tuple[int, Callable[[NDArray[np.int64]], Tensor]]:
     """Return the number of pairs, or texts, in an epoch, and the loss by their rows."""
     if config.loss == "supervised":
-        return len(train), lambda rows: _supervised(body, train, rows, TEMPERATURE)
+
+        def supervised(rows: NDArray[np.int64]) -> Tensor:
+            rows = _by_length(train, rows)  # in parts: less padding, half of the time
+            parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
+            embeddings = torch.cat([body([train.texts[row] for row in part]) for part in parts])
+            return supervised_loss(embeddings, torch.from_numpy(train.labels[rows]), TEMPERATURE)
+
+        return len(train), supervised
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
     pairs = draw_pairs(train.labels, config.iterations, seed)
     of_pairs = CosineSimilarityLoss(body.transformer)
 
     def loss_of(rows: NDArray[np.int64]) -> Tensor:
-        features = [
-            body.features([train.texts[i] for i in side[rows]])
-            for side in (pairs.first, pairs.second)
-        ]
+        sides = [side[rows].tolist() for side in (pairs.first, pairs.second)]
+        features = [body.features([train.texts[i] for i in side]) for side in sides]
         loss: Tensor = of_pairs(features, torch.from_numpy(pairs.same[rows]).to(body.device))
         return loss
 
     return len(pairs), loss_of
-
-
-def _supervised(
-    body: TrainableBody, train: Table, rows: NDArray[np.int64], temperature: float
-) -> Tensor:
-    """Return `supervised_loss` of texts, embedded in parts of like length: less padding, half of the time."""
-    rows = _by_length(train, rows)
-    parts = np.split(rows, range(TEXTS_AT_ONCE, len(rows), TEXTS_AT_ONCE))
-    embeddings = torch.cat([body([train.texts[row] for row in part]) for part in parts])
-    return supervised_loss(embeddings, torch.from_numpy(train.labels[rows]), temperature)
 
 
 def _by_length(train: Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -207,9 +201,8 @@ def _order(n_items: int, config: ContrastiveConfig, seed: int) -> list[NDArray[n
     """Return the rows of every step's pairs or texts over all epochs."""
     steps: list[NDArray[np.int64]] = []
     for epoch in range(1, config.epochs + 1):
-        order = torch.randperm(
-            n_items, generator=torch_generator(seed, "contrastive shuffle", epoch)
-        )
+        generator = torch_generator(seed, "contrastive shuffle", epoch)
+        order = torch.randperm(n_items, generator=generator)
         steps += [rows.numpy() for rows in torch.split(order, config.batch_size)]
     return steps
 

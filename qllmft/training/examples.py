@@ -45,12 +45,8 @@ class Examples:
 
     def take(self, rows: Tensor | NDArray[np.int64]) -> Examples:
         """Return ``rows`` in that order."""
-        return replace(
-            self,
-            x=self.x[rows],
-            y=self.y[rows],
-            weight=None if self.weight is None else self.weight[rows],
-        )
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 
     @cached_property
     def relative(self) -> Tensor | None:
@@ -90,9 +86,9 @@ class Scaling:
             middle = y.median(dim=0).values
             distance = NORMAL * (y - middle).abs().median(dim=0).values
             return cls(middle, torch.where(distance > 0, distance, 1.0))
-        weight = (
-            torch.ones(len(y), dtype=torch.float64) if examples.weight is None else examples.weight
-        )
+        weight = examples.weight
+        if weight is None:
+            weight = torch.ones(len(y), dtype=torch.float64)
         share = (weight / weight.sum())[:, None]
         mean = (share * y).sum(dim=0)
         deviation = (share * (y - mean).square()).sum(dim=0).sqrt()
@@ -106,9 +102,8 @@ class Scaling:
     def restore(self, model: nn.Module, *, inverse: bool = False) -> None:
         """Give a model of scaled targets the unit of the examples, or with ``inverse`` the other way round."""
         if not isinstance(model, Classifier):
-            raise UserError(
-                f"the model is {type(model).__name__}; expected one by build_classifier for real targets."
-            )
+            found = f"the model is {type(model).__name__}"
+            raise UserError(f"{found}; expected one by build_classifier for real targets.")
         factor, shift = self.deviation, self.mean
         if inverse:
             factor, shift = 1.0 / self.deviation, -self.mean / self.deviation
@@ -122,12 +117,11 @@ def class_weighted(
     """Multiply the weights of both by `balanced_weights` of the training labels if ``config`` says so."""
     if config.class_weight is None:
         return train, others
-    factors = [balanced_weights(part.y.numpy(), train.y.numpy()) for part in (train, others)]
-    weighted, held = (
-        replace(part, weight=factor if part.weight is None else part.weight * factor)
-        for part, factor in zip((train, others), factors, strict=True)
-    )
-    return weighted, held
+    found = []
+    for part in (train, others):
+        factor = balanced_weights(part.y.numpy(), train.y.numpy())
+        found.append(replace(part, weight=factor if part.weight is None else part.weight * factor))
+    return found[0], found[1]
 
 
 def balanced_weights(labels: NDArray[np.int64], given: NDArray[np.int64]) -> Tensor:
@@ -150,9 +144,8 @@ def shuffled_batches(n: int, size: int, seed: int, epoch: int) -> list[Tensor]:
         seed: of all epochs' orders.
         epoch: its number.
     """
-    batches = list(
-        torch.split(torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch)), size)
-    )
+    order = torch.randperm(n, generator=torch_generator(seed, "shuffle", epoch))
+    batches = list(torch.split(order, size))
     if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

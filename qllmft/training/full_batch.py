@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,10 +80,8 @@ class LinearObjective:
         by_weight = by_logits.T @ values + self._ridge * linear @ rows.T
         by_rows = (by_logits @ weight).T @ self.x + self._ridge * weight.T @ linear
         shares = np.split(by_rows, len(self._map.odd))
-        by_theta = [
-            odd.gradient(theta, share)
-            for odd, theta, share in zip(self._map.odd, thetas, shares, strict=True)
-        ]
+        parts = zip(self._map.odd, thetas, shares, strict=True)
+        by_theta = [odd.gradient(theta, share) for odd, theta, share in parts]
         return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
 
     def _parts(self, vector: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -197,15 +196,10 @@ def fit_full_batch(
 
     finished = True
     with interruptible() as interruption:
+        options = {"maxiter": config.epochs, "maxcor": MEMORY}
+        given: dict[str, Any] = {"method": "L-BFGS-B", "callback": after, "options": options}
         try:
-            found = minimize(
-                objective,
-                vector,
-                jac=True,
-                method="L-BFGS-B",
-                callback=after,
-                options={"maxiter": config.epochs, "maxcor": MEMORY},
-            )
+            found = minimize(objective, vector, jac=True, **given)
             if not done:  # the gradient was zero at the start
                 after(found.x)
         except KeyboardInterrupt:

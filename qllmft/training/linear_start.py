@@ -6,7 +6,7 @@ has one of its directions and the last layer has their lengths.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -136,10 +136,8 @@ def turned(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
     def missed(vector: Floats) -> tuple[float, Floats]:
         return -float((odd.rows(vector) * directions).sum()), -odd.gradient(vector, directions)
 
-    found = minimize(
-        missed, theta, jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "maxcor": MEMORY}
-    )
-    return np.asarray(found.x)
+    options: Any = {"maxiter": STEPS, "maxcor": MEMORY}
+    return np.asarray(minimize(missed, theta, jac=True, method="L-BFGS-B", options=options).x)
 
 
 # --- the linear model
@@ -226,13 +224,10 @@ def _strength(x: Floats, labels: NDArray[np.int64], weight: Floats | None) -> fl
     for rows, held in StratifiedKFold(folds).split(x, labels):
         part, rest = (None, None) if weight is None else (weight[rows], weight[held])
         for i, c in enumerate(OF_LABELS):
-            fitted = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS).fit(
-                x[rows], labels[rows], part
-            )
-            found = fitted.predict_proba(x[held])[:, 1]
-            losses[i] += log_loss(
-                labels[held], found, normalize=False, sample_weight=rest, labels=[0, 1]
-            )
+            model = LogisticRegression(C=c, max_iter=LOGISTIC_STEPS)
+            found = model.fit(x[rows], labels[rows], part).predict_proba(x[held])[:, 1]
+            weighted = {"normalize": False, "sample_weight": rest, "labels": [0, 1]}
+            losses[i] += log_loss(labels[held], found, **weighted)
     return OF_LABELS[int(losses.argmin())]
 
 

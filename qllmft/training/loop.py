@@ -120,9 +120,8 @@ def fit(
                         if weights is not None:
                             parts = torch.split(weights[block], sizes)
                         inputs, start = step.inputs(x), 0
-                        for y, weight in zip(
-                            torch.split(train.y[block], sizes), parts, strict=True
-                        ):
+                        labels = torch.split(train.y[block], sizes)
+                        for y, weight in zip(labels, parts, strict=True):
                             loss = step.gradient(inputs[start : start + len(y)], y, weight)
                             step.move(optimizer)
                             total += loss * len(y)
@@ -224,9 +223,8 @@ class Training:
             except KeyboardInterrupt:
                 finished = False
         model.load_state_dict(state.best_weights)
-        return Selection(
-            state.best_epoch, state.best_score, state.epoch, finished, interruption.signal
-        )
+        best = state.best_epoch, state.best_score
+        return Selection(*best, state.epoch, finished, interruption.signal)
 
 
 def _check_loss(kind: str, loss: float, epoch: int, config: TrainConfig) -> None:
@@ -278,9 +276,8 @@ class EndToEnd(nn.Module):
 
     def embedded(self, table: Table, weight: Tensor | None = None) -> Examples:
         """Embed ``table`` with the current weights, without gradients and without dropout."""
-        return replace(
-            Examples.from_arrays(self.body.body.encode(table.texts), table.labels), weight=weight
-        )
+        vectors = self.body.body.encode(table.texts)
+        return replace(Examples.from_arrays(vectors, table.labels), weight=weight)
 
 
 def fit_end_to_end(

@@ -63,9 +63,8 @@ class OddRows:
         states = np.zeros((2, n_values, self._size))
         states[:, :, :m] = by_rows / np.where(lengths == 0, 1.0, lengths)[:, None]
         states[0, :, m], states[1, :, m] = 1.0, -1.0
-        _, tape = self._engine.forward(
-            self._angles(theta), states.reshape(-1, self._size) / np.sqrt(2.0)
-        )
+        states = states.reshape(-1, self._size) / np.sqrt(2.0)
+        _, tape = self._engine.forward(self._angles(theta), states)
         half = np.diag(lengths / 2)
         by_angle: Floats = np.asarray(self._engine.vjp(tape, np.concatenate([half, -half]))[0])
         return by_angle if self._matrix is None else by_angle @ self._matrix
@@ -89,13 +88,10 @@ class OddMap:
 
     def __call__(self) -> Tensor:
         """Return B (Q, m) in float64."""
+        apply: Any = _Rows.apply
         pairs = zip(self.encoders, self.odd, strict=True)
-        return torch.cat(
-            [
-                encoder.scale * _Rows.apply(encoder.theta.double(), odd)  # type: ignore[no-untyped-call]
-                for encoder, odd in pairs
-            ]
-        )
+        parts = [encoder.scale * apply(encoder.theta.double(), odd) for encoder, odd in pairs]
+        return torch.cat(parts)
 
 
 class _Rows(torch.autograd.Function):

@@ -196,12 +196,10 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
     engines: list[Any] = [part.engine for part in (*model.encoder.encoders, model.head.connector)]
-    return all(
-        isinstance(engine, AdjointEngine) and engine.dtype == "float32" for engine in engines
-    ) and all(
-        p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu"
-        for p in model.parameters()
-    )
+    if not all(isinstance(each, AdjointEngine) and each.dtype == "float32" for each in engines):
+        return False
+    kinds = {(p.requires_grad, p.dtype, p.device.type) for p in model.parameters()}
+    return kinds == {(True, torch.float32, "cpu")}
 
 
 @contextmanager
@@ -209,10 +207,9 @@ def step_of(
     model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
 ) -> Iterator[TrainingStep]:
     """Give the faster step of a model: `DirectStep` if it is supported, else `TrainingStep`."""
-    direct = ridge is None and can_step(model)
-    step = (
-        DirectStep(cast("Classifier", model), task) if direct else TrainingStep(model, task, ridge)
-    )
+    step = TrainingStep(model, task, ridge)
+    if ridge is None and can_step(model):
+        step = DirectStep(model, task)
     try:
         yield step
     finally:
