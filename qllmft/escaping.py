@@ -20,14 +20,17 @@ _INDENT = re.compile(r"^ {3,}")  # with a blank after them, four of them begin a
 _HTML = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _TEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "−": "$-$",
+        "○": r"$\circ$",
+        "●": r"$\bullet$",
+        "–": "--",
+        "<": "$<$",
+        ">": "$>$",
+        "|": "$|$",
     }
-    | {"○": r"$\circ$", "●": r"$\bullet$", "–": "--", "<": "$<$", ">": "$>$", "|": "$|$"}
     # at the start of a row they are arguments of the \\ before it
     | {"[": "{[}", "]": "{]}", "*": "{*}"}
 )

@@ -44,21 +44,14 @@ def _packages() -> Iterator[Finding]:
     listed = [Requirement(line) for line in requires("qllmft") or []]
     needed = [requirement for requirement in listed if _is_of(requirement, "")]
     for requirement in needed:
-        fault = _fault(requirement)
-        text = (
-            f"{fault}: pip install '{requirement.name}{requirement.specifier}'"
-            if fault
-            else _version(requirement)
-        )
+        fault, text = _fault(requirement), _version(requirement)
+        if fault:
+            text = f"{fault}: pip install '{requirement.name}{requirement.specifier}'"
         yield Finding(requirement.name, text, wrong=bool(fault))
     for extra in metadata("qllmft").get_all("Provides-Extra") or []:
         if extra == _FOR_DEVELOPERS:
             continue
-        parts = [
-            requirement
-            for requirement in listed
-            if requirement not in needed and _is_of(requirement, extra)
-        ]
+        parts = [each for each in listed if each not in needed and _is_of(each, extra)]
         missing = [f"{part.name}: {fault}" for part in parts if (fault := _fault(part))]
         found = ", ".join(f"{part.name} {_version(part)}" for part in parts)
         remedy = f"pip install '.[{extra}]'"

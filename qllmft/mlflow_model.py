@@ -23,13 +23,10 @@ class TextModel:
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return label and probabilities of each row of a table or list, or the values of its targets."""
         del params
-        model, table = self._predictor.model, pd.DataFrame(model_input)
-        columns = [
-            table.iloc[:, column].tolist() for column in range(1 if model.pair is None else 2)
-        ]
-        items: Iterable[Any] = (
-            columns[0] if model.pair is None else list(zip(*columns, strict=True))
-        )
+        table = pd.DataFrame(model_input)
+        items: Iterable[Any] = table.iloc[:, 0].tolist()
+        if self._predictor.model.pair is not None:
+            items = list(zip(items, table.iloc[:, 1].tolist(), strict=True))
         if self._predictor.task.real:
             return pd.DataFrame([answer.values for answer in self._predictor.values(items)])
         return pd.DataFrame([answer.as_dict() for answer in self._predictor.predict(items)])

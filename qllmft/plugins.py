@@ -24,8 +24,8 @@ def registry_of(kind: PluginKind) -> Registry[Any]:
             f"there is no kind {kind!r} of plug-in; expected one of {', '.join(get_args(PluginKind))}."
         )
     module, name = _HOMES[kind]
-    registry: Registry[Any] = getattr(import_module(module), name)
-    return registry
+    found: Registry[Any] = getattr(import_module(module), name)
+    return found
 
 
 def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) -> None:

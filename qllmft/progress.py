@@ -74,10 +74,8 @@ class LineListener:
     """Listener that prints messages, stages and about every tenth epoch with its accuracy on the texts of ``part``."""
 
     def __init__(self, part: str = "validation", console: Console | None = None) -> None:
-        self._console = console or Console()
-        self._part = part
-        self._stage = StageStarted("fitting")
-        self._done = 0
+        self._console, self._part = console or Console(), part
+        self._stage, self._done = StageStarted("fitting"), 0
         self._minutes = MinuteLines(self.log)
 
     def __call__(self, event: Event) -> None:

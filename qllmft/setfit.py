@@ -34,6 +34,8 @@ UNMAPPED = {
     "model.encoder_qubits": 10,
     "model.encoder_layers": 60,
 }
+# errors of reading a file that is no such head
+_DAMAGE = ValueError, OverflowError, KeyError, TypeError, RuntimeError, SafetensorError
 _NUMBERS = ("in_features", "out_features", "temperature", "eps", "multitarget")
 
 
@@ -74,11 +76,8 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
         multitarget: bool = False,
     ) -> None:
         nn.Module.__init__(self)
-        self.in_features = in_features
-        self.out_features = out_features
-        self.temperature = temperature
-        self.eps = eps
-        self.multitarget = bool(multitarget)
+        self.in_features, self.out_features = in_features, out_features
+        self.temperature, self.eps, self.multitarget = temperature, eps, bool(multitarget)
         given = (UNMAPPED if preset == DEFAULT else {}) | dict(settings or {})
         self.structure = load_preset(preset).config(given).model
         # SetFitHead reads this name
@@ -107,17 +106,13 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
     def get_config_dict(self) -> dict[str, Any]:
         """Return the structure and the numbers of the head."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return {
-            **numbers,
-            "device": self.device.type,
-            "model": self.structure.model_dump(mode="json"),
-        }
+        structure = self.structure.model_dump(mode="json")
+        return {**numbers, "device": self.device.type, "model": structure}
 
     def to_bytes(self) -> bytes:
         """Return a safetensors file of the weights, with the structure in its metadata."""
-        weights = {
-            name: tensor.detach().cpu().clone() for name, tensor in self.linear.state_dict().items()
-        }
+        own = self.linear.state_dict().items()
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in own}
         return save(weights, metadata={"qllmft": json.dumps(self.get_config_dict())})
 
     @classmethod
@@ -128,22 +123,14 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
             config = parse_json(header["__metadata__"]["qllmft"])
             structure = ModelConfig.model_validate(config["model"]).model_dump()
             numbers = {name: config[name] for name in _NUMBERS}
-            settings = {f"model.{name}": value for name, value in structure.items()} | {
-                "noise.shots": 0
-            }
+            settings = {f"model.{name}": value for name, value in structure.items()}
+            settings["noise.shots"] = 0
             head = cls(**numbers, preset="single-10q", settings=settings, device="cpu")
             weights = load(content)
             if faulty := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
                 raise ValueError(f"{faulty[0]} holds NaN or infinity")
             head.linear.load_state_dict(weights)
-        except (
-            ValueError,
-            OverflowError,
-            KeyError,
-            TypeError,
-            RuntimeError,
-            SafetensorError,
-        ) as error:
+        except _DAMAGE as error:
             raise UserError(
                 f"this is not a saved quantum head: {error}. Give a file by QuantumSetFitHead.save."
             ) from error

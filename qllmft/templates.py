@@ -41,9 +41,7 @@ def ansatz_named(name: str, n_qubits: int) -> Ansatz:
     title = f"the ansatz {name!r} ({ANSATZE.source(name)})"
 
     def make(qubits: int, layers: int) -> QuantumCircuit:
-        call = (
-            f"{title}, called with {qubits} qubits and {layers} layer{'s' if layers > 1 else ''},"
-        )
+        call = f"{title}, called with {qubits} qubits and {layers} layer{'s' * (layers > 1)},"
         try:
             circuit = function(qubits, layers)
         except Exception as error:  # user code may raise anything
@@ -74,9 +72,11 @@ def _fault(circuit: object, n_qubits: int) -> str:
         return f"made a circuit of {circuit.num_qubits} qubits"
     for instruction in circuit.data:
         operation, width = instruction.operation, len(instruction.qubits)
-        if operation.name != "barrier" and not isinstance(operation, Gate):
+        if operation.name == "barrier":
+            continue
+        if not isinstance(operation, Gate):
             return f"has a {operation.name!r}; expected gates only: measurements are a setting of the model"
-        if operation.name != "barrier" and width > 2:
+        if width > 2:
             return f"has the gate {operation.name!r} on {width} qubits; write it as gates on one and two (decompose())"
     vectors = {p.vector for p in circuit.parameters if isinstance(p, ParameterVectorElement)}
     for parameter in (parameter for vector in vectors for parameter in vector):
@@ -92,18 +92,16 @@ def _bound(circuit: QuantumCircuit) -> QuantumCircuit:
 
 def head_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the head's layers, or raise UserError as in `ansatz_named`."""
-    return _ansatz(config, config.ansatz, config.n_qubits, config.connectivity)
+    if config.ansatz == PAPER_ANSATZ:
+        return AnsatzOptions(config.connectivity, config.ring, config.block)
+    return ansatz_named(config.ansatz, config.n_qubits)
 
 
 def encoder_ansatz(config: ModelConfig) -> Ansatz:
     """Return the ansatz of the encoder, with connectivity 1 as in every printed count of parameters."""
-    return _ansatz(config, config.ansatz_of_encoders, config.latent_encoder_qubits, 1)
-
-
-def _ansatz(config: ModelConfig, name: str, n_qubits: int, connectivity: int) -> Ansatz:
-    if name == PAPER_ANSATZ:
-        return AnsatzOptions(connectivity, config.ring, config.block)
-    return ansatz_named(name, n_qubits)
+    if config.ansatz_of_encoders == PAPER_ANSATZ:
+        return AnsatzOptions(1, config.ring, config.block)
+    return ansatz_named(config.ansatz_of_encoders, config.latent_encoder_qubits)
 
 
 def head_template(config: ModelConfig) -> QuantumCircuit | None:
@@ -118,9 +116,8 @@ def encoder_template(config: ModelConfig) -> QuantumCircuit | None:
     """Return one encoder's circuit, or None if the encoder is classical."""
     if config.encoder != "quantum":
         return None
-    return encoder_circuit(
-        config.latent_encoder_qubits, config.encoder_layers, encoder_ansatz(config)
-    )
+    qubits, layers = config.latent_encoder_qubits, config.encoder_layers
+    return encoder_circuit(qubits, layers, encoder_ansatz(config))
 
 
 def trained_parameters(config: ModelConfig, dimension: int, n_classes: int) -> int:
@@ -149,9 +146,10 @@ def part_parameters(config: ModelConfig, dimension: int, n_classes: int) -> dict
     head = head_template(config)
     encoder = encoder_template(config)
     if encoder is None:
-        parts = {"encoder": _perceptron(config, dimension, config.n_qubits)}
+        size = _perceptron(config, dimension, config.n_qubits)
     else:
-        parts = {"encoder": config.most_encoders * (encoder.num_parameters + (head is not None))}
+        size = config.most_encoders * (encoder.num_parameters + (head is not None))
+    parts = {"encoder": size}
     if head is None:
         return parts | {"final": (config.most_encoders * config.encoder_outputs + 1) * n_classes}
     parts["head"] = len(weight_parameters(head))
@@ -185,15 +183,17 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
 
 def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     """Raise UserError unless embedding, labels and structure fit together."""
-    _check_sizes(config, dimension, n_classes)
+    rows = max(config.hidden_dim, config.n_qubits, n_classes)
+    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
+        raise UserError(
+            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
+            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
+        )
     if config.head != "mlp":
         check_classes(config, n_classes)
     if config.encoder == "quantum":
-        check_amplitudes(
-            dimension if config.components is None else min(config.components, dimension),
-            config.latent_encoder_qubits,
-            config.pad,
-        )
+        loaded = dimension if config.components is None else min(config.components, dimension)
+        check_amplitudes(loaded, config.latent_encoder_qubits, config.pad)
 
 
 def check_classes(config: ModelConfig, n_classes: int) -> None:
@@ -215,16 +215,6 @@ def check_amplitudes(
         raise UserError(
             f"the body's embedding has {values}; {n_qubits} encoder qubits hold {2**n_qubits} amplitudes. "
             f"Set model.encoder_qubits to {math.ceil(math.log2(needed))} or more, or take a smaller body."
-        )
-
-
-def _check_sizes(config: ModelConfig, dimension: int, n_classes: int) -> None:
-    """Raise UserError before the first weight is made if they would not fit into memory."""
-    rows = max(config.hidden_dim, config.n_qubits, n_classes)
-    if rows * dimension > MOST_ENTRIES or rows * n_classes > MOST_ENTRIES:
-        raise UserError(
-            f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
-            f"weight matrix of more than {MOST_ENTRIES:,} entries. Choose a smaller hidden_dim, or another body."
         )
 
 
@@ -270,9 +260,8 @@ def describe(config: ModelConfig, dimension: int, n_classes: int) -> ModelDescri
     stored = dimension * (config.centre + width) + (config.pad == "constant")
     parts: list[ModelPart] = []
     if stored:
-        parts.append(
-            ModelPart(f"data map ({stored:,} numbers stored, none trained)", 0, stored=stored)
-        )
+        name = f"data map ({stored:,} numbers stored, none trained)"
+        parts.append(ModelPart(name, 0, stored=stored))
     for key, name, circuit in (
         ("encoder", encoder, encoder_template(config)),
         ("head", "head", head_template(config)),

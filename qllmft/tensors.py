@@ -52,9 +52,8 @@ def read_tensors(
     """
     with open_regular(path, None), safe_open(path, framework="pt") as file:
         there = set(file.keys())
-        faults = (
-            [] if missing else [f"{name} is missing" for name in sorted(expected.keys() - there)]
-        )
+        absent = [] if missing else sorted(expected.keys() - there)
+        faults = [f"{name} is missing" for name in absent]
         if not others:
             faults += [f"{name} is no weight of it" for name in sorted(there - expected.keys())]
         wanted = sorted(there & expected.keys())

@@ -145,11 +145,8 @@ class RayPool(Executor):
         self, address: str, things: str, again_after: Sequence[type[Exception]] = ()
     ) -> None:
         self._things = things
-        self._options = {
-            "num_cpus": 1,
-            "max_retries": NODES_MAY_DIE,
-            "retry_exceptions": list(again_after) or False,
-        }
+        again = {"max_retries": NODES_MAY_DIE, "retry_exceptions": list(again_after) or False}
+        self._options = {"num_cpus": 1, **again}
         self._tasks: dict[Callable[..., Any], Any] = {}
         self._connected = ExitStack()
         self._ray = self._connected.enter_context(ray_cluster(address))
@@ -177,9 +174,8 @@ class RayPool(Executor):
 
     def room(self) -> int:
         """Return the number of tasks that the cluster, as it is now, should have at a time."""
-        return max(
-            FEWEST_PENDING, PENDING_PER_CPU * int(self._ray.cluster_resources().get("CPU", 0))
-        )
+        processors = int(self._ray.cluster_resources().get("CPU", 0))
+        return max(FEWEST_PENDING, PENDING_PER_CPU * processors)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """Leave the cluster, which ends the tasks."""

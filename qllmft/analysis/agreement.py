@@ -45,9 +45,7 @@ class Pair:
 
     circuits: Classifier
     surrogate: Classifier
-    reference: (
-        Classifier  # the surrogate in float64, with numbers that were never rounded to float32
-    )
+    reference: Classifier  # surrogate in float64, of numbers that were never rounded to float32
     errors: Tensor  # (Q,) bounds on the change of the latent values by what the forms leave out
     reuploads: int  # R of the head
 

@@ -96,11 +96,8 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
     if splits.folds is not None:
-        on_event(
-            Message(
-                "kernels are trained without the first fold of the training texts, which chooses their C"
-            )
-        )
+        text = "kernels are trained without the first fold of the training texts, which chooses their C"
+        on_event(Message(text))
         splits = splits.of_fold(0)
     tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     train, validation, test = predictor.embed_tables(tables, on_event)
@@ -120,10 +117,8 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         kernel, states = kernel_svm(train, validation, test, lambda x: model_states(classifier, x))
         unit = torch.nn.functional.normalize(train.x.double(), dim=1).numpy()
         own = fidelities(states, states)
-        geometry = {
-            name: GeometricDifference.of(own, classical)
-            for name, classical in classical_kernels(unit).items()
-        }
+        known = classical_kernels(unit).items()
+        geometry = {name: GeometricDifference.of(own, each) for name, each in known}
     on_event(Message("drawing random weights for the variance of gradients"))
     gradients = tuple(gradient_variances(model, seed=record.seed))
     if isinstance(head, QuantumHead) and model.n_qubits <= MOST_QUBITS:

@@ -24,22 +24,15 @@ class Certificate:
 
 def certificate_of(model: ModelConfig) -> Certificate:
     """Return the certificate of a model's structure. An encoder is in any case a quadratic form of the embedding."""
-    encoder = (
-        "the encoder is a perceptron"
-        if model.encoder == "mlp"
-        else "the encoder is exactly quadratic forms"
-    )
+    kind = "a perceptron" if model.encoder == "mlp" else "exactly quadratic forms"
+    encoder = f"the encoder is {kind}"
     if model.head == "none":
-        kind = (
-            "one linear layer on the unit embedding"
-            if model.odd
-            else "quadratic forms of the embedding"
-        )
+        one = "one linear layer on the unit embedding"
+        kind = one if model.odd else "quadratic forms of the embedding"
         return Certificate(True, None, f"No circuit is needed: the model is exactly {kind}.")
     if model.ansatz == "separable":
-        return Certificate(
-            True, 1, f"No circuit is needed: {encoder}, and the head's qubits are independent."
-        )
+        sentence = f"No circuit is needed: {encoder}, and the head's qubits are independent."
+        return Certificate(True, 1, sentence)
     if model.ansatz != PAPER_ANSATZ:
         return Certificate(
             False,
@@ -51,9 +44,8 @@ def certificate_of(model: ModelConfig) -> Certificate:
     layers = model.head_layers
     crossing = model.connectivity * (model.connectivity + 1) // 2 * (2 if model.ring else 1)
     base, bond = 2**crossing, 2 ** (crossing * layers)
-    shape = (
-        f"{'a ring' if model.ring else 'a chain'} of C = {model.connectivity} and {layers} layers"
-    )
+    kind = "a ring" if model.ring else "a chain"
+    shape = f"{kind} of C = {model.connectivity} and {layers} layers"
     bound = f"the Schmidt rank of the head, {shape}, is at most {base}^{layers} = {bond:,} at any number of qubits"
     if bond <= MOST_BOND:
         return Certificate(True, bond, f"No quantum computer is needed: {encoder}, and {bound}.")

@@ -142,10 +142,8 @@ def surrogate_of(
     if model.surrogate is not None:
         raise UserError("the model is a surrogate already; give the run that it was made from.")
     classifier, chosen = model.classifier, SurrogateConfig(rank=rank, bond=bond)
-    found, reference = (
-        build_surrogate(model.config, model.dimension, len(model.label_names), chosen).eval()
-        for _ in range(2)
-    )
+    sizes = model.dimension, len(model.label_names)
+    found, reference = (build_surrogate(model.config, *sizes, chosen).eval() for _ in range(2))
     assert isinstance(classifier.encoder, ParallelEncoders)  # else there is no surrogate
     forms = forms_of(classifier.encoder)
     state, final = reference.double().state_dict(), classifier.final

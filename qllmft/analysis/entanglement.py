@@ -33,9 +33,8 @@ def head_states(head: QuantumHead, latent: Floats) -> States:
     engine = connector.engine
     if isinstance(engine, AdjointEngine):
         matrix, offset = (connector._constants[name] for name in ("angle_map", "angle_offset"))
-        values = np.concatenate(
-            [latent, np.broadcast_to(weights, (len(latent), len(weights)))], axis=1
-        )
+        repeated = np.broadcast_to(weights, (len(latent), len(weights)))
+        values = np.concatenate([latent, repeated], axis=1)
         return engine.double.states(values @ matrix.T + offset)
     network = connector.neural_network
     bound = head.circuit.assign_parameters(dict(zip(network.weight_params, weights, strict=True)))
@@ -104,9 +103,8 @@ def rank_bounds(circuit: QuantumCircuit) -> list[int]:
         if len(places) < 2 or instruction.operation.name == "barrier":
             continue
         for cut in range(min(places), max(places)):
-            bounds[cut] *= _operator_rank(
-                instruction.operation, tuple(place <= cut for place in places)
-            )
+            left = tuple(place <= cut for place in places)
+            bounds[cut] *= _operator_rank(instruction.operation, left)
     return bounds
 
 

@@ -27,9 +27,8 @@ def write_analysis(run: Path, found: Analysis, figures: Path | None = None) -> P
     """
     write_json(run / ANALYSIS, found.as_dict())
     with style.figure_style(in_a_page=True):
-        drawn = {
-            name: style.as_svg(figure, name) for name, figure in analysis_figures(found).items()
-        }
+        figures_of = analysis_figures(found).items()
+        drawn = {name: style.as_svg(figure, name) for name, figure in figures_of}
     page = render_template(
         "qllmft.report",
         "analysis.html.j2",
@@ -70,13 +69,8 @@ def draw_spectra(forms: FormsResult) -> Any:
         sizes = sorted(map(abs, spectrum), reverse=True)
         color = style.COLORS[q % len(style.COLORS)]
         axes.plot(range(1, len(sizes) + 1), sizes, color=color, lw=1.0, alpha=0.8)
-        axes.plot(
-            rank,
-            sizes[min(len(sizes), round(rank)) - 1],
-            "o",
-            color=color,
-            label="effective rank" if not q else None,
-        )
+        height, label = sizes[min(len(sizes), round(rank)) - 1], None if q else "effective rank"
+        axes.plot(rank, height, "o", color=color, label=label)
     axes.set(xlabel="eigenvalue, by size", ylabel="|λ| of the form of ⟨Z⟩", ylim=(0, None))
     axes.legend()
     return figure

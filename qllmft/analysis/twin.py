@@ -52,9 +52,7 @@ def twin_configs(config: RunConfig) -> dict[str, RunConfig]:
         changes[HEAD] = {"ansatz": SEPARABLE, "encoder_ansatz": kept, "connectivity": 1}
         if kept != PAPER_ANSATZ:
             changes[HEAD] |= plain
-        if (
-            model.start == "sines"
-        ):  # of the paper's ansatz alone; encoders start at the same solution
+        if model.start == "sines":  # of the paper's ansatz; encoders start at the same solution
             changes[HEAD]["start"] = "linear"
     if not changes:
         raise UserError(

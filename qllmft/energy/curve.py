@@ -78,17 +78,16 @@ class EnergyCurve:
     def as_dict(self) -> dict[str, Any]:
         """Return values for JSON with the unit in the names of energies."""
         suffix = "energy_kj" if self.unit == "kJ" else "relative_energy"
+        points = [
+            {**point.counts.as_dict(), f"qpu_{suffix}": point.qpu, f"gpu_{suffix}": point.gpu}
+            for point in self.points
+        ]
+        names = ("model", "against", "source", "unit")
         return {
-            "model": self.model,
-            "against": self.against,
-            "source": self.source,
-            "unit": self.unit,
+            **{name: getattr(self, name) for name in names},
             "constants": asdict(self.constants) if self.constants else None,
             "crossover_qubits": self.crossover_qubits,
-            "points": [
-                {**point.counts.as_dict(), f"qpu_{suffix}": point.qpu, f"gpu_{suffix}": point.gpu}
-                for point in self.points
-            ],
+            "points": points,
         }
 
 
@@ -148,8 +147,7 @@ def _point(
     if against == "tensor-network":
         flops = min(flops, network_flops(config, q))
     if constants is not None:
-        return EnergyPoint(
-            counts, qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants)
-        )
+        energies = qpu_energy_kj(counts, constants), flops_energy_kj(flops, constants)
+        return EnergyPoint(counts, *energies)
     unit = amplitude_flops(head_counts(config, FOLLOW_UP_BREAK_EVEN)) * 2**FOLLOW_UP_BREAK_EVEN
     return EnergyPoint(counts, q / FOLLOW_UP_BREAK_EVEN, flops / unit)

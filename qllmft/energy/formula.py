@@ -52,11 +52,8 @@ def read_gate_times(file: Path) -> EnergyConstants:
     """
     try:
         content: Any = parse_json(read_text(file))
-        timing = content.get("timing", {})
-        found = (
-            content.get("one_qubit_s", timing.get("1q")),
-            content.get("two_qubit_s", timing.get("2q")),
-        )
+        timing, names = content.get("timing", {}), {"one_qubit_s": "1q", "two_qubit_s": "2q"}
+        found = [content.get(name, timing.get(short)) for name, short in names.items()]
         one_qubit_s, two_qubit_s = (None if value is None else float(value) for value in found)
     except OSError as error:
         raise UserError(f"the calibration {file} cannot be read: {error.strerror}.") from error
@@ -77,10 +74,8 @@ def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> 
     Returns:
         Kilojoules of one inference (S shots).
     """
-    seconds = (
-        counts.one_qubit_gates * constants.one_qubit_gate_s
-        + counts.two_qubit_gates * constants.two_qubit_gate_s
-    )
+    seconds = counts.one_qubit_gates * constants.one_qubit_gate_s
+    seconds += counts.two_qubit_gates * constants.two_qubit_gate_s
     return counts.n_qubits * seconds * constants.shots * constants.qpu_power_w / 1000
 
 
@@ -122,15 +117,13 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     encoder, head = encoder_template(model), head_template(model)
     assert encoder is not None
     times = model.most_encoders * (2 if model.odd else 1)
-    products = linear_energy_j(
-        k, model.n_qubits if head else model.most_encoders * model.encoder_outputs
-    )
+    read = model.n_qubits if head else model.most_encoders * model.encoder_outputs
+    products = linear_energy_j(k, read)
     products += linear_energy_j(dimension, min(model.components or 0, dimension))
     simulated = products + 1000 * times * gpu_energy_kj(count(encoder))
     if head is not None:
-        return simulated + 1000 * gpu_energy_kj(count(head)), simulated + 1000 * qpu_energy_kj(
-            count(head)
-        )
+        gpu, qpu = gpu_energy_kj(count(head)), qpu_energy_kj(count(head))
+        return simulated + 1000 * gpu, simulated + 1000 * qpu
     loaded = loading_template(model.latent_encoder_qubits).compose(encoder)
     return simulated, products + 1000 * times * qpu_energy_kj(count(loaded))
 
@@ -191,14 +184,9 @@ def measured_kj(job: Job) -> float | None:
 
 def formula_kj(job: Job) -> float | None:
     """Return the energy per circuit by the paper's formula, in kilojoules, or None if the gates are unknown."""
-    if (
-        job.qubits is None
-        or job.one_qubit_gates is None
-        or job.two_qubit_gates is None
-        or job.shots is None
-    ):
+    sizes, shots = (job.qubits, job.one_qubit_gates, job.two_qubit_gates), job.shots
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes) or shots is None:
         return None
-    counts = CircuitCounts(
-        job.qubits, job.one_qubit_gates, job.two_qubit_gates, depth=0, weights=0, data_angles=0
-    )
-    return qpu_energy_kj(counts, replace(FORTE, shots=job.shots))
+    counts = CircuitCounts(*known, *[0] * 3)  # depth and parameters are not read
+    return qpu_energy_kj(counts, replace(FORTE, shots=shots))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,8 @@ def measure_here(
 
     backend.expectations(circuit, values, observables)  # compiles
     idle_j, rested, _ = _counted(counters, lambda: time.sleep(idle_seconds))
-    energy_j, worked, batches = _counted(
-        counters, lambda: backend.expectations(circuit, values, observables), seconds
-    )
+    work = partial(backend.expectations, circuit, values, observables)
+    energy_j, worked, batches = _counted(counters, work, seconds)
     readings = tuple(
         CounterReading(counter.name, used, idle / rested)
         for counter, used, idle in zip(counters, energy_j, idle_j, strict=True)
@@ -200,8 +200,5 @@ def _counted(
         work()
         times += 1
     seconds = time.perf_counter() - started
-    return (
-        [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)],
-        seconds,
-        times,
-    )
+    used_j = [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)]
+    return used_j, seconds, times

@@ -9,6 +9,7 @@ from small_bodies import HEADS, TRAINING, end_to_end, table, trainable, weights
 from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
+from qllmft.embed import TrainableBody
 from qllmft.errors import UserError
 from qllmft.training import Checkpoint, fit_end_to_end, loop
 from qllmft.training.evaluation import evaluate
@@ -138,7 +139,7 @@ def test_a_body_without_weights_is_refused():
         UserError,
         match=r"the body 'empty' has no weights to train\. Set body\.trainable to false\.",
     ):
-        loop.TrainableBody(Empty())
+        TrainableBody(Empty())
 
 
 def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):
