@@ -10,7 +10,7 @@ from small_bodies import run_config, table, trainable, write_corpus
 from stopped_runs import without_seconds
 
 from qllmft.config import SUPERVISED, ContrastiveConfig, RunConfig, parse_config
-from qllmft.config.body import MOST_WEIGHTS
+from qllmft.config.body import MOST_WEIGHTS, TEMPERATURE
 from qllmft.config.presets import load_preset
 from qllmft.embed import Body
 from qllmft.events import StageAdvanced
@@ -62,10 +62,9 @@ def test_texts_are_embedded_in_parts_of_like_length_to_the_same_loss(tiny_bert, 
     losses = []
     for size in (1, 4, 64):
         monkeypatch.setattr(module, "TEXTS_AT_ONCE", size)
-        losses.append(module._supervised(body, TRAIN, rows, 0.2).item())
-    assert losses == pytest.approx(
-        [supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), 0.2).item()] * 3
-    )
+        losses.append(module._loss(body, TRAIN, SETTINGS, 0)[1](rows).item())
+    whole = supervised_loss(body(TRAIN.texts), torch.from_numpy(TRAIN.labels), TEMPERATURE)
+    assert losses == pytest.approx([whole.item()] * 3)
 
 
 def test_the_step_lowers_the_loss_of_held_out_texts_and_is_as_long_as_announced(tiny_bert):
