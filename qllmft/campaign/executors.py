@@ -47,6 +47,8 @@ from qllmft_backends import create
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 LOOK_S = 1.0  # between two looks at the folders of the runs
+RUNS_EACH = 8  # fewer are not worth the start of a process
+MEMORY_EACH = 2 * 2**30  # bytes that a process needs with all its imports
 
 
 class CampaignProgress:
@@ -94,18 +96,13 @@ class CampaignProgress:
         began, before = self._start
         left = (now - began) * (1 - share) / (share - before) if share > before else None
         count, task = sum(map(self._finished.has, planned)), planned[0].config.data.task
-        best = self._best() if self._plan.selects else None
-        self._on_event(CampaignAdvanced(self._plan.size, count, share, best, left, task))
-
-    def _best(self) -> float | None:
-        """Return the highest mean validation score among points whose seeds are all finished."""
         points: defaultdict[str, dict[str, PlannedRun]] = defaultdict(dict)
-        for run in self._plan.runs(self._finished):
+        for run in planned if self._plan.selects else ():
             points[json.dumps(run.point)][run.identity] = run
-        whole = [
-            runs.values() for runs in points.values() if all(map(self._finished.has, runs.values()))
-        ]
-        return max(map(self._finished.mean_validation, whole), default=None)
+        # of points whose seeds are all finished
+        whole = [of.values() for of in points.values() if all(map(self._finished.has, of.values()))]
+        best = max(map(self._finished.mean_validation, whole), default=None)
+        self._on_event(CampaignAdvanced(self._plan.size, count, share, best, left, task))
 
 
 def do_run(
@@ -199,10 +196,6 @@ def do_all(
             progress.report()
             time.sleep(LOOK_S)
     progress.report(at_once=True)
-
-
-RUNS_EACH = 8  # fewer are not worth the start of a process
-MEMORY_EACH = 2 * 2**30  # bytes that a process needs with all its imports
 
 
 @dataclass(frozen=True)
@@ -344,12 +337,10 @@ def run_on_node(config: dict[str, Any], read_test: bool, packed: bytes, corpus: 
     os.environ["QLLMFT_THREADS"] = "1"
     run = RunConfig.model_validate(config)
     with tempfile.TemporaryDirectory(prefix="qllmft-") as place:
-        folder = Path(place) / run.identity
+        folder, inputs = Path(place) / run.identity, SharedInputs({run.data: corpus})
         if packed:
             unpack(packed, folder)
-        outcome = run_experiment(
-            run, folder, read_test=read_test, inputs=SharedInputs({run.data: corpus})
-        )
+        outcome = run_experiment(run, folder, read_test=read_test, inputs=inputs)
         if outcome.record is None:
             raise RunInterruptedError(run.identity)
         return pack(folder)
@@ -425,13 +416,11 @@ def _locked(run: PlannedRun, finished: FinishedRuns, locks: ExitStack) -> ExitSt
 def pack(folder: Path) -> bytes:
     """Return the files of a run's folder as an archive, with the record at the end."""
     stream = io.BytesIO()
-    files = [
-        file for file in folder.rglob("*") if file.is_file() and file.name not in (LOCK, HOLDER)
-    ]
     records = ("validation.json", "result.json")
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for file in sorted(files, key=lambda file: (file.name in records, file)):
-            archive.add(file, str(PurePosixPath(file.relative_to(folder))))
+        for file in sorted(folder.rglob("*"), key=lambda file: (file.name in records, file)):
+            if file.is_file() and file.name not in (LOCK, HOLDER):
+                archive.add(file, str(PurePosixPath(file.relative_to(folder))))
     return stream.getvalue()
 
 

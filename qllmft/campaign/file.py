@@ -46,10 +46,9 @@ def seed_range(given: Any) -> Any:
     """
     if isinstance(given, range):
         return given
-    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given) if isinstance(given, str) else None
     start: Any = 0
     stop: Any = given
-    if found:
+    if isinstance(given, str) and (found := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", given)):
         start, stop = (0, int(found[1])) if found[2] is None else (int(found[1]), int(found[2]) + 1)
     elif isinstance(given, dict) and given.keys() == {"from", "count"}:
         start, count = given["from"], given["count"]
@@ -104,8 +103,8 @@ class CampaignFile(Section):
         }
         return validated(type(self), {**dict(self), **changes}, f"{self.name}, quick")
 
-    def _small_parts(self, _quick: Quick) -> dict[str, Any]:
-        return {}
+    def _small_parts(self, quick: Quick) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 class Row(Section):
@@ -256,10 +255,8 @@ class Study(CampaignFile):
         if self.choosing_seeds is None:
             return self
         last = self.choosing_seeds[-1]
-        both = range(
-            max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], last) + 1
-        )  # two ranges meet in a range
-        if both:
+        both = range(max(self.seeds[0], self.choosing_seeds[0]), min(self.seeds[-1], last) + 1)
+        if both:  # two ranges meet in a range
             raise ValueError(
                 f"{seeds_text(both)} would be both chosen and reported on; report on other ones, such as --seeds "
                 f"{last + 1}-{last + len(self.seeds)}"
@@ -271,14 +268,12 @@ class Study(CampaignFile):
         return self
 
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
-        left = [row for row in self.rows if row.label not in quick.without]
-        names = [row.label for row in self.rows if row not in left]
-        labels = {row.label for row in left}
+        names = [row.label for row in self.rows if row.label in quick.without]
         return {
-            "rows": left,
+            "rows": [row for row in self.rows if row.label not in names],
             "epochs": quick.epochs or self.epochs,
             "reduced": f"quick: without {', '.join(names)}" if names else "quick",
-            "contrasts": tuple(pair for pair in self.contrasts if labels.issuperset(pair)),
+            "contrasts": tuple(pair for pair in self.contrasts if not {*pair} & {*names}),
         }
 
     @property

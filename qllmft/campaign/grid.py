@@ -55,12 +55,8 @@ class Parameter(Section):
                 raise ValueError(
                     f"{self.name}: a value is {str(value)[:20]}, expected a finite number below 1.8e308"
                 )
-        positive = [
-            value
-            for row in self.values
-            for value in row
-            if isinstance(value, int | float) and value > 0
-        ]
+        found = itertools.chain(*self.values)
+        positive = [each for each in found if isinstance(each, int | float) and each > 0]
         if self.scale == "log" and (len(self.settings) > 1 or len(positive) < len(self.values)):
             raise ValueError(
                 f"{self.name}: a logarithmic scale needs one setting with positive numbers"

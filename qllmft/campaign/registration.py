@@ -120,7 +120,13 @@ def begin(
             kept record has reported a seed of it on the same body and data.
     """
     found = _committed(file)
-    _check_plan(file, plan)
+    with reading(f"the registration {file}", "Restore the file of its commit."):
+        registered = dict(parse_json(read_text(file))["plan"])
+    if registered != plan:
+        raise UserError(
+            f"the study registered in {file} has another plan; changed: {_changes(registered, plan)}. Give the "
+            "registered settings, or run the changed plan without --registered."
+        )
     kept = folder / FILE
     if not kept.exists() and any((folder / "runs").glob("*/result.json")):
         raise UserError(
@@ -145,25 +151,16 @@ def begin(
     return found
 
 
-def _check_plan(file: Path, plan: Mapping[str, Any]) -> None:
-    """Raise UserError unless ``file`` holds this plan."""
-    with reading(f"the registration {file}", "Restore the file of its commit."):
-        found = dict(parse_json(read_text(file))["plan"])
-    if found == plan:
-        return
+def _changes(registered: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Return the differences of two plans in words."""
     changes = []
-    for part in ("study", "settings"):
-        old, new = found.get(part, {}), plan[part]
+    for old, new in ((registered.get(part, {}), plan[part]) for part in ("study", "settings")):
         for name in (name for name in {**old, **new} if old.get(name) != new.get(name)):
             values = [json.dumps(each.get(name), ensure_ascii=False) for each in (old, new)]
             short = max(map(len, values)) <= 60
             changes.append(f"{name} ({values[0]}, now {values[1]})" if short else name)
-    if not changes:
-        changes = ["the runs' configurations (another version of qllmft, or of its presets)"]
-    raise UserError(
-        f"the study registered in {file} has another plan; changed: {', '.join(changes)}. Give the registered "
-        "settings, or run the changed plan without --registered."
-    )
+    others = "the runs' configurations (another version of qllmft, or of its presets)"
+    return ", ".join(changes) or others
 
 
 # --- the repository

@@ -163,6 +163,9 @@ _TEST_SET = 7  # reading the test set of table II costs as much as this many epo
 _BEGINNING, _BASELINE_GRID = 50.0, 70.0
 
 
+# --- plans
+
+
 @dataclass(frozen=True)
 class PlannedRun:
     """Run of a campaign, whose folder is named by its identity."""

@@ -133,8 +133,7 @@ def _predictions(
         found = [run.curve for run in row.result.runs if run.curve and run.curve.epochs]
         if not row.row.classical and len(found) == len(row.plans):
             length = min(len(curve.epochs) for curve in found)  # until the shortest ends
-            pairs = [(curve.train_loss[:length], curve.score[:length]) for curve in found]
-            mean = np.mean(pairs, axis=0)
+            mean = np.mean([(c.train_loss[:length], c.score[:length]) for c in found], axis=0)
             curves[row.row.label] = np.rint(mean / CURVE_UNIT).astype(np.int64)
     hashes, labels = zip(*keys, strict=True)
     text_hashes, names = np.array(hashes, np.uint64), _body_names(rows)
@@ -207,8 +206,7 @@ def _record(
                 versions[name].append(version)
     drawn = config.data.drawn_per_label is not None
     rules = {run.config.train.select for run in runs}
-    body = runs[0].record.body
-    bodies = list(dict.fromkeys(str(run.record.body) for run in runs))
+    body, bodies = runs[0].record.body, list(dict.fromkeys(str(run.record.body) for run in runs))
     of_the_study = (
         *("title", "subject", "baseline", "reduced", "notes", "budget", "bodies"),
         *("x", "rule", "margin", "contrasts"),

@@ -54,13 +54,11 @@ def study_runs(study: Study, settings: Named) -> list[StudyRun]:
                     f"the rows {other.label!r} and {row.label!r} are the same run. Change one of them, or omit "
                     "the --set that makes them equal."
                 )
-        ours, theirs = first.config.data.model_dump(), run.config.data.model_dump()
         # features of pairs change nothing if texts are single
-        unread = set() if first.config.data.pair_column else {"pair_features"}
+        unread = None if first.config.data.pair_column else {"pair_features"}
+        ours, theirs = (each.config.data.model_dump(exclude=unread) for each in (first, run))
         differences = [
-            f"data.{k} {ours[k]!r} and {theirs[k]!r}"
-            for k in ours
-            if ours[k] != theirs[k] and k not in unread
+            f"data.{k} {ours[k]!r} and {theirs[k]!r}" for k in ours if ours[k] != theirs[k]
         ]
         if differences:
             labels = " and ".join(repr(study.rows[each.rows[0]].label) for each in (first, run))
@@ -210,14 +208,13 @@ def _points(study: Study, row: Row, config: RunConfig, settings: Named) -> list[
         raise UserError(
             f"study {study.name}, row {row.label!r}: the space {name} is that of a baseline, not of a head."
         )
-    given = {*row.settings, *settings}
-    of_training = [
-        parameter
-        for parameter in space.parameters
-        if all(s.startswith("train.") or s == "model.batch_norm" for s in parameter.settings)
+    given, of_training = {*row.settings, *settings}, ("train.", "model.batch_norm")
+    parameters = [
+        each
+        for each in space.parameters
+        if not given & set(each.settings)
+        and (row.space or all(setting.startswith(of_training) for setting in each.settings))
     ]
-    tried = space.parameters if row.space else of_training
-    parameters = [parameter for parameter in tried if not given & set(parameter.settings)]
     found, count = list(grid(parameters)), study.budget or 1
     points = [found[index] for index in drawn(len(found), count, config.seed, "settings", name)]
     return [

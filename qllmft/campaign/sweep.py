@@ -5,7 +5,7 @@ A search by a tree-structured Parzen estimator (TPE) proposes each configuration
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -15,24 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.stats import qmc
 
-from qllmft.baselines import (
-    BASELINES,
-    WordBaseline,
-    check_baselines,
-    fit_and_score,
-    score_of,
-)
+from qllmft.baselines import BASELINES, WordBaseline, check_baselines, fit_and_score, score_of
 from qllmft.campaign.executors import Executor
 from qllmft.campaign.file import Space
-from qllmft.campaign.grid import (
-    Parameter,
-    Point,
-    Value,
-    check_size,
-    grid,
-    grid_size,
-    point_text,
-)
+from qllmft.campaign.grid import Parameter, Point, Value, check_size, grid, grid_size, point_text
 from qllmft.campaign.runs import FinishedRuns, Plan, PlannedRun, SeededResult, collect, ranked
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset
@@ -138,13 +124,15 @@ class Sweep:
             for config in self.configurations(point)
         ]
 
-    def each_head(self) -> dict[str, RunConfig]:
-        """Return a configuration of every head, body and backend of the search, by its name in errors.
+    @property
+    def listed(self) -> Iterable[Point]:
+        """Return all points of a list, or those at the levels, since tpe has numbers between the levels too."""
+        return self.points.values() if self.is_list else grid(self.parameters)
 
-        A search by tpe has numbers between the levels; its configurations here are those at the levels.
-        """
+    def each_head(self) -> dict[str, RunConfig]:
+        """Return a configuration of every head, body and backend of the listed points, by its name in errors."""
         found: dict[str, tuple[str, RunConfig]] = {}
-        for point in self.points.values() if self.is_list else grid(self.parameters):
+        for point in self.listed:
             config = self.configurations(point)[0]
             key = config.model_dump_json(include={"model", "body", "backend"})
             found.setdefault(key, (self._origin(point), config))
@@ -321,17 +309,16 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
     row_bests: dict[tuple[Value, ...], SeededResult] = {}
     for each in ranking if sweep.rows else ():
         row_bests.setdefault(tuple(each.settings[name] for name in sweep.rows), each)
-    labels = {parameter.name: parameter.labels for parameter in sweep.parameters}
-    order = [row for row in product(*(labels[name] for name in sweep.rows)) if row in row_bests]
-    chosen = {_key(each): each for each in (ranking[0], *(row_bests[row] for row in order))}
+    labels = [each.labels for each in sweep.parameters if each.name in sweep.rows]
+    bests = {row: row_bests[row] for row in product(*labels) if row in row_bests}
+    chosen = {_key(each): each for each in (ranking[0], *bests.values())}
     tests = [
         run for each in chosen.values() for run in sweep.runs(dict(each.settings), read_test=True)
     ]
     tested = {_key(each): each for each in execute(Plan(tests))}
     rows = []
-    for row in order:
-        best = tested[_key(row_bests[row])]
-        named = dict(zip(sweep.rows, row, strict=True))
+    for row, each in bests.items():
+        best, named = tested[_key(each)], dict(zip(sweep.rows, row, strict=True))
         rows.append(RowWinner(named, best, _published_accuracy(sweep, best.runs[0].config)))
     repeats = plan.size // sweep.seeds - len(found)
     return SweepResult(sweep, tuple(ranking), tested[_key(ranking[0])], tuple(rows), repeats)
@@ -342,8 +329,7 @@ def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:
     for value in published().of("accuracy") if TASKS[config.data.task].one_label else ():
         if value.sweep == f"Table {sweep.space.table}" and value.preset is not None:
             names = differing(config, load_preset(value.preset).config())
-            heads = {name for name in names if name.startswith(("model.", "noise."))}
-            if heads <= {"model.batch_norm"}:
+            if {n for n in names if n.startswith(("model.", "noise."))} <= {"model.batch_norm"}:
                 return value.value
     return None
 
@@ -355,7 +341,7 @@ def _key(result: SeededResult) -> str:
 
 def estimate(sweep: Sweep, inputs: SharedInputs) -> list[tuple[RunConfig, float, float]]:
     """Return for each structure its first configuration, all its epochs, and the processor seconds of one epoch."""
-    points = [*sweep.points.values()] if sweep.is_list else [*grid(sweep.parameters)]
+    points = list(sweep.listed)
     alike: dict[str, list[RunConfig]] = {}
     for config in (sweep.configurations(point)[0] for point in points):
         adjoint, adam = config.backend.entry.adjoint, config.train.optimizer == "adam"

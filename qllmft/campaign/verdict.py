@@ -56,13 +56,9 @@ def _of_bodies(record: StudyRecord) -> str:
     """
     first, second = record.bodies[:2]
     baseline = best(row for row in record.rows_of("baseline") if row.group == first)
-    found = gains(record)
-    (body,) = (
-        gain
-        for gain in found
-        if (gain.of_body, gain.heads, gain.body) == (True, baseline.label, second)
-    )
-    kinds = {gain.body: gain for gain in found if not gain.of_body}
+    found = {(gain.of_body, gain.body, gain.heads): gain for gain in gains(record)}
+    body = found[True, second, baseline.label]
+    kinds = {gain.body: gain for gain in found.values() if not gain.of_body}
     ends = PairedDifference.of(body.seeds, kinds[first].seeds).interval
     more = "Whether the body or the kind of head gives more is open"
     if ends and ends[0] > 0.0:
@@ -115,11 +111,8 @@ def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
     count = _count(record, comparisons)
     if pair.difference.interval is None or pair.p_holm is None:
         return f"{nothing} with each of {n} seeds alike, and the paired test is not defined{count}."
-    corrected = (
-        f" after Holm's correction over {len(comparisons)} comparisons"
-        if len(comparisons) > 1
-        else ""
-    )
+    several = f" after Holm's correction over {len(comparisons)} comparisons"
+    corrected = several if len(comparisons) > 1 else ""
     tried, others = (row.tried for row in leaders)
     numbers = "each" if tried == others else f"and of {others}"
     seeds = f"{n} seeds, " + (f"best of {tried} settings {numbers}, " if tried is not None else "")
@@ -149,11 +142,8 @@ def _of_pair(record: StudyRecord, comparisons: Sequence[Comparison]) -> str:
 def _name(row: RowResult, record: StudyRecord) -> str:
     """Return ``Multi sQE 14Q (the quantum head that validation prefers)``, or the label alone without a choice."""
     word = record.subject if row.side == "subject" else record.baseline
-    choice = [
-        other
-        for other in record.rows_of(row.side)
-        if row.side == "subject" or other.group == row.group
-    ]
+    of_side = record.rows_of(row.side)
+    choice = [each for each in of_side if row.side == "subject" or each.group == row.group]
     return f"{row.label} (the {word} that validation prefers)" if len(choice) > 1 else row.label
 
 

@@ -45,7 +45,11 @@ def analyse(
         json: Print analysis.json instead of its summary.
     """
     if circuit is not None or data is not None or shots is not None:
-        _audit(run, circuit, data, shots or 1000, json)
+        if run is not None or circuit is None or data is None:
+            raise UserError(
+                "an audit needs --circuit FILE and --data FILE.npz, and no run; give both, or a run alone."
+            )
+        _audit(circuit, data, shots or 1000, json=json)
         return
     if run is None:
         raise UserError("there is no run; give its folder, or --circuit FILE --data FILE.npz.")
@@ -62,14 +66,8 @@ def analyse(
         say(*_summary(found), f"The page is {page}.")
 
 
-def _audit(
-    run: Path | None, circuit: Path | None, data: Path | None, shots: int, json: bool
-) -> None:
+def _audit(circuit: Path, data: Path, shots: int, *, json: bool) -> None:
     """Audit a circuit in a file."""
-    if run is not None or circuit is None or data is None:
-        raise UserError(
-            "an audit needs --circuit FILE and --data FILE.npz, and no run; give both, or a run alone."
-        )
     from qllmft.analysis.audit import CHECKS, audit, read_rows
     from qllmft.cli.listener import ConsoleListener
 

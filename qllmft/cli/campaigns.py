@@ -12,14 +12,7 @@ import typer
 from rich.table import Column
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, table
-from qllmft.cli.options import (
-    CampaignOptions,
-    Count,
-    DataOptions,
-    Epochs,
-    Settings,
-    command_line,
-)
+from qllmft.cli.options import CampaignOptions, Count, DataOptions, Epochs, Settings, command_line
 from qllmft.errors import UserError
 from qllmft.files import expanded
 
@@ -383,27 +376,19 @@ def _ranking(result: SweepResult) -> Table:
 
     shown = result.ranking[:BEST_SHOWN]
     searched = [parameter.name for parameter in result.sweep.parameters]
-    columns = numbers(result.measure.in_column("validation"), "loss", "parameters")
-    few = len(searched) <= COLUMNS
-    if few:
-        columns += [Column(short_name(name), justify="right") for name in searched]
-    else:
-        columns.append(Column("settings"))
-    rows = [
-        (
-            _mean(each, each.validation),
-            f"{MeanInterval.of(each.validation_loss).mean:.4f}",
-            f"{each.parameters[0]:,}",
-            *(
-                [level_text(each.settings[name]) for name in searched]
-                if few
-                else [point_text(each.settings)]
-            ),
-        )
-        for each in shown
-    ]
-    title = f"the best {len(shown)} of {len(result.ranking)} configurations, by validation"
-    return table(*columns, rows=rows, title=title)
+    few, rows = len(searched) <= COLUMNS, []
+    columns = [Column(short_name(name), justify="right") for name in searched]
+    for each in shown:
+        loss = f"{MeanInterval.of(each.validation_loss).mean:.4f}"
+        levels = [level_text(each.settings[name]) for name in searched]
+        cells = levels if few else [point_text(each.settings)]
+        rows.append((_mean(each, each.validation), loss, f"{each.parameters[0]:,}", *cells))
+    return table(
+        *numbers(result.measure.in_column("validation"), "loss", "parameters"),
+        *(columns if few else ["settings"]),
+        rows=rows,
+        title=f"the best {len(shown)} of {len(result.ranking)} configurations, by validation",
+    )
 
 
 def _best_of_rows(result: SweepResult) -> Table:
@@ -447,8 +432,7 @@ def winner_sentences(result: SweepResult) -> Iterator[str]:
         f"validation {_mean(winner, winner.validation)}, the highest of {len(result.ranking)} and so too high an "
         "estimate."
     )
-    beside = [score.beside for score in winner.tested]
-    if all(beside):
+    if all(beside := [score.beside for score in winner.tested]):
         means = [
             f"{parts[0].name} {MeanInterval.of([part.value for part in parts]).mean:.3g}"
             for parts in zip(*beside, strict=True)

@@ -12,7 +12,7 @@ from qllmft.cli.options import Json, Settings, build_config
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import ModelConfig, RunConfig
+    from qllmft.config import ModelConfig
     from qllmft.energy.curve import EnergyCurve
 
 MOST_QUBITS = 100
@@ -57,7 +57,22 @@ def energy(
             raise UserError(
                 "--here measures one number of qubits; omit --figure, --calibration and --against."
             )
-        _measure_here(run_config, json=json)
+        from qllmft.energy.here import measure_here
+
+        found = measure_here(run_config)
+        if json:
+            say_json(found.as_dict())
+            return
+        counts = found.counts
+        say(
+            f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
+            f"{found.samples:,} inferences in {found.seconds:.1f} s at {found.power_w:.1f} W",
+            f"one inference: {found.energy_kj:.3g} kJ in all, {found.net_energy_kj:.3g} kJ above idling",
+            *(
+                f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W"
+                for c in found.counters
+            ),
+        )
         return
     if calibration is not None and model != "measured":
         raise UserError(
@@ -75,23 +90,6 @@ def energy(
     _print_curve(run_config.model, curve)
     if figure is not None:
         say(f"The figure is in {figure}.")
-
-
-def _measure_here(config: RunConfig, *, json: bool) -> None:
-    """Print the energy of inference on this machine."""
-    from qllmft.energy.here import measure_here
-
-    found = measure_here(config)
-    if json:
-        say_json(found.as_dict())
-        return
-    counts = found.counts
-    say(
-        f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates, backend adjoint: "
-        f"{found.samples:,} inferences in {found.seconds:.1f} s at {found.power_w:.1f} W",
-        f"one inference: {found.energy_kj:.3g} kJ in all, {found.net_energy_kj:.3g} kJ above idling",
-        *(f"  {c.name}: {c.energy_j:.1f} J; idle {c.idle_power_w:.1f} W" for c in found.counters),
-    )
 
 
 def _widths(qubits: str) -> range:

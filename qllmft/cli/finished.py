@@ -289,10 +289,7 @@ def serve(
             "are in the ledger is answered from it. Omit them."
         )
 
-    def report(line: str) -> None:
-        say(line, err=True)
-
-    here = is_loopback(network.host)
+    message, here = partial(say, err=True), is_loopback(network.host)
     backend = next(iter(choice.make(run).values()), None)
     if backend is not None:
         options = getattr(backend, "options", None)
@@ -303,7 +300,7 @@ def serve(
             )
         attend([backend])
         doing = f"a server on {backend.name} sends paid circuits for each text"
-        attend_unasked(backend, report, doing, yes=choice.yes)
+        attend_unasked(backend, message, doing, yes=choice.yes)
     served = ServedModel(loaded(run, model), run, backend, here if explain is None else explain)
     limits = RequestLimits(
         network.max_texts, network.max_characters, network.max_bytes, network.queue
@@ -311,9 +308,9 @@ def serve(
     with open_port(network.host, network.port) as listening:
         served.load()
         names = [network.host, *(network.allowed_host or [])]
-        app = make_app(served, limits, names=names, report=report)
+        app = make_app(served, limits, names=names, report=message)
         if not here:
-            report(
+            message(
                 f"warning: every machine that reaches {network.host} can use the model; there is no password"
             )
         run_app(app, listening, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it."))

@@ -145,8 +145,7 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     """Yield the energy that the server measured per paid circuit, and that of the formula."""
     from qllmft.energy.formula import formula_kj
 
-    measured = [row for row in rows if row.kwh is not None]
-    if not measured:
+    if not (measured := [row for row in rows if row.kwh is not None]):
         return
     circuits = sum(row.circuits + row.known_circuits for row in measured)
     kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured)

@@ -129,7 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = PlainConsole(stderr=True)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _check_utf8(given)
+        for number, argument in enumerate(given, start=1):
+            if any("\ud800" <= character <= "\udfff" for character in argument):
+                raise UserError(
+                    f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
+                )
         with _own_warnings(errors), _lost_interrupts_repeated():
             app(args=given, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as end:
@@ -208,17 +212,6 @@ def _lost_interrupts_repeated() -> Iterator[None]:
         sys.unraisablehook = before
         for timer in timers:
             timer.cancel()
-
-
-def _check_utf8(arguments: Sequence[str]) -> None:
-    """Raise `UserError` if an argument is not UTF-8."""
-    for number, argument in enumerate(arguments, start=1):
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
-            ) from None
 
 
 def _end_interrupted(

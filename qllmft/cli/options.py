@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
@@ -196,11 +197,16 @@ def as_command(function: Callable[..., None]) -> Callable[..., None]:
     declared: dict[str, list[inspect.Parameter]] = {}
     groups: dict[str, type] = {}
     for name, each in inspect.signature(function, eval_str=True).parameters.items():
-        if isinstance(each.annotation, type) and is_dataclass(each.annotation):
-            groups[name] = each.annotation
-            declared[name] = list(_members(each.annotation))
-        else:
+        if not (isinstance(each.annotation, type) and is_dataclass(each.annotation)):
             declared[name] = [_declared(each, texts)]
+            continue
+        groups[name], declared[name] = each.annotation, []
+        fields = inspect.signature(each.annotation, eval_str=True).parameters
+        owners: list[Any] = [cls for cls in reversed(each.annotation.__mro__) if is_dataclass(cls)]
+        for owner in owners:  # each field is in the panel of the class that adds it
+            own = [fields[field] for field in owner.__annotations__ if field in fields]
+            of_owner = _described(owner)[1]
+            declared[name] += [_declared(field, of_owner, owner.panel) for field in own]
 
     @wraps(function)
     def run(**given: Any) -> None:
@@ -209,13 +215,8 @@ def as_command(function: Callable[..., None]) -> Callable[..., None]:
         function(**given)
 
     run.__doc__ = help_
-    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameters in declared.values()
-            for each in parameters
-        ]
-    )
+    keyword, every = inspect.Parameter.KEYWORD_ONLY, chain.from_iterable(declared.values())
+    run.__signature__ = inspect.Signature([each.replace(kind=keyword) for each in every])  # type: ignore[attr-defined]
     return run
 
 
@@ -225,17 +226,6 @@ def _described(owner: object) -> tuple[str, dict[str, str]]:
     entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", "".join(lists), re.MULTILINE)
     paragraphs = [" ".join(paragraph.split()) for paragraph in above.split("\n\n")]
     return "\n\n".join(paragraphs), {name: " ".join(text.split()) for name, text in entries}
-
-
-def _members(group: type) -> Iterator[inspect.Parameter]:
-    """Yield the fields of a dataclass as options, each in the panel of the class that adds it."""
-    parameters = inspect.signature(group, eval_str=True).parameters
-    owners: list[Any] = [each for each in reversed(group.__mro__) if is_dataclass(each)]
-    for owner in owners:
-        _, texts = _described(owner)
-        for name in owner.__annotations__:
-            if name in parameters:
-                yield _declared(parameters[name], texts, owner.panel)
 
 
 def _declared(

@@ -136,14 +136,12 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     records = first.finished(), second.finished()
     found = _paired(first, second)
     if json:
-        reason = found if isinstance(found, str) else None
-        difference = None if isinstance(found, str) else found.as_dict()
         say_json(
             {
                 "runs": [record.identity for record in records],
                 "settings": {name: [ours[name], theirs[name]] for name in ours},
-                "difference": difference,
-                "reason": reason,
+                "difference": None if isinstance(found, str) else found.as_dict(),
+                "reason": found if isinstance(found, str) else None,
             }
         )
         return
@@ -151,10 +149,7 @@ def _compare(first: RunFolder, second: RunFolder, *, json: bool) -> None:
         head = record.head
         say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
     rows = [
-        [
-            name,
-            *("not set" if value is None else str(value) for value in (ours[name], theirs[name])),
-        ]
+        [name, *("not set" if each is None else str(each) for each in (ours[name], theirs[name]))]
         for name in ours
     ]
     columns = texts("setting", first.path.name, second.path.name)

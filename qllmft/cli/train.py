@@ -12,14 +12,7 @@ import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
 from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts
-from qllmft.cli.options import (
-    DataOptions,
-    Epochs,
-    Json,
-    Settings,
-    TrackOptions,
-    build_config,
-)
+from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config
 from qllmft.errors import UserError
 
 if TYPE_CHECKING:

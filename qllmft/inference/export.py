@@ -185,10 +185,8 @@ def encoder_of(model: StoredModel, request: ExportRequest) -> QuantumCircuit:
         circuit.compose(load if request.decompose else load.to_gate(), inplace=True)
     circuit.compose(template, inplace=True)
     if request.weights == "bound":
-        theta = encoder.theta.detach().tolist()
-        circuit = circuit.assign_parameters(
-            dict(zip(weight_parameters(template), theta, strict=True))
-        )
+        pairs = zip(weight_parameters(template), encoder.theta.detach().tolist(), strict=True)
+        circuit = circuit.assign_parameters(dict(pairs))
     wires = model.config.measured_wires
     circuit.metadata = _numbers(model, latent_scale=encoder.scale.item(), qubits=wires)
     return _measured(circuit, wires) if request.measure else circuit

@@ -79,11 +79,7 @@ class LabelProbabilities:
         return replace(self, **parts)
 
 
-def leads(
-    logits: Floats,
-    given: NDArray[np.bool_],
-    thresholds: Floats | None = None,
-) -> Floats:
+def leads(logits: Floats, given: NDArray[np.bool_], thresholds: Floats | None = None) -> Floats:
     """Return the leads (N, k) of given answers in logits: over each other label, or over the thresholds.
 
     An answer is that of the logits if all its leads are positive. The lead of a label over itself is infinite.

@@ -146,10 +146,7 @@ class Predictor:
         return found
 
     def save_pretrained(
-        self,
-        folder: str | Path,
-        name: str | None = None,
-        **fields: Unpack[CardFields],
+        self, folder: str | Path, name: str | None = None, **fields: Unpack[CardFields]
     ) -> Path:
         """Write weights, ``model.json`` and a model card into a new folder, and return the folder.
 

@@ -191,24 +191,17 @@ def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: Card
         values = {name: value for name, value in parts.items() if name in _METRICS}
         if scores := facts["scores"].get(record.head.name):
             values |= {"balanced accuracy": scores.balanced, "macro-F1": scores.macro_f1}
+    task, of_test = "text-classification", "test"
     results = [
-        EvalResult(
-            "text-classification",
-            source,
-            source,
-            _METRICS[metric],
-            value,
-            metric_name=metric,
-            dataset_split="test",
-        )
-        for metric, value in values.items()
+        EvalResult(task, source, source, _METRICS[m], x, metric_name=m, dataset_split=of_test)
+        for m, x in values.items()
     ]
     body = MINILM if model.body.model == "minilm" else _public(model.body.model)
     own = body if _HUB_NAME.fullmatch(body) and not model.own_body else None
     quantum = ["quantum-machine-learning"] if model.config.head != "mlp" else []
     return ModelCardData(
         library_name="qllmft",
-        pipeline_tag="text-classification",
+        pipeline_tag=task,
         tags=["sentence-transformers", *quantum],
         base_model=fields.get("base_model") or own,
         datasets=source if _HUB_NAME.fullmatch(source) else None,
@@ -279,17 +272,11 @@ def download(name: str, token: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
+    problem = f"there is no folder {name}, and the hub's model {name} could not be downloaded"
     remedy = "Give the folder of a finished run, or owner/name of a model on the hub."
-    with hub_errors(
-        f"there is no folder {name}, and the hub's model {name} could not be downloaded",
-        remedy,
-        token,
-    ):
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, token=token, allow_patterns=_FILES
-            )
-        )
+    of_model: Any = {"revision": revision or None, "allow_patterns": _FILES}
+    with hub_errors(problem, remedy, token):
+        return Path(snapshot_download(repository, token=token, **of_model))
 
 
 def check_name(name: str) -> None:

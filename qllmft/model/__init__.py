@@ -20,7 +20,6 @@ from pydantic import (
 )
 from safetensors import SafetensorError
 from safetensors.torch import save
-from torch import Tensor
 
 from qllmft.budget import check_budget
 from qllmft.config import BodyConfig, KernelConfig, ModelConfig, SurrogateConfig
@@ -218,7 +217,14 @@ def load_model(folder: Path) -> StoredModel:
         body = _located_body(record, folder)
     except (BackendError, UserError) as error:
         raise misfit(folder, error) from error
-    classifier.load_state_dict(_read_weights(folder, classifier))
+    with _weights(folder) as path:
+        weights = read_tensors(path, classifier.state_dict())
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again."
+            )
+    classifier.load_state_dict(weights)
     classifier.eval()
     logits = None
     if record.check is not None:
@@ -311,18 +317,6 @@ def _weights(folder: Path) -> Iterator[Path]:
             f"the model in {folder} cannot be read: {path.name} is damaged or was cut short ({error}). Copy the folder "
             "again, or train it again."
         ) from error
-
-
-def _read_weights(folder: Path, classifier: Classifier) -> dict[str, Tensor]:
-    """Return the weights, which are read if their names, shapes and types fit."""
-    with _weights(folder) as path:
-        weights = read_tensors(path, classifier.state_dict())
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
-            raise UserError(
-                f"the model in {folder}: its weights hold NaN or infinity ({name}). Train it again."
-            )
-    return weights
 
 
 def _located_body(record: ModelRecord, folder: Path) -> BodyConfig:

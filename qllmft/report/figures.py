@@ -142,17 +142,9 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
         "QPU, trapped ions": ("qpu", style.BLUE, "-", "o"),
     }
     for label, (name, color, dashes, marker) in energies.items():
-        axes.semilogy(
-            qubits,
-            [getattr(point, name) for point in curve.points],
-            color=color,
-            ls=dashes,
-            marker=marker if one else "",
-            label=label,
-            lw=1.8,
-            clip_on=False,
-            zorder=3,
-        )
+        values = [getattr(point, name) for point in curve.points]
+        look = {"color": color, "ls": dashes, "marker": marker if one else "", "lw": 1.8}
+        axes.semilogy(qubits, values, label=label, clip_on=False, zorder=3, **look)
     if (met := crossing(curve.points)) is not None:
         at, energy = met
         axes.plot([at], [energy], marker="o", ms=6, mfc="white", mec=style.INK, mew=1.3, zorder=5)
@@ -172,8 +164,8 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
     if published is not None:
         bottom = axes.get_ylim()[0]
         axes.set_ylim(bottom=bottom)
-        look = {"marker": "D", "clip_on": False, **style.PUBLISHED}
-        axes.plot([published], [bottom], label=f"paper: {published} qubits", **look)
+        paper = {"marker": "D", "clip_on": False, **style.PUBLISHED}
+        axes.plot([published], [bottom], label=f"paper: {published} qubits", **paper)
     style.legend_above(figure, 3)
     axes.set_xlabel("qubits $Q$")
     of_what = "energy of one inference"
@@ -276,10 +268,8 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     shown, measure = [], record.measure
     names = list(dict.fromkeys(line.series for line in trends))
     for place, name in enumerate(names):
-        rows = sorted(
-            (row for row in record.rows if row.series == name),
-            key=lambda row: row.qubits or 0,
-        )
+        own = (row for row in record.rows if row.series == name)
+        rows = sorted(own, key=lambda row: row.qubits or 0)
         places = [(row.qubits or 0) + 0.12 * (place - (len(names) - 1) / 2) for row in rows]
         look = style.look(place) | {"label": name}
         means = [row.test_interval for row in rows]
@@ -292,19 +282,16 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
     )
     wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    body = f"body {record.body} ({record.body.dimension}-d); {record.epochs} epochs"
     bars = style.bars_note([len(record.seeds)], wide)
-    style.note_below(
-        figure,
-        f"{record.data.source}; body {record.body} ({record.body.dimension}-d); {record.epochs} epochs; {bars}",
-    )
+    style.note_below(figure, f"{record.data.source}; {body}; {bars}")
     return figure
 
 
 def write_trends(folder: Path, record: StudyRecord, trends: list[Trend]) -> None:
     """Draw the lines into ``figures/`` of a folder, in the file to which the study's table links, if there are any."""
     if trends:
-        (folder / "figures").mkdir(exist_ok=True)
+        file = folder / "figures" / f"{record.study}.svg"
+        file.parent.mkdir(exist_ok=True)
         with style.figure_style():
-            style.save_figure(
-                draw_trends(record, trends), folder / "figures" / f"{record.study}.svg"
-            )
+            style.save_figure(draw_trends(record, trends), file)

@@ -62,9 +62,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=name.endswith(".html.j2"),
-        finalize=next(
-            (escape for suffix, escape in _ESCAPED.items() if name.endswith(suffix)), None
-        ),
+        finalize=_ESCAPED.get("".join(Path(name).suffixes[-2:])),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -83,13 +81,9 @@ def identified(data: DataRecord, body: BodyRecord) -> list[tuple[str, str]]:
 
 def shown(value: Any) -> str:
     """Return the value of a setting for people."""
-    return (
-        "not set"
-        if value is None
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def write_report(run: Path, *, explained: int = 0) -> Path:
@@ -252,15 +246,11 @@ def write_study_report(folder: Path) -> Path:
         for row, settings in predictions.settings.items()
     }
     common, differing = _settings(record, configs)
-    shown, dimension, k = (
-        tables(record, comparisons),
-        record.body.dimension,
-        len(record.data.labels),
-    )
+    shown, sizes = tables(record, comparisons), (record.body.dimension, len(record.data.labels))
     circuits = [
         {"row": row.label, **vars(part)}
         for row in record.rows
-        for part in describe(configs[row.label].model, dimension, k).parts
+        for part in describe(configs[row.label].model, *sizes).parts
         if part.circuit
     ]
     page = render_template(
@@ -289,16 +279,14 @@ def write_study_report(folder: Path) -> Path:
 
 def _differences(comparisons: Sequence[Comparison], measure: Measure) -> list[tuple[str, Markup]]:
     """Return a figure for each subject, or one if each has one baseline, or none for one seed."""
+    subjects, figures = [c.subject for c in comparisons], []
     if any(c.difference.interval is None for c in comparisons):
         return []
-    if len({c.subject for c in comparisons}) == len(comparisons) > 1:
-        labels = [c.subject for c in comparisons]
-        return [("Each", differences_svg(labels, comparisons, "differences", measure))]
-    figures = []
-    for index, subject in enumerate(dict.fromkeys(c.subject for c in comparisons)):
+    if len(set(subjects)) == len(comparisons) > 1:
+        return [("Each", differences_svg(subjects, comparisons, "differences", measure))]
+    for index, subject in enumerate(dict.fromkeys(subjects)):
         own = [c for c in comparisons if c.subject == subject]
-        labels = [c.baseline for c in own]
-        svg = differences_svg(labels, own, f"differences-{index}", measure)
+        svg = differences_svg([c.baseline for c in own], own, f"differences-{index}", measure)
         figures.append((subject, svg))
     return figures
 
@@ -312,15 +300,11 @@ def _curves(predictions: StudyPredictions, record: StudyRecord) -> list[tuple[st
     )
     sides: dict[Side, str] = {"subject": record.subject, "baseline": record.baseline}
     for side, words in sides.items():
-        curves = {
-            row.label: predictions.curves[row.label]
-            for row in record.rows_of(side)
-            if row.label in predictions.curves
-        }
-        for index, (name, unit, scale) in enumerate(drawn if curves else ()):
+        labels = [row.label for row in record.rows_of(side) if row.label in predictions.curves]
+        for index, (name, unit, scale) in enumerate(drawn if labels else ()):
             lines = {
-                label: (scale * CURVE_UNIT * curve[index]).tolist()
-                for label, curve in curves.items()
+                label: (scale * CURVE_UNIT * predictions.curves[label][index]).tolist()
+                for label in labels
             }
             svg = curves_svg(f"{side}-{name.replace(' ', '-')}", unit, lines)
             figures.append((f"{words[0].upper()}{words[1:]}: {name}, mean over the seeds", svg))

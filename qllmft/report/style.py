@@ -108,21 +108,10 @@ def legend_above(figure: Any, columns: int) -> None:
     pairs = [
         pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)
     ]
-    order = ("other", "paper")
-    pairs.sort(
-        key=lambda pair: next(
-            (1 + i for i, word in enumerate(order) if pair[1].startswith(word)), 0
-        )
-    )
-    handles, labels = zip(*pairs, strict=True)
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper center",
-        ncols=columns,
-        handlelength=1.8,
-        columnspacing=1.4,
-    )
+    # False before True
+    pairs.sort(key=lambda pair: (pair[1].startswith("paper"), pair[1].startswith("other")))
+    look = {"loc": "outside upper center", "handlelength": 1.8, "columnspacing": 1.4}
+    figure.legend(*zip(*pairs, strict=True), ncols=columns, **look)
 
 
 def note_below(figure: Any, text: str) -> None:

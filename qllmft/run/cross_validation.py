@@ -168,7 +168,14 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
         head = make(body, epochs.append)
         sizes = body.classifier.n_parameters, body.dimension, setup.corpus.n_classes
         heads = [head, *make_baselines(setup.config, *sizes, len(splits.train))]
-        _check(heads)
+        for each in heads:
+            if isinstance(each, TrainedHead):
+                each.calibrates_in_fit = False
+            elif not hasattr(each, "choose"):
+                raise UserError(
+                    f"the baseline {each.name!r} has no method `choose`, which takes the settings that are best over "
+                    "folds. Leave it out of baselines.names, or leave data.validation_folds out."
+                )
         found.append([_fit(own, each, body, fold) for each in heads])
         metrics.append(epochs)
         distances.append(Novelty.of(body.head_vectors, setup.config.seed).distances)
@@ -223,18 +230,6 @@ def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
     return _OfFold(fitted, None, found, scale)
 
 
-def _check(heads: Sequence[Head]) -> None:
-    """Raise UserError if a head cannot choose its settings over folds."""
-    for head in heads:
-        if isinstance(head, TrainedHead):
-            head.calibrates_in_fit = False
-        elif not hasattr(head, "choose"):
-            raise UserError(
-                f"the baseline {head.name!r} has no method `choose`, which takes the settings that are best over "
-                "folds. Leave it out of baselines.names, or leave data.validation_folds out."
-            )
-
-
 # does the run of a configuration in a folder with shared texts
 RunOfFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
 
@@ -280,14 +275,8 @@ def run_folds(
 def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs) -> RunRecord:
     """Return the record of all test rows of the folds, with differences paired by text."""
     records = [outcome.record for outcome in outcomes if outcome.record]
-    validation = np.concatenate(
-        [
-            texts.splits(
-                config.data.model_copy(update={"fold": fold}), config.seed
-            ).validation.labels
-            for fold in range(len(records))
-        ]
-    )
+    data = [config.data.model_copy(update={"fold": fold}) for fold in range(len(records))]
+    held = [texts.splits(each, config.seed).validation.labels for each in data]
     # a finished run has answers
     kept = [each for outcome in outcomes if (each := outcome.folder.read_predictions())]
     first, *others = kept
@@ -301,7 +290,7 @@ def _pooled(config: RunConfig, outcomes: Sequence[Outcome], texts: SharedInputs)
             name: np.concatenate([each.validation[name] for each in kept]) for name in common
         },
     )
-    models = tuple(_model(name, records, pooled, validation) for name in common)
+    models = tuple(_model(name, records, pooled, np.concatenate(held)) for name in common)
     sizes = {**records[0].data.sizes, "test": len(pooled.labels)}  # the first fold's training
     record = replace(
         records[0],

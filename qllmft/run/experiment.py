@@ -315,10 +315,7 @@ def _save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[_Row]) -> Non
 
 
 def _stored(
-    setup: RunSetup,
-    held: Examples | None,
-    probabilities: NDArray[np.floating] | None,
-    **parts: Any,
+    setup: RunSetup, held: Examples | None, probabilities: NDArray[np.floating] | None, **parts: Any
 ) -> StoredModel:
     """Return a model with the parts of its record that follow from the run.
 

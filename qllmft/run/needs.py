@@ -15,14 +15,7 @@ from torch import Tensor, nn
 from qllmft.config import RunConfig
 from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
-from qllmft.training import (
-    Examples,
-    exact_score,
-    logits_of,
-    one_torch_thread,
-    ridge_of,
-    step_of,
-)
+from qllmft.training import Examples, exact_score, logits_of, one_torch_thread, ridge_of, step_of
 from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
 

@@ -180,34 +180,18 @@ def columns(record: RunRecord) -> tuple[str, ...]:
     """Return the headers, with the measure if it is no accuracy."""
     in_column = record.head.validation.measure.in_column
     validation, test = in_column(record.data.validated), in_column("test")
-    return (
-        "model",
-        "parameters",
-        validation,
-        f"{test} [95 % interval]",
-        "seconds",
-    )
+    return "model", "parameters", validation, f"{test} [95 % interval]", "seconds"
 
 
 def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
     """Yield a row of cells for each model, with an empty test if the test texts were not read."""
     for model in record.models:
+        parameters, seconds = f"{model.parameters:,}", f"{model.seconds:.1f}"
         test = "" if model.test is None else "\n".join([f"{model.test}", *_second_line(model)])
-        yield (
-            model.name,
-            f"{model.parameters:,}",
-            model.validation.plain,
-            test,
-            f"{model.seconds:.1f}",
-        )
+        yield model.name, parameters, model.validation.plain, test, seconds
         if control := model.without_circuit:
-            yield (
-                WITHOUT_CIRCUIT,
-                f"{control.parameters:,}",
-                control.validation.plain,
-                str(control.test),
-                "",
-            )
+            parameters, validation = f"{control.parameters:,}", control.validation.plain
+            yield WITHOUT_CIRCUIT, parameters, validation, str(control.test), ""
 
 
 def table_html(record: RunRecord) -> str:
@@ -250,9 +234,8 @@ def _second_line(model: ModelResult) -> Iterator[str]:
 def notes(record: RunRecord) -> Iterator[str]:
     """Yield the notes below the table."""
     if isinstance(record.head.test, TargetScores):
-        several = (
-            f", means over {len(record.data.labels)} targets" if len(record.data.labels) > 1 else ""
-        )
+        n = len(record.data.labels)
+        several = f", means over {n} targets" if n > 1 else ""
         yield f"error: mean absolute error; rank: Spearman's correlation{several}"
     if isinstance(record.head.test, LabelSetScores):
         yield "AP: average precision; exact: texts with exactly their labels; Hamming: share of wrong decisions"

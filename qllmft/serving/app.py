@@ -245,13 +245,7 @@ def make_app(
             responses=refusals(*_READ, 503),
         )(explain)
 
-    own = {"limits": {"texts": limits.texts, "characters": limits.characters}}
-    _show_state(app, batches, model.describe() | own)
-    return app
-
-
-def _show_state(app: FastAPI, batches: Batches, facts: dict[str, Any]) -> None:
-    """Add the state of a queue with facts on the model, and its numbers for Prometheus."""
+    facts = model.describe() | {"limits": {"texts": limits.texts, "characters": limits.characters}}
     registry = CollectorRegistry()
     registry.register(batches)
 
@@ -266,6 +260,8 @@ def _show_state(app: FastAPI, batches: Batches, facts: dict[str, Any]) -> None:
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
 
 
 async def _refused(_: Request, error: Exception) -> Response:

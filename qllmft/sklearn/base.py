@@ -167,7 +167,7 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         except ValueError as error:  # of pydantic and UserError, too
             reason = faults(error)[0] if isinstance(error, ValidationError) else error
             raise _changed(str(reason).rstrip(".")) from None
-        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
+        wanted = _shapes(_arrays(network.state_dict()))
         for name in sorted(given.keys() | wanted.keys()):
             if given.get(name) != wanted.get(name):
                 raise _changed(
@@ -204,8 +204,17 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """
         seed, fresh = self._seed, not (self.warm_start and "weights_" in self.__dict__)
         network, structure = self._untrained(config, rows, n_outputs, seed)
-        if not fresh:
-            self._continue(network, rows)
+        if not fresh:  # start from the weights of the last fit
+            given = _shapes(self.weights_)
+            if given != (wanted := _shapes(_arrays(network.state_dict()))):
+                raise ValueError(
+                    f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
+                    "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to "
+                    "False."
+                )
+            network.load_state_dict(_tensors(self.weights_))
+            if rows.task.real:  # training starts with scaled values
+                Scaling.of(rows).restore(network, inverse=True)
         train, validation, settings = self._parts(len(rows), strata, config.train, seed)
         parts = class_weighted(rows.take(train), rows.take(validation), config.train)
         shown = "training" if train is validation else "validation"
@@ -286,19 +295,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             structure = structure.model_copy(update={"encoder_qubits": (needed - 1).bit_length()})
         backend = self._backend(config)
         return build_classifier(structure, width, n_outputs, seed=seed, backend=backend), structure
-
-    def _continue(self, network: Classifier, rows: Examples) -> None:
-        """Start from the weights of the last fit, or raise if they are of another shape."""
-        given = _shapes(self.weights_)
-        wanted = {name: tuple(values.shape) for name, values in network.state_dict().items()}
-        if given != wanted:
-            raise ValueError(
-                f"warm_start is True, and the last fit had weights of the shapes {given}, expected {wanted}: the "
-                "columns, the targets or the settings have changed. Fit a new estimator, or set warm_start to False."
-            )
-        network.load_state_dict(_tensors(self.weights_))
-        if rows.task.real:  # training starts with scaled values
-            Scaling.of(rows).restore(network, inverse=True)
 
     def _keep(
         self, network: Classifier, structure: ModelConfig, rows: Examples, n_outputs: int

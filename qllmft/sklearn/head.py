@@ -41,7 +41,16 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         if (several := label_sets_of(y)) is not None:
             config = self._configuration(data__task="multilabel")
             vectors, y = self._checked(X, several, config, labels=False)
-            self._check_several(y, config)
+            if self.class_weight is not None:
+                raise ValueError(
+                    f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape "
+                    f"{y.shape}. Leave it out, or give sample_weight."
+                )
+            if config.train.thresholds != "half":
+                raise UserError(
+                    "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, "
+                    "and compare predict_proba with thresholds of yours, or train with qllmft.train."
+                )
             rows = with_weights(Examples.from_arrays(vectors, y), sample_weight)
             self._fit_head(rows, None, y.shape[1], config)
             self.classes_, self.multilabel_ = np.arange(y.shape[1]), True
@@ -152,19 +161,6 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _check_several(self, y: NDArray[np.int64], config: RunConfig) -> None:
-        """Raise if a parameter does not suit several labels per row (N, L)."""
-        if self.class_weight is not None:
-            raise ValueError(
-                f"class_weight is {self.class_weight!r}, which weighs one label per row, and y has the shape {y.shape}."
-                " Leave it out, or give sample_weight."
-            )
-        if config.train.thresholds != "half":
-            raise UserError(
-                "train.thresholds is 'validation', and an estimator's predict takes probability 1/2. Leave it out, and "
-                "compare predict_proba with thresholds of yours, or train with qllmft.train."
-            )
 
     def _labelled(
         self, vectors: NDArray[np.float32], y: NDArray[Any], classes: NDArray[Any], given: Any
