@@ -132,10 +132,8 @@ class Gain:
     @property
     def shares(self) -> tuple[float, ...]:
         """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
-        return tuple(
-            value / papers_margin()
-            for value in (self.difference.mean, *(self.difference.interval or ()))
-        )
+        difference, margin = self.difference, papers_margin()
+        return tuple(each / margin for each in (difference.mean, *(difference.interval or ())))
 
 
 def papers_margin() -> float:
@@ -181,11 +179,8 @@ def gains_of_the_papers_heads(record: StudyRecord) -> list[Gain]:
 
 def _leaders(record: StudyRecord, group: str) -> tuple[RowResult, RowResult]:
     """Return the best subject and the best baseline of a group on validation."""
-    subjects, baselines = (
-        best(row for row in rows if row.group == group)
-        for rows in (record.rows_of("subject"), record.rows_of("baseline"))
-    )
-    return subjects, baselines
+    own = [row for row in record.rows if row.group == group]
+    return best(r for r in own if r.side == "subject"), best(r for r in own if r.side == "baseline")
 
 
 def _differences(row: RowResult, other: RowResult) -> tuple[float, ...]:

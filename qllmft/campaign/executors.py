@@ -138,15 +138,9 @@ def do_run(
         if not isinstance(event, DataChecked):
             on_event(event)
 
-    outcome = run_tracked(
-        run.config,
-        run.folder(runs).path,
-        ignore if run.is_finished(runs) else listen,
-        tracking,
-        read_test=run.read_test,
-        wait=False,
-        inputs=inputs,
-    )
+    listener = ignore if run.is_finished(runs) else listen
+    how: dict[str, Any] = {"read_test": run.read_test, "wait": False, "inputs": inputs}
+    outcome = run_tracked(run.config, run.folder(runs).path, listener, tracking, **how)
     if outcome.record is None:
         raise KeyboardInterrupt
     if started:

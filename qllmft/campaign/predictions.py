@@ -210,9 +210,8 @@ class StudyPredictions:
         """Return the share of each seed's test texts that a choosing seed drew; () if these are not marked."""
         if self.drawn is None:
             return ()
-        return tuple(
-            float(self.drawn[self.answers["test", seed].texts].mean()) for seed in self.seeds
-        )
+        texts = (self.answers["test", seed].texts for seed in self.seeds)
+        return tuple(float(self.drawn[each].mean()) for each in texts)
 
     def scores(self, row: str, n_classes: int) -> dict[str, Any]:
         """Return the scores of a row, the fields of its `RowResult` that follow from answers.

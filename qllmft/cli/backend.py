@@ -212,12 +212,10 @@ class BackendOptions(CircuitOptions):
         else:
             for name in map(str.strip, self.aggregation.split(",")):
                 options[name] = flags | {"aggregation": name} | settings
-        backends = {
-            name: self._created(
-                name if self.several else str(self.backend), own, ledger, noise_options or {}
-            )
-            for name, own in options.items()
-        }
+        backends = {}
+        for name, own in options.items():
+            label = name if self.several else str(self.backend)
+            backends[name] = self._created(label, own, ledger, noise_options or {})
         self._check(backends, ledger)
         return backends
 

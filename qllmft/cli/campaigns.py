@@ -228,6 +228,8 @@ def study_table(record: StudyRecord) -> Table:
     )
 
 
+# --- searches
+
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
 BEST_SHOWN = 10
 COLUMNS = 4  # parameters that have columns of their own; more of them share one
@@ -407,14 +409,13 @@ def _best_of_rows(result: SweepResult) -> Table:
         cells += [f"{row.published:.2f} %" if row.published else ""] if printed else []
         chosen = {name: label for name, label in best.settings.items() if name not in row.row}
         rows.append((*cells, point_text(chosen)))
+    note = f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}"
     return table(
         *numbers(*headers, *(["paper"] if printed else [])),
         "chosen",
         rows=rows,
         title="the best of each row by validation, tested",
-        caption=f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}"
-        if printed
-        else None,
+        caption=note if printed else None,
     )
 
 

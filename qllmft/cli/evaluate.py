@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,14 +193,11 @@ def _parts(found: Evaluation, backend: Backend | None) -> Iterator[str | Table]:
     if found.calibration:
         yield f"Expected calibration error of the probabilities: {found.calibration}."
     yield from _notes(found, backend)
-    rows = [
-        (
-            name,
-            f"{one.texts:,}",
-            *("–" if s is None else f"{percent(s)} %" for s in (one.precision, one.recall, one.f1)),
-        )
-        for name, one in found.by_label.items()
-    ]
+    rows = []
+    for name, one in found.by_label.items():
+        shares = (one.precision, one.recall, one.f1)
+        cells = ("–" if share is None else f"{percent(share)} %" for share in shares)
+        rows.append((name, f"{one.texts:,}", *cells))
     yield table("label", *numbers("texts", "precision", "recall", "F1"), rows=rows)
     yield "Confusion matrix: rows are the true label, columns the predicted."
     predicted = [Column(name, justify="right") for name in found.names]
@@ -218,26 +216,18 @@ def _parts_of_targets(found: Evaluation, backend: Backend | None) -> Iterator[st
         rows = [(part.name, part.with_interval) for part in scores.parts]
         yield table("score", *numbers("value [95 % interval]"), rows=rows)
         headers = ("texts", "precision", "recall", "F1", "average precision")
-        by_label = [
-            (
-                name,
-                f"{one.texts:,}",
-                *(
-                    "–" if share is None else f"{share:.3f}"
-                    for share in (one.precision, one.recall, one.f1, one.average_precision)
-                ),
-            )
-            for name, one in zip(names, scores.by_label, strict=True)
-        ]
+        by_label = []
+        for name, one in zip(names, scores.by_label, strict=True):
+            shares = (one.precision, one.recall, one.f1, one.average_precision)
+            cells = ("–" if share is None else f"{share:.3f}" for share in shares)
+            by_label.append((name, f"{one.texts:,}", *cells))
         yield table("label", *numbers(*headers), rows=by_label)
     elif isinstance(scores, TargetScores):
         of_all = "mean" if len(names) > 1 else names[0]
         lines = [(of_all, *(part.with_interval for part in scores.parts))]
         if len(names) > 1:
-            lines += [
-                (name, *(f"{value:.3g}" for value in values))
-                for name, values in zip(names, scores.by_target, strict=True)
-            ]
+            pairs = zip(names, scores.by_target, strict=True)
+            lines += [(name, *(f"{value:.3g}" for value in values)) for name, values in pairs]
         yield table("target", *numbers(*(part.name for part in scores.parts)), rows=lines)
     yield from _notes(found, backend)
 
@@ -279,7 +269,7 @@ def _show_budget(
         for name, backend in backends.items()
     }
     if json:
-        records = [each.as_dict() | {"name": name} for name, each in found.items()]
+        records = [asdict(each) | {"name": name} for name, each in found.items()]
         say_json(records if len(records) > 1 else records[0])
         return
     for name, each in found.items():
@@ -312,13 +302,12 @@ def _show_backends(
     for label, each in found.items():
         accuracy, agreement = each.accuracy, each.agreement
         assert agreement is not None
-        low, high = accuracy.interval
-        how = backends[label].mitigation
+        low, high = (percent(end, 0) for end in accuracy.interval)
         rows.append(
             (
-                f"{label}, {how}" if how else label,
+                ", ".join(filter(None, (label, backends[label].mitigation))),
                 accuracy.plain,
-                f"{percent(low, 0)}–{percent(high, 0)}",
+                f"{low}–{high}",
                 f"{agreement.flips:,}",
                 f"{agreement.undecided:,}",
                 f"{agreement.mean_abs_difference:.4f}",

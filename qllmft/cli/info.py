@@ -61,11 +61,10 @@ def info(
             {name: value for name, value in asdict(part).items() if value is not None}
             for part in description.parts
         ]
-        head = record.head if record else None
         circuit: dict[str, Any] = {}
-        if head is not None and head.load is not None:
-            circuit["load"] = head.load
-        if head is not None and (control := head.without_circuit):
+        if record and record.head.load is not None:
+            circuit["load"] = record.head.load
+        if record and (control := record.head.without_circuit):
             interval = list(control.gain_interval)
             circuit["gain"] = {"value": control.gain, "interval95": interval}
         say_json(

@@ -119,26 +119,19 @@ def jobs(
             raise UserError(f"{error} --offline lists the jobs of the ledger.") from None
     if json:
         say_json([asdict(row) for row in rows])
-    else:
-        _show_jobs(rows, total=not server)
-
-
-def _show_jobs(rows: Sequence[Job], *, total: bool) -> None:
-    """Print one row per job, the notes below, and, if ``total``, their prices and the sum."""
-    from qllmft_backends.remote import job_total
-
-    shown = table()
+        return
+    shown, price = table(), [] if server else ["price"]
     shown.padding, shown.show_edge = (0, 0, 0, 0), False  # fits into 80 characters
-    for column in ("job", "state", "machine", "circuits", "shots", *(["price"] if total else [])):
+    for column in ("job", "state", "machine", "circuits", "shots", *price):
         shown.add_column(column, no_wrap=column != "machine", overflow="fold")
     for row in rows:
         cells = [row.job_id, row.state, row.machine, row.circuits_text, row.shots]
-        cells += [row.amount_text] if total else []
+        cells += [row.amount_text] if price else []
         shown.add_row(*("" if cell is None else str(cell) for cell in cells))
     # a note is as long as a server's message, and so not a column
     say(shown, *(f"{row.job_id or row.chunk}: {row.note}" for row in rows if row.note))
-    if total:
-        say(*_energy_lines(rows), f"total: {job_total(rows)}")
+    if price:
+        say(*_energy_lines(rows), f"total: {remote.job_total(rows)}")
 
 
 def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:

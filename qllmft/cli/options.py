@@ -261,9 +261,8 @@ def command_line(context: typer.Context) -> list[str]:
             continue
         option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
         values = value if isinstance(value, list | tuple) else [value]
-        words += (
-            option if value is True else [word for each in values for word in (*option, str(each))]
-        )
+        pairs = [word for each in values for word in (*option, str(each))]
+        words += option if value is True else pairs
     return words
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -65,10 +64,6 @@ class ErrorBudget:
             f"them, and {ACCURACY.signed(best.accuracy - first.accuracy)} points of accuracy."
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the budget for JSON."""
-        return asdict(self)
-
 
 def error_budget(
     classifier: Classifier,
@@ -97,9 +92,8 @@ def error_budget(
     """
     circuits = model_circuits(classifier, vectors)
     errors, shots = errors_of(backend, circuits.circuit), number_of_shots(backend)
-    normal = numpy_generator(seed, "error budget").standard_normal(
-        (DRAWS, len(labels), len(circuits.weights))
-    )
+    shape = DRAWS, len(labels), len(circuits.weights)
+    normal = numpy_generator(seed, "error budget").standard_normal(shape)
     logits = finite_logits(classifier, torch.from_numpy(vectors)).double().numpy()
     exact = decision.labels(softmax(logits, axis=1))
 

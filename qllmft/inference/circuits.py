@@ -65,10 +65,8 @@ class ModelCircuits:
         if self.classifier.sign_readout:
             return np.array([[[1.0]], [[-1.0]]])
         assert self.classifier.final is not None
-        final, n_read = (
-            self.classifier.final.weight.detach().double().numpy(),
-            len(self.observables),
-        )
+        final = self.classifier.final.weight.detach().double().numpy()
+        n_read = len(self.observables)
         # a head may read its latent values before those of its circuit
         own = final[:, -self.n_encoders * n_read :].reshape(len(final), -1, 1, n_read)
         return (own * self.shares[:, None]).reshape(len(final), -1, n_read)

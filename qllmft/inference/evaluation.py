@@ -112,12 +112,10 @@ class Subset:
     def of(self, table: Table) -> Table:
         """Return the subset of a table, or all of it if it is not larger."""
         size = min(self.size, len(table))
-        rows = np.arange(size)
-        if self.seed is not None:
-            rows = np.sort(
-                numpy_generator(self.seed, "subset").choice(len(table), size, replace=False)
-            )
-        return table.take(rows)
+        if self.seed is None:
+            return table.take(np.arange(size))
+        rng = numpy_generator(self.seed, "subset")
+        return table.take(np.sort(rng.choice(len(table), size, replace=False)))
 
     def __str__(self) -> str:
         if self.seed is None:
@@ -175,9 +173,8 @@ class LabelledTexts:
             table, source = subset.of(table), f"{source}, {subset}"
         labels = table.labels if real else _labels_of_model(corpus, table, names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
-        return cls(
-            source, labels, examples.x.numpy(), 0 if data is None else _trained_on(run, table)
-        )
+        trained_on = 0 if data is None else _trained_on(run, table)
+        return cls(source, labels, examples.x.numpy(), trained_on)
 
 
 def evaluate(

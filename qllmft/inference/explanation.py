@@ -79,9 +79,8 @@ class TrainingTexts:
     def nearest(self, vector: NDArray[np.float32], count: int) -> tuple[Neighbour, ...]:
         """Return the ``count`` texts that are nearest to an embedding (D,)."""
         given = vector.astype(np.float64)
-        cosines = (
-            self.vectors @ given / (np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given))
-        )
+        lengths = np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(given)
+        cosines = self.vectors @ given / lengths
         best = np.argsort(-cosines, kind="stable")[:count].tolist()
         return tuple(Neighbour(self.texts[i], self.labels[i], float(cosines[i])) for i in best)
 
@@ -102,9 +101,8 @@ def explain_text(
     """
     predictor.check_one_label("an explanation is about")
     words = text.split()
-    shorter = (
-        [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
-    )
+    places = range(len(words) if len(words) > 1 else 0)  # of words that can be left out
+    shorter = [" ".join(words[:i] + words[i + 1 :]) for i in places]
     whole, *others = predictor.predict([text, *shorter])
     probability = whole.probabilities[whole.label]
     effects = [

@@ -44,11 +44,8 @@ class LabelProbabilities:
         cls, probabilities: NDArray[np.floating], thresholds: Floats | None = None
     ) -> LabelProbabilities:
         """Return answers (N, k) without statistical error."""
-        n = len(probabilities)
-        none = np.empty((n, 0))
-        return cls(
-            probabilities, np.zeros(probabilities.shape), np.ones(n, bool), none, none, thresholds
-        )
+        errors, none = np.zeros(probabilities.shape), np.empty((len(probabilities), 0))
+        return cls(probabilities, errors, np.ones(len(none), bool), none, none, thresholds)
 
     @property
     def sets(self) -> NDArray[np.bool_]:

@@ -134,13 +134,10 @@ class Predictor:
             UserError: if there is no model, or it fails the checks of `load_model` and `check_body_folder`; no code of
                 it has run then.
         """
-        if (
-            isinstance(name_or_path, Path)
-            or Path(name_or_path).exists()
-            or not is_hub_name(name_or_path)
-        ):
+        here = isinstance(name_or_path, Path) or Path(name_or_path).exists()
+        if here or not is_hub_name(str(name_or_path)):
             return cls.load(name_or_path, backend)
-        found = cls.load(download(name_or_path, token), backend)
+        found = cls.load(download(str(name_or_path), token), backend)
         if found.model.own_body:
             check_body_folder(Path(found.model.body.model))
         return found

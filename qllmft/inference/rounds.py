@@ -89,9 +89,8 @@ def measure_in_rounds(
             agreed = own.estimate(part.circuit, part.parameters).circuits > 0
             if agreed:
                 backend.authorize(bound(part, backend, rounds, first=number))
-        for total, of_round, power in zip(
-            sums, read(part, backend.in_round(size, number)), (1, 2, 2), strict=True
-        ):
+        measured = read(part, backend.in_round(size, number))
+        for total, of_round, power in zip(sums, measured, (1, 2, 2), strict=True):
             total[active] += (size * of_round) ** power
         shots[active] += size
         half_width[active] = width

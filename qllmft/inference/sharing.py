@@ -143,6 +143,14 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
         majority = Accuracy(int(np.bincount(answers.labels).max()), len(answers.labels))
     # without folders of this machine
     here = data.source != EMBEDDED and expanded(path_near(data.source, run.path)).exists()
+    sentence, analysis = None, run.path / ANALYSIS
+    if analysis.exists() and not row:
+        try:
+            sentence = one_line(str(parse_json(read_text(analysis))["sentence"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{analysis} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse."
+            ) from error
     return {
         "record": record.compared(answers),
         "data": data,
@@ -150,7 +158,7 @@ def _record_facts(folder: Path, row: str) -> dict[str, Any]:
         "scores": scores,
         "majority": majority,
         "drawn_of_a_label": _drawn_of_a_label(data, record) if data.drawn_per_label else "",
-        "analysis": None if row else _analysis(run.path / ANALYSIS),
+        "analysis": sentence,
     }
 
 
@@ -163,18 +171,6 @@ def _drawn_of_a_label(data: DataConfig, record: RunRecord) -> str:
     if set(few) == set(record.data.labels):
         return f"{share} of each label"
     return f"{data.drawn_per_label:,} of each label, or {share} of a label with fewer,"
-
-
-def _analysis(file: Path) -> str | None:
-    """Return the sentence of the run's analysis, or None without one."""
-    if not file.exists():
-        return None
-    try:
-        return one_line(str(parse_json(read_text(file))["sentence"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{file} cannot be read: {error!r}. Delete it, or make it again: qllmft analyse."
-        ) from error
 
 
 def _metadata(model: StoredModel, name: str, facts: dict[str, Any], fields: CardFields) -> str:
@@ -220,8 +216,10 @@ def _public(name: str) -> str:
     return one_line(Path(name.replace("\\", "/")).name or name)
 
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[^@]+)?")
-_FILES = ["model.json", "model.safetensors", "README.md", *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES),
+# --- upload and download
+
+_NAME = re.compile(_HUB_NAME.pattern + "(@[^@]+)?")
+_FILES = ["model.json", "model.safetensors", CARD, *(f"{OWN_BODY}/{pattern}" for pattern in BODY_FILES),
           f"{OWN_ADAPTER}/{CONFIG}", f"{OWN_ADAPTER}/{WEIGHTS}"]  # fmt: skip
 
 
@@ -257,14 +255,9 @@ def portable(model: StoredModel, folder: Path) -> StoredModel:
 
 def _other_files(folder: str, names: list[str]) -> list[str]:
     """Return the entries of a body's folder that are not copied, such as pickles, code and hidden folders."""
-    return [
-        name
-        for name in names
-        if name.startswith(".")
-        or not (
-            Path(folder, name).is_dir() or any(fnmatch(name, pattern) for pattern in BODY_FILES)
-        )
-    ]
+    kept = {name for name in names if Path(folder, name).is_dir()}
+    kept |= {name for name in names for pattern in BODY_FILES if fnmatch(name, pattern)}
+    return [name for name in names if name.startswith(".") or name not in kept]
 
 
 def download(name: str, token: str | None = None) -> Path:

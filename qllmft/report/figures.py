@@ -98,12 +98,8 @@ def reliability_svg(calibrations: Mapping[str, Calibration]) -> Markup:
         places = [100 * found.confidence[i] for i in bins]
         axes.plot(places, shares, label=name, clip_on=False, **style.look(place))
     least = min(i for found in calibrations.values() for i, n in enumerate(found.texts) if n)
-    axes.set(
-        xlabel="mean probability of the answers (%)",
-        ylabel="right answers (%)",
-        xlim=(10 * least, 100),
-    )
-    axes.set_ylim(0, 100)
+    axes.set(xlabel="mean probability of the answers (%)", ylabel="right answers (%)")
+    axes.set(xlim=(10 * least, 100), ylim=(0, 100))
     figure.legend(loc="outside upper center", ncols=1)
     return style.as_svg(figure, "reliability")
 
@@ -174,6 +170,8 @@ def draw_energy(curve: EnergyCurve, published: int | None = None) -> Any:
         axes.set_xlim(qubits[0], qubits[-1])
     return figure
 
+
+# --- a study: scores of its rows, their differences, and their lines over qubits
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "ms": 5.5, "mew": 1.3}
@@ -275,11 +273,8 @@ def draw_trends(record: StudyRecord, trends: list[Trend]) -> Any:
         means = [row.test_interval for row in rows]
         style.draw_means(axes, places, means, measure.factor, lw=1.1, ls="-", **look)
         shown += means
-    axes.set(
-        xlabel="qubits",
-        ylabel=measure.axis("test"),
-        xticks=sorted({q for line in trends for q in line.qubits}),
-    )
+    ticks = sorted({q for line in trends for q in line.qubits})
+    axes.set(xlabel="qubits", ylabel=measure.axis("test"), xticks=ticks)
     wide = style.keep_in_view(axes, "y", shown, factor=measure.factor)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     body = f"body {record.body} ({record.body.dimension}-d); {record.epochs} epochs"

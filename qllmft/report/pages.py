@@ -86,6 +86,9 @@ def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+# --- the page of a run
+
+
 def write_report(run: Path, *, explained: int = 0) -> Path:
     """Write ``report.html`` into a run's folder, and return its path. UserError if the run is not finished."""
     folder = RunFolder(run)
@@ -173,6 +176,8 @@ def _paid_jobs(folder: Path) -> list[Job]:
     jobs = [job for each in ledgers_in(folder) for job in ledger_jobs(each)]
     return [job for job in jobs if job.job_id and (job.price != 0 or job.cost)]
 
+
+# --- the files of a finished study
 
 _WIDER = "; an interval that runs out of the figure is wider than shown"
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run

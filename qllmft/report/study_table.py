@@ -119,12 +119,8 @@ def selection_note(record: StudyRecord) -> str:
             f"{record.measure.name} (of heads, among equals, the lowest validation loss). {rule}. The test texts are "
             "read only for the chosen ones."
         )
-    tuned = [row.label for row in record.rows if row.tuned]
-    baselines = (
-        f"; settings of {' and '.join(tuned)} are chosen on the validation texts too"
-        if tuned
-        else ""
-    )
+    tuned = " and ".join(row.label for row in record.rows if row.tuned)
+    baselines = f"; settings of {tuned} are chosen on the validation texts too" if tuned else ""
     return f"{rule}{baselines}. The test texts are read once per run, for the chosen ones."
 
 

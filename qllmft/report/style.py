@@ -211,9 +211,8 @@ def as_svg(figure: Any, name: str) -> Markup:
     """Return the SVG element, as wide as its place in the page. Call it within a page's `figure_style`."""
     _clean(figure)
     file = io.StringIO()
-    figure.savefig(
-        file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", metadata=nothing)
     svg = file.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for size in ("height", "width"):

@@ -72,24 +72,17 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
     if not place.is_dir():
         loaded = Body(config.body)
         adapter = config.body.model_copy(update={"trainable": "lora"})
-        body = TrainableBody(
-            loaded,
-            derive_seed(config.seed, "adapter"),
-            config=adapter if settings.adapts(loaded.n_weights) else None,
-        )
+        own = adapter if settings.adapts(loaded.n_weights) else None
+        body = TrainableBody(loaded, derive_seed(config.seed, "adapter"), config=own)
         setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
         setup.folder.open_for(config)
         total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
         _announce(setup, body, total - done, place)
         started = time.perf_counter()
         with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
+            how = settings.of_adapter if body.adapted else settings
             loss = fit_contrastive(
-                body,
-                train,
-                settings.of_adapter if body.adapted else settings,
-                config.seed,
-                checkpoint=checkpoint,
-                on_step=advance,
+                body, train, how, config.seed, checkpoint=checkpoint, on_step=advance
             )
         name = "squared error" if settings.loss == "cosine" else "loss"
         end = "" if math.isnan(loss) else f", {name} at the end {loss:.4f}"  # NaN: no step was left
@@ -157,10 +150,8 @@ class FrozenBody:
                 f"{duration_text(config.train.epochs * epoch)} in all on {cores} free cores{shots}."
             )
         elif epochs:
-            batch = self.head_vectors.train.x[:size]
-            forward, backward = seconds_of(
-                lambda: self.classifier(batch).sum(), self.classifier, repeats=1
-            )
+            batch, model = self.head_vectors.train.x[:size], self.classifier
+            forward, backward = seconds_of(lambda: model(batch).sum(), model, repeats=1)
             work = (forward + backward) * sizes["train"] + forward * sizes["validation"]
             seconds = work / len(batch)
             self._setup.message(

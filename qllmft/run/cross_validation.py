@@ -189,11 +189,10 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
 
 def _of_fold(setup: RunSetup, fold: int) -> RunSetup:
     """Return the setup of a fold; messages are those of the first one."""
+    left_out = BackendReady | EpochEnded | Message if fold else BackendReady | EpochEnded
 
     def on_event(event: Event) -> None:
-        if not isinstance(event, BackendReady | EpochEnded | Message) or (
-            isinstance(event, Message) and fold == 0
-        ):
+        if not isinstance(event, left_out):
             setup.on_event(event)
 
     place = setup.folder.checkpoint.path.parent / f"fold-{fold + 1}"
@@ -211,9 +210,8 @@ def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
     """Train a head without a fold, and answer the fold's texts."""
     vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
     train, held = vectors.train, vectors.validation
-    with stage(
-        setup.on_event, "fitting", f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
-    ):
+    title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
+    with stage(setup.on_event, "fitting", title):
         fitted = fit_and_score(head, train, held)
     if head.interrupted:
         selection = head.selection if isinstance(head, TrainedHead) else None
@@ -232,6 +230,9 @@ def _fit(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _OfFold:
 
 # does the run of a configuration in a folder with shared texts
 RunOfFold = Callable[[RunConfig, Path, SharedInputs], Outcome]
+
+
+# --- one run for each fold, and a record of all rows, each tested once
 
 
 def run_folds(

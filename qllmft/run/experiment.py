@@ -352,25 +352,14 @@ def _record(
             config.body.trainable is not False,
             sum(file.stat().st_size for file in files if file.is_file()),
         )
+    texts = corpus.source, corpus.fingerprint, corpus.label_names, splits.sizes
+    findings = setup.findings if setup.findings != Findings() else None
+    weights = weights_hash(config.body)
     return RunRecord(
         identity=config.identity,
         seed=config.seed,
-        data=DataRecord(
-            corpus.source,
-            corpus.fingerprint,
-            corpus.label_names,
-            splits.sizes,
-            setup.findings if setup.findings != Findings() else None,
-            splits.rule,
-            splits.n_folds or None,
-        ),
-        body=BodyRecord(
-            published_name(config.body),
-            identity,
-            body.dimension,
-            learned,
-            weights_hash(config.body),
-        ),
+        data=DataRecord(*texts, findings, splits.rule, splits.n_folds or None),
+        body=BodyRecord(published_name(config.body), identity, body.dimension, learned, weights),
         selected_epoch=epoch,
         models=tuple(
             ModelResult(

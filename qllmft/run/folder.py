@@ -144,12 +144,11 @@ class RunFolder:
         for line in content.splitlines():
             try:
                 metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
-                numbers = vars(metrics).copy()
-                if numbers["score_exact"] is None:
-                    del numbers["score_exact"]
+                left_out = {("measure", metrics.measure), ("score_exact", None)}
+                numbers = dict(vars(metrics).items() - left_out).values()
                 # NaN compares as False, and integers of hundreds of digits have no float
-                if numbers.pop("measure") not in TASK_OF_SCORE or not all(
-                    abs(number) <= LARGEST for number in numbers.values()
+                if metrics.measure not in TASK_OF_SCORE or any(
+                    not abs(n) <= LARGEST for n in numbers
                 ):
                     break
             except (ValueError, KeyError, TypeError):

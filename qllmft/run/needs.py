@@ -59,12 +59,8 @@ def check_memory(config: RunConfig, batch: int) -> int:
     if config.backend.options.get("device", "cpu") != "cpu":
         return 0
     model, free = config.model, int(psutil.virtual_memory().available)
-    qubits = (
-        [model.latent_encoder_qubits]
-        * model.most_encoders
-        * (1 + model.odd)
-        * (model.encoder == "quantum")
-    )
+    encoders = model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
+    qubits = [model.latent_encoder_qubits] * encoders
     # shots need as much again for the outcomes
     qubits += [model.n_qubits] * (2 if config.noise.shots else 1)
     each = 4 * sum(1 << q for q in [*qubits, max(qubits)])

@@ -161,6 +161,8 @@ class Predictions(Answers):
         return self.task.by_class(self.labels, self.answers_of(model), len(self.label_names))
 
 
+# --- the record
+
 FORMAT = 1
 WITHOUT_CIRCUIT = "the same without its circuit"  # row of a table
 

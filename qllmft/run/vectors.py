@@ -115,17 +115,12 @@ def embed_tables(
         embeddings = inputs.embed(texts, body, compute) if inputs else compute(texts)
         advance(len(texts))
     if embeddings.truncated:
-        text = (
-            f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that "
-        )
-        on_event(Message(f"{text}{title or body.model} reads: the rest of them is cut off."))
-    parts = np.split(
-        embeddings.vectors, np.cumsum([len(table.to_embed) for table in tables.values()])[:-1]
-    )
-    for name, part in zip(tables, parts, strict=True):
-        check_vectors(part, body, name)
-    examples = []
-    for vectors, table in zip(parts, tables.values(), strict=True):
+        text = f"{embeddings.truncated:,} texts have more than the {embeddings.longest} tokens that"
+        on_event(Message(f"{text} {title or body.model} reads: the rest of them is cut off."))
+    ends = np.cumsum([len(table.to_embed) for table in tables.values()])
+    parts, examples = np.split(embeddings.vectors, ends[:-1]), []
+    for (name, table), vectors in zip(tables.items(), parts, strict=True):
+        check_vectors(vectors, body, name)
         if table.second is not None:
             n, features = len(table), table.features
             vectors = pair_vectors(vectors[:n], vectors[n:], features)

@@ -168,6 +168,9 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+# --- the table, for a terminal and a notebook
+
+
 def title(record: RunRecord) -> str:
     """Return texts, body, seed and selected epoch, in two lines."""
     return (

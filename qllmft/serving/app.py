@@ -40,6 +40,8 @@ from qllmft.versions import versions
 from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_backends.text import error_text, masked
 
+# --- bodies of requests and answers as pydantic models, which FastAPI checks and describes in its OpenAPI document
+
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
 ERRORS = {
@@ -173,6 +175,8 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         for status in sorted((403, 500, *statuses))
     }
 
+
+# --- the application
 
 _FILES = files("qllmft.serving")
 _PAGE: list[BaseRoute] = [

@@ -117,6 +117,8 @@ class Guard:
         return bytes(content)
 
 
+# --- connections: their number, and the time of a client to send its request or to read its answer
+
 CONNECTIONS = 500  # in all; with some times AT_ONCE, fewer than the usual 1,024 open files
 PER_ADDRESS = 256
 AT_ONCE = 100  # that wait to be accepted, and that are accepted together

@@ -62,12 +62,8 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     A pickle holds arrays, numbers and names, and no object of torch.
     """
 
-    _sections: ClassVar[tuple[str, ...]] = (
-        "model",
-        "train",
-        "noise",
-        "backend",
-    )  # of the configuration, in ``settings``
+    # of the configuration, in ``settings``
+    _sections: ClassVar[tuple[str, ...]] = ("model", "train", "noise", "backend")
 
     preset: str = field(default=DEFAULT, kw_only=False)
     settings: Mapping[str, Any] | Iterable[str] | None = None

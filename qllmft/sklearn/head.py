@@ -136,10 +136,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
                 "unsure_label, such as -1 or 'unknown'."
             )
         label: NDArray[Any] = np.asarray(self.unsure_label)
-        alike = found.dtype.kind == label.dtype.kind
-        return np.where(
-            decision.unsure(probabilities), label, found if alike else found.astype(object)
-        )
+        found = found if found.dtype.kind == label.dtype.kind else found.astype(object)
+        return np.where(decision.unsure(probabilities), label, found)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return probabilities (N, k) in the order of `classes_`, which add up to 1 unless rows have several labels.
@@ -152,9 +150,8 @@ class TrainedClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the logits (N, k), or for two classes the lead (N,) of the second over the first."""
         logits = self._outputs(X)
-        return (
-            logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
-        )
+        two = logits.shape[1] == 2 and not self.multilabel_
+        return logits[:, 1] - logits[:, 0] if two else logits
 
     def __sklearn_tags__(self) -> Any:
         """Return tags with several labels per row."""

@@ -105,11 +105,8 @@ class MLflow(Tracker):
         self._connect, self._metric, self._param = MlflowClient, Metric, Param
         self._store = get_tracking_uri() if is_tracking_uri_set() else "sqlite:///mlflow.db"
         allowed = getattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE", None)
-        if (
-            allowed is not None
-            and not allowed.get()
-            and re.match(r"file:|(?!databricks)[^:]*$", self._store)
-        ):
+        is_folder = re.match(r"file:|(?!databricks)[^:]*$", self._store)
+        if is_folder and allowed is not None and not allowed.get():
             raise UserError(
                 f"the tracker 'mlflow' got the folder {self._store} as its store, which MLflow refuses; set "
                 "MLFLOW_TRACKING_URI to a database, such as sqlite:///mlflow.db, or to a server."
@@ -148,10 +145,8 @@ class MLflow(Tracker):
             from mlflow.pyfunc import save_model
             from mlflow.types.schema import ColSpec, DataType, Schema
 
-            columns = [
-                ColSpec(DataType.string, name)
-                for name in (("first", "second") if pair else ("text",))
-            ]
+            names = ("first", "second") if pair else ("text",)
+            columns = [ColSpec(DataType.string, name) for name in names]
             save_model(
                 f"{place}/model",
                 # imported where it is loaded; nothing is pickled
@@ -165,12 +160,8 @@ class MLflow(Tracker):
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table as metrics MODEL/COLUMN, and the files as artefacts."""
         # MLflow accepts no other characters in a name, but a baseline's name may have them
-        self._log(
-            {
-                re.sub(r"[^\w./ -]", "_", name): value
-                for name, value in final_numbers(record).items()
-            }
-        )
+        numbers = final_numbers(record).items()
+        self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in numbers})
         for file in files:
             self._client.log_artifact(self._run, str(file))
         self._client.set_terminated(self._run, "FINISHED")
@@ -184,10 +175,8 @@ class MLflow(Tracker):
         name = hashlib.sha256(str(campaign).encode()).hexdigest()[:16]
         # processes that share the runs start at the same time
         with FileLock(campaign / ".mlflow.lock"):
-            found = self._client.search_runs(
-                [experiment], f"tags.campaign = '{name}'", max_results=1
-            )
-            if found:
+            same = f"tags.campaign = '{name}'"
+            if found := self._client.search_runs([experiment], same, max_results=1):
                 return str(found[0].info.run_id)
             tags = {"campaign": name, "folder": str(campaign)}
             made = self._client.create_run(experiment, run_name=campaign.name, tags=tags)
@@ -196,9 +185,7 @@ class MLflow(Tracker):
 
     def _log(self, numbers: Mapping[str, float], step: int = 0) -> None:
         now_ms = int(1000 * time.time())
-        metrics = [
-            self._metric(name, float(value), now_ms, step) for name, value in numbers.items()
-        ]
+        metrics = [self._metric(name, float(x), now_ms, step) for name, x in numbers.items()]
         self._client.log_batch(self._run, metrics=metrics)
 
 

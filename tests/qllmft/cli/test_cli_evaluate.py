@@ -107,6 +107,7 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
     record["data"]["fingerprint"] = "of other texts"
     (elsewhere / "result.json").write_text(json.dumps(record))
     assert "it was not checked" in cli("evaluate", elsewhere, "--data", run.data)[0]
+    assert "no nearest texts: " in cli("explain", elsewhere, "a good film")[0]
 
 
 def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
@@ -120,6 +121,9 @@ def test_an_answer_is_explained_by_words_and_by_training_texts(run, cli):
     assert [effects[i] for i in range(1, 5)] == pytest.approx(by_hand, abs=1e-5)
     sizes = [abs(word["effect"]) for word in found["words"]]
     assert sizes == sorted(sizes, reverse=True)
+    without = {word["position"]: word["label"] for word in found["words"]}
+    assert [without[i] for i in range(1, 5)] == [answer["label"] for answer in answers[1:]]
+    assert cli.json("explain", run.path, "film")["words"] == [], "none is left without it"
     config = RunFolder(run.path).read_config()
     train = split_corpus(read_corpus(config.data), config.data, config.seed).train.texts
     vectors = embed([text, *train], config.body).vectors

@@ -39,12 +39,6 @@ def test_predict_and_evaluate_use_the_trained_body(cli, learned):
     assert cli("predict", str(out), "a great film")[0].count("\t") == 2
 
 
-def test_a_rate_for_a_frozen_body_is_refused(cli, run, tmp_path):
-    _, message = cli(*run.arguments(tmp_path / "out"), "--set train.body_lr=1e-5", code=2)
-    assert "train.body_lr is 1e-05 and the body is frozen" in " ".join(message.split())
-    assert not (tmp_path / "out").exists()
-
-
 def test_info_says_that_the_body_is_not_counted(cli):
     assert "The body's weights are trained too" in cli("info", "upper-bound")[0]
     assert "The body's weights" not in cli("info", "nn-head-0")[0]

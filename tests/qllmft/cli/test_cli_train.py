@@ -12,7 +12,6 @@ from small_texts import write_reviews
 
 from qllmft.cli.options import build_config
 from qllmft.config import parse_config
-from qllmft.config.presets import load_preset
 from qllmft.config.settings import parse_settings
 from qllmft.data import read_corpus, split_corpus
 from qllmft.run.record import RunRecord
@@ -107,10 +106,6 @@ def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     assert (config.seed, config.train.batch_size, config.train.epochs) == (3, 8, 1)
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     assert splits.sizes == result["data"]["sizes"]
-
-
-def test_the_main_job_without_options_is_the_recommended_preset():
-    assert build_config("recommended", None, {}) == load_preset("recommended").config()
 
 
 @pytest.mark.parametrize(

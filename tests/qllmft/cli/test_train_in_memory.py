@@ -140,16 +140,6 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     assert "DataFrame of 80 rows" in table
 
 
-def test_a_report_that_cannot_be_written_loses_no_outcome(tmp_path, monkeypatch, frame, settings):
-    def full(path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("qllmft.report.write_report", full)
-    lines = Lines()
-    assert train(frame, out=tmp_path / "run", on_event=lines, **settings).record is not None
-    assert lines.said[-1] == "The report cannot be written: No space left on device."
-
-
 def test_texts_that_are_cut_off_are_counted(tmp_path):
     texts = [
         "a short film",

@@ -36,14 +36,6 @@ def rows_of(path: Path) -> list[tuple[str, str]]:
     return [tuple(line.split("\t")) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
 
 
-def test_the_runs_own_test_set_gives_the_records_figure_again(run):
-    found = evaluate_run(run)
-    record = evaluation.RunFolder(run).read_result().to_json()
-    assert found.accuracy.as_dict() == record["models"][0]["test"]
-    assert sum(map(sum, found.confusion)) == 30
-    assert found.source.endswith("corpus.tsv (the run's test set)")
-
-
 def test_texts_that_changed_since_have_no_test_set(run, corpus, body):
     """Another split of other texts would put what was learned from among what is tested on."""
     write_corpus(corpus, per_label=36)
@@ -51,18 +43,6 @@ def test_texts_that_changed_since_have_no_test_set(run, corpus, body):
         evaluate_run(run)
     assert body.calls == []
     assert evaluate_run(run, DataConfig(source=str(corpus))).accuracy.total == 72
-
-
-def test_a_file_of_other_texts(run, tmp_path):
-    other = tmp_path / "other.tsv"
-    kinds = [("good x", "good"), ("bad y", "good"), ("bad z", "bad")]
-    rows = [(f"{text} {i}", label) for i in range(4) for text, label in kinds]
-    other.write_text("".join("\t".join(row) + "\n" for row in [("text", "label"), *rows]))
-    found = evaluate_run(run, DataConfig(source=str(other)))
-    assert found.confusion == confusion_by_hand(run, rows)
-    assert found.source == str(other)
-    assert found.accuracy.right == found.confusion[0][0] + found.confusion[1][1]
-    assert found.confusion[1][0] + found.confusion[1][1] == 8  # rows are the true labels
 
 
 def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_path):

@@ -5,7 +5,6 @@ from tiny_runs import HashBody, config, write_corpus
 
 from qllmft.errors import UserError
 from qllmft.run import run_experiment
-from qllmft_backends import UnknownBackendError
 
 
 def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):
@@ -38,9 +37,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(
             UserError,
             "baselines.names has 'knn'; expected",
         ),
-        ({"backend__name": "adjoin"}, UnknownBackendError, "there is no backend 'adjoin'"),
         ({"data__n_per_label": 35}, UserError, "35 texts per label leave none of 70 for the test"),
-        ({"data__source": "/no/such.tsv"}, UserError, "there is no file or folder /no/such.tsv"),
     ],
     ids=str,
 )

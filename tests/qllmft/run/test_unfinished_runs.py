@@ -35,13 +35,3 @@ def test_ctrl_c_leaves_a_model_and_no_result_and_it_goes_on_to_the_same_bits(
     assert watcher.done == epoch - 1  # the last epoch was not saved
     assert outcome.epochs_done == 4
     assert_same(outcome.folder, whole)
-
-
-def test_ctrl_c_while_the_baselines_are_fitted_keeps_the_training(corpus, out, whole):
-    with pytest.raises(KeyboardInterrupt):
-        run_experiment(config(corpus), out, Stop("SVC"))
-    assert not (out / "result.json").exists()
-    watcher = Stop(-1)
-    outcome = run_experiment(config(corpus), out, watcher)
-    assert watcher.done == 4
-    assert_same(outcome.folder, whole)

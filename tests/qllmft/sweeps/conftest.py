@@ -8,7 +8,7 @@ from small_texts import write_reviews
 
 __all__ = ["cluster"]
 
-collect_ignore = ["conftest.py", "sweep_process.py"]
+collect_ignore = ["conftest.py"]
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ def test_a_search_counts_cost_and_not_trials(tmp_path, monkeypatch):
     # 10, 12, … 18 qubits
     sweep = make_sweep(load_space("table-06"), "grid", {"train.lr": 1e-3}, seeds=2)
     plan = sweep.plan()
-    monkeypatch.setattr(CampaignProgress, "_best", lambda *_: 0.5)
+    monkeypatch.setattr(FinishedRuns, "mean_validation", lambda *_: 0.5)
     looks = Looks(plan, tmp_path)
     costs = [run.cost() for run in plan.planned]
     assert costs[-1] > 50 * costs[0]
