@@ -125,7 +125,7 @@ def predict(
         _measure(predictor, backends, list(given), choice, decision, json=json, repeats=bootstrap)
         return
     total = unsure = unlike = 0
-    for prediction in predictor.decide(given, decision):
+    for prediction in predictor.stream(given, **vars(decision)):
         _print(*_shown(prediction), json=json)
         total, unsure = total + 1, unsure + prediction.unsure
         unlike += prediction.unlike

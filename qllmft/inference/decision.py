@@ -37,11 +37,10 @@ class Prediction:
 
     def as_dict(self, *, measured: bool = False) -> dict[str, Any]:
         """Return label or labels and probabilities for JSON, and if ``measured`` the statistical error."""
-        found: dict[str, Any] = (
-            {"labels": list(self.labels)} if self.several else {"label": self.label}
-        )
+        labels = list(self.labels)
+        found: dict[str, Any] = {"labels": labels} if self.several else {"label": self.label}
         if self.coverage is not None:
-            found |= {"set": list(self.labels), "coverage": self.coverage}
+            found |= {"set": labels, "coverage": self.coverage}
         if self.unlike:
             found["unlike"] = True
         found["probabilities"] = {name: round(p, 6) for name, p in self.probabilities.items()}
@@ -138,10 +137,8 @@ class Decision:
         """Return whether (N,) the lead of the answer is below the margin."""
         if not self.margin:
             return np.zeros(len(probabilities), bool)
-        if self.threshold is not None:
-            lead = abs(probabilities[:, 1] - self.threshold) / max(
-                self.threshold, 1.0 - self.threshold
-            )
+        if (t := self.threshold) is not None:
+            lead = abs(probabilities[:, 1] - t) / max(t, 1.0 - t)
             return np.asarray(lead < self.margin)
         ordered = np.sort(probabilities, axis=1)
         return np.asarray(ordered[:, -1] - ordered[:, -2] < self.margin)

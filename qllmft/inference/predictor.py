@@ -232,7 +232,8 @@ class Predictor:
             novelty: share of the validation texts; a text that is further from the training texts than all others of
                 them is ``unlike``. None marks no text.
         """
-        return list(self.decide(texts, Decision(threshold, margin, coverage, novelty)))
+        rule = Decision(threshold, margin, coverage, novelty)
+        return list(self.stream(texts, **vars(rule)))
 
     def stream(self, texts: Iterable[Item], **rule: Any) -> Iterator[Prediction]:
         """Yield predictions in constant memory, reading texts as they are needed.
@@ -248,10 +249,7 @@ class Predictor:
             UserError: if the rule does not fit the model's labels; raised with the first
                 prediction, not by the call.
         """
-        return self.decide(texts, Decision(**rule))
-
-    def decide(self, texts: Iterable[Item], decision: Decision) -> Iterator[Prediction]:
-        """Yield the predictions of `stream` by a rule."""
+        decision = Decision(**rule)
         self.check_decision(decision)
         with closing(self):
             for part, vectors in self._embedded(texts):

@@ -265,11 +265,8 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         """Return the table of its models, for a notebook."""
-        return (
-            table_html(self.record)
-            if self.record
-            else f"interrupted after epoch {self.epochs_done}"
-        )
+        stopped = f"interrupted after epoch {self.epochs_done}"
+        return table_html(self.record) if self.record else stopped
 
 
 @dataclass(frozen=True)

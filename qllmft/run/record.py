@@ -307,9 +307,8 @@ class DataRecord:
     @property
     def validated(self) -> str:
         """Return the heading of validation scores: ``validation``, or ``validation, 3 folds``."""
-        return (
-            f"validation, {self.validation_folds} folds" if self.validation_folds else "validation"
-        )
+        folds = self.validation_folds
+        return f"validation, {folds} folds" if folds else "validation"
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,9 @@ def headline(models: Sequence[ModelResult]) -> str:
         named = f"{len(sided)} of {len(compared)} baselines"
         named = f"the {sided[0].model.name}" if len(sided) == 1 else named
         return f"The {head.subject} {'loses to' if worse else 'beats'} {named}"
-    measure = head.tested.measure
-    return (
-        f"Equal within {measure.within(measure.margin)}"
-        if len(equal) == len(compared)
-        else "No clear winner"
-    )
+    if len(equal) < len(compared):
+        return "No clear winner"
+    return f"Equal within {head.tested.measure.within(head.tested.measure.margin)}"
 
 
 def verdict(models: Sequence[ModelResult]) -> str:
