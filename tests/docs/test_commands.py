@@ -53,7 +53,6 @@ SEVERAL = "train --task multilabel --data several.jsonl"
 PAIRS = "train --data pairs.tsv --pair-column other"
 FIRST = (  # the beginning of a line, the folder that it needs, and the line that makes it
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
-    (r"predict runs/tiny-llama", "runs/tiny-llama", "train --data sst2 --out runs/tiny-llama"),
     (r"predict runs/lora", "runs/lora", "train --data sst2 --out runs/lora"),
     (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
     (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
