@@ -175,22 +175,16 @@ def test_a_line_is_printed_at_every_tenth_of_the_epochs(iris, capsys):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        (
-            {"settings": {"data.source": "x", "seed": 1}},
-            "settings holds data.source, seed; expected ",
-        ),
+        ({"settings": {"data.source": "x", "seed": 1}}, "settings holds data.source, seed; expected "),
         ({"settings": "model.reuploads=6"}, "settings is the text .*; expected a dict, or a list"),
         ({"settings": ["reuploads"]}, "settings got 'reuploads', expected NAME=VALUE"),
-        (
-            {"settings": SMALL | {"model.encoder_qubits": 2}},
-            "5 values and a constant .*; 2 encoder",
-        ),
+        ({"settings": SMALL | {"model.encoder_qubits": 2}}, "5 values and a constant .*; 2 encoder"),
         ({"preset": "unfrozen-single-10q"}, "has a body that learns, .* Choose another preset"),
         ({"validation_fraction": 2}, "validation_fraction is 2; exp"),
         ({"epochs": 0}, "train.epochs .got 0.: "),
         ({"backend": "no such"}, "no such"),
     ],
-)
+)  # fmt: skip
 def test_parameters_that_do_not_fit_are_refused_by_fit(iris, parameters, message):
     with pytest.raises((UserError, BackendError), match=message):
         small(**parameters).fit(*iris)
@@ -262,15 +256,10 @@ def test_parts_without_a_preset_train_the_default_head_without_principal_axes(ir
     [
         ({}, [0, 1], None, "classes must be passed on the first call"),
         ({}, [0, 3], [0, 1], "y has the labels .3., and classes are .0, 1.. Name all"),
-        (
-            {"class_weight": "balanced"},
-            [0, 1],
-            [0, 1],
-            "counts all labels, and partial_fit sees a ",
-        ),
+        ({"class_weight": "balanced"}, [0, 1], [0, 1], "counts all labels, and partial_fit sees a "),
         ({"preset": "odd", "settings": None}, [0, 1], [0, 1], "is trained by L-BFGS, .* with Adam"),
     ],
-)
+)  # fmt: skip
 def test_a_part_that_does_not_fit_is_refused(iris, parameters, labels, classes, message):
     with pytest.raises(ValueError, match=message):
         small(**parameters).partial_fit(iris[0][:2], labels, classes)

@@ -170,14 +170,11 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
         ({"decompose": True}, "--decompose spells out the gate .* Add --part encoder --text"),
         ({"decompose": True, "text": TEXT}, "--decompose spells out the gate"),
         ({"decompose": True, "part": "encoder"}, "--decompose spells out the gate"),
-        (
-            {"format": "qasm2"},
-            "QASM 2 has no parameters, and .* x are free .* Bind them with --text",
-        ),
+        ({"format": "qasm2"}, "QASM 2 has no parameters, and .* x are free .* Bind them with --text"),
         ({"format": "qasm2", "text": TEXT, "weights": "free"}, "free needs --format qasm3 or qpy"),
         ({"format": "qasm2", "part": "encoder", "weights": "free"}, "so --weights free needs"),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_go_together_is_refused_before_any_work(options, message):
     with pytest.raises(UserError, match=message):
         ExportRequest(**options)
@@ -192,15 +189,11 @@ PERCEPTRON = {"head": "mlp", "encoder": "none"}
         (PERCEPTRON, {}, "the head of this model is a perceptron: there is no circuit"),
         ({"encoder": "mlp"}, {"part": "encoder"}, "no quantum encoder: there is no such circuit"),
         (PERCEPTRON, {"part": "encoder"}, "this model has no quantum encoder"),
-        (
-            {"n_qubits": 4, "n_encoders": 2},
-            {"part": "encoder"},
-            "has 2 encoders.* --encoder 0 to 1",
-        ),
+        ({"n_qubits": 4, "n_encoders": 2}, {"part": "encoder"}, "has 2 encoders.* --encoder 0 to 1"),
         ({}, {"part": "encoder", "encoder": 1}, "--encoder is 1; this model's encoders are 0"),
         ({}, {"part": "encoder", "encoder": -1}, "--encoder is -1; this model's encoders are 0"),
     ],
-)
+)  # fmt: skip
 def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(
     model_of, monkeypatch, settings, options, message
 ):

@@ -175,15 +175,9 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             {"model": {"n_qubits": 3, "encoder_layers": 2}},
             r"head.connector.weight has the shape \(12,\), expected \(15,",
         ),
-        (
-            {"model": {"n_qubits": -3}},
-            r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$",
-        ),
+        ({"model": {"n_qubits": -3}}, r"n_qubits \(got -3\): Input should be greater than or equal to 1\.$"),
         ({"model": {"no_such_setting": 1}}, "no_such_setting"),
-        (
-            {"label_names": ["a", "b", "c"], "check": None},
-            r"final.weight has the shape \(2, 4\), expected \(3, 4\)",
-        ),
+        ({"label_names": ["a", "b", "c"], "check": None}, r"final.weight has the shape \(2, 4\), expected \(3, 4\)"),
         ({"label_names": ["a", "b", "c"]}, "check.logits has 2 numbers, expected 3"),
         ({"label_names": 2}, r"label_names \(got 2\): Input should be a valid tuple"),
         ({"label_names": ["a", 2]}, r"label_names\[2\] \(got 2\): Input should be a valid string"),
@@ -200,27 +194,18 @@ def test_a_record_that_lacks_a_part_is_refused(folder, key):
             {"model": SMALL | {"encoder_layers": 10**9}},
             "encoders would have 8,000,000,000 gates, expected at most 10,000",
         ),
-        (
-            {"model": SMALL | {"reuploads": 10**7}},
-            "circuit of the head would have 120,000,008 gates",
-        ),
-        (
-            {"model": SMALL | {"n_qubits": 40}},
-            "n_qubits is 40, encoder_qubits 4; expected at most 30",
-        ),
+        ({"model": SMALL | {"reuploads": 10**7}}, "circuit of the head would have 120,000,008 gates"),
+        ({"model": SMALL | {"n_qubits": 40}}, "n_qubits is 40, encoder_qubits 4; expected at most 30"),
         ({"check": 3}, r"check \(got 3\): Input should be"),
         ({"check": {}}, "check.logits: Field required"),
         ({"check": {"logits": [1.0]}}, "check.logits has 1 numbers, expected 2"),
-        (
-            {"check": {"logits": ["a", None]}},
-            r"check.logits\[1\] \(got 'a'\): Input should be a valid number",
-        ),
+        ({"check": {"logits": ["a", None]}}, r"check.logits\[1\] \(got 'a'\): Input should be a valid number"),
         ({"check": {"logits": [float("inf"), 0.0]}}, "Input should be a finite number"),
         ({"more": 1}, r"more \(got 1\): there is no such setting"),
         ({"thresholds": [0.5, 0.5]}, "it has 2 thresholds, task classification and 2 labels"),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_a_record_of_another_model_is_refused(folder, values, message):
     change(folder, **values)
     with pytest.raises(
@@ -284,13 +269,10 @@ def test_a_large_model_is_not_computed_on_loading(tmp_path, monkeypatch):
     [
         (lambda w: {**w, "more": torch.zeros(3)}, "more is no weight of it"),
         (lambda w: {k: v for k, v in w.items() if k != "final.bias"}, "final.bias is missing"),
-        (
-            lambda w: {**w, "final.bias": w["final.bias"].double()},
-            "final.bias is of type F64, expected F32",
-        ),
+        (lambda w: {**w, "final.bias": w["final.bias"].double()}, "final.bias is of type F64, expected F32"),
         (lambda w: {f"{k}.x": v for k, v in w.items()}, "; and 7 more"),
     ],
-)
+)  # fmt: skip
 def test_weights_of_another_structure_are_named(folder, edit, message):
     save_file(edit(load_file(folder / "model.safetensors")), folder / "model.safetensors")
     with pytest.raises(

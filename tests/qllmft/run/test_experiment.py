@@ -204,13 +204,10 @@ def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, m
     [
         ({"baselines__names": []}, ["quantum head"]),
         ({"baselines__names": ["svc", "mlp"]}, ["quantum head", "SVC", "MLP, no hidden layer"]),
-        (
-            {"model": {"encoder": "none", "head": "mlp"}, "baselines__names": ["svc"]},
-            ["classical head", "SVC"],
-        ),
+        ({"model": {"encoder": "none", "head": "mlp"}, "baselines__names": ["svc"]}, ["classical head", "SVC"]),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_the_baselines_are_those_that_are_named(corpus, out, changes, names):
     events = []
     result = run_experiment(config(corpus, **changes), out, events.append).record.to_json()

@@ -34,18 +34,13 @@ def settings(corpus) -> RunConfig:
     "overrides",
     [
         {"backend.options": {"dtype": "float64"}},
-        {
-            "data.source": 'a "quoted"\\path é\n',
-            "data.n_per_label": 7,
-            "data.subset": "s",
-            "data.revision": "r",
-        },
+        {"data.source": 'a "quoted"\\path é\n', "data.n_per_label": 7, "data.subset": "s", "data.revision": "r"},
         {"model.readout": "first", "model.encoder_qubits": 11, "model.skip": True},
         {"train.lr": 1e-300, "train.weight_decay": 0.1 + 0.2, "seed": 2**63 - 1},
         {"baselines.names": [], "body.device": "cpu"},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_config_toml_holds_odd_values_too(overrides, folder):
     asked = load_preset("single-10q").config(overrides)
     folder.open_for(asked)
@@ -66,14 +61,11 @@ def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
     [
         ({"train__lr": 0.1}, "train.lr"),
         ({"seed": 4}, "seed"),
-        (
-            {"model__n_qubits": 4, "train__epochs": 9, "seed": 8},
-            "model.n_qubits, seed, train.epochs",
-        ),
+        ({"model__n_qubits": 4, "train__epochs": 9, "seed": 8}, "model.n_qubits, seed, train.epochs"),
         ({"baselines__names": ["svc"]}, "baselines.names"),
         ({"model__encoder_qubits": 3}, "model.encoder_qubits"),
     ],
-)
+)  # fmt: skip
 def test_a_run_of_another_configuration_is_refused_and_the_differences_named(
     changes, named, folder, corpus
 ):
@@ -138,13 +130,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, settings):
     [
         (b"[train", r"config\.toml cannot be read: "),
         (b"seed = '\xff'", r"config\.toml cannot be read: .*utf-8"),
-        (
-            b"[train]\nlearning_rate = 1",
-            r"config\.toml: train\.learning_rate \(got 1\): there is no such setting",
-        ),
+        (b"[train]\nlearning_rate = 1", r"config\.toml: train\.learning_rate \(got 1\): there is no such setting"),
         (b"[train]\nepochs = 0", r"config\.toml: train\.epochs \(got 0\)"),
     ],
-)
+)  # fmt: skip
 def test_a_damaged_configuration_is_refused(content, message, folder, settings):
     folder.open_for(settings)
     folder.config_file.write_bytes(content)

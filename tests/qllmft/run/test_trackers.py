@@ -198,15 +198,11 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noted, monkeypatc
 @pytest.mark.parametrize(
     ("asked", "files", "message"),
     [
-        (
-            "tensorbord",
-            False,
-            "no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb",
-        ),
+        ("tensorbord", False, "no tracker 'tensorbord'; expected one of tensorboard, mlflow, wandb"),
         *((n, False, f"'{n}' needs the package {n}: pip install '.[track]'") for n in REAL),
         ((), True, "--track-files needs a tracker; add one"),
     ],
-)
+)  # fmt: skip
 def test_what_is_refused_before_any_work(monkeypatch, asked, files, message):
     for name in REAL:
         monkeypatch.setitem(sys.modules, name, None)

@@ -143,15 +143,11 @@ def test_a_model_that_is_not_there(hub, name, message):
 @pytest.mark.parametrize(
     ("name", "token", "message"),
     [
-        (
-            "ann/films",
-            "hf_wrong",
-            "not be uploaded to ann/films: .*401.*Log in with `hf auth login`",
-        ),
+        ("ann/films", "hf_wrong", "not be uploaded to ann/films: .*401.*Log in with `hf auth login`"),
         ("ann/films", "hf_two\nlines", r"the token holds a space, an end of line"),
         ("ann/films/x", TOKEN, r"could not be uploaded to ann/films/x: Repo id must"),
     ],
-)
+)  # fmt: skip
 def test_an_upload_that_is_refused_shows_no_token(hub, trained_run, name, token, message):
     with refused(match=message) as caught:
         qllmft.load(trained_run).push_to_hub(name, token=token)

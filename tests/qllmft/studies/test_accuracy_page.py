@@ -178,21 +178,9 @@ def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
             1,
             "the difference is then {} points {} at scale π",
         ),
-        (
-            ("10 qubits: no head, scale 1, shots", "10 qubits: the letter at scale 1"),
-            1,
-            "+{} {} at scale 1, both open",
-        ),
-        (
-            ("14 qubits: no head, scale π, shots", "14 qubits: the letter"),
-            -1,
-            "loses {} points {} without its head",
-        ),
-        (
-            ("14 qubits: no head, scale 1, shots", "14 qubits: the letter at scale 1"),
-            -1,
-            "and {} {} at scale 1, if",
-        ),
+        (("10 qubits: no head, scale 1, shots", "10 qubits: the letter at scale 1"), 1, "+{} {} at scale 1, both open"),
+        (("14 qubits: no head, scale π, shots", "14 qubits: the letter"), -1, "loses {} points {} without its head"),
+        (("14 qubits: no head, scale 1, shots", "14 qubits: the letter at scale 1"), -1, "and {} {} at scale 1, if"),
         (
             ("14 qubits: no head, scale 1, exact", "14 qubits: the letter"),
             1,
@@ -201,7 +189,7 @@ def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
         (("14 qubits: separable head", "14 qubits: the letter"), -1, "worth {} points {} at 14"),
         (("10 qubits: separable head", "10 qubits: the letter"), -1, "and {} {}, open, at 10"),
     ],
-)
+)  # fmt: skip
 def test_the_registered_study_s_sentences_are_those_of_the_record(pair, sign, words):
     """The differences in sentences, against the mean of the rows' scores by seed."""
     record = read_study(RECORDS / "head-alone")

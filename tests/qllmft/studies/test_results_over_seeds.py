@@ -19,25 +19,16 @@ def result(name, validation, loss=(0.5,), parameters=(100,)):
     [
         ([result("low", (0.7, 0.8), (0.1,)), result("high", (0.9, 0.8), (0.9,))], ["high", "low"]),
         # 0.7 + 0.8 and 0.75 + 0.75 differ in their last bit
-        (
-            [result("loss", (0.7, 0.8), (0.6,)), result("less", (0.75, 0.75), (0.4,))],
-            ["less", "loss"],
-        ),
-        (
-            [result("large", (0.8,), parameters=(9,)), result("small", (0.8,), parameters=(8,))],
-            ["small", "large"],
-        ),
+        ([result("loss", (0.7, 0.8), (0.6,)), result("less", (0.75, 0.75), (0.4,))], ["less", "loss"]),
+        ([result("large", (0.8,), parameters=(9,)), result("small", (0.8,), parameters=(8,))], ["small", "large"]),
         ([result("first", (0.8,)), result("second", (0.8,))], ["first", "second"]),
-        (
-            [result("large", (0.8,), (0.1,), (9,)), result("without loss", (0.8,), ())],
-            ["large", "without loss"],
-        ),
+        ([result("large", (0.8,), (0.1,), (9,)), result("without loss", (0.8,), ())], ["large", "without loss"]),
         (
             [result("loss", (0.8,), (0.1,), (9,)), result("small, without", (0.8,), (), (8,))],
             ["small, without", "loss"],
         ),
     ],
-)
+)  # fmt: skip
 def test_accuracy_then_loss_then_parameters_then_order(results, order):
     assert [each.name for each in ranked(results)] == order
     assert best(results).name == order[0]

@@ -177,43 +177,19 @@ def test_a_study_of_ones_own(tmp_path):
         ),
         ('title = "Mine"\n', "", r"title: Field required"),
         ('title = "Mine"', 'tittle = "Mine"', r"title: Field required"),
-        (
-            'preset = "nn-head-48"',
-            'preset = "nn-head-49"',
-            r"row 'MLP': there is no preset 'nn-head-49'",
-        ),
-        (
-            "train.lr = 0.01",
-            "train.rate = 0.01",
-            r"row 'Ours': preset 'recommended': train.rate.*no such setting",
-        ),
+        ('preset = "nn-head-48"', 'preset = "nn-head-49"', r"row 'MLP': there is no preset 'nn-head-49'"),
+        ("train.lr = 0.01", "train.rate = 0.01", r"row 'Ours': preset 'recommended': train.rate.*no such setting"),
         ("train.lr = 0.01", "train.epochs = 9", r"rows\[1\].*train.epochs is the same in all rows"),
         ("train.lr = 0.01", 'backend.options.yes = "a"', r"backend.options: it holds yes"),
-        (
-            'label = "MLP"',
-            'label = "Ours"',
-            r"rows need labels of their own, and several are 'Ours'",
-        ),
+        ('label = "MLP"', 'label = "Ours"', r"rows need labels of their own, and several are 'Ours'"),
         ('side = "subject"', 'side = "baseline"', r"give a subject"),
         ('side = "subject"', 'side = "subject"\ngroup = "a"', r"give a baseline in the group 'a'"),
         ('side = "baseline"', 'side = "baseline"\nclassical = "xgb"', r"row 'MLP'.*xgb"),
-        (
-            "[[rows]]",
-            'bodies = ["a"]\n[[rows]]',
-            r"bodies names \['a'\]; expected two or more groups",
-        ),
-        (
-            "[[rows]]",
-            "settings.train.epochs = 3\n[[rows]]",
-            r"settings has train.epochs, which a study gives its runs",
-        ),
-        (
-            "[[rows]]",
-            '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]',
-            r"quick.without has 'X', which is no row",
-        ),
+        ("[[rows]]", 'bodies = ["a"]\n[[rows]]', r"bodies names \['a'\]; expected two or more groups"),
+        ("[[rows]]", "settings.train.epochs = 3\n[[rows]]", r"settings has train.epochs, which a study gives its runs"),
+        ("[[rows]]", '[quick]\nepochs = 1\nwithout = ["X"]\n[[rows]]', r"quick.without has 'X', which is no row"),
     ],
-)
+)  # fmt: skip
 def test_a_fault_in_a_file_is_named_with_its_place(tmp_path, old, new, message):
     file = tmp_path / "mine.toml"
     assert old in OWN

@@ -93,17 +93,13 @@ def large(*sizes, **changes):
 @pytest.mark.parametrize(
     ("sizes", "options", "message"),
     [
-        (
-            (200,) * 4,
-            {"sampler": "grid"},
-            "times --seeds: got 1,600,000,000, expected at most 20,000; leave",
-        ),
+        ((200,) * 4, {"sampler": "grid"}, "times --seeds: got 1,600,000,000, expected at most 20,000; leave"),
         ((200,) * 4, {"sampler": "tpe"}, "points of the grid: got 1,600,000,000"),
         ((2,), {"sampler": "grid", "seeds": 10**9}, "--seeds: got 2,000,000,000"),
         ((2,), {"sampler": "qmc", "trials": 10**9}, "--seeds: got 1,000,000,000"),
         ((2,), {"sampler": "tpe", "trials": 10**400}, "--seeds: got 1"),
     ],
-)
+)  # fmt: skip
 def test_a_search_of_too_many_points_is_refused_before_the_first(sizes, options, message):
     with pytest.raises(UserError, match=message):
         make_sweep(large(*sizes), overrides={}, **options)
