@@ -1,7 +1,7 @@
 """Runs that are refused, before any work if possible."""
 
 import pytest
-from tiny_runs import HashBody, config, write_corpus
+from tiny_runs import config, write_corpus
 
 from qllmft.errors import UserError
 from qllmft.run import run_experiment
@@ -54,12 +54,3 @@ def test_an_encoder_too_small_for_the_body_leaves_no_folder(corpus, out):
     ):
         run_experiment(config(corpus, model__n_qubits=2), out)
     assert not out.exists()
-
-
-def test_a_folder_of_another_run_is_refused_before_any_work(corpus, out, body: HashBody):
-    run_experiment(config(corpus), out)
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with pytest.raises(UserError, match=r"they differ in train\.epochs\. Choose another folder"):
-        run_experiment(config(corpus, train__epochs=5), out)
-    assert len(body.calls) == 1
-    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
