@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import metadata, requires
+from typing import get_args
 
 from packaging.requirements import Requirement
 
@@ -81,15 +82,15 @@ def _fault(requirement: Requirement) -> str:
 
 def _plugins() -> Iterator[Finding]:
     """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
-    from qllmft.plugins import list_plugins
-    from qllmft_backends.plugins import BUILT_IN
+    from qllmft.plugins import registry_of
+    from qllmft_backends.plugins import BUILT_IN, PluginKind
     from qllmft_backends.registry import describe
 
     for backend in (row for row in describe() if row.source == BUILT_IN):
         state = "available" if backend.available else "not available"
         found = f"{state}; {backend.note}" if backend.note else state
         yield Finding(f"backend {backend.name}", found)
-    rows = list_plugins()
+    rows = [row for kind in get_args(PluginKind) for row in registry_of(kind).listed()]
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
         yield Finding(f"{kind}, built-in", ", ".join(names))

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, get_args
 
 from qllmft.errors import UserError
-from qllmft_backends.plugins import PluginKind, PluginRow, Registry
+from qllmft_backends.plugins import PluginKind, Registry
 
 _HOMES: dict[PluginKind, tuple[str, str]] = {
     "adapter": ("qllmft.config.lora", "ADAPTERS"),
@@ -44,8 +44,3 @@ def register(kind: PluginKind, name: str, thing: Any, *, replace: bool = False) 
         UserError: if there is no such kind, or the name is taken.
     """
     registry_of(kind).register(name, thing, replace=replace)
-
-
-def list_plugins() -> list[PluginRow]:
-    """Import the packages that offer plug-ins, and return the plug-ins of every kind."""
-    return [row for kind in get_args(PluginKind) for row in registry_of(kind).listed()]

@@ -40,7 +40,15 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
     """
     identifiers: dict[Parameter, str] = {}
     for parameter in circuit.parameters:
-        wanted = _identifier(parameter)
+        element = _ELEMENT.fullmatch(parameter.name)
+        wanted = re.sub(r"\W", "_", element["vector"] if element else parameter.name)
+        if element:  # theta_03 for theta[3] of 50
+            last = int(element["index"])
+            if isinstance(parameter, ParameterVectorElement):
+                last = len(parameter.vector) - 1
+            wanted += f"_{int(element['index']):0{len(str(last))}}"
+        elif _NO_NAME.match(wanted):
+            wanted = f"_{wanted}"
         while wanted in identifiers.values():
             wanted += "_"
         identifiers[parameter] = wanted
@@ -120,20 +128,6 @@ def from_qpy(content: bytes) -> QuantumCircuit:
     """Read one circuit back from QPY."""
     (circuit,) = qpy.load(io.BytesIO(content))
     return circuit
-
-
-def _identifier(parameter: Parameter) -> str:
-    """Return ``theta_03`` for ``theta[3]`` of 50."""
-    element = _ELEMENT.fullmatch(parameter.name)
-    if element is None:
-        name = re.sub(r"\W", "_", parameter.name)
-        return f"_{name}" if _NO_NAME.match(name) else name
-    last = (
-        len(parameter.vector) - 1
-        if isinstance(parameter, ParameterVectorElement)
-        else int(element["index"])
-    )
-    return re.sub(r"\W", "_", element["vector"]) + f"_{int(element['index']):0{len(str(last))}}"
 
 
 def _some(names: Iterable[str]) -> str:

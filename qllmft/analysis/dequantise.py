@@ -102,10 +102,20 @@ def dequantise(
         flops = network_flops(model.config, model.config.n_qubits)
     elif isinstance(head, TruncatedHead | StateHead):
         flops = head.flops
+    kept = [
+        f"{name} {value}" for name, value in (("rank", rank), ("bond", bond)) if value is not None
+    ]
+    kind = f"exact: {'one linear layer' if model.config.odd else 'quadratic forms'}"
+    if kept:
+        kind = f"truncated: {', '.join(kept)}"
+    elif isinstance(head, StateHead):
+        kind = f"an exact classical simulation of {model.config.n_qubits} qubits"
+    elif isinstance(head, NetworkHead):
+        kind = f"an exact tensor network of {model.config.n_qubits} qubits"
     gpu, qpu = quantum_energies_j(model.config, model.dimension, len(model.label_names))
     classical = linear_energy_j(1, numbers) + 1000 * flops_energy_kj(flops)
     found = Dequantised(
-        kind=_kind_of(surrogate),
+        kind=kind,
         rank=rank,
         bond=bond,
         numbers=numbers,
@@ -166,20 +176,6 @@ def surrogate_of(
         each.load_state_dict(state)
     made = model.model_copy(update={"classifier": found, "surrogate": chosen, "checked": False})
     return made, Pair(classifier, found, reference, errors, model.config.reuploads)
-
-
-def _kind_of(surrogate: StoredModel) -> str:
-    """Return the kind of a surrogate in words."""
-    head, qubits = surrogate.classifier.head, surrogate.config.n_qubits
-    assert surrogate.surrogate is not None
-    kept = [f"{name} {value}" for name, value in surrogate.surrogate if value is not None]
-    if kept:
-        return f"truncated: {', '.join(kept)}"
-    if isinstance(head, StateHead):
-        return f"an exact classical simulation of {qubits} qubits"
-    if isinstance(head, NetworkHead):
-        return f"an exact tensor network of {qubits} qubits"
-    return f"exact: {'one linear layer' if surrogate.config.odd else 'quadratic forms'}"
 
 
 def check_onnx(bond: int | None) -> None:

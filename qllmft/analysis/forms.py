@@ -59,26 +59,23 @@ class Forms:
 
 def forms_of(encoders: ParallelEncoders) -> Forms:
     """Return the forms of trained encoders in float64, from the gradients of ⟨Z_q⟩ at all basis vectors."""
-    parts = cast("list[QuantumEncoder]", list(encoders.encoders))
-    matrices = np.concatenate([_matrices(part) for part in parts])
-    scales = np.concatenate([np.full(len(part.engine.masks), part.scale.item()) for part in parts])
-    return Forms(matrices, scales, parts[0].pad, parts[0].odd)
-
-
-def _matrices(encoder: QuantumEncoder) -> Floats:
-    """Return A_q (T, m, m) of one encoder: the gradient of sᵀ A s by s is 2 A s, its i-th row at the i-th vector."""
-    engine, program = encoder.engine.double, encoder.engine.program
-    angles = program.angle_matrix @ encoder.theta.detach().double().numpy() + program.angle_offset
-    outputs, size = len(encoder.engine.masks), encoder.dimension + (encoder.pad != "zeros")
-    found = np.empty((outputs, size, size))
-    for start in range(0, size, ROWS):
-        basis = np.eye(size)[start : start + ROWS]
-        _, tape = engine.forward(angles, basis)
-        for q in range(outputs):
-            cotangent = np.zeros((len(basis), outputs))
-            cotangent[:, q] = 0.5
-            found[q, start : start + ROWS] = engine.vjp(tape, cotangent, amplitudes=True)[1]
-    return (found + found.transpose(0, 2, 1)) / 2
+    parts, matrices, scales = cast("list[QuantumEncoder]", list(encoders.encoders)), [], []
+    for part in parts:
+        engine, program = part.engine.double, part.engine.program
+        angles = program.angle_matrix @ part.theta.detach().double().numpy() + program.angle_offset
+        outputs, size = len(part.engine.masks), part.dimension + (part.pad != "zeros")
+        found = np.empty((outputs, size, size))
+        # the gradient of sᵀ A s by s is 2 A s, its i-th row at the i-th vector
+        for start in range(0, size, ROWS):
+            basis = np.eye(size)[start : start + ROWS]
+            _, tape = engine.forward(angles, basis)
+            for q in range(outputs):
+                cotangent = np.zeros((len(basis), outputs))
+                cotangent[:, q] = 0.5
+                found[q, start : start + ROWS] = engine.vjp(tape, cotangent, amplitudes=True)[1]
+        matrices.append((found + found.transpose(0, 2, 1)) / 2)
+        scales.append(np.full(outputs, part.scale.item()))
+    return Forms(np.concatenate(matrices), np.concatenate(scales), parts[0].pad, parts[0].odd)
 
 
 @dataclass(frozen=True)

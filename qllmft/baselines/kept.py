@@ -117,8 +117,14 @@ def _of_kernels(estimator: Any, machines: list[Any], validation: Examples, k: in
     support = np.concatenate([each.support_vectors_ for each in machines])
     gammas = [np.full(len(each.support_), each._gamma) for each in machines]
     bias = np.concatenate([each.intercept_ for each in machines])
-    own = [each.dual_coef_ for each in machines]
-    weights = _pair_weights(machines[0], k) if votes else block_diag(*own)
+    weights = block_diag(*(each.dual_coef_ for each in machines))
+    if votes:  # of the pairs of labels (k·(k - 1)/2, n), from libsvm's (k - 1, n)
+        of_label = [slice(*each) for each in pairwise(np.cumsum([0, *machines[0].n_support_]))]
+        pairs = list(combinations(range(k), 2))
+        given, weights = weights, np.zeros((len(pairs), len(support)))
+        for row, (i, j) in zip(weights, pairs, strict=True):
+            row[of_label[i]] = given[j - 1, of_label[i]]
+            row[of_label[j]] = given[i, of_label[j]]
     if votes and k == 2:
         weights, bias = -weights, -bias  # a sum above 0 is for the first label of a pair
     if isinstance(estimator, ScaledSVR):
@@ -134,15 +140,3 @@ def _of_kernels(estimator: Any, machines: list[Any], validation: Examples, k: in
         logits = logits_of(classifier, validation.x).numpy()
         machine.scale.fill_(1.0 / best_temperature(logits, validation.y.numpy()))
     return Kept(classifier, ModelConfig(encoder="none", head="mlp"), kernel)
-
-
-def _pair_weights(machine: Any, k: int) -> Floats:
-    """Return weights (k·(k - 1)/2, n) of the pairs of labels, from libsvm's (k - 1, n)."""
-    ends = np.cumsum([0, *machine.n_support_])
-    of_label = [slice(*each) for each in pairwise(ends)]
-    pairs = list(combinations(range(k), 2))
-    weights = np.zeros((len(pairs), len(machine.support_)))
-    for row, (i, j) in zip(weights, pairs, strict=True):
-        row[of_label[i]] = machine.dual_coef_[j - 1, of_label[i]]
-        row[of_label[j]] = machine.dual_coef_[i, of_label[j]]
-    return weights

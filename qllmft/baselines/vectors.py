@@ -58,7 +58,16 @@ class QuantisedRegression:
         from sklearn.cluster import KMeans
 
         weights, least = self._linear.fit(x, y, sample_weight).coef_, math.inf
-        for words, length, codes in _codebooks(weights.shape[0], weights.shape[1], self._most):
+        rows, dimension = weights.shape
+        books: list[tuple[int, int, int]] = []  # words, length and number of centroids
+        for length in (each for each in range(1, LONGEST + 1) if dimension % each == 0):
+            vectors = rows * dimension // length
+            for bits in (each for each in range(1, MOST_BITS + 1) if 2**each <= vectors):
+                words = 2**bits * length + math.ceil(vectors * bits / WORD_BITS) + rows
+                books.append((words, length, 2**bits))
+        # the largest codebook of each length within the number of words
+        fitting = {book[1]: book for book in books if book[0] <= self._most}
+        for words, length, codes in list(fitting.values()) or [min(books)]:
             means = KMeans(codes, n_init=1, random_state=self._seed)
             found = means.fit(weights.reshape(-1, length))
             if found.inertia_ < least:
@@ -68,18 +77,6 @@ class QuantisedRegression:
         self.predict_proba = self._linear.predict_proba
         self.decision_function = self._linear.decision_function
         return self
-
-
-def _codebooks(rows: int, dimension: int, most: int) -> list[tuple[int, int, int]]:
-    """Return words, length and number of centroids of the largest codebook within ``most`` words per length."""
-    found = []
-    for length in (each for each in range(1, LONGEST + 1) if dimension % each == 0):
-        vectors = rows * dimension // length
-        for bits in (each for each in range(1, MOST_BITS + 1) if 2**each <= vectors):
-            words = 2**bits * length + math.ceil(vectors * bits / WORD_BITS) + rows
-            found.append((words, length, 2**bits))
-    fitting = {size[1]: size for size in found if size[0] <= most}
-    return list(fitting.values()) or [min(found)]
 
 
 @baseline("quantised logistic regression")

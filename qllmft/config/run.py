@@ -20,7 +20,7 @@ from qllmft.tasks import CLASSIFICATION, TASKS
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.noise import CircuitNoise, NoiseName, ShotGradient, ShotModel
 from qllmft_backends.registry import BACKENDS, Entry
-from qllmft_backends.validation import InvalidValue, faults
+from qllmft_backends.validation import faults
 
 # options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a
 # price, and circuits that are paid again
@@ -263,17 +263,16 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{origin}: {'; '.join(map(_in_words, faults(error)))}.") from None
-
-
-def _in_words(fault: InvalidValue) -> str:
-    """Return a fault of a configuration, for an unknown setting with the nearest one and all that there are."""
-    if fault.kind != "extra_forbidden":
-        return str(fault)
-    *path, name = map(str, fault.path)
-    section: Any = RunConfig
-    for part in path:
-        section = section.model_fields[part].annotation
-    near = get_close_matches(name, section.model_fields, 1)
-    meant = f" did you mean {'.'.join([*path, *near])}?" if near else ""
-    return f"{fault};{meant} expected one of {', '.join(section.model_fields)}"
+        sentences = []
+        for fault in faults(error):
+            sentence = str(fault)
+            if fault.kind == "extra_forbidden":  # an unknown setting, with the nearest one and all
+                *path, name = map(str, fault.path)
+                section: Any = RunConfig
+                for part in path:
+                    section = section.model_fields[part].annotation
+                near = get_close_matches(name, section.model_fields, 1)
+                meant = f" did you mean {'.'.join([*path, *near])}?" if near else ""
+                sentence += f";{meant} expected one of {', '.join(section.model_fields)}"
+            sentences.append(sentence)
+        raise UserError(f"{origin}: {'; '.join(sentences)}.") from None

@@ -149,24 +149,23 @@ def _keys_of(frames: Frames, config: DataConfig) -> dict[str, NDArray[Any]]:
                     "leave the row out."
                 )
     if config.group_column is None:
-        return {split: _times(frame[column], split, config) for split, frame in frames.items()}
+        times = {}
+        for split, cells in ((split, frame[column]) for split, frame in frames.items()):
+            numbers = pd.to_numeric(cells, errors="coerce")
+            if np.isfinite(numbers).all():
+                times[split] = np.asarray(numbers, np.float64)
+                continue
+            dates = pd.to_datetime(cells, errors="coerce", format="mixed", utc=True)
+            if dates.isna().any():
+                row = cells.index[int(dates.isna().argmax())]
+                raise UserError(
+                    f"{config.source}, split {split!r}, row {row}: {cells.loc[row]!r} in the column {column!r} is no "
+                    "date and no number. Write dates as 2026-11-23, or choose another column with --time."
+                )
+            times[split] = np.asarray(dates.astype("int64"), np.float64)
+        return times
     names: dict[str, int] = {}
     return {
         split: np.array([names.setdefault(str(cell), len(names)) for cell in frame[column]])
         for split, frame in frames.items()
     }
-
-
-def _times(cells: pd.Series[Any], split: str, config: DataConfig) -> NDArray[np.float64]:
-    """Return the times of a table: numbers if all cells are, else dates."""
-    numbers = pd.to_numeric(cells, errors="coerce")
-    if np.isfinite(numbers).all():
-        return np.asarray(numbers, np.float64)
-    dates = pd.to_datetime(cells, errors="coerce", format="mixed", utc=True)
-    if dates.isna().any():
-        row = cells.index[int(dates.isna().argmax())]
-        raise UserError(
-            f"{config.source}, split {split!r}, row {row}: {cells.loc[row]!r} in the column {cells.name!r} is no date "
-            "and no number. Write dates as 2026-11-23, or choose another column with --time."
-        )
-    return np.asarray(dates.astype("int64"), np.float64)

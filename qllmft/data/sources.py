@@ -224,8 +224,8 @@ def frames_in_memory(
     data: Any, config: DataConfig
 ) -> tuple[dict[str, pd.DataFrame], list[str] | None]:
     """Return tables by split, and the names of labels if the first Dataset declares them."""
-    lists = isinstance(data, tuple | list) and len(data) == 2
-    if lists and not any(isinstance(part, str) for part in data):
+    pair = isinstance(data, tuple | list) and len(data) == 2
+    if pair and not any(isinstance(part, str) for part in data):
         texts, labels = map(list, data)
         if len(texts) != len(labels):
             raise UserError(
@@ -234,7 +234,18 @@ def frames_in_memory(
         data = {config.text_columns[0]: texts, config.label_columns[0]: labels}
     splits = data if isinstance(data, Mapping) and data else {"all": data}
     if splits is data and not any(map(_is_table, data.values())):
-        splits = {"all": _of_columns(data)}
+        columns = {str(name): each for name, each in data.items()}
+        lengths = {
+            name: type(each).__name__ if isinstance(each, str | tuple) else len(list(each))
+            for name, each in columns.items()
+        }
+        if len({*lengths.values()}) > 1 or any(isinstance(each, str) for each in lengths.values()):
+            held = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
+            raise UserError(
+                f"the dict holds {held}; expected columns of one length by name, or tables by split."
+            )
+        lists = {name: list(each) for name, each in columns.items()}
+        splits = {"all": pd.DataFrame(lists, dtype=object)}
     frames = {}
     for name, part in splits.items():
         if not _is_table(part):
@@ -254,17 +265,3 @@ def frames_in_memory(
 
 def _is_table(data: Any) -> bool:
     return isinstance(data, pd.DataFrame) or hasattr(data, "to_pandas")
-
-
-def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
-    """Return the table of columns by name."""
-    lengths = {
-        str(name): type(column).__name__ if isinstance(column, str | tuple) else len(list(column))
-        for name, column in data.items()
-    }
-    if len({*lengths.values()}) > 1 or any(isinstance(each, str) for each in lengths.values()):
-        found = ", ".join(f"{name!r}: {each}" for name, each in lengths.items())
-        raise UserError(
-            f"the dict holds {found}; expected columns of one length by name, or tables by split."
-        )
-    return pd.DataFrame({str(name): list(each) for name, each in data.items()}, dtype=object)

@@ -153,7 +153,17 @@ def trained_circuit(
         UserError: if parameters, sample and weights do not fit together.
     """
     if hasattr(circuit, "func") and hasattr(circuit, "device"):
-        return _of_qnode(circuit, sample, observables, data, weights)
+        if observables is not None or data is not None:
+            raise UserError(
+                "observables and data belong to a circuit of Qiskit; a QNode returns its own expectation values, and "
+                "its first argument is a row. Leave them out."
+            )
+        from qllmft_backends.pennylane_device.capture import capture
+
+        given = weights if isinstance(weights, tuple) else () if weights is None else (weights,)
+        found = capture(circuit, sample, *given)
+        parts = found.circuit, found.observables, found.data, found.weights
+        return TrainedCircuit(*parts, np.asarray(found.initial))
     if not isinstance(circuit, QuantumCircuit):
         raise UserError(
             f"circuit is {type(circuit).__name__}, expected a QuantumCircuit, a QNode or the path of a QASM 3 or QPY "
@@ -177,23 +187,6 @@ def trained_circuit(
         values = _trained(others, weights)
     measured = _observables(observables, circuit.num_qubits)
     return TrainedCircuit(circuit, measured, inputs, others, values)
-
-
-def _of_qnode(
-    qnode: Any, sample: Floats, observables: Any, data: Any, weights: Any
-) -> TrainedCircuit:
-    if observables is not None or data is not None:
-        raise UserError(
-            "observables and data belong to a circuit of Qiskit; a QNode returns its own expectation values, and its "
-            "first argument is a row. Leave them out."
-        )
-    from qllmft_backends.pennylane_device.capture import capture
-
-    given = weights if isinstance(weights, tuple) else () if weights is None else (weights,)
-    found = capture(qnode, sample, *given)
-    return TrainedCircuit(
-        found.circuit, found.observables, found.data, found.weights, np.asarray(found.initial)
-    )
 
 
 def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) -> list[Parameter]:
