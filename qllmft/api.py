@@ -11,13 +11,13 @@ from qllmft.config import RunConfig
 from qllmft.config.keywords import SettingKeywords
 from qllmft.config.presets import DEFAULT, load_preset
 from qllmft.data import corpus_in_memory
-from qllmft.embed.loading import GivenBody, body_name
 from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.progress import LineListener
 from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
 
 if TYPE_CHECKING:
+    from qllmft.embed.loading import GivenBody
     from qllmft.inference import Predictor
 
 
@@ -68,6 +68,8 @@ def train(
     """
     overrides: dict[str, Any] = {name.replace("__", "."): value for name, value in settings.items()}
     if body is not None:
+        from qllmft.embed.loading import body_name
+
         overrides["body.model"] = body_name(body)
     corpus = None
     if isinstance(data, str | Path):
@@ -153,9 +155,13 @@ def load(
         if model is None
         else Predictor.load(run, model=model)
     )
-    if body is not None and (name := body_name(body)) != predictor.model.body.model:
-        raise UserError(
-            f"the model was trained with the body {predictor.model.body.model!r}, and the given one is {name!r}. Give "
-            "the same body, or leave it out."
-        )
+    if body is not None:
+        from qllmft.embed.loading import body_name
+
+        own, name = predictor.model.body.model, body_name(body)
+        if name != own:
+            raise UserError(
+                f"the model was trained with the body {own!r}, and the given one is {name!r}. Give the same body, or "
+                "leave it out."
+            )
     return predictor

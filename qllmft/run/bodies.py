@@ -15,25 +15,17 @@ from pathlib import Path
 
 import torch
 
+from qllmft import embed, training  # what a body needs to learn is imported on its first use
 from qllmft.config import BodyConfig
 from qllmft.data import Table
-from qllmft.embed import Body, TrainableBody, body_identity, default_cache_folder, locate_body
-from qllmft.embed.adapter import CONFIG
+from qllmft.embed import body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
 from qllmft.randomness import derive_seed
 from qllmft.run.lock import sole_use
 from qllmft.run.needs import GB, LARGE, check_memory, duration_text, epoch_core_seconds, seconds_of
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import Vectors, vectors_of
-from qllmft.training import (
-    Checkpoint,
-    EndToEnd,
-    Examples,
-    contrastive_pairs,
-    contrastive_steps,
-    fit_contrastive,
-    typical_texts,
-)
+from qllmft.training import Checkpoint, EndToEnd, Examples
 from qllmft_backends.adjoint.thread_pool import thread_count
 
 
@@ -44,7 +36,7 @@ def tuned_body(setup: RunSetup) -> BodyConfig:
         return _tuned_in(setup, folder.contrastive_body, folder.contrastive_checkpoint)
     location = locate_body(config.body)
     # a download tells the hub's commit
-    location = location if location.identity else Body(config.body, location).location
+    location = location if location.identity else embed.Body(config.body, location).location
     content = [
         body_identity(config.body, location),
         config.body.contrastive.identifying(),
@@ -70,18 +62,18 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
     config, train = setup.config, setup.splits.train
     settings = config.body.contrastive
     if not place.is_dir():
-        loaded = Body(config.body)
+        loaded = embed.Body(config.body)
         adapter = config.body.model_copy(update={"trainable": "lora"})
         own = adapter if settings.adapts(loaded.n_weights) else None
-        body = TrainableBody(loaded, derive_seed(config.seed, "adapter"), config=own)
+        body = embed.TrainableBody(loaded, derive_seed(config.seed, "adapter"), config=own)
         setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
         setup.folder.open_for(config)
-        total, done = contrastive_steps(len(train), settings), checkpoint.epochs_done()
+        total, done = training.contrastive_steps(len(train), settings), checkpoint.epochs_done()
         _announce(setup, body, total - done, place)
         started = time.perf_counter()
         with stage(setup.on_event, "contrastive", total=total, done=done) as advance:
             how = settings.of_adapter if body.adapted else settings
-            loss = fit_contrastive(
+            loss = training.fit_contrastive(
                 body, train, how, config.seed, checkpoint=checkpoint, on_step=advance
             )
         name = "squared error" if settings.loss == "cosine" else "loss"
@@ -90,18 +82,18 @@ def _tuned_in(setup: RunSetup, place: Path, checkpoint: Checkpoint) -> BodyConfi
         body.save(place)
         checkpoint.path.unlink(missing_ok=True)
     # all weights of the body, or an adapter alone
-    adapted = (place / CONFIG).exists()
+    adapted = (place / "adapter_config.json").exists()
     return config.body.with_adapter(place) if adapted else config.body.saved_in(place)
 
 
-def _announce(setup: RunSetup, body: TrainableBody, steps: int, place: Path) -> None:
+def _announce(setup: RunSetup, body: embed.TrainableBody, steps: int, place: Path) -> None:
     """Report the duration of the contrastive step, from a few texts, and its memory and disk space."""
     settings, train = setup.config.body.contrastive, setup.splits.train
-    cosine, n_pairs = settings.loss == "cosine", contrastive_pairs(len(train), settings)
-    texts = train.texts[: settings.batch_size] if cosine else typical_texts(train)
+    cosine, n_pairs = settings.loss == "cosine", training.contrastive_pairs(len(train), settings)
+    texts = train.texts[: settings.batch_size] if cosine else training.typical_texts(train)
     of_a_text = sum(seconds_of(lambda: body(texts).sum(), body, repeats=2)) / len(texts)
     embedded = 2 * n_pairs if cosine else len(train)  # texts of an epoch
-    left = steps / contrastive_steps(len(train), settings)
+    left = steps / training.contrastive_steps(len(train), settings)
     duration = duration_text(left * settings.epochs * embedded * of_a_text)
     weights = 4 * body.n_parameters
     memory = (4 * weights + 4 * body.n_frozen) / GB
@@ -187,7 +179,7 @@ class LearningBody:
         self._start = start
         # body of the baselines; None: the contrastive step made it, and the head's is another
         self.start = None if setup.config.body.contrastive.switched_on else start
-        body = TrainableBody(Body(start), derive_seed(setup.config.seed, "adapter"))
+        body = embed.TrainableBody(embed.Body(start), derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
         self.classifier = setup.classifier(self.dimension)
         self.end_to_end = EndToEnd(body, self.classifier)

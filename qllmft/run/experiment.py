@@ -60,7 +60,7 @@ from qllmft.run.vectors import Vectors, word_vectors
 from qllmft.tasks import TASKS
 from qllmft.tasks.calibration import Calibration, true_probabilities
 from qllmft.templates import check_classes
-from qllmft.training import Checkpoint, EpochMetrics, Examples, contrastive_pairs, logits_of
+from qllmft.training import Checkpoint, EpochMetrics, Examples, logits_of
 from qllmft.training.linear_start import FOLDS, fold_counts
 from qllmft.versions import versions
 
@@ -347,6 +347,8 @@ def _record(
     learned = None
     if config.body.learns:
         files = setup.folder.trained_body(config.body).rglob("*")
+        from qllmft.training import contrastive_pairs
+
         learned = LearnedBody(
             contrastive_pairs(len(splits.train), config.body.contrastive),
             config.body.trainable is not False,

@@ -11,9 +11,7 @@ import numpy as np
 from qllmft.config import BodyConfig
 from qllmft.data import Table
 from qllmft.embed import Embeddings, check_vectors, embed
-from qllmft.embed.adapter import replaced
 from qllmft.embed.embedder import pair_vectors
-from qllmft.embed.words import word_body
 from qllmft.events import Message, OnEvent, stage
 from qllmft.run.setup import RunSetup, SharedInputs
 from qllmft.training import Examples, class_weighted
@@ -43,6 +41,9 @@ class Vectors:
 
 def word_vectors(setup: RunSetup) -> Vectors:
     """Return the run's splits as vectors of the words of the training texts, see `word_body`."""
+    from qllmft.embed.adapter import replaced
+    from qllmft.embed.words import word_body
+
     with replaced(setup.folder.words, "body") as fresh:
         body = word_body(setup.splits.train.to_embed, fresh)
     body = body.model_copy(update={"model": str(setup.folder.words)})
