@@ -85,7 +85,7 @@ def test_a_body_is_not_trained_through_circuits_that_are_sent_away(
     corpus, tmp_path, monkeypatch, capabilities
 ):
     monkeypatch.setattr(setup, "create", lambda *_: Sending(**capabilities))
-    monkeypatch.setattr(bodies, "Body", None)  # nothing may be loaded
+    monkeypatch.setattr(bodies.embed, "Body", None)  # nothing may be loaded
     config = run_config(corpus, tmp_path, body__trainable=True)
     with pytest.raises(UserError) as caught:
         run_experiment(config, tmp_path / "run")

@@ -213,7 +213,7 @@ def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_pa
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         outcome_of(corpus, tiny_bert, out, "contrastive", interrupt)
-    monkeypatch.setattr(bodies, "fit_contrastive", None)
+    monkeypatch.setattr(bodies.training, "fit_contrastive", None)
     assert outcome_of(corpus, tiny_bert, out, "contrastive").record is not None
 
 

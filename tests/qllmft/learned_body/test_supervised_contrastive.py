@@ -112,7 +112,7 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     alone = run_experiment(configs[1], tmp_path / "runs" / "alone").record.to_json()
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "shared"))
     first = run_experiment(configs[0], tmp_path / "runs" / "first").record.to_json()
-    monkeypatch.setattr(of_runs, "fit_contrastive", None)
+    monkeypatch.setattr(of_runs.training, "fit_contrastive", None)
     second = run_experiment(configs[1], tmp_path / "runs" / "second").record.to_json()
     assert without_seconds(second) == without_seconds(alone)
     assert first["body"] == second["body"] != without_seconds(first)["models"]
@@ -232,13 +232,13 @@ def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
     )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     tuned, messages = [], []
-    real = of_runs.fit_contrastive
+    real = of_runs.training.fit_contrastive
 
     def noted(body, train, *rest, **more):
         tuned.append(set(train.texts))
         return real(body, train, *rest, **more)
 
-    monkeypatch.setattr(of_runs, "fit_contrastive", noted)
+    monkeypatch.setattr(of_runs.training, "fit_contrastive", noted)
     outcome = run_experiment(
         config, tmp_path / "run", lambda e: messages.append(getattr(e, "text", ""))
     )
