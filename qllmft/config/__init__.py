@@ -1,39 +1,31 @@
 """Configuration of runs: its sections, presets, and settings by dotted names."""
 
-from qllmft.config.body import SUPERVISED, BodyConfig, ContrastiveConfig
-from qllmft.config.data import EMBEDDED, IN_MEMORY, DataConfig
-from qllmft.config.model import KernelConfig, ModelConfig, SurrogateConfig
-from qllmft.config.run import (
-    PERSONAL_OPTIONS,
-    BackendConfig,
-    BaselinesConfig,
-    NoiseConfig,
-    RunConfig,
-    parse_config,
-)
-from qllmft.config.settings import differing, flat, parse_settings, settings_of, with_settings
-from qllmft.config.training import TrainConfig
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "EMBEDDED",
-    "IN_MEMORY",
-    "PERSONAL_OPTIONS",
-    "SUPERVISED",
-    "BackendConfig",
-    "BaselinesConfig",
-    "BodyConfig",
-    "ContrastiveConfig",
-    "DataConfig",
-    "KernelConfig",
-    "ModelConfig",
-    "NoiseConfig",
-    "RunConfig",
-    "SurrogateConfig",
-    "TrainConfig",
-    "differing",
-    "flat",
-    "parse_config",
-    "parse_settings",
-    "settings_of",
-    "with_settings",
-]
+from qllmft_backends.lazy import imported_on_use
+
+if TYPE_CHECKING:
+    from qllmft.config.body import SUPERVISED as SUPERVISED
+    from qllmft.config.body import BodyConfig as BodyConfig
+    from qllmft.config.body import ContrastiveConfig as ContrastiveConfig
+    from qllmft.config.data import EMBEDDED as EMBEDDED
+    from qllmft.config.data import IN_MEMORY as IN_MEMORY
+    from qllmft.config.data import DataConfig as DataConfig
+    from qllmft.config.model import KernelConfig as KernelConfig
+    from qllmft.config.model import ModelConfig as ModelConfig
+    from qllmft.config.model import SurrogateConfig as SurrogateConfig
+    from qllmft.config.run import PERSONAL_OPTIONS as PERSONAL_OPTIONS
+    from qllmft.config.run import BackendConfig as BackendConfig
+    from qllmft.config.run import BaselinesConfig as BaselinesConfig
+    from qllmft.config.run import NoiseConfig as NoiseConfig
+    from qllmft.config.run import RunConfig as RunConfig
+    from qllmft.config.run import parse_config as parse_config
+    from qllmft.config.settings import differing as differing
+    from qllmft.config.settings import flat as flat
+    from qllmft.config.settings import parse_settings as parse_settings
+    from qllmft.config.settings import settings_of as settings_of
+    from qllmft.config.settings import with_settings as with_settings
+    from qllmft.config.training import TrainConfig as TrainConfig
+
+if not TYPE_CHECKING:  # a type checker that saw it would allow every name
+    __all__, __getattr__ = imported_on_use(__name__)

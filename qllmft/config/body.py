@@ -123,9 +123,8 @@ class BodyConfig(Section):
     # most tokens per batch, padding included, in place of batch_size; None: batches of batch_size
     # texts
     batch_tokens: Annotated[Positive | None, NEUTRAL] = None
-    dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, NEUTRAL] = (
-        None  # None: that of the weights' file
-    )
+    # precision of the weights; None: that of their file
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, NEUTRAL] = None
     # vector of a text from those of its tokens, for a model without files of sentence-transformers;
     # None: lasttoken if the model was made for generation, else mean
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
@@ -159,10 +158,8 @@ class BodyConfig(Section):
     @field_validator("device")
     @classmethod
     def _device_with_memory(cls, device: str | None) -> str | None:
-        if (
-            device not in (None, *DISTRIBUTIONS)
-            and re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device) is None
-        ):
+        one = re.fullmatch(r"(cpu|cuda|hpu|mps|npu|xpu)(:\d{1,3})?", device or "")
+        if device not in (None, *DISTRIBUTIONS) and one is None:
             raise ValueError(
                 f"expected cpu, cuda, cuda:1 or another device of torch with memory, or {', '.join(DISTRIBUTIONS)}"
             )
@@ -218,10 +215,9 @@ class BodyConfig(Section):
 
     def with_adapter(self, folder: Path) -> BodyConfig:
         """Return the same body, frozen in the precision of training, with the trained adapter of ``folder``."""
-        untrained = {"trainable": False, "lora": LoraConfig(), "contrastive": ContrastiveConfig()}
-        return BodyConfig.model_validate(
-            {**dict(self), **untrained, "adapter": str(folder), "dtype": "float32"}
-        )
+        frozen = {"trainable": False, "lora": LoraConfig(), "contrastive": ContrastiveConfig()}
+        given = {"adapter": str(folder), "dtype": "float32"}
+        return BodyConfig.model_validate({**dict(self), **frozen, **given})
 
     def saved_in(self, folder: Path) -> BodyConfig:
         """Return a frozen body of ``folder`` with the same prompt, device and batches."""

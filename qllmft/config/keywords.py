@@ -59,11 +59,8 @@ def _text(kind: Any) -> str:
     if get_origin(kind) is Literal:
         values = (json.dumps(v) if isinstance(v, str) else repr(v) for v in get_args(kind))
         return f"Literal[{', '.join(values)}]"
-    return {
-        types.NoneType: "None",
-        Sequence[str]: "Sequence[str]",
-        Mapping[str, Any]: "Mapping[str, Any]",
-    }.get(kind) or kind.__name__
+    given = {Sequence[str]: "Sequence[str]", Mapping[str, Any]: "Mapping[str, Any]"}
+    return "None" if kind is types.NoneType else given.get(kind) or kind.__name__
 
 
 if __name__ == "__main__":

@@ -81,25 +81,19 @@ def peft_settings(text: str) -> dict[str, Any]:
 
 def _fits(name: str, value: Any) -> bool:
     """Return whether a setting is known and has a value of its kind and size."""
+    listed = value if isinstance(value, list) else None
     if name in _NAMES:
-        listed = (
-            isinstance(value, list)
-            and len(value) <= MOST_NAMES
-            and all(isinstance(each, str) for each in value)
-        )
-        return value == "all-linear" or listed
+        names = listed is not None and all(isinstance(each, str) for each in listed)
+        return value == "all-linear" or (names and len(value) <= MOST_NAMES)
     if name in _SWITCHES:
-        return isinstance(value, bool) or (
-            name == "init_lora_weights" and value in ("gaussian", "orthogonal")
-        )
+        drawn = name == "init_lora_weights" and value in ("gaussian", "orthogonal")
+        return isinstance(value, bool) or drawn
     if name in _SHARES:
         return type(value) in (int, float) and 0 <= value <= 1
     if name in _NUMBERS:
         return type(value) in (int, float) and 0 < value <= MOST_RANK
     if name == "layers_to_transform":
-        return type(value) is int or (
-            isinstance(value, list) and all(type(each) is int for each in value)
-        )
+        return all(type(each) is int for each in ([value] if listed is None else listed))
     return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
 
 

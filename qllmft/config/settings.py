@@ -32,9 +32,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     """
     values: Tree = {}
     for key, value in tree.items():
-        values |= (
-            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-        )
+        name = f"{prefix}{key}"
+        values |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return values
 
 
@@ -70,11 +69,8 @@ def settings_of(config: RunConfig) -> Tree:
 def differing(config: RunConfig, other: RunConfig) -> Tree:
     """Return the settings of ``config`` that differ from ``other``, by dotted names in alphabetical order."""
     ours, theirs = settings_of(config), settings_of(other)
-    return {
-        name: ours.get(name)
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
-    }
+    names = sorted(ours.keys() | theirs.keys())
+    return {name: ours.get(name) for name in names if ours.get(name) != theirs.get(name)}
 
 
 def parse_settings(pairs: Iterable[str], option: str = "--set") -> Tree:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Weights: TypeAlias = "dict[str, Tensor]"
 MOST_EPOCHS = 2**53
+PARTS = ("model", "best")  # of the file, beside Adam's moments
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,17 @@ class Checkpoint:
 
         weights = model.state_dict()
         parameters = [each for group in optimizer.param_groups for each in group["params"]]
-        expected = {
-            f"{part}/{name}": each for part in ("model", "best") for name, each in weights.items()
-        } | {
-            f"adam/{index}/{key}": torch.zeros(()) if key == "step" else parameter
-            for index, parameter in enumerate(parameters)
-            for key in ("step", "exp_avg", "exp_avg_sq")
-        }
+        expected = {f"{part}/{name}": each for part in PARTS for name, each in weights.items()}
+        for i, parameter in enumerate(parameters):
+            own = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+            expected |= {f"adam/{i}/{key}": each for key, each in own.items()}
         with self._opened() as file:
             progress = _progress(file)
             parts: dict[str, Weights] = {"model": {}, "adam": {}, "best": {}}
             found = read_tensors(self.path, expected, any_type=True, missing=True)
             for name, tensor in found.items():
-                part, own = name.split("/", 1)
-                parts[part][own] = tensor
+                part, rest = name.split("/", 1)
+                parts[part][rest] = tensor
             model.load_state_dict(parts["model"])
             moments: dict[int, Weights] = {}
             for name, tensor in parts["adam"].items():

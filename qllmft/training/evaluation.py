@@ -47,9 +47,8 @@ def logits_of(model: nn.Module, x: Tensor, latent: Tensor | None = None) -> Tens
     """Return logits (N, k) of embeddings (N, D) in evaluation mode, from `latent_vectors` if it is given."""
     model.eval()
     if latent is not None and isinstance(model, Classifier):
-        return torch.cat(
-            [model.from_latent(part) for part in torch.split(latent, EVALUATION_BATCH)]
-        )
+        parts = torch.split(latent, EVALUATION_BATCH)
+        return torch.cat([model.from_latent(part) for part in parts])
     return torch.cat([model(part) for part in torch.split(x, EVALUATION_BATCH)])
 
 

@@ -57,9 +57,8 @@ class Interruption:
                 break
             self._held = save is not None and step - 1 > saved
             yield step
-            due = (
-                save_last if step == steps[-1] or done() else time.monotonic() - saved_at > every_s
-            )
+            last = step == steps[-1] or done()
+            due = save_last if last else time.monotonic() - saved_at > every_s
             if save and (due or self.signal):
                 save()
                 saved, saved_at = step, time.monotonic()
@@ -85,11 +84,8 @@ def interruptible() -> Iterator[Interruption]:
     interruption = Interruption()
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        before = {
-            number: usual
-            for number, usual in _TAKEN_OVER.items()
-            if signal.getsignal(number) == usual
-        }
+        taken = _TAKEN_OVER.items()
+        before = {number: usual for number, usual in taken if signal.getsignal(number) == usual}
     try:
         for number in before:
             signal.signal(number, interruption.on_signal)

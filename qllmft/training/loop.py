@@ -102,9 +102,8 @@ def fit(
         else:
             ridge = ridge_of(model, train.task, config, train.size, c)
             with step_of(model, train.task, ridge) as step:
-                optimizer = torch.optim.Adam(
-                    step.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-                )
+                rates: Any = {"lr": config.lr, "weight_decay": config.weight_decay}
+                optimizer = torch.optim.Adam(step.parameters(), fused=True, **rates)
                 if moments:
                     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
@@ -128,16 +127,8 @@ def fit(
                             start += len(y)
                     return total
 
-                training = Training(
-                    model,
-                    model,
-                    optimizer,
-                    len(train),
-                    train_on,
-                    lambda: validation,
-                    CHECKPOINT_EVERY_S,
-                )
-                selection = training.run(config, seed, checkpoint, on_epoch)
+                given = optimizer, len(train), train_on, lambda: validation, CHECKPOINT_EVERY_S
+                selection = Training(model, model, *given).run(config, seed, checkpoint, on_epoch)
                 if moments is not None:
                     moments.update(optimizer.state_dict()["state"])
     if scaling:
@@ -213,10 +204,8 @@ class Training:
                     loss, score = evaluate(head, examples, latent)
                     _check_loss("validation", loss, epoch, config)
                     exact, measure = exact_score(head, examples, latent), examples.task.measure.name
-                    seconds = time.perf_counter() - started
-                    metrics = EpochMetrics(
-                        epoch, train_loss, loss, score, lr, seconds, exact, measure
-                    )
+                    losses, seconds = (train_loss, loss), time.perf_counter() - started
+                    metrics = EpochMetrics(epoch, *losses, score, lr, seconds, exact, measure)
                     state = state.after(metrics, model, select=config.select)
                     if on_epoch:
                         on_epoch(metrics)
@@ -341,7 +330,5 @@ def fit_end_to_end(
         return total
 
     validated = partial(model.embedded, validation, held_weights)
-    training = Training(
-        model, classifier, optimizer, len(train), train_on, validated, BODY_CHECKPOINT_EVERY_S
-    )
-    return training.run(config, seed, checkpoint, on_epoch)
+    given = optimizer, len(train), train_on, validated, BODY_CHECKPOINT_EVERY_S
+    return Training(model, classifier, *given).run(config, seed, checkpoint, on_epoch)

@@ -85,11 +85,8 @@ class Audit:
     def sentence(self) -> str:
         """Return the number of checks by status in one sentence."""
         by_status = [found.status for found in self.findings.values()]
-        parts = [
-            f"{by_status.count(status)} {status}"
-            for status in ("issue", "holds", "inconclusive", "not applicable")
-            if status in by_status
-        ]
+        order = ("issue", "holds", "inconclusive", "not applicable")
+        parts = [f"{by_status.count(each)} {each}" for each in order if each in by_status]
         return f"{len(by_status)} checks: {', '.join(parts)}."
 
     def as_dict(self) -> dict[str, Any]:
@@ -216,9 +213,9 @@ def _labels(values: ArrayLike, name: str) -> Any:
 
 
 def _check_lengths(x: Floats, y: Any, test: Any) -> None:
-    pairs = [("X", x, "y", y)] + (
-        [] if test is None else [("test[0]", test[0], "test[1]", test[1])]
-    )
+    pairs = [("X", x, "y", y)]
+    if test is not None:
+        pairs.append(("test[0]", test[0], "test[1]", test[1]))
     for rows_name, rows, labels_name, labels in pairs:
         if len(rows) != len(labels):
             raise UserError(

@@ -98,9 +98,8 @@ class TrainedCircuit:
 
     def head(self) -> QuantumHead:
         """Return the circuit as a torch layer in float64 with its trained weights."""
-        head = QuantumHead.from_circuit(
-            self.circuit, list(self.observables), data=self.data, weights=self.weights
-        ).double()
+        roles: dict[str, Any] = {"data": self.data, "weights": self.weights}
+        head = QuantumHead.from_circuit(self.circuit, list(self.observables), **roles).double()
         with torch.no_grad():
             head.connector.weight.copy_(torch.from_numpy(self.values))
         return head
@@ -193,9 +192,7 @@ def _data_parameters(circuit: QuantumCircuit, data: Sequence[Any] | str | None) 
     """Return the parameters that a row fills."""
     by_name = {parameter.name: parameter for parameter in circuit.parameters}
     if data is None:
-        found = {
-            name: int(match[2]) for name in by_name if (match := _DATA.fullmatch(name)) is not None
-        }
+        found = {name: int(match[2]) for name in by_name if (match := _DATA.fullmatch(name))}
         if not found:
             raise UserError(
                 f"the circuit's parameters are {some_of(circuit.parameters)}, and none is of a vector x, inputs or "
@@ -262,9 +259,7 @@ def _with_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[Paramet
         instruction = found.data[i]
         operation = instruction.operation.to_mutable()
         values[k] = float(operation.params[j])
-        operation.params = [
-            vector[k] if place == j else angle for place, angle in enumerate(operation.params)
-        ]
+        operation.params = [*operation.params[:j], vector[k], *operation.params[j + 1 :]]
         found.data[i] = instruction.replace(operation=operation)
     return found, list(vector), values
 
@@ -297,9 +292,8 @@ def expectations_of_states(observables: Sequence[SparsePauliOp], states: States)
             terms = flips == flip
             parity = np.bitwise_count(indices[:, None] & signs[terms]) % 2
             diagonal = (1.0 - 2.0 * parity) @ phases[terms]  # of P|b⟩ = phase·|b ^ flip⟩
-            column += np.einsum(
-                "nb,b,nb->n", states[:, indices ^ flip].conj(), diagonal, states
-            ).real
+            flipped = states[:, indices ^ flip].conj()
+            column += np.einsum("nb,b,nb->n", flipped, diagonal, states).real
         columns.append(column)
     return np.stack(columns, axis=1)
 

@@ -131,7 +131,5 @@ def describe_settings(config: RunConfig) -> Configuration:
 @lru_cache(maxsize=1)
 def _preset_settings() -> dict[str, dict[str, Any]]:
     """Return the settings of all presets, read once for a list of many runs."""
-    return {
-        name: settings_of(load_preset(name).config())
-        for name in [*preset_names(), *names_in(EARLIER)]
-    }
+    names = [*preset_names(), *names_in(EARLIER)]
+    return {name: settings_of(load_preset(name).config()) for name in names}
